@@ -1,0 +1,24 @@
+// Compiles assembly/ into build/<name>.wasm and, beside each, build/<name>.js with the same bytes as base64,
+// so that no path problem can exist where a bundler or a worker loads the package.
+import { spawnSync } from "node:child_process";
+import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+
+const root = new URL("../", import.meta.url);
+mkdirSync(new URL("build/", root), { recursive: true });
+
+const only = process.argv.slice(2);
+const { targets } = JSON.parse(readFileSync(new URL("asconfig.json", root), "utf8"));
+for (const name of Object.keys(targets)) {
+  if (only.length > 0 && !only.includes(name)) continue;
+  const asc = fileURLToPath(new URL("node_modules/assemblyscript/bin/asc.js", root));
+  const { status } = spawnSync(process.execPath, [asc, `assembly/${name}.ts`, "--target", name], {
+    cwd: fileURLToPath(root),
+    stdio: "inherit",
+  });
+  if (status !== 0) process.exit(status ?? 1);
+  const bytes = readFileSync(new URL(`build/${name}.wasm`, root));
+  writeFileSync(new URL(`build/${name}.js`, root), `export default "${bytes.toString("base64")}";\n`);
+  writeFileSync(new URL(`build/${name}.d.ts`, root), "declare const base64: string;\nexport default base64;\n");
+  console.log(`build/${name}.wasm ${bytes.length} bytes`);
+}

@@ -1,0 +1,133 @@
+/**
+ * One step serves convolution and matrix product: a product of M×K by K×N is a 1×1 convolution over one row of M pixels.
+ * Implicit GEMM in channels-last layout: the kernel makes a table of row pointers (4 output pixels × taps) and never copies.
+ *
+ * ConvI16: out[b, p, c] = f32(S) · f32(scale_a[row] · scale_w[c]) + bias[c], then the activation, where
+ * S = Σ Q_W·(q − z) = Σ Q_W·q − z·ΣQ_W is exact; when `exactInInt32` is set, |S| < 2^31 has been proved for the layer and
+ * int32 may wrap in between; otherwise the sum is cut into blocks of at most `pairsPerBlock` k-pairs, each below 2^31 by proof,
+ * and the blocks are added exactly (f64 below 2^53), rounded once to f32.
+ * ConvF32: the same addressing on f32; out = ((x0·w0 + x1·w1) + …) in k order, one rounding per operation, then + bias.
+ *
+ * Weights, i16: panels of 8 output channels: [group][ceil(N/8)][tap][pair][8 columns][2] i16, pair = ceil(C/2), missing values 0.
+ * Weights, f32: [group][ceil(N/8)][tap][C][8] f32.
+ * Depthwise weights: [tap][C rounded up to 8] i16 or f32; column sums, scales and bias per channel.
+ * Input, i16: pixels of `pixelStride` bytes; group g starts at g·groupStride; C rounded up to pairs, the odd one out holds 0 (its weight is 0).
+ */
+export enum ConvStep {
+  input = 1,
+  /** f32 [batch, outHeight, outWidth, groups·outChannels]; pixels `outPixelStride` bytes apart. */
+  output,
+  weights,
+  /** f32 bias per output channel (all groups), or 0. */
+  bias,
+  /** ConvI16: f32 per output channel. */
+  scales,
+  /** ConvI16: i32 per output channel, ΣQ_W over all taps and channels. */
+  columnSums,
+  /** ConvI16: activation parameters, see `ActivationParameters`; one entry per `rowsPerParameter` output rows of the whole batch. */
+  parameters,
+  /** Output rows (pixels, over all samples) that share one entry: outHeight·outWidth for Conv, 1 for Gemm. */
+  rowsPerParameter,
+  batch,
+  inHeight,
+  inWidth,
+  outHeight,
+  outWidth,
+  kernelHeight,
+  kernelWidth,
+  strideHeight,
+  strideWidth,
+  dilationHeight,
+  dilationWidth,
+  padTop,
+  padLeft,
+  groups,
+  /** Input channels per group. */
+  channels,
+  /** Output channels per group. */
+  outChannels,
+  /** Bytes between samples, pixels and groups of the input. */
+  batchStride,
+  pixelStride,
+  groupStride,
+  /** Bytes between samples and between pixels of the output. */
+  outBatchStride,
+  outPixelStride,
+  /** Bytes between the weights of two samples: 0 for a layer's own weights, a matrix's panels for MatMul of two activations. */
+  weightsBatchStride,
+  /** Entries of scales and columnSums between two samples: 0, or the padded N for MatMul of two activations. */
+  scalesBatchStride,
+  exactInInt32,
+  /** Largest number of k-pairs whose raw sum stays below 2^31; used when exactInInt32 is 0. */
+  pairsPerBlock,
+  /** `Activation` applied last, in f32. */
+  activation,
+  /** f32 bits: bounds of Activation.Clip. */
+  activationMin,
+  activationMax,
+  /** Scratch of `scratchBytes` per thread: pointer table, a row for padding, f64 accumulators. */
+  scratch,
+  scratchBytes,
+  length,
+}
+
+/** Fused into the end of a linear step. Relu is Clip(0, +inf). HardSwish is x·clip(x/6 + 1/2, 0, 1), computed as (x·clip(x + 3, 0, 6))·(1/6). */
+export enum Activation {
+  None = 0,
+  Clip = 1,
+  HardSwish = 2,
+}
+
+/** 16 bytes per entry: what the quantize step writes and the linear step reads. */
+export enum ActivationParameters {
+  /** f32: the scale; 0 for a constant-zero row. */
+  scale = 0,
+  /** i32: the zero point. */
+  zero = 4,
+  /** i32: not 0 when the row holds NaN or infinity; the linear step then writes canonical NaN to the outputs that see one. */
+  nonFinite = 8,
+  bytes = 16,
+}
+
+/**
+ * Range: least and largest finite value (0 included) of each sample or row, per thread into `partials`
+ * ([thread][sample] of {f32 lo, f32 hi, i32 nonFinite, 0}). Quantize: joins the partials of all `threads`, writes the parameters, then
+ * q = clamp(nearestEven(x/s) + z, −2^(n−1), 2^(n−1)−1) as i16.
+ */
+export enum QuantizeStep {
+  /** f32 [samples, rowsPerSample, groups·channels], dense. */
+  input = 1,
+  /** i16, laid out as ConvStep wants it. Not used by Range. */
+  output,
+  partials,
+  parameters,
+  samples,
+  rowsPerSample,
+  channels,
+  groups,
+  /** Bytes per pixel and per group of the output. */
+  pixelStride,
+  groupStride,
+  /** n = terms × bits of one term, 2…16. */
+  bits,
+  length,
+}
+
+/**
+ * PackRight: the right operand of a MatMul of two activations, quantized per matrix: reads f32 [batch, K, N] (or [batch, N, K] when
+ * `transposed`) and parameters from a Range/Quantize pair with `rowsPerSample` = K·N, writes panels of q − z as ConvI16 wants them, with
+ * column sums, and the scale repeated per column. Columns that hold NaN or infinity get scale NaN. PackF32 is the f32 twin (panels only).
+ */
+export enum PackRightStep {
+  input = 1,
+  output,
+  scales,
+  columnSums,
+  partials,
+  batch,
+  rows,
+  columns,
+  transposed,
+  bits,
+  length,
+}

@@ -1,0 +1,63 @@
+const ALIGNMENT = 64;
+
+/** First-fit allocator over a growing address space; addresses are 64-aligned, neighbours that are free are joined. */
+export class Allocator {
+  /** Free blocks in order of address. */
+  private free: { at: number; size: number }[] = [];
+  private readonly used = new Map<number, number>();
+  private end: number;
+
+  constructor(
+    start: number,
+    private readonly grow: (end: number) => void,
+  ) {
+    this.end = align(start);
+  }
+
+  /** Bytes in use. */
+  get bytes(): number {
+    let sum = 0;
+    for (const size of this.used.values()) sum += size;
+    return sum;
+  }
+
+  allocate(bytes: number): number {
+    const size = align(Math.max(bytes, 1));
+    const index = this.free.findIndex((block) => block.size >= size);
+    let at: number;
+    if (index >= 0) {
+      const block = this.free[index]!;
+      at = block.at;
+      if (block.size === size) this.free.splice(index, 1);
+      else this.free[index] = { at: at + size, size: block.size - size };
+    } else {
+      const last = this.free.at(-1);
+      at = last !== undefined && last.at + last.size === this.end ? last.at : this.end;
+      this.grow(at + size);
+      if (at !== this.end) this.free.pop();
+      this.end = at + size;
+    }
+    this.used.set(at, size);
+    return at;
+  }
+
+  release(at: number): void {
+    const size = this.used.get(at);
+    if (size === undefined) throw new RangeError(`"at" expected the address of an allocated block, got ${at}`);
+    this.used.delete(at);
+    const index = this.free.findIndex((block) => block.at > at);
+    const position = index < 0 ? this.free.length : index;
+    this.free.splice(position, 0, { at, size });
+    for (const i of [position, position - 1]) {
+      const left = this.free[i];
+      const right = this.free[i + 1];
+      if (left !== undefined && right !== undefined && left.at + left.size === right.at) {
+        this.free.splice(i, 2, { at: left.at, size: left.size + right.size });
+      }
+    }
+  }
+}
+
+function align(bytes: number): number {
+  return Math.ceil(bytes / ALIGNMENT) * ALIGNMENT;
+}

@@ -1,0 +1,5 @@
+export * from "./allocator.ts";
+export * from "./builds.ts";
+export * from "./core.ts";
+export * from "./errors.ts";
+export * from "./steps.ts";

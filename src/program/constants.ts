@@ -1,0 +1,18 @@
+import type { Core } from "../core/index.ts";
+
+/** Constants in the memory of a core: placed once per session, shared by all its programs. */
+export class Constants {
+  private readonly placed = new Map<string, number>();
+
+  constructor(readonly core: Core) {}
+
+  /** The address of the data that `make` gives, which is called only the first time that `key` is asked for. */
+  place(key: string, make: () => ArrayBufferView): number {
+    let at = this.placed.get(key);
+    if (at === undefined) {
+      at = this.core.place(make());
+      this.placed.set(key, at);
+    }
+    return at;
+  }
+}

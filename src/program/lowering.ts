@@ -1,0 +1,160 @@
+import { BitbasisError, type Ref, type Step } from "../core/index.ts";
+import type { Node, SpecializedGraph } from "../graph/graph.ts";
+import type { Shape, Tensor } from "../tensor/index.ts";
+import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
+import type { Constants } from "./constants.ts";
+import type { PlannedGraph } from "./planned.ts";
+
+/** A value as a step sees it. */
+export interface Operand {
+  readonly name: string;
+  readonly type: ElementType;
+  readonly shape: Shape;
+  /** Where its dense row-major elements are: planned memory, or the address of a constant. */
+  readonly at: Ref | number;
+  /** The elements, when they are known now. */
+  readonly constant?: Tensor;
+}
+
+/** A step with what profiling tells about it. */
+export interface LoweredStep {
+  readonly step: Step;
+  readonly node: string;
+  readonly op: string;
+  /** For example `gemm_i16_i16_4x8`. */
+  readonly kernel: string;
+  /** Multiply-accumulates, 0 where that means nothing. */
+  readonly macs: number;
+  /** Bytes read and written, constants included. */
+  readonly bytes: number;
+}
+
+/** A piece of arena: alive from step `first` to step `last`. */
+export interface PlannedBuffer {
+  readonly bytes: number;
+  readonly first: number;
+  last: number;
+}
+
+/** Turns one node into steps. Throws an `unsupported` error for a case that we do not run. */
+export type Lower = (lowering: Lowering) => void;
+
+/** What an operator's file sees while its node is lowered. */
+export class Lowering {
+  node!: Node;
+  readonly steps: LoweredStep[] = [];
+  readonly buffers: PlannedBuffer[] = [];
+  private readonly located = new Map<string, Ref | number>();
+
+  constructor(
+    readonly graph: SpecializedGraph,
+    readonly planned: PlannedGraph,
+    readonly constants: Constants,
+  ) {}
+
+  /** Input `i` of the node, which must be there. */
+  input(i: number): Operand {
+    const operand = this.optional(i);
+    if (operand === undefined) throw this.unsupported(`input ${i} is missing`);
+    return operand;
+  }
+
+  /** Input `i`, or undefined when it is absent. */
+  optional(i: number): Operand | undefined {
+    const name = this.node.inputs[i];
+    return name === undefined || name === "" ? undefined : this.operand(name);
+  }
+
+  /** Output `i`, allocated in the arena on first use. */
+  output(i = 0): Operand {
+    const name = this.node.outputs[i];
+    if (name === undefined || name === "") throw this.unsupported(`output ${i} is missing`);
+    const { type, shape } = this.valueOf(name);
+    if (!this.located.has(name)) this.located.set(name, this.allocate(sizeOf(shape) * elementBytes(type)));
+    return this.operand(name);
+  }
+
+  /** Whether anybody wants output `i`. */
+  wants(i: number): boolean {
+    return (this.node.outputs[i] ?? "") !== "";
+  }
+
+  /** Output `i` is the same memory as input `j` (reshapes). */
+  alias(i: number, j: number): void {
+    const { at, name } = this.input(j);
+    if (typeof at === "number" && name === "") throw this.unsupported("an alias of nothing");
+    this.located.set(this.node.outputs[i]!, at);
+  }
+
+  /** Names where a graph input lies. */
+  locate(name: string, at: Ref | number): void {
+    this.located.set(name, at);
+  }
+
+  /** Arena memory that lives from this step on, as long as steps refer to it. */
+  allocate(bytes: number): Ref {
+    this.buffers.push({ bytes, first: this.steps.length, last: this.steps.length });
+    return { buffer: this.buffers.length - 1, offset: 0 };
+  }
+
+  /** Adds a step of the current node; buffers that it names stay alive at least until it has run. */
+  emit(step: Step, about: { kernel: string; macs?: number; bytes?: number }): void {
+    for (const word of step.words) {
+      if (typeof word !== "number") this.buffers[word.buffer]!.last = this.steps.length;
+    }
+    const { name, op } = this.node;
+    this.steps.push({ step, node: name, op, kernel: about.kernel, macs: about.macs ?? 0, bytes: about.bytes ?? 0 });
+  }
+
+  attribute(name: string, fallback: number): number {
+    const value = this.node.attributes[name];
+    return typeof value === "number" ? value : fallback;
+  }
+
+  text(name: string, fallback: string): string {
+    const value = this.node.attributes[name];
+    return typeof value === "string" ? value : fallback;
+  }
+
+  integers(name: string): readonly number[] | undefined {
+    const value = this.node.attributes[name];
+    return Array.isArray(value) ? (value as readonly number[]) : undefined;
+  }
+
+  /** Elements of input `i` as numbers, when they are known now; the operator cannot be lowered otherwise. */
+  constantNumbers(i: number): readonly number[] | undefined {
+    const operand = this.optional(i);
+    if (operand === undefined) return undefined;
+    if (operand.constant === undefined)
+      throw this.unsupported(`input ${i} ("${operand.name}") must be known before the run`);
+    return Array.from(operand.constant.data as ArrayLike<number | bigint>, Number);
+  }
+
+  unsupported(why: string): BitbasisError {
+    const { name, op, domain } = this.node;
+    const opset = this.graph.opsets[domain] ?? 0;
+    return new BitbasisError("UNSUPPORTED", `node "${name}" (${op}, opset ${opset}): ${why}`);
+  }
+
+  /** Any value by name. */
+  operand(name: string): Operand {
+    const { type, shape } = this.valueOf(name);
+    const constant = this.graph.constants.get(name);
+    let at = this.located.get(name);
+    if (at === undefined) {
+      if (constant === undefined) throw new BitbasisError("INTERNAL", `value "${name}" is read before it is written`);
+      at = this.constants.place(name, () => constant.data as ArrayBufferView);
+    }
+    return constant === undefined ? { name, type, shape, at } : { name, type, shape, at, constant };
+  }
+
+  private valueOf(name: string): { type: ElementType; shape: Shape } {
+    const value = this.graph.values.get(name) ?? shapeOf(this.graph.constants.get(name));
+    if (value === undefined) throw new BitbasisError("INTERNAL", `value "${name}" has no shape`);
+    return value;
+  }
+}
+
+function shapeOf(tensor: Tensor | undefined): { type: ElementType; shape: Shape } | undefined {
+  return tensor === undefined ? undefined : { type: tensor.type, shape: tensor.dims };
+}

@@ -1,0 +1,11 @@
+import type { Graph } from "../graph/graph.ts";
+import type { LayerPlan, WeightSeries } from "../series/index.ts";
+
+/** What is lowered: the graph after its passes, and the series of the weights that have one. */
+export interface PlannedGraph {
+  readonly graph: Graph;
+  /** By initializer; such an initializer is absent from `graph.initializers`. */
+  readonly weights: ReadonlyMap<string, WeightSeries>;
+  /** By node; a linear node without an entry runs in float32. */
+  readonly layers: ReadonlyMap<string, LayerPlan>;
+}

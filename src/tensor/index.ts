@@ -1,0 +1,3 @@
+export * from "./shape.ts";
+export * from "./tensor.ts";
+export * from "./types.ts";

@@ -1,0 +1,130 @@
+import { sizeOf } from "./shape.ts";
+import { allocateData, type DataOf, ELEMENT_TYPES, type ElementType, type TensorData } from "./types.ts";
+
+/** What onnxruntime-common's tensors and ours have in common. */
+export interface TensorLike {
+  readonly type: string;
+  readonly data: unknown;
+  readonly dims: readonly number[];
+}
+
+const TYPE_OF_ARRAY: ReadonlyMap<string, ElementType> = new Map<string, ElementType>([
+  ["Float32Array", "float32"],
+  ["Float64Array", "float64"],
+  ["Float16Array", "float16"],
+  ["Int8Array", "int8"],
+  ["Uint8Array", "uint8"],
+  ["Uint8ClampedArray", "uint8"],
+  ["Int16Array", "int16"],
+  ["Uint16Array", "uint16"],
+  ["Int32Array", "int32"],
+  ["Uint32Array", "uint32"],
+  ["BigInt64Array", "int64"],
+  ["BigUint64Array", "uint64"],
+]);
+
+/**
+ * A dense row-major array in JavaScript memory, with the surface of onnxruntime-common's Tensor.
+ *
+ * @example
+ * const picture = new Tensor("float32", new Float32Array(3 * 224 * 224), [1, 3, 224, 224]);
+ * const ids = new Tensor([1n, 2n, 3n]); // not a typed array: give the type
+ */
+export class Tensor<T extends ElementType = ElementType> {
+  readonly type: T;
+  readonly dims: readonly number[];
+  readonly location = "cpu";
+  private elements: DataOf[T] | undefined;
+
+  /**
+   * @param type - element type, or the data, whose class then tells the type
+   * @param data - a typed array, or a plain array of numbers, bigints, booleans or strings
+   * @param dims - shape; default `[data.length]`
+   * @throws TypeError when type and data do not belong together, RangeError when the length is not the product of the dims
+   */
+  constructor(
+    type: T,
+    data: DataOf[T] | readonly (number | bigint | boolean | string)[] | ArrayBufferView,
+    dims?: readonly number[],
+  );
+  constructor(data: DataOf[T] | ArrayBufferView | readonly boolean[] | readonly string[], dims?: readonly number[]);
+  constructor(first: unknown, second?: unknown, third?: readonly number[]) {
+    const named = typeof first === "string";
+    const source = named ? second : first;
+    const dims = named ? third : (second as readonly number[] | undefined);
+    this.type = (named ? checkType(first) : inferType(source)) as T;
+    this.elements = toElements(this.type, source) as DataOf[T];
+    this.dims = Object.freeze([...(dims ?? [this.elements.length])]);
+    for (const d of this.dims) {
+      if (!Number.isInteger(d) || d < 0) throw new RangeError(`"dims" expected integers ≥ 0, got [${this.dims}]`);
+    }
+    if (sizeOf(this.dims) !== this.elements.length) {
+      throw new RangeError(`"dims" [${this.dims}] expected ${sizeOf(this.dims)} elements, got ${this.elements.length}`);
+    }
+  }
+
+  /** Number of elements. */
+  get size(): number {
+    return sizeOf(this.dims);
+  }
+
+  get data(): DataOf[T] {
+    if (this.elements === undefined) throw new TypeError("the tensor has been disposed of");
+    return this.elements;
+  }
+
+  async getData(): Promise<DataOf[T]> {
+    return this.data;
+  }
+
+  /** The same elements under another shape of equal size. */
+  reshape(dims: readonly number[]): Tensor<T> {
+    return new Tensor<T>(this.type, this.data, dims);
+  }
+
+  dispose(): void {
+    this.elements = undefined;
+  }
+}
+
+function checkType(type: string): ElementType {
+  if ((ELEMENT_TYPES as readonly string[]).includes(type)) return type as ElementType;
+  throw new TypeError(`"type" expected one of ${ELEMENT_TYPES.join(", ")}, got ${JSON.stringify(type)}`);
+}
+
+function inferType(data: unknown): ElementType {
+  if (ArrayBuffer.isView(data)) {
+    const type = TYPE_OF_ARRAY.get(data.constructor.name);
+    if (type !== undefined) return type;
+  }
+  if (Array.isArray(data)) {
+    if (typeof data[0] === "boolean") return "bool";
+    if (typeof data[0] === "string") return "string";
+  }
+  throw new TypeError('"data" expected a typed array, booleans or strings; give the type for anything else');
+}
+
+function toElements(type: ElementType, source: unknown): TensorData {
+  if (ArrayBuffer.isView(source)) {
+    const given = TYPE_OF_ARRAY.get(source.constructor.name);
+    if (given === type || (type === "bool" && given === "uint8")) return source as TensorData;
+    if (type === "float16" && given === "uint16") return source as TensorData;
+    throw new TypeError(`"data" expected the array of a ${type} tensor, got ${source.constructor.name}`);
+  }
+  if (!Array.isArray(source)) throw new TypeError(`"data" expected a typed array or an array, got ${typeof source}`);
+  if (type === "string") {
+    if (source.every((v) => typeof v === "string")) return source as string[];
+    throw new TypeError('"data" of a string tensor expected strings only');
+  }
+  if (type === "float16")
+    throw new TypeError('"data" of a float16 tensor expected a Float16Array or a Uint16Array of bits');
+  const wide = type === "int64" || type === "uint64";
+  const data = allocateData(type, source.length) as { [i: number]: number | bigint };
+  source.forEach((v: unknown, i) => {
+    if (typeof v !== "number" && typeof v !== "bigint" && typeof v !== "boolean") {
+      throw new TypeError(`"data" of a ${type} tensor expected numbers, got ${typeof v} at ${i}`);
+    }
+    data[i] = wide ? BigInt(v) : Number(v);
+  });
+  return data as unknown as TensorData;
+}
