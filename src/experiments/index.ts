@@ -1,0 +1,12 @@
+import type { Experiment } from "./experiment.ts";
+
+export * from "./experiment.ts";
+export * from "./plot.ts";
+
+/** Each folder exports `experiments`; loaded on demand, so that one experiment does not load the others' dependencies. */
+const folders: readonly (() => Promise<{ experiments: readonly Experiment[] }>)[] = [];
+
+/** All experiments, in order of the folders. */
+export async function listExperiments(): Promise<Experiment[]> {
+  return (await Promise.all(folders.map((load) => load()))).flatMap((folder) => folder.experiments);
+}

@@ -1,0 +1,46 @@
+import { BitbasisError } from "../core/index.ts";
+import type { VegaLiteSpec } from "./experiment.ts";
+
+/**
+ * Draws Vega-Lite charts below one another as one SVG document, without a DOM. The same charts give the same bytes.
+ *
+ * vega and vega-lite are optional peer dependencies: they are large, and only charts need them.
+ *
+ * @param charts specifications with their data inside
+ * @returns the text of an SVG document
+ * @throws BitbasisError (`UNSUPPORTED`) when vega or vega-lite is not installed
+ * @example
+ * const svg = await plot([{ data: { values: [{ x: 1, y: 2 }] }, mark: "point",
+ *   encoding: { x: { field: "x", type: "quantitative" }, y: { field: "y", type: "quantitative" } } }]);
+ */
+export async function plot(charts: readonly VegaLiteSpec[]): Promise<string> {
+  if (charts.length === 0) throw new RangeError('"charts" expected at least one chart, got none');
+  const [vega, lite] = await load();
+  const spec = charts.length === 1 ? charts[0]! : { vconcat: charts, spacing: 40 };
+  const { spec: compiled } = lite.compile({
+    background: "white",
+    ...spec,
+  } as unknown as import("vega-lite").TopLevelSpec);
+  // Clip paths are numbered by a global counter.
+  vega.resetSVGDefIds();
+  const view = new vega.View(vega.parse(compiled), { renderer: "none", logLevel: vega.Error });
+  try {
+    return await view.toSVG();
+  } finally {
+    view.finalize();
+  }
+}
+
+async function load() {
+  try {
+    return await Promise.all([import("vega"), import("vega-lite")]);
+  } catch (cause) {
+    throw new BitbasisError(
+      "UNSUPPORTED",
+      'charts need the packages vega and vega-lite: run "npm install vega vega-lite"',
+      {
+        cause,
+      },
+    );
+  }
+}
