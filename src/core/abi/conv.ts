@@ -10,7 +10,9 @@
  *
  * Weights, i16: panels of 8 output channels: [group][ceil(N/8)][tap][pair][8 columns][2] i16, pair = ceil(C/2), missing values 0.
  * Weights, f32: [group][ceil(N/8)][tap][C][8] f32.
- * Depthwise weights: [tap][C rounded up to 8] i16 or f32; column sums, scales and bias per channel.
+ * Depthwise (groups = C, channels = outChannels = 1; groupStride is not read): column sums, scales and bias per channel.
+ * Depthwise weights, f32: [tap][C rounded up to 8]. Depthwise weights, i16: [ceil(C/8)][ceil(taps/2)][8 channels][2 taps], so that two taps
+ * are one dot product; missing values 0. Its i16 input has pixels of at least 2·(C rounded up to 8) bytes, whatever the excess holds.
  * Input, i16: pixels of `pixelStride` bytes; group g starts at g·groupStride; C rounded up to pairs, the odd one out holds 0 (its weight is 0).
  */
 export enum ConvStep {
@@ -28,6 +30,11 @@ export enum ConvStep {
   parameters,
   /** Output rows (pixels, over all samples) that share one entry: outHeight·outWidth for Conv, 1 for Gemm. */
   rowsPerParameter,
+  /**
+   * ConvI16, DepthwiseI16: the `mask` that Quantize wrote, [batch, inHeight, inWidth, groups] bytes, read only where an entry of `parameters`
+   * says nonFinite; 0 when every output of such an entry sees the non-finite value (Gemm: one entry per row, one group).
+   */
+  mask,
   batch,
   inHeight,
   inWidth,
@@ -55,7 +62,7 @@ export enum ConvStep {
   outPixelStride,
   /** Bytes between the weights of two samples: 0 for a layer's own weights, a matrix's panels for MatMul of two activations. */
   weightsBatchStride,
-  /** Entries of scales and columnSums between two samples: 0, or the padded N for MatMul of two activations. */
+  /** Entries of scales and columnSums between two samples: 0, or N rounded up to 8 for MatMul of two activations. */
   scalesBatchStride,
   exactInInt32,
   /** Largest number of k-pairs whose raw sum stays below 2^31; used when exactInInt32 is 0. */
@@ -65,7 +72,7 @@ export enum ConvStep {
   /** f32 bits: bounds of Activation.Clip. */
   activationMin,
   activationMax,
-  /** Scratch of `scratchBytes` per thread: pointer table, a row for padding, f64 accumulators. */
+  /** Scratch of `scratchBytes` per thread (see `convScratchBytes`): pointer table, a row for padding, f64 accumulators. */
   scratch,
   scratchBytes,
   length,
@@ -110,6 +117,13 @@ export enum QuantizeStep {
   groupStride,
   /** n = terms × bits of one term, 2…16. */
   bits,
+  /**
+   * Bytes [samples, rowsPerSample, groups·channels / maskChannels], or 0: for samples that hold NaN or infinity (and only for those)
+   * 1 where one of `maskChannels` neighbouring channels is not finite, else 0. maskChannels: channels of a group for Conv, 1 for depthwise.
+   * A value that is not finite becomes z. Not used by Range.
+   */
+  mask,
+  maskChannels,
   length,
 }
 
@@ -117,8 +131,11 @@ export enum QuantizeStep {
  * PackRight: the right operand of a MatMul of two activations, quantized per matrix: reads f32 [batch, K, N] (or [batch, N, K] when
  * `transposed`) and parameters from a Range/Quantize pair with `rowsPerSample` = K·N, writes panels of q − z as ConvI16 wants them, with
  * column sums, and the scale repeated per column. Columns that hold NaN or infinity get scale NaN. PackF32 is the f32 twin (panels only).
+ * `bits` is 2…15: q − z needs one bit more than q. Per matrix, panels take ceil(N/8)·ceil(K/2)·32 bytes (f32: ceil(N/8)·K·32), `scales` and
+ * `columnSums` N rounded up to 8 entries.
  */
 export enum PackRightStep {
+  /** f32, dense. */
   input = 1,
   output,
   scales,
