@@ -1,3 +1,4 @@
+import simd from "../../build/simd.js";
 import { BitbasisError } from "./errors.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
@@ -17,12 +18,13 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   return module;
 }
 
+/** The default build is part of the bundle, so that no path problem can exist; the others are chunks beside it. */
 async function inlined(name: ModuleName): Promise<string> {
   switch (name) {
     case "scalar":
       return (await import("../../build/scalar.js")).default;
     case "simd":
-      return (await import("../../build/simd.js")).default;
+      return simd;
     case "lattice":
       return (await import("../../build/lattice.js")).default;
   }
