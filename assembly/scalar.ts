@@ -1,1 +1,2 @@
 export { run } from "./vm";
+export { seriesLargest, seriesQuantize, seriesScales, seriesSplit } from "./series/index";

@@ -1,5 +1,6 @@
 import { instantiate } from "@assemblyscript/loader";
 import { Status } from "./abi/program.ts";
+import type { Digits } from "./abi/series.ts";
 import { Allocator } from "./allocator.ts";
 import { type Build, loadModule } from "./builds.ts";
 import { BitbasisError } from "./errors.ts";
@@ -7,6 +8,39 @@ import { BitbasisError } from "./errors.ts";
 /** The functions of assembly/scalar.ts and assembly/simd.ts; pointers are byte addresses. */
 export interface CoreExports {
   run(program: number, first: number, count: number, thread: number, threads: number): Status;
+  seriesLargest(data: number, rows: number, columns: number, largest: number): void;
+  seriesScales(
+    data: number,
+    rows: number,
+    columns: number,
+    largest: number,
+    qMax: number,
+    window: number,
+    scales: number,
+  ): void;
+  seriesQuantize(
+    data: number,
+    scales: number,
+    zeros: number,
+    rows: number,
+    columns: number,
+    low: number,
+    high: number,
+    wide: number,
+    errors: number,
+  ): void;
+  seriesSplit(
+    wide: number,
+    zeros: number,
+    rows: number,
+    columns: number,
+    bits: number,
+    terms: number,
+    digits: Digits,
+    planes: number,
+    stride: number,
+    sums: number,
+  ): void;
 }
 
 /** One instance of the core with a memory of its own. A wasm memory only grows, so drop the instance to give it back. */

@@ -1,2 +1,7 @@
+export { BitbasisError } from "../core/index.ts";
+export * from "./accumulator.ts";
+export * from "./digits.ts";
+export * from "./expansion.ts";
+export * from "./pairs.ts";
 export * from "./plan.ts";
 export * from "./weights.ts";

@@ -1,11 +1,23 @@
-import type { Shape } from "../tensor/index.ts";
+import { type Shape, sizeOf } from "../tensor/index.ts";
+import { isSigned, radixOf } from "./digits.ts";
 
 export type DigitSystem = "signed" | "odd" | "mixed" | "unsigned";
+
+/** Outliers on the lattice of their row: what Q exceeds the digits by. */
+export interface SparsePart {
+  /** row·columns + column, ascending. */
+  readonly indices: Uint32Array;
+  /** Integers to add to Q. */
+  readonly values: Int16Array;
+}
 
 /**
  * A weight tensor as a series: w ≈ s_r · (Q − zero_r), Q = Σ_i D_i · B^(k−i), digits most significant first.
  * Rows are output channels; the elements of a row keep the order of the tensor (OHWI for a channels-last convolution,
  * K for a MatMul weight [K, N], whose rows are its columns).
+ *
+ * The fused operand Q − zero always fits i16: that is where a zero point is applied, so that kernels need no row sum of the
+ * activations for it.
  */
 export interface WeightSeries {
   /** Name of the initializer. */
@@ -25,8 +37,126 @@ export interface WeightSeries {
   readonly scales: Float32Array;
   /** Integer zero point of each row on the finest lattice; absent when all are 0. */
   readonly zeros?: Int32Array;
+  /** Outliers; present from the first term on. */
+  readonly sparse?: SparsePart;
   /** Digit planes, most significant first; each packs rows·columns digits of X bits, little-endian within bytes. Shorter than `terms` while loading. */
   readonly planes: readonly Uint8Array[];
   /** Largest Σ|Q − zero| of a row over all prefixes of the series: what the accumulator width is proved from. */
   readonly largestL1: number;
+  /**
+   * Largest of Σ(Q − zero)⁺ and Σ(Q − zero)⁻ of a row, over all prefixes. An n-bit activation with zero point spans −a … b with
+   * a + b = 2^n − 1, therefore |Σ (Q − zero)(q − z)| ≤ largestSum · (2^n − 1) whatever the zero points.
+   */
+  readonly largestSum: number;
+}
+
+/** Bytes of one digit plane. */
+export function planeBytes(rows: number, columns: number, bits: number): number {
+  return Math.ceil((rows * columns * bits) / 8);
+}
+
+/** B^(k−i) of term `i`, counted from 0: what one unit of its digits is worth on the finest lattice. */
+export function termWeight(series: WeightSeries, i: number): number {
+  return radixOf(series.bits, series.digits) ** (series.terms - 1 - i);
+}
+
+/**
+ * Adds term `i` to a fused operand: D_i · B^(k−i), and the zero points and outliers with term 0. Adding terms 0 … n−1 to zeros gives
+ * `fuse(series, n)`: this is how a session refines in place.
+ *
+ * @param out - integers [rows][columns]
+ * @throws RangeError when the term has not been loaded
+ */
+export function addTerm(series: WeightSeries, i: number, out: Int16Array | Int32Array): void {
+  const { rows, columns, bits, zeros, sparse } = series;
+  const plane = series.planes[i];
+  if (plane === undefined) throw new RangeError(`"term" expected integer in 0..${series.planes.length - 1}, got ${i}`);
+  const weight = termWeight(series, i);
+  const mask = (1 << bits) - 1;
+  const sign = isSigned(series.digits, i) ? 1 << (bits - 1) : 0;
+  const count = rows * columns;
+  let buffer = 0;
+  let filled = 0;
+  for (let e = 0, at = 0; e < count; e++) {
+    if (filled < bits) {
+      buffer |= plane[at++]! << filled;
+      filled += 8;
+    }
+    out[e] = out[e]! + (((buffer & mask) ^ sign) - sign) * weight;
+    buffer >>= bits;
+    filled -= bits;
+  }
+  if (i > 0) return;
+  if (zeros !== undefined) {
+    for (let r = 0, e = 0; r < rows; r++) for (const end = e + columns; e < end; e++) out[e] = out[e]! - zeros[r]!;
+  }
+  sparse?.indices.forEach((e, n) => {
+    out[e] = out[e]! + sparse.values[n]!;
+  });
+}
+
+/**
+ * The first `terms` terms fused into one integer operand Q − zero on the finest lattice: w ≈ scale_r · fused. A product with it gives the
+ * same integers as the products with the digits, shifted and added (FP=xINT, layer expansion).
+ *
+ * @param terms - terms to use, 1 … loaded; default all that are loaded
+ * @returns i16 [rows][columns]
+ * @example
+ * const { scales } = expansion;
+ * fuse(expansion)[0] * scales[0]; // the first weight
+ */
+export function fuse(series: WeightSeries, terms: number = series.planes.length): Int16Array {
+  checkTerms(series, terms);
+  const out = new Int16Array(series.rows * series.columns);
+  for (let i = 0; i < terms; i++) addTerm(series, i, out);
+  return out;
+}
+
+/** Throws RangeError unless the first `terms` terms are there. */
+export function checkTerms(series: WeightSeries, terms: number): void {
+  if (!Number.isInteger(terms) || terms < 1 || terms > series.planes.length) {
+    throw new RangeError(`"terms" expected integer in 1..${series.planes.length}, got ${terms}`);
+  }
+}
+
+/** The digits of term `i`, i16 [rows][columns], without weight, zero points and outliers. */
+export function digitsOf(series: WeightSeries, i: number): Int16Array {
+  const out = new Int16Array(series.rows * series.columns);
+  const { zeros: _zeros, sparse: _sparse, ...plain } = series;
+  addTerm({ ...plain, terms: i + 1 }, i, out);
+  return out;
+}
+
+/** The elements of a tensor as contiguous rows along `axis`; the tensor's own array when they already are. */
+export function toRows(data: Float32Array, shape: Shape, axis: number): Float32Array {
+  const rows = shape[axis] ?? 1;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const outer = sizeOf(shape.slice(0, axis));
+  if (outer === 1) return data;
+  const result = new Float32Array(data.length);
+  let at = 0;
+  for (let r = 0; r < rows; r++) {
+    for (let o = 0; o < outer; o++) {
+      const from = (o * rows + r) * inner;
+      for (let i = 0; i < inner; i++) result[at++] = data[from + i]!;
+    }
+  }
+  return result;
+}
+
+/** Puts rows back where `toRows` took them from. */
+export function fromRows<T extends Float32Array | Float64Array>(data: T, shape: Shape, axis: number): T {
+  const rows = shape[axis] ?? 1;
+  const inner = sizeOf(shape.slice(axis + 1));
+  const outer = sizeOf(shape.slice(0, axis));
+  if (outer === 1) return data;
+  const result = data.slice() as T;
+  let at = 0;
+  for (let r = 0; r < rows; r++) {
+    for (let o = 0; o < outer; o++) {
+      const to = (o * rows + r) * inner;
+      for (let i = 0; i < inner; i++) result[to + i] = data[at++]!;
+    }
+  }
+  return result;
 }

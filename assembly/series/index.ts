@@ -1,0 +1,2 @@
+export { seriesLargest, seriesScales } from "./scale";
+export { seriesQuantize, seriesSplit } from "./digits";
