@@ -1,0 +1,117 @@
+import { type AccumulatorGamma, accumulatorGamma, canonicalString } from "./accumulator.ts";
+import { integerIn } from "./checks.ts";
+import { type TokenGamma, tokenGamma } from "./token.ts";
+
+/** What the bits are counted in: the embedding of a token, or the state of streaming attention. */
+export type Kind = "token" | "accumulator";
+
+export type Gamma = TokenGamma | AccumulatorGamma;
+
+/**
+ * The equality function Γ_{p,d} and the one-layer softmax transformer of p bits that computes it, in integers.
+ *
+ * Two exact separations between p and p − 1 bits; the question is that of "Every Bit Counts" (arXiv 2602.02707), the constructions and proofs are
+ * given in docs/attention.md. `token`: each symbol is embedded in p-bit numbers. `accumulator`: tokens are tiny, the running numerator and
+ * denominator of streaming attention have p bits.
+ *
+ * @param p bits of a number without its sign, 2…16: the integers −(2^p − 1)…2^p − 1 in units of 1/s
+ * @param d width of the embedding or of the value vector, 1…64
+ * @returns the instance: sizes, weights, and `evaluate`, which returns every intermediate
+ * @throws TypeError, RangeError for p, d or kind outside their ranges
+ * @example
+ * const g = gamma(2, 1);
+ * if (g.kind === "token") console.log(g.evaluate([1], [1]).equal, g.evaluate([1], [2]).equal); // true false
+ */
+export function gamma(p: number, d: number, options?: { kind?: "token" }): TokenGamma;
+export function gamma(p: number, d: number, options: { kind: "accumulator" }): AccumulatorGamma;
+export function gamma(p: number, d: number, options?: { kind?: Kind }): Gamma;
+export function gamma(p: number, d: number, options: { kind?: Kind } = {}): Gamma {
+  integerIn("p", p, 2, 16);
+  integerIn("d", d, 1, 64);
+  const { kind = "token" } = options;
+  if (kind === "token") return tokenGamma(p, d);
+  if (kind === "accumulator") return accumulatorGamma(p, d);
+  throw new RangeError(`"kind" expected "token" or "accumulator", got ${JSON.stringify(kind)}`);
+}
+
+/** What `verifyGamma` found. */
+export interface GammaVerification {
+  /** Pairs that were evaluated. */
+  readonly pairs: number;
+  /** Pairs for which the layer's answer is not Γ's. */
+  readonly wrong: number;
+  /** The first of them, as grid points or counts. */
+  readonly counterexample?: readonly [readonly number[], readonly number[]];
+}
+
+/** Pairs that `verifyGamma` is willing to go through: a minute or so. */
+const MOST_PAIRS = 2 ** 26;
+
+/**
+ * Compares the p-bit layer with Γ on all pairs of symbols (of canonical strings, for the accumulator model).
+ *
+ * @param options.samples evaluates that many random pairs instead, half of them equal or nearly so
+ * @param options.seed seed of those, default 1
+ * @throws RangeError when there are more than 2^26 pairs and no `samples`
+ * @example
+ * verifyGamma(gamma(3, 2)); // { pairs: 50625, wrong: 0 }
+ */
+export function verifyGamma(g: Gamma, options: { samples?: number; seed?: number } = {}): GammaVerification {
+  const size = g.kind === "token" ? g.alphabet : g.rows;
+  if (options.samples !== undefined)
+    return verifySamples(g, integerIn("samples", options.samples, 1, MOST_PAIRS), options.seed ?? 1);
+  if (size * size > MOST_PAIRS) {
+    throw new RangeError(`"samples" expected for Γ with ${size} symbols: all ${size * size} pairs would take too long`);
+  }
+  const points = Array.from({ length: Number(size) }, (_, i) => (g.kind === "token" ? g.symbol(i) : g.counts(i)));
+  const decide = decider(g);
+  let wrong = 0;
+  let counterexample: GammaVerification["counterexample"];
+  for (const i of points) {
+    for (const j of points) {
+      if (decide(i, j) === (i === j)) continue;
+      wrong++;
+      counterexample ??= [i, j];
+    }
+  }
+  return { pairs: points.length ** 2, wrong, ...(counterexample && { counterexample }) };
+}
+
+/** The layer's answer to "i = j?"; for the accumulator model j stands for a second string with the opposite counts. */
+function decider(g: Gamma): (i: readonly number[], j: readonly number[]) => boolean {
+  if (g.kind === "token") return (i, j) => g.evaluate(i, j).equal;
+  return (i, j) => g.evaluate(canonicalString(i), canonicalString(j.map((v) => -v))).equal;
+}
+
+function verifySamples(g: Gamma, samples: number, seed: number): GammaVerification {
+  const random = generator(seed);
+  const most = 2 ** g.p - 1;
+  const decide = decider(g);
+  let wrong = 0;
+  let counterexample: GammaVerification["counterexample"];
+  for (let n = 0; n < samples; n++) {
+    const i = Array.from({ length: g.d }, () => random(2 * most + 1) - most);
+    const j = i.slice();
+    if (n % 2 === 1) {
+      const c = random(g.d);
+      j[c] = Math.max(-most, Math.min(most, j[c]! + [-2, -1, 1, 2][random(4)]!));
+    } else if (n % 4 === 2) {
+      for (let c = 0; c < g.d; c++) j[c] = random(2 * most + 1) - most;
+    }
+    if (decide(i, j) === i.every((v, c) => v === j[c])) continue;
+    wrong++;
+    counterexample ??= [i, j];
+  }
+  return { pairs: samples, wrong, ...(counterexample && { counterexample }) };
+}
+
+/** Integers below `n` from xorshift32; equal seeds give equal sequences everywhere. */
+export function generator(seed: number): (n: number) => number {
+  let state = Math.imul(seed, 0x9e3779b1) | 1;
+  return (n) => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) % n;
+  };
+}

@@ -1,0 +1,6 @@
+export type { AccumulatorEvaluation, AccumulatorGamma, State, Step } from "./accumulator.ts";
+export { canonicalString } from "./accumulator.ts";
+export * from "./certify.ts";
+export * from "./exhaustive.ts";
+export { type Gamma, type GammaVerification, gamma, type Kind, verifyGamma } from "./gamma.ts";
+export * from "./token.ts";
