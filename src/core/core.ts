@@ -41,6 +41,46 @@ export interface CoreExports {
     stride: number,
     sums: number,
   ): void;
+  /**
+   * Adds `weight` · digit of a packed plane [row][tap][channel] into ConvI16's panels and its row sums into `columnSums` (i32 per row, all groups);
+   * both must be 0 before the first term. `bits` 2…8, two's complement unless `unsigned` is 1. Sums of terms must fit i16.
+   */
+  addTerm(
+    plane: number,
+    bits: number,
+    weight: number,
+    groups: number,
+    rowsPerGroup: number,
+    taps: number,
+    channels: number,
+    panels: number,
+    columnSums: number,
+    unsigned?: 0 | 1,
+  ): void;
+  /** The same for DepthwiseI16's weights; the plane is [channel][tap]. */
+  addTermDepthwise(
+    plane: number,
+    bits: number,
+    weight: number,
+    channels: number,
+    taps: number,
+    panels: number,
+    columnSums: number,
+    unsigned?: 0 | 1,
+  ): void;
+  /** f32 [groups·rowsPerGroup][taps][channels] (OHWI, or [N, K] as one group and one tap) → ConvF32's panels. */
+  packWeights(
+    weights: number,
+    groups: number,
+    rowsPerGroup: number,
+    taps: number,
+    channels: number,
+    panels: number,
+  ): void;
+  /** f32 [K, N] → ConvF32's panels. */
+  packMatrix(weights: number, rows: number, columns: number, panels: number): void;
+  /** f32 [channels][taps] → DepthwiseF32's weights. */
+  packDepthwise(weights: number, channels: number, taps: number, panels: number): void;
 }
 
 /** One instance of the core with a memory of its own. A wasm memory only grows, so drop the instance to give it back. */

@@ -2,4 +2,5 @@ export * from "./allocator.ts";
 export * from "./builds.ts";
 export * from "./core.ts";
 export * from "./errors.ts";
+export * from "./linear.ts";
 export * from "./steps.ts";

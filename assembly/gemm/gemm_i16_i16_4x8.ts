@@ -1,0 +1,282 @@
+// 4 or 1 output pixels × 8 output channels of int16 × int16, sums exact.
+// table: taps × 4 row pointers, 16 bytes a tap, to which `offset` is added; each row holds `pairs` k-pairs (2 × i16).
+// panel: [tap][pair][8 columns][2] i16. The 1x8 form reads the first pointer of each tap.
+// out = f32(S) · f32(scale_a · scale_w) + bias, then the activation, S = Σ q·w − z·Σw.
+// Exact in int32 when the corrected sum is below 2^31 (sums may wrap in between); else int32 blocks of `pairsPerBlock` pairs are added
+// in f64, the correction too (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once.
+import { ActivationParameters } from "../../src/core/abi/conv";
+import { finish__scalar, finish__simd, Scratch, Tile } from "./tile";
+
+/** Scales the corrected int32 sums of a row. */
+@inline
+function finishI32__simd(tile: usize, row: i32, s0: v128, s1: v128): void {
+  const entry = load<usize>(tile, Tile.parameters) + <usize>row * load<usize>(tile, Tile.parameterStep);
+  const z = v128.load_splat<i32>(entry, ActivationParameters.zero);
+  const sums = load<usize>(tile, Tile.sums);
+  s0 = i32x4.sub(s0, i32x4.mul(z, v128.load(sums)));
+  s1 = i32x4.sub(s1, i32x4.mul(z, v128.load(sums, 16)));
+  const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
+  const scales = load<usize>(tile, Tile.scales);
+  const y0 = f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(scale, v128.load(scales)));
+  const y1 = f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(scale, v128.load(scales, 16)));
+  finish__simd(tile, row, y0, y1);
+}
+
+export function gemm_i16_i16_4x8__simd(table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, tile: usize): void {
+  let c00 = i32x4.splat(0);
+  let c01 = i32x4.splat(0);
+  let c10 = i32x4.splat(0);
+  let c11 = i32x4.splat(0);
+  let c20 = i32x4.splat(0);
+  let c21 = i32x4.splat(0);
+  let c30 = i32x4.splat(0);
+  let c31 = i32x4.splat(0);
+  const bytes = <usize>pairs << 2;
+  const end = table + (<usize>taps << 4);
+  do {
+    let a0 = load<usize>(table) + offset;
+    let a1 = load<usize>(table, 4) + offset;
+    let a2 = load<usize>(table, 8) + offset;
+    let a3 = load<usize>(table, 12) + offset;
+    const stop = a0 + bytes;
+    do {
+      const b0 = v128.load(panel);
+      const b1 = v128.load(panel, 16);
+      const x0 = v128.load32_splat(a0);
+      c00 = i32x4.add(c00, i32x4.dot_i16x8_s(x0, b0));
+      c01 = i32x4.add(c01, i32x4.dot_i16x8_s(x0, b1));
+      const x1 = v128.load32_splat(a1);
+      c10 = i32x4.add(c10, i32x4.dot_i16x8_s(x1, b0));
+      c11 = i32x4.add(c11, i32x4.dot_i16x8_s(x1, b1));
+      const x2 = v128.load32_splat(a2);
+      c20 = i32x4.add(c20, i32x4.dot_i16x8_s(x2, b0));
+      c21 = i32x4.add(c21, i32x4.dot_i16x8_s(x2, b1));
+      const x3 = v128.load32_splat(a3);
+      c30 = i32x4.add(c30, i32x4.dot_i16x8_s(x3, b0));
+      c31 = i32x4.add(c31, i32x4.dot_i16x8_s(x3, b1));
+      a0 += 4;
+      a1 += 4;
+      a2 += 4;
+      a3 += 4;
+      panel += 32;
+    } while (a0 < stop);
+    table += 16;
+  } while (table < end);
+  finishI32__simd(tile, 0, c00, c01);
+  finishI32__simd(tile, 1, c10, c11);
+  finishI32__simd(tile, 2, c20, c21);
+  finishI32__simd(tile, 3, c30, c31);
+}
+
+export function gemm_i16_i16_1x8__simd(table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, tile: usize): void {
+  let c0 = i32x4.splat(0);
+  let c1 = i32x4.splat(0);
+  const bytes = <usize>pairs << 2;
+  const end = table + (<usize>taps << 4);
+  do {
+    let a = load<usize>(table) + offset;
+    const stop = a + bytes;
+    do {
+      const x = v128.load32_splat(a);
+      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(x, v128.load(panel)));
+      c1 = i32x4.add(c1, i32x4.dot_i16x8_s(x, v128.load(panel, 16)));
+      a += 4;
+      panel += 32;
+    } while (a < stop);
+    table += 16;
+  } while (table < end);
+  finishI32__simd(tile, 0, c0, c1);
+}
+
+/** Adds `pairs` pairs of `rows` (1 or 4) rows to the i32 sums at `sums`. */
+function addBlock__simd(table: usize, rows: i32, offset: usize, pairs: i32, panel: usize, sums: usize): void {
+  const stop = panel + (<usize>pairs << 5);
+  for (let r = 0; r < rows; r++, table += 4, sums += 32) {
+    let a = load<usize>(table) + offset;
+    let c0 = v128.load(sums);
+    let c1 = v128.load(sums, 16);
+    for (let b = panel; b < stop; b += 32, a += 4) {
+      const x = v128.load32_splat(a);
+      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(x, v128.load(b)));
+      c1 = i32x4.add(c1, i32x4.dot_i16x8_s(x, v128.load(b, 16)));
+    }
+    v128.store(sums, c0);
+    v128.store(sums, c1, 16);
+  }
+}
+
+/** addBlock__simd for 4 rows at once. */
+function addBlock4__simd(table: usize, offset: usize, pairs: i32, panel: usize, sums: usize): void {
+  let a0 = load<usize>(table) + offset;
+  let a1 = load<usize>(table, 4) + offset;
+  let a2 = load<usize>(table, 8) + offset;
+  let a3 = load<usize>(table, 12) + offset;
+  let c00 = v128.load(sums);
+  let c01 = v128.load(sums, 16);
+  let c10 = v128.load(sums, 32);
+  let c11 = v128.load(sums, 48);
+  let c20 = v128.load(sums, 64);
+  let c21 = v128.load(sums, 80);
+  let c30 = v128.load(sums, 96);
+  let c31 = v128.load(sums, 112);
+  const stop = a0 + (<usize>pairs << 2);
+  do {
+    const b0 = v128.load(panel);
+    const b1 = v128.load(panel, 16);
+    const x0 = v128.load32_splat(a0);
+    c00 = i32x4.add(c00, i32x4.dot_i16x8_s(x0, b0));
+    c01 = i32x4.add(c01, i32x4.dot_i16x8_s(x0, b1));
+    const x1 = v128.load32_splat(a1);
+    c10 = i32x4.add(c10, i32x4.dot_i16x8_s(x1, b0));
+    c11 = i32x4.add(c11, i32x4.dot_i16x8_s(x1, b1));
+    const x2 = v128.load32_splat(a2);
+    c20 = i32x4.add(c20, i32x4.dot_i16x8_s(x2, b0));
+    c21 = i32x4.add(c21, i32x4.dot_i16x8_s(x2, b1));
+    const x3 = v128.load32_splat(a3);
+    c30 = i32x4.add(c30, i32x4.dot_i16x8_s(x3, b0));
+    c31 = i32x4.add(c31, i32x4.dot_i16x8_s(x3, b1));
+    a0 += 4;
+    a1 += 4;
+    a2 += 4;
+    a3 += 4;
+    panel += 32;
+  } while (a0 < stop);
+  v128.store(sums, c00);
+  v128.store(sums, c01, 16);
+  v128.store(sums, c10, 32);
+  v128.store(sums, c11, 48);
+  v128.store(sums, c20, 64);
+  v128.store(sums, c21, 80);
+  v128.store(sums, c30, 96);
+  v128.store(sums, c31, 112);
+}
+
+/** Adds the i32 sums of a block to the f64 sums and clears them. */
+function flush__simd(rows: i32, sums32: usize, sums64: usize): void {
+  for (const stop = sums32 + (<usize>rows << 5); sums32 < stop; sums32 += 16, sums64 += 32) {
+    const s = v128.load(sums32);
+    v128.store(sums64, f64x2.add(v128.load(sums64), f64x2.convert_low_i32x4_s(s)));
+    const high = v128.shuffle<i64>(s, s, 1, 1);
+    v128.store(sums64, f64x2.add(v128.load(sums64, 16), f64x2.convert_low_i32x4_s(high)), 16);
+    v128.store(sums32, i32x4.splat(0));
+  }
+}
+
+/** Adds `pairs` pairs of `rows` rows to the i32 sums at `sums`. */
+function addBlock__scalar(table: usize, rows: i32, offset: usize, pairs: i32, panel: usize, sums: usize): void {
+  for (let r = 0; r < rows; r++, table += 4, sums += 32) {
+    const row = load<usize>(table) + offset;
+    for (let column: usize = 0; column < 8; column++) {
+      let sum = load<i32>(sums + (column << 2));
+      let a = row;
+      let b = panel + (column << 2);
+      for (let i = 0; i < pairs; i++, a += 4, b += 32) {
+        sum += <i32>load<i16>(a) * <i32>load<i16>(b) + <i32>load<i16>(a, 2) * <i32>load<i16>(b, 2);
+      }
+      store<i32>(sums + (column << 2), sum);
+    }
+  }
+}
+
+/** `rows` (1 or 4) rows, exact in int32. */
+export function gemm_i16_i16_4x8__scalar(
+  table: usize, rows: i32, taps: i32, pairs: i32, offset: usize, panel: usize, scratch: usize,
+): void {
+  const sums = scratch + Scratch.sums32;
+  memory.fill(sums, 0, 128);
+  for (let t = 0; t < taps; t++, table += 16, panel += <usize>pairs << 5) {
+    addBlock__scalar(table, rows, offset, pairs, panel, sums);
+  }
+  const tile = scratch + Scratch.tile;
+  const step = load<usize>(tile, Tile.parameterStep);
+  let entry = load<usize>(tile, Tile.parameters);
+  for (let r = 0; r < rows; r++, entry += step) {
+    for (let c = 0; c < 8; c++) {
+      const at = <usize>c << 2;
+      const zero = load<i32>(entry, ActivationParameters.zero);
+      const s = load<i32>(sums + (<usize>r << 5) + at) - zero * load<i32>(load<usize>(tile, Tile.sums) + at);
+      const scale = load<f32>(entry, ActivationParameters.scale) * load<f32>(load<usize>(tile, Tile.scales) + at);
+      finish__scalar(tile, r, c, <f32>s * scale);
+    }
+  }
+}
+
+/** `rows` (1 or 4) rows whose sums need blocks; both builds. */
+export function gemm_i16_i16_4x8_blocks(
+  table: usize, rows: i32, taps: i32, pairs: i32, offset: usize, panel: usize, scratch: usize,
+): void {
+  const tile = scratch + Scratch.tile;
+  const sums32 = scratch + Scratch.sums32;
+  const sums64 = scratch + Scratch.sums64;
+  memory.fill(sums32, 0, 128);
+  memory.fill(sums64, 0, 256);
+  const capacity = load<i32>(tile, Tile.pairsPerBlock);
+  let room = capacity;
+  for (let t = 0; t < taps; t++, table += 16) {
+    let at = offset;
+    for (let left = pairs; left > 0; ) {
+      const count = min(left, room);
+      if (ASC_FEATURE_SIMD) {
+        if (rows == 4) addBlock4__simd(table, at, count, panel, sums32);
+        else addBlock__simd(table, rows, at, count, panel, sums32);
+      } else {
+        addBlock__scalar(table, rows, at, count, panel, sums32);
+      }
+      at += <usize>count << 2;
+      panel += <usize>count << 5;
+      left -= count;
+      room -= count;
+      if (room == 0) {
+        flush(rows, sums32, sums64);
+        room = capacity;
+      }
+    }
+  }
+  flush(rows, sums32, sums64);
+  const step = load<usize>(tile, Tile.parameterStep);
+  let entry = load<usize>(tile, Tile.parameters);
+  for (let r = 0; r < rows; r++, entry += step) {
+    if (ASC_FEATURE_SIMD) finishF64__simd(tile, r, entry, sums64 + (<usize>r << 6));
+    else finishF64__scalar(tile, r, entry, sums64 + (<usize>r << 6));
+  }
+}
+
+@inline
+function flush(rows: i32, sums32: usize, sums64: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    flush__simd(rows, sums32, sums64);
+  } else {
+    for (const stop = sums32 + (<usize>rows << 5); sums32 < stop; sums32 += 4, sums64 += 8) {
+      store<f64>(sums64, load<f64>(sums64) + <f64>load<i32>(sums32));
+      store<i32>(sums32, 0);
+    }
+  }
+}
+
+function finishF64__scalar(tile: usize, row: i32, entry: usize, sums: usize): void {
+  const zero = <f64>load<i32>(entry, ActivationParameters.zero);
+  const scale = load<f32>(entry, ActivationParameters.scale);
+  for (let c = 0; c < 8; c++) {
+    const at = <usize>c << 2;
+    const s = load<f64>(sums + (at << 1)) - zero * <f64>load<i32>(load<usize>(tile, Tile.sums) + at);
+    finish__scalar(tile, row, c, <f32>s * (scale * load<f32>(load<usize>(tile, Tile.scales) + at)));
+  }
+}
+
+@inline
+function corrected__simd(sums: usize, zero: v128, columns: usize): v128 {
+  const c = v128.load(columns);
+  const low = f64x2.sub(v128.load(sums), f64x2.mul(zero, f64x2.convert_low_i32x4_s(c)));
+  const high = f64x2.sub(v128.load(sums, 16), f64x2.mul(zero, f64x2.convert_low_i32x4_s(v128.shuffle<i64>(c, c, 1, 1))));
+  return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
+}
+
+function finishF64__simd(tile: usize, row: i32, entry: usize, sums: usize): void {
+  const zero = f64x2.splat(<f64>load<i32>(entry, ActivationParameters.zero));
+  const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
+  const columns = load<usize>(tile, Tile.sums);
+  const scales = load<usize>(tile, Tile.scales);
+  const y0 = f32x4.mul(corrected__simd(sums, zero, columns), f32x4.mul(scale, v128.load(scales)));
+  const y1 = f32x4.mul(corrected__simd(sums + 32, zero, columns + 16), f32x4.mul(scale, v128.load(scales, 16)));
+  finish__simd(tile, row, y0, y1);
+}

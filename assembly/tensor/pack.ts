@@ -1,0 +1,116 @@
+// Panels of 8 columns from matrices and weights; columns that are missing hold 0.
+// PackRight: f32 [batch, K, N], or [batch, N, K] when transposed → i16 [ceil(N/8)][ceil(K/2)][8][2] of q − z, which is clamp(nearestEven(x/s) + z) − z;
+// f32 and i32 operations as in quantize.ts. n ≤ 15, so that q − z fits. Column sums are exact in i32 for K < 2^16.
+// PackF32: the same into f32 [ceil(N/8)][K][8]. Threads share the panels of all matrices.
+import { PackRightStep } from "../../src/core/abi/conv";
+import { address, argument, share } from "../gemm/tile";
+import { highOf, isFinite32, lowOf, quantized, scaleOf, zeroOf } from "./quantize";
+
+const NAN: u32 = 0x7fc00000;
+
+export function packRight(step: usize, thread: i32, threads: i32): void {
+  const batch = argument(step, PackRightStep.batch);
+  const rows = argument(step, PackRightStep.rows);
+  const columns = argument(step, PackRightStep.columns);
+  const transposed = argument(step, PackRightStep.transposed);
+  const bits = argument(step, PackRightStep.bits);
+  const partials = address(step, PackRightStep.partials);
+  const panels = (columns + 7) >> 3;
+  const panelBytes = <usize>((rows + 1) >> 1) << 5;
+  const downStride: usize = transposed ? 4 : <usize>columns << 2;
+  const rightStride: usize = transposed ? <usize>rows << 2 : 4;
+  const end = share(batch * panels, thread + 1, threads);
+  for (let unit = share(batch * panels, thread, threads); unit < end; unit++) {
+    const matrix = unit / panels;
+    const column = (unit - matrix * panels) << 3;
+    const low = lowOf(partials, matrix, batch, threads);
+    const scale = scaleOf(low, highOf(partials, matrix, batch, threads), bits);
+    const zero = zeroOf(low, scale, bits);
+    const panel = address(step, PackRightStep.output) + <usize>unit * panelBytes;
+    memory.fill(panel, 0, panelBytes);
+    for (let c = 0; c < 8; c++) {
+      const entry = <usize>((unit << 3) + c) << 2;
+      store<i32>(address(step, PackRightStep.columnSums) + entry, 0);
+      store<f32>(address(step, PackRightStep.scales) + entry, scale);
+      if (column + c >= columns) continue;
+      const from = address(step, PackRightStep.input) + ((<usize>matrix * <usize>rows * <usize>columns) << 2) + <usize>(column + c) * rightStride;
+      const odd = packColumn(from, downStride, rows, panel + (<usize>c << 2), scale, zero, bits, address(step, PackRightStep.columnSums) + entry);
+      if (odd) store<u32>(address(step, PackRightStep.scales) + entry, NAN);
+    }
+  }
+}
+
+/** One column of a panel and its sum; returns whether it holds NaN or infinity, which count as 0. */
+function packColumn(from: usize, stride: usize, rows: i32, to: usize, scale: f32, zero: i32, bits: i32, total: usize): bool {
+  const low = -(1 << (bits - 1));
+  let sum = 0;
+  let odd = false;
+  for (let k = 0; k < rows; k++, from += stride) {
+    const x = load<f32>(from);
+    if (!isFinite32(x)) odd = true;
+    else if (scale != 0) {
+      const q = quantized(x, scale, zero, low, -1 - low) - zero;
+      sum += q;
+      store<i16>(to + (<usize>(k >> 1) << 5) + (<usize>(k & 1) << 1), <i16>q);
+    }
+  }
+  store<i32>(total, sum);
+  return odd;
+}
+
+export function packF32(step: usize, thread: i32, threads: i32): void {
+  const rows = argument(step, PackRightStep.rows);
+  const columns = argument(step, PackRightStep.columns);
+  const panels = (columns + 7) >> 3;
+  const transposed = argument(step, PackRightStep.transposed);
+  const downStride: usize = transposed ? 4 : <usize>columns << 2;
+  const rightStride: usize = transposed ? <usize>rows << 2 : 4;
+  const units = argument(step, PackRightStep.batch) * panels;
+  const end = share(units, thread + 1, threads);
+  for (let unit = share(units, thread, threads); unit < end; unit++) {
+    const matrix = unit / panels;
+    const column = (unit - matrix * panels) << 3;
+    const from = address(step, PackRightStep.input) + ((<usize>matrix * <usize>rows * <usize>columns) << 2) + <usize>column * rightStride;
+    panelF32(from, downStride, rightStride, rows, min(8, columns - column), address(step, PackRightStep.output) + ((<usize>unit * <usize>rows) << 5));
+  }
+}
+
+/** One panel: `rows` rows of `live` columns and 8 − live zeros. */
+function panelF32(from: usize, downStride: usize, rightStride: usize, rows: i32, live: i32, to: usize): void {
+  for (let k = 0; k < rows; k++, from += downStride, to += 32) {
+    if (ASC_FEATURE_SIMD) {
+      if (live == 8 && rightStride == 4) {
+        v128.store(to, v128.load(from));
+        v128.store(to, v128.load(from, 16), 16);
+        continue;
+      }
+    }
+    for (let c = 0; c < 8; c++) store<f32>(to + (<usize>c << 2), c < live ? load<f32>(from + <usize>c * rightStride) : 0);
+  }
+}
+
+/** Weights [groups·rowsPerGroup][taps][channels] (OHWI; [N, K] is one group with one tap) → ConvF32's panels. For load time. */
+export function packWeights(weights: usize, groups: i32, rowsPerGroup: i32, taps: i32, channels: i32, panels: usize): void {
+  const depth = taps * channels;
+  for (let g = 0; g < groups; g++) {
+    for (let r = 0; r < rowsPerGroup; r += 8, panels += <usize>depth << 5) {
+      const from = weights + ((<usize>(g * rowsPerGroup + r) * <usize>depth) << 2);
+      panelF32(from, 4, <usize>depth << 2, depth, min(8, rowsPerGroup - r), panels);
+    }
+  }
+}
+
+/** A weight [K, N] → ConvF32's panels. For load time. */
+export function packMatrix(weights: usize, rows: i32, columns: i32, panels: usize): void {
+  for (let c = 0; c < columns; c += 8, panels += <usize>rows << 5) {
+    panelF32(weights + (<usize>c << 2), <usize>columns << 2, 4, rows, min(8, columns - c), panels);
+  }
+}
+
+/** Depthwise weights [channels][taps] → [tap][channels rounded up to 8]. For load time. */
+export function packDepthwise(weights: usize, channels: i32, taps: i32, to: usize): void {
+  const wide = (channels + 7) & ~7;
+  for (let t = 0; t < taps; t++) {
+    for (let c = 0; c < wide; c++, to += 4) store<f32>(to, c < channels ? load<f32>(weights + (<usize>(c * taps + t) << 2)) : 0);
+  }
+}

@@ -1,0 +1,194 @@
+// Quantize: f32 → i16 with a scale and an integer zero point per sample or row (series.md, B1).
+//   s = (hi − lo) / (2^n − 1)        where hi − lo overflows, halves are subtracted and s is doubled: the same rounding
+//   z = nearestEven(−lo / s) − 2^(n−1)
+//   q = clamp(nearestEven(x / s) + z, −2^(n−1), 2^(n−1) − 1)
+// Differences and divisions are f32 operations, nearestEven is exact, the rest is i32; no f64 anywhere. |x / s| < 2^18 even for subnormal s,
+// so that adding 1.5·2^23 rounds to nearest even; z is clamped like q, which only a subnormal s can make necessary.
+// s = 0 (a constant-zero sample, or one whose s underflows): q = 0, z = 0.
+import { ActivationParameters, QuantizeStep } from "../../src/core/abi/conv";
+import { address, argument, share } from "../gemm/tile";
+import { PARTIAL } from "./range";
+
+/** Bits of 1.5·2^23: the sum of it and a small number, as an integer, less these bits, is that number rounded to nearest even. */
+const ROUNDER_BITS: i32 = 0x4b400000;
+const ROUNDER: f32 = 12582912;
+
+/** Least value of a sample over the partials of all threads. */
+export function lowOf(partials: usize, sample: i32, samples: i32, threads: i32): f32 {
+  let low: f32 = 0;
+  for (let t = 0; t < threads; t++) low = min(low, load<f32>(partials + <usize>(t * samples + sample) * PARTIAL));
+  return low;
+}
+
+export function highOf(partials: usize, sample: i32, samples: i32, threads: i32): f32 {
+  let high: f32 = 0;
+  for (let t = 0; t < threads; t++) high = max(high, load<f32>(partials + <usize>(t * samples + sample) * PARTIAL, 4));
+  return high;
+}
+
+/** Whether a sample holds NaN or infinity. */
+export function nonFiniteOf(partials: usize, sample: i32, samples: i32, threads: i32): i32 {
+  let odd = 0;
+  for (let t = 0; t < threads; t++) odd |= load<i32>(partials + <usize>(t * samples + sample) * PARTIAL, 8);
+  return odd;
+}
+
+export function scaleOf(low: f32, high: f32, bits: i32): f32 {
+  const steps = <f32>((1 << bits) - 1);
+  const span = high - low;
+  return span == Infinity ? ((high * 0.5 - low * 0.5) / steps) * 2 : span / steps;
+}
+
+export function zeroOf(low: f32, scale: f32, bits: i32): i32 {
+  if (scale == 0) return 0;
+  const half = 1 << (bits - 1);
+  return min(<i32>nearest<f32>(-low / scale) - half, half - 1);
+}
+
+/** One value; `low` and `high` bound the result. */
+@inline
+export function quantized(x: f32, scale: f32, zero: i32, low: i32, high: i32): i32 {
+  return max(min(<i32>nearest<f32>(x / scale) + zero, high), low);
+}
+
+@inline
+export function isFinite32(x: f32): bool {
+  return x - x == 0;
+}
+
+/** nearestEven(x / s) + z of 4 finite values, not yet clamped; `shift` is ROUNDER_BITS − z. */
+@inline
+function rounded__simd(x: v128, scale: v128, rounder: v128, shift: v128): v128 {
+  return i32x4.sub(f32x4.add(f32x4.div(x, scale), rounder), shift);
+}
+
+/** Threads share the rows of all samples; the one that has the first row of a sample writes its parameters. */
+export function quantize(step: usize, thread: i32, threads: i32): void {
+  const samples = argument(step, QuantizeStep.samples);
+  const rows = argument(step, QuantizeStep.rowsPerSample);
+  const width = argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups);
+  const bits = argument(step, QuantizeStep.bits);
+  const partials = address(step, QuantizeStep.partials);
+  const parameters = address(step, QuantizeStep.parameters);
+  const pixelStride = address(step, QuantizeStep.pixelStride);
+  const end = share(samples * rows, thread + 1, threads);
+  for (let row = share(samples * rows, thread, threads); row < end; ) {
+    const sample = row / rows;
+    const count = min(end, (sample + 1) * rows) - row;
+    const low = lowOf(partials, sample, samples, threads);
+    const scale = scaleOf(low, highOf(partials, sample, samples, threads), bits);
+    const zero = zeroOf(low, scale, bits);
+    const nonFinite = nonFiniteOf(partials, sample, samples, threads);
+    if (row == sample * rows) {
+      const entry = parameters + <usize>sample * ActivationParameters.bytes;
+      store<f32>(entry, scale, ActivationParameters.scale);
+      store<i32>(entry, zero, ActivationParameters.zero);
+      store<i32>(entry, nonFinite, ActivationParameters.nonFinite);
+      store<i32>(entry, 0, 12);
+    }
+    const input = address(step, QuantizeStep.input) + ((<usize>row * <usize>width) << 2);
+    const output = address(step, QuantizeStep.output) + <usize>row * pixelStride;
+    if (scale == 0) memory.fill(output, 0, <usize>count * pixelStride);
+    else if (nonFinite != 0) oddRows(step, input, output, count, scale, zero);
+    else finiteRows(step, input, output, count, scale, zero);
+    if (nonFinite != 0) markRows(step, input, row, count);
+    row += count;
+  }
+}
+
+/** `rows` rows of a sample that is finite. */
+function finiteRows(step: usize, input: usize, output: usize, rows: i32, scale: f32, zero: i32): void {
+  const channels = argument(step, QuantizeStep.channels);
+  const groups = argument(step, QuantizeStep.groups);
+  const pixelStride = address(step, QuantizeStep.pixelStride);
+  const groupStride = address(step, QuantizeStep.groupStride);
+  const bits = argument(step, QuantizeStep.bits);
+  if (groups == 1 && !(channels & 1) && pixelStride == <usize>channels << 1) {
+    span(input, output, rows * channels, scale, zero, bits);
+    return;
+  }
+  if (ASC_FEATURE_SIMD) {
+    if (groups == 1 && channels == 3 && pixelStride == 8) {
+      threes__simd(input, output, rows, scale, zero, bits);
+      return;
+    }
+  }
+  for (let r = 0; r < rows; r++, output += pixelStride) {
+    for (let g = 0; g < groups; g++, input += <usize>channels << 2) {
+      const to = output + <usize>g * groupStride;
+      span(input, to, channels, scale, zero, bits);
+      if (channels & 1) store<i16>(to + (<usize>channels << 1), 0);
+    }
+  }
+}
+
+/** `count` neighbouring finite values. */
+function span(input: usize, output: usize, count: i32, scale: f32, zero: i32, bits: i32): void {
+  const low = -(1 << (bits - 1));
+  const high = -1 - low;
+  const end = input + (<usize>count << 2);
+  if (ASC_FEATURE_SIMD) {
+    const scales = f32x4.splat(scale);
+    const rounder = f32x4.splat(ROUNDER);
+    const shift = i32x4.splat(ROUNDER_BITS - zero);
+    const lows = i16x8.splat(<i16>low);
+    const highs = i16x8.splat(<i16>high);
+    for (; input + 32 <= end; input += 32, output += 16) {
+      const q = i16x8.narrow_i32x4_s(
+        rounded__simd(v128.load(input), scales, rounder, shift),
+        rounded__simd(v128.load(input, 16), scales, rounder, shift),
+      );
+      v128.store(output, i16x8.max_s(i16x8.min_s(q, highs), lows));
+    }
+  }
+  for (; input < end; input += 4, output += 2) store<i16>(output, <i16>quantized(load<f32>(input), scale, zero, low, high));
+}
+
+/** Pixels of three channels (pictures) into pixels of four, the last 0: one vector each, but for the last, whose vector would reach past the input. */
+function threes__simd(input: usize, output: usize, rows: i32, scale: f32, zero: i32, bits: i32): void {
+  const low = -(1 << (bits - 1));
+  const scales = f32x4.splat(scale);
+  const rounder = f32x4.splat(ROUNDER);
+  const shift = i32x4.splat(ROUNDER_BITS - zero);
+  const lows = i16x8.splat(<i16>low);
+  const highs = i16x8.splat(<i16>(-1 - low));
+  const keep = i64x2.splat(0x0000ffffffffffff);
+  for (let r = 1; r < rows; r++, input += 12, output += 8) {
+    const q = rounded__simd(v128.load(input), scales, rounder, shift);
+    const clamped = i16x8.max_s(i16x8.min_s(i16x8.narrow_i32x4_s(q, q), highs), lows);
+    v128.store64_lane(output, v128.and(clamped, keep), 0);
+  }
+  span(input, output, 3, scale, zero, bits);
+  store<i16>(output, 0, 6);
+}
+
+/** Rows of a sample with NaN or infinity, which become z. */
+function oddRows(step: usize, input: usize, output: usize, rows: i32, scale: f32, zero: i32): void {
+  const channels = argument(step, QuantizeStep.channels);
+  const groups = argument(step, QuantizeStep.groups);
+  const low = -(1 << (argument(step, QuantizeStep.bits) - 1));
+  for (let r = 0; r < rows; r++, output += argument(step, QuantizeStep.pixelStride)) {
+    for (let g = 0; g < groups; g++) {
+      let to = output + g * argument(step, QuantizeStep.groupStride);
+      for (let c = 0; c < channels; c++, input += 4, to += 2) {
+        const x = load<f32>(input);
+        store<i16>(to, <i16>(isFinite32(x) ? quantized(x, scale, zero, low, -1 - low) : zero));
+      }
+      if (channels & 1) store<i16>(to, 0);
+    }
+  }
+}
+
+/** The mask of `rows` rows from row `first` of all samples. */
+function markRows(step: usize, input: usize, first: i32, rows: i32): void {
+  const mask = address(step, QuantizeStep.mask);
+  if (mask == 0) return;
+  const each = argument(step, QuantizeStep.maskChannels);
+  const bytes = (argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups)) / each;
+  const end = mask + <usize>((first + rows) * bytes);
+  for (let at = mask + <usize>(first * bytes); at < end; at++) {
+    let odd: u8 = 0;
+    for (let c = 0; c < each; c++, input += 4) odd |= <u8>!isFinite32(load<f32>(input));
+    store<u8>(at, odd);
+  }
+}

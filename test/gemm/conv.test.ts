@@ -1,0 +1,264 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Activation } from "../../src/core/abi/conv.ts";
+import {
+  BUILDS,
+  bitsOf,
+  canonical,
+  type Linear,
+  layer,
+  outSize,
+  plain,
+  reference,
+  run,
+  type Shape,
+} from "./harness.ts";
+
+const NAN = 0x7fc00000;
+
+/** All builds and thread counts give the bits of the reference. */
+async function check(l: Linear): Promise<Float32Array> {
+  const expected = canonical(reference(l));
+  let result: Float32Array = new Float32Array();
+  for (const build of BUILDS) {
+    for (const threads of [1, 3]) {
+      result = await run(build, l, threads);
+      const actual = l.bits > 0 ? bitsOf(result) : canonical(result);
+      const at = actual.findIndex((b, i) => b !== expected[i]);
+      const seen = new Float32Array(expected.buffer);
+      if (at >= 0)
+        expect.fail(
+          `${build}, ${threads} threads: [${at}] expected ${seen[at]}, got ${result[at]}; ${JSON.stringify(l.shape)}`,
+        );
+      expect(actual.length).toBe(expected.length);
+    }
+  }
+  return result;
+}
+
+const shapes: fc.Arbitrary<Shape> = fc
+  .record({
+    batch: fc.integer({ min: 1, max: 3 }),
+    inHeight: fc.integer({ min: 1, max: 9 }),
+    inWidth: fc.integer({ min: 1, max: 9 }),
+    channels: fc.integer({ min: 1, max: 9 }),
+    groups: fc.integer({ min: 1, max: 3 }),
+    outChannels: fc.integer({ min: 1, max: 19 }),
+    kernelHeight: fc.integer({ min: 1, max: 4 }),
+    kernelWidth: fc.integer({ min: 1, max: 4 }),
+    strideHeight: fc.integer({ min: 1, max: 3 }),
+    strideWidth: fc.integer({ min: 1, max: 3 }),
+    dilationHeight: fc.integer({ min: 1, max: 2 }),
+    dilationWidth: fc.integer({ min: 1, max: 2 }),
+    pads: fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3), fc.nat(3)),
+  })
+  .filter((s) => outSize(s).every((n) => n > 0));
+
+const activations: fc.Arbitrary<Partial<Linear>> = fc.oneof(
+  fc.constant({}),
+  fc.constant({ activation: Activation.Clip }),
+  fc.constant({ activation: Activation.Clip, low: -1, high: 1.5 }),
+  fc.constant({ activation: Activation.HardSwish }),
+);
+
+const seeds = fc.integer({ min: 0, max: 2 ** 31 });
+
+describe("ConvI16", () => {
+  it("equals the exact reference for any shape, activation and number of bits", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        shapes,
+        activations,
+        seeds,
+        fc.integer({ min: 2, max: 12 }),
+        fc.boolean(),
+        async (shape, a, seed, bits, withBias) => {
+          await check(layer(shape, { seed, bits, withBias, ...a }));
+        },
+      ),
+      { numRuns: 120 },
+    );
+  });
+
+  it("equals the exact reference in blocks of any size", async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, seeds, fc.integer({ min: 1, max: 40 }), async (shape, seed, pairs) => {
+        await check(layer(shape, { seed, bits: 12, largest: 1911, blocks: true, pairsPerBlock: pairs }));
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it.each([
+    [1, 1, 1],
+    [1, 1, 8],
+    [1, 37, 64],
+    [2, 64, 33],
+    [3, 5, 1],
+    [5, 1, 7],
+    [7, 31, 40],
+    [130, 16, 24],
+    [300, 258, 9],
+  ])("a product %i×%i×%i with a scale per row", async (m, k, n) => {
+    await check(layer(plain({ inWidth: m, channels: k, outChannels: n }), { seed: m + k + n, bits: 8, perRow: true }));
+  });
+
+  it("stays exact beyond int32 at the ends of the range (12 × 12 bits)", async () => {
+    const shape = plain({ inWidth: 5, channels: 3000, outChannels: 9 });
+    const base = layer(shape, { seed: 1, bits: 12, largest: 1911, blocks: true, perRow: true });
+    const weights = base.weights.map((_, i) => (Math.floor(i / 3000) % 2 === 0 ? 1911 : -1911));
+    const input = base.input.map((_, i) => (i % 3000 === 0 ? 0 : i % 3000 < 2990 ? 4095 : 0));
+    const result = await check({ ...base, weights, input, scales: base.scales.fill(1) });
+    // 2989 · 4095 · 1911 = 2.3e10: far beyond int32.
+    expect(result[0]).toBe(Math.fround(Math.fround(2989 * 4095 * 1911) + base.bias![0]!));
+  });
+
+  it.each([16, 15])("holds for %i-bit activations and 16-bit weights", async (bits) => {
+    const shape = plain({
+      inHeight: 5,
+      inWidth: 4,
+      channels: 21,
+      outChannels: 11,
+      kernelHeight: 3,
+      kernelWidth: 3,
+      pads: [1, 1, 1, 1],
+    });
+    await check(layer(shape, { seed: bits, bits, largest: 30583, blocks: true }));
+    const extreme = layer(shape, { seed: bits, bits, largest: 30583, blocks: true });
+    await check({
+      ...extreme,
+      input: extreme.input.map((x) => (x < 0 ? -1 : 1)),
+      weights: extreme.weights.map((w) => (w < 0 ? -30583 : 30583)),
+    });
+  });
+
+  it("lets int32 wrap in between when the corrected sum fits", async () => {
+    // q = −32768 everywhere but in one place: raw sums leave int32, corrected ones are small.
+    const shape = plain({ inWidth: 4, channels: 64, outChannels: 8 });
+    const base = layer(shape, { seed: 3, bits: 16, largest: 30000, perRow: true });
+    const input = base.input.map((_, i) => (i % 64 === 5 ? 65535 : i % 64 === 6 ? 1 : 0));
+    const weights = base.weights.map((w, i) => (i % 64 === 5 ? w % 1000 : Math.abs(w) + 2000));
+    await check({ ...base, input, weights });
+  });
+
+  it("gives exactly the bias for a constant-zero row", async () => {
+    const base = layer(plain({ inWidth: 6, channels: 10, outChannels: 12 }), { seed: 9, bits: 12, perRow: true });
+    const result = await run("simd", { ...base, input: base.input.map((x, i) => (i >= 20 && i < 30 ? 0 : x)) });
+    expect(result.slice(24, 36)).toEqual(base.bias);
+    await check({ ...base, input: base.input.fill(-0) });
+  });
+
+  it("writes canonical NaN to the outputs that see a non-finite input, and to no other", async () => {
+    const shape = plain({
+      batch: 3,
+      inHeight: 6,
+      inWidth: 7,
+      channels: 3,
+      groups: 2,
+      outChannels: 9,
+      kernelHeight: 3,
+      kernelWidth: 2,
+      strideWidth: 2,
+      dilationHeight: 2,
+      pads: [1, 0, 2, 1],
+    });
+    for (const value of [Number.NaN, Infinity, -Infinity]) {
+      const base = layer(shape, { seed: 4, bits: 8, activation: Activation.Clip });
+      base.input[6 * 7 * 6 + (2 * 7 + 3) * 6 + 4] = value;
+      const result = await check(base);
+      const bad = bitsOf(result).filter((b) => b === NAN).length;
+      expect(bad).toBeGreaterThan(0);
+      expect(bad).toBeLessThan(result.length / 6);
+    }
+  });
+
+  it("gives NaN rows to a product whose left rows are not finite", async () => {
+    const base = layer(plain({ inWidth: 9, channels: 17, outChannels: 20 }), { seed: 5, bits: 12, perRow: true });
+    base.input[17 * 4 + 2] = Number.NaN;
+    base.input[17 * 8] = -Infinity;
+    const result = await check(base);
+    expect([...bitsOf(result)].filter((b) => b === NAN).length).toBe(40);
+  });
+});
+
+describe("ConvF32", () => {
+  it("sums in k order, one rounding per operation, in both builds", async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, activations, seeds, fc.boolean(), async (shape, a, seed, withBias) => {
+        await check(layer(shape, { seed, bits: 0, withBias, ...a }));
+      }),
+      { numRuns: 120 },
+    );
+  });
+
+  it.each([
+    [1, 1, 1],
+    [1, 40, 75],
+    [1, 33, 128],
+    [2, 33, 40],
+    [131, 20, 33],
+  ])("a product %i×%i×%i", async (m, k, n) => {
+    await check(
+      layer(plain({ inWidth: m, channels: k, outChannels: n }), { seed: m + k + n, bits: 0, withBias: m % 2 === 0 }),
+    );
+  });
+
+  it("passes infinities and NaN on", async () => {
+    const base = layer(plain({ inWidth: 6, channels: 9, outChannels: 10 }), { seed: 8, bits: 0 });
+    base.input[3] = Number.NaN;
+    base.input[9 * 4 + 1] = Infinity;
+    await check(base);
+  });
+});
+
+describe("Depthwise", () => {
+  const depthwise = (shape: Shape, options: Parameters<typeof layer>[1]): Linear => ({
+    ...layer({ ...shape, channels: 1, outChannels: 1 }, options),
+    depthwise: true,
+  });
+  const wide = fc.tuple(shapes, fc.integer({ min: 1, max: 35 })).map(([s, groups]) => ({ ...s, groups }));
+
+  it("int16 equals the exact reference", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        wide,
+        activations,
+        seeds,
+        fc.integer({ min: 2, max: 14 }),
+        fc.boolean(),
+        async (shape, a, seed, bits, withBias) => {
+          await check(depthwise(shape, { seed, bits, largest: 1911, withBias, ...a }));
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it("f32 equals the reference", async () => {
+    await fc.assert(
+      fc.asyncProperty(wide, activations, seeds, fc.boolean(), async (shape, a, seed, withBias) => {
+        await check(depthwise(shape, { seed, bits: 0, withBias, ...a }));
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  it("poisons single channels only", async () => {
+    const base = depthwise(
+      plain({ batch: 2, inHeight: 5, inWidth: 5, groups: 11, kernelHeight: 3, kernelWidth: 3, pads: [1, 1, 1, 1] }),
+      { seed: 1, bits: 8 },
+    );
+    base.input[(5 * 5 + 12) * 11 + 9] = Number.NaN;
+    const result = await check(base);
+    expect([...bitsOf(result)].filter((b) => b === NAN).length).toBe(9);
+  });
+
+  it("handles 112 pixels in a row and 5×5 kernels", async () => {
+    await check(
+      depthwise(plain({ inHeight: 6, inWidth: 112, groups: 32, kernelHeight: 5, kernelWidth: 5, pads: [2, 2, 2, 2] }), {
+        seed: 1,
+        bits: 12,
+      }),
+    );
+  });
+});

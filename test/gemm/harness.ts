@@ -1,0 +1,389 @@
+// Drives the linear steps through Core, and a plain reference for them: sums in f64 (every one of them an integer below 2^53, so exact), each f32
+// operation rounded by Math.fround.
+import { Activation, ConvStep, QuantizeStep } from "../../src/core/abi/conv.ts";
+import { Opcode } from "../../src/core/abi/opcode.ts";
+import {
+  type Build,
+  Core,
+  convScratchBytes,
+  depthwiseBytesF32,
+  depthwiseBytesI16,
+  f32Bits,
+  pairsOf,
+  pairsPerBlock,
+  panelBytesF32,
+  panelBytesI16,
+  programBytes,
+  type Step,
+  step,
+  writeProgram,
+} from "../../src/core/index.ts";
+
+export const BUILDS: readonly Build[] = ["scalar", "simd"];
+const f = Math.fround;
+/** f32 values between two output pixels that nobody may touch. */
+const GAP = 3;
+const SENTINEL = 0x7f0dead0;
+
+/** Mulberry32: numbers in [0, 1). */
+export function random(seed: number): () => number {
+  return () => {
+    seed = (seed + 0x6d2b79f5) | 0;
+    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+}
+
+export interface Shape {
+  readonly batch: number;
+  readonly inHeight: number;
+  readonly inWidth: number;
+  readonly channels: number;
+  readonly groups: number;
+  readonly outChannels: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly strideHeight: number;
+  readonly strideWidth: number;
+  readonly dilationHeight: number;
+  readonly dilationWidth: number;
+  /** top, left, bottom, right. */
+  readonly pads: readonly [number, number, number, number];
+}
+
+export interface Linear {
+  readonly shape: Shape;
+  readonly depthwise?: boolean;
+  /** NHWC. */
+  readonly input: Float32Array;
+  /** Integers (ConvI16) or f32, OHWI; [channel][tap] for depthwise. */
+  readonly weights: Float32Array;
+  readonly scales: Float32Array;
+  readonly bias?: Float32Array;
+  readonly activation?: Activation;
+  readonly low?: number;
+  readonly high?: number;
+  /** n; 0 for f32. */
+  readonly bits: number;
+  /** One entry per row (pixel) instead of per sample. */
+  readonly perRow?: boolean;
+  readonly blocks?: boolean;
+  readonly pairsPerBlock?: number;
+}
+
+export const plain = (shape: Partial<Shape>): Shape => ({
+  batch: 1,
+  inHeight: 1,
+  inWidth: 1,
+  channels: 1,
+  groups: 1,
+  outChannels: 1,
+  kernelHeight: 1,
+  kernelWidth: 1,
+  strideHeight: 1,
+  strideWidth: 1,
+  dilationHeight: 1,
+  dilationWidth: 1,
+  pads: [0, 0, 0, 0],
+  ...shape,
+});
+
+export function outSize(s: Shape): [number, number] {
+  const h = s.inHeight + s.pads[0] + s.pads[2] - (s.kernelHeight - 1) * s.dilationHeight - 1;
+  const w = s.inWidth + s.pads[1] + s.pads[3] - (s.kernelWidth - 1) * s.dilationWidth - 1;
+  return [Math.floor(h / s.strideHeight) + 1, Math.floor(w / s.strideWidth) + 1];
+}
+
+/** Runs each step once per thread, as a barrier between steps would. */
+export function runAll(core: Core, steps: readonly Step[], threads = 1): void {
+  const at = core.allocate(programBytes(steps));
+  writeProgram(core.memory.buffer, at, steps, () => {
+    throw new Error("the tests use addresses only");
+  });
+  steps.forEach((_, i) => {
+    for (let t = threads - 1; t >= 0; t--) core.run(at, i, 1, t, threads);
+  });
+  core.release(at);
+}
+
+/** Nearest integer, ties to even. */
+export function nearestEven(x: number): number {
+  const down = Math.floor(x);
+  const rest = x - down;
+  if (rest !== 0.5) return rest < 0.5 ? down : down + 1;
+  return down % 2 === 0 ? down : down + 1;
+}
+
+export interface Quantized {
+  readonly q: Float64Array;
+  readonly scale: number;
+  readonly zero: number;
+  readonly nonFinite: boolean;
+}
+
+/** series.md, B1, activations. */
+export function quantizeReference(values: Float32Array, bits: number): Quantized {
+  let low = 0;
+  let high = 0;
+  for (const x of values) {
+    if (Number.isFinite(x)) {
+      low = Math.min(low, x);
+      high = Math.max(high, x);
+    }
+  }
+  const steps = 2 ** bits - 1;
+  // The f32 result of an f32 difference with an unbounded exponent: f64 has room for the exponent, and halving is exact there.
+  const span = f(high / 2 - low / 2);
+  const scale = Number.isFinite(f(high - low)) ? f(f(high - low) / steps) : f(2 * f(span / steps));
+  const half = 2 ** (bits - 1);
+  const zero = scale === 0 ? 0 : Math.min(nearestEven(f(-low / scale)) - half, half - 1);
+  const q = Float64Array.from(values, (x) => {
+    if (scale === 0) return 0;
+    if (!Number.isFinite(x)) return zero;
+    return Math.max(-half, Math.min(half - 1, nearestEven(f(x / scale)) + zero));
+  });
+  return { q, scale, zero, nonFinite: !values.every(Number.isFinite) };
+}
+
+function activate(y: number, l: Linear): number {
+  if (l.activation === Activation.Clip) return Math.min(Math.max(y, l.low ?? 0), l.high ?? Infinity);
+  if (l.activation === Activation.HardSwish) {
+    return f(f(y * Math.min(Math.max(f(y + 3), 0), 6)) * f(1 / 6));
+  }
+  return y;
+}
+
+/** The outputs, dense; NaN where a non-finite input is seen. */
+export function reference(l: Linear): Float32Array {
+  const s = l.shape;
+  const [outHeight, outWidth] = outSize(s);
+  const width = s.channels * s.groups;
+  const total = s.groups * s.outChannels;
+  const out = new Float32Array(s.batch * outHeight * outWidth * total);
+  const samples = l.perRow ? s.batch * s.inHeight * s.inWidth : s.batch;
+  const size = l.input.length / samples;
+  const quantized: Quantized[] = [];
+  for (let i = 0; i < samples && l.bits > 0; i++) {
+    quantized.push(quantizeReference(l.input.subarray(i * size, (i + 1) * size), l.bits));
+  }
+  let at = 0;
+  for (let b = 0; b < s.batch; b++) {
+    for (let oy = 0; oy < outHeight; oy++) {
+      for (let ox = 0; ox < outWidth; ox++) {
+        for (let o = 0; o < total; o++) {
+          const group = Math.floor(o / s.outChannels);
+          let sum = l.bits > 0 ? 0 : -0;
+          let bad = false;
+          let w = o * s.kernelHeight * s.kernelWidth * s.channels;
+          const entry = quantized[l.perRow ? (b * outHeight + oy) * outWidth + ox : b];
+          for (let i = 0; i < s.kernelHeight; i++) {
+            for (let j = 0; j < s.kernelWidth; j++) {
+              const y = oy * s.strideHeight - s.pads[0] + i * s.dilationHeight;
+              const x = ox * s.strideWidth - s.pads[1] + j * s.dilationWidth;
+              const inside = y >= 0 && y < s.inHeight && x >= 0 && x < s.inWidth;
+              const from = ((b * s.inHeight + y) * s.inWidth + x) * width + group * s.channels;
+              for (let c = 0; c < s.channels; c++, w++) {
+                if (entry === undefined) {
+                  sum = f(sum + f((inside ? l.input[from + c]! : 0) * l.weights[w]!));
+                } else if (inside) {
+                  bad ||= !Number.isFinite(l.input[from + c]);
+                  sum += l.weights[w]! * (entry.q[(from + c) % entry.q.length]! - entry.zero);
+                }
+              }
+            }
+          }
+          const scaled = entry === undefined ? sum : f(f(sum) * f(entry.scale * l.scales[o]!));
+          const biased = l.bias === undefined ? scaled : f(scaled + l.bias[o]!);
+          out[at++] = bad ? Number.NaN : activate(biased, l);
+        }
+      }
+    }
+  }
+  return out;
+}
+
+/** Runs Range, Quantize and ConvI16, or ConvF32 (or their depthwise twins), and returns the outputs, dense. */
+export async function run(build: Build, l: Linear, threads = 1): Promise<Float32Array> {
+  const core = await Core.create(build);
+  const s = l.shape;
+  const [outHeight, outWidth] = outSize(s);
+  const pixels = outHeight * outWidth;
+  const taps = s.kernelHeight * s.kernelWidth;
+  const total = s.groups * s.outChannels;
+  const integer = l.bits > 0;
+  const depthwise = l.depthwise ?? false;
+  const width = s.channels * s.groups;
+  const input = core.place(l.input);
+  const groupStride = integer ? pairsOf(s.channels) * 4 : s.channels * 4;
+  const pixelStride = !integer ? width * 4 : depthwise ? Math.ceil(width / 8) * 16 : s.groups * groupStride;
+  const steps: Step[] = [];
+  let source = input;
+  let parameters = 0;
+  let mask = 0;
+  if (integer) {
+    const samples = l.perRow ? s.batch * s.inHeight * s.inWidth : s.batch;
+    const rows = s.batch * s.inHeight * s.inWidth;
+    source = core.allocate(rows * pixelStride);
+    parameters = core.allocate(samples * 16);
+    mask = l.perRow ? 0 : core.allocate(rows * s.groups);
+    if (mask > 0) core.u8(mask, rows * s.groups).fill(255);
+    const common = {
+      input,
+      output: source,
+      partials: core.allocate(threads * samples * 16),
+      parameters,
+      samples,
+      rowsPerSample: rows / samples,
+      channels: depthwise ? width : s.channels,
+      groups: depthwise ? 1 : s.groups,
+      pixelStride,
+      groupStride,
+      bits: l.bits,
+      mask,
+      maskChannels: depthwise ? 1 : s.channels,
+    };
+    steps.push(step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common));
+  }
+  const columnSums = core.allocate(total * 4);
+  core.i32(columnSums, total).fill(0);
+  const weights = placeWeights(core, l, columnSums);
+  const scratchBytes = convScratchBytes({
+    depthwise,
+    integer,
+    taps,
+    channels: s.channels,
+    groups: s.groups,
+    groupStride,
+    pixels,
+  });
+  const outPixelStride = 4 * (total + GAP);
+  const count = s.batch * pixels * (total + GAP);
+  const output = core.allocate(count * 4);
+  core.i32(output, count).fill(SENTINEL);
+  const scratch = core.allocate(scratchBytes * threads);
+  core.u8(scratch, scratchBytes * threads).fill(0xa5);
+  const [conv, dw] = integer ? [Opcode.ConvI16, Opcode.DepthwiseI16] : [Opcode.ConvF32, Opcode.DepthwiseF32];
+  const largest = l.weights.reduce((m, w) => Math.max(m, Math.abs(w)), 0);
+  steps.push(
+    step(depthwise ? dw : conv, ConvStep, {
+      input: source,
+      output,
+      weights,
+      bias: l.bias === undefined ? 0 : core.place(l.bias),
+      scales: integer ? core.place(l.scales) : 0,
+      columnSums: integer ? columnSums : 0,
+      parameters,
+      rowsPerParameter: l.perRow ? 1 : pixels,
+      mask,
+      batch: s.batch,
+      inHeight: s.inHeight,
+      inWidth: s.inWidth,
+      outHeight,
+      outWidth,
+      kernelHeight: s.kernelHeight,
+      kernelWidth: s.kernelWidth,
+      strideHeight: s.strideHeight,
+      strideWidth: s.strideWidth,
+      dilationHeight: s.dilationHeight,
+      dilationWidth: s.dilationWidth,
+      padTop: s.pads[0],
+      padLeft: s.pads[1],
+      groups: s.groups,
+      channels: s.channels,
+      outChannels: s.outChannels,
+      batchStride: s.inHeight * s.inWidth * pixelStride,
+      pixelStride,
+      groupStride,
+      outBatchStride: pixels * outPixelStride,
+      outPixelStride,
+      weightsBatchStride: 0,
+      scalesBatchStride: 0,
+      exactInInt32: l.blocks ? 0 : 1,
+      pairsPerBlock: l.pairsPerBlock ?? pairsPerBlock(largest, 2 ** (l.bits - 1)),
+      activation: l.activation ?? Activation.None,
+      activationMin: f32Bits(l.low ?? 0),
+      activationMax: f32Bits(l.high ?? Infinity),
+      scratch,
+      scratchBytes,
+    }),
+  );
+  const fence = core.allocate(4096);
+  core.u8(fence, 4096).fill(0x5a);
+  runAll(core, steps, threads);
+  if (!core.u8(fence, 4096).every((byte) => byte === 0x5a)) throw new Error("a step wrote behind its memory");
+  const bits = core.i32(output, count);
+  const dense = new Int32Array(s.batch * pixels * total);
+  for (let p = 0; p < s.batch * pixels; p++) {
+    dense.set(bits.subarray(p * (total + GAP), p * (total + GAP) + total), p * total);
+    for (let g = 0; g < GAP; g++) {
+      if (bits[p * (total + GAP) + total + g] !== SENTINEL) throw new Error(`pixel ${p} wrote into the gap`);
+    }
+  }
+  return new Float32Array(dense.buffer);
+}
+
+/** Weights as the step wants them; integers as two planes of 8-bit digits. */
+function placeWeights(core: Core, l: Linear, columnSums: number): number {
+  const { groups, outChannels, channels, kernelHeight, kernelWidth } = l.shape;
+  const taps = kernelHeight * kernelWidth;
+  if (l.bits === 0) {
+    const source = core.place(l.weights);
+    if (l.depthwise) {
+      const at = core.allocate(depthwiseBytesF32(groups, taps));
+      core.exports.packDepthwise(source, groups, taps, at);
+      return at;
+    }
+    const at = core.allocate(panelBytesF32(groups, outChannels, taps, channels));
+    core.exports.packWeights(source, groups, outChannels, taps, channels, at);
+    return at;
+  }
+  const bytes = l.depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, outChannels, taps, channels);
+  const at = core.allocate(bytes);
+  core.u8(at, bytes).fill(0);
+  const low = Int8Array.from(l.weights, (w) => w);
+  const high = Int8Array.from(l.weights, (w, i) => (w - low[i]!) / 256);
+  for (const [plane, weight] of [
+    [high, 256],
+    [low, 1],
+  ] as const) {
+    const source = core.place(plane);
+    if (l.depthwise) core.exports.addTermDepthwise(source, 8, weight, groups, taps, at, columnSums);
+    else core.exports.addTerm(source, 8, weight, groups, outChannels, taps, channels, at, columnSums);
+  }
+  return at;
+}
+
+/** Bits with every NaN as 7fc00000. */
+export function canonical(values: Float32Array): Int32Array {
+  return Int32Array.from(new Int32Array(values.buffer, values.byteOffset, values.length), (b, i) =>
+    Number.isNaN(values[i]) ? 0x7fc00000 : b,
+  );
+}
+
+export function bitsOf(values: Float32Array): Int32Array {
+  return new Int32Array(values.buffer, values.byteOffset, values.length);
+}
+
+/** A seeded linear layer of a shape. */
+export function layer(
+  shape: Shape,
+  options: Omit<Partial<Linear>, "shape"> & { seed: number; bits: number; largest?: number; withBias?: boolean },
+): Linear {
+  const next = random(options.seed);
+  const { batch, inHeight, inWidth, channels, groups, outChannels, kernelHeight, kernelWidth } = shape;
+  const { largest = 119, bits } = options;
+  const normal = () => next() + next() + next() - 1.5;
+  const total = groups * outChannels;
+  const weights = Float32Array.from({ length: total * kernelHeight * kernelWidth * channels }, () =>
+    bits > 0 ? Math.round((2 * next() - 1) * largest) : normal(),
+  );
+  return {
+    shape,
+    input: Float32Array.from({ length: batch * inHeight * inWidth * channels * groups }, () => 4 * normal() + 0.7),
+    weights,
+    scales: Float32Array.from({ length: total }, () => 0.001 + next() * 0.01),
+    ...(options.withBias === false ? {} : { bias: Float32Array.from({ length: total }, normal) }),
+    ...options,
+  };
+}

@@ -1,0 +1,322 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
+import { Opcode } from "../../src/core/abi/opcode.ts";
+import {
+  type Build,
+  Core,
+  convScratchBytes,
+  depthwiseBytesF32,
+  depthwiseBytesI16,
+  f32Bits,
+  pairsOf,
+  pairsPerBlock,
+  panelBytesF32,
+  panelBytesI16,
+  type Step,
+  step,
+} from "../../src/core/index.ts";
+import { BUILDS, bitsOf, canonical, quantizeReference, random, runAll } from "./harness.ts";
+
+const f = Math.fround;
+
+/** [batch, M, K] × [batch, K, N] of two activations; the right one transposed in memory when asked for. */
+async function matmul(
+  build: Build,
+  threads: number,
+  left: Float32Array,
+  right: Float32Array,
+  [batch, m, k, n]: readonly [number, number, number, number],
+  bits: number,
+  transposed: boolean,
+): Promise<Float32Array> {
+  const core = await Core.create(build);
+  const rows = batch * m;
+  const wide = Math.ceil(n / 8) * 8;
+  const input = core.place(left);
+  const pixelStride = pairsOf(k) * 4;
+  const steps: Step[] = [];
+  let source = input;
+  let parameters = 0;
+  const scales = core.allocate(batch * wide * 4);
+  const columnSums = core.allocate(batch * wide * 4);
+  const panelBytes = bits > 0 ? panelBytesI16(1, n, 1, k) : panelBytesF32(1, n, 1, k);
+  const panels = core.allocate(batch * panelBytes);
+  const pack = {
+    input: core.place(right),
+    output: panels,
+    scales,
+    columnSums,
+    partials: 0,
+    batch,
+    rows: k,
+    columns: n,
+    transposed: transposed ? 1 : 0,
+    bits,
+  };
+  if (bits > 0) {
+    source = core.allocate(rows * pixelStride);
+    parameters = core.allocate(rows * 16);
+    const common = {
+      input,
+      output: source,
+      partials: core.allocate(threads * rows * 16),
+      parameters,
+      samples: rows,
+      rowsPerSample: 1,
+      channels: k,
+      groups: 1,
+      pixelStride,
+      groupStride: 0,
+      bits,
+      mask: 0,
+      maskChannels: k,
+    };
+    const partials = core.allocate(threads * batch * 16);
+    steps.push(
+      step(Opcode.Range, QuantizeStep, common),
+      step(Opcode.Quantize, QuantizeStep, common),
+      step(Opcode.Range, QuantizeStep, {
+        ...common,
+        input: pack.input,
+        partials,
+        samples: batch,
+        rowsPerSample: k,
+        channels: n,
+      }),
+      step(Opcode.PackRight, PackRightStep, { ...pack, partials }),
+    );
+  } else {
+    steps.push(step(Opcode.PackF32, PackRightStep, pack));
+  }
+  const scratchBytes = convScratchBytes({
+    depthwise: false,
+    integer: bits > 0,
+    taps: 1,
+    channels: k,
+    groups: 1,
+    groupStride: 0,
+    pixels: m,
+  });
+  const output = core.allocate(rows * n * 4);
+  steps.push(
+    step(bits > 0 ? Opcode.ConvI16 : Opcode.ConvF32, ConvStep, {
+      input: source,
+      output,
+      weights: panels,
+      bias: 0,
+      scales,
+      columnSums,
+      parameters,
+      rowsPerParameter: 1,
+      mask: 0,
+      batch,
+      inHeight: 1,
+      inWidth: m,
+      outHeight: 1,
+      outWidth: m,
+      kernelHeight: 1,
+      kernelWidth: 1,
+      strideHeight: 1,
+      strideWidth: 1,
+      dilationHeight: 1,
+      dilationWidth: 1,
+      padTop: 0,
+      padLeft: 0,
+      groups: 1,
+      channels: k,
+      outChannels: n,
+      batchStride: m * (bits > 0 ? pixelStride : 4 * k),
+      pixelStride: bits > 0 ? pixelStride : 4 * k,
+      groupStride: 0,
+      outBatchStride: m * n * 4,
+      outPixelStride: n * 4,
+      weightsBatchStride: panelBytes,
+      scalesBatchStride: wide,
+      exactInInt32: 0,
+      pairsPerBlock: pairsPerBlock(2 ** bits - 1, 2 ** (bits - 1)),
+      activation: Activation.None,
+      activationMin: f32Bits(0),
+      activationMax: f32Bits(0),
+      scratch: core.allocate(scratchBytes * threads),
+      scratchBytes,
+    }),
+  );
+  runAll(core, steps, threads);
+  return core.f32(output, rows * n).slice();
+}
+
+function expected(
+  left: Float32Array,
+  right: Float32Array,
+  [batch, m, k, n]: readonly [number, number, number, number],
+  bits: number,
+  transposed: boolean,
+): Float32Array {
+  const out = new Float32Array(batch * m * n);
+  for (let b = 0; b < batch; b++) {
+    const matrix = right.subarray(b * k * n, (b + 1) * k * n);
+    const r = quantizeReference(matrix, Math.max(bits, 2));
+    for (let i = 0; i < m; i++) {
+      const row = left.subarray((b * m + i) * k, (b * m + i + 1) * k);
+      const l = quantizeReference(row, Math.max(bits, 2));
+      for (let j = 0; j < n; j++) {
+        let sum = bits > 0 ? 0 : -0;
+        let bad = l.nonFinite;
+        for (let c = 0; c < k; c++) {
+          const at = transposed ? j * k + c : c * n + j;
+          bad ||= !Number.isFinite(matrix[at]);
+          if (bits > 0) sum += (l.q[c]! - l.zero) * (r.q[at]! - r.zero);
+          else sum = f(sum + f(row[c]! * matrix[at]!));
+        }
+        const scaled = f(f(sum) * f(l.scale * r.scale));
+        out[(b * m + i) * n + j] = bits === 0 ? sum : bad ? Number.NaN : scaled;
+      }
+    }
+  }
+  return out;
+}
+
+describe("MatMul of two activations", () => {
+  it("PackRight and PackF32 with either order equal the reference", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.tuple(
+          fc.integer({ min: 1, max: 3 }),
+          fc.integer({ min: 1, max: 9 }),
+          fc.integer({ min: 1, max: 40 }),
+          fc.integer({ min: 1, max: 40 }),
+        ),
+        fc.constantFrom(0, 2, 8, 12, 15),
+        fc.boolean(),
+        fc.integer(),
+        fc.boolean(),
+        async (sizes, bits, transposed, seed, broken) => {
+          const [batch, m, k, n] = sizes;
+          const next = random(seed);
+          const left = Float32Array.from({ length: batch * m * k }, () => next() * 4 - 1);
+          const right = Float32Array.from({ length: batch * k * n }, () => next() * 3 - 2);
+          if (broken) right[Math.floor(next() * right.length)] = Number.NaN;
+          const want = canonical(expected(left, right, sizes, bits, transposed));
+          for (const build of BUILDS) {
+            for (const threads of [1, 3]) {
+              const got = await matmul(build, threads, left, right, sizes, bits, transposed);
+              expect(bits > 0 ? bitsOf(got) : canonical(got)).toEqual(want);
+            }
+          }
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  it("is 0 where the right matrix is constant zero", async () => {
+    const got = await matmul("simd", 1, Float32Array.of(1, 2, 3, 4), new Float32Array(6), [1, 2, 2, 3], 12, false);
+    expect([...got]).toEqual([0, 0, 0, 0, 0, 0]);
+  });
+});
+
+/** Packs digits of `bits` bits little-endian within bytes. */
+function packDigits(digits: readonly number[], bits: number): Uint8Array {
+  const bytes = new Uint8Array(Math.ceil((digits.length * bits) / 8));
+  digits.forEach((d, i) => {
+    for (let bit = 0; bit < bits; bit++) {
+      const at = i * bits + bit;
+      if ((d >> bit) & 1) bytes[at >> 3]! |= 1 << (at & 7);
+    }
+  });
+  return bytes;
+}
+
+describe("addTerm", () => {
+  it("sums planes of any width into panels and column sums", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.integer({ min: 2, max: 8 }),
+        fc.integer({ min: 1, max: 3 }),
+        fc.integer({ min: 1, max: 18 }),
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 7 }),
+        fc.boolean(),
+        fc.boolean(),
+        fc.integer(),
+        async (bits, groups, rows, taps, channels, unsigned, depthwise, seed) => {
+          if (depthwise) [rows, channels] = [1, 1];
+          const next = random(seed);
+          const low = unsigned ? 0 : -(2 ** (bits - 1));
+          const count = groups * rows * taps * channels;
+          const planes = [64, 1].map(() => Array.from({ length: count }, () => low + Math.floor(next() * 2 ** bits)));
+          for (const build of BUILDS) {
+            const core = await Core.create(build);
+            const bytes = depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, rows, taps, channels);
+            const panels = core.allocate(bytes);
+            const sums = core.allocate(groups * rows * 4);
+            core.u8(panels, bytes).fill(0);
+            core.i32(sums, groups * rows).fill(0);
+            const fence = core.place(new Uint8Array(64).fill(9));
+            planes.forEach((digits, i) => {
+              const plane = core.place(packDigits(digits, bits));
+              const weight = i === 0 ? 64 : 1;
+              const flag = unsigned ? 1 : 0;
+              if (depthwise) core.exports.addTermDepthwise(plane, bits, weight, groups, taps, panels, sums, flag);
+              else core.exports.addTerm(plane, bits, weight, groups, rows, taps, channels, panels, sums, flag);
+            });
+            const want = new Int16Array(bytes / 2);
+            const totals = new Int32Array(groups * rows);
+            let at = 0;
+            for (let row = 0; row < groups * rows; row++) {
+              const [g, r] = [Math.floor(row / rows), row % rows];
+              for (let t = 0; t < taps; t++) {
+                for (let c = 0; c < channels; c++, at++) {
+                  const value = 64 * planes[0]![at]! + planes[1]![at]!;
+                  totals[row]! += value;
+                  const panel = g * Math.ceil(rows / 8) + (r >> 3);
+                  const index = depthwise
+                    ? (((g >> 3) * Math.ceil(taps / 2) + (t >> 1)) * 8 + (g & 7)) * 2 + (t & 1)
+                    : (((panel * taps + t) * pairsOf(channels) + (c >> 1)) * 8 + (r & 7)) * 2 + (c & 1);
+                  want[index] = value;
+                }
+              }
+            }
+            expect(core.i16(panels, bytes / 2).slice()).toEqual(want);
+            expect(core.i32(sums, groups * rows).slice()).toEqual(totals);
+            expect(core.u8(fence, 64).every((b) => b === 9)).toBe(true);
+          }
+        },
+      ),
+      { numRuns: 80 },
+    );
+  });
+});
+
+describe("load-time packing of f32 weights", () => {
+  it("lays out OHWI, [K, N] and depthwise weights", async () => {
+    for (const build of BUILDS) {
+      const core = await Core.create(build);
+      const ohwi = Float32Array.from({ length: 2 * 9 * 2 * 3 }, (_, i) => i + 1);
+      const at = core.allocate(panelBytesF32(2, 9, 2, 3));
+      core.exports.packWeights(core.place(ohwi), 2, 9, 2, 3, at);
+      const packed = core.f32(at, panelBytesF32(2, 9, 2, 3) / 4);
+      for (let row = 0; row < 2 * 16; row++) {
+        for (let k = 0; k < 6; k++) {
+          const [g, r] = [row >> 4, row & 15];
+          expect(packed[((g * 2 + (r >> 3)) * 6 + k) * 8 + (r & 7)]).toBe(r < 9 ? ohwi[(g * 9 + r) * 6 + k] : 0);
+        }
+      }
+      const matrix = Float32Array.from({ length: 5 * 11 }, (_, i) => i + 1);
+      const right = core.allocate(panelBytesF32(1, 11, 1, 5));
+      core.exports.packMatrix(core.place(matrix), 5, 11, right);
+      const columns = core.f32(right, panelBytesF32(1, 11, 1, 5) / 4);
+      for (let n = 0; n < 16; n++) {
+        for (let k = 0; k < 5; k++)
+          expect(columns[((n >> 3) * 5 + k) * 8 + (n & 7)]).toBe(n < 11 ? matrix[k * 11 + n] : 0);
+      }
+      const taps = Float32Array.from({ length: 9 * 4 }, (_, i) => i + 1);
+      const depthwise = core.allocate(depthwiseBytesF32(9, 4));
+      core.exports.packDepthwise(core.place(taps), 9, 4, depthwise);
+      for (let c = 0; c < 16; c++) {
+        for (let t = 0; t < 4; t++) expect(core.f32(depthwise, 64)[t * 16 + c]).toBe(c < 9 ? taps[c * 4 + t] : 0);
+      }
+    }
+  });
+});
