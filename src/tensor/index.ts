@@ -1,3 +1,4 @@
+export * from "./half.ts";
 export * from "./shape.ts";
 export * from "./tensor.ts";
 export * from "./types.ts";

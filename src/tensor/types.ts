@@ -75,6 +75,8 @@ export function allocateData(type: ElementType, length: number): TensorData {
 /** A view of bytes as elements; copies when the offset is not aligned. */
 export function viewData(type: NumericType, bytes: Uint8Array, length: number): NumericData {
   const { array, bytes: size } = ELEMENTS[type];
-  const aligned = bytes.byteOffset % size === 0 ? bytes : bytes.slice(0, length * size);
+  // Uint8Array's own slice: that of a Node Buffer does not copy.
+  const aligned =
+    bytes.byteOffset % size === 0 ? bytes : Uint8Array.prototype.slice.call(bytes, 0, length * size);
   return new array(aligned.buffer, aligned.byteOffset, length);
 }

@@ -1,0 +1,81 @@
+import { BitbasisError } from "../core/errors.ts";
+import type { Attribute, Graph, Node } from "./graph.ts";
+
+/** Whether an attribute is a subgraph. */
+export function isGraph(value: Attribute | undefined): value is Graph {
+  return typeof value === "object" && "nodes" in value;
+}
+
+/** The subgraphs of a node (the bodies of If, Loop and Scan). */
+export function subgraphs(node: Node): Graph[] {
+  return Object.values(node.attributes).filter(isGraph);
+}
+
+/** Values of the enclosing graphs that `graph` reads. */
+export function captures(graph: Graph): Set<string> {
+  const own = new Set<string>(graph.initializers.keys());
+  for (const input of graph.inputs) own.add(input.name);
+  for (const node of graph.nodes) for (const output of node.outputs) own.add(output);
+  const captured = new Set<string>();
+  for (const node of graph.nodes) for (const name of reads(node)) if (!own.has(name)) captured.add(name);
+  for (const output of graph.outputs) if (!own.has(output.name)) captured.add(output.name);
+  return captured;
+}
+
+/** Every value that a node needs: its inputs and what its subgraphs capture, without the absent ones. */
+export function reads(node: Node): string[] {
+  const names = node.inputs.filter((name) => name !== "");
+  for (const graph of subgraphs(node)) names.push(...captures(graph));
+  return names;
+}
+
+/**
+ * The nodes, each after those that it reads from; the given order is kept where it is already such an order.
+ * Throws BitbasisError MODEL that names a value which nothing makes, or the nodes of a cycle.
+ *
+ * @param known - values that exist before the first node: inputs, initializers, values of enclosing graphs
+ */
+export function topological(nodes: readonly Node[], known: ReadonlySet<string>): Node[] {
+  const maker = new Map<string, Node>();
+  for (const node of nodes) for (const output of node.outputs) if (output !== "") maker.set(output, node);
+  const done = new Set<Node>();
+  const open = new Set<Node>();
+  const sorted: Node[] = [];
+  // An explicit stack: a long chain given backwards must not overflow the call stack.
+  for (const root of nodes) {
+    const stack = [root];
+    while (stack.length > 0) {
+      const node = stack.at(-1)!;
+      if (done.has(node)) {
+        stack.pop();
+        continue;
+      }
+      const missing: Node[] = [];
+      for (const name of reads(node)) {
+        if (known.has(name)) continue;
+        const before = maker.get(name);
+        if (before === undefined) {
+          throw new BitbasisError("MODEL", `node "${node.name}" (${node.op}) reads "${name}", which nothing makes`);
+        }
+        if (done.has(before)) continue;
+        if (before === node || open.has(before)) throw cycle(stack, before);
+        missing.push(before);
+      }
+      if (missing.length === 0) {
+        done.add(node);
+        open.delete(node);
+        sorted.push(node);
+        stack.pop();
+      } else {
+        open.add(node);
+        stack.push(missing[0]!);
+      }
+    }
+  }
+  return sorted;
+}
+
+function cycle(stack: readonly Node[], from: Node): BitbasisError {
+  const names = stack.slice(stack.indexOf(from)).map((node) => `"${node.name}"`);
+  return new BitbasisError("MODEL", `the graph has a cycle: ${[...names, `"${from.name}"`].join(" → ")}`);
+}

@@ -1,0 +1,3 @@
+export * from "./read.ts";
+export type { ExternalData } from "./tensors.ts";
+export * from "./write.ts";
