@@ -42,7 +42,9 @@ function trim(message) {
   const fields = KEPT[message.name];
   message.enums = [];
   message.messages = message.messages.filter((m) => m.name in KEPT).map(trim);
-  message.fields = message.fields.filter((f) => (fields === null || fields.includes(f.name)) && !DROPPED_FIELDS.has(f.name));
+  message.fields = message.fields.filter(
+    (f) => (fields === null || fields.includes(f.name)) && !DROPPED_FIELDS.has(f.name),
+  );
   for (const field of message.fields) {
     if (/^(AttributeType|DataType|DataLocation)$/.test(field.type)) field.type = "int32";
     if (field.type === "TypeProto" && field.repeated) field.type = "bytes";
@@ -52,8 +54,15 @@ function trim(message) {
 proto.enums = [];
 proto.messages = proto.messages.filter((m) => m.name in KEPT).map(trim);
 
-
-const TYPES = { string: "string", bytes: "Uint8Array", float: "number", double: "number", int32: "number", int64: "number", uint64: "number" };
+const TYPES = {
+  string: "string",
+  bytes: "Uint8Array",
+  float: "number",
+  double: "number",
+  int32: "number",
+  int64: "number",
+  uint64: "number",
+};
 const interfaces = new Map();
 (function describe(messages, prefix) {
   for (const message of messages) {
@@ -81,6 +90,12 @@ import type { PbfReader, PbfWriter } from "pbf";
 
 `;
 const code = compileRaw(proto)
-  .replace(/function read(\w+)\(pbf, end\) \{\n    const obj = /g, "function read$1(pbf: PbfReader, end?: number): $1 {\n    const obj: $1 = ")
+  .replace(
+    /function read(\w+)\(pbf, end\) \{\n {4}const obj = /g,
+    "function read$1(pbf: PbfReader, end?: number): $1 {\n    const obj: $1 = ",
+  )
   .replace(/function write(\w+)\(obj, pbf\)/g, "function write$1(obj: Partial<$1>, pbf: PbfWriter): void");
-writeFileSync(new URL("../src/onnx/schema.ts", import.meta.url), `${header}${[...interfaces.values()].join("\n")}\n${code}`);
+writeFileSync(
+  new URL("../src/onnx/schema.ts", import.meta.url),
+  `${header}${[...interfaces.values()].join("\n")}\n${code}`,
+);

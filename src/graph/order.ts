@@ -79,3 +79,15 @@ function cycle(stack: readonly Node[], from: Node): BitbasisError {
   const names = stack.slice(stack.indexOf(from)).map((node) => `"${node.name}"`);
   return new BitbasisError("MODEL", `the graph has a cycle: ${[...names, `"${from.name}"`].join(" → ")}`);
 }
+
+/** The nodes that the wanted values need, in the same order. */
+export function live(nodes: readonly Node[], wanted: Set<string>): Node[] {
+  const kept: Node[] = [];
+  for (let i = nodes.length - 1; i >= 0; i--) {
+    const node = nodes[i]!;
+    if (!node.outputs.some((name) => wanted.has(name))) continue;
+    kept.push(node);
+    for (const name of reads(node)) wanted.add(name);
+  }
+  return kept.reverse();
+}

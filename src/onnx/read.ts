@@ -2,8 +2,8 @@ import { BitbasisError } from "../core/errors.ts";
 import type { Attribute, Dimension, Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { topological } from "../graph/order.ts";
 import { Tensor } from "../tensor/index.ts";
-import { type AttributeProto, type GraphProto, type ModelProto, type NodeProto, readModelProto } from "./schema.ts";
 import type { ValueInfoProto } from "./schema.ts";
+import { type AttributeProto, type GraphProto, type ModelProto, type NodeProto, readModelProto } from "./schema.ts";
 import { describeBytes } from "./sniff.ts";
 import { type ExternalData, readTensor } from "./tensors.ts";
 import { dataTypeName, elementType } from "./types.ts";
@@ -48,7 +48,10 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): Graph {
   for (const { domain, version } of model.opset_import) opsets[domain === "ai.onnx" ? "" : domain] = version;
   if (opsets[""] === undefined) opsets[""] = 1;
   if (opsets[""] > MAX_OPSET) {
-    throw new BitbasisError("UNSUPPORTED", `opset ${opsets[""]} is newer than ${MAX_OPSET}, the last one that is known here`);
+    throw new BitbasisError(
+      "UNSUPPORTED",
+      `opset ${opsets[""]} is newer than ${MAX_OPSET}, the last one that is known here`,
+    );
   }
   if (model.functions.length > 0) {
     const names = model.functions.map((f) => f.name).join(", ");
@@ -63,7 +66,9 @@ function parse(bytes: Uint8Array): ModelProto {
     return readModelProto(new StrictReader(bytes), bytes.length);
   } catch (cause) {
     const why = cause instanceof Error ? cause.message : String(cause);
-    throw new BitbasisError("MODEL", `not an ONNX model, or a truncated one (${bytes.length} bytes): ${why}`, { cause });
+    throw new BitbasisError("MODEL", `not an ONNX model, or a truncated one (${bytes.length} bytes): ${why}`, {
+      cause,
+    });
   }
 }
 
@@ -149,7 +154,10 @@ class GraphReader {
         case "value_string":
           return new Tensor("string", [utf8.decode(a.s)], []);
         case "value_strings":
-          return new Tensor("string", a.strings.map((s) => utf8.decode(s)));
+          return new Tensor(
+            "string",
+            a.strings.map((s) => utf8.decode(s)),
+          );
       }
     }
     throw new BitbasisError("UNSUPPORTED", `${what} has no dense value`);
@@ -177,7 +185,10 @@ class GraphReader {
       case 8:
         return a.strings.map((s) => utf8.decode(s));
     }
-    throw new BitbasisError("UNSUPPORTED", `attribute "${a.name}" of ${what} is of a kind (${type}) that we do not read`);
+    throw new BitbasisError(
+      "UNSUPPORTED",
+      `attribute "${a.name}" of ${what} is of a kind (${type}) that we do not read`,
+    );
   }
 }
 

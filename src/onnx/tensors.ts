@@ -36,7 +36,10 @@ export function readTensor(proto: TensorProto, what: string, external: ExternalD
   const data = bytes === undefined ? typedData(proto, type, size) : rawData(proto.data_type, type, bytes, size);
   if (data === undefined || data.length !== size) {
     const given = bytes === undefined ? `${data?.length ?? 0} elements` : `${bytes.length} bytes`;
-    throw new BitbasisError("MODEL", `${what} of shape [${proto.dims}] and type ${type} expected ${size} elements, got ${given}`);
+    throw new BitbasisError(
+      "MODEL",
+      `${what} of shape [${proto.dims}] and type ${type} expected ${size} elements, got ${given}`,
+    );
   }
   return new Tensor(type, data, proto.dims);
 }
@@ -46,11 +49,20 @@ function externalBytes(proto: TensorProto, what: string, external: ExternalData)
   const location = entry("location") ?? "";
   const file = external[location];
   if (file === undefined) {
-    throw new BitbasisError("MODEL", `${what} keeps its data in "${location}": pass these bytes as externalData["${location}"]`);
+    throw new BitbasisError(
+      "MODEL",
+      `${what} keeps its data in "${location}": pass these bytes as externalData["${location}"]`,
+    );
   }
   const offset = Number(entry("offset") ?? 0);
   const length = Number(entry("length") ?? file.length - offset);
-  if (!Number.isInteger(offset) || !Number.isInteger(length) || offset < 0 || length < 0 || offset + length > file.length) {
+  if (
+    !Number.isInteger(offset) ||
+    !Number.isInteger(length) ||
+    offset < 0 ||
+    length < 0 ||
+    offset + length > file.length
+  ) {
     throw new BitbasisError(
       "MODEL",
       `${what} expected bytes ${offset}..${offset + length} of "${location}", which has ${file.length}`,

@@ -1,4 +1,7 @@
-import { PbfReader } from "pbf";
+import { PbfReader, PbfWriter } from "pbf";
+
+const decoder = new TextDecoder();
+const encoder = new TextEncoder();
 
 /**
  * pbf trusts lengths; a hostile or truncated file has wrong ones. This reader throws RangeError as soon as a field, a string, a packed list or
@@ -18,11 +21,7 @@ export class StrictReader extends PbfReader {
   }
 
   override readString(): string {
-    const at = this.pos;
-    const end = this.readVarint() + this.pos;
-    if (end > this.length) throw new RangeError(`a string ends at byte ${end} of ${this.length}`);
-    this.pos = at;
-    return super.readString();
+    return decoder.decode(this.readBytes());
   }
 
   override readPackedEnd(): number {
@@ -34,5 +33,12 @@ export class StrictReader extends PbfReader {
   private within<T>(value: T): T {
     if (this.pos > this.length) throw new RangeError(`bytes end at ${this.pos} of ${this.length}`);
     return value;
+  }
+}
+
+/** pbf 5.1.2 writes characters beyond U+1FFFF as others: its encoder of surrogate pairs drops a bit. */
+export class Utf8Writer extends PbfWriter {
+  override writeString(text: string): void {
+    this.writeBytes(encoder.encode(text));
   }
 }

@@ -1,4 +1,3 @@
-import { PbfWriter } from "pbf";
 import type { Attribute, Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { isGraph } from "../graph/order.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -12,12 +11,15 @@ import {
 } from "./schema.ts";
 import { writeTensor } from "./tensors.ts";
 import { dataType } from "./types.ts";
+import { Utf8Writer } from "./wire.ts";
 
 /** ONNX attributes that are floats also when their value is whole; everything else is an integer unless it has a fraction. */
 const FLOATS = new Set(
-  ("alpha beta gamma bias lambd epsilon momentum ratio clip scale scales size_scale spatial_scale cubic_coeff_a " +
+  (
+    "alpha beta gamma bias lambd epsilon momentum ratio clip scale scales size_scale spatial_scale cubic_coeff_a " +
     "extrapolation_value activation_alpha activation_beta high low mean max min value_float value_floats threshold " +
-    "softcap norm_coefficient norm_coefficient_post").split(" "),
+    "softcap norm_coefficient norm_coefficient_post"
+  ).split(" "),
 );
 /** IR version of files that we write, for opsets up to 21 (ONNX 1.16). */
 const IR_VERSION = 10;
@@ -40,7 +42,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
     opset_import: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
     graph: writeGraph(graph),
   };
-  const pbf = new PbfWriter();
+  const pbf = new Utf8Writer();
   writeModelProto(model, pbf);
   return pbf.finish();
 }
@@ -49,7 +51,9 @@ function writeGraph(graph: Graph): GraphProto {
   return {
     name: graph.name,
     node: graph.nodes.map(writeNode),
-    initializer: [...graph.initializers].map(([name, tensor]) => writeTensor(tensor, name)) as GraphProto["initializer"],
+    initializer: [...graph.initializers].map(([name, tensor]) =>
+      writeTensor(tensor, name),
+    ) as GraphProto["initializer"],
     sparse_initializer: [],
     input: graph.inputs.map(writeValueInfo),
     output: graph.outputs.map(writeValueInfo),
@@ -85,7 +89,7 @@ function writeAttribute(name: string, value: Attribute): Partial<AttributeProto>
 function writeValueInfo({ name, type, shape }: ValueInfo): ValueInfoProto {
   const dim = shape?.map((d) =>
     typeof d === "number"
-      ? { dim_value: d, dim_param: "", value: "dim_value" as const }
+      ? { dim_value: d, value: "dim_value" as const }
       : { dim_param: d, value: "dim_param" as const },
   );
   const tensor = { elem_type: dataType(type), shape: dim === undefined ? undefined : { dim } };

@@ -76,7 +76,6 @@ export function allocateData(type: ElementType, length: number): TensorData {
 export function viewData(type: NumericType, bytes: Uint8Array, length: number): NumericData {
   const { array, bytes: size } = ELEMENTS[type];
   // Uint8Array's own slice: that of a Node Buffer does not copy.
-  const aligned =
-    bytes.byteOffset % size === 0 ? bytes : Uint8Array.prototype.slice.call(bytes, 0, length * size);
+  const aligned = bytes.byteOffset % size === 0 ? bytes : Uint8Array.prototype.slice.call(bytes, 0, length * size);
   return new array(aligned.buffer, aligned.byteOffset, length);
 }

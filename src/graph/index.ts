@@ -1,0 +1,3 @@
+export * from "./graph.ts";
+export { normalize } from "./passes/normalize.ts";
+export { type Feed, specialize } from "./specialize.ts";

@@ -1,0 +1,90 @@
+import type { BitbasisError } from "../../core/errors.ts";
+import { type ElementType, normalizeAxis, type Shape, type Tensor } from "../../tensor/index.ts";
+import { nodeError } from "../errors.ts";
+import type { KnownValue, Node } from "../graph.ts";
+
+/** A node with what is known of its inputs: all that shape rules and evaluators look at. */
+export class Call {
+  constructor(
+    readonly node: Node,
+    readonly opsets: Readonly<Record<string, number>>,
+    private readonly inputs: readonly (KnownValue | undefined)[],
+    private readonly constants: readonly (Tensor | undefined)[],
+  ) {}
+
+  /** Number of inputs that are written, absent ones in between included. */
+  get count(): number {
+    return this.inputs.length;
+  }
+
+  has(i: number): boolean {
+    return this.inputs[i] !== undefined;
+  }
+
+  value(i: number): KnownValue {
+    const value = this.inputs[i];
+    if (value === undefined) throw this.fail(`input ${i} is missing`);
+    return value;
+  }
+
+  shape(i: number): Shape {
+    return this.value(i).shape;
+  }
+
+  type(i: number): ElementType {
+    return this.value(i).type;
+  }
+
+  /** The elements of input `i`, when they are known. */
+  constant(i: number): Tensor | undefined {
+    return this.constants[i];
+  }
+
+  /** Elements of input `i` as numbers; undefined when the input is absent. Throws when the elements depend on data. */
+  numbers(i: number): number[] | undefined {
+    if (!this.has(i)) return undefined;
+    const tensor = this.constants[i];
+    if (tensor === undefined) {
+      throw this.fail(`the shape of the result depends on the data of input ${i} ("${this.node.inputs[i]}")`);
+    }
+    return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  }
+
+  /** As `numbers`, of an input that must be there. */
+  needed(i: number): number[] {
+    const numbers = this.numbers(i);
+    if (numbers === undefined) throw this.fail(`input ${i} is missing`);
+    return numbers;
+  }
+
+  number(name: string, fallback: number): number {
+    const value = this.node.attributes[name];
+    return typeof value === "number" ? value : fallback;
+  }
+
+  list(name: string): readonly number[] | undefined {
+    const value = this.node.attributes[name];
+    return Array.isArray(value) ? (value as readonly number[]) : undefined;
+  }
+
+  text(name: string, fallback: string): string {
+    const value = this.node.attributes[name];
+    return typeof value === "string" ? value : fallback;
+  }
+
+  /** An axis of a tensor of the given rank, made non-negative. */
+  axis(axis: number, rank: number): number {
+    if (rank === 0 || axis < -rank || axis >= rank)
+      throw this.fail(`axis ${axis} expected one of a tensor of rank ${rank}`);
+    return normalizeAxis(axis, rank);
+  }
+
+  /** An error that says what is wrong with the shapes. */
+  fail(why: string): BitbasisError {
+    const shapes = this.inputs.map((input) => (input === undefined ? "–" : `${input.type}[${input.shape}]`)).join(", ");
+    return nodeError(this.node, this.opsets, `${why} (inputs: ${shapes})`, "MODEL");
+  }
+}
+
+/** Types and shapes of a node's outputs; throws when the inputs do not fit. */
+export type ShapeRule = (call: Call) => readonly KnownValue[];

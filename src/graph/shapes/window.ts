@@ -1,0 +1,82 @@
+import type { Call } from "./call.ts";
+
+/** A convolution or pooling window with every number known. */
+export interface Window {
+  readonly kernel: readonly number[];
+  readonly strides: readonly number[];
+  readonly dilations: readonly number[];
+  /** Begin of every spatial axis, then end of every one, as in ONNX. */
+  readonly pads: readonly number[];
+  readonly output: readonly number[];
+}
+
+/** Strides, dilations, pads and output extents of a Conv or pool over `spatial` extents. */
+export function resolveWindow(call: Call, spatial: readonly number[], kernel: readonly number[]): Window {
+  const n = spatial.length;
+  const strides = list(call, "strides", n, 1, 1);
+  const dilations = list(call, "dilations", n, 1, 1);
+  if (kernel.length !== n || kernel.some((k) => k < 1))
+    throw call.fail(`kernel [${kernel}] does not fit ${n} spatial axes`);
+  const reach = kernel.map((k, i) => (k - 1) * dilations[i]! + 1);
+  const auto = call.text("auto_pad", "NOTSET");
+  let pads = list(call, "pads", 2 * n, 0);
+  if (auto === "VALID") pads = new Array<number>(2 * n).fill(0);
+  else if (auto === "SAME_UPPER" || auto === "SAME_LOWER") {
+    const total = spatial.map((d, i) => Math.max(0, (Math.ceil(d / strides[i]!) - 1) * strides[i]! + reach[i]! - d));
+    pads = split(total, auto);
+  } else if (auto !== "NOTSET")
+    throw call.fail(`auto_pad expected NOTSET, VALID, SAME_UPPER or SAME_LOWER, got ${auto}`);
+  const ceil = call.number("ceil_mode", 0) === 1;
+  const output = spatial.map((d, i) => {
+    const room = d + pads[i]! + pads[n + i]! - reach[i]!;
+    const whole = Math.floor(room / strides[i]!) + 1;
+    if (!ceil) return whole;
+    const rounded = Math.ceil(room / strides[i]!) + 1;
+    // The last window must begin inside the input or its leading pad.
+    return (rounded - 1) * strides[i]! >= d + pads[i]! ? rounded - 1 : rounded;
+  });
+  if (output.some((d) => d < 1)) throw call.fail(`the window [${reach}] is larger than the padded input [${spatial}]`);
+  return { kernel, strides, dilations, pads, output };
+}
+
+/** As `resolveWindow`, for ConvTranspose. */
+export function resolveTransposed(call: Call, spatial: readonly number[], kernel: readonly number[]): Window {
+  const n = spatial.length;
+  const strides = list(call, "strides", n, 1, 1);
+  const dilations = list(call, "dilations", n, 1, 1);
+  const extra = list(call, "output_padding", n, 0);
+  if (kernel.length !== n) throw call.fail(`kernel [${kernel}] does not fit ${n} spatial axes`);
+  const full = spatial.map((d, i) => strides[i]! * (d - 1) + extra[i]! + (kernel[i]! - 1) * dilations[i]! + 1);
+  const auto = call.text("auto_pad", "NOTSET");
+  const wanted = call.list("output_shape")?.slice(-n);
+  let pads = list(call, "pads", 2 * n, 0);
+  if (wanted !== undefined)
+    pads = split(
+      full.map((d, i) => d - wanted[i]!),
+      auto,
+    );
+  else if (auto === "SAME_UPPER" || auto === "SAME_LOWER") {
+    pads = split(
+      full.map((d, i) => Math.max(0, d - spatial[i]! * strides[i]!)),
+      auto,
+    );
+  } else if (auto === "VALID") pads = new Array<number>(2 * n).fill(0);
+  const output = full.map((d, i) => d - pads[i]! - pads[n + i]!);
+  if (output.some((d) => d < 1)) throw call.fail("the pads are larger than the output");
+  return { kernel, strides, dilations, pads, output };
+}
+
+function split(total: readonly number[], auto: string): number[] {
+  const less = total.map((t) => Math.floor(t / 2));
+  const more = total.map((t, i) => t - less[i]!);
+  return auto === "SAME_LOWER" ? [...more, ...less] : [...less, ...more];
+}
+
+function list(call: Call, name: string, length: number, fallback: number, least = Number.NEGATIVE_INFINITY): number[] {
+  const given = call.list(name);
+  if (given === undefined || (given.length === 0 && fallback === 0)) return new Array<number>(length).fill(fallback);
+  if (given.length !== length || given.some((v) => v < least)) {
+    throw call.fail(`"${name}" expected ${length} integers${least > 0 ? ` ≥ ${least}` : ""}, got [${given}]`);
+  }
+  return [...given];
+}
