@@ -1,4 +1,3 @@
-export { BitbasisError } from "../core/index.ts";
 export * from "./accumulator.ts";
 export * from "./digits.ts";
 export * from "./expansion.ts";

@@ -1,0 +1,262 @@
+import { BitbasisError } from "../core/index.ts";
+import type { Shape } from "../tensor/index.ts";
+import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
+import { sha256 } from "./sha256.ts";
+
+/**
+ * The header of a container: that of a safetensors file (u64 length, JSON, spaces until the data is 8-aligned), whose first metadata entry
+ * is the SHA-256 of the header itself with these 64 digits set to 0. It is read as strictly as it is written: one order, no white space, no
+ * key twice.
+ */
+export const FORMAT = "bitbasis";
+export const VERSION = 1;
+
+/** Safetensors refuses longer headers. */
+const LARGEST_HEADER = 100_000_000;
+const PREFIX = '{"__metadata__":{"sha256":"';
+const DIGEST_AT = PREFIX.length;
+
+/** A tensor of the file; `begin` and `end` count from the start of the data. */
+export interface Entry {
+  readonly name: string;
+  readonly type: Exclude<ElementType, "string">;
+  readonly shape: Shape;
+  readonly begin: number;
+  readonly end: number;
+}
+
+/** Consecutive tensors with one digest. */
+export interface SectionInfo {
+  readonly name: string;
+  readonly begin: number;
+  readonly end: number;
+  readonly sha256: string;
+  readonly entries: readonly Entry[];
+}
+
+export interface Header {
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly sections: readonly SectionInfo[];
+  /** Bytes before the data. */
+  readonly bytes: number;
+}
+
+const DTYPES: readonly (readonly [Exclude<ElementType, "string">, string])[] = [
+  ["float32", "F32"],
+  ["float64", "F64"],
+  ["float16", "F16"],
+  ["int8", "I8"],
+  ["uint8", "U8"],
+  ["int16", "I16"],
+  ["uint16", "U16"],
+  ["int32", "I32"],
+  ["uint32", "U32"],
+  ["int64", "I64"],
+  ["uint64", "U64"],
+  ["bool", "BOOL"],
+];
+const DTYPE_OF: ReadonlyMap<string, string> = new Map(DTYPES);
+const TYPE_OF: ReadonlyMap<string, Exclude<ElementType, "string">> = new Map(
+  DTYPES.map(([type, dtype]) => [dtype, type]),
+);
+
+/** Header bytes, the length before them included. */
+export function writeHeader(metadata: ReadonlyMap<string, string>, sections: readonly SectionInfo[]): Uint8Array {
+  const table = JSON.stringify(sections.map(({ name, begin, end, sha256: digest }) => [name, end - begin, digest]));
+  const all = new Map([
+    ["sha256", "0".repeat(64)],
+    ["format", FORMAT],
+    ["version", String(VERSION)],
+    ["sections", table],
+    ...metadata,
+  ]);
+  const pairs = Array.from(all, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  const entries = sections.flatMap((section) =>
+    section.entries.map(
+      ({ name, type, shape, begin, end }) =>
+        `,${JSON.stringify(name)}:{"dtype":"${DTYPE_OF.get(type)}","shape":[${shape}],"data_offsets":[${begin},${end}]}`,
+    ),
+  );
+  const text = new TextEncoder().encode(`{"__metadata__":{${pairs}}${entries.join("")}}`);
+  const padded = new Uint8Array(8 + 8 * Math.ceil(text.length / 8)).fill(0x20);
+  padded.set(text, 8);
+  new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true);
+  padded.set(new TextEncoder().encode(sha256(padded.subarray(8))), 8 + DIGEST_AT);
+  return padded;
+}
+
+/**
+ * Bytes of the header of a file that starts with `start`.
+ *
+ * @param start - the first 64 bytes at least, or the whole file
+ * @throws BitbasisError MODEL when this is no container
+ */
+export function headerBytes(start: Uint8Array): number {
+  const found = new TextDecoder().decode(start.subarray(8, 8 + DIGEST_AT));
+  if (found.length === 0 || !PREFIX.startsWith(found)) {
+    throw new BitbasisError("MODEL", `expected a bitbasis container, got ${describe(start)}`);
+  }
+  const length = new DataView(start.buffer, start.byteOffset).getBigUint64(0, true);
+  if (length > LARGEST_HEADER || length % 8n !== 0n) {
+    throw new BitbasisError(
+      "MODEL",
+      `the container is damaged: its header expected a multiple of 8 bytes up to ${LARGEST_HEADER}, got ${length}`,
+    );
+  }
+  return 8 + Number(length);
+}
+
+/** Whether bytes start like a container of ours. */
+export function isContainer(start: Uint8Array): boolean {
+  return start.length >= 8 + DIGEST_AT && new TextDecoder().decode(start.subarray(8, 8 + DIGEST_AT)) === PREFIX;
+}
+
+/** Reads and checks a header; `bytes` is exactly that. */
+export function readHeader(bytes: Uint8Array): Header {
+  if (bytes.length < 8 + DIGEST_AT + 64) throw damaged("its header is too short");
+  const zeroed = bytes.slice(8);
+  zeroed.fill(0x30, DIGEST_AT, DIGEST_AT + 64);
+  const told = new TextDecoder().decode(bytes.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + 64));
+  if (sha256(zeroed) !== told) throw damaged("its header does not match its digest");
+
+  const scanner = new Scanner(new TextDecoder().decode(bytes.subarray(8)).trimEnd());
+  scanner.take('{"__metadata__":{');
+  const metadata = new Map<string, string>();
+  do {
+    const key = scanner.text();
+    scanner.take(":");
+    if (metadata.has(key)) throw damaged(`its metadata holds "${key}" twice`);
+    metadata.set(key, scanner.text());
+  } while (scanner.tries(","));
+  scanner.take("}");
+  const version = Number(metadata.get("version"));
+  if (metadata.get("format") !== FORMAT || !Number.isInteger(version) || version < 1) {
+    throw new BitbasisError("MODEL", "expected a bitbasis container, got another safetensors file");
+  }
+  if (version > VERSION) {
+    throw new BitbasisError(
+      "MODEL",
+      `the container has version ${version}; this release reads versions up to ${VERSION}: update bitbasis`,
+    );
+  }
+  const entries: Entry[] = [];
+  const names = new Set<string>();
+  while (scanner.tries(",")) {
+    const entry = scanner.entry(entries.at(-1)?.end ?? 0);
+    if (names.has(entry.name)) throw damaged(`it holds the tensor "${entry.name}" twice`);
+    names.add(entry.name);
+    entries.push(entry);
+  }
+  scanner.take("}");
+  scanner.end();
+  return { metadata, sections: divide(metadata.get("sections"), entries), bytes: bytes.length };
+}
+
+function divide(table: string | undefined, entries: readonly Entry[]): SectionInfo[] {
+  const rows = parseJson(table ?? "", "sections");
+  if (!Array.isArray(rows)) throw damaged("its table of sections is no list");
+  let next = 0;
+  let begin = 0;
+  const sections = rows.map((row: unknown): SectionInfo => {
+    const [name, bytes, digest] = Array.isArray(row) ? (row as unknown[]) : [];
+    if (typeof name !== "string" || typeof digest !== "string" || !Number.isSafeInteger(bytes) || Number(bytes) < 0) {
+      throw damaged("its table of sections expected [name, bytes, digest]");
+    }
+    const end = begin + Number(bytes);
+    const first = next;
+    while (next < entries.length && entries[next]!.end <= end) next++;
+    const section = { name, begin, end, sha256: digest, entries: entries.slice(first, next) };
+    if ((section.entries.at(-1)?.end ?? begin) !== end) throw damaged(`section "${name}" and its tensors do not meet`);
+    begin = end;
+    return section;
+  });
+  if (sections.length === 0 || next !== entries.length) throw damaged("its sections do not cover its tensors");
+  return sections;
+}
+
+/** Parses JSON of a container's metadata. */
+export function parseJson(text: string, what: string): unknown {
+  try {
+    return JSON.parse(text) as unknown;
+  } catch (cause) {
+    throw new BitbasisError("MODEL", `the container is damaged: its ${what} is no JSON`, { cause });
+  }
+}
+
+export function damaged(why: string): BitbasisError {
+  return new BitbasisError("MODEL", `the container is damaged: ${why}`);
+}
+
+/** Reads the one spelling of a header that `writeHeader` has. */
+class Scanner {
+  private at = 0;
+
+  constructor(private readonly source: string) {}
+
+  take(literal: string): void {
+    if (!this.tries(literal)) throw damaged(`its header expected ${literal} at character ${this.at}`);
+  }
+
+  tries(literal: string): boolean {
+    const found = this.source.startsWith(literal, this.at);
+    if (found) this.at += literal.length;
+    return found;
+  }
+
+  end(): void {
+    if (this.at !== this.source.length) throw damaged(`its header goes on after character ${this.at}`);
+  }
+
+  text(): string {
+    const first = this.at;
+    this.take('"');
+    for (;;) {
+      const quote = this.source.indexOf('"', this.at);
+      if (quote < 0) throw damaged("a text of its header does not end");
+      let escapes = 0;
+      while (this.source[quote - 1 - escapes] === "\\") escapes++;
+      this.at = quote + 1;
+      if (escapes % 2 === 0) break;
+    }
+    return parseJson(this.source.slice(first, this.at), "header") as string;
+  }
+
+  entry(begin: number): Entry {
+    const name = this.text();
+    this.take(':{"dtype":');
+    const dtype = this.text();
+    const type = TYPE_OF.get(dtype);
+    if (type === undefined) throw damaged(`the tensor "${name}" has the unknown type ${dtype}`);
+    this.take(',"shape":');
+    const shape = this.integers();
+    this.take(',"data_offsets":');
+    const [from, end, ...more] = this.integers();
+    this.take("}");
+    if (from !== begin || end !== begin + sizeOf(shape) * elementBytes(type) || more.length > 0) {
+      throw damaged(`the tensor "${name}" expected to follow the one before it without gap or overlap`);
+    }
+    return { name, type, shape, begin, end };
+  }
+
+  private integers(): number[] {
+    const close = this.source.indexOf("]", this.at);
+    const list = this.source.slice(this.at, close + 1);
+    if (!/^\[(\d{1,15}(,\d{1,15})*)?\]$/.test(list)) throw damaged(`its header expected integers at ${this.at}`);
+    this.at = close + 1;
+    return JSON.parse(list) as number[];
+  }
+}
+
+/** What bytes that are no container look like. */
+function describe(start: Uint8Array): string {
+  if (start.length === 0) return "nothing";
+  const text = new TextDecoder("latin1").decode(start.subarray(0, 64));
+  if (start.length < 40 && text.slice(8).length <= 1) return `only ${start.length} bytes`;
+  if (/^\s*<(!doctype|html|\?xml)/i.test(text)) return "a web page";
+  if (text.startsWith("\x89PNG")) return "a PNG picture";
+  if (text.startsWith("PK\x03\x04")) return "a zip archive";
+  if (text.startsWith("version https://git-lfs")) return "a Git LFS pointer";
+  if (text[8] === "{") return "another safetensors file";
+  if (start[0] === 0x08 && start[1]! <= 0x20) return "what looks like an ONNX model, which quantize() reads";
+  return "something else";
+}

@@ -1,0 +1,134 @@
+import { BitbasisError } from "../core/index.ts";
+import { elementBytes, sizeOf, Tensor, viewData } from "../tensor/index.ts";
+import { damaged, type Entry, type Header, headerBytes, readHeader, type SectionInfo, writeHeader } from "./header.ts";
+import { sha256 } from "./sha256.ts";
+
+/** Tensors that are written, and arrive, together. */
+export interface Section {
+  readonly name: string;
+  readonly tensors: ReadonlyMap<string, Tensor>;
+}
+
+/**
+ * The bytes of a container: a valid safetensors file, the same for the same input.
+ *
+ * @throws BitbasisError UNSUPPORTED for tensors of strings, which safetensors does not have
+ */
+export function writeSections(metadata: ReadonlyMap<string, string>, sections: readonly Section[]): Uint8Array {
+  let at = 0;
+  const infos: SectionInfo[] = [];
+  const data: Uint8Array[] = [];
+  for (const { name, tensors } of sections) {
+    const begin = at;
+    const entries: Entry[] = [];
+    for (const [key, tensor] of tensors) {
+      const { type, dims: shape } = tensor;
+      if (type === "string") {
+        throw new BitbasisError("UNSUPPORTED", `the tensor "${key}" holds strings, which a container cannot store`);
+      }
+      const bytes = sizeOf(shape) * elementBytes(type);
+      entries.push({ name: key, type, shape, begin: at, end: at + bytes });
+      at += bytes;
+      data.push(bytesOf(tensor));
+    }
+    const written = concatenate(data.slice(data.length - entries.length));
+    infos.push({ name, begin, end: at, sha256: sha256(written), entries });
+  }
+  return concatenate([writeHeader(metadata, infos), ...data]);
+}
+
+/** The tensors of a section whose bytes have arrived; views of them. Throws BitbasisError MODEL when the digest differs. */
+export function readSection(info: SectionInfo, bytes: Uint8Array): Section {
+  if (sha256(bytes) !== info.sha256) throw damaged(`the section "${info.name}" does not match its digest`);
+  const tensors = new Map<string, Tensor>();
+  for (const { name, type, shape, begin, end } of info.entries) {
+    const own = bytes.subarray(begin - info.begin, end - info.begin);
+    tensors.set(name, new Tensor(type, viewData(type, own, sizeOf(shape)), shape));
+  }
+  return { name: info.name, tensors };
+}
+
+/** Reads a container in one piece. */
+export function readSections(bytes: Uint8Array): { header: Header; sections: Section[] } {
+  const length = headerBytes(bytes);
+  if (bytes.length < length) throw cutShort("header", length, bytes.length);
+  const header = readHeader(bytes.subarray(0, length));
+  const total = length + (header.sections.at(-1)?.end ?? 0);
+  if (bytes.length > total) throw damaged(`${bytes.length - total} bytes follow its end`);
+  const sections = header.sections.map((info) => {
+    const own = bytes.subarray(length + info.begin, length + info.end);
+    if (own.length < info.end - info.begin) {
+      throw cutShort(`section "${info.name}"`, info.end - info.begin, own.length);
+    }
+    return readSection(info, own);
+  });
+  return { header, sections };
+}
+
+export function cutShort(what: string, expected: number, got: number): BitbasisError {
+  return new BitbasisError("MODEL", `the container is cut short: its ${what} expected ${expected} bytes, got ${got}`);
+}
+
+/** Takes exact numbers of bytes from chunks of any size; nothing is allocated before it has arrived. */
+export class ByteReader {
+  private readonly source: AsyncIterator<Uint8Array>;
+  private readonly pending: Uint8Array[] = [];
+  private available = 0;
+
+  constructor(chunks: AsyncIterable<Uint8Array>) {
+    this.source = chunks[Symbol.asyncIterator]();
+  }
+
+  /** Up to `count` bytes, which stay: fewer only at the end of the stream. */
+  async peek(count: number): Promise<Uint8Array> {
+    await this.fill(count);
+    const bytes = concatenate(this.pending);
+    this.pending.splice(0, this.pending.length, bytes);
+    return bytes.subarray(0, count);
+  }
+
+  /** `count` bytes; fewer only at the end of the stream. */
+  async take(count: number): Promise<Uint8Array> {
+    await this.fill(count);
+    const parts: Uint8Array[] = [];
+    let missing = Math.min(count, this.available);
+    this.available -= missing;
+    while (missing > 0) {
+      const chunk = this.pending.shift()!;
+      parts.push(chunk.subarray(0, missing));
+      if (chunk.length > missing) this.pending.unshift(chunk.subarray(missing));
+      missing -= Math.min(missing, chunk.length);
+    }
+    return concatenate(parts);
+  }
+
+  /** Ends the stream early. */
+  async close(): Promise<void> {
+    await this.source.return?.();
+  }
+
+  private async fill(count: number): Promise<void> {
+    while (this.available < count) {
+      const { done, value } = await this.source.next();
+      if (done) return;
+      this.pending.push(value);
+      this.available += value.length;
+    }
+  }
+}
+
+function concatenate(parts: readonly Uint8Array[]): Uint8Array {
+  if (parts.length === 1) return parts[0]!;
+  const bytes = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
+  let at = 0;
+  for (const part of parts) {
+    bytes.set(part, at);
+    at += part.length;
+  }
+  return bytes;
+}
+
+function bytesOf(tensor: Tensor): Uint8Array {
+  const { buffer, byteOffset, byteLength } = tensor.data as Exclude<typeof tensor.data, string[]>;
+  return new Uint8Array(buffer, byteOffset, byteLength);
+}
