@@ -2,3 +2,4 @@
 export function abi(): i32 {
   return 1;
 }
+export * from "./attention";

@@ -1,5 +1,6 @@
 import { type AccumulatorGamma, accumulatorGamma, canonicalString } from "./accumulator.ts";
 import { integerIn } from "./checks.ts";
+import { generator } from "./random.ts";
 import { type TokenGamma, tokenGamma } from "./token.ts";
 
 /** What the bits are counted in: the embedding of a token, or the state of streaming attention. */
@@ -103,15 +104,4 @@ function verifySamples(g: Gamma, samples: number, seed: number): GammaVerificati
     counterexample ??= [i, j];
   }
   return { pairs: samples, wrong, ...(counterexample && { counterexample }) };
-}
-
-/** Integers below `n` from xorshift32; equal seeds give equal sequences everywhere. */
-export function generator(seed: number): (n: number) => number {
-  let state = Math.imul(seed, 0x9e3779b1) | 1;
-  return (n) => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) % n;
-  };
 }

@@ -1,6 +1,9 @@
 export type { AccumulatorEvaluation, AccumulatorGamma, State, Step } from "./accumulator.ts";
 export { canonicalString } from "./accumulator.ts";
 export * from "./certify.ts";
+export type { Granularity } from "./collisions.ts";
 export * from "./exhaustive.ts";
 export { type Gamma, type GammaVerification, gamma, type Kind, verifyGamma } from "./gamma.ts";
+export type { KeyBlocks } from "./keys.ts";
+export * from "./sensitivity.ts";
 export * from "./token.ts";
