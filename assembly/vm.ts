@@ -6,15 +6,31 @@ import { convF32, convI16 } from "./gemm/conv";
 import { packF32, packRight } from "./tensor/pack";
 import { quantize } from "./tensor/quantize";
 import { range } from "./tensor/range";
+import { binary, compare } from "./tensor/binary";
+import { canonicalize, cast } from "./tensor/cast";
+import { copy, fill } from "./tensor/copy";
+import { gather, gatherElements } from "./tensor/gather";
+import { layerNorm, softmax } from "./tensor/normalize";
+import { pool, resize } from "./tensor/pool";
+import { arg, reduce } from "./tensor/reduce";
+import { cumSum, sequence, topK } from "./tensor/sequence";
+import { unary } from "./tensor/unary";
+import { where } from "./tensor/where";
 
 export function run(program: usize, first: i32, count: i32, thread: i32, threads: i32): i32 {
   if (load<i32>(program) != Program.Magic || load<i32>(program, 4) != Program.Version) return Status.BadProgram;
   if (first < 0 || count < 0 || first + count > load<i32>(program, 8)) return Status.BadProgram;
   let table = program + ((<usize>Program.HeaderWords + <usize>first) << 2);
+  let status = Status.Ok;
   for (let i = 0; i < count; i++, table += 4) {
-    if (!dispatch(load<u32>(table), thread, threads)) return Status.BadOpcode;
+    let step = <usize>load<u32>(table);
+    if (dispatch(step, thread, threads)) continue;
+    // a bad index is one thread's news: go on, so that the others do not wait for this one
+    let opcode = load<i32>(step);
+    if (opcode != Opcode.Gather && opcode != Opcode.GatherElements) return Status.BadOpcode;
+    status = Status.BadIndex;
   }
-  return Status.Ok;
+  return status;
 }
 
 function dispatch(step: usize, thread: i32, threads: i32): bool {
@@ -43,6 +59,61 @@ function dispatch(step: usize, thread: i32, threads: i32): bool {
     case Opcode.PackF32:
       packF32(step, thread, threads);
       return true;
+    case Opcode.Unary:
+      unary(step, thread, threads);
+      return true;
+    case Opcode.Binary:
+      binary(step, thread, threads);
+      return true;
+    case Opcode.Compare:
+      compare(step, thread, threads);
+      return true;
+    case Opcode.Where:
+      where(step, thread, threads);
+      return true;
+    case Opcode.Cast:
+      cast(step, thread, threads);
+      return true;
+    case Opcode.Pool:
+      pool(step, thread, threads);
+      return true;
+    case Opcode.Reduce:
+      reduce(step, thread, threads);
+      return true;
+    case Opcode.Softmax:
+      softmax(step, thread, threads);
+      return true;
+    case Opcode.LayerNorm:
+      layerNorm(step, thread, threads);
+      return true;
+    case Opcode.Copy:
+      copy(step, thread, threads);
+      return true;
+    case Opcode.Fill:
+      fill(step, thread, threads);
+      return true;
+    case Opcode.Resize:
+      resize(step, thread, threads);
+      return true;
+    case Opcode.Canonicalize:
+      canonicalize(step, thread, threads);
+      return true;
+    case Opcode.Sequence:
+      sequence(step, thread, threads);
+      return true;
+    case Opcode.Arg:
+      arg(step, thread, threads);
+      return true;
+    case Opcode.CumSum:
+      cumSum(step, thread, threads);
+      return true;
+    case Opcode.TopK:
+      topK(step, thread, threads);
+      return true;
+    case Opcode.Gather:
+      return gather(step, thread, threads);
+    case Opcode.GatherElements:
+      return gatherElements(step, thread, threads);
     default:
       return false;
   }

@@ -148,6 +148,8 @@ export class Core {
   /** Runs steps `first … first + count − 1` of the program at `program`. */
   run(program: number, first: number, count: number, thread = 0, threads = 1): void {
     const status = this.exports.run(program, first, count, thread, threads);
+    if (status === Status.BadIndex)
+      throw new RangeError("an index in the data lies outside the axis that it selects from");
     if (status !== Status.Ok) throw new BitbasisError("INTERNAL", `the core refused the program: ${Status[status]}`);
   }
 

@@ -26,4 +26,9 @@ export enum Opcode {
   Resize,
   Canonicalize,
   DequantizeRows,
+  GatherElements,
+  Sequence,
+  Arg,
+  CumSum,
+  TopK,
 }

@@ -15,4 +15,6 @@ export enum Status {
   Ok = 0,
   BadProgram = 1,
   BadOpcode = 2,
+  /** An index that the program read from its data lies outside the axis; the steps have run, the result is not to be used. */
+  BadIndex = 3,
 }

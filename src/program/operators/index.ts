@@ -1,5 +1,13 @@
 import type { Lower } from "../lowering.ts";
+import { BINARY } from "./binary.ts";
+import { GATHER } from "./gather.ts";
+import { MOVEMENT } from "./movement.ts";
+import { NORMALIZE } from "./normalize.ts";
+import { POOL } from "./pool.ts";
+import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
+import { RESIZE } from "./resize.ts";
+import { UNARY } from "./unary.ts";
 
 /** Operators that run, by `domain/op` (ONNX's own domain is empty: `/Relu`). */
 export const OPERATORS: Readonly<Record<string, Lower>> = {
@@ -8,5 +16,12 @@ export const OPERATORS: Readonly<Record<string, Lower>> = {
   "/Squeeze": lowerReshape,
   "/Unsqueeze": lowerReshape,
   "/Identity": lowerReshape,
-  "/Dropout": lowerReshape,
+  ...UNARY,
+  ...BINARY,
+  ...MOVEMENT,
+  ...GATHER,
+  ...POOL,
+  ...RESIZE,
+  ...REDUCE,
+  ...NORMALIZE,
 };

@@ -1,0 +1,45 @@
+// exp, expm1, sigmoid, tanh in f32. Polynomials: minimax fits of our own (Lawson's iteration on 400 Chebyshev points), coefficients rounded to f32.
+import { abs, add, copysign, div, ifLess, k, max, min, mul, nearest, neg, power2, sub } from "./lane";
+
+/** Largest error: see test/program/math.test.ts, which measures it. +inf above 88.72284; subnormal results are rounded twice; 0 below −104. */
+export function exp<T>(x: T): T {
+  let t = max<T>(min<T>(x, k<T>(89)), k<T>(-105));
+  let n = nearest<T>(mul<T>(t, k<T>(1.4426950408889634)));
+  // ln 2 in two parts, the first with 9 significant bits: n·0.693359375 is exact
+  let r = sub<T>(sub<T>(t, mul<T>(n, k<T>(0.693359375))), mul<T>(n, k<T>(-2.12194440054690583e-4)));
+  let p = add<T>(mul<T>(k<T>(0.0013951717410236597), r), k<T>(0.008369598537683487));
+  p = add<T>(mul<T>(p, r), k<T>(0.0416661873459816));
+  p = add<T>(mul<T>(p, r), k<T>(0.16666512191295624));
+  p = add<T>(mul<T>(p, r), k<T>(0.5));
+  p = add<T>(add<T>(mul<T>(mul<T>(r, r), p), r), k<T>(1));
+  // 2^n in two factors, so that neither leaves the normal range
+  let half = nearest<T>(mul<T>(n, k<T>(0.5)));
+  return mul<T>(mul<T>(p, power2<T>(half)), power2<T>(sub<T>(n, half)));
+}
+
+/** tanh, odd and monotonic at the seam 0.625; −0 stays −0. */
+export function tanh<T>(x: T): T {
+  let a = abs<T>(x);
+  let z = mul<T>(x, x);
+  let p = add<T>(mul<T>(k<T>(-0.00566078582778573), z), k<T>(0.02060200460255146));
+  p = add<T>(mul<T>(p, z), k<T>(-0.05372922867536545));
+  p = add<T>(mul<T>(p, z), k<T>(0.13331328332424164));
+  p = add<T>(mul<T>(p, z), k<T>(-0.33333277702331543));
+  let small = add<T>(mul<T>(mul<T>(p, z), x), x);
+  let e = exp<T>(add<T>(a, a));
+  let large = copysign<T>(sub<T>(k<T>(1), div<T>(k<T>(2), add<T>(e, k<T>(1)))), x);
+  // NaN: the comparison is false and `large` is NaN
+  return ifLess<T>(a, k<T>(0.625), small, large);
+}
+
+/** e^x − 1 = 2t/(1 − t), t = tanh(x/2): no cancellation near 0. For x ≤ 0 (the use of Elu, Selu, Celu). */
+@inline export function expm1<T>(x: T): T {
+  let t = tanh<T>(mul<T>(x, k<T>(0.5)));
+  return div<T>(add<T>(t, t), sub<T>(k<T>(1), t));
+}
+
+/** 1/(1 + e^−x), from e^−|x| so that small results keep their relative precision. */
+export function sigmoid<T>(x: T): T {
+  let e = exp<T>(neg<T>(abs<T>(x)));
+  return div<T>(ifLess<T>(x, k<T>(0), e, k<T>(1)), add<T>(k<T>(1), e));
+}

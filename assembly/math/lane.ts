@@ -1,0 +1,91 @@
+// One f32 or four: every function of this folder is written once over T = f32 or T = v128, and the compiler drops the other
+// branch. Both forms are the same IEEE single operations in the same order, so the scalar and simd builds agree bit for bit.
+// min and max are WebAssembly's: a NaN operand gives NaN, −0 < +0.
+
+@inline export function k<T>(x: f32): T {
+  if (isVector<T>()) return f32x4.splat(x);
+  return x as T;
+}
+@inline export function bits<T>(x: i32): T {
+  if (isVector<T>()) return i32x4.splat(x);
+  return reinterpret<f32>(x) as T;
+}
+@inline export function add<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.add(a, b);
+  return a + b;
+}
+@inline export function sub<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.sub(a, b);
+  return a - b;
+}
+@inline export function mul<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.mul(a, b);
+  return a * b;
+}
+@inline export function div<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.div(a, b);
+  return a / b;
+}
+@inline export function min<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.min(a, b);
+  return f32.min(a, b) as T;
+}
+@inline export function max<T>(a: T, b: T): T {
+  if (isVector<T>()) return f32x4.max(a, b);
+  return f32.max(a, b) as T;
+}
+@inline export function abs<T>(a: T): T {
+  if (isVector<T>()) return f32x4.abs(a);
+  return f32.abs(a) as T;
+}
+@inline export function neg<T>(a: T): T {
+  if (isVector<T>()) return f32x4.neg(a);
+  return -a as T;
+}
+@inline export function sqrt<T>(a: T): T {
+  if (isVector<T>()) return f32x4.sqrt(a);
+  return f32.sqrt(a) as T;
+}
+@inline export function ceil<T>(a: T): T {
+  if (isVector<T>()) return f32x4.ceil(a);
+  return f32.ceil(a) as T;
+}
+@inline export function floor<T>(a: T): T {
+  if (isVector<T>()) return f32x4.floor(a);
+  return f32.floor(a) as T;
+}
+/** Half to even. */
+@inline export function nearest<T>(a: T): T {
+  if (isVector<T>()) return f32x4.nearest(a);
+  return f32.nearest(a) as T;
+}
+/** a < b ? x : y */
+@inline export function ifLess<T>(a: T, b: T, x: T, y: T): T {
+  if (isVector<T>()) return v128.bitselect(x, y, f32x4.lt(a, b));
+  return a < b ? x : y;
+}
+/** a == b ? x : y */
+@inline export function ifEqual<T>(a: T, b: T, x: T, y: T): T {
+  if (isVector<T>()) return v128.bitselect(x, y, f32x4.eq(a, b));
+  return a == b ? x : y;
+}
+/** |a| with the sign bit of b. */
+@inline export function copysign<T>(a: T, b: T): T {
+  if (isVector<T>()) return v128.bitselect(b, a, i32x4.splat(0x80000000));
+  return f32.copysign(a, b) as T;
+}
+/** 2^n for integral n in −126…127. */
+@inline export function power2<T>(n: T): T {
+  if (isVector<T>()) return i32x4.shl(i32x4.add(i32x4.trunc_sat_f32x4_s(n), i32x4.splat(127)), 23);
+  return reinterpret<f32>((<i32>(n as f32) + 127) << 23) as T;
+}
+/** The biased exponent field of a positive x, as a float. */
+@inline export function exponentField<T>(x: T): T {
+  if (isVector<T>()) return f32x4.convert_i32x4_s(i32x4.shr_u(x, 23));
+  return <f32>(reinterpret<i32>(x) >>> 23) as T;
+}
+/** x with its exponent replaced: in [1/2, 1). */
+@inline export function mantissa<T>(x: T): T {
+  if (isVector<T>()) return v128.or(v128.and(x, i32x4.splat(0x007fffff)), i32x4.splat(0x3f000000));
+  return reinterpret<f32>((reinterpret<i32>(x) & 0x007fffff) | 0x3f000000) as T;
+}

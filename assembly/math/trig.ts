@@ -1,0 +1,74 @@
+// sin and cos of one f32, computed in f64 and rounded once. Reduction by π/2: two steps of Cody and Waite below 2^20, above that
+// the fraction of x·2/π from an integer product with the bits of 2/π (Payne and Hanek 1983), so that no argument is too large.
+
+export function sin(x: f32): f32 {
+  // −0 and what rounds to itself
+  return f32.abs(x) < 0.0002 ? x : quadrant(x, 0);
+}
+
+export function cos(x: f32): f32 {
+  return quadrant(x, 1);
+}
+
+function quadrant(x: f32, shift: i32): f32 {
+  let a = <f64>f32.abs(x);
+  if (!(a < Infinity)) return NaN;
+  let n: i32;
+  let r: f64;
+  if (a < 1048576) {
+    let q = f64.nearest(a * 0.6366197723675814);
+    n = <i32>q;
+    r = a - q * 1.5707963267341256 - q * 6.077100506506192e-11; // π/2: 33 bits, and the rest
+  } else {
+    // x = m·2^e. Bits of 2/π above position e − 2 give whole turns: leave them out, and the product of m with the next 96 bits
+    // has the quarter turns in its upper two bits
+    let b = reinterpret<i32>(f32.abs(x));
+    let e = (b >> 23) - 150; // −3 … 104
+    let m = <u64>((b & 0x007fffff) | 0x00800000);
+    let product = m * window(e - 2) + ((m * (window(e + 62) >> 32)) >> 32);
+    n = <i32>(product >> 62);
+    let f = <i64>(product << 2);
+    if (f < 0) n++;
+    r = <f64>f * 8.515303950216386e-20; // π/2 · 2^−64
+  }
+  n += shift;
+  if (shift == 0 && x < 0) n += 2;
+  let z = r * r;
+  let y: f64;
+  if (n & 1) {
+    let p: f64 = 1.0 / 479001600;
+    p = p * z - 1.0 / 3628800;
+    p = p * z + 1.0 / 40320;
+    p = p * z - 1.0 / 720;
+    p = p * z + 1.0 / 24;
+    p = p * z - 0.5;
+    y = p * z + 1;
+  } else {
+    let p: f64 = 1.0 / 6227020800;
+    p = p * z - 1.0 / 39916800;
+    p = p * z + 1.0 / 362880;
+    p = p * z - 1.0 / 5040;
+    p = p * z + 1.0 / 120;
+    p = p * z - 1.0 / 6;
+    y = p * z * r + r;
+  }
+  return f32(n & 2 ? -y : y);
+}
+
+/** 64 bits of 2/π after the first `position` bits behind the point; in front of the point there are zeros. */
+function window(position: i32): u64 {
+  let at = position + 64;
+  let shift = <u64>(at & 63);
+  let high = word(at >> 6);
+  return shift == 0 ? high : (high << shift) | (word((at >> 6) + 1) >> (64 - shift));
+}
+
+function word(i: i32): u64 {
+  switch (i) {
+    case 0: return 0;
+    case 1: return 0xa2f9836e4e441529;
+    case 2: return 0xfc2757d1f534ddc0;
+    case 3: return 0xdb6295993c439041;
+    default: return 0xfe5163abdebbc561;
+  }
+}

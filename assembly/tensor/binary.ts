@@ -1,0 +1,173 @@
+// Binary and Compare with broadcasting; see BinaryStep. Rows are runs of the innermost extent; an operand whose innermost stride
+// is 0 is splatted once per row. f32 has a vector loop per function; the other types share one loop per type.
+import { BinaryFunction, BinaryStep, CompareFunction } from "../../src/core/abi/elementwise";
+import { ElementCode } from "../../src/core/abi/element";
+import { add, div, ifLess, k, max, min, mul, sub } from "../math/lane";
+import { pow } from "../math/pow";
+import { combine } from "./combine";
+import {
+  argument, countOf, firstOf, lanes, loadLanes, loadPartial, offsetOf, pointer, storeLanes, storePartial,
+} from "./share";
+
+export function binary(step: usize, thread: i32, threads: i32): void {
+  rows(step, thread, threads, false);
+}
+
+export function compare(step: usize, thread: i32, threads: i32): void {
+  rows(step, thread, threads, true);
+}
+
+function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
+  let rank = argument(step, BinaryStep.rank);
+  let type = argument(step, BinaryStep.type);
+  let operation = argument(step, BinaryStep.operation);
+  let stridesA = BinaryStep.length + rank;
+  let stridesB = stridesA + rank;
+  let inner = argument(step, stridesA - 1);
+  let sa = argument(step, stridesB - 1);
+  let sb = argument(step, stridesB + rank - 1);
+  let total = countOf(step, BinaryStep.length, rank);
+  if (total == 0) return;
+  let at = firstOf(total, thread, threads);
+  let end = firstOf(total, thread + 1, threads);
+  let size = bytesOf(type);
+  let outSize: usize = comparing ? 1 : size;
+  let output = pointer(step, BinaryStep.output) + <usize>at * outSize;
+  while (at < end) {
+    let row = at / inner;
+    let skip = at - row * inner;
+    let n = inner - skip;
+    if (n > end - at) n = end - at;
+    let a = pointer(step, BinaryStep.a) + offsetOf(step, BinaryStep.length, stridesA, rank, row) + <usize>(skip * sa);
+    let b = pointer(step, BinaryStep.b) + offsetOf(step, BinaryStep.length, stridesB, rank, row) + <usize>(skip * sb);
+    if (comparing) compareRow(type, operation, a, b, output, n, sa, sb);
+    else binaryRow(type, operation, a, b, output, n, sa, sb);
+    at += n;
+    output += <usize>n * outSize;
+  }
+}
+
+function bytesOf(type: i32): usize {
+  if (type == ElementCode.float32 || type == ElementCode.int32) return 4;
+  if (type == ElementCode.float64 || type == ElementCode.int64) return 8;
+  return 1;
+}
+
+function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
+  switch (type) {
+    case ElementCode.float32:
+      if (ASC_FEATURE_SIMD) floatRow<v128>(operation, a, b, output, n, sa, sb);
+      else floatRow<f32>(operation, a, b, output, n, sa, sb);
+      break;
+    case ElementCode.float64: plainRow<f64>(operation, a, b, output, n, sa, sb); break;
+    case ElementCode.int32: plainRow<i32>(operation, a, b, output, n, sa, sb); break;
+    case ElementCode.int64: plainRow<i64>(operation, a, b, output, n, sa, sb); break;
+    default: plainRow<u8>(operation, a, b, output, n, sa, sb);
+  }
+}
+
+@inline function plainRow<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
+  for (; n > 0; n--) {
+    store<T>(output, combine<T>(operation, load<T>(a), load<T>(b)));
+    a += sa;
+    b += sb;
+    output += sizeof<T>();
+  }
+}
+
+@inline function floatRow<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
+  switch (operation) {
+    case BinaryFunction.Add: map<T>(BinaryFunction.Add, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Sub: map<T>(BinaryFunction.Sub, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Mul: map<T>(BinaryFunction.Mul, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Div: map<T>(BinaryFunction.Div, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Min: map<T>(BinaryFunction.Min, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Max: map<T>(BinaryFunction.Max, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Pow: map<T>(BinaryFunction.Pow, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Mod: map<T>(BinaryFunction.Mod, a, b, output, n, sa, sb); break;
+    case BinaryFunction.Fmod: map<T>(BinaryFunction.Fmod, a, b, output, n, sa, sb); break;
+    case BinaryFunction.PRelu: map<T>(BinaryFunction.PRelu, a, b, output, n, sa, sb); break;
+  }
+}
+
+@inline function apply<T>(operation: i32, a: T, b: T): T {
+  if (operation == BinaryFunction.Add) return add<T>(a, b);
+  if (operation == BinaryFunction.Sub) return sub<T>(a, b);
+  if (operation == BinaryFunction.Mul) return mul<T>(a, b);
+  if (operation == BinaryFunction.Div) return div<T>(a, b);
+  if (operation == BinaryFunction.Min) return min<T>(a, b);
+  if (operation == BinaryFunction.Max) return max<T>(a, b);
+  if (operation == BinaryFunction.PRelu) return ifLess<T>(a, k<T>(0), mul<T>(a, b), a);
+  return each<T>(operation, a, b);
+}
+
+@inline function each<T>(operation: i32, a: T, b: T): T {
+  if (isVector<T>()) {
+    let v = f32x4.splat(single(operation, f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)));
+    v = f32x4.replace_lane(v, 1, single(operation, f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)));
+    v = f32x4.replace_lane(v, 2, single(operation, f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)));
+    return f32x4.replace_lane(v, 3, single(operation, f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)));
+  }
+  return single(operation, a, b) as T;
+}
+
+function single(operation: i32, a: f32, b: f32): f32 {
+  if (operation == BinaryFunction.Pow) return pow(a, b);
+  return combine<f32>(operation, a, b);
+}
+
+@inline function map<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
+  if (sa != 0 && sb != 0) {
+    for (; n >= lanes<T>(); n -= lanes<T>()) {
+      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), loadLanes<T>(b)));
+      a += sizeof<T>();
+      b += sizeof<T>();
+      output += sizeof<T>();
+    }
+  } else if (sa != 0) {
+    let right = k<T>(load<f32>(b));
+    for (; n >= lanes<T>(); n -= lanes<T>()) {
+      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), right));
+      a += sizeof<T>();
+      output += sizeof<T>();
+    }
+  } else {
+    let left = k<T>(load<f32>(a));
+    for (; n >= lanes<T>(); n -= lanes<T>()) {
+      let right = sb != 0 ? loadLanes<T>(b) : k<T>(load<f32>(b));
+      storeLanes<T>(output, apply<T>(operation, left, right));
+      if (sb != 0) b += sizeof<T>();
+      output += sizeof<T>();
+    }
+  }
+  if (isVector<T>()) {
+    if (n > 0) {
+      let left = loadPartial(a, sa != 0 ? n : 1);
+      storePartial(output, apply<T>(operation, left, loadPartial(b, sb != 0 ? n : 1)), n);
+    }
+  }
+}
+
+function compareRow(type: i32, operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
+  switch (type) {
+    case ElementCode.float32: compareAll<f32>(operation, a, b, output, n, sa, sb); break;
+    case ElementCode.float64: compareAll<f64>(operation, a, b, output, n, sa, sb); break;
+    case ElementCode.int32: compareAll<i32>(operation, a, b, output, n, sa, sb); break;
+    case ElementCode.int64: compareAll<i64>(operation, a, b, output, n, sa, sb); break;
+    default: compareAll<u8>(operation, a, b, output, n, sa, sb);
+  }
+}
+
+@inline function compareAll<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
+  for (; n > 0; n--) {
+    let x = load<T>(a);
+    let y = load<T>(b);
+    let r = x == y;
+    if (operation == CompareFunction.Less) r = x < y;
+    else if (operation == CompareFunction.LessOrEqual) r = x <= y;
+    else if (operation == CompareFunction.NotEqual) r = x != y;
+    store<u8>(output++, <u8>r);
+    a += sa;
+    b += sb;
+  }
+}

@@ -1,0 +1,161 @@
+// Softmax and LayerNorm over contiguous rows of f32; sums by 4 partials, k mod 4, joined as (0 + 2) + (1 + 3).
+import { LayerNormStep, SoftmaxStep } from "../../src/core/abi/reduce";
+import { exp } from "../math/exp";
+import { add, div, k, max, mul, sub } from "../math/lane";
+import { log } from "../math/log";
+import { argument, firstOf, lanes, loadLanes, loadPartial, number, pointer, storeLanes, storePartial } from "./share";
+
+/** Four partials: one vector, or four floats that the scalar build keeps apart. */
+@inline function joined(a: f32, b: f32, c: f32, d: f32): f32 {
+  return (a + c) + (b + d);
+}
+
+/** The sum of (x − mean)^power over a row, power 1 or 2. */
+function sumOf(row: usize, extent: i32, mean: f32, power: i32): f32 {
+  let i = 0;
+  let a: f32 = 0;
+  let b: f32 = 0;
+  let c: f32 = 0;
+  let d: f32 = 0;
+  if (ASC_FEATURE_SIMD) {
+    let sum = k<v128>(0);
+    let m = k<v128>(mean);
+    for (; i + 4 <= extent; i += 4) {
+      let x = sub<v128>(v128.load(row + (<usize>i << 2)), m);
+      sum = add<v128>(sum, power == 2 ? mul<v128>(x, x) : x);
+    }
+    a = f32x4.extract_lane(sum, 0);
+    b = f32x4.extract_lane(sum, 1);
+    c = f32x4.extract_lane(sum, 2);
+    d = f32x4.extract_lane(sum, 3);
+  } else {
+    for (; i + 4 <= extent; i += 4) {
+      let at = row + (<usize>i << 2);
+      a += term(at, mean, power);
+      b += term(at + 4, mean, power);
+      c += term(at + 8, mean, power);
+      d += term(at + 12, mean, power);
+    }
+  }
+  let at = row + (<usize>i << 2);
+  if (i < extent) a += term(at, mean, power);
+  if (i + 1 < extent) b += term(at + 4, mean, power);
+  if (i + 2 < extent) c += term(at + 8, mean, power);
+  return joined(a, b, c, d);
+}
+
+@inline function term(at: usize, mean: f32, power: i32): f32 {
+  let x = load<f32>(at) - mean;
+  return power == 2 ? x * x : x;
+}
+
+function largest(row: usize, extent: i32): f32 {
+  let i = 0;
+  let m: f32 = -Infinity;
+  if (ASC_FEATURE_SIMD) {
+    let v = k<v128>(m);
+    for (; i + 4 <= extent; i += 4) v = max<v128>(v, v128.load(row + (<usize>i << 2)));
+    m = max<f32>(
+      max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+      max<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+    );
+  }
+  for (; i < extent; i++) m = max<f32>(m, load<f32>(row + (<usize>i << 2)));
+  return m;
+}
+
+/** out = e^(x − m). */
+@inline function exponentials<T>(row: usize, output: usize, n: i32, m: T): void {
+  for (; n >= lanes<T>(); n -= lanes<T>()) {
+    storeLanes<T>(output, exp<T>(sub<T>(loadLanes<T>(row), m)));
+    row += sizeof<T>();
+    output += sizeof<T>();
+  }
+  if (isVector<T>()) {
+    if (n > 0) storePartial(output, exp<T>(sub<T>(loadPartial(row, n), m)), n);
+  }
+}
+
+/** out = x / s, or (x − m) − s. */
+@inline function finish<T>(row: usize, output: usize, n: i32, m: T, s: T, logarithm: bool): void {
+  for (; n >= lanes<T>(); n -= lanes<T>()) {
+    let x = loadLanes<T>(row);
+    storeLanes<T>(output, logarithm ? sub<T>(sub<T>(x, m), s) : div<T>(x, s));
+    row += sizeof<T>();
+    output += sizeof<T>();
+  }
+  if (isVector<T>()) {
+    if (n > 0) {
+      let x = loadPartial(row, n);
+      storePartial(output, logarithm ? sub<T>(sub<T>(x, m), s) : div<T>(x, s), n);
+    }
+  }
+}
+
+export function softmax(step: usize, thread: i32, threads: i32): void {
+  let extent = argument(step, SoftmaxStep.extent);
+  let logarithm = argument(step, SoftmaxStep.log) != 0;
+  let rows = argument(step, SoftmaxStep.rows);
+  let end = firstOf(rows, thread + 1, threads);
+  for (let i = firstOf(rows, thread, threads); i < end; i++) {
+    let offset = <usize>i * <usize>extent << 2;
+    let row = pointer(step, SoftmaxStep.input) + offset;
+    let output = pointer(step, SoftmaxStep.output) + offset;
+    let m = largest(row, extent);
+    if (ASC_FEATURE_SIMD) exponentials<v128>(row, output, extent, k<v128>(m));
+    else exponentials<f32>(row, output, extent, m);
+    let s = sumOf(output, extent, 0, 1);
+    if (logarithm) s = log<f32>(s);
+    let from = logarithm ? row : output;
+    if (ASC_FEATURE_SIMD) finish<v128>(from, output, extent, k<v128>(m), k<v128>(s), logarithm);
+    else finish<f32>(from, output, extent, m, s, logarithm);
+  }
+}
+
+export function layerNorm(step: usize, thread: i32, threads: i32): void {
+  let extent = argument(step, LayerNormStep.extent);
+  let rows = argument(step, LayerNormStep.rows);
+  let epsilon = number(step, LayerNormStep.epsilon);
+  let rms = argument(step, LayerNormStep.rms) != 0;
+  let scale = pointer(step, LayerNormStep.scale);
+  let bias = pointer(step, LayerNormStep.bias);
+  let means = pointer(step, LayerNormStep.mean);
+  let inverses = pointer(step, LayerNormStep.inverse);
+  let end = firstOf(rows, thread + 1, threads);
+  for (let i = firstOf(rows, thread, threads); i < end; i++) {
+    let offset = <usize>i * <usize>extent << 2;
+    let row = pointer(step, LayerNormStep.input) + offset;
+    let output = pointer(step, LayerNormStep.output) + offset;
+    let mean: f32 = rms ? 0 : sumOf(row, extent, 0, 1) / <f32>extent;
+    let inverse: f32 = 1 / f32.sqrt(sumOf(row, extent, mean, 2) / <f32>extent + epsilon);
+    if (means != 0) store<f32>(means + (<usize>i << 2), mean);
+    if (inverses != 0) store<f32>(inverses + (<usize>i << 2), inverse);
+    if (ASC_FEATURE_SIMD) scaled<v128>(row, output, extent, k<v128>(mean), k<v128>(inverse), scale, bias);
+    else scaled<f32>(row, output, extent, mean, inverse, scale, bias);
+  }
+}
+
+@inline function scaled<T>(row: usize, output: usize, n: i32, mean: T, inverse: T, scale: usize, bias: usize): void {
+  for (; n >= lanes<T>(); n -= lanes<T>()) {
+    let x = mul<T>(sub<T>(loadLanes<T>(row), mean), inverse);
+    if (scale != 0) {
+      x = mul<T>(x, loadLanes<T>(scale));
+      scale += sizeof<T>();
+    }
+    if (bias != 0) {
+      x = add<T>(x, loadLanes<T>(bias));
+      bias += sizeof<T>();
+    }
+    storeLanes<T>(output, x);
+    row += sizeof<T>();
+    output += sizeof<T>();
+  }
+  if (isVector<T>()) {
+    if (n > 0) {
+      let x = mul<T>(sub<T>(loadPartial(row, n), mean), inverse);
+      if (scale != 0) x = mul<T>(x, loadPartial(scale, n));
+      if (bias != 0) x = add<T>(x, loadPartial(bias, n));
+      storePartial(output, x, n);
+    }
+  }
+}

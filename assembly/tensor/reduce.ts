@@ -1,0 +1,256 @@
+// Reduce and Arg; see ReduceStep for the order of summation. In f32 the lanes of a vector are the partials of a contiguous row
+// (four vectors: 16 partials) or four neighbouring columns (four vectors: partials k mod 4).
+import { ElementCode } from "../../src/core/abi/element";
+import { ArgStep, ReduceFunction, ReduceStep } from "../../src/core/abi/reduce";
+import { abs, add, div, k, max, min, mul, sqrt } from "../math/lane";
+import { argument, firstOf, lanes, loadLanes, loadPartial, pointer, storeLanes, storePartial } from "./share";
+
+export function reduce(step: usize, thread: i32, threads: i32): void {
+  let type = argument(step, ReduceStep.type);
+  if (type == ElementCode.int32) integers<i32>(step, thread, threads);
+  else if (type == ElementCode.int64) integers<i64>(step, thread, threads);
+  else {
+    switch (argument(step, ReduceStep.operation)) {
+      case ReduceFunction.Sum: floats(ReduceFunction.Sum, step, thread, threads); break;
+      case ReduceFunction.Mean: floats(ReduceFunction.Mean, step, thread, threads); break;
+      case ReduceFunction.Max: floats(ReduceFunction.Max, step, thread, threads); break;
+      case ReduceFunction.Min: floats(ReduceFunction.Min, step, thread, threads); break;
+      case ReduceFunction.Prod: floats(ReduceFunction.Prod, step, thread, threads); break;
+      case ReduceFunction.L1: floats(ReduceFunction.L1, step, thread, threads); break;
+      case ReduceFunction.SumSquare: floats(ReduceFunction.SumSquare, step, thread, threads); break;
+      default: floats(ReduceFunction.L2, step, thread, threads);
+    }
+  }
+}
+
+@inline function neutral(operation: i32): f32 {
+  if (operation == ReduceFunction.Max) return -Infinity;
+  if (operation == ReduceFunction.Min) return Infinity;
+  if (operation == ReduceFunction.Prod) return 1;
+  return 0;
+}
+
+@inline function before<T>(operation: i32, x: T): T {
+  if (operation == ReduceFunction.L1) return abs<T>(x);
+  if (operation == ReduceFunction.L2 || operation == ReduceFunction.SumSquare) return mul<T>(x, x);
+  return x;
+}
+
+@inline function join<T>(operation: i32, a: T, b: T): T {
+  if (operation == ReduceFunction.Max) return max<T>(a, b);
+  if (operation == ReduceFunction.Min) return min<T>(a, b);
+  if (operation == ReduceFunction.Prod) return mul<T>(a, b);
+  return add<T>(a, b);
+}
+
+@inline function after<T>(operation: i32, x: T, extent: f32): T {
+  if (operation == ReduceFunction.Mean) return div<T>(x, k<T>(extent));
+  if (operation == ReduceFunction.L2) return sqrt<T>(x);
+  return x;
+}
+
+@inline function floats(operation: i32, step: usize, thread: i32, threads: i32): void {
+  let extent = argument(step, ReduceStep.extent);
+  let inner = argument(step, ReduceStep.inner);
+  let total = argument(step, ReduceStep.outer) * inner;
+  let at = firstOf(total, thread, threads);
+  let end = firstOf(total, thread + 1, threads);
+  let input = pointer(step, ReduceStep.input);
+  let output = pointer(step, ReduceStep.output) + (<usize>at << 2);
+  if (inner == 1) {
+    for (; at < end; at++) {
+      let row = input + (<usize>at * <usize>extent << 2);
+      let r: f32;
+      if (ASC_FEATURE_SIMD) r = rowVector(operation, row, extent);
+      else r = rowScalar(operation, row, extent);
+      store<f32>(output, after<f32>(operation, r, <f32>extent));
+      output += 4;
+    }
+    return;
+  }
+  while (at < end) {
+    let outer = at / inner;
+    let column = at - outer * inner;
+    let n = inner - column;
+    if (n > end - at) n = end - at;
+    let from = input + (<usize>(outer * extent * inner + column) << 2);
+    if (ASC_FEATURE_SIMD) columns<v128>(operation, from, output, n, extent, inner);
+    else columns<f32>(operation, from, output, n, extent, inner);
+    output += <usize>n << 2;
+    at += n;
+  }
+}
+
+@inline function columns<T>(operation: i32, from: usize, output: usize, n: i32, extent: i32, inner: i32): void {
+  for (; n >= lanes<T>(); n -= lanes<T>()) {
+    storeLanes<T>(output, column<T>(operation, from, lanes<T>(), extent, inner));
+    from += sizeof<T>();
+    output += sizeof<T>();
+  }
+  if (isVector<T>()) {
+    if (n > 0) storePartial(output, column<T>(operation, from, n, extent, inner), n);
+  }
+}
+
+@inline function loadUpTo<T>(at: usize, n: i32): T {
+  if (isVector<T>()) {
+    if (n < 4) return loadPartial(at, n);
+  }
+  return loadLanes<T>(at);
+}
+
+@inline function column<T>(operation: i32, from: usize, n: i32, extent: i32, inner: i32): T {
+  let stride = <usize>inner << 2;
+  let a = k<T>(neutral(operation));
+  let b = a;
+  let c = a;
+  let d = a;
+  let i = extent;
+  for (; i >= 4; i -= 4) {
+    a = join<T>(operation, a, before<T>(operation, loadUpTo<T>(from, n)));
+    b = join<T>(operation, b, before<T>(operation, loadUpTo<T>(from + stride, n)));
+    c = join<T>(operation, c, before<T>(operation, loadUpTo<T>(from + 2 * stride, n)));
+    d = join<T>(operation, d, before<T>(operation, loadUpTo<T>(from + 3 * stride, n)));
+    from += 4 * stride;
+  }
+  if (i > 0) a = join<T>(operation, a, before<T>(operation, loadUpTo<T>(from, n)));
+  if (i > 1) b = join<T>(operation, b, before<T>(operation, loadUpTo<T>(from + stride, n)));
+  if (i > 2) c = join<T>(operation, c, before<T>(operation, loadUpTo<T>(from + 2 * stride, n)));
+  return after<T>(operation, join<T>(operation, join<T>(operation, a, c), join<T>(operation, b, d)), <f32>extent);
+}
+
+/** Partials 4v + l in lane l of vector v; vectors 0 + 2, 1 + 3, their sum, then lanes 0 + 2, 1 + 3, their sum. */
+@inline function rowVector(operation: i32, row: usize, extent: i32): f32 {
+  let a = k<v128>(neutral(operation));
+  let b = a;
+  let c = a;
+  let d = a;
+  let i = extent;
+  for (; i >= 16; i -= 16) {
+    a = join<v128>(operation, a, before<v128>(operation, v128.load(row)));
+    b = join<v128>(operation, b, before<v128>(operation, v128.load(row, 16)));
+    c = join<v128>(operation, c, before<v128>(operation, v128.load(row, 32)));
+    d = join<v128>(operation, d, before<v128>(operation, v128.load(row, 48)));
+    row += 64;
+  }
+  let v = a;
+  for (let part = 0; part < 4; part++) {
+    if (i >= 4) v = join<v128>(operation, v, before<v128>(operation, v128.load(row)));
+    else if (i > 0) {
+      v = f32x4.replace_lane(v, 0, last(operation, f32x4.extract_lane(v, 0), row));
+      if (i > 1) v = f32x4.replace_lane(v, 1, last(operation, f32x4.extract_lane(v, 1), row + 4));
+      if (i > 2) v = f32x4.replace_lane(v, 2, last(operation, f32x4.extract_lane(v, 2), row + 8));
+    }
+    row += 16;
+    i -= 4;
+    // rotate: after four turns every vector has had its part and is back in place
+    let done = v;
+    v = b;
+    b = c;
+    c = d;
+    d = done;
+  }
+  // v, b, c, d hold vectors 0, 1, 2, 3
+  v = join<v128>(operation, join<v128>(operation, v, c), join<v128>(operation, b, d));
+  return join<f32>(
+    operation,
+    join<f32>(operation, f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 2)),
+    join<f32>(operation, f32x4.extract_lane(v, 1), f32x4.extract_lane(v, 3)),
+  );
+}
+
+@inline function last(operation: i32, sum: f32, at: usize): f32 {
+  return join<f32>(operation, sum, before<f32>(operation, load<f32>(at)));
+}
+
+/** Partial p of rowVector: elements p, p + 16, …; the same tree. */
+@inline function rowScalar(operation: i32, row: usize, extent: i32): f32 {
+  return join<f32>(
+    operation,
+    join<f32>(operation, lane(operation, row, extent, 0), lane(operation, row, extent, 2)),
+    join<f32>(operation, lane(operation, row, extent, 1), lane(operation, row, extent, 3)),
+  );
+}
+
+@inline function lane(operation: i32, row: usize, extent: i32, l: i32): f32 {
+  let a = neutral(operation);
+  let b = a;
+  let c = a;
+  let d = a;
+  for (let i = l; i < extent; i += 16) {
+    let at = row + (<usize>i << 2);
+    a = last(operation, a, at);
+    if (i + 4 < extent) b = last(operation, b, at + 16);
+    if (i + 8 < extent) c = last(operation, c, at + 32);
+    if (i + 12 < extent) d = last(operation, d, at + 48);
+  }
+  return join<f32>(operation, join<f32>(operation, a, c), join<f32>(operation, b, d));
+}
+
+@inline function integers<T>(step: usize, thread: i32, threads: i32): void {
+  let operation = argument(step, ReduceStep.operation);
+  let extent = argument(step, ReduceStep.extent);
+  let inner = argument(step, ReduceStep.inner);
+  let total = argument(step, ReduceStep.outer) * inner;
+  let end = firstOf(total, thread + 1, threads);
+  for (let at = firstOf(total, thread, threads); at < end; at++) {
+    let from = pointer(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+    let r: T = 0;
+    if (operation == ReduceFunction.Prod) r = 1;
+    else if (operation == ReduceFunction.Max) r = <T>(<T>1 << (sizeof<T>() * 8 - 1));
+    else if (operation == ReduceFunction.Min) r = ~(<T>(<T>1 << (sizeof<T>() * 8 - 1)));
+    for (let i = 0; i < extent; i++) {
+      let x = load<T>(from);
+      switch (operation) {
+        case ReduceFunction.Max: r = x > r ? x : r; break;
+        case ReduceFunction.Min: r = x < r ? x : r; break;
+        case ReduceFunction.Prod: r *= x; break;
+        case ReduceFunction.L1: r += x < 0 ? 0 - x : x; break;
+        case ReduceFunction.SumSquare: r += x * x; break;
+        default: r += x;
+      }
+      from += <usize>inner * sizeof<T>();
+    }
+    // towards zero
+    if (operation == ReduceFunction.Mean && extent > 0) r /= <T>extent;
+    store<T>(pointer(step, ReduceStep.output) + <usize>at * sizeof<T>(), r);
+  }
+}
+
+export function arg(step: usize, thread: i32, threads: i32): void {
+  let type = argument(step, ArgStep.type);
+  if (type == ElementCode.float32) extreme<f32>(step, thread, threads);
+  else if (type == ElementCode.int32) extreme<i32>(step, thread, threads);
+  else extreme<i64>(step, thread, threads);
+}
+
+@inline function extreme<T>(step: usize, thread: i32, threads: i32): void {
+  let extent = argument(step, ArgStep.extent);
+  let inner = argument(step, ArgStep.inner);
+  let least = argument(step, ArgStep.least) != 0;
+  let latest = argument(step, ArgStep.last) != 0;
+  let total = argument(step, ArgStep.outer) * inner;
+  let end = firstOf(total, thread + 1, threads);
+  for (let at = firstOf(total, thread, threads); at < end; at++) {
+    let from = pointer(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+    let best = load<T>(from);
+    let index = 0;
+    for (let i = 1; i < extent; i++) {
+      from += <usize>inner * sizeof<T>();
+      let x = load<T>(from);
+      let better = least ? x < best : x > best;
+      let equal = x == best;
+      if (isFloat<T>()) {
+        if (best != best) {
+          better = false;
+          equal = x != x;
+        } else if (x != x) better = true;
+      }
+      if (better || (latest && equal)) {
+        best = x;
+        index = i;
+      }
+    }
+    store<i64>(pointer(step, ArgStep.output) + (<usize>at << 3), <i64>index);
+  }
+}

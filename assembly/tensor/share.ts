@@ -1,0 +1,68 @@
+// What the kernels of this folder share: the split of work over threads, arguments, vectors that are cut short by the end of a row.
+
+/** First of the n pieces that belong to `thread`; its last is before firstOf(n, thread + 1, threads). */
+@inline export function firstOf(n: i32, thread: i32, threads: i32): i32 {
+  return <i32>((<i64>n * <i64>thread) / <i64>threads);
+}
+
+@inline export function argument(step: usize, index: i32): i32 {
+  return load<i32>(step + (<usize>index << 2));
+}
+
+@inline export function pointer(step: usize, index: i32): usize {
+  return <usize>load<u32>(step + (<usize>index << 2));
+}
+
+@inline export function number(step: usize, index: i32): f32 {
+  return load<f32>(step + (<usize>index << 2));
+}
+
+/** Lanes of T. */
+@inline export function lanes<T>(): i32 {
+  if (isVector<T>()) return 4;
+  return 1;
+}
+
+@inline export function loadLanes<T>(at: usize): T {
+  if (isVector<T>()) return v128.load(at);
+  return load<f32>(at) as T;
+}
+
+@inline export function storeLanes<T>(at: usize, value: T): void {
+  if (isVector<T>()) v128.store(at, value);
+  else store<f32>(at, value);
+}
+
+/** The first n of four lanes, n = 1…3; the others repeat the first, so that they raise no cost (subnormals, NaN). */
+export function loadPartial(at: usize, n: i32): v128 {
+  let v = v128.load32_splat(at);
+  if (n > 1) v = v128.load_lane<i32>(at + 4, v, 1);
+  if (n > 2) v = v128.load_lane<i32>(at + 8, v, 2);
+  return v;
+}
+
+export function storePartial(at: usize, v: v128, n: i32): void {
+  v128.store_lane<i32>(at, v, 0);
+  if (n > 1) v128.store_lane<i32>(at + 4, v, 1);
+  if (n > 2) v128.store_lane<i32>(at + 8, v, 2);
+}
+
+/** Elements in `rank` extents at words `extents…`. */
+export function countOf(step: usize, extents: i32, rank: i32): i32 {
+  let n = 1;
+  for (let i = 0; i < rank; i++) n *= argument(step, extents + i);
+  return n;
+}
+
+/** Byte offset of row `row` (an index over all extents but the last) under the strides at words `strides…`. */
+export function offsetOf(step: usize, extents: i32, strides: i32, rank: i32, row: i32): usize {
+  let offset: i32 = 0;
+  for (let i = rank - 2; i > 0; i--) {
+    let extent = argument(step, extents + i);
+    let next = row / extent;
+    offset += (row - next * extent) * argument(step, strides + i);
+    row = next;
+  }
+  if (rank > 1) offset += row * argument(step, strides);
+  return <usize>offset;
+}

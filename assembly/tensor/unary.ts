@@ -1,0 +1,65 @@
+// Unary on f32; see UnaryStep. One loop per function, the choice outside of it.
+import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
+import { apply } from "../math/functions";
+import { k } from "../math/lane";
+import { argument, firstOf, lanes, loadLanes, loadPartial, number, pointer, storeLanes, storePartial } from "./share";
+
+export function unary(step: usize, thread: i32, threads: i32): void {
+  let count = argument(step, UnaryStep.count);
+  let first = firstOf(count, thread, threads);
+  let n = firstOf(count, thread + 1, threads) - first;
+  let input = pointer(step, UnaryStep.input) + (<usize>first << 2);
+  let output = pointer(step, UnaryStep.output) + (<usize>first << 2);
+  let a = number(step, UnaryStep.alpha);
+  let b = number(step, UnaryStep.beta);
+  if (ASC_FEATURE_SIMD) choose<v128>(argument(step, UnaryStep.operation), input, output, n, a, b);
+  else choose<f32>(argument(step, UnaryStep.operation), input, output, n, a, b);
+}
+
+@inline function choose<T>(operation: i32, input: usize, output: usize, n: i32, alpha: f32, beta: f32): void {
+  let a = k<T>(alpha);
+  let b = k<T>(beta);
+  switch (operation) {
+    case UnaryFunction.Abs: map<T>(UnaryFunction.Abs, input, output, n, a, b); break;
+    case UnaryFunction.Neg: map<T>(UnaryFunction.Neg, input, output, n, a, b); break;
+    case UnaryFunction.Ceil: map<T>(UnaryFunction.Ceil, input, output, n, a, b); break;
+    case UnaryFunction.Floor: map<T>(UnaryFunction.Floor, input, output, n, a, b); break;
+    case UnaryFunction.Round: map<T>(UnaryFunction.Round, input, output, n, a, b); break;
+    case UnaryFunction.Sqrt: map<T>(UnaryFunction.Sqrt, input, output, n, a, b); break;
+    case UnaryFunction.Reciprocal: map<T>(UnaryFunction.Reciprocal, input, output, n, a, b); break;
+    case UnaryFunction.Sign: map<T>(UnaryFunction.Sign, input, output, n, a, b); break;
+    case UnaryFunction.Exp: map<T>(UnaryFunction.Exp, input, output, n, a, b); break;
+    case UnaryFunction.Log: map<T>(UnaryFunction.Log, input, output, n, a, b); break;
+    case UnaryFunction.Tanh: map<T>(UnaryFunction.Tanh, input, output, n, a, b); break;
+    case UnaryFunction.Sigmoid: map<T>(UnaryFunction.Sigmoid, input, output, n, a, b); break;
+    case UnaryFunction.Erf: map<T>(UnaryFunction.Erf, input, output, n, a, b); break;
+    case UnaryFunction.Softplus: map<T>(UnaryFunction.Softplus, input, output, n, a, b); break;
+    case UnaryFunction.Sin: map<T>(UnaryFunction.Sin, input, output, n, a, b); break;
+    case UnaryFunction.Cos: map<T>(UnaryFunction.Cos, input, output, n, a, b); break;
+    case UnaryFunction.Clip: map<T>(UnaryFunction.Clip, input, output, n, a, b); break;
+    case UnaryFunction.HardSigmoid: map<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
+    case UnaryFunction.HardSwish: map<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
+    case UnaryFunction.LeakyRelu: map<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
+    case UnaryFunction.Elu: map<T>(UnaryFunction.Elu, input, output, n, a, b); break;
+    case UnaryFunction.Celu: map<T>(UnaryFunction.Celu, input, output, n, a, b); break;
+    case UnaryFunction.ThresholdedRelu: map<T>(UnaryFunction.ThresholdedRelu, input, output, n, a, b); break;
+    case UnaryFunction.Softsign: map<T>(UnaryFunction.Softsign, input, output, n, a, b); break;
+    case UnaryFunction.Mish: map<T>(UnaryFunction.Mish, input, output, n, a, b); break;
+    case UnaryFunction.Swish: map<T>(UnaryFunction.Swish, input, output, n, a, b); break;
+    case UnaryFunction.Gelu: map<T>(UnaryFunction.Gelu, input, output, n, a, b); break;
+    case UnaryFunction.GeluTanh: map<T>(UnaryFunction.GeluTanh, input, output, n, a, b); break;
+    case UnaryFunction.Shrink: map<T>(UnaryFunction.Shrink, input, output, n, a, b); break;
+    case UnaryFunction.Expm1: map<T>(UnaryFunction.Expm1, input, output, n, a, b); break;
+  }
+}
+
+@inline function map<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): void {
+  for (; n >= lanes<T>(); n -= lanes<T>()) {
+    storeLanes<T>(output, apply<T>(operation, loadLanes<T>(input), a, b));
+    input += sizeof<T>();
+    output += sizeof<T>();
+  }
+  if (isVector<T>()) {
+    if (n > 0) storePartial(output, apply<T>(operation, loadPartial(input, n), a, b), n);
+  }
+}

@@ -1,0 +1,201 @@
+import { BinaryFunction as B, BinaryStep, CompareFunction as C, WhereStep } from "../../core/abi/elementwise.ts";
+import { Opcode } from "../../core/abi/opcode.ts";
+import { step } from "../../core/index.ts";
+import { type ElementType, elementBytes, sizeOf } from "../../tensor/index.ts";
+import type { Lower, Lowering, Operand } from "../lowering.ts";
+import {
+  broadcastStrides,
+  byteStrides,
+  codeOf,
+  collapse,
+  constant,
+  converted,
+  emitCast,
+  emitCopy,
+  type Source,
+  temporary,
+  withLists,
+} from "./support.ts";
+
+/** The type that the core computes in: its own six, else the next wider one, whose low bits are the same. */
+function computeType(l: Lowering, type: ElementType): ElementType {
+  switch (type) {
+    case "float16":
+      return "float32";
+    case "int8":
+    case "int16":
+    case "uint16":
+      return "int32";
+    case "uint32":
+    case "uint64":
+      return "int64";
+    case "string":
+      throw l.unsupported("strings are not computed with");
+    default:
+      return type;
+  }
+}
+
+/** out = operation(a, b) with broadcasting to the shape of `out`. */
+export function emitBinary(l: Lowering, operation: B, a: Source, b: Source, out: Source): void {
+  const type = computeType(l, a.type);
+  const result = type === out.type ? out : temporary(l, type, out.shape);
+  const kernel = `binary_${B[operation].toLowerCase()}_${type}`;
+  rows(l, Opcode.Binary, operation, converted(l, a, type), converted(l, b, type), result, kernel);
+  if (result !== out) emitCast(l, result, out);
+}
+
+/** out = a ⋚ b as bool. */
+export function emitCompare(l: Lowering, operation: C, a: Source, b: Source, out: Source): void {
+  const type = computeType(l, a.type);
+  const kernel = `compare_${C[operation].toLowerCase()}_${type}`;
+  rows(l, Opcode.Compare, operation, converted(l, a, type), converted(l, b, type), out, kernel);
+}
+
+function rows(l: Lowering, opcode: Opcode, operation: number, a: Source, b: Source, out: Source, kernel: string): void {
+  if (sizeOf(out.shape) === 0) return;
+  const walk = collapse(out.shape, broadcastStrides(a, out.shape), broadcastStrides(b, out.shape));
+  const base = step(opcode, BinaryStep, {
+    a: a.at,
+    b: b.at,
+    output: out.at,
+    operation,
+    type: codeOf(l, a.type),
+    rank: walk.extents.length,
+  });
+  const bytes = sizeOf(a.shape) * elementBytes(a.type) + sizeOf(b.shape) * elementBytes(b.type);
+  l.emit(withLists(base, walk.extents, ...walk.strides), {
+    kernel,
+    bytes: bytes + sizeOf(out.shape) * elementBytes(out.type),
+  });
+}
+
+const binary =
+  (operation: B): Lower =>
+  (l) =>
+    emitBinary(l, operation, placed(l, 0), placed(l, 1), l.output());
+
+const compare =
+  (operation: C, swapped = false): Lower =>
+  (l) =>
+    emitCompare(l, operation, placed(l, swapped ? 1 : 0), placed(l, swapped ? 0 : 1), l.output());
+
+/**
+ * Input i; before opset 7 the second operand is aligned at attribute `axis` when `broadcast` is set, which is the same as
+ * giving it trailing extents of 1.
+ */
+function placed(l: Lowering, i: number): Source {
+  const x = l.input(i);
+  const axis = l.attribute("axis", -1);
+  if (i === 0 || l.attribute("broadcast", 0) === 0 || axis < 0) return x;
+  const trailing = l.input(0).shape.length - axis - x.shape.length;
+  return { at: x.at, type: x.type, shape: [...x.shape, ...new Array<number>(Math.max(0, trailing)).fill(1)] };
+}
+
+/** Exponents that need no logarithm become what they are; the exponent takes the base's type. */
+function lowerPow(l: Lowering): void {
+  const [x, exponent, out] = [l.input(0), l.input(1), l.output()];
+  if (x.type === "float64") throw l.unsupported("Pow of float64");
+  const known = exponent.constant?.size === 1 ? (exponent.constant.data as ArrayLike<number | bigint>)[0] : undefined;
+  if (x.type === "float32" && known !== undefined && Number(known) === 2) emitBinary(l, B.Mul, x, x, out);
+  else if (x.type.startsWith("float") || !exponent.type.startsWith("float")) {
+    emitBinary(l, B.Pow, x, converted(l, exponent, computeType(l, x.type)), out);
+  } else {
+    // integer base, float exponent: in float, then back
+    const result = temporary(l, "float32", out.shape);
+    emitBinary(l, B.Pow, converted(l, x, "float32"), converted(l, exponent, "float32"), result);
+    emitCast(l, result, out);
+  }
+}
+
+/** Sum, Min, Max, Mean of any number of inputs: from left to right. */
+function variadic(operation: B, mean = false): Lower {
+  return (l) => {
+    const out = l.output();
+    const inputs = l.node.inputs.map((_, i) => l.input(i));
+    const last = inputs.length - 1;
+    let sum: Source = inputs[0]!;
+    for (let i = 1; i <= last; i++) {
+      const target = i === last && !mean ? out : temporary(l, out.type, out.shape);
+      emitBinary(l, operation, sum, inputs[i]!, target);
+      sum = target;
+    }
+    if (mean) emitBinary(l, B.Div, sum, constant(l, out.type, inputs.length), out);
+    else if (last === 0) {
+      const walk = byteStrides(out);
+      emitCopy(l, sum.at, out.at, elementBytes(out.type), out.shape, walk, walk);
+    }
+  };
+}
+
+function emitWhere(l: Lowering, condition: Operand, a: Operand, b: Operand, out: Source): void {
+  if (sizeOf(out.shape) === 0) return;
+  const strides = [condition, a, b].map((x) => broadcastStrides(x, out.shape));
+  const walk = collapse(out.shape, ...strides);
+  const size = elementBytes(out.type);
+  if (size === 0) throw l.unsupported("strings are not selected");
+  const base = step(Opcode.Where, WhereStep, {
+    condition: condition.at,
+    a: a.at,
+    b: b.at,
+    output: out.at,
+    elementBytes: size,
+    rank: walk.extents.length,
+  });
+  l.emit(withLists(base, walk.extents, ...walk.strides), {
+    kernel: "where",
+    bytes: sizeOf(out.shape) * (3 * size + 1),
+  });
+}
+
+/** IsInf: equality with +∞ or −∞, as the attributes ask; IsNaN: x ≠ x. */
+function lowerIsInf(l: Lowering): void {
+  const x = converted(l, l.input(0), "float32");
+  const out = l.output();
+  const [positive, negative] = [l.attribute("detect_positive", 1), l.attribute("detect_negative", 1)];
+  const test = (value: number, to: Source): void => emitCompare(l, C.Equal, x, constant(l, "float32", value), to);
+  if (positive && negative) {
+    const [first, other] = [temporary(l, "bool", out.shape), temporary(l, "bool", out.shape)];
+    test(Number.POSITIVE_INFINITY, first);
+    test(Number.NEGATIVE_INFINITY, other);
+    emitBinary(l, B.Or, first, other, out);
+  } else if (positive) test(Number.POSITIVE_INFINITY, out);
+  else if (negative) test(Number.NEGATIVE_INFINITY, out);
+  else emitCompare(l, C.NotEqual, constant(l, "bool", 0), constant(l, "bool", 0), out);
+}
+
+export const BINARY: Readonly<Record<string, Lower>> = {
+  "/Add": binary(B.Add),
+  "/Sub": binary(B.Sub),
+  "/Mul": binary(B.Mul),
+  "/Div": binary(B.Div),
+  "/PRelu": binary(B.PRelu),
+  "/And": binary(B.And),
+  "/Or": binary(B.Or),
+  "/Xor": binary(B.Xor),
+  "/BitwiseAnd": binary(B.And),
+  "/BitwiseOr": binary(B.Or),
+  "/BitwiseXor": binary(B.Xor),
+  "/BitwiseNot": (l) => emitBinary(l, B.Sub, constant(l, l.input(0).type, -1), l.input(0), l.output()),
+  "/BitShift": (l) => binary(l.text("direction", "LEFT") === "LEFT" ? B.ShiftLeft : B.ShiftRight)(l),
+  "/Mod": (l) => binary(l.attribute("fmod", 0) === 1 ? B.Fmod : B.Mod)(l),
+  "/Pow": lowerPow,
+  "/Equal": compare(C.Equal),
+  "/Less": compare(C.Less),
+  "/LessOrEqual": compare(C.LessOrEqual),
+  "/Greater": compare(C.Less, true),
+  "/GreaterOrEqual": compare(C.LessOrEqual, true),
+  "/Not": (l) => emitCompare(l, C.Equal, l.input(0), constant(l, "bool", 0), l.output()),
+  "/IsNaN": (l) => emitCompare(l, C.NotEqual, l.input(0), l.input(0), l.output()),
+  "/IsInf": lowerIsInf,
+  "/Sum": variadic(B.Add),
+  "/Min": variadic(B.Min),
+  "/Max": variadic(B.Max),
+  "/Mean": variadic(B.Add, true),
+  "/Where": (l) => emitWhere(l, l.input(0), l.input(1), l.input(2), l.output()),
+  "/Cast": (l) => {
+    const [x, y] = [l.input(0), l.output()];
+    if (x.type === y.type) l.alias(0, 0);
+    else emitCast(l, x, y);
+  },
+};

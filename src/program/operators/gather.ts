@@ -1,0 +1,132 @@
+import { BinaryFunction } from "../../core/abi/elementwise.ts";
+import { GatherElementsStep, GatherStep } from "../../core/abi/movement.ts";
+import { Opcode } from "../../core/abi/opcode.ts";
+import { step } from "../../core/index.ts";
+import { elementBytes, sizeOf } from "../../tensor/index.ts";
+import type { Lower, Lowering, Operand } from "../lowering.ts";
+import { axisOf, byteStrides, codeOf, emitCopy, type Source, withLists } from "./support.ts";
+
+function indexBytes(l: Lowering, indices: Operand): number {
+  if (indices.type !== "int32" && indices.type !== "int64") throw l.unsupported(`indices of type ${indices.type}`);
+  return elementBytes(indices.type);
+}
+
+function lowerGather(l: Lowering): void {
+  const [data, indices, out] = [l.input(0), l.input(1), l.output()];
+  const axis = axisOf(l, l.attribute("axis", 0), data.shape.length);
+  const slice = sizeOf(data.shape.slice(axis + 1)) * elementBytes(data.type);
+  if (elementBytes(data.type) === 0) throw l.unsupported("strings are not moved");
+  if (sizeOf(out.shape) === 0) return;
+  const extent = data.shape[axis]!;
+  const base = step(Opcode.Gather, GatherStep, {
+    data: data.at,
+    indices: indices.at,
+    output: out.at,
+    indexBytes: indexBytes(l, indices),
+    batch: sizeOf(data.shape.slice(0, axis)),
+    dataStride: extent * slice,
+    indexStride: 0,
+    count: sizeOf(indices.shape),
+    tuple: 1,
+    sliceBytes: slice,
+    scatter: 0,
+    operation: -1,
+    type: 0,
+  });
+  l.emit(withLists(base, [extent, slice]), { kernel: "gather", bytes: 2 * sizeOf(out.shape) * elementBytes(out.type) });
+}
+
+/** GatherND and ScatterND: rows of `indices` are coordinates. `slices` is the output of the one, the updates of the other. */
+function emitTuples(
+  l: Lowering,
+  data: Source,
+  indices: Operand,
+  slices: Source,
+  batchDims: number,
+  scatter: boolean,
+): void {
+  const tuple = indices.shape.at(-1)!;
+  const strides = byteStrides(data);
+  const axes = Array.from({ length: tuple }, (_, i) => batchDims + i);
+  const slice = sizeOf(data.shape.slice(batchDims + tuple)) * elementBytes(data.type);
+  const count = sizeOf(indices.shape.slice(batchDims, -1));
+  if (elementBytes(data.type) === 0) throw l.unsupported("strings are not moved");
+  if (count * slice * sizeOf(indices.shape.slice(0, batchDims)) === 0) return;
+  const bytes = indexBytes(l, indices);
+  const base = step(Opcode.Gather, GatherStep, {
+    data: data.at,
+    indices: indices.at,
+    output: slices.at,
+    indexBytes: bytes,
+    batch: sizeOf(indices.shape.slice(0, batchDims)),
+    dataStride: sizeOf(data.shape.slice(batchDims)) * elementBytes(data.type),
+    indexStride: count * tuple * bytes,
+    count,
+    tuple,
+    sliceBytes: slice,
+    scatter: scatter ? 1 : 0,
+    operation: scatter ? reduction(l) : -1,
+    type: codeOf(l, data.type),
+  });
+  const list = axes.flatMap((a) => [data.shape[a]!, strides[a]!]);
+  l.emit(withLists(base, list), { kernel: scatter ? "scatter" : "gather", bytes: 2 * count * slice });
+}
+
+/** How updates meet what is there; −1: they replace it. */
+function reduction(l: Lowering): number {
+  const name = l.text("reduction", "none");
+  const operation = {
+    none: -1,
+    add: BinaryFunction.Add,
+    mul: BinaryFunction.Mul,
+    min: BinaryFunction.Min,
+    max: BinaryFunction.Max,
+  }[name];
+  if (operation === undefined) throw l.unsupported(`reduction "${name}"`);
+  const computed = ["float32", "float64", "int32", "int64", "uint8"].includes(l.input(0).type);
+  if (operation >= 0 && !computed) throw l.unsupported(`reduction "${name}" of ${l.input(0).type}`);
+  return operation;
+}
+
+function copied(l: Lowering): Operand {
+  const [data, out] = [l.input(0), l.output()];
+  const strides = byteStrides(data);
+  emitCopy(l, data.at, out.at, elementBytes(data.type), data.shape, strides, strides);
+  return out;
+}
+
+function elements(scatter: boolean): Lower {
+  return (l) => {
+    const [data, indices] = [scatter ? copied(l) : l.input(0), l.input(1)];
+    const out = scatter ? l.input(2) : l.output();
+    const axis = axisOf(l, l.attribute("axis", 0), data.shape.length);
+    if (elementBytes(data.type) === 0) throw l.unsupported("strings are not moved");
+    if (sizeOf(indices.shape) === 0) return;
+    const base = step(Opcode.GatherElements, GatherElementsStep, {
+      data: data.at,
+      indices: indices.at,
+      output: out.at,
+      indexBytes: indexBytes(l, indices),
+      elementBytes: elementBytes(data.type),
+      extent: data.shape[axis]!,
+      axis,
+      rank: data.shape.length,
+      scatter: scatter ? 1 : 0,
+      operation: scatter ? reduction(l) : -1,
+      type: codeOf(l, data.type),
+    });
+    l.emit(withLists(base, indices.shape, byteStrides(data)), {
+      kernel: scatter ? "scatter_elements" : "gather_elements",
+      bytes: 2 * sizeOf(indices.shape) * elementBytes(data.type),
+    });
+  };
+}
+
+export const GATHER: Readonly<Record<string, Lower>> = {
+  "/Gather": lowerGather,
+  "/GatherND": (l) => emitTuples(l, l.input(0), l.input(1), l.output(), l.attribute("batch_dims", 0), false),
+  "/ScatterND": (l) => emitTuples(l, copied(l), l.input(1), l.input(2), 0, true),
+  "/GatherElements": elements(false),
+  "/ScatterElements": elements(true),
+  "/Scatter": elements(true),
+};

@@ -1,0 +1,323 @@
+import { FillStep, SequenceStep } from "../../core/abi/movement.ts";
+import { Opcode } from "../../core/abi/opcode.ts";
+import { step } from "../../core/index.ts";
+import { elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
+import type { Lower, Lowering, Operand } from "../lowering.ts";
+import {
+  axisOf,
+  broadcastStrides,
+  byteStrides,
+  codeOf,
+  converted,
+  emitCopy,
+  opset,
+  type Source,
+  shifted,
+} from "./support.ts";
+
+/** Bytes of one element of a value that can be moved. */
+function unit(l: Lowering, x: Source): number {
+  const bytes = elementBytes(x.type);
+  if (bytes === 0) throw l.unsupported("strings are not moved");
+  return bytes;
+}
+
+/** out[i…] = x[i permuted]; `order` names the input's axis of each output axis. */
+export function emitTranspose(l: Lowering, x: Source, out: Source, order: readonly number[]): void {
+  const strides = byteStrides(x);
+  emitCopy(
+    l,
+    x.at,
+    out.at,
+    unit(l, x),
+    order.map((i) => x.shape[i]!),
+    order.map((i) => strides[i]!),
+    byteStrides(out),
+  );
+}
+
+function lowerTranspose(l: Lowering): void {
+  const x = l.input(0);
+  const order = l.integers("perm") ?? x.shape.map((_, i) => x.shape.length - 1 - i);
+  // a permutation that only moves extents of 1 leaves the memory as it is
+  const moving = order.filter((i) => x.shape[i] !== 1);
+  if (moving.every((i, j) => j === 0 || moving[j - 1]! < i)) l.alias(0, 0);
+  else emitTranspose(l, x, l.output(), order);
+}
+
+function lowerConcat(l: Lowering): void {
+  const out = l.output();
+  const axis = axisOf(l, l.attribute("axis", 1), out.shape.length);
+  const strides = byteStrides(out);
+  let at = 0;
+  l.node.inputs.forEach((_, i) => {
+    const x = l.input(i);
+    emitCopy(l, x.at, shifted(out.at, at * strides[axis]!), unit(l, out), x.shape, byteStrides(x), strides);
+    at += x.shape[axis]!;
+  });
+}
+
+function lowerSplit(l: Lowering): void {
+  const x = l.input(0);
+  const axis = axisOf(l, l.attribute("axis", 0), x.shape.length);
+  const strides = byteStrides(x);
+  let at = 0;
+  l.node.outputs.forEach((name, i) => {
+    // an output that nobody wants still takes its share; only the last may be left out without a name
+    if (name === "") return;
+    const out = l.output(i);
+    emitCopy(l, shifted(x.at, at * strides[axis]!), out.at, unit(l, x), out.shape, strides, byteStrides(out));
+    at += out.shape[axis]!;
+  });
+}
+
+/** Slice: starts, ends, axes and steps are attributes before opset 10, inputs since. The output's shape is known, so the ends are not needed. */
+function lowerSlice(l: Lowering): void {
+  const [x, out] = [l.input(0), l.output()];
+  const rank = x.shape.length;
+  const starts = l.integers("starts") ?? l.constantNumbers(1) ?? [];
+  const axes = l.integers("axes") ?? l.constantNumbers(3) ?? starts.map((_, i) => i);
+  const steps = l.constantNumbers(4) ?? starts.map(() => 1);
+  const strides = byteStrides(x);
+  let from = 0;
+  axes.forEach((a, i) => {
+    const axis = axisOf(l, a, rank);
+    const extent = x.shape[axis]!;
+    const jump = steps[i]!;
+    const raw = starts[i]! < 0 ? starts[i]! + extent : starts[i]!;
+    from += Math.min(Math.max(raw, 0), jump < 0 ? extent - 1 : extent) * strides[axis]!;
+    strides[axis]! *= jump;
+  });
+  emitCopy(l, shifted(x.at, from), out.at, unit(l, x), out.shape, strides, byteStrides(out));
+}
+
+export function emitFill(l: Lowering, out: Source, pattern: Uint8Array): void {
+  const bytes = unit(l, out);
+  const count = sizeOf(out.shape);
+  if (count === 0) return;
+  const value = new DataView(new ArrayBuffer(8));
+  pattern.forEach((b, i) => {
+    value.setUint8(i, b);
+  });
+  l.emit(
+    step(Opcode.Fill, FillStep, {
+      output: out.at,
+      elementBytes: bytes,
+      count,
+      low: value.getInt32(0, true),
+      high: value.getInt32(4, true),
+    }),
+    { kernel: "fill", bytes: bytes * count },
+  );
+}
+
+/** The bytes of the first element of a constant, zeros when there is none. */
+function firstElement(x: Operand | undefined, bytes: number): Uint8Array {
+  if (x?.constant === undefined) return new Uint8Array(bytes);
+  const { buffer, byteOffset } = x.constant.data as ArrayBufferView;
+  return new Uint8Array(buffer, byteOffset, bytes);
+}
+
+/** Pad: constant, edge, reflect and wrap; negative pads crop. All but constant fill one axis after the other from the output itself. */
+function lowerPad(l: Lowering): void {
+  const [x, out] = [l.input(0), l.output()];
+  const rank = x.shape.length;
+  const mode = l.text("mode", "constant");
+  const given = l.integers("pads") ?? l.integers("paddings") ?? l.constantNumbers(1) ?? [];
+  const axes = (l.constantNumbers(3) ?? x.shape.map((_, i) => i)).map((a) => axisOf(l, a, rank));
+  const before = new Array<number>(rank).fill(0);
+  const after = new Array<number>(rank).fill(0);
+  axes.forEach((axis, i) => {
+    before[axis] = given[i]!;
+    after[axis] = given[axes.length + i]!;
+  });
+  const bytes = unit(l, x);
+  if (mode === "constant" && [...before, ...after].some((p) => p > 0)) emitPadding(l, out, bytes);
+  const [from, to] = [byteStrides(x), byteStrides(out)];
+  let [source, target] = [0, 0];
+  const core = x.shape.map((extent, i) => {
+    source += Math.max(0, -before[i]!) * from[i]!;
+    target += Math.max(0, before[i]!) * to[i]!;
+    return Math.max(0, extent + Math.min(0, before[i]!) + Math.min(0, after[i]!));
+  });
+  emitCopy(l, shifted(x.at, source), shifted(out.at, target), bytes, core, from, to);
+  if (mode === "constant") return;
+  const filled = [...core];
+  for (let axis = 0; axis < rank; axis++) {
+    const extent = core[axis]!;
+    const [left, right] = [Math.max(0, before[axis]!), Math.max(0, after[axis]!)];
+    if (Math.max(left, right) > (mode === "reflect" ? extent - 1 : extent) && mode !== "edge") {
+      throw l.unsupported(`mode "${mode}" with pads [${left}, ${right}] on an axis of ${extent}`);
+    }
+    // the axes done so far are complete, the ones to come start at their own left pad
+    const corner = to.reduce((sum, s, i) => sum + (i > axis ? Math.max(0, before[i]!) * s : 0), 0);
+    const stride = to[axis]!;
+    const side = (width: number, first: number, direction: number, origin: number, jump: number): void => {
+      if (width === 0) return;
+      const extents = filled.map((e, i) => (i === axis ? width : e));
+      const outputs = to.map((s, i) => (i === axis ? s * direction : s));
+      const inputs = to.map((s, i) => (i === axis ? s * jump : s));
+      const [read, write] = [corner + origin * stride, corner + first * stride];
+      emitCopy(l, shifted(out.at, read), shifted(out.at, write), bytes, extents, inputs, outputs);
+    };
+    const end = left + extent - 1;
+    switch (mode) {
+      case "edge":
+        side(left, left - 1, -1, left, 0);
+        side(right, end + 1, 1, end, 0);
+        break;
+      case "reflect":
+        side(left, left - 1, -1, left + 1, 1);
+        side(right, end + 1, 1, end - 1, -1);
+        break;
+      case "wrap":
+        side(left, left - 1, -1, end, -1);
+        side(right, end + 1, 1, left, 1);
+        break;
+      default:
+        throw l.unsupported(`mode "${mode}"`);
+    }
+    filled[axis] = out.shape[axis]!;
+  }
+}
+
+/** The whole output becomes the padding value: known now, or copied from the input that holds it. */
+function emitPadding(l: Lowering, out: Source, bytes: number): void {
+  const value = l.optional(2);
+  if (value === undefined || value.constant !== undefined) {
+    const pattern = firstElement(value, bytes);
+    const attribute = l.attribute("value", 0);
+    if (value === undefined && attribute !== 0) new DataView(pattern.buffer).setFloat32(0, attribute, true);
+    emitFill(l, out, pattern);
+  } else emitExpand(l, { ...value, shape: [] }, out);
+}
+
+function emitExpand(l: Lowering, x: Source, out: Source): void {
+  emitCopy(l, x.at, out.at, unit(l, x), out.shape, broadcastStrides(x, out.shape), byteStrides(out));
+}
+
+function lowerExpand(l: Lowering): void {
+  const [x, out] = [l.input(0), l.output()];
+  emitExpand(l, x, out);
+}
+
+function lowerTile(l: Lowering): void {
+  const [x, out] = [l.input(0), l.output()];
+  const [from, to] = [byteStrides(x), byteStrides(out)];
+  const extents: number[] = [];
+  const [inputs, outputs]: [number[], number[]] = [[], []];
+  x.shape.forEach((extent, i) => {
+    extents.push(extent === 0 ? 0 : out.shape[i]! / extent, extent);
+    inputs.push(0, from[i]!);
+    outputs.push(extent * to[i]!, to[i]!);
+  });
+  emitCopy(l, x.at, out.at, unit(l, x), extents, inputs, outputs);
+}
+
+function lowerConstantOfShape(l: Lowering): void {
+  const out = l.output();
+  const value = l.node.attributes["value"];
+  const pattern = new Uint8Array(elementBytes(out.type));
+  if (typeof value === "object" && "data" in value) {
+    const { buffer, byteOffset } = value.data as ArrayBufferView;
+    pattern.set(new Uint8Array(buffer, byteOffset, pattern.length));
+  }
+  emitFill(l, out, pattern);
+}
+
+function lowerRange(l: Lowering): void {
+  const [start, delta, out] = [l.input(0), l.input(2), l.output()];
+  if (out.type !== "float32" && out.type !== "int32" && out.type !== "int64") {
+    throw l.unsupported(`Range of ${out.type}`);
+  }
+  const count = sizeOf(out.shape);
+  if (count === 0) return;
+  l.emit(
+    step(Opcode.Sequence, SequenceStep, {
+      start: start.at,
+      delta: delta.at,
+      output: out.at,
+      count,
+      type: codeOf(l, out.type),
+    }),
+    { kernel: "range", bytes: count * elementBytes(out.type) },
+  );
+}
+
+/** Blocks of the channels become pixels (DCR: the block comes first in the channels; CRD: last), or the way back. */
+function depth(toSpace: boolean): Lower {
+  return (l) => {
+    const [x, out] = [l.input(0), l.output()];
+    const block = l.attribute("blocksize", 1);
+    const blockFirst = !toSpace || l.text("mode", "DCR") === "DCR";
+    const [small, large] = toSpace ? [x, out] : [out, x];
+    const [n, c, h, w] = small.shape as [number, number, number, number];
+    const channels = c / block / block;
+    const dense = byteStrides({
+      ...small,
+      shape: blockFirst ? [n, block, block, channels, h, w] : [n, channels, block, block, h, w],
+    });
+    // in the order n, channel, row, row of the block, column, column of the block
+    const order = blockFirst ? [0, 3, 4, 1, 5, 2] : [0, 1, 4, 2, 5, 3];
+    const smallStrides = order.map((i) => dense[i]!);
+    const shape: Shape = [n, channels, h, block, w, block];
+    const largeStrides = byteStrides({ ...large, shape });
+    const [inputs, outputs] = toSpace ? [smallStrides, largeStrides] : [largeStrides, smallStrides];
+    emitCopy(l, x.at, out.at, unit(l, x), shape, inputs, outputs);
+  };
+}
+
+/** Trilu: a copy per row, of what the diagonal leaves; the rest is zero. */
+function lowerTrilu(l: Lowering): void {
+  const [x, out] = [l.input(0), l.output()];
+  const rank = x.shape.length;
+  const [rows, columns] = [x.shape[rank - 2]!, x.shape[rank - 1]!];
+  if (rows > 4096) throw l.unsupported(`Trilu of ${rows} rows`);
+  const diagonal = l.constantNumbers(1)?.[0] ?? 0;
+  const upper = l.attribute("upper", 1) === 1;
+  const strides = byteStrides(x);
+  const bytes = unit(l, x);
+  emitFill(l, out, new Uint8Array(bytes));
+  for (let r = 0; r < rows; r++) {
+    const first = upper ? Math.max(0, r + diagonal) : 0;
+    const end = upper ? columns : Math.min(columns, r + diagonal + 1);
+    if (first >= end) continue;
+    const at = r * strides[rank - 2]! + first * bytes;
+    const extents = [...x.shape.slice(0, -2), 1, end - first];
+    emitCopy(l, shifted(x.at, at), shifted(out.at, at), bytes, extents, strides, strides);
+  }
+}
+
+/** Identity of a value in another type does not exist; a float16 model may still say CastLike. */
+function lowerCastLike(l: Lowering): void {
+  const [x, out] = [l.input(0), l.output()];
+  if (x.type === out.type) {
+    l.alias(0, 0);
+    return;
+  }
+  const strides = byteStrides(out);
+  emitCopy(l, converted(l, x, out.type).at, out.at, unit(l, out), out.shape, strides, strides);
+}
+
+/** Dropout's mask, when somebody wants it, is all true. */
+function lowerDropout(l: Lowering): void {
+  l.alias(0, 0);
+  if (l.wants(1)) emitFill(l, l.output(1), new Uint8Array(elementBytes(l.output(1).type)).fill(opset(l) >= 10 ? 1 : 0));
+}
+
+export const MOVEMENT: Readonly<Record<string, Lower>> = {
+  "/Transpose": lowerTranspose,
+  "/Concat": lowerConcat,
+  "/Split": lowerSplit,
+  "/Slice": lowerSlice,
+  "/Pad": lowerPad,
+  "/Expand": lowerExpand,
+  "/Tile": lowerTile,
+  "/ConstantOfShape": lowerConstantOfShape,
+  "/Range": lowerRange,
+  "/DepthToSpace": depth(true),
+  "/SpaceToDepth": depth(false),
+  "/Trilu": lowerTrilu,
+  "/CastLike": lowerCastLike,
+  "/Dropout": lowerDropout,
+};

@@ -1,0 +1,125 @@
+// Runs a few nodes through the core without a session: lowers them, places every buffer by itself (no reuse), writes the program, runs
+// it, reads values back. For tests of operators; what a session does about memory is tested elsewhere.
+import { type Build, Core, programBytes, writeProgram } from "../../src/core/index.ts";
+import type { Attribute, Node, SpecializedGraph } from "../../src/graph/graph.ts";
+import { Constants } from "../../src/program/constants.ts";
+import { Lowering } from "../../src/program/lowering.ts";
+import { OPERATORS } from "../../src/program/operators/index.ts";
+import type { PlannedGraph } from "../../src/program/planned.ts";
+import { type ElementType, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../../src/tensor/index.ts";
+
+const cores = new Map<Build, Promise<Core>>();
+
+/** One core per build for the whole test file. */
+export function coreOf(build: Build): Promise<Core> {
+  let core = cores.get(build);
+  if (core === undefined) {
+    core = Core.create(build);
+    cores.set(build, core);
+  }
+  return core;
+}
+
+export interface Expected {
+  readonly type: ElementType;
+  readonly shape: readonly number[];
+}
+
+export interface OperatorCase {
+  readonly op: string;
+  readonly domain?: string;
+  readonly opset?: number;
+  /** "" for an input that is left out. */
+  readonly inputs: readonly (Tensor | "")[];
+  /** Inputs (by position) that the lowering may see as constants; the others are data of the run. */
+  readonly constants?: readonly number[];
+  readonly attributes?: Readonly<Record<string, Attribute>>;
+  readonly outputs: readonly (Expected | "")[];
+}
+
+/** A graph of one node. */
+export function graphOf(c: OperatorCase): { graph: SpecializedGraph; feeds: Map<string, Tensor> } {
+  const values = new Map<string, { type: ElementType; shape: readonly number[] }>();
+  const constants = new Map<string, Tensor>();
+  const feeds = new Map<string, Tensor>();
+  const inputs = c.inputs.map((x, i) => {
+    if (x === "") return "";
+    values.set(`x${i}`, { type: x.type, shape: x.dims });
+    (c.constants?.includes(i) ? constants : feeds).set(`x${i}`, x);
+    return `x${i}`;
+  });
+  const outputs = c.outputs.map((y, i) => {
+    if (y === "") return "";
+    values.set(`y${i}`, y);
+    return `y${i}`;
+  });
+  const domain = c.domain ?? "";
+  const node: Node = { name: "node", op: c.op, domain, inputs, outputs, attributes: c.attributes ?? {} };
+  return { graph: { nodes: [node], values, constants, opsets: { "": c.opset ?? 17 } }, feeds };
+}
+
+/** Lowers and runs `graph` on `build`, every step on all of `threads` in turn; the values named in `fetches`. */
+export async function runGraph(
+  graph: SpecializedGraph,
+  feeds: ReadonlyMap<string, Tensor>,
+  fetches: readonly string[],
+  options: { build?: Build; threads?: number; planned?: Partial<PlannedGraph> } = {},
+): Promise<Map<string, Tensor>> {
+  const core = await coreOf(options.build ?? "simd");
+  const constants = new Constants(core);
+  const empty = { name: "test", opsets: graph.opsets, inputs: [], outputs: [], nodes: [], initializers: new Map() };
+  const planned: PlannedGraph = { graph: empty, weights: new Map(), layers: new Map(), ...options.planned };
+  const lowering = new Lowering(graph, planned, constants);
+  const blocks: number[] = [];
+  for (const [name, tensor] of feeds) {
+    const at = core.place(tensor.data as ArrayBufferView);
+    blocks.push(at);
+    lowering.locate(name, at);
+  }
+  for (const node of graph.nodes) {
+    lowering.node = node;
+    const lower = OPERATORS[`${node.domain}/${node.op}`];
+    if (lower === undefined) throw new Error(`${node.domain}/${node.op} is not in OPERATORS`);
+    lower(lowering);
+  }
+  const steps = lowering.steps.map((s) => s.step);
+  const buffers = lowering.buffers.map((b) => core.allocate(b.bytes));
+  blocks.push(...buffers);
+  // what a kernel does not write must not look right by accident
+  buffers.forEach((at, i) => {
+    core.u8(at, lowering.buffers[i]!.bytes).fill(0xa5);
+  });
+  const program = core.allocate(programBytes(steps));
+  blocks.push(program);
+  writeProgram(core.memory.buffer, program, steps, ({ buffer, offset }) => buffers[buffer]! + offset);
+  const threads = options.threads ?? 1;
+  const results = new Map<string, Tensor>();
+  try {
+    for (let i = 0; i < steps.length; i++) {
+      for (let thread = 0; thread < threads; thread++) core.run(program, i, 1, thread, threads);
+    }
+    for (const name of fetches) {
+      const { at, type, shape } = lowering.operand(name);
+      const address = typeof at === "number" ? at : buffers[at.buffer]! + at.offset;
+      const bytes = core.u8(address, sizeOf(shape) * elementBytes(type)).slice();
+      results.set(
+        name,
+        new Tensor(type, viewData(type as NumericType, bytes, sizeOf(shape)) as ArrayBufferView, shape),
+      );
+    }
+  } finally {
+    for (const at of blocks) core.release(at);
+  }
+  return results;
+}
+
+/** Runs one operator. */
+export async function runOperator(
+  c: OperatorCase,
+  options: { build?: Build; threads?: number } = {},
+): Promise<Tensor[]> {
+  const { graph, feeds } = graphOf(c);
+  const names = graph.nodes[0]!.outputs.filter((name) => name !== "");
+  const results = await runGraph(graph, feeds, names, options);
+  return names.map((name) => results.get(name)!);
+}
