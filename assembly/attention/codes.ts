@@ -79,14 +79,16 @@ export function keyNormalize(keys: usize, rows: i32, d: i32, out: usize, stride:
   }
 }
 
-/** A 64-bit fingerprint of each row of `words` 8-byte words, into u64[rows]. Different fingerprints mean different rows; the converse must be checked. */
+/**
+ * A 64-bit fingerprint of each row of `words` 8-byte words, into u64[rows]. Different fingerprints mean different rows; the converse must be checked.
+ * Two multiplications with a rotation between them: after one alone, rows that differ in the signs of neighbouring words collide under every seed.
+ */
 export function keyFingerprints(data: usize, rows: i32, words: i32, seed: i32, out: usize): void {
   for (let r = 0; r < rows; r++) {
     let h: u64 = <u64>seed * 0x9e3779b97f4a7c15 + 1;
     let at = data + ((<usize>r * <usize>words) << 3);
     for (let w = 0; w < words; w++, at += 8) {
-      h = (h ^ load<u64>(at)) * 0xff51afd7ed558ccd;
-      h ^= h >> 32;
+      h = rotl<u64>((h ^ load<u64>(at)) * 0xff51afd7ed558ccd, 31) * 0xc4ceb9fe1a85ec53;
     }
     store<u64>(out + (<usize>r << 3), h);
   }

@@ -33,11 +33,12 @@ function exactScore(a: usize, b: usize, stride: i32): i64 {
  * Looks through a block of scores f32[rows][columns], each the exact integer rounded to f32: does any key but the target score as much as the
  * target? Rounding is monotone, so that only equal f32 need the exact comparison. `targets` i32 (index of the key in the whole set), `exact` i64 the
  * target's score, `beaten` u8, `mass` f64 the sum of exp(scale·(score − target's)) over the keys so far, where it still matters: a beaten row or a mass
- * of 1 and more cannot have half of the softmax. Terms below exp(−44) < 2^-63 are left out.
+ * of 1 and more cannot have half of the softmax. Terms below exp(−44) < 2^-63 are left out. `mask` is 0 or u8[rows][maskStride], not 0 where the
+ * query does not see the key; it begins at the block's first key.
  */
 export function scanScores(
   scores: usize, rows: i32, columns: i32, firstKey: i32, targets: usize, exact: usize, beaten: usize, mass: usize, scale: f64,
-  queries: usize, keys: usize, stride: i32,
+  queries: usize, keys: usize, stride: i32, mask: usize, maskStride: i32,
 ): void {
   for (let r = 0; r < rows; r++) {
     if (load<u8>(beaten + r)) continue;
@@ -57,6 +58,7 @@ export function scanScores(
       }
       const score = load<f32>(row + (<usize>j << 2));
       if (score < near || j == target) continue;
+      if (mask != 0 && load<u8>(mask + <usize>r * <usize>maskStride + <usize>j)) continue;
       if (score > limit || (score == limit && exactScore(query, keys + ((<usize>j * <usize>stride) << 1), stride) >= own)) {
         store<u8>(beaten + r, 1);
         break;
@@ -89,10 +91,11 @@ export function floatPanels(keys: usize, rows: i32, d: i32, panels: usize): void
 
 /**
  * Scores q·k in f64, added in order of the elements, for every query and every key of a block: `own` f64 gets the target's, `best`, `second` f64 and
- * `bestIndex` i32 the two largest of the others (the first of equal ones). A target of −1 is none.
+ * `bestIndex` i32 the two largest of the others (the first of equal ones). A target of −1 is none; `mask` is that of scanScores.
  */
 export function floatMargins(
   queries: usize, rows: i32, panels: usize, columns: i32, d: i32, firstKey: i32, targets: usize, own: usize, best: usize, second: usize, bestIndex: usize,
+  mask: usize, maskStride: i32,
 ): void {
   for (let r = 0; r < rows; r++) {
     const query = queries + ((<usize>r * <usize>d) << 2);
@@ -105,20 +108,26 @@ export function floatMargins(
         low = f64x2.add(low, f64x2.mul(q, v128.load(panel)));
         high = f64x2.add(high, f64x2.mul(q, v128.load(panel, 16)));
       }
-      take(r, firstKey + base, f64x2.extract_lane(low, 0), targets, own, best, second, bestIndex);
-      take(r, firstKey + base + 1, f64x2.extract_lane(low, 1), targets, own, best, second, bestIndex);
-      take(r, firstKey + base + 2, f64x2.extract_lane(high, 0), targets, own, best, second, bestIndex);
-      take(r, firstKey + base + 3, f64x2.extract_lane(high, 1), targets, own, best, second, bestIndex);
+      take(r, firstKey, base, f64x2.extract_lane(low, 0), targets, own, best, second, bestIndex, mask, maskStride);
+      take(r, firstKey, base + 1, f64x2.extract_lane(low, 1), targets, own, best, second, bestIndex, mask, maskStride);
+      take(r, firstKey, base + 2, f64x2.extract_lane(high, 0), targets, own, best, second, bestIndex, mask, maskStride);
+      take(r, firstKey, base + 3, f64x2.extract_lane(high, 1), targets, own, best, second, bestIndex, mask, maskStride);
     }
   }
 }
 
 // @ts-ignore: decorator
 @inline
-function take(r: i32, key: i32, score: f64, targets: usize, own: usize, best: usize, second: usize, bestIndex: usize): void {
+function take(
+  r: i32, firstKey: i32, column: i32, score: f64, targets: usize, own: usize, best: usize, second: usize, bestIndex: usize, mask: usize, maskStride: i32,
+): void {
   const at = <usize>r << 3;
+  const key = firstKey + column;
+  if (score != score) return;
   if (key == load<i32>(targets + (<usize>r << 2))) {
-    if (score == score) store<f64>(own + at, score);
+    store<f64>(own + at, score);
+  } else if (mask != 0 && load<u8>(mask + <usize>r * <usize>maskStride + <usize>column)) {
+    return;
   } else if (score > load<f64>(best + at)) {
     store<f64>(second + at, load<f64>(best + at));
     store<f64>(best + at, score);

@@ -5,5 +5,11 @@ export type { Granularity } from "./collisions.ts";
 export * from "./exhaustive.ts";
 export { type Gamma, type GammaVerification, gamma, type Kind, verifyGamma } from "./gamma.ts";
 export type { KeyBlocks } from "./keys.ts";
-export * from "./sensitivity.ts";
+export {
+  equalitySensitivity,
+  type Score,
+  type Sensitivity,
+  type SensitivityOptions,
+  type SensitivityRow,
+} from "./sensitivity.ts";
 export * from "./token.ts";

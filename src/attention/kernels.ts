@@ -26,6 +26,8 @@ export interface AttentionKernels {
     queries: number,
     keys: number,
     stride: number,
+    mask: number,
+    maskStride: number,
   ): void;
   floatPanels(keys: number, rows: number, d: number, panels: number): void;
   floatMargins(
@@ -40,6 +42,8 @@ export interface AttentionKernels {
     best: number,
     second: number,
     bestIndex: number,
+    mask: number,
+    maskStride: number,
   ): void;
   keyDistance(keys: number, rows: number, stride: number, from: number, to: number, best: number): number;
 }

@@ -16,12 +16,14 @@ const ROWS = 64;
  * Goes through all scores q·k once.
  *
  * @param targets by query; undefined: the key with the largest score, the first of equal ones
+ * @param mask m × n, not 0 where the query does not see the key
  */
 export async function floatMargins(
   bench: Workbench,
   keys: KeySet,
   queries: Float32Array,
   targets: Int32Array | undefined,
+  mask: Uint8Array | undefined,
   pace: Pace,
 ): Promise<Margins> {
   const { core, kernels } = bench;
@@ -36,6 +38,7 @@ export async function floatMargins(
   const best = core.place(new Float64Array(m).fill(none));
   const second = core.place(new Float64Array(m).fill(none));
   const bestIndex = core.place(new Int32Array(m));
+  const unseen = mask === undefined ? undefined : core.place(mask);
   try {
     for await (const { first, rows, data } of keys.blocks()) {
       core.f32(block, data.length).set(data);
@@ -54,6 +57,8 @@ export async function floatMargins(
           best + 8 * q,
           second + 8 * q,
           bestIndex + 4 * q,
+          unseen === undefined ? 0 : unseen + q * n + first,
+          n,
         );
         await pace.step("margins", first * m + rows * (q + count), n * m);
       }
@@ -66,6 +71,7 @@ export async function floatMargins(
     };
   } finally {
     for (const at of [placed, block, panels, sought, own, best, second, bestIndex]) core.release(at);
+    if (unseen !== undefined) core.release(unseen);
   }
 }
 

@@ -23,6 +23,8 @@ export interface RetrievalRequest {
   readonly nearest: boolean;
   /** What one unit of the integer score is worth in the exponent of the softmax. */
   readonly scale: number;
+  /** m × n, not 0 where the query does not see the key. */
+  readonly mask: Uint8Array | undefined;
   /** Position in the progress of all bit widths. */
   readonly progress: { readonly index: number; readonly count: number };
 }
@@ -106,7 +108,8 @@ export async function retrieve(bench: Workbench, request: RetrievalRequest, pace
     const sought = core.place(targets);
     const mass = core.place(new Float64Array(m));
     const beaten = core.place(new Uint8Array(m));
-    blocks.push(ones, zeros, parameters, sought, mass, beaten);
+    const unseen = request.mask === undefined ? undefined : core.place(request.mask);
+    blocks.push(ones, zeros, parameters, sought, mass, beaten, ...(unseen === undefined ? [] : [unseen]));
     // |Σ a·b| ≤ d·m² for q·k, and ≤ 3·d·m² with the correction; a pair of products is at most 2·m², 4·m², or 2·2^14·32767 in the correction.
     const bound = (nearest ? 3 : 1) * d * code * code;
     const pairBound = nearest ? Math.max(4 * code * code, 2 ** 15 * 32767) : 2 * code * code;
@@ -173,6 +176,8 @@ export async function retrieve(bench: Workbench, request: RetrievalRequest, pace
           queryCodes + 2 * stride * q,
           keyCodes,
           stride,
+          unseen === undefined ? 0 : unseen + q * n + first,
+          n,
         );
         const { index, count } = request.progress;
         await pace.step("retrieval", index * n * m + first * m + columns * (q + rows), count * n * m);

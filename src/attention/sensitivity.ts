@@ -13,6 +13,8 @@ export interface SensitivityOptions {
   readonly queries?: Float32Array;
   /** The key that each query seeks, m indices. Default: key i for query i when queries are the keys, else the key with the largest unquantized q·k. */
   readonly targets?: ArrayLike<number>;
+  /** m × n bytes, not 0 where a query does not see a key (a causal mask, for example); a query's target must be seen. */
+  readonly mask?: Uint8Array;
   /** Bit widths to look at, 2…16, default 2…12. */
   readonly bits?: readonly number[];
   /** Which columns share one largest magnitude: all (`tensor`, the default), none (`channel`), or `group` neighbours. */
@@ -91,10 +93,13 @@ export async function equalitySensitivity(
   dims: readonly [number, number],
   options: SensitivityOptions = {},
 ): Promise<Sensitivity> {
-  const set = new KeySet("keys", keys, dims[0], dims[1]);
+  return sensitivityOn(await createWorkbench(), new KeySet("keys", keys, dims[0], dims[1]), options);
+}
+
+/** `equalitySensitivity` on a workbench that may serve many key sets. */
+export async function sensitivityOn(bench: Workbench, set: KeySet, options: SensitivityOptions): Promise<Sensitivity> {
   const given = check(set, options);
   const pace = new Pace(options.signal, options.onProgress);
-  const bench = await createWorkbench();
   const maxima = await columnMaxima(bench, set, given.granularity, pace);
   const original = await classify(bench, set, maxima, 0, pace);
   const deep = options.retrieval === false ? undefined : await lookDeeper(bench, set, given, maxima, pace);
@@ -115,7 +120,7 @@ export async function equalitySensitivity(
   return {
     keys: set.n,
     width: set.d,
-    queries: given.queries?.length === undefined ? set.n : given.queries.length / set.d,
+    queries: given.queries === undefined ? set.n : given.queries.length / set.d,
     granularity: given.granularity,
     score: given.score,
     duplicates: original.pairs,
@@ -133,6 +138,7 @@ interface Given {
   readonly scale: number;
   readonly queries: Float32Array | undefined;
   readonly targets: Int32Array | undefined;
+  readonly mask: Uint8Array | undefined;
 }
 
 function check(set: KeySet, options: SensitivityOptions): Given {
@@ -160,7 +166,8 @@ function check(set: KeySet, options: SensitivityOptions): Given {
   if (queries === undefined && set.array === undefined && options.retrieval !== false) {
     throw new RangeError('"queries" expected for streamed keys, or "retrieval": false');
   }
-  return { bits, granularity, score, scale, queries, targets: checkTargets(set, options) };
+  const targets = checkTargets(set, options);
+  return { bits, granularity, score, scale, queries, targets, mask: checkMask(set, options, targets) };
 }
 
 function checkTargets(set: KeySet, { targets, queries }: SensitivityOptions): Int32Array | undefined {
@@ -170,6 +177,27 @@ function checkTargets(set: KeySet, { targets, queries }: SensitivityOptions): In
   return Int32Array.from(targets, (t, i) => integerIn(`targets[${i}]`, t, 0, set.n - 1));
 }
 
+function checkMask(
+  set: KeySet,
+  { mask, queries }: SensitivityOptions,
+  targets: Int32Array | undefined,
+): Uint8Array | undefined {
+  if (mask === undefined) return undefined;
+  const { n } = set;
+  const m = queries === undefined ? n : queries.length / set.d;
+  if (!(mask instanceof Uint8Array)) throw new TypeError('"mask" expected a Uint8Array');
+  if (mask.length !== m * n) throw new RangeError(`"mask" expected ${m} × ${n} = ${m * n} bytes, got ${mask.length}`);
+  for (let q = 0; q < m; q++) {
+    const seen =
+      targets === undefined ? mask.subarray(q * n, (q + 1) * n).includes(0) : mask[q * n + targets[q]!] === 0;
+    if (!seen)
+      throw new RangeError(
+        `"mask" expected to let query ${q} see ${targets === undefined ? "some key" : `its target ${targets[q]}`}`,
+      );
+  }
+  return mask;
+}
+
 /** Everything whose time grows with the number of pairs. */
 async function lookDeeper(bench: Workbench, set: KeySet, given: Given, maxima: Float64Array, pace: Pace) {
   const { d } = set;
@@ -177,7 +205,7 @@ async function lookDeeper(bench: Workbench, set: KeySet, given: Given, maxima: F
   const queries = given.queries ?? set.array!;
   const m = queries.length / d;
   const querySet = new KeySet("queries", queries, m, d);
-  const { targets, margins } = await floatMargins(bench, set, queries, given.targets, pace);
+  const { targets, margins } = await floatMargins(bench, set, queries, given.targets, given.mask, pace);
   const gap = set.array && (await smallestDistance(bench, set.array, set.n, d, undefined, pace));
   const relative =
     given.granularity === "tensor"
@@ -217,6 +245,7 @@ async function lookDeeper(bench: Workbench, set: KeySet, given: Given, maxima: F
           bits,
           nearest: given.score === "nearest",
           scale: unit * given.scale,
+          mask: given.mask,
           progress: { index, count: given.bits.length },
         },
         pace,

@@ -144,6 +144,39 @@ describe("equalitySensitivity against exact integers", () => {
     );
   });
 
+  it("leaves masked keys out", async () => {
+    await fc.assert(
+      fc.asyncProperty(matrix, fc.integer({ min: 2, max: 10 }), async (rows, bits) => {
+        const n = rows.length;
+        const d = rows[0]!.length;
+        const keys = Float32Array.from(rows.flat());
+        const mask = Uint8Array.from({ length: n * n }, (_, i) => Number(i % n > Math.floor(i / n)));
+        const s = await equalitySensitivity(keys, [n, d], { bits: [bits], mask });
+        // Query i under a causal mask is the last query of the first i + 1 keys, on the grid of all of them.
+        const m = 2 ** (bits - 1) - 1;
+        const a = Math.max(...rows.flat().map(Math.abs));
+        const codes = rows.map((row) => row.map((x) => exactCode(x, a, m)));
+        const dot = (i: number, j: number) => codes[i]!.reduce((sum, v, c) => sum + v * codes[j]![c]!, 0);
+        const won = codes.filter((_, i) => codes.every((_, j) => j >= i || dot(i, j) < dot(i, i))).length;
+        expect(s.rows[0]!.retrieval).toBe(won / n);
+        expect(s.rows[0]!.certified).toBeLessThanOrEqual(s.rows[0]!.retrieval!);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  it("measures the softmax", async () => {
+    // Codes are the numbers; scores 9·(9, 6, 3)/√1·scale: the target has 1/(1 + e^-27s + e^-54s) of the softmax.
+    const rate = async (scale: number) =>
+      (await equalitySensitivity(Float32Array.of(9, 6, 3), [3, 1], { queries: Float32Array.of(9), bits: [16], scale }))
+        .rows[0]!.softmax;
+    const half = -Math.log((Math.sqrt(5) - 1) / 2) / 27;
+    expect(await rate(half * 1.0001)).toBe(1);
+    expect(await rate(half * 0.9999)).toBe(0);
+    expect(await rate(1e-9)).toBe(0);
+    expect(await rate(1e9)).toBe(1);
+  });
+
   it("decides ties of rounded float32 scores exactly", async () => {
     // Scores of about 2^31 at 16 bits differ by less than float32 can tell.
     const rows = [
@@ -156,13 +189,19 @@ describe("equalitySensitivity against exact integers", () => {
     expect(s.rows[0]!.collisions).toBe(0);
   });
 
+  it("tells rows apart that differ in signs only", async () => {
+    const rows = Array.from({ length: 256 }, (_, i) => Array.from({ length: 8 }, (_, c) => ((i >> c) & 1 ? 1 : -1)));
+    const s = await equalitySensitivity(Float32Array.from(rows.flat()), [256, 8], { bits: [2, 16], retrieval: false });
+    expect([s.duplicates, ...s.rows.map((r) => r.distinct)]).toEqual([0, 256, 256]);
+  });
+
   it("finds another fingerprint when one lies", async () => {
-    // Two rows of 8 codes with equal fingerprints, solved for the second word: h = (h ^ word)·c, h ^= h >> 32.
+    // Two rows of 8 codes with equal fingerprints, solved for the second word: h = rotl((h ^ word)·c, 31)·c2.
     const mask = (1n << 64n) - 1n;
     const c = 0xff51afd7ed558ccdn;
     const mix = (h: bigint, word: bigint) => {
       const x = ((h ^ word) * c) & mask;
-      return x ^ (x >> 32n);
+      return ((((x << 31n) | (x >> 33n)) & mask) * 0xc4ceb9fe1a85ec53n) & mask;
     };
     const start = (0x9e3779b97f4a7c15n + 1n) & mask;
     const word = (codes: readonly number[]) =>
@@ -287,6 +326,8 @@ describe("equalitySensitivity, bad input", () => {
     ['"targets[1]" expected integer in 0..1, got 2', [keys, [2, 2], { targets: [0, 2] }]],
     ['"granularity.group" expected integer in 1..2, got 3', [keys, [2, 2], { granularity: { group: 3 } }]],
     ['"score" "nearest" expected granularity "tensor"', [keys, [2, 2], { score: "nearest", granularity: "channel" }]],
+    ['"mask" expected 2 × 2 = 4 bytes, got 3', [keys, [2, 2], { mask: new Uint8Array(3) }]],
+    ['"mask" expected to let query 1 see its target 1', [keys, [2, 2], { mask: Uint8Array.of(0, 0, 0, 1) }]],
     ['"scale" expected a number above 0', [keys, [2, 2], { scale: 0 }]],
   ])("%s", async (message, [data, dims, options]) => {
     await expect(equalitySensitivity(data, dims, options)).rejects.toThrow(message);
