@@ -106,9 +106,10 @@ export function headerBytes(start: Uint8Array): number {
   return 8 + Number(length);
 }
 
-/** Whether bytes start like a container of ours. */
+/** Whether bytes start like a safetensors file, which `readModel` then takes or refuses with a reason; 16 bytes are enough. */
 export function isContainer(start: Uint8Array): boolean {
-  return start.length >= 8 + DIGEST_AT && new TextDecoder().decode(start.subarray(8, 8 + DIGEST_AT)) === PREFIX;
+  const [a, b] = [start[8], start[9]];
+  return start.subarray(4, 8).every((byte) => byte === 0) && a === 0x7b && (b === 0x22 || b === 0x7d);
 }
 
 /** Reads and checks a header; `bytes` is exactly that. */

@@ -1,3 +1,4 @@
+import { checkSeries, LARGEST_WIDTH } from "./digits.ts";
 import type { DigitSystem } from "./weights.ts";
 
 /** How one linear layer is expanded. */
@@ -23,3 +24,73 @@ export interface Plan {
 }
 
 export type Preset = "float32" | "faithful" | "fast" | "compact";
+
+/** Whether a layer under this plan runs in float32. */
+export function isFloat(plan: LayerPlan): boolean {
+  return plan.weightTerms === 0 || plan.activationTerms === 0;
+}
+
+const LAYER_KEYS: ReadonlySet<string> = new Set([
+  ...["bits", "weightTerms", "activationTerms", "digits", "granularity", "outliers", "pairs", "reason"],
+]);
+
+/**
+ * Checks a plan that came from outside, such as a file.
+ *
+ * @param plan - anything
+ * @throws TypeError or RangeError that names the layer, the field, what was expected and what was given
+ */
+export function checkPlan(plan: unknown): asserts plan is Plan {
+  if (!isRecord(plan)) throw new TypeError(`"plan" expected an object, got ${plan === null ? "null" : typeof plan}`);
+  if (plan["version"] !== 1) throw new RangeError(`"plan.version" expected 1, got ${JSON.stringify(plan["version"])}`);
+  const extra = Object.keys(plan).find((key) => !["version", "default", "layers"].includes(key));
+  if (extra !== undefined) throw new RangeError(`"plan" expected version, default and layers, got "${extra}"`);
+  checkLayerPlan(plan["default"], "plan.default");
+  const layers = plan["layers"] ?? {};
+  if (!isRecord(layers)) throw new TypeError(`"plan.layers" expected an object, got ${typeof layers}`);
+  for (const [name, layer] of Object.entries(layers)) checkLayerPlan(layer, `plan.layers["${name}"]`);
+}
+
+/** Checks the plan of one layer, which messages call `what`. */
+export function checkLayerPlan(plan: unknown, what: string): asserts plan is LayerPlan {
+  if (!isRecord(plan)) throw new TypeError(`"${what}" expected an object, got ${plan === null ? "null" : typeof plan}`);
+  const extra = Object.keys(plan).find((key) => !LAYER_KEYS.has(key));
+  if (extra !== undefined) throw new RangeError(`"${what}" expected ${[...LAYER_KEYS].join(", ")}, got "${extra}"`);
+  const { bits, weightTerms, activationTerms } = plan;
+  const { digits = "signed", granularity = "channel", outliers = 0, pairs = "all" } = plan;
+  integer(bits, 2, 8, `${what}.bits`);
+  integer(weightTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.weightTerms`);
+  integer(activationTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.activationTerms`);
+  if ((weightTerms === 0) !== (activationTerms === 0)) {
+    throw new RangeError(`"${what}" expected terms for both weights and activations or for neither (float32)`);
+  }
+  try {
+    checkSeries(bits, Math.max(weightTerms, 1), digits as DigitSystem);
+  } catch (error) {
+    throw new RangeError(`"${what}": ${(error as Error).message}`);
+  }
+  if (granularity !== "channel" && granularity !== "tensor") {
+    throw new RangeError(`"${what}.granularity" expected "channel" or "tensor", got ${JSON.stringify(granularity)}`);
+  }
+  if (typeof outliers !== "number" || !(outliers >= 0 && outliers < 1)) {
+    throw new RangeError(`"${what}.outliers" expected number in 0..1, got ${JSON.stringify(outliers)}`);
+  }
+  if (outliers > 0 && digits === "unsigned") {
+    throw new RangeError(`"${what}.outliers" expected 0 with unsigned digits, got ${outliers}`);
+  }
+  if (pairs !== "all") {
+    throw new RangeError(
+      `"${what}.pairs" expected "all", as kernels run fused terms, where fewer pairs save nothing; got ${JSON.stringify(pairs)}`,
+    );
+  }
+}
+
+function integer(value: unknown, least: number, most: number, what: string): asserts value is number {
+  if (!Number.isInteger(value) || Number(value) < least || Number(value) > most) {
+    throw new RangeError(`"${what}" expected integer in ${least}..${most}, got ${JSON.stringify(value)}`);
+  }
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}

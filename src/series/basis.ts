@@ -1,0 +1,156 @@
+import { Accumulator } from "./accumulator.ts";
+import { digitsOf, fuse, termWeight, type WeightSeries } from "./weights.ts";
+
+/** A linear layer of a basis model: integers on a lattice that all summands share. */
+export interface BasisLayer {
+  readonly rows: number;
+  readonly columns: number;
+  /** i32 [rows][columns], in units of `scales`. */
+  readonly weights: Int32Array;
+  /** f32 [rows]. */
+  readonly scales: Float32Array;
+  /** f32 [rows]; absent where another summand owns it. */
+  readonly bias?: Float32Array;
+}
+
+/**
+ * One low-bit model of the series: the linear layers of a network with integer weights. Basis models may be spread over workers; what they
+ * send each other are the accumulators of a layer, which are added (`Accumulator`) before bias and nonlinearity run once.
+ *
+ * What is *not* true, though it is often said: that the outputs of whole basis models, run end to end, add up to the model's output.
+ * relu(x) + relu(−x) is not relu(0), and even linear layers in a row have cross terms.
+ *
+ * Source: FP=xINT (arXiv 2412.06865), model expansion, with the corrections of this project.
+ */
+export class BasisModel {
+  constructor(readonly layers: ReadonlyMap<string, BasisLayer>) {}
+
+  /**
+   * One basis model per term, most significant first. Biases, zero points and outliers belong to the first.
+   *
+   * @param layers - series with all terms loaded, and biases, by name
+   */
+  static terms(layers: ReadonlyMap<string, { series: WeightSeries; bias?: Float32Array }>): BasisModel[] {
+    const count = Math.max(0, ...[...layers.values()].map(({ series }) => series.terms));
+    return Array.from({ length: count }, (_, i) => {
+      const parts = [...layers].map(([name, { series, bias }]): [string, BasisLayer] => {
+        const { rows, columns, scales } = series;
+        const weights = i === 0 ? Int32Array.from(fuse(series, 1)) : termOf(series, i);
+        return [name, { rows, columns, weights, scales, ...(i === 0 && bias !== undefined ? { bias } : {}) }];
+      });
+      return new BasisModel(new Map(parts));
+    });
+  }
+
+  /**
+   * The layer's product with integer activations, modulo 2³².
+   *
+   * @param activations - q − z, [columns][samples]
+   * @returns [rows, samples]
+   */
+  accumulate(name: string, activations: Int32Array): Accumulator {
+    const { rows, columns, weights } = this.layer(name);
+    const samples = activations.length / columns;
+    if (!Number.isInteger(samples)) {
+      throw new RangeError(`"activations" expected a multiple of ${columns} values, got ${activations.length}`);
+    }
+    const data = new Int32Array(rows * samples);
+    for (let r = 0; r < rows; r++) {
+      for (let c = 0; c < columns; c++) {
+        const w = weights[r * columns + c]!;
+        for (let n = 0; n < samples; n++) {
+          const at = r * samples + n;
+          data[at] = (data[at]! + Math.imul(w, activations[c * samples + n]!)) | 0;
+        }
+      }
+    }
+    return new Accumulator([rows, samples], data);
+  }
+
+  /**
+   * What the layer gives for a complete accumulator: dequantized once, then the bias.
+   *
+   * @param activationScale - of the activations that were accumulated
+   * @returns f32 [rows][samples]
+   */
+  output(name: string, sum: Accumulator, activationScale: number): Float32Array {
+    const { rows, scales, bias } = this.layer(name);
+    const samples = sum.data.length / rows;
+    return Float32Array.from(sum.data, (value, i) => {
+      const r = Math.floor(i / samples);
+      const scaled = Math.fround(Math.fround(value) * Math.fround(activationScale * scales[r]!));
+      return scaled + (bias?.[r] ?? 0);
+    });
+  }
+
+  private layer(name: string): BasisLayer {
+    const layer = this.layers.get(name);
+    if (layer === undefined) {
+      throw new RangeError(`"name" expected one of ${[...this.layers.keys()].join(", ")}, got ${JSON.stringify(name)}`);
+    }
+    return layer;
+  }
+}
+
+/**
+ * Model(W₁) ⊎ Model(W₂) = Model(W₁ + W₂), layer by layer: associative, commutative, and equal to adding the accumulators of every layer.
+ *
+ * @throws RangeError when the models are not isomorphic, lie on different lattices, both own a bias, or a sum leaves int32
+ * @example
+ * const whole = BasisModel.terms(layers).reduce(abelianAdd);
+ */
+export function abelianAdd(a: BasisModel, b: BasisModel): BasisModel {
+  const layers = new Map<string, BasisLayer>();
+  if (a.layers.size !== b.layers.size) {
+    throw new RangeError(`expected models of as many layers, got ${a.layers.size} and ${b.layers.size}`);
+  }
+  for (const [name, one] of a.layers) {
+    const two = b.layers.get(name);
+    if (two === undefined) throw new RangeError(`expected models of the same layers; only one has "${name}"`);
+    if (one.rows !== two.rows || one.columns !== two.columns) {
+      throw new RangeError(
+        `layer "${name}" expected [${one.rows},${one.columns}] in both models, got [${two.rows},${two.columns}]`,
+      );
+    }
+    if (!one.scales.every((s, r) => s === two.scales[r])) {
+      throw new RangeError(`layer "${name}" expected the same scales in both models: sums need one lattice`);
+    }
+    if (one.bias !== undefined && two.bias !== undefined) {
+      throw new RangeError(`the bias of layer "${name}" expected one owner, got two: it would be counted twice`);
+    }
+    const weights = one.weights.map((w, e) => w + two.weights[e]!);
+    if (!weights.every((w, e) => w === one.weights[e]! + two.weights[e]!)) {
+      throw new RangeError(`layer "${name}": a sum of weights leaves int32`);
+    }
+    const bias = one.bias ?? two.bias;
+    layers.set(name, { ...one, weights, ...(bias === undefined ? {} : { bias }) });
+  }
+  return new BasisModel(layers);
+}
+
+/**
+ * Multiplies the scales of layers by positive factors per row: an Abelian group under the elementwise product, which acts on the sums only
+ * after they have been dequantized.
+ *
+ * @param factors - by layer, f32 [rows]; layers without stay as they are
+ * @throws RangeError for unknown layers, wrong lengths, or factors that are not positive and finite
+ */
+export function abelianMul(model: BasisModel, factors: ReadonlyMap<string, Float32Array>): BasisModel {
+  const layers = new Map(model.layers);
+  for (const [name, factor] of factors) {
+    const layer = layers.get(name);
+    if (layer === undefined) throw new RangeError(`"factors" names the layer "${name}", which the model does not have`);
+    if (factor.length !== layer.rows || !factor.every((f) => f > 0 && f < Number.POSITIVE_INFINITY)) {
+      throw new RangeError(`"factors" of layer "${name}" expected ${layer.rows} positive numbers`);
+    }
+    layers.set(name, { ...layer, scales: layer.scales.map((s, r) => s * factor[r]!) });
+  }
+  return new BasisModel(layers);
+}
+
+/** D_i · B^(k−i), zeros for a series that has no such term. */
+function termOf(series: WeightSeries, i: number): Int32Array {
+  if (i >= series.terms) return new Int32Array(series.rows * series.columns);
+  const weight = termWeight(series, i);
+  return Int32Array.from(digitsOf(series, i), (digit) => digit * weight);
+}

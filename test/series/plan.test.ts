@@ -1,0 +1,75 @@
+import { describe, expect, test } from "vitest";
+import { COMPACT_LARGEST_ERROR, checkPlan, type LinearLayer, type Preset, planFor } from "../../src/series/index.ts";
+
+const layers: LinearLayer[] = [
+  { node: "stem", kind: "first", oneTermError: 0.05 },
+  { node: "dw", kind: "depthwise", oneTermError: COMPACT_LARGEST_ERROR * 1.01 },
+  { node: "pw", kind: "other", oneTermError: COMPACT_LARGEST_ERROR },
+  { node: "rough", kind: "other", oneTermError: 0.5 },
+  { node: "qk", kind: "product" },
+  { node: "__proto__", kind: "depthwise", oneTermError: 0 },
+];
+
+describe("presets", () => {
+  test.each<[Preset, [number, number], Record<string, number>]>([
+    ["float32", [0, 0], {}],
+    ["faithful", [3, 3], { stem: 4, dw: 4, ["__proto__"]: 4 }],
+    ["fast", [2, 2], { stem: 3, dw: 3, ["__proto__"]: 3 }],
+    ["compact", [1, 2], { stem: 2, dw: 3, rough: 2, ["__proto__"]: 2 }],
+  ])("%s", (preset, [weightTerms, activationTerms], more) => {
+    const plan = planFor(preset, layers);
+    checkPlan(plan);
+    expect(plan.default).toEqual({ bits: 4, weightTerms, activationTerms });
+    const deviations = Object.entries(plan.layers ?? {}).map(([name, layer]) => [name, layer.weightTerms]);
+    expect(deviations).toEqual(Object.entries(more));
+    for (const layer of Object.values(plan.layers ?? {}))
+      expect(layer.reason).toMatch(/first layer|depthwise|relative/);
+  });
+
+  test("an unknown preset is refused", () => {
+    expect(() => planFor("tiny" as Preset, [])).toThrow(
+      '"preset" expected one of float32, faithful, fast, compact, got "tiny"',
+    );
+  });
+});
+
+describe("checkPlan", () => {
+  const layer = { bits: 4, weightTerms: 2, activationTerms: 2 };
+  test("takes what it should", () => {
+    checkPlan({
+      version: 1,
+      default: layer,
+      layers: { a: { ...layer, digits: "odd", granularity: "tensor", outliers: 0.01, pairs: "all", reason: "r" } },
+    });
+    checkPlan({ version: 1, default: { bits: 8, weightTerms: 2, activationTerms: 2 } });
+    checkPlan({ version: 1, default: { bits: 4, weightTerms: 0, activationTerms: 0 } });
+  });
+
+  test.each<[unknown, string]>([
+    [null, '"plan" expected an object, got null'],
+    [[], '"plan" expected an object'],
+    [{ default: layer }, '"plan.version" expected 1, got undefined'],
+    [{ version: 2, default: layer }, '"plan.version" expected 1, got 2'],
+    [{ version: 1, default: layer, layer: {} }, 'got "layer"'],
+    [{ version: 1 }, '"plan.default" expected an object'],
+    [{ version: 1, default: { ...layer, bits: 9 } }, '"plan.default.bits" expected integer in 2..8, got 9'],
+    [{ version: 1, default: { ...layer, bits: "4" } }, '"plan.default.bits" expected integer in 2..8, got "4"'],
+    [
+      { version: 1, default: { ...layer, weightTerms: 5 } },
+      '"plan.default.weightTerms" expected integer in 0..4, got 5',
+    ],
+    [{ version: 1, default: { ...layer, activationTerms: 0 } }, "for neither (float32)"],
+    [{ version: 1, default: { ...layer, weigthTerms: 1 } }, 'got "weigthTerms"'],
+    [{ version: 1, default: { ...layer, digits: "ternary" } }, '"digits" expected one of signed, odd, mixed, unsigned'],
+    [{ version: 1, default: { ...layer, weightTerms: 4, digits: "unsigned" } }, '"terms" expected integer in 1..3'],
+    [{ version: 1, default: { ...layer, granularity: { group: 32 } } }, 'got {"group":32}'],
+    [{ version: 1, default: { ...layer, outliers: 2 } }, '"plan.default.outliers" expected number in 0..1, got 2'],
+    [{ version: 1, default: { ...layer, outliers: 0.1, digits: "unsigned" } }, "expected 0 with unsigned digits"],
+    [{ version: 1, default: { ...layer, pairs: { upTo: 3 } } }, 'got {"upTo":3}'],
+    [{ version: 1, default: layer, layers: 7 }, '"plan.layers" expected an object, got number'],
+    [{ version: 1, default: layer, layers: { conv: null } }, '"plan.layers["conv"]" expected an object, got null'],
+    [{ version: 1, default: layer, layers: { conv: { ...layer, bits: 1 } } }, '"plan.layers["conv"].bits" expected'],
+  ])("%j is refused", (plan, message) => {
+    expect(() => checkPlan(plan)).toThrow(message);
+  });
+});
