@@ -1,0 +1,211 @@
+import type { Tensor } from "../../tensor/index.ts";
+import type { Graph, Node } from "../graph.ts";
+import { live, reads } from "../order.ts";
+import { ranks } from "../ranks.ts";
+import { Names } from "./names.ts";
+
+/**
+ * A graph while passes change it: who makes and who reads each value stays known. New nodes stand where the node that they replace stood, so
+ * the order stays topological as long as they read what that node could have read.
+ */
+export class Editor {
+  readonly initializers: Map<string, Tensor>;
+  private readonly slots: Node[][];
+  private readonly slotOf = new Map<Node, number>();
+  private readonly makers = new Map<string, Node>();
+  private readonly users = new Map<string, Set<Node>>();
+  private readonly outputs: ReadonlySet<string>;
+  private readonly names: Names;
+  private knownRanks: Map<string, number> | undefined;
+
+  constructor(private readonly graph: Graph) {
+    this.initializers = new Map(graph.initializers);
+    this.outputs = new Set(graph.outputs.map((output) => output.name));
+    this.names = new Names(graph);
+    this.slots = graph.nodes.map((node) => [node]);
+    graph.nodes.forEach((node, i) => {
+      this.link(node, i);
+    });
+  }
+
+  /** The nodes now, in order. */
+  nodes(): Node[] {
+    return this.slots.flat();
+  }
+
+  has(node: Node): boolean {
+    return this.slotOf.has(node);
+  }
+
+  maker(value: string | undefined): Node | undefined {
+    return value === undefined ? undefined : this.makers.get(value);
+  }
+
+  /** The node that makes a value, when it is the given operator (`op` or `domain/op`). */
+  madeBy(value: string | undefined, ...ops: string[]): Node | undefined {
+    const node = this.maker(value);
+    return node !== undefined && ops.includes(key(node)) ? node : undefined;
+  }
+
+  readers(value: string): readonly Node[] {
+    return [...(this.users.get(value) ?? [])];
+  }
+
+  isOutput(value: string): boolean {
+    return this.outputs.has(value);
+  }
+
+  /** The only reader of a value that is no graph output and is read once. */
+  onlyReader(value: string): Node | undefined {
+    const readers = this.users.get(value);
+    if (readers?.size !== 1 || this.isOutput(value)) return undefined;
+    const [reader] = readers;
+    return reads(reader!).filter((name) => name === value).length === 1 ? reader : undefined;
+  }
+
+  /** Whether every value that `nodes` make, except `kept`, is read by these nodes only: they can be replaced as a whole. */
+  closed(nodes: readonly Node[], kept: string): boolean {
+    return nodes.every((node) =>
+      node.outputs.every(
+        (value) =>
+          value === "" ||
+          value === kept ||
+          (!this.isOutput(value) && this.readers(value).every((r) => nodes.includes(r))),
+      ),
+    );
+  }
+
+  constant(value: string | undefined): Tensor | undefined {
+    return value === undefined ? undefined : this.initializers.get(value);
+  }
+
+  /** The value of a float constant of one element. */
+  scalar(value: string | undefined): number | undefined {
+    const tensor = this.constant(value);
+    return tensor?.type === "float32" && tensor.size === 1 ? (tensor.data as Float32Array)[0] : undefined;
+  }
+
+  /** Elements of an integer constant. */
+  integers(value: string | undefined): number[] | undefined {
+    const tensor = this.constant(value);
+    return tensor === undefined ? undefined : Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  }
+
+  /** The rank of a value, when it can be told from the graph as it was when the last round began. */
+  rank(value: string): number | undefined {
+    this.knownRanks ??= ranks(this.graph);
+    return this.knownRanks.get(value) ?? this.constant(value)?.dims.length;
+  }
+
+  replace(old: Node, ...nodes: Node[]): void {
+    const slot = this.slotOf.get(old)!;
+    this.slots[slot]!.splice(this.slots[slot]!.indexOf(old), 1, ...nodes);
+    this.unlink(old);
+    for (const node of nodes) this.link(node, slot);
+  }
+
+  remove(...nodes: readonly Node[]): void {
+    for (const node of nodes) this.replace(node);
+  }
+
+  /**
+   * Makes every reader of `from` read `to` and drops the node that made it. False when `from` is a graph output that cannot take its name
+   * from `to`.
+   */
+  bypass(node: Node, to: string): boolean {
+    const from = node.outputs[0]!;
+    if (this.isOutput(from)) return this.renameMaker(node, to);
+    for (const reader of this.readers(from)) {
+      if (!reader.inputs.includes(from)) return false;
+    }
+    for (const reader of this.readers(from)) {
+      this.replace(reader, { ...reader, inputs: reader.inputs.map((name) => (name === from ? to : name)) });
+    }
+    this.remove(node);
+    return true;
+  }
+
+  /** Adds an initializer under `base` or a name like it. */
+  addInitializer(base: string, tensor: Tensor): string {
+    const name = this.names.unique(base);
+    this.initializers.set(name, tensor);
+    return name;
+  }
+
+  /** Replaces an initializer for one reader: under its own name when nobody else reads it, else under a new one. */
+  changeInitializer(name: string, tensor: Tensor, reader: Node): string {
+    const readers = this.readers(name);
+    if (readers.length > 1 || this.isOutput(name) || reader.inputs.filter((input) => input === name).length > 1) {
+      return this.addInitializer(`${name}/${reader.name}`, tensor);
+    }
+    this.initializers.set(name, tensor);
+    return name;
+  }
+
+  newValue(base: string): string {
+    return this.names.unique(base);
+  }
+
+  /** The graph as it is now: nodes and initializers that nobody needs are gone. */
+  finish(): Graph {
+    const wanted = new Set(this.outputs);
+    const nodes = live(this.nodes(), wanted);
+    const initializers = new Map([...this.initializers].filter(([name]) => wanted.has(name)));
+    return { ...this.graph, nodes, initializers };
+  }
+
+  /** `to`, made inside the graph and no output itself, takes the name of the output that `node` copies it to. */
+  private renameMaker(node: Node, to: string): boolean {
+    const from = node.outputs[0]!;
+    const maker = this.maker(to);
+    if (maker === undefined || this.isOutput(to) || this.readers(to).some((reader) => !reader.inputs.includes(to)))
+      return false;
+    for (const reader of this.readers(to)) {
+      if (reader !== node)
+        this.replace(reader, { ...reader, inputs: reader.inputs.map((name) => (name === to ? from : name)) });
+    }
+    this.remove(node);
+    this.replace(maker, { ...maker, outputs: maker.outputs.map((name) => (name === to ? from : name)) });
+    return true;
+  }
+
+  private link(node: Node, slot: number): void {
+    this.slotOf.set(node, slot);
+    for (const value of node.outputs) if (value !== "") this.makers.set(value, node);
+    for (const value of reads(node)) {
+      const users = this.users.get(value) ?? new Set();
+      this.users.set(value, users.add(node));
+    }
+  }
+
+  private unlink(node: Node): void {
+    this.slotOf.delete(node);
+    for (const value of node.outputs) if (this.makers.get(value) === node) this.makers.delete(value);
+    for (const value of reads(node)) this.users.get(value)?.delete(node);
+  }
+}
+
+/** `op`, or `domain/op` outside of ONNX's own domain. */
+export function key(node: Node): string {
+  return node.domain === "" ? node.op : `${node.domain}/${node.op}`;
+}
+
+/** Looks at one node, which is still in the graph, and says whether it changed anything. */
+export type Rule = (node: Node, editor: Editor) => boolean;
+
+/** Applies rules until none changes anything. */
+export function applyRules(graph: Graph, rules: readonly Rule[]): Graph {
+  for (let round = 0; ; round++) {
+    const editor = new Editor(graph);
+    let changed = false;
+    for (const node of editor.nodes()) {
+      for (const rule of rules) {
+        if (!editor.has(node)) break;
+        if (rule(node, editor)) changed = true;
+      }
+    }
+    graph = editor.finish();
+    // Every rule removes a node or makes one that no rule matches; the bound only guards against a pair of rules that undo each other.
+    if (!changed || round === graph.nodes.length + 100) return graph;
+  }
+}

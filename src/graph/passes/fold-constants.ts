@@ -1,0 +1,63 @@
+import { sizeOf, type Tensor } from "../../tensor/index.ts";
+import { contentName } from "../digest.ts";
+import { evaluate } from "../evaluate/index.ts";
+import type { Graph, Node } from "../graph.ts";
+import { subgraphs } from "../order.ts";
+import { Call, SHAPE_RULES } from "../shapes/index.ts";
+import { Editor } from "./editor.ts";
+import { normalize } from "./normalize.ts";
+
+/** Constants made by folding may be this large, or as large as what they are made of: a folded graph should not be a larger file. */
+const SMALL = 4096;
+
+/** Evaluates every node whose inputs are all constants; the results are initializers under the names of the values. */
+export function foldConstants(graph: Graph): Graph {
+  const normal = normalize(graph);
+  const editor = new Editor(normal);
+  for (const node of normal.nodes) {
+    const outputs = fold(node, normal, editor);
+    if (outputs === undefined) continue;
+    for (const [i, tensor] of outputs.entries()) {
+      const name = node.outputs[i] ?? "";
+      if (name !== "") editor.initializers.set(name, tensor);
+    }
+    editor.remove(node);
+  }
+  return editor.finish();
+}
+
+function fold(node: Node, graph: Graph, editor: Editor): readonly Tensor[] | undefined {
+  const rule = SHAPE_RULES[`${node.domain}/${node.op}`];
+  if (rule === undefined || subgraphs(node).length > 0) return undefined;
+  const constants = node.inputs.map((name) => editor.constant(name));
+  if (node.inputs.some((name, i) => name !== "" && constants[i] === undefined)) return undefined;
+  const values = constants.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
+  const call = new Call(node, graph.opsets, values, constants);
+  const outputs = rule(call);
+  const given = constants.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
+  const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);
+  if (made > Math.max(SMALL, given)) return undefined;
+  return evaluate(call, outputs, Number.POSITIVE_INFINITY);
+}
+
+/** Initializers of equal type, shape and bits become one. */
+export function shareInitializers(graph: Graph): Graph {
+  const first = new Map<string, string>();
+  const names = new Map<string, string>();
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  for (const [name, tensor] of graph.initializers) {
+    const content = contentName(tensor);
+    const same = first.get(content);
+    if (same === undefined) first.set(content, name);
+    else if (!outputs.has(name) && equal(tensor, graph.initializers.get(same)!)) names.set(name, same);
+  }
+  // What a subgraph captures keeps its name.
+  const nodes = graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((name) => names.get(name) ?? name) }));
+  return new Editor({ ...graph, nodes }).finish();
+}
+
+function equal(a: Tensor, b: Tensor): boolean {
+  const [x, y] = [a.data, b.data] as [{ [i: number]: unknown; length: number }, { [i: number]: unknown }];
+  for (let i = 0; i < x.length; i++) if (!Object.is(x[i], y[i])) return false;
+  return true;
+}
