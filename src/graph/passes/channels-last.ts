@@ -1,0 +1,167 @@
+import { Tensor } from "../../tensor/index.ts";
+import type { Graph, Node } from "../graph.ts";
+import { captures, subgraphs } from "../order.ts";
+import { ranks } from "../ranks.ts";
+import { applyRules, key } from "./editor.ts";
+import { dropIdentity, joinTransposes, shareNodes } from "./eliminate.ts";
+import { shareInitializers } from "./fold-constants.ts";
+import { fuseActivation } from "./fuse-activation.ts";
+import { toFirst, toLast, transposed } from "./layout.ts";
+import { LAYOUT_RULES } from "./layout-rules.ts";
+import { Names } from "./names.ts";
+import { normalize } from "./normalize.ts";
+
+/**
+ * Convolutions, pools, Resize and InstanceNormalization become twins in the "bitbasis" domain on [N, spatial…, C] tensors, and operators
+ * that do not care for the layout work on that form between them. Transposes stand only where a form is needed that nobody made: graph inputs
+ * and outputs keep the layout that they have. Weights of Conv become [O, k…, I/g], also those of ConvTranspose. Ends with fusing activations into
+ * the twins.
+ */
+export function channelsLast(graph: Graph): Graph {
+  const layout = new Layout(normalize(graph));
+  for (const node of layout.graph.nodes) layout.visit(node);
+  const result = applyRules(layout.finish(), [dropIdentity, joinTransposes, fuseActivation]);
+  return shareNodes(shareInitializers(result));
+}
+
+/** What the layout rules work with. */
+export class Layout {
+  readonly nodes: Node[] = [];
+  readonly initializers: Map<string, Tensor>;
+  private readonly ranks: Map<string, number>;
+  /** Channels-last forms by the name of the value. */
+  private readonly last = new Map<string, string>();
+  /** Values whose channels-second form exists. */
+  private readonly made = new Set<string>();
+  /** Values whose spatial extents are all 1: both forms have the same order of elements. */
+  private readonly points = new Set<string>();
+  private readonly names: Names;
+
+  constructor(readonly graph: Graph) {
+    this.initializers = new Map(graph.initializers);
+    this.ranks = ranks(graph);
+    this.names = new Names(graph);
+    for (const { name } of graph.inputs) this.made.add(name);
+    for (const name of graph.initializers.keys()) this.made.add(name);
+  }
+
+  visit(node: Node): void {
+    const rule = LAYOUT_RULES[key(node)];
+    if (rule?.(node, this) === true) return;
+    const inputs = node.inputs.map((name) => this.first(name));
+    for (const body of subgraphs(node)) for (const name of captures(body)) this.first(name);
+    this.nodes.push({ ...node, inputs });
+    for (const name of node.outputs) this.made.add(name);
+  }
+
+  rank(value: string | undefined): number | undefined {
+    return value === undefined ? undefined : this.ranks.get(value);
+  }
+
+  constant(value: string | undefined): Tensor | undefined {
+    return value === undefined ? undefined : this.initializers.get(value);
+  }
+
+  integers(value: string | undefined): number[] | undefined {
+    const tensor = this.constant(value);
+    return tensor === undefined ? undefined : Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+  }
+
+  /** Whether a channels-last form exists already. */
+  hasLast(value: string): boolean {
+    return this.last.has(value);
+  }
+
+  isPoint(value: string): boolean {
+    return this.points.has(value);
+  }
+
+  markPoint(value: string): void {
+    this.points.add(value);
+  }
+
+  /** The channels-second form, made by a Transpose where it is missing. */
+  first(value: string): string {
+    const source = this.last.get(value);
+    if (value === "" || this.made.has(value) || source === undefined) return value;
+    this.transpose(source, value, toFirst(this.ranks.get(value)!));
+    this.made.add(value);
+    return value;
+  }
+
+  /** The channels-last form, made by a Transpose where it is missing; of constants too. */
+  toLast(value: string, rank: number): string {
+    let name = this.last.get(value);
+    if (name !== undefined) return name;
+    name = this.names.unique(`${value}/last`);
+    const constant = this.constant(value);
+    if (constant !== undefined && constant.dims.length === rank) {
+      this.initializers.set(name, transposed(constant, toLast(rank)));
+    } else this.transpose(value, name, toLast(rank));
+    this.last.set(value, name);
+    return name;
+  }
+
+  /** Adds a node whose output is the channels-last form of `value`. */
+  emitLast(node: Node, rank: number): void {
+    const outputs = node.outputs.map((value) => {
+      if (value === "") return "";
+      const name = this.names.unique(`${value}/last`);
+      this.last.set(value, name);
+      this.ranks.set(value, rank);
+      return name;
+    });
+    this.nodes.push({ ...node, outputs });
+  }
+
+  /** Adds a node that makes the values themselves. */
+  emit(node: Node): void {
+    this.nodes.push(node);
+    for (const name of node.outputs) this.made.add(name);
+  }
+
+  /** A constant of integers. */
+  integerConstant(base: string, data: readonly number[]): string {
+    return this.add(base, new Tensor("int64", [...data]));
+  }
+
+  add(base: string, tensor: Tensor): string {
+    const name = this.names.unique(base);
+    this.initializers.set(name, tensor);
+    return name;
+  }
+
+  newValue(base: string): string {
+    return this.names.unique(base);
+  }
+
+  /** Changes weights that only `reader` reads under their own name, others under a new one. */
+  change(name: string, tensor: Tensor): string {
+    const readers = this.graph.nodes.filter((node) => node.inputs.includes(name) || subgraphs(node).length > 0);
+    const shared = readers.length > 1 || this.graph.outputs.some((output) => output.name === name);
+    if (!shared) {
+      this.initializers.set(name, tensor);
+      return name;
+    }
+    // Layers that share weights share the changed ones too.
+    const changed = `${name}/last`;
+    if (!this.initializers.has(changed)) this.initializers.set(changed, tensor);
+    return changed;
+  }
+
+  finish(): Graph {
+    for (const { name } of this.graph.outputs) this.first(name);
+    return { ...this.graph, nodes: this.nodes, initializers: this.initializers };
+  }
+
+  private transpose(from: string, to: string, perm: readonly number[]): void {
+    this.nodes.push({
+      name: `${to}/transpose`,
+      op: "Transpose",
+      domain: "",
+      inputs: [from],
+      outputs: [to],
+      attributes: { perm },
+    });
+  }
+}

@@ -1,0 +1,42 @@
+import { BitbasisError } from "../core/errors.ts";
+import type { Graph } from "./graph.ts";
+import { subgraphs } from "./order.ts";
+
+export interface UnsupportedNode {
+  readonly name: string;
+  readonly op: string;
+  readonly domain: string;
+  /** Version of the operator's domain in the model. */
+  readonly opset: number;
+}
+
+/**
+ * The nodes that are not in `supported`, those of bodies included.
+ *
+ * @param supported - `domain/op`, as `/Conv` and `bitbasis/Conv`
+ */
+export function unsupportedNodes(graph: Graph, supported: ReadonlySet<string>): UnsupportedNode[] {
+  return graph.nodes.flatMap((node) => {
+    const { name, op, domain } = node;
+    const own = supported.has(`${domain}/${op}`) ? [] : [{ name, op, domain, opset: graph.opsets[domain] ?? 0 }];
+    return [...own, ...subgraphs(node).flatMap((body) => unsupportedNodes(body, supported))];
+  });
+}
+
+/** One error about all of them, a line per operator; undefined when there are none. */
+export function unsupportedError(nodes: readonly UnsupportedNode[]): BitbasisError | undefined {
+  if (nodes.length === 0) return undefined;
+  const byOperator = new Map<string, UnsupportedNode[]>();
+  for (const node of nodes) {
+    const operator = `${node.domain === "" ? "" : `${node.domain}.`}${node.op} (opset ${node.opset})`;
+    byOperator.set(operator, [...(byOperator.get(operator) ?? []), node]);
+  }
+  const lines = [...byOperator].map(([operator, all]) => {
+    const names = all
+      .slice(0, 3)
+      .map((node) => `"${node.name}"`)
+      .join(", ");
+    return `${operator}: node ${names}${all.length > 3 ? ` and ${all.length - 3} more` : ""}`;
+  });
+  return new BitbasisError("UNSUPPORTED", `the model uses operators that are not supported:\n${lines.join("\n")}`);
+}
