@@ -15,4 +15,17 @@ export class Constants {
     }
     return at;
   }
+
+  /** The address of `bytes` bytes that `pack` makes from source data in memory, which is given back; done once per key. */
+  derive(key: string, source: ArrayBufferView, bytes: number, pack: (from: number, to: number) => void): number {
+    let at = this.placed.get(key);
+    if (at === undefined) {
+      at = this.core.allocate(bytes);
+      const from = this.core.place(source);
+      pack(from, at);
+      this.core.release(from);
+      this.placed.set(key, at);
+    }
+    return at;
+  }
 }

@@ -1,8 +1,10 @@
 import { BitbasisError, type Ref, type Step } from "../core/index.ts";
 import type { Node, SpecializedGraph } from "../graph/graph.ts";
+import { dequantize } from "../series/index.ts";
 import type { Shape, Tensor } from "../tensor/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
+import type { Panels } from "./panels.ts";
 import type { PlannedGraph } from "./planned.ts";
 
 /** A value as a step sees it. */
@@ -45,12 +47,25 @@ export class Lowering {
   readonly steps: LoweredStep[] = [];
   readonly buffers: PlannedBuffer[] = [];
   private readonly located = new Map<string, Ref | number>();
+  private readonly shared = new Map<string, unknown>();
 
   constructor(
     readonly graph: SpecializedGraph,
     readonly planned: PlannedGraph,
     readonly constants: Constants,
+    readonly panels: Panels,
+    /** Threads that will run the program at most. */
+    readonly threads: number,
   ) {}
+
+  /** Addresses of constants that only this program has: what folding made of the input shapes. */
+  readonly owned: number[] = [];
+
+  /** What `make` gave when it was first called with this key: work that several nodes share is emitted once. */
+  once<T>(key: string, make: () => T): T {
+    if (!this.shared.has(key)) this.shared.set(key, make());
+    return this.shared.get(key) as T;
+  }
 
   /** Input `i` of the node, which must be there. */
   input(i: number): Operand {
@@ -81,9 +96,7 @@ export class Lowering {
 
   /** Output `i` is the same memory as input `j` (reshapes). */
   alias(i: number, j: number): void {
-    const { at, name } = this.input(j);
-    if (typeof at === "number" && name === "") throw this.unsupported("an alias of nothing");
-    this.located.set(this.node.outputs[i]!, at);
+    this.located.set(this.node.outputs[i]!, this.input(j).at);
   }
 
   /** Names where a graph input lies. */
@@ -142,10 +155,34 @@ export class Lowering {
     const constant = this.graph.constants.get(name);
     let at = this.located.get(name);
     if (at === undefined) {
-      if (constant === undefined) throw new BitbasisError("INTERNAL", `value "${name}" is read before it is written`);
-      at = this.constants.place(name, () => constant.data as ArrayBufferView);
+      const series = this.planned.weights.get(name);
+      if (constant !== undefined) at = this.placeConstant(name, constant);
+      else if (series !== undefined) at = this.constants.place(name, () => dequantize(series));
+      else throw new BitbasisError("INTERNAL", `value "${name}" is read before it is written`);
     }
     return constant === undefined ? { name, type, shape, at } : { name, type, shape, at, constant };
+  }
+
+  /** The elements of a float32 initializer, a series summed up; undefined for values that depend on the feeds or their shapes. */
+  floats(name: string): Float32Array | undefined {
+    const constant = this.planned.graph.initializers.get(name);
+    if (constant?.type === "float32") return constant.data as Float32Array;
+    const series = this.planned.weights.get(name);
+    return series === undefined ? undefined : dequantize(series);
+  }
+
+  private placeConstant(name: string, constant: Tensor): number {
+    const data = constant.data as ArrayBufferView;
+    if (this.planned.graph.initializers.get(name) === constant) return this.constants.place(name, () => data);
+    const at = this.constants.core.place(data);
+    this.located.set(name, at);
+    this.owned.push(at);
+    return at;
+  }
+
+  /** Shape of any value, of a weight that exists as a series too. */
+  shapeOf(name: string): Shape {
+    return this.valueOf(name).shape;
   }
 
   private valueOf(name: string): { type: ElementType; shape: Shape } {

@@ -112,6 +112,13 @@ export function fuse(series: WeightSeries, terms: number = series.planes.length)
   return out;
 }
 
+/** The weights that the loaded terms stand for, each s·(Q − zero) rounded once to f32, in the order of the tensor. */
+export function dequantize(series: WeightSeries): Float32Array {
+  const fused = fuse(series);
+  const values = Float32Array.from(fused, (q, e) => series.scales[Math.floor(e / series.columns)]! * q);
+  return fromRows(values, series.shape, series.axis);
+}
+
 /** Throws RangeError unless the first `terms` terms are there. */
 export function checkTerms(series: WeightSeries, terms: number): void {
   if (!Number.isInteger(terms) || terms < 1 || terms > series.planes.length) {

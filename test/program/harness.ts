@@ -5,6 +5,7 @@ import type { Attribute, Node, SpecializedGraph } from "../../src/graph/graph.ts
 import { Constants } from "../../src/program/constants.ts";
 import { Lowering } from "../../src/program/lowering.ts";
 import { OPERATORS } from "../../src/program/operators/index.ts";
+import { Panels } from "../../src/program/panels.ts";
 import type { PlannedGraph } from "../../src/program/planned.ts";
 import { type ElementType, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../../src/tensor/index.ts";
 
@@ -69,7 +70,7 @@ export async function runGraph(
   const constants = new Constants(core);
   const empty = { name: "test", opsets: graph.opsets, inputs: [], outputs: [], nodes: [], initializers: new Map() };
   const planned: PlannedGraph = { graph: empty, weights: new Map(), layers: new Map(), ...options.planned };
-  const lowering = new Lowering(graph, planned, constants);
+  const lowering = new Lowering(graph, planned, constants, new Panels(core), options.threads ?? 1);
   const blocks: number[] = [];
   for (const [name, tensor] of feeds) {
     const at = core.place(tensor.data as ArrayBufferView);

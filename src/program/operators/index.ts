@@ -1,6 +1,8 @@
 import type { Lower } from "../lowering.ts";
 import { BINARY } from "./binary.ts";
+import { lowerConv } from "./conv.ts";
 import { GATHER } from "./gather.ts";
+import { lowerGemm, lowerMatMul } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORMALIZE } from "./normalize.ts";
 import { POOL } from "./pool.ts";
@@ -16,6 +18,10 @@ export const OPERATORS: Readonly<Record<string, Lower>> = {
   "/Squeeze": lowerReshape,
   "/Unsqueeze": lowerReshape,
   "/Identity": lowerReshape,
+  "/Gemm": lowerGemm,
+  "/MatMul": lowerMatMul,
+  "bitbasis/Conv": lowerConv,
+  "bitbasis/MatMul": lowerMatMul,
   ...UNARY,
   ...BINARY,
   ...MOVEMENT,

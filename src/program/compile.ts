@@ -1,0 +1,99 @@
+import { CanonicalizeStep } from "../core/abi/elementwise.ts";
+import { Opcode } from "../core/abi/opcode.ts";
+import { type Core, programBytes, type Ref, step, writeProgram } from "../core/index.ts";
+import type { KnownValue, SpecializedGraph } from "../graph/graph.ts";
+import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
+import type { Constants } from "./constants.ts";
+import { type LoweredStep, Lowering } from "./lowering.ts";
+import { planMemory } from "./memory.ts";
+import { OPERATORS } from "./operators/index.ts";
+import type { Panels } from "./panels.ts";
+import type { PlannedGraph } from "./planned.ts";
+
+/** Where an input or output lies: bytes from the start of the arena, an address, or a value known beforehand. */
+export type Place = { readonly arena: number } | { readonly address: number } | { readonly constant: Tensor };
+
+export interface ProgramValue extends KnownValue {
+  readonly place: Place;
+}
+
+/** A program for one signature of input shapes, not yet bound to an arena. */
+export interface Compiled {
+  readonly steps: readonly LoweredStep[];
+  readonly inputs: ReadonlyMap<string, ProgramValue>;
+  readonly outputs: ReadonlyMap<string, ProgramValue>;
+  readonly arenaBytes: number;
+  /** Writes the program for an arena at the given address and returns its own address. */
+  write(arena: number): number;
+  /** Gives back the constants that only this program had. */
+  release(): void;
+}
+
+export interface CompileTarget {
+  readonly core: Core;
+  readonly constants: Constants;
+  readonly panels: Panels;
+  readonly threads: number;
+}
+
+/** Lowers a specialized graph to steps with a static memory plan. */
+export function compile(planned: PlannedGraph, graph: SpecializedGraph, target: CompileTarget): Compiled {
+  const l = new Lowering(graph, planned, target.constants, target.panels, target.threads);
+  const inputs = new Map<string, KnownValue & { at: Ref }>();
+  for (const { name } of planned.graph.inputs) {
+    const value = graph.values.get(name);
+    if (value === undefined) continue;
+    const at = l.allocate(sizeOf(value.shape) * elementBytes(value.type));
+    l.locate(name, at);
+    inputs.set(name, { ...value, at });
+  }
+  for (const node of graph.nodes) {
+    l.node = node;
+    const lower = OPERATORS[`${node.domain}/${node.op}`];
+    if (lower === undefined) throw l.unsupported("this operator is not supported");
+    lower(l);
+  }
+  const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
+  for (const { name } of planned.graph.outputs) {
+    const value = l.operand(name);
+    if (value.constant === undefined && value.type === "float32") {
+      const count = sizeOf(value.shape);
+      l.emit(step(Opcode.Canonicalize, CanonicalizeStep, { data: value.at, count }), {
+        kernel: "canonicalize_f32",
+        bytes: 8 * count,
+      });
+    }
+    outputs.set(name, value);
+  }
+  for (const value of [...inputs.values(), ...outputs.values()]) {
+    if (typeof value.at !== "number") l.buffers[value.at.buffer]!.last = l.steps.length;
+  }
+  for (const value of inputs.values()) (l.buffers[value.at.buffer] as { first: number }).first = -1;
+
+  const memory = planMemory(l.buffers);
+  const offsetOf = (ref: Ref): number => memory.offsets[ref.buffer]! + ref.offset;
+  const placeOf = (at: Ref | number, constant?: Tensor): Place =>
+    constant !== undefined ? { constant } : typeof at === "number" ? { address: at } : { arena: offsetOf(at) };
+  const steps = l.steps.map((s) => s.step);
+  return {
+    steps: l.steps,
+    inputs: mapValues(inputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at) })),
+    outputs: mapValues(outputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at, v.constant) })),
+    arenaBytes: memory.bytes,
+    write(arena) {
+      const at = target.core.allocate(programBytes(steps));
+      writeProgram(target.core.memory.buffer, at, steps, (ref) => arena + offsetOf(ref));
+      return at;
+    },
+    release() {
+      for (const at of l.owned.splice(0)) target.core.release(at);
+    },
+  };
+}
+
+function mapValues<K, A, B>(map: ReadonlyMap<K, A>, f: (value: A) => B): Map<K, B> {
+  return new Map([...map].map(([key, value]) => [key, f(value)]));
+}
+
+/** Operators that can run, by `domain/op`. */
+export const SUPPORTED: ReadonlySet<string> = new Set(Object.keys(OPERATORS));

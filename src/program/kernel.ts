@@ -1,0 +1,29 @@
+import { pairsPerBlock } from "../core/index.ts";
+import { accumulatorBits, largestQ, productBits, type WeightSeries } from "../series/index.ts";
+
+/** How the integer sums of a linear layer stay exact. */
+export interface Exactness {
+  /** The corrected sum is proved to lie within int32, so that int32 may wrap in between. */
+  readonly exactInInt32: boolean;
+  /** k-pairs whose raw sum Σ Q_W·q is proved to lie within int32; what a longer sum is cut into. */
+  readonly pairsPerBlock: number;
+}
+
+/** A layer with weights of its own, under activations of n = `activationBits` bits. */
+export function exactnessOf(weights: WeightSeries, activationBits: number): Exactness {
+  const { bits, terms, digits, zeros, sparse } = weights;
+  // A zero point or an outlier may take the operand anywhere in i16.
+  const largest = zeros === undefined && sparse === undefined ? largestQ(bits, terms, digits) : 2 ** 15;
+  return {
+    exactInInt32: accumulatorBits({ weights, activationWidth: activationBits }) <= 32,
+    pairsPerBlock: pairsPerBlock(largest, 2 ** (activationBits - 1)),
+  };
+}
+
+/** A product of two activations over K elements; q − z of the right one is folded into its panels, so it has one bit more. */
+export function exactnessOfProduct(depth: number, activationBits: number): Exactness {
+  return {
+    exactInInt32: productBits(depth, activationBits) <= 32,
+    pairsPerBlock: pairsPerBlock(2 ** activationBits - 1, 2 ** (activationBits - 1)),
+  };
+}

@@ -1,0 +1,141 @@
+import { ConvStep } from "../../core/abi/conv.ts";
+import { Opcode } from "../../core/abi/opcode.ts";
+import { type Argument, convScratchBytes, depthwiseBytesF32, panelBytesF32, step } from "../../core/index.ts";
+import { exactnessOf } from "../kernel.ts";
+import type { Lowering, Operand } from "../lowering.ts";
+import { activationBits, biasOf, fusedActivation, type Geometry, macsOf, quantizeActivation, taps } from "./linear.ts";
+
+/** bitbasis/Conv: [N, spatial…, C] by [O, kernel…, I/g], spatial rank 1 or 2. */
+export function lowerConv(l: Lowering): void {
+  const x = l.input(0);
+  const w = l.shapeOf(l.node.inputs[1] ?? "");
+  const y = l.output();
+  const g = convGeometry(l, x, w, y);
+  const depthwise = g.channels === 1 && g.outChannels === 1 && g.groups > 1;
+  const bias = biasOf(l, l.optional(2));
+  const plan = l.planned.layers.get(l.node.name);
+  const series = l.planned.weights.get(l.node.inputs[1] ?? "");
+  const bits = activationBits(plan);
+  if (g.batch === 0 || y.shape.includes(0)) return;
+
+  const pixels = g.inHeight * g.inWidth;
+  if (series !== undefined && bits > 0) {
+    const exactness = exactnessOf(series, bits);
+    const asDepthwise = depthwise && exactness.exactInInt32;
+    const kind = asDepthwise ? "depthwise" : "conv";
+    const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, kind } as const;
+    const q = quantizeActivation(l, x, layout, bits);
+    const panels = asDepthwise
+      ? l.panels.place(series, { kind: "depthwise", groups: 1, taps: taps(g), channels: g.groups })
+      : l.panels.place(series, { kind: "gemm", groups: g.groups, taps: taps(g), channels: g.channels });
+    emitConv(l, asDepthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16, g, {
+      ...{ input: q.at, output: y.at, bias, ...panels, parameters: q.parameters, mask: q.mask },
+      ...{ pixelStride: q.pixelStride, groupStride: q.groupStride, batchStride: pixels * q.pixelStride },
+      exactInInt32: exactness.exactInInt32 ? 1 : 0,
+      pairsPerBlock: exactness.pairsPerBlock,
+    });
+    return;
+  }
+  const pixelStride = 4 * g.groups * g.channels;
+  emitConv(l, depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32, g, {
+    ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, g, depthwise), ...NO_INTEGERS },
+    ...{ pixelStride, groupStride: 4 * g.channels, batchStride: pixels * pixelStride },
+  });
+}
+
+/** Arguments that only int16 steps read. */
+export const NO_INTEGERS = {
+  scales: 0,
+  columnSums: 0,
+  parameters: 0,
+  mask: 0,
+  exactInInt32: 0,
+  pairsPerBlock: 0,
+} as const;
+
+/** The f32 weights of a convolution in the layout of its kernel, packed when the first program asks for them. */
+function floatPanels(l: Lowering, g: Geometry, depthwise: boolean): Argument {
+  const name = l.node.inputs[1] ?? "";
+  const weights = l.floats(name);
+  if (weights === undefined) throw l.unsupported("weights that are computed while the model runs");
+  const { exports } = l.constants.core;
+  const bytes = depthwise
+    ? depthwiseBytesF32(g.groups, taps(g))
+    : panelBytesF32(g.groups, g.outChannels, taps(g), g.channels);
+  return l.constants.derive(`panels:${name}:${g.groups}:${depthwise}`, weights, bytes, (from, to) => {
+    if (depthwise) exports.packDepthwise(from, g.groups, taps(g), to);
+    else exports.packWeights(from, g.groups, g.outChannels, taps(g), g.channels, to);
+  });
+}
+
+type Operands = Pick<
+  Record<keyof typeof ConvStep, Argument>,
+  | ("input" | "output" | "bias" | "weights" | "scales" | "columnSums" | "parameters" | "mask")
+  | ("pixelStride" | "groupStride" | "batchStride" | "exactInInt32" | "pairsPerBlock")
+> & { rowsPerParameter?: number; weightsBatchStride?: number; scalesBatchStride?: number };
+
+/** Emits one linear step, its output dense. */
+export function emitConv(l: Lowering, opcode: Opcode, g: Geometry, operands: Operands): void {
+  const integer = opcode === Opcode.ConvI16 || opcode === Opcode.DepthwiseI16;
+  const depthwise = opcode === Opcode.DepthwiseI16 || opcode === Opcode.DepthwiseF32;
+  const { groups, channels } = g;
+  const needs = { depthwise, integer, taps: taps(g), channels, groups, pixels: g.outHeight * g.outWidth };
+  const bytes = convScratchBytes({ ...needs, groupStride: Number(operands.groupStride) });
+  const outPixelStride = 4 * g.groups * g.outChannels;
+  l.emit(
+    step(opcode, ConvStep, {
+      rowsPerParameter: g.outHeight * g.outWidth,
+      weightsBatchStride: 0,
+      scalesBatchStride: 0,
+      ...g,
+      ...operands,
+      outPixelStride,
+      outBatchStride: g.outHeight * g.outWidth * outPixelStride,
+      ...fusedActivation(l),
+      scratch: l.allocate(bytes * l.threads),
+      scratchBytes: bytes,
+    }),
+    { kernel: KERNELS[opcode] ?? "", macs: macsOf(g) },
+  );
+}
+
+const KERNELS: { readonly [opcode in Opcode]?: string } = {
+  [Opcode.ConvI16]: "gemm_i16_i16_4x8",
+  [Opcode.ConvF32]: "gemm_f32_4x8",
+  [Opcode.DepthwiseI16]: "depthwise_i16_i16_1x8",
+  [Opcode.DepthwiseF32]: "depthwise_f32_1x8",
+};
+
+function convGeometry(l: Lowering, x: Operand, w: readonly number[], y: Operand): Geometry {
+  const spatial = x.shape.length - 2;
+  if (spatial < 1 || spatial > 2) throw l.unsupported(`${spatial} spatial dimensions`);
+  const pick = (name: string, fallback: number): [number, number] => pair(l.integers(name), fallback, spatial);
+  const [inHeight, inWidth] = pair(x.shape.slice(1, -1), 1, spatial);
+  const [outHeight, outWidth] = pair(y.shape.slice(1, -1), 1, spatial);
+  const [kernelHeight, kernelWidth] = pair(w.slice(1, -1), 1, spatial);
+  const [strideHeight, strideWidth] = pick("strides", 1);
+  const [dilationHeight, dilationWidth] = pick("dilations", 1);
+  const groups = l.attribute("group", 1);
+  const auto = l.text("auto_pad", "NOTSET");
+  let [padTop, padLeft] = pair(l.integers("pads")?.slice(0, spatial), 0, spatial);
+  if (auto === "SAME_UPPER" || auto === "SAME_LOWER") {
+    const begin = (input: number, output: number, kernel: number, stride: number, dilation: number): number => {
+      const total = Math.max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - input);
+      return auto === "SAME_UPPER" ? Math.floor(total / 2) : Math.ceil(total / 2);
+    };
+    padTop = spatial === 1 ? 0 : begin(inHeight, outHeight, kernelHeight, strideHeight, dilationHeight);
+    padLeft = begin(inWidth, outWidth, kernelWidth, strideWidth, dilationWidth);
+  }
+  return {
+    ...{ batch: x.shape[0] ?? 0, inHeight, inWidth, outHeight, outWidth, kernelHeight, kernelWidth },
+    ...{ strideHeight, strideWidth, dilationHeight, dilationWidth, padTop, padLeft, groups },
+    channels: (x.shape.at(-1) ?? 0) / groups,
+    outChannels: (w[0] ?? 0) / groups,
+  };
+}
+
+/** Two spatial values; one dimension is a row of height 1. */
+function pair(values: readonly number[] | undefined, fallback: number, spatial: number): [number, number] {
+  const [a = fallback, b = fallback] = values ?? [];
+  return spatial === 1 ? [fallback === 0 ? 0 : 1, a] : [a, b];
+}

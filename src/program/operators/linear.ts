@@ -1,0 +1,136 @@
+import { Activation, ActivationParameters, type ConvStep, QuantizeStep } from "../../core/abi/conv.ts";
+import { Opcode } from "../../core/abi/opcode.ts";
+import { type Argument, f32Bits, pairsOf, type Ref, step } from "../../core/index.ts";
+import type { LayerPlan } from "../../series/index.ts";
+import type { Lowering, Operand } from "../lowering.ts";
+
+/** Sizes of a linear step, the same for int16 and f32; a matrix product is a 1×1 convolution over one row of M pixels. */
+export interface Geometry {
+  readonly batch: number;
+  readonly inHeight: number;
+  readonly inWidth: number;
+  readonly outHeight: number;
+  readonly outWidth: number;
+  readonly kernelHeight: number;
+  readonly kernelWidth: number;
+  readonly strideHeight: number;
+  readonly strideWidth: number;
+  readonly dilationHeight: number;
+  readonly dilationWidth: number;
+  readonly padTop: number;
+  readonly padLeft: number;
+  readonly groups: number;
+  /** Input and output channels per group. */
+  readonly channels: number;
+  readonly outChannels: number;
+}
+
+/** The geometry of `rows`×`channels` by `channels`×`outChannels`, `batch` times. */
+export function matrixGeometry(batch: number, rows: number, channels: number, outChannels: number): Geometry {
+  return {
+    ...{ batch, inHeight: 1, inWidth: rows, outHeight: 1, outWidth: rows },
+    ...{ kernelHeight: 1, kernelWidth: 1, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1 },
+    ...{ padTop: 0, padLeft: 0, groups: 1, channels, outChannels },
+  };
+}
+
+export function taps({ kernelHeight, kernelWidth }: Geometry): number {
+  return kernelHeight * kernelWidth;
+}
+
+export function macsOf(g: Geometry): number {
+  return g.batch * g.outHeight * g.outWidth * g.groups * g.outChannels * g.channels * taps(g);
+}
+
+/** Activations as int16 with their parameters. */
+export interface QuantizedOperand {
+  readonly at: Ref;
+  readonly parameters: Ref;
+  readonly mask: Argument;
+  readonly pixelStride: number;
+  readonly groupStride: number;
+}
+
+/** How a layer reads its quantized input. */
+export interface ActivationLayout {
+  /** Pieces with a scale of their own: samples of a convolution, rows of a matrix. */
+  readonly samples: number;
+  readonly rowsPerSample: number;
+  readonly groups: number;
+  /** Per group. */
+  readonly channels: number;
+  readonly kind: "matrix" | "conv" | "depthwise";
+}
+
+/** Emits range and quantize; a value that several layers read in one layout is quantized once. */
+export function quantizeActivation(l: Lowering, x: Operand, layout: ActivationLayout, bits: number): QuantizedOperand {
+  const { samples, rowsPerSample, channels, groups, kind } = layout;
+  const depthwise = kind === "depthwise";
+  const groupStride = depthwise ? 2 * channels : 4 * pairsOf(channels);
+  const pixelStride = depthwise ? 16 * Math.ceil((groups * channels) / 8) : groups * groupStride;
+  return l.once(`quantize:${x.name}:${bits}:${samples}:${pixelStride}:${groupStride}:${kind}`, () => {
+    const partials = l.allocate(l.threads * samples * ActivationParameters.bytes);
+    const parameters = l.allocate(samples * ActivationParameters.bytes);
+    const at = l.allocate(samples * rowsPerSample * pixelStride);
+    const maskChannels = depthwise ? 1 : channels;
+    const mask = kind === "matrix" ? 0 : l.allocate((samples * rowsPerSample * groups * channels) / maskChannels);
+    emitRange(l, x, { partials, samples, rowsPerSample, channels, groups, bits });
+    l.emit(
+      step(Opcode.Quantize, QuantizeStep, {
+        ...{ input: x.at, output: at, partials, parameters, samples, rowsPerSample, channels, groups },
+        ...{ pixelStride, groupStride, bits, mask, maskChannels },
+      }),
+      { kernel: "quantize_f32_i16", bytes: 6 * samples * rowsPerSample * groups * channels },
+    );
+    return { at, parameters, mask, pixelStride, groupStride };
+  });
+}
+
+/** Emits the range pass over `samples` samples of `rowsPerSample` rows. */
+export function emitRange(
+  l: Lowering,
+  x: Operand,
+  v: { partials: Argument; samples: number; rowsPerSample: number; channels: number; groups: number; bits: number },
+): void {
+  const { partials, samples, rowsPerSample, channels, groups, bits } = v;
+  l.emit(
+    step(Opcode.Range, QuantizeStep, {
+      ...{ input: x.at, output: 0, partials, parameters: 0, samples, rowsPerSample, channels, groups },
+      ...{ pixelStride: 0, groupStride: 0, bits, mask: 0, maskChannels: 1 },
+    }),
+    { kernel: "range_f32", bytes: 4 * samples * rowsPerSample * channels * groups },
+  );
+}
+
+/** The fused activation of a node: attributes `activation`, `min`, `max`. */
+export function fusedActivation(
+  l: Lowering,
+): Pick<Record<keyof typeof ConvStep, Argument>, "activation" | "activationMin" | "activationMax"> {
+  const name = l.text("activation", "");
+  const kind =
+    name === ""
+      ? Activation.None
+      : name === "Clip"
+        ? Activation.Clip
+        : name === "HardSwish"
+          ? Activation.HardSwish
+          : undefined;
+  if (kind === undefined) throw l.unsupported(`a fused activation "${name}"`);
+  return {
+    activation: kind,
+    activationMin: f32Bits(l.attribute("min", Number.NEGATIVE_INFINITY)),
+    activationMax: f32Bits(l.attribute("max", Number.POSITIVE_INFINITY)),
+  };
+}
+
+/** Bits of an activation under a plan, or 0 when the layer runs in float32. */
+export function activationBits(plan: LayerPlan | undefined): number {
+  return plan === undefined || plan.weightTerms === 0 ? 0 : plan.bits * plan.activationTerms;
+}
+
+/** Where a bias vector lies, or 0. */
+export function biasOf(l: Lowering, bias: Operand | undefined): Argument {
+  if (bias === undefined) return 0;
+  if (bias.type !== "float32") throw l.unsupported(`a bias of type ${bias.type}`);
+  return bias.at;
+}
