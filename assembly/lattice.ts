@@ -1,5 +1,6 @@
 // Set enumeration and exhaustive verification; a module of its own, so that inference never downloads it.
-export function abi(): i32 {
-  return 1;
-}
 export * from "./attention";
+export { gcds, reach } from "./sets/closed";
+export { closure } from "./sets/enumerate";
+export { separate } from "./sets/separation";
+export { verify } from "./sets/network";

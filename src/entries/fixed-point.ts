@@ -1,0 +1,1 @@
+export * from "../fixed-point/index.ts";

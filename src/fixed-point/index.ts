@@ -1,0 +1,10 @@
+export * from "./activations.ts";
+export * from "./analyze.ts";
+export * from "./arithmetic.ts";
+export * from "./map.ts";
+export * from "./network.ts";
+export * from "./published.ts";
+export * from "./separation.ts";
+export * from "./sets.ts";
+export { inputAt, inputCount, type Target } from "./targets.ts";
+export * from "./verify.ts";
