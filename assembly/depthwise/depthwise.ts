@@ -1,8 +1,8 @@
-// The step driver of DepthwiseI16 and DepthwiseF32 (channel multiplier 1): a table of row pointers for a run of output pixels, borders included,
-// then all blocks of 8 channels over the run. Threads share the pixels, or, when there are few, the blocks.
+// The step driver of DepthwiseI16 and DepthwiseF32 (channel multiplier 1). Output pixels go in runs: inside of a row, where no tap needs padding, one
+// table of row pointers serves all of them; along borders every pixel has its own. Then all blocks of 8 channels pass over the run. Threads share the pixels, or, when there are few, the blocks.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { setColumns } from "../gemm/conv";
-import { isPadded, seesMasked, writePointers } from "../gemm/geometry";
+import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, seesMasked, writePointers } from "../gemm/geometry";
 import { address, argument, Scratch, share, Tile } from "../gemm/tile";
 import { depthwise_f32_1x8__scalar, depthwise_f32_2x8__simd } from "./depthwise_f32_1x8";
 import { depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_2x8__simd } from "./depthwise_i16_i16_1x8";
@@ -61,10 +61,15 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   for (let i: usize = 0; i < 8; i++) store<f32>(scratch + Scratch.noBias + (i << 2), -0.0);
 
   const perParameter = argument(step, ConvStep.rowsPerParameter);
+  const outWidth = argument(step, ConvStep.outWidth);
+  const from = insideFrom(step);
+  const to = insideTo(step);
   while (row < rowEnd) {
     const sample = row / pixels;
     const pixel = row - sample * pixels;
-    let count = min(min(most, rowEnd - row), pixels - pixel);
+    const column = pixel % outWidth;
+    const inside = column >= from && column < to && isRowInside(step, pixel / outWidth);
+    let count = min(rowEnd - row, inside ? to - column : borderRun(step, pixel, min(most, pixels - pixel), from, to));
     let nonFinite = 0;
     if (isInteger<T>()) {
       count = min(count, perParameter - (row % perParameter));
@@ -75,19 +80,35 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
       for (let at = padding; at < table; at += 2) store<i16>(at, zero);
     }
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
-    for (let i = 0; i < count; i++) {
+    const tables = inside ? 1 : count;
+    for (let i = 0; i < tables; i++) {
       const pointers = table + <usize>((i * slots) << 2);
       writePointers(step, input, pixel + i, padding, pointers, 4);
       if (slots > taps) store<usize>(pointers + (<usize>taps << 2), load<usize>(pointers));
     }
-    for (let b = first; b < end; b++) block<T>(step, scratch, table, sample, pixel, count, b);
+    const tableStep: usize = inside ? 0 : <usize>slots << 2;
+    const advance: usize = inside ? advanceOf(step) : 0;
+    for (let b = first; b < end; b++) block<T>(step, scratch, table, tableStep, advance, sample, pixel, count, b);
     if (nonFinite != 0) poison(step, sample, pixel, count, first << 3, min(channels, end << 3));
     row += count;
   }
 }
 
+/** Pixels from `pixel` on, at most `most`, until one that lies inside. */
+function borderRun(step: usize, pixel: i32, most: i32, from: i32, to: i32): i32 {
+  const outWidth = argument(step, ConvStep.outWidth);
+  const row = pixel / outWidth;
+  const column = pixel - row * outWidth;
+  if (from >= to) return most;
+  if (column < from && isRowInside(step, row)) return min(most, from - column);
+  const left = outWidth - column;
+  return min(most, isRowInside(step, row + 1) ? left + from : left);
+}
+
 /** 8 channels, or what is left of them, of `count` pixels. */
-function block<T>(step: usize, scratch: usize, table: usize, sample: i32, pixel: i32, count: i32, b: i32): void {
+function block<T>(
+  step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, pixel: i32, count: i32, b: i32,
+): void {
   const channels = argument(step, ConvStep.groups);
   const columns = min(8, channels - (b << 3));
   const slots = tapsOf<T>(step);
@@ -101,30 +122,32 @@ function block<T>(step: usize, scratch: usize, table: usize, sample: i32, pixel:
     const tapBytes = <usize>((channels + 7) & ~7) << 2;
     if (ASC_FEATURE_SIMD) {
       if (columns == 8) {
-        depthwise_f32_2x8__simd(table, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, scratch);
+        depthwise_f32_2x8__simd(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, scratch);
         return;
       }
     }
-    depthwise_f32_1x8__scalar(table, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, columns, scratch);
+    depthwise_f32_1x8__scalar(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, columns, scratch);
     return;
   }
   const panel = weights + ((<usize>b * <usize>slots) << 4);
   if (columns == 8) {
-    kernelI16(table, count, slots, <usize>b << 4, panel, scratch);
+    kernelI16(table, tableStep, advance, count, slots, <usize>b << 4, panel, scratch);
     return;
   }
   const result = scratch + Scratch.result;
   store<usize>(scratch, result, Tile.output);
   for (let i = 0; i < count; i++) {
-    kernelI16(table + <usize>((i * slots) << 2), 1, slots, <usize>b << 4, panel, scratch);
+    kernelI16(table + <usize>i * tableStep, 0, 0, 1, slots, (<usize>b << 4) + <usize>i * advance, panel, scratch);
     memory.copy(out + <usize>i * outStride, result, columns << 2);
   }
 }
 
 @inline
-function kernelI16(table: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize): void {
-  if (ASC_FEATURE_SIMD) depthwise_i16_i16_2x8__simd(table, pixels, taps, offset, weights, tile);
-  else depthwise_i16_i16_1x8__scalar(table, pixels, taps, offset, weights, tile);
+function kernelI16(
+  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize,
+): void {
+  if (ASC_FEATURE_SIMD) depthwise_i16_i16_2x8__simd(table, tableStep, advance, pixels, taps, offset, weights, tile);
+  else depthwise_i16_i16_1x8__scalar(table, tableStep, advance, pixels, taps, offset, weights, tile);
 }
 
 /** Writes canonical NaN to the outputs of channels from…end − 1 that see a non-finite value. */

@@ -1,9 +1,9 @@
 // Depthwise convolution of f32 for 8 neighbouring channels (the scalar form: `columns` ≤ 8): sums in tap order from −0, one rounding per operation,
-// then + bias and the activation. table, offset: as in depthwise_i16_i16_1x8, any number of taps; weights: first of the block, `tapBytes` per tap.
+// then + bias and the activation. table, tableStep, advance, offset: as in depthwise_i16_i16_1x8, any number of taps; weights: first of the block, `tapBytes` per tap.
 import { activate, activate__simd, Tile } from "../gemm/tile";
 
 export function depthwise_f32_2x8__simd(
-  table: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tapBytes: usize, tile: usize,
+  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tapBytes: usize, tile: usize,
 ): void {
   const bias0 = v128.load(load<usize>(tile, Tile.bias));
   const bias1 = v128.load(load<usize>(tile, Tile.bias), 16);
@@ -18,21 +18,24 @@ export function depthwise_f32_2x8__simd(
     let c01 = c00;
     let c10 = c00;
     let c11 = c00;
+    const next = offset + advance;
     const stop = table + bytes;
     let b = weights;
+    let at = table;
     do {
       const w0 = v128.load(b);
       const w1 = v128.load(b, 16);
-      const x = load<usize>(table) + offset;
+      const x = load<usize>(at) + offset;
       c00 = f32x4.add(c00, f32x4.mul(v128.load(x), w0));
       c01 = f32x4.add(c01, f32x4.mul(v128.load(x, 16), w1));
-      const y = load<usize>(table + bytes) + offset;
+      const y = load<usize>(at + tableStep) + next;
       c10 = f32x4.add(c10, f32x4.mul(v128.load(y), w0));
       c11 = f32x4.add(c11, f32x4.mul(v128.load(y, 16), w1));
-      table += 4;
+      at += 4;
       b += tapBytes;
-    } while (table < stop);
-    table += bytes;
+    } while (at < stop);
+    table += 2 * tableStep;
+    offset = next + advance;
     v128.store(out, activate__simd(f32x4.add(c00, bias0), activation, low, high));
     v128.store(out, activate__simd(f32x4.add(c01, bias1), activation, low, high), 16);
     out += outStride;
@@ -53,11 +56,11 @@ export function depthwise_f32_2x8__simd(
 }
 
 export function depthwise_f32_1x8__scalar(
-  table: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tapBytes: usize, columns: i32, tile: usize,
+  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tapBytes: usize, columns: i32, tile: usize,
 ): void {
   const activation = load<i32>(tile, Tile.activation);
   let out = load<usize>(tile, Tile.output);
-  for (let p = 0; p < pixels; p++, table += <usize>taps << 2, out += load<usize>(tile, Tile.outputStride)) {
+  for (let p = 0; p < pixels; p++, table += tableStep, offset += advance, out += load<usize>(tile, Tile.outputStride)) {
     for (let c: usize = 0; c < <usize>columns; c++) {
       let sum: f32 = -0.0;
       for (let t: usize = 0; t < <usize>taps; t++) {

@@ -1,12 +1,15 @@
 // Depthwise convolution of int16 × int16 for 8 neighbouring channels, sums exact in int32 (the caller has proved that they fit).
-// table: `taps` row pointers per output pixel (`taps` even; an added one may point anywhere that can be read, its weight is 0), to which `offset`
-// is added; weights: [tap pair][8 channels][2 taps]. Two taps of a channel are interleaved, so that one dot product does both: 6 instructions
+// table: `taps` row pointers (`taps` even; an added one may point anywhere that can be read, its weight is 0), to which `offset` is added; from one
+// output pixel to the next the table moves by `tableStep` bytes and the offset by `advance`: a run of pixels inside of the input needs one table
+// for all. weights: [tap pair][8 channels][2 taps]. Two taps of a channel are interleaved, so that one dot product does both: 6 instructions
 // for 16 products where extmul needs 16 on x86.
 // out = f32(S) · f32(scale_a · scale_w) + bias, then the activation; tile.parameters is the entry that all pixels share.
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { activate, activate__simd, Tile } from "../gemm/tile";
 
-export function depthwise_i16_i16_2x8__simd(table: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize): void {
+export function depthwise_i16_i16_2x8__simd(
+  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize,
+): void {
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const sums = load<usize>(tile, Tile.sums);
@@ -24,29 +27,32 @@ export function depthwise_i16_i16_2x8__simd(table: usize, pixels: i32, taps: i32
   const high = load<f32>(tile, Tile.high);
   let out = load<usize>(tile, Tile.output);
   const outStride = load<usize>(tile, Tile.outputStride);
-  const bytes = <usize>taps << 2;
+  const end = <usize>taps << 4;
   for (; pixels > 1; pixels -= 2) {
     let c00 = start0;
     let c01 = start1;
     let c10 = start0;
     let c11 = start1;
-    const stop = table + bytes;
+    const next = offset + advance;
+    const stop = weights + end;
     let b = weights;
+    let at = table;
     do {
       const w0 = v128.load(b);
       const w1 = v128.load(b, 16);
-      const x0 = v128.load(load<usize>(table) + offset);
-      const x1 = v128.load(load<usize>(table, 4) + offset);
+      const x0 = v128.load(load<usize>(at) + offset);
+      const x1 = v128.load(load<usize>(at, 4) + offset);
       c00 = i32x4.add(c00, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, x1, 0, 8, 1, 9, 2, 10, 3, 11), w0));
       c01 = i32x4.add(c01, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, x1, 4, 12, 5, 13, 6, 14, 7, 15), w1));
-      const y0 = v128.load(load<usize>(table + bytes) + offset);
-      const y1 = v128.load(load<usize>(table + bytes, 4) + offset);
+      const y0 = v128.load(load<usize>(at + tableStep) + next);
+      const y1 = v128.load(load<usize>(at + tableStep, 4) + next);
       c10 = i32x4.add(c10, i32x4.dot_i16x8_s(v128.shuffle<i16>(y0, y1, 0, 8, 1, 9, 2, 10, 3, 11), w0));
       c11 = i32x4.add(c11, i32x4.dot_i16x8_s(v128.shuffle<i16>(y0, y1, 4, 12, 5, 13, 6, 14, 7, 15), w1));
-      table += 8;
+      at += 8;
       b += 32;
-    } while (table < stop);
-    table += bytes;
+    } while (b < stop);
+    table += 2 * tableStep;
+    offset = next + advance;
     v128.store(out, finish(c00, scale0, bias0, activation, low, high));
     v128.store(out, finish(c01, scale1, bias1, activation, low, high), 16);
     out += outStride;
@@ -57,7 +63,7 @@ export function depthwise_i16_i16_2x8__simd(table: usize, pixels: i32, taps: i32
   if (pixels == 0) return;
   let c0 = start0;
   let c1 = start1;
-  for (const stop = table + bytes; table < stop; table += 8, weights += 32) {
+  for (const stop = weights + end; weights < stop; table += 8, weights += 32) {
     const x0 = v128.load(load<usize>(table) + offset);
     const x1 = v128.load(load<usize>(table, 4) + offset);
     c0 = i32x4.add(c0, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, x1, 0, 8, 1, 9, 2, 10, 3, 11), v128.load(weights)));
@@ -72,13 +78,15 @@ function finish(sum: v128, scale: v128, bias: v128, activation: i32, low: f32, h
   return activate__simd(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), activation, low, high);
 }
 
-export function depthwise_i16_i16_1x8__scalar(table: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize): void {
+export function depthwise_i16_i16_1x8__scalar(
+  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize,
+): void {
   const entry = load<usize>(tile, Tile.parameters);
   const zero = load<i32>(entry, ActivationParameters.zero);
   const scale = load<f32>(entry, ActivationParameters.scale);
   const activation = load<i32>(tile, Tile.activation);
   let out = load<usize>(tile, Tile.output);
-  for (let p = 0; p < pixels; p++, table += <usize>taps << 2, out += load<usize>(tile, Tile.outputStride)) {
+  for (let p = 0; p < pixels; p++, table += tableStep, offset += advance, out += load<usize>(tile, Tile.outputStride)) {
     for (let c: usize = 0; c < 8; c++) {
       let sum = -zero * load<i32>(load<usize>(tile, Tile.sums) + (c << 2));
       for (let t = 0; t < taps; t++) {

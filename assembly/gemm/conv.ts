@@ -3,11 +3,12 @@
 // while the tiles of a block pass over it.
 // Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
-import { isDense, isPadded, seesMasked, writePointers } from "./geometry";
+import { isDense, isPadded, seesMasked } from "./geometry";
 import { gemm_f32_1x32__simd, gemm_f32_1x8__simd, gemm_f32_4x8__scalar, gemm_f32_4x8__simd } from "./gemm_f32_4x8";
 import {
   gemm_i16_i16_1x8__simd, gemm_i16_i16_4x8__scalar, gemm_i16_i16_4x8__simd, gemm_i16_i16_4x8_blocks,
 } from "./gemm_i16_i16_4x8";
+import { isMergeable, isMerged, writeTable } from "./table";
 import { address, argument, Scratch, share, Tile } from "./tile";
 
 const NAN: u32 = 0x7fc00000;
@@ -47,6 +48,7 @@ function conv<T>(step: usize, thread: i32, threads: i32): void {
 
   const scratch = address(step, ConvStep.scratch) + <usize>thread * address(step, ConvStep.scratchBytes);
   const dense = isDense(step);
+  const merge = !dense && isMergeable(step, <usize>depth << 2);
   const padding = scratch + Scratch.padding;
   let table = padding;
   if (isPadded(step)) {
@@ -76,13 +78,8 @@ function conv<T>(step: usize, thread: i32, threads: i32): void {
       const zero = load<i16>(entry, ActivationParameters.zero);
       for (let at = padding; at < table; at += 2) store<i16>(at, zero);
     }
-    if (!dense) {
-      for (let r = 0; r < count; r++) {
-        const lane = table + <usize>(((r >> 2) * taps) << 4) + <usize>((r & 3) << 2);
-        writePointers(step, input, pixel + r, padding, lane, 16);
-      }
-    }
-    block<T>(step, scratch, input, table, dense, sample, pixel, count, unit, unitEnd);
+    if (!dense) writeTable(step, input, pixel, count, padding, table, merge);
+    block<T>(step, scratch, input, table, dense, merge, sample, pixel, count, unit, unitEnd);
     if (isInteger<T>()) poison(step, sample, pixel, count, unit, unitEnd);
     row += count;
   }
@@ -90,7 +87,7 @@ function conv<T>(step: usize, thread: i32, threads: i32): void {
 
 /** All panels from `unit` on over `count` rows of a sample. */
 function block<T>(
-  step: usize, scratch: usize, input: usize, table: usize, dense: bool, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
+  step: usize, scratch: usize, input: usize, table: usize, dense: bool, merge: bool, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
 ): void {
   const channels = argument(step, ConvStep.channels);
   const depth = isFloat<T>() ? channels : (channels + 1) >> 1;
@@ -118,6 +115,9 @@ function block<T>(
     for (let r = 0; r < count; ) {
       const pointers = dense ? scratch + Scratch.pointers : table + <usize>(((r >> 2) * taps) << 4) + <usize>((r & 3) << 2);
       const live = r + 4 <= count ? 4 : 1;
+      const merged = merge && live == 4 && isMerged(pointers, taps);
+      const runs = merged ? argument(step, ConvStep.kernelHeight) : taps;
+      const run = merged ? depth * argument(step, ConvStep.kernelWidth) : depth;
       if (dense) {
         for (let i = 0; i < live; i++) {
           store<usize>(scratch + Scratch.pointers + (<usize>i << 2), input + <usize>(pixel + r + i) * pixelStride);
@@ -135,11 +135,11 @@ function block<T>(
             break;
           }
         }
-        kernel<T>(pointers, live, taps, depth, offset, packed, scratch);
+        kernel<T>(pointers, live, runs, run, offset, packed, scratch);
       } else {
         store<usize>(scratch, result, Tile.output);
         store<usize>(scratch, 32, Tile.outputStride);
-        kernel<T>(pointers, live, taps, depth, offset, packed, scratch);
+        kernel<T>(pointers, live, runs, run, offset, packed, scratch);
         for (let i = 0; i < live; i++) memory.copy(out + <usize>i * outStride, result + (<usize>i << 5), columns << 2);
       }
       r += live;

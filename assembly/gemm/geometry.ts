@@ -46,6 +46,31 @@ export function writePointers(step: usize, input: usize, pixel: i32, padding: us
   }
 }
 
+/** First column of outputs all of whose taps lie inside of the input's width. */
+export function insideFrom(step: usize): i32 {
+  const stride = argument(step, ConvStep.strideWidth);
+  return (argument(step, ConvStep.padLeft) + stride - 1) / stride;
+}
+
+/** Column after the last such; may be less than insideFrom, when there is none. */
+export function insideTo(step: usize): i32 {
+  const reach = (argument(step, ConvStep.kernelWidth) - 1) * argument(step, ConvStep.dilationWidth);
+  const last = argument(step, ConvStep.inWidth) - 1 - reach + argument(step, ConvStep.padLeft);
+  return last < 0 ? 0 : min(argument(step, ConvStep.outWidth), last / argument(step, ConvStep.strideWidth) + 1);
+}
+
+/** Whether all taps of output row `row` lie inside of the input's height. */
+export function isRowInside(step: usize, row: i32): bool {
+  const top = row * argument(step, ConvStep.strideHeight) - argument(step, ConvStep.padTop);
+  return top >= 0 && top + (argument(step, ConvStep.kernelHeight) - 1) * argument(step, ConvStep.dilationHeight) < argument(step, ConvStep.inHeight);
+}
+
+/** Bytes between the input pixels of two neighbouring outputs of a row. */
+@inline
+export function advanceOf(step: usize): usize {
+  return address(step, ConvStep.strideWidth) * address(step, ConvStep.pixelStride);
+}
+
 /** Whether output pixel `pixel` of sample `sample` sees a non-finite input of group `group`, as the mask tells. */
 export function seesMasked(step: usize, sample: i32, pixel: i32, group: i32): bool {
   const mask = address(step, ConvStep.mask);
