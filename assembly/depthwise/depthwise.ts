@@ -4,8 +4,8 @@ import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { setColumns } from "../gemm/conv";
 import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, seesMasked, writePointers } from "../gemm/geometry";
 import { address, argument, Scratch, share, Tile } from "../gemm/tile";
-import { depthwise_f32_1x8__scalar, depthwise_f32_2x8__simd } from "./depthwise_f32_1x8";
-import { depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_2x8__simd } from "./depthwise_i16_i16_1x8";
+import { depthwise_f32_4x8__scalar, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
+import { depthwise_i16_i16_4x8__scalar, depthwise_i16_i16_4x8__simd } from "./depthwise_i16_i16_4x8";
 
 const NAN: u32 = 0x7fc00000;
 const MOST_PIXELS: i32 = 64;
@@ -122,11 +122,11 @@ function block<T>(
     const tapBytes = <usize>((channels + 7) & ~7) << 2;
     if (ASC_FEATURE_SIMD) {
       if (columns == 8) {
-        depthwise_f32_2x8__simd(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, scratch);
+        depthwise_f32_4x8__simd(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, scratch);
         return;
       }
     }
-    depthwise_f32_1x8__scalar(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, columns, scratch);
+    depthwise_f32_4x8__scalar(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, columns, scratch);
     return;
   }
   const panel = weights + ((<usize>b * <usize>slots) << 4);
@@ -146,8 +146,8 @@ function block<T>(
 function kernelI16(
   table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize,
 ): void {
-  if (ASC_FEATURE_SIMD) depthwise_i16_i16_2x8__simd(table, tableStep, advance, pixels, taps, offset, weights, tile);
-  else depthwise_i16_i16_1x8__scalar(table, tableStep, advance, pixels, taps, offset, weights, tile);
+  if (ASC_FEATURE_SIMD) depthwise_i16_i16_4x8__simd(table, tableStep, advance, pixels, taps, offset, weights, tile);
+  else depthwise_i16_i16_4x8__scalar(table, tableStep, advance, pixels, taps, offset, weights, tile);
 }
 
 /** Writes canonical NaN to the outputs of channels from…end − 1 that see a non-finite value. */

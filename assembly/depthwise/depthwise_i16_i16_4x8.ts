@@ -7,7 +7,7 @@
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { activate, activate__simd, Tile } from "../gemm/tile";
 
-export function depthwise_i16_i16_2x8__simd(
+export function depthwise_i16_i16_4x8__simd(
   table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize,
 ): void {
   const entry = load<usize>(tile, Tile.parameters);
@@ -27,50 +27,77 @@ export function depthwise_i16_i16_2x8__simd(
   const high = load<f32>(tile, Tile.high);
   let out = load<usize>(tile, Tile.output);
   const outStride = load<usize>(tile, Tile.outputStride);
-  const end = <usize>taps << 4;
-  for (; pixels > 1; pixels -= 2) {
-    let c00 = start0;
-    let c01 = start1;
-    let c10 = start0;
-    let c11 = start1;
-    const next = offset + advance;
-    const stop = weights + end;
-    let b = weights;
+  const end = weights + (<usize>taps << 4);
+  if (tableStep == 0) {
+    for (; pixels >= 4; pixels -= 4) {
+      let c00 = start0;
+      let c01 = start1;
+      let c10 = start0;
+      let c11 = start1;
+      let c20 = start0;
+      let c21 = start1;
+      let c30 = start0;
+      let c31 = start1;
+      let at = table;
+      let b = weights;
+      do {
+        let p = load<usize>(at) + offset;
+        let q = load<usize>(at, 4) + offset;
+        const w0 = v128.load(b);
+        const w1 = v128.load(b, 16);
+        const x0 = v128.load(p);
+        const y0 = v128.load(q);
+        c00 = i32x4.add(c00, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, y0, 0, 8, 1, 9, 2, 10, 3, 11), w0));
+        c01 = i32x4.add(c01, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, y0, 4, 12, 5, 13, 6, 14, 7, 15), w1));
+        p += advance;
+        q += advance;
+        const x1 = v128.load(p);
+        const y1 = v128.load(q);
+        c10 = i32x4.add(c10, i32x4.dot_i16x8_s(v128.shuffle<i16>(x1, y1, 0, 8, 1, 9, 2, 10, 3, 11), w0));
+        c11 = i32x4.add(c11, i32x4.dot_i16x8_s(v128.shuffle<i16>(x1, y1, 4, 12, 5, 13, 6, 14, 7, 15), w1));
+        p += advance;
+        q += advance;
+        const x2 = v128.load(p);
+        const y2 = v128.load(q);
+        c20 = i32x4.add(c20, i32x4.dot_i16x8_s(v128.shuffle<i16>(x2, y2, 0, 8, 1, 9, 2, 10, 3, 11), w0));
+        c21 = i32x4.add(c21, i32x4.dot_i16x8_s(v128.shuffle<i16>(x2, y2, 4, 12, 5, 13, 6, 14, 7, 15), w1));
+        p += advance;
+        q += advance;
+        const x3 = v128.load(p);
+        const y3 = v128.load(q);
+        c30 = i32x4.add(c30, i32x4.dot_i16x8_s(v128.shuffle<i16>(x3, y3, 0, 8, 1, 9, 2, 10, 3, 11), w0));
+        c31 = i32x4.add(c31, i32x4.dot_i16x8_s(v128.shuffle<i16>(x3, y3, 4, 12, 5, 13, 6, 14, 7, 15), w1));
+        at += 8;
+        b += 32;
+      } while (b < end);
+      offset += 4 * advance;
+      v128.store(out, finish(c00, scale0, bias0, activation, low, high));
+      v128.store(out, finish(c01, scale1, bias1, activation, low, high), 16);
+      out += outStride;
+      v128.store(out, finish(c10, scale0, bias0, activation, low, high));
+      v128.store(out, finish(c11, scale1, bias1, activation, low, high), 16);
+      out += outStride;
+      v128.store(out, finish(c20, scale0, bias0, activation, low, high));
+      v128.store(out, finish(c21, scale1, bias1, activation, low, high), 16);
+      out += outStride;
+      v128.store(out, finish(c30, scale0, bias0, activation, low, high));
+      v128.store(out, finish(c31, scale1, bias1, activation, low, high), 16);
+      out += outStride;
+    }
+  }
+  for (; pixels > 0; pixels--, table += tableStep, offset += advance, out += outStride) {
+    let c0 = start0;
+    let c1 = start1;
     let at = table;
-    do {
-      const w0 = v128.load(b);
-      const w1 = v128.load(b, 16);
-      const x0 = v128.load(load<usize>(at) + offset);
-      const x1 = v128.load(load<usize>(at, 4) + offset);
-      c00 = i32x4.add(c00, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, x1, 0, 8, 1, 9, 2, 10, 3, 11), w0));
-      c01 = i32x4.add(c01, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, x1, 4, 12, 5, 13, 6, 14, 7, 15), w1));
-      const y0 = v128.load(load<usize>(at + tableStep) + next);
-      const y1 = v128.load(load<usize>(at + tableStep, 4) + next);
-      c10 = i32x4.add(c10, i32x4.dot_i16x8_s(v128.shuffle<i16>(y0, y1, 0, 8, 1, 9, 2, 10, 3, 11), w0));
-      c11 = i32x4.add(c11, i32x4.dot_i16x8_s(v128.shuffle<i16>(y0, y1, 4, 12, 5, 13, 6, 14, 7, 15), w1));
-      at += 8;
-      b += 32;
-    } while (b < stop);
-    table += 2 * tableStep;
-    offset = next + advance;
-    v128.store(out, finish(c00, scale0, bias0, activation, low, high));
-    v128.store(out, finish(c01, scale1, bias1, activation, low, high), 16);
-    out += outStride;
-    v128.store(out, finish(c10, scale0, bias0, activation, low, high));
-    v128.store(out, finish(c11, scale1, bias1, activation, low, high), 16);
-    out += outStride;
+    for (let b = weights; b < end; b += 32, at += 8) {
+      const x = v128.load(load<usize>(at) + offset);
+      const y = v128.load(load<usize>(at, 4) + offset);
+      c0 = i32x4.add(c0, i32x4.dot_i16x8_s(v128.shuffle<i16>(x, y, 0, 8, 1, 9, 2, 10, 3, 11), v128.load(b)));
+      c1 = i32x4.add(c1, i32x4.dot_i16x8_s(v128.shuffle<i16>(x, y, 4, 12, 5, 13, 6, 14, 7, 15), v128.load(b, 16)));
+    }
+    v128.store(out, finish(c0, scale0, bias0, activation, low, high));
+    v128.store(out, finish(c1, scale1, bias1, activation, low, high), 16);
   }
-  if (pixels == 0) return;
-  let c0 = start0;
-  let c1 = start1;
-  for (const stop = weights + end; weights < stop; table += 8, weights += 32) {
-    const x0 = v128.load(load<usize>(table) + offset);
-    const x1 = v128.load(load<usize>(table, 4) + offset);
-    c0 = i32x4.add(c0, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, x1, 0, 8, 1, 9, 2, 10, 3, 11), v128.load(weights)));
-    c1 = i32x4.add(c1, i32x4.dot_i16x8_s(v128.shuffle<i16>(x0, x1, 4, 12, 5, 13, 6, 14, 7, 15), v128.load(weights, 16)));
-  }
-  v128.store(out, finish(c0, scale0, bias0, activation, low, high));
-  v128.store(out, finish(c1, scale1, bias1, activation, low, high), 16);
 }
 
 @inline
@@ -78,7 +105,7 @@ function finish(sum: v128, scale: v128, bias: v128, activation: i32, low: f32, h
   return activate__simd(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), activation, low, high);
 }
 
-export function depthwise_i16_i16_1x8__scalar(
+export function depthwise_i16_i16_4x8__scalar(
   table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize,
 ): void {
   const entry = load<usize>(tile, Tile.parameters);
