@@ -95,6 +95,13 @@ export function outSize(s: Shape): [number, number] {
   return [Math.floor(h / s.strideHeight) + 1, Math.floor(w / s.strideWidth) + 1];
 }
 
+/** A block of memory that holds neither zeros nor anything sensible: steps must not count on what they did not write. */
+export function dirty(core: Core, bytes: number): number {
+  const at = core.allocate(bytes);
+  core.u8(at, bytes).fill(0x77);
+  return at;
+}
+
 /** Runs each step once per thread, as a barrier between steps would. */
 export function runAll(core: Core, steps: readonly Step[], threads = 1): void {
   const at = core.allocate(programBytes(steps));
@@ -224,14 +231,14 @@ export async function run(build: Build, l: Linear, threads = 1): Promise<Float32
   if (integer) {
     const samples = l.perRow ? s.batch * s.inHeight * s.inWidth : s.batch;
     const rows = s.batch * s.inHeight * s.inWidth;
-    source = core.allocate(rows * pixelStride);
-    parameters = core.allocate(samples * 16);
-    mask = l.perRow ? 0 : core.allocate(rows * s.groups);
+    source = dirty(core, rows * pixelStride);
+    parameters = dirty(core, samples * 16);
+    mask = l.perRow ? 0 : dirty(core, rows * s.groups);
     if (mask > 0) core.u8(mask, rows * s.groups).fill(255);
     const common = {
       input,
       output: source,
-      partials: core.allocate(threads * samples * 16),
+      partials: dirty(core, threads * samples * 16),
       parameters,
       samples,
       rowsPerSample: rows / samples,
@@ -245,7 +252,7 @@ export async function run(build: Build, l: Linear, threads = 1): Promise<Float32
     };
     steps.push(step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common));
   }
-  const columnSums = core.allocate(total * 4);
+  const columnSums = dirty(core, total * 4);
   core.i32(columnSums, total).fill(0);
   const weights = placeWeights(core, l, columnSums);
   const scratchBytes = convScratchBytes({
@@ -259,9 +266,9 @@ export async function run(build: Build, l: Linear, threads = 1): Promise<Float32
   });
   const outPixelStride = 4 * (total + GAP);
   const count = s.batch * pixels * (total + GAP);
-  const output = core.allocate(count * 4);
+  const output = dirty(core, count * 4);
   core.i32(output, count).fill(SENTINEL);
-  const scratch = core.allocate(scratchBytes * threads);
+  const scratch = dirty(core, scratchBytes * threads);
   core.u8(scratch, scratchBytes * threads).fill(0xa5);
   const [conv, dw] = integer ? [Opcode.ConvI16, Opcode.DepthwiseI16] : [Opcode.ConvF32, Opcode.DepthwiseF32];
   const largest = l.weights.reduce((m, w) => Math.max(m, Math.abs(w)), 0);
@@ -308,7 +315,7 @@ export async function run(build: Build, l: Linear, threads = 1): Promise<Float32
       scratchBytes,
     }),
   );
-  const fence = core.allocate(4096);
+  const fence = dirty(core, 4096);
   core.u8(fence, 4096).fill(0x5a);
   runAll(core, steps, threads);
   if (!core.u8(fence, 4096).every((byte) => byte === 0x5a)) throw new Error("a step wrote behind its memory");
@@ -330,16 +337,16 @@ function placeWeights(core: Core, l: Linear, columnSums: number): number {
   if (l.bits === 0) {
     const source = core.place(l.weights);
     if (l.depthwise) {
-      const at = core.allocate(depthwiseBytesF32(groups, taps));
+      const at = dirty(core, depthwiseBytesF32(groups, taps));
       core.exports.packDepthwise(source, groups, taps, at);
       return at;
     }
-    const at = core.allocate(panelBytesF32(groups, outChannels, taps, channels));
+    const at = dirty(core, panelBytesF32(groups, outChannels, taps, channels));
     core.exports.packWeights(source, groups, outChannels, taps, channels, at);
     return at;
   }
   const bytes = l.depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, outChannels, taps, channels);
-  const at = core.allocate(bytes);
+  const at = dirty(core, bytes);
   core.u8(at, bytes).fill(0);
   const low = Int8Array.from(l.weights, (w) => w);
   const high = Int8Array.from(l.weights, (w, i) => (w - low[i]!) / 256);

@@ -16,7 +16,7 @@ import {
   type Step,
   step,
 } from "../../src/core/index.ts";
-import { BUILDS, bitsOf, canonical, quantizeReference, random, runAll } from "./harness.ts";
+import { BUILDS, bitsOf, canonical, dirty, quantizeReference, random, runAll } from "./harness.ts";
 
 const f = Math.fround;
 
@@ -38,10 +38,10 @@ async function matmul(
   const steps: Step[] = [];
   let source = input;
   let parameters = 0;
-  const scales = core.allocate(batch * wide * 4);
-  const columnSums = core.allocate(batch * wide * 4);
+  const scales = dirty(core, batch * wide * 4);
+  const columnSums = dirty(core, batch * wide * 4);
   const panelBytes = bits > 0 ? panelBytesI16(1, n, 1, k) : panelBytesF32(1, n, 1, k);
-  const panels = core.allocate(batch * panelBytes);
+  const panels = dirty(core, batch * panelBytes);
   const pack = {
     input: core.place(right),
     output: panels,
@@ -55,12 +55,12 @@ async function matmul(
     bits,
   };
   if (bits > 0) {
-    source = core.allocate(rows * pixelStride);
-    parameters = core.allocate(rows * 16);
+    source = dirty(core, rows * pixelStride);
+    parameters = dirty(core, rows * 16);
     const common = {
       input,
       output: source,
-      partials: core.allocate(threads * rows * 16),
+      partials: dirty(core, threads * rows * 16),
       parameters,
       samples: rows,
       rowsPerSample: 1,
@@ -72,7 +72,7 @@ async function matmul(
       mask: 0,
       maskChannels: k,
     };
-    const partials = core.allocate(threads * batch * 16);
+    const partials = dirty(core, threads * batch * 16);
     steps.push(
       step(Opcode.Range, QuantizeStep, common),
       step(Opcode.Quantize, QuantizeStep, common),
@@ -98,7 +98,7 @@ async function matmul(
     groupStride: 0,
     pixels: m,
   });
-  const output = core.allocate(rows * n * 4);
+  const output = dirty(core, rows * n * 4);
   steps.push(
     step(bits > 0 ? Opcode.ConvI16 : Opcode.ConvF32, ConvStep, {
       input: source,
@@ -138,7 +138,7 @@ async function matmul(
       activation: Activation.None,
       activationMin: f32Bits(0),
       activationMax: f32Bits(0),
-      scratch: core.allocate(scratchBytes * threads),
+      scratch: dirty(core, scratchBytes * threads),
       scratchBytes,
     }),
   );
@@ -249,8 +249,8 @@ describe("addTerm", () => {
           for (const build of BUILDS) {
             const core = await Core.create(build);
             const bytes = depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, rows, taps, channels);
-            const panels = core.allocate(bytes);
-            const sums = core.allocate(groups * rows * 4);
+            const panels = dirty(core, bytes);
+            const sums = dirty(core, groups * rows * 4);
             core.u8(panels, bytes).fill(0);
             core.i32(sums, groups * rows).fill(0);
             const fence = core.place(new Uint8Array(64).fill(9));
@@ -294,7 +294,7 @@ describe("load-time packing of f32 weights", () => {
     for (const build of BUILDS) {
       const core = await Core.create(build);
       const ohwi = Float32Array.from({ length: 2 * 9 * 2 * 3 }, (_, i) => i + 1);
-      const at = core.allocate(panelBytesF32(2, 9, 2, 3));
+      const at = dirty(core, panelBytesF32(2, 9, 2, 3));
       core.exports.packWeights(core.place(ohwi), 2, 9, 2, 3, at);
       const packed = core.f32(at, panelBytesF32(2, 9, 2, 3) / 4);
       for (let row = 0; row < 2 * 16; row++) {
@@ -304,7 +304,7 @@ describe("load-time packing of f32 weights", () => {
         }
       }
       const matrix = Float32Array.from({ length: 5 * 11 }, (_, i) => i + 1);
-      const right = core.allocate(panelBytesF32(1, 11, 1, 5));
+      const right = dirty(core, panelBytesF32(1, 11, 1, 5));
       core.exports.packMatrix(core.place(matrix), 5, 11, right);
       const columns = core.f32(right, panelBytesF32(1, 11, 1, 5) / 4);
       for (let n = 0; n < 16; n++) {
@@ -312,7 +312,7 @@ describe("load-time packing of f32 weights", () => {
           expect(columns[((n >> 3) * 5 + k) * 8 + (n & 7)]).toBe(n < 11 ? matrix[k * 11 + n] : 0);
       }
       const taps = Float32Array.from({ length: 9 * 4 }, (_, i) => i + 1);
-      const depthwise = core.allocate(depthwiseBytesF32(9, 4));
+      const depthwise = dirty(core, depthwiseBytesF32(9, 4));
       core.exports.packDepthwise(core.place(taps), 9, 4, depthwise);
       for (let c = 0; c < 16; c++) {
         for (let t = 0; t < 4; t++) expect(core.f32(depthwise, 64)[t * 16 + c]).toBe(c < 9 ? taps[c * 4 + t] : 0);

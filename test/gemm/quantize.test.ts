@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { type Build, Core, step } from "../../src/core/index.ts";
-import { BUILDS, quantizeReference, runAll } from "./harness.ts";
+import { BUILDS, dirty, quantizeReference, runAll } from "./harness.ts";
 
 interface Result {
   q: Int16Array;
@@ -26,14 +26,14 @@ async function quantize(
   const core = await Core.create(build);
   const groupStride = 4 * Math.ceil(channels / 2);
   const pixelStride = groups * groupStride;
-  const output = core.allocate(samples * rows * pixelStride);
-  const parameters = core.allocate(samples * 16);
-  const mask = core.allocate(samples * rows * groups);
+  const output = dirty(core, samples * rows * pixelStride);
+  const parameters = dirty(core, samples * 16);
+  const mask = dirty(core, samples * rows * groups);
   core.u8(mask, samples * rows * groups).fill(7);
   const common = {
     input: core.place(values),
     output,
-    partials: core.allocate(threads * samples * 16),
+    partials: dirty(core, threads * samples * 16),
     parameters,
     samples,
     rowsPerSample: rows,
