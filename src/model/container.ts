@@ -1,0 +1,212 @@
+import { graphToJson } from "../graph/index.ts";
+import {
+  checkLayerPlan,
+  checkPlan,
+  type LayerPlan,
+  type Plan,
+  type Preset,
+  type WeightSeries,
+} from "../series/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { openGraph } from "./graph.ts";
+import { damaged, type Header, headerBytes, parseJson, readHeader } from "./header.ts";
+import type { Model } from "./model.ts";
+import { ByteReader, cutShort, readSection, readSections, type Section, writeSections } from "./sections.ts";
+import {
+  escapeName,
+  type LoadingSeries,
+  openSeries,
+  openTerm,
+  recordOf,
+  type SeriesRecord,
+  sideTensors,
+  termTensor,
+  unescapeName,
+} from "./series.ts";
+
+/** `plan` of the metadata. */
+interface PlanRecord {
+  readonly plan: Plan;
+  readonly preset?: Preset;
+  /** Pairs rather than objects, which would move names that look like numbers to the front. */
+  readonly layers: readonly (readonly [string, LayerPlan])[];
+  readonly series: readonly (readonly [string, SeriesRecord])[];
+}
+
+/**
+ * Writes a container: a safetensors file with all float32 tensors and scales first, then every first term, every second term, …
+ * The same model gives the same bytes.
+ *
+ * @throws RangeError when terms of the model have not been loaded, BitbasisError UNSUPPORTED for tensors of strings
+ * @example
+ * const bytes = writeModel(await quantizeGraph(graph, { preset: "fast" }));
+ */
+export function writeModel(model: Model): Uint8Array {
+  const { graph, weights, layers, plan, preset } = model;
+  const { json, initializers } = graphToJson(graph);
+  const values: [string, Tensor][] = [...initializers].map(([name, tensor]) => [escapeName(name), tensor]);
+  for (const series of weights.values()) values.push(...sideTensors(series));
+  const isFloat = ([, tensor]: [string, Tensor]) => tensor.type === "float32";
+  const first = [...values.filter(isFloat), ...values.filter((value) => !isFloat(value))];
+  const sections: Section[] = [{ name: "values", tensors: new Map(first) }];
+  for (let i = 0, more = true; more; i++) {
+    const terms = [...weights.values()].filter((series) => series.terms > i).map((series) => termTensor(series, i));
+    more = terms.length > 0;
+    if (more) sections.push({ name: `term ${i + 1}`, tensors: new Map(terms) });
+  }
+  const record: PlanRecord = {
+    plan,
+    ...(preset === undefined ? {} : { preset }),
+    layers: [...layers],
+    series: [...weights].map(([name, series]) => [name, recordOf(series)] as const),
+  };
+  const metadata = new Map([
+    ["graph", JSON.stringify(json)],
+    ["plan", JSON.stringify(record)],
+  ]);
+  return writeSections(metadata, sections);
+}
+
+/**
+ * Reads a whole container; its tensors are views of `bytes` where they are aligned.
+ *
+ * @throws BitbasisError MODEL, whose sentence says what is wrong: no container, a later version, cut short, damaged
+ */
+export function readModel(bytes: Uint8Array): Model {
+  const { header, sections } = readSections(bytes);
+  const opening = new Opening(header, sections[0]!);
+  for (const section of sections.slice(1)) opening.add(section);
+  opening.finish();
+  return opening.model;
+}
+
+/** A model whose terms are still arriving. */
+export interface ModelStream {
+  /** The `planes` of its weights grow with `next`. */
+  readonly model: Model;
+  /** Terms that are there, and of the whole series. */
+  readonly terms: { readonly loaded: number; readonly total: number };
+  /**
+   * Waits for the next term of all weights that have one more, checks its digest and adds it to them.
+   *
+   * @returns the series that have grown; none when the model is complete
+   * @throws BitbasisError MODEL when the rest of the stream is cut short or damaged
+   */
+  next(): Promise<readonly WeightSeries[]>;
+  /** Gives up the rest of the stream. */
+  close(): Promise<void>;
+}
+
+/**
+ * Reads a container while it arrives: resolves when the values and the first terms are in.
+ *
+ * @example
+ * const stream = await readModelStream(response.body);
+ * while ((await stream.next()).length > 0) refine();
+ */
+export async function readModelStream(chunks: AsyncIterable<Uint8Array>): Promise<ModelStream> {
+  const reader = new ByteReader(chunks);
+  const length = headerBytes(await reader.peek(64));
+  const bytes = await reader.take(length);
+  if (bytes.length < length) throw cutShort("header", length, bytes.length);
+  const header = readHeader(bytes);
+  let next = 0;
+  const nextSection = async () => {
+    const info = header.sections[next++]!;
+    const data = await reader.take(info.end - info.begin);
+    if (data.length < info.end - info.begin)
+      throw cutShort(`section "${info.name}"`, info.end - info.begin, data.length);
+    return readSection(info, data);
+  };
+  const opening = new Opening(header, await nextSection());
+  const total = header.sections.length - 1;
+  const advance = async () => {
+    if (next > total) return [];
+    const grown = opening.add(await nextSection());
+    if (next > total) {
+      opening.finish();
+      const rest = await reader.take(1);
+      if (rest.length > 0) throw damaged("bytes follow its end");
+    }
+    return grown;
+  };
+  await advance();
+  return {
+    model: opening.model,
+    get terms() {
+      return { loaded: next - 1, total };
+    },
+    next: advance,
+    close: () => reader.close(),
+  };
+}
+
+/** Builds a model from sections in order. */
+class Opening {
+  readonly model: Model;
+  private readonly weights = new Map<string, LoadingSeries>();
+  private terms = 0;
+
+  constructor(header: Header, values: Section) {
+    const record = checkRecord(parseJson(header.metadata.get("plan") ?? "", "plan"));
+    const tensors = new Map(values.tensors);
+    for (const [name, series] of record.series) {
+      this.weights.set(name, openSeries(name, series, tensors));
+    }
+    const initializers = new Map<string, Tensor>();
+    for (const [key, tensor] of tensors) {
+      const name = unescapeName(key);
+      if (escapeName(name) !== key) throw damaged(`it holds the tensor "${key}", which belongs to no series`);
+      initializers.set(name, tensor);
+    }
+    const graph = openGraph(parseJson(header.metadata.get("graph") ?? "", "graph"), initializers, this.weights);
+    const nodes = new Set(graph.nodes.map((node) => node.name));
+    for (const [name] of record.layers) {
+      if (!nodes.has(name)) throw damaged(`its plan names the node "${name}", which its graph does not have`);
+    }
+    this.model = {
+      graph,
+      weights: this.weights,
+      layers: new Map(record.layers),
+      plan: record.plan,
+      ...(record.preset === undefined ? {} : { preset: record.preset }),
+    };
+  }
+
+  add(section: Section): WeightSeries[] {
+    const tensors = new Map(section.tensors);
+    const grown: WeightSeries[] = [];
+    for (const series of this.weights.values()) {
+      if (series.terms <= this.terms) continue;
+      openTerm(series, this.terms, tensors);
+      grown.push(series);
+    }
+    this.terms++;
+    const [extra] = tensors.keys();
+    if (extra !== undefined) throw damaged(`it holds the tensor "${extra}", which belongs to no series`);
+    return grown;
+  }
+
+  finish(): void {
+    for (const { name, terms, planes } of this.weights.values()) {
+      if (planes.length < terms) throw damaged(`it has ${planes.length} of ${terms} terms of "${name}"`);
+    }
+  }
+}
+
+function checkRecord(json: unknown): PlanRecord {
+  const record = (json ?? {}) as Partial<PlanRecord>;
+  const isPair = (pair: unknown) =>
+    Array.isArray(pair) && typeof pair[0] === "string" && typeof pair[1] === "object" && pair[1] !== null;
+  for (const key of ["layers", "series"] as const) {
+    const pairs: unknown = record[key];
+    if (!Array.isArray(pairs) || !pairs.every(isPair)) throw damaged(`its plan expected a list of "${key}"`);
+  }
+  try {
+    checkPlan(record.plan);
+    for (const [name, layer] of record.layers ?? []) checkLayerPlan(layer, name);
+  } catch (error) {
+    throw damaged((error as Error).message);
+  }
+  return record as PlanRecord;
+}

@@ -1,0 +1,102 @@
+import { type Graph, type UnsupportedNode, unsupportedNodes, type ValueInfo } from "../graph/index.ts";
+import { isContainer, type Model, readModel, totalTerms } from "../model/index.ts";
+import { readOnnx } from "../onnx/index.ts";
+import type { LayerPlan, Plan, Preset } from "../series/index.ts";
+import { type Shape, sizeOf } from "../tensor/index.ts";
+import { seriesBytes } from "./report.ts";
+
+/** What a model is made of, read without running it. */
+export interface ModelSummary {
+  readonly format: "onnx" | "bitbasis";
+  /** Of the file. */
+  readonly bytes: number;
+  readonly name: string;
+  readonly inputs: readonly ValueInfo[];
+  readonly outputs: readonly ValueInfo[];
+  /** Version of each operator set by domain. */
+  readonly opsets: Readonly<Record<string, number>>;
+  /** Calls of each operator, `domain.op` outside of ONNX's own domain; most frequent first. */
+  readonly operators: Readonly<Record<string, number>>;
+  /** Nodes that cannot run; only when a set of supported operators was given. */
+  readonly unsupported?: readonly UnsupportedNode[];
+  /** Elements of all weights and constants. */
+  readonly parameters: number;
+  /** What follows is told of containers, whose digests have all been checked. */
+  readonly preset?: Preset;
+  readonly plan?: Plan;
+  /** Terms of the longest series. */
+  readonly terms?: number;
+  readonly layers?: readonly LayerSummary[];
+}
+
+/** One linear layer of a container. */
+export interface LayerSummary {
+  /** Of the node. */
+  readonly name: string;
+  readonly op: string;
+  /** Of the weights; absent for a product of two activations. */
+  readonly shape?: Shape;
+  readonly plan: LayerPlan;
+  /** Digits, scales, zero points and outliers; 0 for a product, and for weights that an earlier layer has counted. */
+  readonly bytes: number;
+}
+
+export interface InspectOptions {
+  /** Operators that run, as `domain/op`; ONNX's own domain is empty. */
+  readonly supported?: ReadonlySet<string>;
+  readonly externalData?: Readonly<Record<string, Uint8Array>>;
+}
+
+/**
+ * Looks into an ONNX model or a container.
+ *
+ * @throws BitbasisError MODEL when the bytes are neither, or damaged: all digests of a container are checked
+ * @example
+ * const { inputs, operators } = await inspect(bytes);
+ */
+export async function inspect(bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelSummary> {
+  if (isContainer(bytes)) return inspectModel(readModel(bytes), bytes.length, options);
+  const graph = readOnnx(bytes, { externalData: { ...options.externalData } });
+  return { format: "onnx", bytes: bytes.length, ...summarize(graph, options), parameters: elements(graph) };
+}
+
+function inspectModel(model: Model, bytes: number, options: InspectOptions): ModelSummary {
+  const { graph, weights, preset, plan } = model;
+  const counted = new Set<string>();
+  const layers = graph.nodes.flatMap((node): LayerSummary[] => {
+    const layer = model.layers.get(node.name);
+    if (layer === undefined) return [];
+    const about = { name: node.name, op: node.op, plan: layer };
+    const series = weights.get(node.inputs[1] ?? "");
+    if (series === undefined) return [{ ...about, bytes: 0 }];
+    const fresh = !counted.has(series.name);
+    counted.add(series.name);
+    return [{ ...about, shape: series.shape, bytes: fresh ? seriesBytes(series) : 0 }];
+  });
+  let parameters = elements(graph);
+  for (const [name, { shape }] of weights) if (!graph.initializers.has(name)) parameters += sizeOf(shape);
+  return {
+    ...{ format: "bitbasis", bytes, ...summarize(graph, options), parameters },
+    ...(preset === undefined ? {} : { preset }),
+    ...{ plan, terms: totalTerms(model), layers },
+  };
+}
+
+function summarize(graph: Graph, { supported }: InspectOptions): Omit<ModelSummary, "format" | "bytes" | "parameters"> {
+  const { name, inputs, outputs, opsets, nodes } = graph;
+  const counts = new Map<string, number>();
+  for (const { domain, op } of nodes) {
+    const key = domain === "" ? op : `${domain}.${op}`;
+    counts.set(key, (counts.get(key) ?? 0) + 1);
+  }
+  const operators = Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
+  if (supported === undefined) return { name, inputs, outputs, opsets, operators };
+  const unsupported = unsupportedNodes(graph, supported);
+  return { name, inputs, outputs, opsets, operators, unsupported };
+}
+
+function elements(graph: Graph): number {
+  let sum = 0;
+  for (const { dims } of graph.initializers.values()) sum += sizeOf(dims);
+  return sum;
+}

@@ -1,0 +1,79 @@
+import { captures, type Graph, type Node, subgraphs } from "../graph/index.ts";
+import type { LinearLayer } from "../series/index.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
+
+/** A node that can run on integers. */
+export interface LinearNode {
+  readonly node: Node;
+  readonly kind: LinearLayer["kind"];
+  /** Its constant operand; absent for a product of two activations. */
+  readonly weights?: { readonly name: string; readonly tensor: Tensor<"float32">; readonly axis: number };
+}
+
+/**
+ * The nodes of a prepared graph that run under a plan, in order: convolutions, matrix products with a constant float32 matrix on the right,
+ * and products of two activations. Everything else runs in float32: batched constants, a constant left operand, transposed Gemm inputs.
+ */
+export function linearNodes(graph: Graph): LinearNode[] {
+  const result: LinearNode[] = [];
+  let seen = false;
+  for (const node of graph.nodes) {
+    const axis = channelAxis(node, graph);
+    if (axis === undefined) continue;
+    const name = node.inputs[1] ?? "";
+    const tensor = graph.initializers.get(name);
+    if (tensor === undefined) {
+      if (node.op === "MatMul" && !graph.initializers.has(node.inputs[0] ?? "")) result.push({ node, kind: "product" });
+      continue;
+    }
+    if (!isFloat32(tensor) || sizeOf(tensor.dims) === 0) continue;
+    const depthwise = node.op === "Conv" && groups(node) > 1 && tensor.dims.at(-1) === 1;
+    result.push({ node, kind: depthwise ? "depthwise" : seen ? "other" : "first", weights: { name, tensor, axis } });
+    seen = true;
+  }
+  return result;
+}
+
+/** Axis of the output channels of the node's second operand; undefined when the node does not run on integers. */
+function channelAxis(node: Node, graph: Graph): number | undefined {
+  const rank = graph.initializers.get(node.inputs[1] ?? "")?.dims.length;
+  switch (`${node.domain}/${node.op}`) {
+    case "bitbasis/Conv":
+      return rank === 3 || rank === 4 ? 0 : undefined;
+    case "/MatMul":
+    case "bitbasis/MatMul":
+      return rank === undefined || rank === 2 ? 1 : undefined;
+    case "/Gemm":
+      if (rank !== 2 || flag(node, "transA")) return undefined;
+      return flag(node, "transB") ? 0 : 1;
+    default:
+      return undefined;
+  }
+}
+
+function flag(node: Node, name: string): boolean {
+  return (node.attributes[name] ?? 0) !== 0;
+}
+
+function groups(node: Node): number {
+  const value = node.attributes["group"];
+  return typeof value === "number" ? value : 1;
+}
+
+function isFloat32(tensor: Tensor): tensor is Tensor<"float32"> {
+  return tensor.type === "float32";
+}
+
+/** Nodes of the graph that read a value, by the value; what a body reads counts for the node that has the body. */
+export function readersOf(graph: Graph): Map<string, Node[]> {
+  const readers = new Map<string, Node[]>();
+  for (const node of graph.nodes) {
+    const captured = subgraphs(node).flatMap((body) => [...captures(body)]);
+    for (const name of [...node.inputs, ...captured]) {
+      const list = readers.get(name);
+      if (list === undefined) readers.set(name, [node]);
+      else list.push(node);
+    }
+  }
+  return readers;
+}

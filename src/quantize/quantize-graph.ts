@@ -1,0 +1,159 @@
+import { Core, chooseBuild } from "../core/index.ts";
+import type { Graph } from "../graph/graph.ts";
+import type { Model } from "../model/index.ts";
+import {
+  type Expansion,
+  expandWeights,
+  isFloat,
+  type LayerPlan,
+  type Plan,
+  type Preset,
+  type WeightSeries,
+} from "../series/index.ts";
+import { type LinearNode, linearNodes, readersOf } from "./linear.ts";
+import { planLayers, type ReasonedPlan } from "./plan.ts";
+
+export interface QuantizeOptions {
+  /** Default "faithful", unless a plan is given. */
+  readonly preset?: Preset;
+  /** Overrides the preset, per layer; without a preset it says everything. */
+  readonly plan?: Plan;
+  readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
+  /** Looked at between layers. */
+  readonly signal?: AbortSignal;
+}
+
+/** What became of one linear layer. */
+export interface QuantizedLayer {
+  readonly linear: LinearNode;
+  readonly plan: ReasonedPlan;
+  /** The expansion of its weights; absent in float32 and for products of two activations. */
+  readonly expansion?: Expansion;
+}
+
+/**
+ * Gives the linear layers of a prepared graph (folded, fused, channels-last) their series.
+ *
+ * Weights that several layers share get one series, with as many terms as the most demanding of them; where their channels run along
+ * different axes, the later layers stay in float32.
+ *
+ * @throws BitbasisError MODEL for NaN or infinite weights, RangeError for a plan that does not fit, the signal's reason when it aborts
+ */
+export async function expandGraph(
+  graph: Graph,
+  options: QuantizeOptions = {},
+): Promise<{ model: Model; layers: QuantizedLayer[] }> {
+  const { onProgress, signal } = options;
+  signal?.throwIfAborted();
+  const core = await Core.create(chooseBuild("auto"));
+  const linear = linearNodes(graph);
+  const { plan, preset, layers: planned } = planLayers(core, linear, options);
+  const shared = shareWeights(linear, planned);
+  const total = [...shared.values()].reduce((sum, { weights }) => sum + 4 * weights.tensor.size, 0);
+
+  const expansions = new Map<string, Expansion>();
+  let loaded = 0;
+  for (const [name, { weights, layer }] of shared) {
+    await yieldToEventLoop();
+    signal?.throwIfAborted();
+    const { bits, weightTerms: terms, digits = "signed", granularity, outliers = 0 } = layer;
+    const perTensor = granularity === "tensor";
+    const how = { name, axis: weights.axis, bits, terms, digits, perTensor, outliers };
+    expansions.set(name, expandWeights(core, weights.tensor, how));
+    loaded += 4 * weights.tensor.size;
+    onProgress?.({ phase: "quantize", loaded, total });
+  }
+
+  const layers = linear.map((entry): QuantizedLayer => {
+    const asked = planned.get(entry.node.name)!;
+    if (entry.weights === undefined || isFloat(asked)) return { linear: entry, plan: asked };
+    const expansion = expansions.get(entry.weights.name);
+    if (expansion === undefined || expansion.axis !== entry.weights.axis) {
+      const reason = `float32: "${entry.weights.name}" is shared along another axis`;
+      return { linear: entry, plan: { ...asked, weightTerms: 0, activationTerms: 0, reason } };
+    }
+    return { linear: entry, plan: { ...asked, weightTerms: expansion.terms }, expansion };
+  });
+  return { model: assemble(graph, plan, preset, layers), layers };
+}
+
+interface SharedWeights {
+  readonly weights: NonNullable<LinearNode["weights"]>;
+  layer: LayerPlan;
+}
+
+/** One plan per initializer that gets a series. */
+function shareWeights(
+  linear: readonly LinearNode[],
+  planned: ReadonlyMap<string, ReasonedPlan>,
+): Map<string, SharedWeights> {
+  const shared = new Map<string, SharedWeights>();
+  for (const { node, weights } of linear) {
+    const layer = planned.get(node.name)!;
+    if (weights === undefined || isFloat(layer)) continue;
+    const other = shared.get(weights.name);
+    if (other === undefined) shared.set(weights.name, { weights, layer });
+    else if (other.layer.weightTerms < layer.weightTerms) other.layer = layer;
+  }
+  return shared;
+}
+
+function assemble(graph: Graph, plan: Plan, preset: Preset | undefined, layers: readonly QuantizedLayer[]): Model {
+  const weights = new Map<string, WeightSeries>();
+  const plans = new Map<string, LayerPlan>();
+  const served = new Map<string, Set<string>>();
+  for (const { linear, plan: layer, expansion } of layers) {
+    if (isFloat(layer)) continue;
+    const { reason: _, ...rest } = layer as ReasonedPlan;
+    plans.set(linear.node.name, rest);
+    if (expansion === undefined) continue;
+    weights.set(expansion.name, plainSeries(expansion));
+    const nodes = served.get(expansion.name) ?? new Set();
+    served.set(expansion.name, nodes.add(linear.node.name));
+  }
+  const readers = readersOf(graph);
+  const outputs = new Set(graph.outputs.map((output) => output.name));
+  const initializers = new Map(graph.initializers);
+  for (const [name, nodes] of served) {
+    const all = (readers.get(name) ?? []).every((node) => nodes.has(node.name) && node.inputs.indexOf(name) === 1);
+    if (all && !outputs.has(name)) initializers.delete(name);
+  }
+  return {
+    graph: { ...graph, initializers },
+    weights,
+    layers: plans,
+    plan,
+    ...(preset === undefined ? {} : { preset }),
+  };
+}
+
+/** A series without the float weights that it was made from, so that they can be freed. */
+function plainSeries(e: Expansion): WeightSeries {
+  const {
+    name,
+    shape,
+    axis,
+    rows,
+    columns,
+    bits,
+    terms,
+    digits,
+    scales,
+    zeros,
+    sparse,
+    planes,
+    largestL1,
+    largestSum,
+  } = e;
+  return {
+    ...{ name, shape, axis, rows, columns, bits, terms, digits, scales },
+    ...(zeros === undefined ? {} : { zeros }),
+    ...(sparse === undefined ? {} : { sparse }),
+    ...{ planes, largestL1, largestSum },
+  };
+}
+
+/** Lets timers, events and abort signals have their turn. */
+function yieldToEventLoop(): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, 0));
+}

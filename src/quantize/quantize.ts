@@ -1,0 +1,49 @@
+import type { Graph } from "../graph/graph.ts";
+import { channelsLast, optimize } from "../graph/index.ts";
+import { type Model, writeModel } from "../model/index.ts";
+import { readOnnx } from "../onnx/index.ts";
+import { expandGraph, type QuantizeOptions } from "./quantize-graph.ts";
+import { type QuantizationReport, reportLayers } from "./report.ts";
+
+export interface QuantizeFileOptions extends QuantizeOptions {
+  /** ONNX external data by location. */
+  readonly externalData?: Readonly<Record<string, Uint8Array>>;
+}
+
+/**
+ * Turns a float32 ONNX network into a series of low-bit terms, without calibration data.
+ *
+ * @param onnx - the bytes of the model
+ * @returns a container (a safetensors file), the same for the same input, and what was done to each layer
+ * @throws BitbasisError MODEL for bytes that are no model or weights that are NaN or infinite; RangeError or TypeError for a plan that does
+ *   not fit; the reason of the signal when it aborts
+ * @example
+ * const { bytes, report } = await quantize(onnx, { preset: "fast" });
+ * console.log(report.bytesAfter / report.bytesBefore);
+ */
+export async function quantize(
+  onnx: Uint8Array,
+  options: QuantizeFileOptions = {},
+): Promise<{ bytes: Uint8Array; report: QuantizationReport }> {
+  const { externalData = {} } = options;
+  const graph = readOnnx(onnx, { externalData: { ...externalData } });
+  const { model, layers } = await expandGraph(prepare(graph), options);
+  const bytes = writeModel(model);
+  const outside = Object.values(externalData).reduce((sum, file) => sum + file.length, 0);
+  const report = { bytesBefore: onnx.length + outside, bytesAfter: bytes.length, layers: reportLayers(layers) };
+  return { bytes, report };
+}
+
+/**
+ * The same for a graph as it was read, without writing: what a session does with an `.onnx` source.
+ *
+ * @throws as `quantize`
+ */
+export async function quantizeGraph(graph: Graph, options: QuantizeOptions = {}): Promise<Model> {
+  return (await expandGraph(prepare(graph), options)).model;
+}
+
+/** Folded, fused, channels-last: what plans and kernels are made for. */
+function prepare(graph: Graph): Graph {
+  return channelsLast(optimize(graph));
+}

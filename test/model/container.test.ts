@@ -1,0 +1,337 @@
+import { createHash } from "node:crypto";
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { BitbasisError } from "../../src/core/index.ts";
+import { isContainer, limitTerms, readModel, readModelStream, totalTerms, writeModel } from "../../src/model/index.ts";
+import { sha256 } from "../../src/model/sha256.ts";
+import { fuse } from "../../src/series/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { smallModel } from "./models.ts";
+
+const model = await smallModel();
+const bytes = writeModel(model);
+const headerLength = new DataView(bytes.buffer).getUint32(0, true);
+const header = new TextDecoder().decode(bytes.subarray(8, 8 + headerLength));
+
+/** The container with another header text and a digest that fits it. */
+function withHeader(edit: (text: string) => string, data = bytes.subarray(8 + headerLength)): Uint8Array {
+  const edited = edit(header.trimEnd());
+  const padded = edited.padEnd(8 * Math.ceil(edited.length / 8));
+  const told = /"sha256":"([0-9a-f]{64})"/.exec(padded)![1]!;
+  const digest = createHash("sha256")
+    .update(padded.replace(told, "0".repeat(64)))
+    .digest("hex");
+  const text = new TextEncoder().encode(padded.replace(told, digest));
+  const result = new Uint8Array(8 + text.length + data.length);
+  new DataView(result.buffer).setUint32(0, text.length, true);
+  result.set(text, 8);
+  result.set(data, 8 + text.length);
+  return result;
+}
+
+async function* inChunks(source: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < source.length; at += size) yield source.subarray(at, at + size);
+}
+
+function codeOf(run: () => unknown): string {
+  try {
+    run();
+  } catch (error) {
+    expect(error).toBeInstanceOf(BitbasisError);
+    return (error as BitbasisError).code;
+  }
+  return "none";
+}
+
+describe("a container", () => {
+  test("gives back the model, and the same bytes again", () => {
+    const back = readModel(bytes);
+    expect(back).toEqual(model);
+    expect([...back.weights.keys()]).toEqual(["7", "b#1"]);
+    expect([...back.graph.initializers.keys()].sort()).toEqual([...model.graph.initializers.keys()].sort());
+    expect(writeModel(back)).toEqual(bytes);
+    expect(writeModel(model)).toEqual(bytes);
+    expect(isContainer(bytes.subarray(0, 16))).toBe(true);
+  });
+
+  test("is a safetensors file: aligned, no gaps, F32 first, then term by term, digits in whole 16 bytes", () => {
+    expect(headerLength % 8).toBe(0);
+    const parsed = JSON.parse(header) as Record<string, { dtype: string; shape: number[]; data_offsets: number[] }>;
+    const { __metadata__: metadata, ...tensors } = parsed;
+    expect(Object.values(metadata as unknown as Record<string, string>).every((v) => typeof v === "string")).toBe(true);
+    const entries = Object.entries(tensors).sort(([, a], [, b]) => {
+      return a.data_offsets[0]! - b.data_offsets[0]! || a.data_offsets[1]! - b.data_offsets[1]!;
+    });
+    let end = 0;
+    for (const [, { data_offsets: offsets }] of entries) {
+      expect(offsets[0]).toBe(end);
+      end = offsets[1]!;
+    }
+    expect(8 + headerLength + end).toBe(bytes.length);
+    const names = entries.map(([name]) => name);
+    const digits = names.filter((name) => /[^#]#\d$/.test(name));
+    expect(digits).toEqual(["7#1", "b##1#1", "7#2", "b##1#2", "7#3"]);
+    expect(names.slice(-5)).toEqual(digits);
+    for (const name of digits) expect(tensors[name]!.shape[0]! % 16).toBe(0);
+    const types = entries.map(([, { dtype }]) => dtype);
+    expect(types.lastIndexOf("F32")).toBeLessThan(types.findIndex((t) => t !== "F32"));
+  });
+
+  test("read at any alignment", () => {
+    for (const shift of [1, 2, 3, 4, 7]) {
+      const moved = new Uint8Array(bytes.length + shift);
+      moved.set(bytes, shift);
+      expect(readModel(moved.subarray(shift))).toEqual(model);
+    }
+  });
+
+  test("streams: every stage equals a model with that many terms", async () => {
+    for (const size of [1, 7, 64, 1000, bytes.length]) {
+      const stream = await readModelStream(inChunks(bytes, size));
+      expect(stream.terms).toEqual({ loaded: 1, total: 3 });
+      expect(stream.model).toEqual(limitTerms(model, 1));
+      const grown: string[][] = [];
+      for (let n = 2; ; n++) {
+        const series = await stream.next();
+        if (series.length === 0) break;
+        grown.push(series.map((s) => s.name));
+        expect(stream.model).toEqual(limitTerms(model, n));
+      }
+      expect(grown).toEqual([["7", "b#1"], ["7"]]);
+      expect(stream.terms).toEqual({ loaded: 3, total: 3 });
+      for (const [name, series] of model.weights) expect(fuse(stream.model.weights.get(name)!)).toEqual(fuse(series));
+    }
+  });
+
+  test("needs no more than what it returns", async () => {
+    let taken = 0;
+    async function* counted() {
+      for await (const chunk of inChunks(bytes, 16)) {
+        taken += chunk.length;
+        yield chunk;
+      }
+    }
+    const stream = await readModelStream(counted());
+    const last = readModel(bytes).weights.get("7")!.planes.length;
+    expect(last).toBe(3);
+    expect(taken).toBeLessThan(bytes.length - 16);
+    await stream.close();
+  });
+
+  test("without any series", async () => {
+    const floats = ["7", "b#1"].map((name): [string, Tensor] => [
+      name,
+      new Tensor("float32", new Float32Array(21), [7, 3]),
+    ]);
+    const graph = { ...model.graph, initializers: new Map([...model.graph.initializers, ...floats]) };
+    const plain = { ...model, graph, weights: new Map(), layers: new Map() };
+    const stored = writeModel(plain);
+    expect(readModel(stored)).toEqual(plain);
+    expect(totalTerms(plain)).toBe(0);
+    const stream = await readModelStream(inChunks(stored, 50));
+    expect(stream.terms).toEqual({ loaded: 0, total: 0 });
+    expect(await stream.next()).toEqual([]);
+  });
+
+  test("will not be written with strings or with terms missing", () => {
+    const strings = new Map([["s", new Tensor("string", ["a"])]]);
+    expect(() => writeModel({ ...model, graph: { ...model.graph, initializers: strings } })).toThrow(/holds strings/);
+    expect(() => writeModel(limitTerms(model, 1))).toThrow(/expected all 3 terms of "7", got 1/);
+  });
+});
+
+describe("bad bytes", () => {
+  test("every cut is noticed, whole and streamed", async () => {
+    for (let length = 0; length < bytes.length; length++) {
+      const cut = bytes.subarray(0, length);
+      expect(codeOf(() => readModel(cut))).toBe("MODEL");
+      if (length % 5 > 0 && length > 100) continue;
+      const drain = async () => {
+        const stream = await readModelStream(inChunks(cut, 97));
+        while ((await stream.next()).length > 0);
+      };
+      await expect(drain()).rejects.toMatchObject({ code: "MODEL" });
+    }
+    expect(() => readModel(bytes.subarray(0, bytes.length - 1))).toThrow(/cut short: its section "term 3"/);
+    expect(() => readModel(bytes.subarray(0, 900))).toThrow(/cut short: its header expected \d+ bytes, got 900/);
+  });
+
+  test("every flipped bit is noticed", () => {
+    const damaged = bytes.slice();
+    for (let at = 0; at < bytes.length; at++) {
+      const bit = 1 << ((at * 5) % 8);
+      damaged[at]! ^= bit;
+      expect(codeOf(() => readModel(damaged))).toBe("MODEL");
+      damaged[at]! ^= bit;
+    }
+    damaged[bytes.length - 1]! ^= 1;
+    expect(() => readModel(damaged)).toThrow('the section "term 3" does not match its digest');
+  });
+
+  test("a flipped bit in a late term leaves the early ones usable", async () => {
+    const damaged = bytes.slice();
+    damaged[bytes.length - 1]! ^= 1;
+    const stream = await readModelStream(inChunks(damaged, 100));
+    expect((await stream.next()).length).toBe(2);
+    await expect(stream.next()).rejects.toThrow('"term 3" does not match');
+    expect(stream.model).toEqual(limitTerms(model, 2));
+  });
+
+  test.each([
+    ["nothing", "", "got nothing"],
+    ["a page", "<!DOCTYPE html><html><head></head></html>", "got a web page"],
+    ["a picture", "\x89PNG\r\n\x1a\n0000IHDR00000000", "got a PNG picture"],
+    ["an archive", "PK\x03\x04aaaaaaaaaaaaaaaaaaaaa", "got a zip archive"],
+    ["an ONNX model", "\x08\x07\x12\x07pytorch\x1a\x051.9.0:aaaaaaaaaaaaaaaaaaaaa", "ONNX model"],
+    ["a pointer", "version https://git-lfs.github.com/spec/v1", "Git LFS pointer"],
+    ["another", '\x10\0\0\0\0\0\0\0{"__metadata__":{"format":"pt"}}', "another safetensors file"],
+    [
+      "plain safetensors",
+      '\x08\0\0\0\0\0\0\0{"a":{"dtype":"F32","shape":[0],"data_offsets":[0,0]}}',
+      "another safetensors",
+    ],
+    ["noise", "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", "something else"],
+  ])("%s", (_, text, message) => {
+    const given = Uint8Array.from(text, (c) => c.charCodeAt(0));
+    expect(() => readModel(given)).toThrow(`expected a bitbasis container, got`);
+    expect(() => readModel(given)).toThrow(message);
+    expect(isContainer(given.subarray(0, 16))).toBe(text.includes("{"));
+  });
+
+  test("a header that claims to be huge is refused before anything is allocated", async () => {
+    const hostile = bytes.slice(0, 200);
+    for (const claim of [2n ** 63n, 2n ** 40n, 100_000_008n, 13n]) {
+      new DataView(hostile.buffer).setBigUint64(0, claim, true);
+      expect(() => readModel(hostile)).toThrow(/its header expected a multiple of 8 bytes up to 100000000/);
+      await expect(readModelStream(inChunks(hostile, 64))).rejects.toThrow(/its header expected/);
+    }
+    new DataView(hostile.buffer).setBigUint64(0, 99_999_992n, true);
+    expect(() => readModel(hostile)).toThrow(/cut short/);
+    await expect(readModelStream(inChunks(hostile, 64))).rejects.toThrow(/cut short/);
+  });
+
+  test("a later version is named", () => {
+    expect(() => readModel(withHeader((h) => h.replace('"version":"1"', '"version":"2"')))).toThrow(
+      "the container has version 2; this release reads versions up to 1",
+    );
+  });
+
+  test("an unchanged header with a recomputed digest is read", () => {
+    expect(readModel(withHeader((h) => h))).toEqual(model);
+  });
+
+  // Attacks whose digest is right: only the rules of the format can refuse them.
+  const first = /"9":\{"dtype":"F32","shape":\[3\],"data_offsets":\[0,12\]\}/;
+  test.each<[string, (h: string) => string, RegExp]>([
+    [
+      "a tensor twice",
+      (h) => h.replace(first, '$&,"9":{"dtype":"F32","shape":[0],"data_offsets":[12,12]}'),
+      /"9" twice/,
+    ],
+    ["metadata twice", (h) => h.replace('"format"', '"version":"1","format"'), /"version" twice/],
+    ["an overlap", (h) => h.replace("[0,12]", "[0,8]"), /without gap or overlap/],
+    ["a gap", (h) => h.replace(first, (s) => s.replace("[0,12]", "[4,16]")), /without gap or overlap/],
+    ["an offset beyond everything", (h) => h.replace("[0,12]", "[0,999999999999999]"), /without gap or overlap/],
+    ["a shape that is too large", (h) => h.replace("[3],", "[999999999999999,999999999999999],"), /gap or overlap/],
+    ["a negative offset", (h) => h.replace("[0,12]", "[-4,8]"), /expected integers/],
+    ["an unknown type", (h) => h.replace('"F32"', '"F8"'), /unknown type F8/],
+    ["white space", (h) => h.replace('"dtype"', ' "dtype"'), /its header expected/],
+    ["an unended text", (h) => h.slice(0, h.lastIndexOf('"')), /its header|does not end/],
+    ["more after the end", (h) => `${h}{}`, /goes on after/],
+    ["another format", (h) => h.replace('"format":"bitbasis"', '"format":"pt"'), /another safetensors file/],
+    ["no sections", (h) => h.replace(/"sections":"(\\.|[^"])*"/, '"sections":"[]"'), /do not cover/],
+    ["sections that are no JSON", (h) => h.replace('"sections":"[', '"sections":"'), /sections is no JSON/],
+    ["sections of a wrong kind", (h) => h.replace(/"sections":"(\\.|[^"])*"/, '"sections":"[7]"'), /expected \[name/],
+    ["no graph", (h) => h.replace('"graph":"{', '"graph":"'), /graph is no JSON/],
+    [
+      "a node that reads what nobody writes",
+      (h) => h.replace('\\"x1\\",', '\\"x9\\",'),
+      /reads "x9" before anybody writes it/,
+    ],
+    [
+      "an output that nobody writes",
+      (h) => h.replace('{\\"name\\":\\"x2\\"', '{\\"name\\":\\"x7\\"'),
+      /nobody writes the output "x7"/,
+    ],
+    [
+      "a node without inputs",
+      (h) => h.replace('\\"inputs\\":[\\"x0\\",\\"7\\"]', '\\"inputs\\":7'),
+      /node "gemm 0" expected/,
+    ],
+    [
+      "nodes that are no list",
+      (h) => h.replace('\\"nodes\\":[', '\\"nodes\\":7,\\"other\\":['),
+      /its graph does not fit/,
+    ],
+    [
+      "an input of no type",
+      (h) => h.replace('\\"type\\":\\"float32\\"', '\\"type\\":\\"float8\\"'),
+      /expected inputs and outputs/,
+    ],
+    [
+      "a layer plan that does not fit",
+      (h) => h.replace('\\"activationTerms\\":2}],', '\\"activationTerms\\":9}],'),
+      /activationTerms" expected/,
+    ],
+    ["no plan", (h) => h.replace('"plan":"{', '"plan":"'), /plan is no JSON/],
+    ["a plan without layers", (h) => h.replace('\\"layers\\"', '\\"other\\"'), /expected a list of "layers"/],
+    ["a layer that is no node", (h) => h.replace('[[\\"gemm 0\\"', '[[\\"gemm 9\\"'), /names the node "gemm 9"/],
+    [
+      "bits out of range",
+      (h) => h.replace('\\"axis\\":0,\\"bits\\":4', '\\"axis\\":0,\\"bits\\":9'),
+      /"bits" expected/,
+    ],
+    ["an axis out of range", (h) => h.replace('\\"axis\\":0', '\\"axis\\":2'), /expected a shape and an axis/],
+    ["too many terms", (h) => h.replace('\\"terms\\":3', '\\"terms\\":4'), /has 3 of 4 terms/],
+    ["too few terms", (h) => h.replace('\\"terms\\":3', '\\"terms\\":2'), /"7#3", which belongs to no series/],
+    ["another shape", (h) => h.replace('\\"shape\\":[7,3]', '\\"shape\\":[7,99]'), /term 1 of "7" expected/],
+    ["a renamed scale", (h) => h.replace('"7#scale"', '"8#scale"'), /has no scales/],
+    ["a renamed outlier", (h) => h.replace('"b##1#outlier.index"', '"b##1#other"'), /belongs to no series/],
+  ])("%s", (_, edit, message) => {
+    const attacked = withHeader(edit);
+    expect(codeOf(() => readModel(attacked))).toBe("MODEL");
+    expect(() => readModel(attacked)).toThrow(message);
+  });
+
+  test("scales and outliers that make no sense", () => {
+    const scaleAt = 12 + 4;
+    const digestOf = (data: Uint8Array, h: string) => {
+      const length = Number(/\[\[\\"values\\",(\d+)/.exec(h)![1]);
+      const digest = createHash("sha256").update(data.subarray(0, length)).digest("hex");
+      return h.replace(/(\[\[\\"values\\",\d+,\\")[0-9a-f]{64}/, `$1${digest}`);
+    };
+    const data = bytes.slice(8 + headerLength);
+    new DataView(data.buffer).setFloat32(scaleAt, Number.NaN, true);
+    expect(() => readModel(withHeader((h) => digestOf(data, h), data))).toThrow(/no finite number/);
+    const outlier = Number(/"b##1#outlier.index".*?data_offsets":\[(\d+)/.exec(header)![1]);
+    const other = bytes.slice(8 + headerLength);
+    new DataView(other.buffer).setUint32(outlier, 21, true);
+    expect(() => readModel(withHeader((h) => digestOf(other, h), other))).toThrow(/ascending positions below 21/);
+  });
+
+  test("noise in place of the header", () => {
+    fc.assert(
+      fc.property(fc.nat(headerLength - 1), fc.string({ maxLength: 12 }), fc.nat(12), (at, insert, drop) => {
+        const attacked = withHeader((h) => {
+          const edited = h.slice(0, at) + insert + h.slice(at + drop);
+          return /"sha256":"([0-9a-f]{64})"/.test(edited) ? edited : h.slice(0, 100);
+        });
+        try {
+          readModel(attacked);
+        } catch (error) {
+          expect((error as BitbasisError).code).toBe("MODEL");
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("sha256", () => {
+  test("agrees with Node's at every length around a block", () => {
+    for (let length = 0; length < 200; length++) {
+      const data = Uint8Array.from({ length }, (_, i) => i * 7 + length);
+      expect(sha256(data)).toBe(createHash("sha256").update(data).digest("hex"));
+    }
+  });
+});

@@ -1,0 +1,43 @@
+import type { Graph, Node } from "../../src/graph/graph.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { noise } from "../model/models.ts";
+
+function node(name: string, op: string, inputs: string[], output: string, attributes: Node["attributes"] = {}): Node {
+  return { name, op, domain: "", inputs, outputs: [output], attributes };
+}
+
+function weights(dims: number[], seed: number): Tensor<"float32"> {
+  const size = dims.reduce((a, b) => a * b, 1);
+  return new Tensor("float32", noise(size, seed), dims);
+}
+
+/** A small network in ONNX's own operators: a stem, a depthwise convolution, a pointwise one, a product of activations, two dense layers that share weights. */
+export function network(): Graph {
+  return {
+    name: "network",
+    opsets: { "": 17 },
+    inputs: [{ name: "image", type: "float32", shape: ["N", 3, 8, 8] }],
+    outputs: [{ name: "out", type: "float32", shape: undefined }],
+    nodes: [
+      node("stem", "Conv", ["image", "stem.weight", "stem.bias"], "a", { pads: [1, 1, 1, 1] }),
+      node("relu", "Relu", ["a"], "b"),
+      node("depthwise", "Conv", ["b", "depthwise.weight"], "c", { pads: [1, 1, 1, 1], group: 16 }),
+      node("pointwise", "Conv", ["c", "pointwise.weight"], "d"),
+      node("flat", "Reshape", ["d", "shape"], "e"),
+      node("turn", "Transpose", ["e"], "f", { perm: [0, 2, 1] }),
+      node("scores", "MatMul", ["e", "f"], "g"),
+      node("mix", "MatMul", ["g", "e"], "h"),
+      node("dense1", "MatMul", ["h", "dense.weight"], "i"),
+      node("sigmoid", "Sigmoid", ["i"], "j"),
+      node("dense2", "MatMul", ["j", "dense.weight"], "out"),
+    ],
+    initializers: new Map<string, Tensor>([
+      ["stem.weight", weights([16, 3, 3, 3], 1)],
+      ["stem.bias", weights([16], 2)],
+      ["depthwise.weight", weights([16, 1, 3, 3], 3)],
+      ["pointwise.weight", weights([24, 16, 1, 1], 4)],
+      ["shape", new Tensor("int64", BigInt64Array.of(0n, 24n, 64n))],
+      ["dense.weight", weights([64, 64], 5)],
+    ]),
+  };
+}

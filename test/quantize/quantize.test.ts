@@ -1,0 +1,232 @@
+import { beforeAll, describe, expect, test } from "vitest";
+import { readModel, writeModel } from "../../src/model/index.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { inspect, quantize, quantizeGraph } from "../../src/quantize/index.ts";
+import { fuse, type LayerPlan, type Plan, type Preset } from "../../src/series/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { network } from "./networks.ts";
+
+let onnx: Uint8Array;
+beforeAll(() => {
+  onnx = writeOnnx(network());
+});
+const layer = (weightTerms: number, activationTerms = weightTerms, bits = 4): LayerPlan => ({
+  bits,
+  weightTerms,
+  activationTerms,
+});
+
+describe("quantize", () => {
+  test("plans every linear layer, and reports what is proved", async () => {
+    const { bytes, report } = await quantize(onnx);
+    expect(report.bytesBefore).toBe(onnx.length);
+    expect(report.bytesAfter).toBe(bytes.length);
+    const rows = report.layers.map((l) => [l.name, l.plan.weightTerms, l.plan.activationTerms, l.reason]);
+    expect(rows).toEqual([
+      ["stem", 4, 3, "first layer"],
+      ["depthwise", 4, 3, "depthwise"],
+      ["pointwise", 3, 3, undefined],
+      ["dense1", 3, 3, undefined],
+      ["dense2", 3, 3, undefined],
+    ]);
+    const model = readModel(bytes);
+    for (const { name, op, shape, ...rest } of report.layers) {
+      const node = model.graph.nodes.find((n) => n.name === name)!;
+      expect(node.op).toBe(op);
+      const series = model.weights.get(node.inputs[1]!)!;
+      expect(series.shape).toEqual(shape);
+      expect(rest.relativeError).toBeGreaterThan(0);
+      expect(rest.relativeError).toBeLessThan(0.001);
+      expect(rest.errorBound).toBeLessThan(1 / 1000);
+      const fused = fuse(series);
+      const most = Array.from({ length: series.rows }, (_, r) => {
+        const row = fused.subarray(r * series.columns, (r + 1) * series.columns);
+        return Math.max(
+          row.reduce((s, q) => s + Math.max(q, 0), 0),
+          row.reduce((s, q) => s - Math.min(q, 0), 0),
+        );
+      });
+      expect(2 ** (rest.accumulatorBits - 1)).toBeGreaterThan(Math.max(...most) * 4095);
+      expect(rest.exactInInt32).toBe(rest.accumulatorBits <= 32);
+    }
+    expect(report.layers.map((l) => l.bytesBefore)).toEqual([4 * 432, 4 * 144, 4 * 384, 4 * 4096, 0]);
+    expect(report.layers.at(-1)!.bytesAfter).toBe(0);
+    expect(report.layers[3]!.bytesAfter).toBe(3 * 2048 + 4 * 64);
+  });
+
+  test("products of two activations run under the plan too", async () => {
+    const model = await quantizeGraph(network(), { preset: "fast" });
+    expect(model.layers.get("scores")).toEqual(layer(2));
+    expect(model.layers.get("mix")).toEqual(layer(2));
+    expect(model.weights.size).toBe(4);
+    for (const name of model.weights.keys()) expect(model.graph.initializers.has(name)).toBe(false);
+  });
+
+  test.each<[Preset, number[]]>([
+    ["float32", [0, 0, 0, 0, 0]],
+    ["fast", [3, 3, 2, 2, 2]],
+  ])("%s", async (preset, terms) => {
+    const { bytes, report } = await quantize(onnx, { preset });
+    expect(report.layers.map((l) => l.plan.weightTerms)).toEqual(terms);
+    const model = readModel(bytes);
+    expect(model.preset).toBe(preset);
+    if (preset === "float32") expect([model.weights.size, model.layers.size]).toEqual([0, 0]);
+  });
+
+  test("the same input gives the same bytes, and the session's way gives the same model", async () => {
+    for (const preset of ["faithful", "compact"] as const) {
+      const { bytes } = await quantize(onnx, { preset });
+      expect((await quantize(onnx, { preset })).bytes).toEqual(bytes);
+      const { readOnnx } = await import("../../src/onnx/index.ts");
+      expect(writeModel(await quantizeGraph(readOnnx(onnx), { preset }))).toEqual(bytes);
+    }
+  });
+
+  test("a plan says everything, or overrides a preset", async () => {
+    const plan: Plan = {
+      version: 1,
+      default: layer(1),
+      layers: { pointwise: { ...layer(2, 1, 8), reason: "try" }, "dense.weight": layer(0) },
+    };
+    const alone = await quantize(onnx, { plan });
+    expect(alone.report.layers.map((l) => [l.plan.bits, l.plan.weightTerms])).toEqual([
+      [4, 1],
+      [4, 1],
+      [8, 2],
+      [4, 0],
+      [4, 0],
+    ]);
+    expect(alone.report.layers[2]!.reason).toBe("try");
+    const beside = await quantize(onnx, { preset: "fast", plan });
+    expect(beside.report.layers.map((l) => [l.plan.bits, l.plan.weightTerms])).toEqual([
+      [4, 3],
+      [4, 3],
+      [8, 2],
+      [4, 0],
+      [4, 0],
+    ]);
+    expect(readModel(beside.bytes).plan.layers!["stem"]!.reason).toBe("first layer");
+  });
+
+  test("shared weights get one series with the most terms that a layer asks for", async () => {
+    const plan: Plan = { version: 1, default: layer(2), layers: { dense2: layer(3, 2) } };
+    const { report } = await quantize(onnx, { plan });
+    expect(report.layers.slice(3).map((l) => l.plan.weightTerms)).toEqual([3, 3]);
+    const mixed = await quantizeGraph(network(), { plan: { ...plan, layers: { dense2: layer(0) } } });
+    expect(mixed.weights.has("dense.weight")).toBe(true);
+    expect(mixed.graph.initializers.has("dense.weight")).toBe(true);
+    expect(mixed.layers.has("dense2")).toBe(false);
+  });
+
+  test("plans that do not fit are refused", async () => {
+    const bad = { version: 1, default: layer(2), layers: { stm: layer(1), densse: layer(1) } } as const;
+    await expect(quantize(onnx, { plan: bad })).rejects.toThrow(
+      /got "stm", "densse"; the network has "stem", "depthwise"/,
+    );
+    await expect(quantize(onnx, { plan: { version: 1, default: layer(5) } })).rejects.toThrow(
+      '"plan.default.weightTerms" expected',
+    );
+    await expect(quantize(onnx, { preset: "best" as Preset })).rejects.toThrow('"preset" expected one of');
+  });
+
+  test("NaN weights name the tensor", async () => {
+    const graph = network();
+    (graph.initializers.get("pointwise.weight")!.data as Float32Array)[7] = Number.NaN;
+    await expect(quantizeGraph(graph)).rejects.toThrow(
+      /weights ".*pointwise.weight.*" \[24,1,1,16\] hold NaN at element 7/,
+    );
+    const broken = network();
+    (broken.initializers.get("dense.weight")!.data as Float32Array)[1] = Number.POSITIVE_INFINITY;
+    await expect(quantize(writeOnnx(broken))).rejects.toMatchObject({ code: "MODEL" });
+  });
+
+  test("progress runs to the end, and a signal stops it between layers", async () => {
+    const seen: number[] = [];
+    await quantize(onnx, {
+      onProgress: ({ phase, loaded, total }) => {
+        expect([phase, total]).toEqual(["quantize", 4 * (432 + 144 + 384 + 4096)]);
+        seen.push(loaded);
+      },
+    });
+    expect(seen.length).toBe(4);
+    expect(seen.at(-1)).toBe(4 * (432 + 144 + 384 + 4096));
+    const controller = new AbortController();
+    let calls = 0;
+    const aborted = quantize(onnx, {
+      signal: controller.signal,
+      onProgress: () => {
+        calls++;
+        controller.abort();
+      },
+    });
+    await expect(aborted).rejects.toMatchObject({ name: "AbortError" });
+    expect(calls).toBe(1);
+    await expect(quantize(onnx, { signal: AbortSignal.abort(new Error("no")) })).rejects.toThrow("no");
+  });
+
+  test("bytes that are no model", async () => {
+    await expect(quantize(new Uint8Array(0))).rejects.toMatchObject({ code: "MODEL" });
+    await expect(quantize(onnx.subarray(0, onnx.length - 9))).rejects.toMatchObject({ code: "MODEL" });
+  });
+});
+
+describe("inspect", () => {
+  test("an ONNX model", async () => {
+    const summary = await inspect(onnx, {
+      supported: new Set(["/Conv", "/MatMul", "/Relu", "/Reshape", "/Transpose"]),
+    });
+    expect(summary).toMatchObject({
+      format: "onnx",
+      bytes: onnx.length,
+      name: "network",
+      parameters: 432 + 16 + 144 + 384 + 3 + 4096,
+    });
+    expect(summary.inputs).toEqual([{ name: "image", type: "float32", shape: ["N", 3, 8, 8] }]);
+    expect(Object.entries(summary.operators)).toEqual([
+      ["MatMul", 4],
+      ["Conv", 3],
+      ["Relu", 1],
+      ["Reshape", 1],
+      ["Sigmoid", 1],
+      ["Transpose", 1],
+    ]);
+    expect(summary.unsupported).toEqual([{ name: "sigmoid", op: "Sigmoid", domain: "", opset: 17 }]);
+    expect(summary.layers).toBeUndefined();
+    expect((await inspect(onnx)).unsupported).toBeUndefined();
+  });
+
+  test("a container", async () => {
+    const { bytes, report } = await quantize(onnx, { preset: "fast" });
+    const summary = await inspect(bytes);
+    expect(summary).toMatchObject({ format: "bitbasis", bytes: bytes.length, preset: "fast", terms: 3 });
+    expect(summary.layers!.map((l) => l.name)).toEqual([
+      "stem",
+      "depthwise",
+      "pointwise",
+      "scores",
+      "mix",
+      "dense1",
+      "dense2",
+    ]);
+    for (const { name, bytesAfter, shape } of report.layers) {
+      expect(summary.layers!.find((l) => l.name === name)).toMatchObject({ bytes: bytesAfter, shape });
+    }
+    expect(summary.parameters).toBeGreaterThanOrEqual(432 + 16 + 144 + 384 + 4096);
+  });
+
+  test("a damaged container, and no model at all", async () => {
+    const { bytes } = await quantize(onnx);
+    bytes[bytes.length - 1]! ^= 4;
+    await expect(inspect(bytes)).rejects.toThrow(/section "term 4" does not match its digest/);
+    await expect(inspect(new TextEncoder().encode("<html></html>"))).rejects.toMatchObject({ code: "MODEL" });
+  });
+
+  test("a tensor of strings cannot be stored", async () => {
+    const graph = network();
+    const initializers = new Map(graph.initializers).set("names", new Tensor("string", ["a"]));
+    const outputs = [...graph.outputs, { name: "names", type: "string" as const, shape: [1] }];
+    await expect(quantize(writeOnnx({ ...graph, initializers, outputs }))).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+    });
+  });
+});
