@@ -1,8 +1,8 @@
 // Depthwise convolution of int16 × int16 for 8 neighbouring channels, sums exact in int32 (the caller has proved that they fit).
 // table: `taps` row pointers (`taps` even; an added one may point anywhere that can be read, its weight is 0), to which `offset` is added; from one
 // output pixel to the next the table moves by `tableStep` bytes and the offset by `advance`: a run of pixels inside of the input needs one table
-// for all. weights: [tap pair][8 channels][2 taps]. Two taps of a channel are interleaved, so that one dot product does both: 6 instructions
-// for 16 products where extmul needs 16 on x86.
+// for all. weights: [tap pair][8 channels][2 taps]. Two taps of a channel are interleaved, so that one dot product does both: 6 operations
+// for 16 products where extmul takes 8.
 // out = f32(S) · f32(scale_a · scale_w) + bias, then the activation; tile.parameters is the entry that all pixels share.
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { activate, activate__simd, Tile } from "../gemm/tile";

@@ -70,7 +70,7 @@ export function gemm_f32_1x8__simd(table: usize, taps: i32, channels: i32, offse
   finish__simd(tile, 0, c0, c1);
 }
 
-/** One row, four panels `panelBytes` apart: the additions of 8 columns alone would wait for each other (13 instead of 24 GMAC/s). */
+/** One row, four panels `panelBytes` apart: the additions of 8 columns alone would wait for each other. */
 export function gemm_f32_1x32__simd(
   table: usize, taps: i32, channels: i32, offset: usize, panel: usize, panelBytes: usize, tile: usize,
 ): void {

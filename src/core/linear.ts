@@ -52,7 +52,7 @@ export interface ScratchNeeds {
  * `scratchBytes` of a Conv or Depthwise step: 16-aligned bytes for each thread; less than this must not be given.
  *
  * @example
- * convScratchBytes({ depthwise: false, integer: true, taps: 9, channels: 64, groups: 1, groupStride: 0, pixels: 3136 }); // 4992
+ * convScratchBytes({ depthwise: false, integer: true, taps: 9, channels: 64, groups: 1, groupStride: 0, pixels: 3136 }); // 4928
  */
 export function convScratchBytes(needs: ScratchNeeds): number {
   const { taps, channels, groups, pixels } = needs;
