@@ -1,0 +1,105 @@
+// Lower bounds on the error of a quantized ReLU network over 1-Lipschitz functions [0,1] → [-1,1], with explicit constants.
+// Source: "Three Quantization Regimes for ReLU Networks" (arXiv 2405.01952); the constants are those of design note A2.
+// Logarithms are to base 2 and come from the host: the bounds are estimates to about 1e-12 relative, never part of an exact result.
+
+/** Widths from the input to the output: [inputs, hidden…, outputs]. */
+export type Widths = readonly number[];
+
+/** Three lower bounds on the best sup error; the largest is a bound on its own. */
+export interface LowerBounds {
+  /** From the number of networks: 1/(⌊M⌋+1), M = parameters·log2(values of a weight). */
+  readonly memory: number;
+  /** From the VC dimension of the architecture with real weights: 1/(2V). It holds at every precision. */
+  readonly vc: number;
+  /** From the grid on which the output lies: 2^-(depth·b+1). 0 where that is below the smallest double. */
+  readonly precision: number;
+}
+
+/** Widths of a network with one input, one output and `depth` affine maps of at most `width` neurons. */
+export function uniformWidths(width: number, depth: number): Widths {
+  return [1, ...new Array<number>(depth - 1).fill(width), 1];
+}
+
+/** Weights and biases, zeros included. */
+export function parameterCount(widths: Widths): number {
+  let sum = 0;
+  for (let l = 1; l < widths.length; l++) sum += widths[l]! * (widths[l - 1]! + 1);
+  return sum;
+}
+
+/** Bits that tell the networks apart: parameters·log2(2^(a+b+1)+1). */
+export function memoryBits(widths: Widths, a: number, b: number): number {
+  // log2(2^k + 1) = k + log2(1 + 2^-k), which cannot overflow.
+  const k = a + b + 1;
+  return parameterCount(widths) * (k > 1000 ? k : Math.log2(2 ** k + 1));
+}
+
+/**
+ * An upper bound V on the VC dimension of {1[net > 0]} with real weights: the largest m that the count of sign patterns allows,
+ * layer by layer (Goldberg and Jerrum; Bartlett, Harvey, Liaw, Mehrabian; Anthony and Bartlett, Theorem 8.3). The inequality has a
+ * small root too, so the search comes from above.
+ */
+export function vcUpperBound(widths: Widths): number {
+  const layers = widths.slice(1).map((width, l) => ({ width, parameters: width * (widths[l]! + 1) }));
+  // Repeated widths make most layers of a deep network alike, but their place in the product differs; the sum is linear in the depth.
+  const allowed = (m: number): boolean => {
+    let seen = 0;
+    let patterns = 0;
+    for (let l = 0; l < layers.length; l++) {
+      const { width, parameters } = layers[l]!;
+      seen += parameters;
+      const count = m * width;
+      patterns +=
+        count >= seen
+          ? Math.min(count, 1 + seen * Math.log2(Math.max((2 * Math.E * count * (l + 1)) / seen, 2)))
+          : count;
+    }
+    return patterns >= m;
+  };
+  let high = 2;
+  while (allowed(high)) high *= 2;
+  let low = high / 2;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (allowed(middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The three bounds at weights in 2^-b ℤ ∩ [-2^a, 2^a]; `vc` saves computing V again. */
+export function lowerBounds(widths: Widths, a: number, b: number, vc = vcUpperBound(widths)): LowerBounds {
+  const depth = widths.length - 1;
+  return {
+    memory: 1 / (Math.floor(memoryBits(widths, a, b)) + 1),
+    vc: 1 / (2 * vc),
+    precision: 2 ** -(depth * b + 1),
+  };
+}
+
+/** The least b ≥ 0 at which the grid of the output is no longer the largest bound. */
+export function underThreshold(widths: Widths, a: number, vc = vcUpperBound(widths)): number {
+  for (let b = 0; ; b++) {
+    const { memory, vc: dimension, precision } = lowerBounds(widths, a, b, vc);
+    if (precision <= Math.max(memory, dimension)) return b;
+  }
+}
+
+/** The least b ≥ 0 from which memory no longer bounds the error more than the architecture does. */
+export function overThreshold(widths: Widths, a: number, vc = vcUpperBound(widths)): number {
+  const over = (b: number): boolean => {
+    const bounds = lowerBounds(widths, a, b, vc);
+    return bounds.memory <= bounds.vc;
+  };
+  if (over(0)) return 0;
+  let high = 1;
+  while (!over(high)) high *= 2;
+  let low = high / 2;
+  if (high === 1) low = 0;
+  while (high - low > 1) {
+    const middle = Math.floor((low + high) / 2);
+    if (over(middle)) high = middle;
+    else low = middle;
+  }
+  return high;
+}
