@@ -4,3 +4,4 @@ export { gcds, reach } from "./sets/closed";
 export { closure } from "./sets/enumerate";
 export { separate } from "./sets/separation";
 export { verify } from "./sets/network";
+export { evaluateDyadic } from "./regimes/evaluate";

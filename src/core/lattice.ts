@@ -3,13 +3,23 @@ import { Allocator } from "./allocator.ts";
 import { loadModule } from "./builds.ts";
 import { BitbasisError } from "./errors.ts";
 
-/** The functions of assembly/lattice.ts; pointers are byte addresses. What they read and write is said in assembly/sets/. */
+/** The functions of assembly/lattice.ts; pointers are byte addresses. What they read and write is said in assembly/sets/ and assembly/regimes/. */
 export interface LatticeExports {
   gcds(table: number, n: number, out: number): void;
   reach(g: number, offset: number, m: number, s: number, out: number): number;
   closure(all: number, frontier: number, next: number, words: number, steps: number, count: number): number;
   separate(table: number, m: number, s: number, values: number, apart: number): number;
   verify(network: number, first: number, count: number): number;
+  evaluateDyadic(
+    network: number,
+    points: number,
+    inputs: number,
+    front: number,
+    back: number,
+    most: number,
+    outputs: number,
+    widest: number,
+  ): number;
 }
 
 /** One instance of the lattice module with a memory of its own, which is gone with the instance. */

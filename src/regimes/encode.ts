@@ -53,9 +53,7 @@ function pathOffset(first: Dyadic, n: number, p: number): Dyadic {
   const value = scaled(span, e);
   const one = 1n << BigInt(e);
   if (value >= -one && value <= one) return dyadic(0n);
-  const half = value + one;
-  const floor = half >= 0n ? half / (2n * one) : -((-half + 2n * one - 1n) / (2n * one));
-  return dyadic(floor, p - n - 1);
+  return dyadic((value + one) >> BigInt(e + 1), p - n - 1);
 }
 
 /** The nearest integer, ties to even. The caller guarantees that it is a safe integer. */

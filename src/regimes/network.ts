@@ -163,7 +163,10 @@ export function checkNetwork(network: DyadicNetwork): DyadicNetwork {
  */
 export function evaluate(network: DyadicNetwork, x: readonly Dyadic[]): Dyadic[] {
   const exponent = x.reduce((most, value) => Math.max(most, value.exponent), 0);
-  const result = evaluateRational(network, { numerators: x.map((value) => scaled(value, exponent)), denominator: 1n });
+  const result = evaluateRational(network, {
+    numerators: x.map((value) => scaled(value, exponent)),
+    denominator: 1n << BigInt(exponent),
+  });
   return result.numerators.map((value) => dyadic(value, result.exponent + exponent));
 }
 

@@ -1,6 +1,6 @@
 // What the constructions share: bringing the input to cells, and the result from units back to real values.
 import { type Form, fraction, type NetworkBuilder, plus, times } from "../builder.ts";
-import { absolute, bitLength, type Dyadic, dyadic, negate, scaled, shift } from "../dyadic.ts";
+import { absolute, add, bitLength, type Dyadic, dyadic, negate, scaled, shift } from "../dyadic.ts";
 import { magnitude } from "../network.ts";
 
 /** Weight format that a construction may use: |w| ≤ 2^a, multiples of 2^-b. */
@@ -53,7 +53,7 @@ export function enterCells(net: NetworkBuilder, n: number, a: number, halves: nu
  * weight is built by Horner's rule in a neuron of its own once the rest of the network is done.
  *
  * @param form not negative on the domain
- * @param offset a multiple of 2^power
+ * @param offset a multiple of 2^(power−b)
  */
 export function leaveCells(net: NetworkBuilder, form: Form, power: number, offset: Dyadic, format: Format): void {
   const { a, b } = format;
@@ -61,16 +61,20 @@ export function leaveCells(net: NetworkBuilder, form: Form, power: number, offse
   let B = form;
   let C: Form | undefined;
   if (!direct) {
-    const inUnits = shift(offset, -power);
-    const size = scaled(absolute(inUnits), 0);
+    const inUnits = absolute(shift(offset, -power));
+    const fractional = Math.max(inUnits.exponent, 0);
+    const numerator = scaled(inUnits, fractional);
+    const size = numerator >> BigInt(fractional);
+    const rest = dyadic(numerator - (size << BigInt(fractional)), fractional);
     let position = Math.max(bitLength(size) - a, 0);
-    C = { _: dyadic(size >> BigInt(position)) };
+    C = { _: position === 0 ? add(dyadic(size), rest) : dyadic(size >> BigInt(position)) };
     while (position > 0) {
       const step = Math.min(a, position);
       position -= step;
+      const digit = dyadic((size >> BigInt(position)) & ((1n << BigInt(step)) - 1n));
       net.add({ B, C });
       B = { B: 1 };
-      C = { C: 2 ** step, _: dyadic((size >> BigInt(position)) & ((1n << BigInt(step)) - 1n)) };
+      C = { C: 2 ** step, _: position === 0 ? add(digit, rest) : digit };
     }
     net.add({ B, C });
     B = { B: 1 };

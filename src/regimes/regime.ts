@@ -1,0 +1,154 @@
+// Which of the three precision regimes a ReLU network is in. Source: "Three Quantization Regimes for ReLU Networks" (arXiv 2405.01952).
+import { type Achievable, achievable, achievableAt } from "./achievable.ts";
+import {
+  type LowerBounds,
+  lowerBounds,
+  memoryBits,
+  overThreshold,
+  parameterCount,
+  underThreshold,
+  uniformWidths,
+  vcUpperBound,
+  type Widths,
+} from "./bounds.ts";
+
+/** Weights and biases lie in 2^-b ℤ ∩ [-2^a, 2^a]. */
+export type RegimeOptions =
+  | { readonly width: number; readonly depth: number; readonly a: number; readonly b: number }
+  | { readonly widths: Widths; readonly a: number; readonly b: number };
+
+export interface Regime {
+  /**
+   * Which lower bound dominates: `under` the grid of the output (starved of bits), `proper` memory (every bit counts),
+   * `over` the architecture (further bits cannot help).
+   */
+  readonly regime: "under" | "proper" | "over";
+  /** Lower bounds on the best sup error over 1-Lipschitz functions [0,1] → [-1,1]; no network of this form beats the largest. */
+  readonly bounds: LowerBounds;
+  /** The least b at which the network is no longer starved. */
+  readonly bUnder: number;
+  /** The least b from which none of this package's constructions gains in this architecture; undefined where none fits at all. */
+  readonly bConstructive: number | undefined;
+  /** The least b from which no network can gain. Between bConstructive and bOver nobody knows. */
+  readonly bOver: number;
+  /** parameters·log2(values of a weight), in bits. */
+  readonly memoryBits: number;
+  readonly parameters: number;
+  /** The upper bound on the VC dimension behind `bounds.vc`. */
+  readonly vcDimension: number;
+  /** A construction that fits at this b with the smallest proved error: an upper bound beside the lower ones. Its a may be larger. */
+  readonly achievable: Achievable | undefined;
+  readonly widths: Widths;
+  /** One sentence. */
+  readonly advice: string;
+}
+
+/**
+ * Classifies a ReLU network by width, depth and weight format.
+ *
+ * With `widths` the bounds use every layer's own size instead of the largest. For several inputs or outputs they are the bounds on a
+ * line through the input space and for one output, which hold a fortiori.
+ *
+ * @param options `width` and `depth` (affine maps; one input, one output), or `widths` = [inputs, hidden…, outputs]
+ * @throws RangeError for sizes that are no positive integers, or a or b below 0
+ * @example
+ * regime({ width: 64, depth: 4, a: 1, b: 3 }).regime // "under"
+ */
+export function regime(options: RegimeOptions): Regime {
+  const { a, b } = options;
+  const widths = checkWidths(options);
+  checkBits("a", a);
+  checkBits("b", b);
+  const vc = vcUpperBound(widths);
+  const bounds = lowerBounds(widths, a, b, vc);
+  const bUnder = underThreshold(widths, a, vc);
+  const bOver = overThreshold(widths, a, vc);
+  const all = achievable(Math.min(...widths.slice(1, -1), Number.POSITIVE_INFINITY), widths.length - 1);
+  const name = dominating(bounds);
+  const memory = memoryBits(widths, a, b);
+  // The constructions' constants are not the bounds': they may stop gaining before bUnder, or only after bOver.
+  const gained = all.at(-1)?.b;
+  const bConstructive = gained === undefined ? undefined : Math.min(Math.max(gained, bUnder), bOver);
+  return {
+    regime: name,
+    bounds,
+    bUnder,
+    bConstructive,
+    bOver,
+    memoryBits: memory,
+    parameters: parameterCount(widths),
+    vcDimension: vc,
+    achievable: achievableAt(all, b),
+    widths,
+    advice: advise(name, { b, bUnder, bConstructive, bOver, memory, precision: bounds.precision }),
+  };
+}
+
+/** One row of a curve over b. */
+export interface RegimePoint extends LowerBounds {
+  readonly b: number;
+  readonly regime: Regime["regime"];
+  /** Smallest error that a construction here is sure of at this b, where one fits. */
+  readonly achievable: number | undefined;
+}
+
+/** The bounds and the achievable error at each b. */
+export function regimeCurve(widths: Widths, a: number, precisions: readonly number[]): RegimePoint[] {
+  const checked = checkWidths({ widths, a, b: 0 });
+  const vc = vcUpperBound(checked);
+  const all = achievable(Math.min(...checked.slice(1, -1), Number.POSITIVE_INFINITY), checked.length - 1);
+  return precisions.map((b) => {
+    const bounds = lowerBounds(checked, a, b, vc);
+    return { b, ...bounds, regime: dominating(bounds), achievable: achievableAt(all, b)?.error };
+  });
+}
+
+function dominating({ memory, vc, precision }: LowerBounds): Regime["regime"] {
+  if (memory >= vc && memory >= precision) return "proper";
+  return vc >= precision ? "over" : "under";
+}
+
+interface Figures {
+  b: number;
+  bUnder: number;
+  bConstructive: number | undefined;
+  bOver: number;
+  memory: number;
+  precision: number;
+}
+
+function advise(name: Regime["regime"], { b, bUnder, bConstructive, bOver, memory, precision }: Figures): string {
+  if (name === "under")
+    return `Starved of bits: the outputs lie on a grid that alone costs an error of ${short(precision)}; raise b from ${b} to at least ${bUnder}, or add layers.`;
+  if (name === "over")
+    return `Wasted bits: from b = ${bOver} on the architecture is the limit whatever the precision; lower b from ${b}, or spend the memory on width and depth.`;
+  if (bConstructive !== undefined && b >= bConstructive && bConstructive < bOver)
+    return `Perhaps wasted bits: no construction known here gains beyond b = ${bConstructive}, though only from b = ${bOver} on is it proved that none can.`;
+  return `About right: the error is limited by the ${Math.round(memory)} bits of memory, so a bit of precision is worth as much as a bit of width or depth.`;
+}
+
+function short(value: number): string {
+  return value.toPrecision(3);
+}
+
+function checkWidths(options: RegimeOptions): Widths {
+  if ("widths" in options) {
+    if (!Array.isArray(options.widths) || options.widths.length < 2)
+      throw new RangeError(`"widths" expected [inputs, hidden…, outputs], got ${JSON.stringify(options.widths)}`);
+    for (const [l, width] of options.widths.entries()) checkSize(`widths[${l}]`, width);
+    return options.widths;
+  }
+  checkSize("width", options.width);
+  checkSize("depth", options.depth);
+  return uniformWidths(options.width, options.depth);
+}
+
+function checkSize(name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 1)
+    throw new RangeError(`"${name}" expected a positive integer, got ${value}`);
+}
+
+function checkBits(name: string, value: number): void {
+  if (!Number.isSafeInteger(value) || value < 0)
+    throw new RangeError(`"${name}" expected an integer of at least 0, got ${value}`);
+}
