@@ -1,0 +1,14 @@
+export * from "./achievable.ts";
+export * from "./approximate.ts";
+export * from "./bounds.ts";
+export { type CompositeShape, compositeCost, compositeShape } from "./construct/composite.ts";
+export * from "./dense.ts";
+export * from "./digits.ts";
+export * from "./dyadic.ts";
+export * from "./grid.ts";
+export * from "./lower.ts";
+export * from "./network.ts";
+export * from "./plane.ts";
+export * from "./regime.ts";
+export * from "./slices.ts";
+export type { FunctionSource, Modulus } from "./target.ts";
