@@ -5,6 +5,15 @@
 /** Widths from the input to the output: [inputs, hidden…, outputs]. */
 export type Widths = readonly number[];
 
+/** One affine map of a network: how many values it computes, from how many weights and biases. Shared weights count once. */
+export interface LayerSize {
+  readonly width: number;
+  readonly parameters: number;
+}
+
+/** Widths, or the layers' sizes where weights are shared (a convolution computes many values from few weights). */
+export type Architecture = Widths | readonly LayerSize[];
+
 /** Three lower bounds on the best sup error; the largest is a bound on its own. */
 export interface LowerBounds {
   /** From the number of networks: 1/(⌊M⌋+1), M = parameters·log2(values of a weight). */
@@ -20,18 +29,23 @@ export function uniformWidths(width: number, depth: number): Widths {
   return [1, ...new Array<number>(depth - 1).fill(width), 1];
 }
 
+/** The layers of an architecture. */
+export function layerSizes(architecture: Architecture): readonly LayerSize[] {
+  if (typeof architecture[0] !== "number") return architecture as readonly LayerSize[];
+  const widths = architecture as Widths;
+  return widths.slice(1).map((width, l) => ({ width, parameters: width * (widths[l]! + 1) }));
+}
+
 /** Weights and biases, zeros included. */
-export function parameterCount(widths: Widths): number {
-  let sum = 0;
-  for (let l = 1; l < widths.length; l++) sum += widths[l]! * (widths[l - 1]! + 1);
-  return sum;
+export function parameterCount(architecture: Architecture): number {
+  return layerSizes(architecture).reduce((sum, { parameters }) => sum + parameters, 0);
 }
 
 /** Bits that tell the networks apart: parameters·log2(2^(a+b+1)+1). */
-export function memoryBits(widths: Widths, a: number, b: number): number {
+export function memoryBits(architecture: Architecture, a: number, b: number): number {
   // log2(2^k + 1) = k + log2(1 + 2^-k), which cannot overflow.
   const k = a + b + 1;
-  return parameterCount(widths) * (k > 1000 ? k : Math.log2(2 ** k + 1));
+  return parameterCount(architecture) * (k > 1000 ? k : Math.log2(2 ** k + 1));
 }
 
 /**
@@ -39,9 +53,8 @@ export function memoryBits(widths: Widths, a: number, b: number): number {
  * layer by layer (Goldberg and Jerrum; Bartlett, Harvey, Liaw, Mehrabian; Anthony and Bartlett, Theorem 8.3). The inequality has a
  * small root too, so the search comes from above.
  */
-export function vcUpperBound(widths: Widths): number {
-  const layers = widths.slice(1).map((width, l) => ({ width, parameters: width * (widths[l]! + 1) }));
-  // Repeated widths make most layers of a deep network alike, but their place in the product differs; the sum is linear in the depth.
+export function vcUpperBound(architecture: Architecture): number {
+  const layers = layerSizes(architecture);
   const allowed = (m: number): boolean => {
     let seen = 0;
     let patterns = 0;
@@ -68,27 +81,32 @@ export function vcUpperBound(widths: Widths): number {
 }
 
 /** The three bounds at weights in 2^-b ℤ ∩ [-2^a, 2^a]; `vc` saves computing V again. */
-export function lowerBounds(widths: Widths, a: number, b: number, vc = vcUpperBound(widths)): LowerBounds {
-  const depth = widths.length - 1;
+export function lowerBounds(
+  architecture: Architecture,
+  a: number,
+  b: number,
+  vc = vcUpperBound(architecture),
+): LowerBounds {
+  const depth = layerSizes(architecture).length;
   return {
-    memory: 1 / (Math.floor(memoryBits(widths, a, b)) + 1),
+    memory: 1 / (Math.floor(memoryBits(architecture, a, b)) + 1),
     vc: 1 / (2 * vc),
     precision: 2 ** -(depth * b + 1),
   };
 }
 
 /** The least b ≥ 0 at which the grid of the output is no longer the largest bound. */
-export function underThreshold(widths: Widths, a: number, vc = vcUpperBound(widths)): number {
+export function underThreshold(architecture: Architecture, a: number, vc = vcUpperBound(architecture)): number {
   for (let b = 0; ; b++) {
-    const { memory, vc: dimension, precision } = lowerBounds(widths, a, b, vc);
+    const { memory, vc: dimension, precision } = lowerBounds(architecture, a, b, vc);
     if (precision <= Math.max(memory, dimension)) return b;
   }
 }
 
 /** The least b ≥ 0 from which memory no longer bounds the error more than the architecture does. */
-export function overThreshold(widths: Widths, a: number, vc = vcUpperBound(widths)): number {
+export function overThreshold(architecture: Architecture, a: number, vc = vcUpperBound(architecture)): number {
   const over = (b: number): boolean => {
-    const bounds = lowerBounds(widths, a, b, vc);
+    const bounds = lowerBounds(architecture, a, b, vc);
     return bounds.memory <= bounds.vc;
   };
   if (over(0)) return 0;

@@ -1,7 +1,10 @@
 // Which of the three precision regimes a ReLU network is in. Source: "Three Quantization Regimes for ReLU Networks" (arXiv 2405.01952).
 import { type Achievable, achievable, achievableAt } from "./achievable.ts";
 import {
+  type Architecture,
+  type LayerSize,
   type LowerBounds,
+  layerSizes,
   lowerBounds,
   memoryBits,
   overThreshold,
@@ -15,7 +18,8 @@ import {
 /** Weights and biases lie in 2^-b ℤ ∩ [-2^a, 2^a]. */
 export type RegimeOptions =
   | { readonly width: number; readonly depth: number; readonly a: number; readonly b: number }
-  | { readonly widths: Widths; readonly a: number; readonly b: number };
+  | { readonly widths: Widths; readonly a: number; readonly b: number }
+  | { readonly layers: readonly LayerSize[]; readonly a: number; readonly b: number };
 
 export interface Regime {
   /**
@@ -38,7 +42,8 @@ export interface Regime {
   readonly vcDimension: number;
   /** A construction that fits at this b with the smallest proved error: an upper bound beside the lower ones. Its a may be larger. */
   readonly achievable: Achievable | undefined;
-  readonly widths: Widths;
+  /** Values and parameters per layer. */
+  readonly layers: readonly LayerSize[];
   /** One sentence. */
   readonly advice: string;
 }
@@ -49,23 +54,24 @@ export interface Regime {
  * With `widths` the bounds use every layer's own size instead of the largest. For several inputs or outputs they are the bounds on a
  * line through the input space and for one output, which hold a fortiori.
  *
- * @param options `width` and `depth` (affine maps; one input, one output), or `widths` = [inputs, hidden…, outputs]
+ * @param options `width` and `depth` (affine maps; one input, one output), `widths` = [inputs, hidden…, outputs], or the sizes of
+ *   `layers` that share weights; for those no construction is known to fit
  * @throws RangeError for sizes that are no positive integers, or a or b below 0
  * @example
  * regime({ width: 64, depth: 4, a: 1, b: 3 }).regime // "under"
  */
 export function regime(options: RegimeOptions): Regime {
   const { a, b } = options;
-  const widths = checkWidths(options);
+  const architecture = checkArchitecture(options);
   checkBits("a", a);
   checkBits("b", b);
-  const vc = vcUpperBound(widths);
-  const bounds = lowerBounds(widths, a, b, vc);
-  const bUnder = underThreshold(widths, a, vc);
-  const bOver = overThreshold(widths, a, vc);
-  const all = achievable(Math.min(...widths.slice(1, -1), Number.POSITIVE_INFINITY), widths.length - 1);
+  const vc = vcUpperBound(architecture);
+  const bounds = lowerBounds(architecture, a, b, vc);
+  const bUnder = underThreshold(architecture, a, vc);
+  const bOver = overThreshold(architecture, a, vc);
+  const all = fitting(architecture);
   const name = dominating(bounds);
-  const memory = memoryBits(widths, a, b);
+  const memory = memoryBits(architecture, a, b);
   // The constructions' constants are not the bounds': they may stop gaining before bUnder, or only after bOver.
   const gained = all.at(-1)?.b;
   const bConstructive = gained === undefined ? undefined : Math.min(Math.max(gained, bUnder), bOver);
@@ -76,10 +82,10 @@ export function regime(options: RegimeOptions): Regime {
     bConstructive,
     bOver,
     memoryBits: memory,
-    parameters: parameterCount(widths),
+    parameters: parameterCount(architecture),
     vcDimension: vc,
     achievable: achievableAt(all, b),
-    widths,
+    layers: layerSizes(architecture),
     advice: advise(name, { b, bUnder, bConstructive, bOver, memory, precision: bounds.precision }),
   };
 }
@@ -93,12 +99,11 @@ export interface RegimePoint extends LowerBounds {
 }
 
 /** The bounds and the achievable error at each b. */
-export function regimeCurve(widths: Widths, a: number, precisions: readonly number[]): RegimePoint[] {
-  const checked = checkWidths({ widths, a, b: 0 });
-  const vc = vcUpperBound(checked);
-  const all = achievable(Math.min(...checked.slice(1, -1), Number.POSITIVE_INFINITY), checked.length - 1);
+export function regimeCurve(architecture: Architecture, a: number, precisions: readonly number[]): RegimePoint[] {
+  const vc = vcUpperBound(architecture);
+  const all = fitting(architecture);
   return precisions.map((b) => {
-    const bounds = lowerBounds(checked, a, b, vc);
+    const bounds = lowerBounds(architecture, a, b, vc);
     return { b, ...bounds, regime: dominating(bounds), achievable: achievableAt(all, b)?.error };
   });
 }
@@ -131,7 +136,22 @@ function short(value: number): string {
   return value.toPrecision(3);
 }
 
-function checkWidths(options: RegimeOptions): Widths {
+function fitting(architecture: Architecture): Achievable[] {
+  if (typeof architecture[0] !== "number") return [];
+  const widths = architecture as Widths;
+  return achievable(Math.min(...widths.slice(1, -1), Number.POSITIVE_INFINITY), widths.length - 1);
+}
+
+function checkArchitecture(options: RegimeOptions): Architecture {
+  if ("layers" in options) {
+    if (!Array.isArray(options.layers) || options.layers.length === 0)
+      throw new RangeError(`"layers" expected sizes of layers, got ${JSON.stringify(options.layers)}`);
+    for (const [l, { width, parameters }] of options.layers.entries()) {
+      checkSize(`layers[${l}].width`, width);
+      checkSize(`layers[${l}].parameters`, parameters);
+    }
+    return options.layers;
+  }
   if ("widths" in options) {
     if (!Array.isArray(options.widths) || options.widths.length < 2)
       throw new RangeError(`"widths" expected [inputs, hidden…, outputs], got ${JSON.stringify(options.widths)}`);
