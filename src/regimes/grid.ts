@@ -1,6 +1,6 @@
 // Exact evaluation at many dyadic points in the WASM core. Every neuron gets a power of two of its own of which all its values are
 // multiples, so that the whole network becomes one of 64-bit integers; where those could overflow, BigInt takes over, just as exactly.
-import { Lattice } from "../core/lattice.ts";
+import { Lattice } from "../core/index.ts";
 import { bitLength, type Dyadic, dyadic, scaled } from "./dyadic.ts";
 import { type DyadicNetwork, evaluate } from "./network.ts";
 
