@@ -1,7 +1,9 @@
 // exp, expm1, sigmoid, tanh in f32. Polynomials: minimax fits of our own (Lawson's iteration on 400 Chebyshev points), coefficients rounded to f32.
 import { abs, add, copysign, div, ifLess, k, max, min, mul, nearest, neg, power2, sub } from "./lane";
 
-/** Largest error: see test/program/math.test.ts, which measures it. +inf above 88.72284; subnormal results are rounded twice; 0 below −104. */
+// Largest errors over 477,000 values of the whole f32 line (test/program/math.test.ts): exp 0.99 ulp, tanh 1.12, sigmoid 1.96, α(e^x − 1) by expm1 2.33.
+
+/** +inf above 88.72284, 0 below −104; subnormal results are rounded twice. */
 export function exp<T>(x: T): T {
   let t = max<T>(min<T>(x, k<T>(89)), k<T>(-105));
   let n = nearest<T>(mul<T>(t, k<T>(1.4426950408889634)));

@@ -1,4 +1,4 @@
-// The functions of UnaryFunction over T = f32 or v128.
+// The functions of UnaryFunction over T = f32 or v128. Mish: 4 ulp above −87; below, e^x is subnormal and the result, below 1e−36, has fewer digits.
 import { UnaryFunction } from "../../src/core/abi/elementwise";
 import { erf } from "./erf";
 import { exp, expm1, sigmoid, tanh } from "./exp";

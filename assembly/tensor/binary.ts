@@ -6,7 +6,7 @@ import { add, div, ifLess, k, max, min, mul, sub } from "../math/lane";
 import { pow } from "../math/pow";
 import { combine } from "./combine";
 import {
-  argument, countOf, firstOf, lanes, loadLanes, loadPartial, offsetOf, pointer, storeLanes, storePartial,
+  argument, countOf, firstOf, lanes, loadLanes, loadUpTo, offsetOf, pointer, storeLanes, storeUpTo,
 } from "./share";
 
 export function binary(step: usize, thread: i32, threads: i32): void {
@@ -124,27 +124,22 @@ function single(operation: i32, a: f32, b: f32): f32 {
       b += sizeof<T>();
       output += sizeof<T>();
     }
-  } else if (sa != 0) {
-    let right = k<T>(load<f32>(b));
-    for (; n >= lanes<T>(); n -= lanes<T>()) {
-      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), right));
-      a += sizeof<T>();
-      output += sizeof<T>();
-    }
-  } else {
-    let left = k<T>(load<f32>(a));
-    for (; n >= lanes<T>(); n -= lanes<T>()) {
-      let right = sb != 0 ? loadLanes<T>(b) : k<T>(load<f32>(b));
-      storeLanes<T>(output, apply<T>(operation, left, right));
-      if (sb != 0) b += sizeof<T>();
-      output += sizeof<T>();
-    }
   }
-  if (isVector<T>()) {
-    if (n > 0) {
-      let left = loadPartial(a, sa != 0 ? n : 1);
-      storePartial(output, apply<T>(operation, left, loadPartial(b, sb != 0 ? n : 1)), n);
+  if (n <= 0) return;
+  // a repeated operand is read once; remainders of all kinds end here
+  let left = k<T>(load<f32>(a));
+  let right = k<T>(load<f32>(b));
+  for (; n > 0; n -= lanes<T>()) {
+    if (sa != 0) {
+      left = loadUpTo<T>(a, n);
+      a += sizeof<T>();
     }
+    if (sb != 0) {
+      right = loadUpTo<T>(b, n);
+      b += sizeof<T>();
+    }
+    storeUpTo<T>(output, apply<T>(operation, left, right), n);
+    output += sizeof<T>();
   }
 }
 

@@ -2,7 +2,7 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { CanonicalizeStep, CastStep } from "../../src/core/abi/elementwise";
 import { ifEqual, k } from "../math/lane";
-import { argument, firstOf, lanes, loadLanes, loadPartial, pointer, storeLanes, storePartial } from "./share";
+import { argument, firstOf, lanes, loadUpTo, pointer, storeUpTo } from "./share";
 
 export function cast(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, CastStep.count);
@@ -90,15 +90,9 @@ export function canonicalize(step: usize, thread: i32, threads: i32): void {
 
 @inline function canonical<T>(data: usize, n: i32): void {
   let nan = k<T>(reinterpret<f32>(0x7fc00000));
-  for (; n >= lanes<T>(); n -= lanes<T>()) {
-    let x = loadLanes<T>(data);
-    storeLanes<T>(data, ifEqual<T>(x, x, x, nan));
+  for (; n > 0; n -= lanes<T>()) {
+    let x = loadUpTo<T>(data, n);
+    storeUpTo<T>(data, ifEqual<T>(x, x, x, nan), n);
     data += sizeof<T>();
-  }
-  if (isVector<T>()) {
-    if (n > 0) {
-      let x = loadPartial(data, n);
-      storePartial(data, ifEqual<T>(x, x, x, nan), n);
-    }
   }
 }

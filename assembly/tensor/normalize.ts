@@ -3,7 +3,7 @@ import { LayerNormStep, SoftmaxStep } from "../../src/core/abi/reduce";
 import { exp } from "../math/exp";
 import { add, div, k, max, mul, sub } from "../math/lane";
 import { log } from "../math/log";
-import { argument, firstOf, lanes, loadLanes, loadPartial, number, pointer, storeLanes, storePartial } from "./share";
+import { argument, firstOf, lanes, loadUpTo, number, pointer, storeUpTo } from "./share";
 
 /** Four partials: one vector, or four floats that the scalar build keeps apart. */
 @inline function joined(a: f32, b: f32, c: f32, d: f32): f32 {
@@ -66,29 +66,20 @@ function largest(row: usize, extent: i32): f32 {
 
 /** out = e^(x − m). */
 @inline function exponentials<T>(row: usize, output: usize, n: i32, m: T): void {
-  for (; n >= lanes<T>(); n -= lanes<T>()) {
-    storeLanes<T>(output, exp<T>(sub<T>(loadLanes<T>(row), m)));
+  for (; n > 0; n -= lanes<T>()) {
+    storeUpTo<T>(output, exp<T>(sub<T>(loadUpTo<T>(row, n), m)), n);
     row += sizeof<T>();
     output += sizeof<T>();
-  }
-  if (isVector<T>()) {
-    if (n > 0) storePartial(output, exp<T>(sub<T>(loadPartial(row, n), m)), n);
   }
 }
 
 /** out = x / s, or (x − m) − s. */
 @inline function finish<T>(row: usize, output: usize, n: i32, m: T, s: T, logarithm: bool): void {
-  for (; n >= lanes<T>(); n -= lanes<T>()) {
-    let x = loadLanes<T>(row);
-    storeLanes<T>(output, logarithm ? sub<T>(sub<T>(x, m), s) : div<T>(x, s));
+  for (; n > 0; n -= lanes<T>()) {
+    let x = loadUpTo<T>(row, n);
+    storeUpTo<T>(output, logarithm ? sub<T>(sub<T>(x, m), s) : div<T>(x, s), n);
     row += sizeof<T>();
     output += sizeof<T>();
-  }
-  if (isVector<T>()) {
-    if (n > 0) {
-      let x = loadPartial(row, n);
-      storePartial(output, logarithm ? sub<T>(sub<T>(x, m), s) : div<T>(x, s), n);
-    }
   }
 }
 
@@ -136,26 +127,18 @@ export function layerNorm(step: usize, thread: i32, threads: i32): void {
 }
 
 @inline function scaled<T>(row: usize, output: usize, n: i32, mean: T, inverse: T, scale: usize, bias: usize): void {
-  for (; n >= lanes<T>(); n -= lanes<T>()) {
-    let x = mul<T>(sub<T>(loadLanes<T>(row), mean), inverse);
+  for (; n > 0; n -= lanes<T>()) {
+    let x = mul<T>(sub<T>(loadUpTo<T>(row, n), mean), inverse);
     if (scale != 0) {
-      x = mul<T>(x, loadLanes<T>(scale));
+      x = mul<T>(x, loadUpTo<T>(scale, n));
       scale += sizeof<T>();
     }
     if (bias != 0) {
-      x = add<T>(x, loadLanes<T>(bias));
+      x = add<T>(x, loadUpTo<T>(bias, n));
       bias += sizeof<T>();
     }
-    storeLanes<T>(output, x);
+    storeUpTo<T>(output, x, n);
     row += sizeof<T>();
     output += sizeof<T>();
-  }
-  if (isVector<T>()) {
-    if (n > 0) {
-      let x = mul<T>(sub<T>(loadPartial(row, n), mean), inverse);
-      if (scale != 0) x = mul<T>(x, loadPartial(scale, n));
-      if (bias != 0) x = add<T>(x, loadPartial(bias, n));
-      storePartial(output, x, n);
-    }
   }
 }

@@ -1,7 +1,7 @@
 // Pool and Resize, channels last; see PoolStep and ResizeStep. Channels are the lanes.
 import { PoolStep, ResizeStep } from "../../src/core/abi/pool";
 import { add, div, k, max, mul } from "../math/lane";
-import { argument, firstOf, lanes, loadLanes, loadPartial, pointer, storeLanes, storePartial } from "./share";
+import { argument, firstOf, lanes, loadUpTo, pointer, storeUpTo } from "./share";
 
 export function pool(step: usize, thread: i32, threads: i32): void {
   let height = argument(step, PoolStep.inHeight);
@@ -80,23 +80,6 @@ export function pool(step: usize, thread: i32, threads: i32): void {
     input += sizeof<T>();
     output += sizeof<T>();
   }
-}
-
-@inline function loadUpTo<T>(at: usize, n: i32): T {
-  if (isVector<T>()) {
-    if (n < 4) return loadPartial(at, n);
-  }
-  return loadLanes<T>(at);
-}
-
-@inline function storeUpTo<T>(at: usize, value: T, n: i32): void {
-  if (isVector<T>()) {
-    if (n < 4) {
-      storePartial(at, value, n);
-      return;
-    }
-  }
-  storeLanes<T>(at, value);
 }
 
 export function resize(step: usize, thread: i32, threads: i32): void {

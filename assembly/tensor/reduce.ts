@@ -3,22 +3,22 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { ArgStep, ReduceFunction, ReduceStep } from "../../src/core/abi/reduce";
 import { abs, add, div, k, max, min, mul, sqrt } from "../math/lane";
-import { argument, firstOf, lanes, loadLanes, loadPartial, pointer, storeLanes, storePartial } from "./share";
+import { argument, firstOf, lanes, loadUpTo, pointer, storeUpTo } from "./share";
 
 export function reduce(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ReduceStep.type);
   if (type == ElementCode.int32) integers<i32>(step, thread, threads);
   else if (type == ElementCode.int64) integers<i64>(step, thread, threads);
   else {
-    switch (argument(step, ReduceStep.operation)) {
-      case ReduceFunction.Sum: floats(ReduceFunction.Sum, step, thread, threads); break;
-      case ReduceFunction.Mean: floats(ReduceFunction.Mean, step, thread, threads); break;
-      case ReduceFunction.Max: floats(ReduceFunction.Max, step, thread, threads); break;
-      case ReduceFunction.Min: floats(ReduceFunction.Min, step, thread, threads); break;
-      case ReduceFunction.Prod: floats(ReduceFunction.Prod, step, thread, threads); break;
-      case ReduceFunction.L1: floats(ReduceFunction.L1, step, thread, threads); break;
-      case ReduceFunction.SumSquare: floats(ReduceFunction.SumSquare, step, thread, threads); break;
-      default: floats(ReduceFunction.L2, step, thread, threads);
+    let operation = argument(step, ReduceStep.operation);
+    switch (operation) {
+      case ReduceFunction.Max: floats(ReduceFunction.Max, operation, step, thread, threads); break;
+      case ReduceFunction.Min: floats(ReduceFunction.Min, operation, step, thread, threads); break;
+      case ReduceFunction.Prod: floats(ReduceFunction.Prod, operation, step, thread, threads); break;
+      case ReduceFunction.L1: floats(ReduceFunction.L1, operation, step, thread, threads); break;
+      case ReduceFunction.SumSquare:
+      case ReduceFunction.L2: floats(ReduceFunction.SumSquare, operation, step, thread, threads); break;
+      default: floats(ReduceFunction.Sum, operation, step, thread, threads);
     }
   }
 }
@@ -32,7 +32,7 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
 
 @inline function before<T>(operation: i32, x: T): T {
   if (operation == ReduceFunction.L1) return abs<T>(x);
-  if (operation == ReduceFunction.L2 || operation == ReduceFunction.SumSquare) return mul<T>(x, x);
+  if (operation == ReduceFunction.SumSquare) return mul<T>(x, x);
   return x;
 }
 
@@ -49,7 +49,8 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
   return x;
 }
 
-@inline function floats(operation: i32, step: usize, thread: i32, threads: i32): void {
+/** `operation` is a constant of the instance, `finish` the step's own: Mean and L2 end otherwise than Sum and SumSquare. */
+@inline function floats(operation: i32, finish: i32, step: usize, thread: i32, threads: i32): void {
   let extent = argument(step, ReduceStep.extent);
   let inner = argument(step, ReduceStep.inner);
   let total = argument(step, ReduceStep.outer) * inner;
@@ -63,7 +64,7 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
       let r: f32;
       if (ASC_FEATURE_SIMD) r = rowVector(operation, row, extent);
       else r = rowScalar(operation, row, extent);
-      store<f32>(output, after<f32>(operation, r, <f32>extent));
+      store<f32>(output, after<f32>(finish, r, <f32>extent));
       output += 4;
     }
     return;
@@ -74,29 +75,21 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
     let n = inner - column;
     if (n > end - at) n = end - at;
     let from = input + (<usize>(outer * extent * inner + column) << 2);
-    if (ASC_FEATURE_SIMD) columns<v128>(operation, from, output, n, extent, inner);
-    else columns<f32>(operation, from, output, n, extent, inner);
+    if (ASC_FEATURE_SIMD) columns<v128>(operation, finish, from, output, n, extent, inner);
+    else columns<f32>(operation, finish, from, output, n, extent, inner);
     output += <usize>n << 2;
     at += n;
   }
 }
 
-@inline function columns<T>(operation: i32, from: usize, output: usize, n: i32, extent: i32, inner: i32): void {
-  for (; n >= lanes<T>(); n -= lanes<T>()) {
-    storeLanes<T>(output, column<T>(operation, from, lanes<T>(), extent, inner));
+@inline function columns<T>(
+  operation: i32, finish: i32, from: usize, output: usize, n: i32, extent: i32, inner: i32,
+): void {
+  for (; n > 0; n -= lanes<T>()) {
+    storeUpTo<T>(output, after<T>(finish, column<T>(operation, from, n, extent, inner), <f32>extent), n);
     from += sizeof<T>();
     output += sizeof<T>();
   }
-  if (isVector<T>()) {
-    if (n > 0) storePartial(output, column<T>(operation, from, n, extent, inner), n);
-  }
-}
-
-@inline function loadUpTo<T>(at: usize, n: i32): T {
-  if (isVector<T>()) {
-    if (n < 4) return loadPartial(at, n);
-  }
-  return loadLanes<T>(at);
 }
 
 @inline function column<T>(operation: i32, from: usize, n: i32, extent: i32, inner: i32): T {
@@ -116,7 +109,7 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
   if (i > 0) a = join<T>(operation, a, before<T>(operation, loadUpTo<T>(from, n)));
   if (i > 1) b = join<T>(operation, b, before<T>(operation, loadUpTo<T>(from + stride, n)));
   if (i > 2) c = join<T>(operation, c, before<T>(operation, loadUpTo<T>(from + 2 * stride, n)));
-  return after<T>(operation, join<T>(operation, join<T>(operation, a, c), join<T>(operation, b, d)), <f32>extent);
+  return join<T>(operation, join<T>(operation, a, c), join<T>(operation, b, d));
 }
 
 /** Partials 4v + l in lane l of vector v; vectors 0 + 2, 1 + 3, their sum, then lanes 0 + 2, 1 + 3, their sum. */

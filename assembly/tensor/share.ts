@@ -47,6 +47,24 @@ export function storePartial(at: usize, v: v128, n: i32): void {
   if (n > 2) v128.store_lane<i32>(at + 8, v, 2);
 }
 
+/** All lanes, or the first n < 4 of them: one loop body for rows of any length, so that a function is in the module once. */
+@inline export function loadUpTo<T>(at: usize, n: i32): T {
+  if (isVector<T>()) {
+    if (n < 4) return loadPartial(at, n);
+  }
+  return loadLanes<T>(at);
+}
+
+@inline export function storeUpTo<T>(at: usize, value: T, n: i32): void {
+  if (isVector<T>()) {
+    if (n < 4) {
+      storePartial(at, value, n);
+      return;
+    }
+  }
+  storeLanes<T>(at, value);
+}
+
 /** Elements in `rank` extents at words `extents…`. */
 export function countOf(step: usize, extents: i32, rank: i32): i32 {
   let n = 1;

@@ -2,7 +2,7 @@
 import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
 import { apply } from "../math/functions";
 import { k } from "../math/lane";
-import { argument, firstOf, lanes, loadLanes, loadPartial, number, pointer, storeLanes, storePartial } from "./share";
+import { argument, firstOf, lanes, loadUpTo, number, pointer, storeUpTo } from "./share";
 
 export function unary(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, UnaryStep.count);
@@ -54,12 +54,9 @@ export function unary(step: usize, thread: i32, threads: i32): void {
 }
 
 @inline function map<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): void {
-  for (; n >= lanes<T>(); n -= lanes<T>()) {
-    storeLanes<T>(output, apply<T>(operation, loadLanes<T>(input), a, b));
+  for (; n > 0; n -= lanes<T>()) {
+    storeUpTo<T>(output, apply<T>(operation, loadUpTo<T>(input, n), a, b), n);
     input += sizeof<T>();
     output += sizeof<T>();
-  }
-  if (isVector<T>()) {
-    if (n > 0) storePartial(output, apply<T>(operation, loadPartial(input, n), a, b), n);
   }
 }

@@ -1,0 +1,166 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { sizeOf, stridesOf, Tensor } from "../../src/tensor/index.ts";
+import { agreed, close, EXTENTS, tensor } from "./agree.ts";
+
+const shapes = fc
+  .array(fc.constantFrom(...EXTENTS, 33), { minLength: 1, maxLength: 4 })
+  .filter((s) => sizeOf(s) <= 5000);
+
+/** The elements that meet in each output element, as f64. */
+function groups(x: Tensor, axes: readonly number[]): number[][] {
+  const kept = x.dims.map((e, d) => (axes.includes(d) ? 1 : e));
+  const [strides, own] = [stridesOf(x.dims), stridesOf(kept)];
+  const result: number[][] = Array.from({ length: sizeOf(kept) }, () => []);
+  (x.data as Float32Array).forEach((v, i) => {
+    const at = x.dims.reduce(
+      (sum, e, d) => sum + (axes.includes(d) ? 0 : Math.floor(i / strides[d]!) % e) * own[d]!,
+      0,
+    );
+    result[at]!.push(v);
+  });
+  return result;
+}
+
+const sum = (v: number[]): number => v.reduce((a, b) => a + b, 0);
+const REDUCTIONS: readonly (readonly [string, (v: number[]) => number])[] = [
+  ["ReduceSum", sum],
+  ["ReduceMean", (v) => sum(v) / v.length],
+  ["ReduceMax", (v) => v.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY)],
+  ["ReduceMin", (v) => v.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY)],
+  ["ReduceL1", (v) => sum(v.map(Math.abs))],
+  ["ReduceL2", (v) => Math.sqrt(sum(v.map((a) => a * a)))],
+  ["ReduceSumSquare", (v) => sum(v.map((a) => a * a))],
+  ["ReduceLogSumExp", (v) => Math.log(sum(v.map(Math.exp)))],
+];
+
+describe("reductions", () => {
+  test.each(REDUCTIONS)("%s over any axes", async (op, reference) => {
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.integer({ min: 1, max: 15 }), fc.nat(999), async (shape, mask, seed) => {
+        const axes = shape.map((_, i) => i).filter((i) => (mask >> i) & 1);
+        if (axes.length === 0) axes.push(0);
+        const x = tensor(seed, shape, false);
+        const out = shape.map((e, i) => (axes.includes(i) ? 1 : e));
+        const inputs = [x, new Tensor("int64", BigInt64Array.from(axes, BigInt))];
+        const [y] = await agreed({ op, opset: 18, inputs, constants: [1], outputs: [{ type: "float32", shape: out }] });
+        const expected = groups(x, axes).map(reference);
+        close(y!.data as Float32Array, expected, 1e-4);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("ReduceLogSumExp of infinities", async () => {
+    const x = new Tensor("float32", [-Infinity, -Infinity, Infinity, 0, 200, 200], [3, 2]);
+    const axes = new Tensor("int64", [1n]);
+    const [y] = await agreed({
+      op: "ReduceLogSumExp",
+      inputs: [x, axes],
+      constants: [1],
+      outputs: [{ type: "float32", shape: [3, 1] }],
+    });
+    expect([...(y!.data as Float32Array)]).toEqual([-Infinity, Infinity, Math.fround(200 + Math.LN2)]);
+  });
+
+  test("ArgMax and ArgMin: first and last of equals, NaN wins", async () => {
+    const x = new Tensor("float32", [3, 1, 3, NaN, 2, NaN, 1, 1, 1], [3, 3]);
+    const run = async (op: string, last: number): Promise<bigint[]> => {
+      const attributes = { axis: 1, keepdims: 0, select_last_index: last };
+      const [y] = await agreed({ op, attributes, inputs: [x], outputs: [{ type: "int64", shape: [3] }] });
+      return [...(y!.data as BigInt64Array)];
+    };
+    expect(await run("ArgMax", 0)).toEqual([0n, 0n, 0n]);
+    expect(await run("ArgMax", 1)).toEqual([2n, 2n, 2n]);
+    expect(await run("ArgMin", 0)).toEqual([1n, 0n, 0n]);
+  });
+
+  test("TopK keeps the order of equal values", async () => {
+    const x = new Tensor("float32", [1, 5, 5, 2, NaN, 0], [2, 3]);
+    const inputs = [x, new Tensor("int64", [2n])];
+    const outputs = [
+      { type: "float32", shape: [2, 2] },
+      { type: "int64", shape: [2, 2] },
+    ] as const;
+    const [values, indices] = await agreed({ op: "TopK", inputs, constants: [1], outputs });
+    expect([...(values!.data as Float32Array)]).toEqual([5, 5, NaN, 2]);
+    expect([...(indices!.data as BigInt64Array)]).toEqual([1n, 2n, 1n, 0n]);
+  });
+});
+
+describe("normalization", () => {
+  test("Softmax and LogSoftmax over any axis", async () => {
+    await fc.assert(
+      fc.asyncProperty(shapes, fc.nat(3), fc.nat(999), async (shape, a, seed) => {
+        const axis = a % shape.length;
+        const x = tensor(seed, shape, false);
+        const outputs = [{ type: "float32", shape }] as const;
+        const [soft] = await agreed({ op: "Softmax", attributes: { axis }, inputs: [x], outputs });
+        const [log] = await agreed({ op: "LogSoftmax", attributes: { axis }, inputs: [x], outputs });
+        const expected = groups(x, [axis]).map((v) => Math.log(sum(v.map(Math.exp))));
+        const inner = sizeOf(shape.slice(axis + 1));
+        const logs = Array.from(
+          x.data as Float32Array,
+          (v, i) => v - expected[Math.floor(i / inner / shape[axis]!) * inner + (i % inner)]!,
+        );
+        close(log!.data as Float32Array, logs, 2e-6);
+        close(soft!.data as Float32Array, logs.map(Math.exp), 2e-6);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("LayerNormalization and InstanceNormalization", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(...EXTENTS),
+        fc.constantFrom(1, 3, 16, 33),
+        fc.nat(999),
+        async (rows, n, seed) => {
+          const [x, scale, bias] = [
+            tensor(seed, [rows, n], false),
+            tensor(seed + 1, [n], false),
+            tensor(seed + 2, [n], false),
+          ];
+          const outputs = [{ type: "float32", shape: [rows, n] }] as const;
+          const [y] = await agreed({ op: "LayerNormalization", inputs: [x, scale, bias], outputs });
+          const expected = groups(x, [1]).flatMap((v) => {
+            const mean = sum(v) / n;
+            const inverse = 1 / Math.sqrt(sum(v.map((e) => (e - mean) ** 2)) / n + 1e-5);
+            return v.map((e, i) => (e - mean) * inverse * Number(scale.data[i]) + Number(bias.data[i]));
+          });
+          close(y!.data as Float32Array, expected, 1e-4);
+          const picture = new Tensor("float32", x.data as Float32Array, [1, rows, n]);
+          const [s, b] = [tensor(seed + 3, [rows], false), tensor(seed + 4, [rows], false)];
+          const [z] = await agreed({
+            op: "InstanceNormalization",
+            inputs: [picture, s, b],
+            outputs: [{ type: "float32", shape: [1, rows, n] }],
+          });
+          const instances = groups(x, [1]).flatMap((v, r) => {
+            const mean = sum(v) / n;
+            const inverse = 1 / Math.sqrt(sum(v.map((e) => (e - mean) ** 2)) / n + 1e-5);
+            return v.map((e) => (e - mean) * inverse * Number(s.data[r]) + Number(b.data[r]));
+          });
+          close(z!.data as Float32Array, instances, 1e-4);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
+  test("BatchNormalization, channels first and last", async () => {
+    const [c, n] = [5, 7];
+    const parameters = [1, 2, 3].map((seed) => tensor(seed, [c], false));
+    const variance = new Tensor("float32", [0.5, 1, 2, 3, 0], [c]);
+    const x = tensor(9, [2, c, n], false);
+    const inputs = [x, ...parameters, variance];
+    const [y] = await agreed({ op: "BatchNormalization", inputs, outputs: [{ type: "float32", shape: x.dims }] });
+    const p = (i: number, channel: number): number => Number(inputs[i]!.data[channel]);
+    const expected = Array.from(x.data as Float32Array, (v, i) => {
+      const k = Math.floor(i / n) % c;
+      return ((v - p(3, k)) / Math.sqrt(p(4, k) + 1e-5)) * p(1, k) + p(2, k);
+    });
+    close(y!.data as Float32Array, expected, 1e-4);
+  });
+});
