@@ -1,6 +1,6 @@
 // erf in f32: below 1 an odd polynomial; above, 1 − e^(−x²)·Q(x), where Q approximates e^(x²)·erfc(x) on [1, 4]
 // with a weight that lets the error of the result stay below 2^−25. Fits as in exp.ts. Largest error 1.30 ulp.
-import { abs, add, copysign, ifLess, k, min, mul, neg, sub } from "./lane";
+import { abs, add, atMost, copysign, ifLess, k, mul, neg, sub } from "./lane";
 import { exp } from "./exp";
 
 export function erf<T>(x: T): T {
@@ -12,7 +12,7 @@ export function erf<T>(x: T): T {
   p = add<T>(mul<T>(p, z), k<T>(-0.37612631916999817));
   p = add<T>(mul<T>(p, z), k<T>(0.12837916709551256)); // 2/√π − 1
   let small = add<T>(mul<T>(p, x), x);
-  let a = min<T>(abs<T>(x), k<T>(4));
+  let a = atMost<T>(abs<T>(x), k<T>(4));
   let u = sub<T>(a, k<T>(2));
   let q = add<T>(mul<T>(k<T>(-0.0004060327773913741), u), k<T>(0.0005358868511393666));
   q = add<T>(mul<T>(q, u), k<T>(-0.0015933618415147066));

@@ -1,11 +1,11 @@
 // exp, expm1, sigmoid, tanh in f32. Polynomials: minimax fits of our own (Lawson's iteration on 400 Chebyshev points), coefficients rounded to f32.
-import { abs, add, copysign, div, ifLess, k, max, min, mul, nearest, neg, power2, sub } from "./lane";
+import { abs, add, atLeast, atMost, copysign, div, ifLess, k, mul, nearest, neg, power2, sub } from "./lane";
 
 // Largest errors over 477,000 values of the whole f32 line (test/program/math.test.ts): exp 0.99 ulp, tanh 1.12, sigmoid 1.96, α(e^x − 1) by expm1 2.33.
 
 /** +inf above 88.72284, 0 below −104; subnormal results are rounded twice. */
 export function exp<T>(x: T): T {
-  let t = max<T>(min<T>(x, k<T>(89)), k<T>(-105));
+  let t = atLeast<T>(atMost<T>(x, k<T>(89)), k<T>(-105));
   let n = nearest<T>(mul<T>(t, k<T>(1.4426950408889634)));
   // ln 2 in two parts, the first with 9 significant bits: n·0.693359375 is exact
   let r = sub<T>(sub<T>(t, mul<T>(n, k<T>(0.693359375))), mul<T>(n, k<T>(-2.12194440054690583e-4)));

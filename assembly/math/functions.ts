@@ -3,7 +3,7 @@ import { UnaryFunction } from "../../src/core/abi/elementwise";
 import { erf } from "./erf";
 import { exp, expm1, sigmoid, tanh } from "./exp";
 import {
-  abs, add, bits, ceil, copysign, div, floor, ifEqual, ifLess, k, max, min, mul, nearest, neg, sqrt, sub,
+  abs, add, atLeast, atMost, bits, ceil, copysign, div, floor, ifEqual, ifLess, k, mul, nearest, neg, sqrt, sub,
 } from "./lane";
 import { log, softplus } from "./log";
 import { cos, sin } from "./trig";
@@ -28,20 +28,20 @@ import { cos, sin } from "./trig";
   if (operation == UnaryFunction.Softplus) return softplus<T>(x);
   if (operation == UnaryFunction.Sin) return eachSin<T>(x);
   if (operation == UnaryFunction.Cos) return eachCos<T>(x);
-  if (operation == UnaryFunction.Clip) return min<T>(max<T>(x, a), b);
+  if (operation == UnaryFunction.Clip) return atMost<T>(atLeast<T>(x, a), b);
   if (operation == UnaryFunction.HardSigmoid) {
-    return max<T>(k<T>(0), min<T>(k<T>(1), add<T>(mul<T>(a, x), b)));
+    return atLeast<T>(atMost<T>(add<T>(mul<T>(a, x), b), k<T>(1)), k<T>(0));
   }
   if (operation == UnaryFunction.HardSwish) {
-    let gate = min<T>(max<T>(add<T>(x, k<T>(3)), k<T>(0)), k<T>(6));
+    let gate = atMost<T>(atLeast<T>(add<T>(x, k<T>(3)), k<T>(0)), k<T>(6));
     return mul<T>(mul<T>(x, gate), k<T>(0.16666667163372040)); // 1/6
   }
   if (operation == UnaryFunction.LeakyRelu) return ifLess<T>(x, k<T>(0), mul<T>(a, x), x);
   if (operation == UnaryFunction.Elu) {
-    return ifLess<T>(x, k<T>(0), mul<T>(a, expm1<T>(min<T>(x, k<T>(0)))), mul<T>(b, x));
+    return ifLess<T>(x, k<T>(0), mul<T>(a, expm1<T>(atMost<T>(x, k<T>(0)))), mul<T>(b, x));
   }
   if (operation == UnaryFunction.Celu) {
-    return ifLess<T>(x, k<T>(0), mul<T>(a, expm1<T>(div<T>(min<T>(x, k<T>(0)), a))), x);
+    return ifLess<T>(x, k<T>(0), mul<T>(a, expm1<T>(div<T>(atMost<T>(x, k<T>(0)), a))), x);
   }
   if (operation == UnaryFunction.ThresholdedRelu) {
     return ifEqual<T>(x, x, ifLess<T>(a, x, x, k<T>(0)), x);
@@ -49,7 +49,7 @@ import { cos, sin } from "./trig";
   if (operation == UnaryFunction.Softsign) return div<T>(x, add<T>(k<T>(1), abs<T>(x)));
   if (operation == UnaryFunction.Mish) {
     // tanh(ln(1 + e)) = n/(n + 2), n = e·(e + 2); it is 1 in f32 long before 20
-    let e = exp<T>(min<T>(x, k<T>(20)));
+    let e = exp<T>(atMost<T>(x, k<T>(20)));
     let n = mul<T>(e, add<T>(e, k<T>(2)));
     return mul<T>(x, div<T>(n, add<T>(n, k<T>(2))));
   }

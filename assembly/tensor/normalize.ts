@@ -1,7 +1,7 @@
 // Softmax and LayerNorm over contiguous rows of f32; sums by 4 partials, k mod 4, joined as (0 + 2) + (1 + 3).
 import { LayerNormStep, SoftmaxStep } from "../../src/core/abi/reduce";
 import { exp } from "../math/exp";
-import { add, div, k, max, mul, sub } from "../math/lane";
+import { add, atLeast, div, k, mul, sub } from "../math/lane";
 import { log } from "../math/log";
 import { argument, firstOf, lanes, loadUpTo, number, pointer, storeUpTo } from "./share";
 
@@ -49,18 +49,19 @@ function sumOf(row: usize, extent: i32, mean: f32, power: i32): f32 {
   return power == 2 ? x * x : x;
 }
 
+/** The largest element that is a number: a NaN reaches the row through its own exponential. */
 function largest(row: usize, extent: i32): f32 {
   let i = 0;
   let m: f32 = -Infinity;
   if (ASC_FEATURE_SIMD) {
     let v = k<v128>(m);
-    for (; i + 4 <= extent; i += 4) v = max<v128>(v, v128.load(row + (<usize>i << 2)));
-    m = max<f32>(
-      max<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
-      max<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
+    for (; i + 4 <= extent; i += 4) v = atLeast<v128>(v, v128.load(row + (<usize>i << 2)));
+    m = atLeast<f32>(
+      atLeast<f32>(f32x4.extract_lane(v, 0), f32x4.extract_lane(v, 1)),
+      atLeast<f32>(f32x4.extract_lane(v, 2), f32x4.extract_lane(v, 3)),
     );
   }
-  for (; i < extent; i++) m = max<f32>(m, load<f32>(row + (<usize>i << 2)));
+  for (; i < extent; i++) m = atLeast<f32>(m, load<f32>(row + (<usize>i << 2)));
   return m;
 }
 

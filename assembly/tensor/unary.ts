@@ -2,7 +2,9 @@
 import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
 import { apply } from "../math/functions";
 import { k } from "../math/lane";
-import { argument, firstOf, lanes, loadUpTo, number, pointer, storeUpTo } from "./share";
+import {
+  argument, firstOf, lanes, loadLanes, loadPartial, loadUpTo, number, pointer, storeLanes, storePartial, storeUpTo,
+} from "./share";
 
 export function unary(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, UnaryStep.count);
@@ -20,12 +22,12 @@ export function unary(step: usize, thread: i32, threads: i32): void {
   let a = k<T>(alpha);
   let b = k<T>(beta);
   switch (operation) {
-    case UnaryFunction.Abs: map<T>(UnaryFunction.Abs, input, output, n, a, b); break;
-    case UnaryFunction.Neg: map<T>(UnaryFunction.Neg, input, output, n, a, b); break;
+    case UnaryFunction.Abs: light<T>(UnaryFunction.Abs, input, output, n, a, b); break;
+    case UnaryFunction.Neg: light<T>(UnaryFunction.Neg, input, output, n, a, b); break;
     case UnaryFunction.Ceil: map<T>(UnaryFunction.Ceil, input, output, n, a, b); break;
     case UnaryFunction.Floor: map<T>(UnaryFunction.Floor, input, output, n, a, b); break;
     case UnaryFunction.Round: map<T>(UnaryFunction.Round, input, output, n, a, b); break;
-    case UnaryFunction.Sqrt: map<T>(UnaryFunction.Sqrt, input, output, n, a, b); break;
+    case UnaryFunction.Sqrt: light<T>(UnaryFunction.Sqrt, input, output, n, a, b); break;
     case UnaryFunction.Reciprocal: map<T>(UnaryFunction.Reciprocal, input, output, n, a, b); break;
     case UnaryFunction.Sign: map<T>(UnaryFunction.Sign, input, output, n, a, b); break;
     case UnaryFunction.Exp: map<T>(UnaryFunction.Exp, input, output, n, a, b); break;
@@ -36,10 +38,10 @@ export function unary(step: usize, thread: i32, threads: i32): void {
     case UnaryFunction.Softplus: map<T>(UnaryFunction.Softplus, input, output, n, a, b); break;
     case UnaryFunction.Sin: map<T>(UnaryFunction.Sin, input, output, n, a, b); break;
     case UnaryFunction.Cos: map<T>(UnaryFunction.Cos, input, output, n, a, b); break;
-    case UnaryFunction.Clip: map<T>(UnaryFunction.Clip, input, output, n, a, b); break;
-    case UnaryFunction.HardSigmoid: map<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
-    case UnaryFunction.HardSwish: map<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
-    case UnaryFunction.LeakyRelu: map<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
+    case UnaryFunction.Clip: light<T>(UnaryFunction.Clip, input, output, n, a, b); break;
+    case UnaryFunction.HardSigmoid: light<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
+    case UnaryFunction.HardSwish: light<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
+    case UnaryFunction.LeakyRelu: light<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
     case UnaryFunction.Elu: map<T>(UnaryFunction.Elu, input, output, n, a, b); break;
     case UnaryFunction.Celu: map<T>(UnaryFunction.Celu, input, output, n, a, b); break;
     case UnaryFunction.ThresholdedRelu: map<T>(UnaryFunction.ThresholdedRelu, input, output, n, a, b); break;
@@ -50,6 +52,18 @@ export function unary(step: usize, thread: i32, threads: i32): void {
     case UnaryFunction.GeluTanh: map<T>(UnaryFunction.GeluTanh, input, output, n, a, b); break;
     case UnaryFunction.Shrink: map<T>(UnaryFunction.Shrink, input, output, n, a, b); break;
     case UnaryFunction.Expm1: map<T>(UnaryFunction.Expm1, input, output, n, a, b); break;
+  }
+}
+
+/** For functions so short that the question for the row's end would cost more than they do: a loop of whole vectors first. */
+@inline function light<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): void {
+  for (; n >= lanes<T>(); n -= lanes<T>()) {
+    storeLanes<T>(output, apply<T>(operation, loadLanes<T>(input), a, b));
+    input += sizeof<T>();
+    output += sizeof<T>();
+  }
+  if (isVector<T>()) {
+    if (n > 0) storePartial(output, apply<T>(operation, loadPartial(input, n), a, b), n);
   }
 }
 

@@ -164,3 +164,9 @@ describe("normalization", () => {
     close(y!.data as Float32Array, expected, 1e-4);
   });
 });
+
+test("Softmax of a row with NaN is NaN, of a row with one −∞ is not, of all −∞ is NaN", async () => {
+  const x = new Tensor("float32", [1, NaN, 2, 0, -Infinity, 0, -Infinity, -Infinity, -Infinity], [3, 3]);
+  const [y] = await agreed({ op: "Softmax", inputs: [x], outputs: [{ type: "float32", shape: [3, 3] }] });
+  expect([...(y!.data as Float32Array)]).toEqual([NaN, NaN, NaN, 0.5, 0, 0.5, NaN, NaN, NaN]);
+});

@@ -32,7 +32,7 @@ export enum UnaryFunction {
   Softplus,
   Sin,
   Cos,
-  /** min(max(x, a), b). */
+  /** x, or the bound that it exceeds; NaN and −0 stay. */
   Clip,
   /** max(0, min(1, a·x + b)). */
   HardSigmoid,
