@@ -1,0 +1,313 @@
+import { describe, expect, it } from "vitest";
+import { BitbasisError } from "../../src/core/errors.ts";
+import type { Attribute } from "../../src/graph/graph.ts";
+import {
+  graphFromJson,
+  graphToJson,
+  normalize,
+  optimize,
+  specialize,
+  toFloat32,
+  unsupportedError,
+  unsupportedNodes,
+} from "../../src/graph/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { build, f32, i64, type NodeSpec, operators } from "./build.ts";
+
+type Case = [
+  string,
+  string,
+  Record<string, readonly number[]>,
+  Record<string, Tensor>,
+  Record<string, Attribute>,
+  number,
+  readonly number[],
+];
+
+/** What an operator makes of input shapes: `inputs` are "x y, c" with constants by name. */
+const SHAPES: readonly Case[] = [
+  ["Conv", "x w", { x: [2, 3, 9, 8], w: [4, 3, 3, 3] }, {}, { strides: [2, 2], pads: [1, 1, 1, 1] }, 17, [2, 4, 5, 4]],
+  [
+    "Conv",
+    "x w",
+    { x: [2, 3, 9, 8], w: [4, 3, 3, 3] },
+    {},
+    { strides: [2, 2], auto_pad: "SAME_UPPER" },
+    17,
+    [2, 4, 5, 4],
+  ],
+  ["Conv", "x w", { x: [1, 4, 7], w: [4, 1, 3] }, {}, { group: 4, dilations: [2] }, 17, [1, 4, 3]],
+  [
+    "ConvTranspose",
+    "x w",
+    { x: [1, 4, 5, 5], w: [4, 3, 3, 3] },
+    {},
+    { strides: [2, 2], output_padding: [1, 1], pads: [1, 1, 1, 1] },
+    17,
+    [1, 3, 10, 10],
+  ],
+  [
+    "ConvTranspose",
+    "x w",
+    { x: [1, 4, 5, 5], w: [4, 3, 3, 3] },
+    {},
+    { strides: [2, 2], output_shape: [10, 9] },
+    17,
+    [1, 3, 10, 9],
+  ],
+  ["MaxPool", "x", { x: [1, 2, 6, 6] }, {}, { kernel_shape: [3, 3], strides: [2, 2], ceil_mode: 1 }, 17, [1, 2, 3, 3]],
+  [
+    "AveragePool",
+    "x",
+    { x: [1, 2, 5, 5] },
+    {},
+    { kernel_shape: [2, 2], strides: [3, 3], ceil_mode: 1, pads: [0, 0, 1, 1] },
+    17,
+    [1, 2, 2, 2],
+  ],
+  ["GlobalAveragePool", "x", { x: [2, 5, 3, 4] }, {}, {}, 17, [2, 5, 1, 1]],
+  ["Gemm", "x w", { x: [4, 2], w: [5, 4] }, {}, { transA: 1, transB: 1 }, 17, [2, 5]],
+  ["MatMul", "x w", { x: [3, 1, 2, 4], w: [5, 4, 6] }, {}, {}, 17, [3, 5, 2, 6]],
+  ["MatMul", "x w", { x: [4], w: [5, 4, 6] }, {}, {}, 17, [5, 6]],
+  ["Einsum", "x w", { x: [2, 3, 4], w: [2, 5, 4] }, {}, { equation: "bic, bjc -> bij" }, 17, [2, 3, 5]],
+  ["Add", "x w", { x: [3, 1], w: [2, 1, 4] }, {}, {}, 17, [2, 3, 4]],
+  ["Reshape", "x s", { x: [2, 3, 4] }, { s: i64(0, -1) }, {}, 17, [2, 12]],
+  ["Reshape", "x s", { x: [0, 3] }, { s: i64(3, 0) }, { allowzero: 1 }, 17, [3, 0]],
+  ["Flatten", "x", { x: [2, 3, 4] }, {}, { axis: 0 }, 17, [1, 24]],
+  ["Flatten", "x", { x: [2, 3, 4] }, {}, { axis: -1 }, 17, [6, 4]],
+  ["Squeeze", "x", { x: [1, 3, 1] }, {}, { axes: [0] }, 11, [3, 1]],
+  ["Squeeze", "x", { x: [1, 3, 1] }, {}, {}, 13, [3]],
+  ["Unsqueeze", "x", { x: [3, 4] }, {}, { axes: [-1, 0] }, 11, [1, 3, 4, 1]],
+  ["Unsqueeze", "x a", { x: [3, 4] }, { a: i64(1) }, {}, 13, [3, 1, 4]],
+  ["Transpose", "x", { x: [2, 3, 4] }, {}, {}, 17, [4, 3, 2]],
+  ["Slice", "x", { x: [5, 6] }, {}, { starts: [-3, 1], ends: [100, -1] }, 9, [3, 4]],
+  ["Slice", "x s e a t", { x: [5, 6] }, { s: i64(-1), e: i64(-100), a: i64(1), t: i64(-2) }, {}, 13, [5, 3]],
+  ["Concat", "x w", { x: [2, 3], w: [2, 4] }, {}, { axis: -1 }, 17, [2, 7]],
+  ["Split", "x", { x: [7, 2] }, {}, { num_outputs: 3 }, 18, [3, 2]],
+  ["Split", "x", { x: [7, 2] }, {}, { split: [1, 6] }, 11, [1, 2]],
+  ["Pad", "x", { x: [2, 2] }, {}, { pads: [1, 0, 0, 3] }, 10, [3, 5]],
+  ["Pad", "x p v a", { x: [2, 2, 2] }, { p: i64(1, 2), v: f32([]), a: i64(-1) }, {}, 18, [2, 2, 5]],
+  ["Expand", "x s", { x: [3, 1] }, { s: i64(2, 1, 4) }, {}, 17, [2, 3, 4]],
+  ["Tile", "x s", { x: [3, 1] }, { s: i64(2, 4) }, {}, 17, [6, 4]],
+  ["Gather", "x i", { x: [3, 4] }, { i: new Tensor("int64", [0, 1, 2, 0, 1, 2], [2, 3]) }, { axis: 1 }, 17, [3, 2, 3]],
+  ["GatherND", "x i", { x: [3, 4, 5] }, { i: new Tensor("int64", [0, 1], [1, 2]) }, {}, 17, [1, 5]],
+  ["ReduceMean", "x", { x: [2, 3, 4] }, {}, { axes: [-1], keepdims: 0 }, 17, [2, 3]],
+  ["ReduceSum", "x a", { x: [2, 3, 4] }, { a: i64(0, 2) }, {}, 17, [1, 3, 1]],
+  ["ReduceMax", "x", { x: [2, 3, 4] }, {}, { keepdims: 0 }, 17, []],
+  ["ArgMax", "x", { x: [2, 3, 4] }, {}, { axis: 1, keepdims: 0 }, 17, [2, 4]],
+  ["Upsample", "x", { x: [1, 2, 3, 3] }, {}, { scales: [1, 1, 2, 1.5] }, 7, [1, 2, 6, 4]],
+  ["Resize", "x none none z", { x: [1, 2, 3, 3] }, { z: i64(7, 5) }, { axes: [2, 3] }, 18, [1, 2, 7, 5]],
+  ["TopK", "x", { x: [2, 9] }, {}, { k: 4 }, 9, [2, 4]],
+  ["OneHot", "i d v", {}, { i: i64(1, 2), d: i64(5), v: f32([2]) }, {}, 17, [2, 5]],
+  ["DepthToSpace", "x", { x: [1, 8, 2, 3] }, {}, { blocksize: 2 }, 17, [1, 2, 4, 6]],
+  [
+    "LSTM",
+    "x w r",
+    { x: [7, 2, 3], w: [2, 20, 3], r: [2, 20, 5] },
+    {},
+    { direction: "bidirectional", hidden_size: 5 },
+    17,
+    [7, 2, 2, 5],
+  ],
+];
+
+describe("shape rules", () => {
+  it.each(SHAPES)("%s of %s", (op, names, inputs, initializers, attributes, opset, expected) => {
+    const outputs = op === "Split" ? (attributes["split"] ? ["y", "z"] : ["y", "z", "u"]) : ["y"];
+    const listed = names.split(" ").map((name) => (name === "none" ? "" : name));
+    const graph = build(inputs, initializers, [[op, listed, outputs, attributes]], ["y"], opset);
+    const feeds = Object.fromEntries(Object.entries(inputs).map(([name, shape]) => [name, { type: "float32", shape }]));
+    expect(specialize(graph, feeds).values.get("y")!.shape).toEqual(expected);
+  });
+
+  it("names node, operator, opset and shapes when they do not fit", () => {
+    const graph = build({ x: ["N", 2], z: ["N", 3] }, {}, [["Add", ["x", "z"], ["y"]]], ["y"], 13);
+    const run = () =>
+      specialize(graph, { x: { type: "float32", shape: [4, 2] }, z: { type: "float32", shape: [4, 3] } });
+    expect(run).toThrow(BitbasisError);
+    expect(run).toThrow(
+      'node "Add_0" (Add, opset 13): the shapes do not broadcast (inputs: float32[4,2], float32[4,3])',
+    );
+  });
+
+  it("checks inputs", () => {
+    const graph = build({ x: ["N", 2] }, {}, [["Relu", ["x"], ["y"]]], ["y"]);
+    expect(() => specialize(graph, {})).toThrow(TypeError);
+    expect(() => specialize(graph, { x: { type: "int32", shape: [1, 2] } })).toThrow(
+      'input "x" expected type float32, got int32',
+    );
+    expect(() => specialize(graph, { x: { type: "float32", shape: [1, 3] } })).toThrow(RangeError);
+  });
+
+  it("says when a shape depends on data, and takes the data when it is given", () => {
+    const graph = build({ x: [6], s: { type: "int64", shape: [2] } }, {}, [["Reshape", ["x", "s"], ["y"]]], ["y"]);
+    const x = { type: "float32", shape: [6] };
+    expect(() => specialize(graph, { x, s: { type: "int64", shape: [2] } })).toThrow(
+      'depends on the data of input 1 ("s")',
+    );
+    const known = specialize(graph, { x, s: { type: "int64", shape: [2], data: new BigInt64Array([3n, 2n]) } });
+    expect(known.values.get("y")!.shape).toEqual([3, 2]);
+  });
+});
+
+describe("specialize", () => {
+  it("folds arithmetic on shapes and names constants after their contents", () => {
+    const nodes: NodeSpec[] = [
+      ["Shape", ["x"], ["s"]],
+      ["Gather", ["s", "zero"], ["n"]],
+      ["Unsqueeze", ["n", "zero"], ["u"]],
+      ["Concat", ["u", "rest"], ["t"], { axis: 0 }],
+      ["Reshape", ["x", "t"], ["y"]],
+      ["Cast", ["n"], ["count"], { to: 1 }],
+    ];
+    const graph = build({ x: ["N", 2, 3] }, { zero: i64(0).reshape([]), rest: i64(-1) }, nodes, ["y", "count"]);
+    graph.nodes[2] && Object.assign(graph.nodes[2], { inputs: ["n", "axis"] });
+    const special = specialize(
+      { ...graph, initializers: new Map([...graph.initializers, ["axis", i64(0)]]) },
+      { x: { type: "float32", shape: [4, 2, 3] } },
+    );
+    expect(operators(special)).toEqual(["Reshape", "Identity"]);
+    expect(special.nodes[0]!.inputs).toEqual(["x", "folded:int64[2]:4,-1"]);
+    expect(special.constants.get("folded:float32[]:4")!.data).toEqual(new Float32Array([4]));
+    expect(special.values.get("y")!.shape).toEqual([4, 6]);
+  });
+
+  it("never computes transcendental functions, and rounds the others once", () => {
+    const nodes: NodeSpec[] = [
+      ["Exp", ["c"], ["e"]],
+      ["Sqrt", ["c"], ["r"]],
+      ["Div", ["r", "three"], ["d"]],
+      ["Add", ["e", "d"], ["y"]],
+    ];
+    const graph = build({}, { c: new Tensor("float32", [2]), three: new Tensor("float32", [3]) }, nodes, ["y"]);
+    const special = specialize(graph, {});
+    expect(operators(special)).toEqual(["Exp", "Add"]);
+    const value = Math.fround(Math.fround(Math.sqrt(2)) / 3);
+    expect([...special.constants.values()].map((t) => (t.data as Float32Array)[0])).toContain(value);
+  });
+
+  it("takes the branch of an If whose condition is known", () => {
+    const body = (op: string) => ({ ...build({}, { k: f32([1], [5]) }, [[op, ["x", "k"], ["r"]]], ["r"]) });
+    const graph = build(
+      { x: [1], c: { type: "bool", shape: [] } },
+      {},
+      [["If", ["c"], ["y"], { then_branch: body("Mul"), else_branch: body("Sub") }]],
+      ["y"],
+    );
+    const x = { type: "float32", shape: [1] };
+    const known = (v: number) =>
+      operators(specialize(graph, { x, c: { type: "bool", shape: [], data: new Uint8Array([v]) } }));
+    expect(known(1)).toEqual(["Mul", "Identity"]);
+    expect(known(0)).toEqual(["Sub", "Identity"]);
+    expect(() => specialize(graph, { x, c: { type: "bool", shape: [] } })).toThrow("the condition depends on data");
+  });
+
+  it("takes the shapes of weights that are kept elsewhere", () => {
+    const graph = build({ x: ["N", 4] }, {}, [["MatMul", ["x", "w"], ["y"]]], ["y"]);
+    const weights = new Map([["w", { type: "float32" as const, shape: [4, 3] }]]);
+    const special = specialize(graph, { x: { type: "float32", shape: [2, 4] } }, weights);
+    expect(special.values.get("y")!.shape).toEqual([2, 3]);
+    expect(special.constants.has("w")).toBe(false);
+  });
+
+  it("turns what moves nothing into renames", () => {
+    const nodes: NodeSpec[] = [
+      ["Transpose", ["x"], ["t"], { perm: [0, 2, 1] }],
+      ["Expand", ["t", "s"], ["e"]],
+      ["Slice", ["e", "from", "to"], ["y"]],
+    ];
+    const graph = build({ x: [1, 1, 5] }, { s: i64(1, 5, 1), from: i64(0), to: i64(9) }, nodes, ["y"]);
+    expect(operators(specialize(graph, { x: { type: "float32", shape: [1, 1, 5] } }))).toEqual([
+      "Reshape",
+      "Identity",
+      "Identity",
+    ]);
+  });
+});
+
+describe("normalize", () => {
+  it("writes out the flattening of old Softmax", () => {
+    const old = build({ x: ["N", 2, 3] }, {}, [["Softmax", ["x"], ["y"]]], ["y"], 11);
+    expect(operators(normalize(old))).toEqual(["Shape", "Flatten", "Softmax", "Reshape"]);
+    const flat = build({ x: ["N", 3] }, {}, [["Softmax", ["x"], ["y"]]], ["y"], 11);
+    expect(normalize(flat).nodes[0]!.attributes).toEqual({ axis: -1 });
+    expect(normalize(normalize(flat))).toEqual(normalize(flat));
+  });
+
+  it("makes Sum binary, Dropout Identity, and refuses training and opset 6", () => {
+    const sum = build(
+      { x: [1] },
+      {},
+      [
+        ["Sum", ["x", "x", "x"], ["s"]],
+        ["Dropout", ["s"], ["y"]],
+      ],
+      ["y"],
+    );
+    expect(operators(normalize(sum))).toEqual(["Add", "Add", "Identity"]);
+    expect(normalize(sum).nodes[1]!.name).toBe("Sum_0");
+    const training = build(
+      { x: [1] },
+      { r: f32([]), t: new Tensor("bool", [true], []) },
+      [["Dropout", ["x", "r", "t"], ["y"]]],
+      ["y"],
+    );
+    expect(() => normalize(training)).toThrow("training mode");
+    expect(() => normalize({ ...sum, opsets: { "": 6 } })).toThrow("opset 6 is older than 7");
+  });
+});
+
+describe("graphs as JSON, float16, unsupported operators", () => {
+  const body = build({}, { k: f32([2]) }, [["Add", ["x", "k"], ["r"]]], ["r"]);
+  const graph = build(
+    { x: ["N", 2], c: { type: "bool", shape: [] } },
+    { k: f32([2]), w: f32([3]) },
+    [
+      ["If", ["c"], ["z"], { then_branch: body, else_branch: body }],
+      [
+        "custom/Thing",
+        ["z", "", "w"],
+        ["y"],
+        { low: Number.NEGATIVE_INFINITY, zero: -0, many: [1, Number.NaN], names: ["a"], t: f32([1]), s: "s" },
+      ],
+    ],
+    ["y"],
+  );
+
+  it("round-trips through JSON text", () => {
+    const { json, initializers } = graphToJson(graph);
+    expect([...initializers.keys()].slice(0, 2)).toEqual(["k", "w"]);
+    expect(graphFromJson(JSON.parse(JSON.stringify(json)), initializers)).toEqual(graph);
+    initializers.delete("w");
+    expect(graphFromJson(json, initializers).initializers.has("w")).toBe(false);
+    initializers.delete("Thing_1/t");
+    expect(() => graphFromJson(json, initializers)).toThrow('tensor "Thing_1/t", which is missing');
+  });
+
+  it("lists all unsupported nodes, bodies included", () => {
+    const nodes = unsupportedNodes(graph, new Set(["/If"]));
+    expect(nodes.map((node) => node.op)).toEqual(["Add", "Add", "Thing"]);
+    expect(unsupportedError(nodes)!.message).toContain(
+      'Add (opset 17): node "Add_0", "Add_0"\ncustom.Thing (opset 0): node "Thing_1"',
+    );
+    expect(unsupportedError([])).toBeUndefined();
+  });
+
+  it("widens float16", () => {
+    const half = build(
+      { x: { type: "float16", shape: [1] } },
+      { k: new Tensor("float16", new Uint16Array([0x3c00])) },
+      [
+        ["Add", ["x", "k"], ["a"]],
+        ["Cast", ["a"], ["y"], { to: 10 }],
+      ],
+      ["y"],
+    );
+    const wide = toFloat32(half);
+    expect(wide.inputs[0]!.type).toBe("float32");
+    expect(wide.initializers.get("k")!.data).toEqual(new Float32Array([1]));
+    expect(wide.nodes[1]!.attributes).toEqual({ to: 1 });
+    expect(toFloat32(graph)).toBe(graph);
+    expect(operators(optimize(wide))).toEqual(["Add", "Cast"]);
+  });
+});
