@@ -27,6 +27,9 @@ export function settle(call: Call, outputs: readonly KnownValue[]): Node {
     const ordered = moved.every((axis, i) => i === 0 || moved[i - 1]! < axis);
     if (ordered) return { ...node, op: "Reshape", attributes: {} };
   }
+  if (node.op === "Cast" && node.domain === "" && call.type(0) === outputs[0]!.type) {
+    return { ...node, op: "Identity", attributes: {} };
+  }
   if (
     MAY_DO_NOTHING.has(node.op) &&
     sizeOf(from) === sizeOf(to) &&
@@ -35,9 +38,13 @@ export function settle(call: Call, outputs: readonly KnownValue[]): Node {
   ) {
     const negative = node.op === "Slice" && (call.numbers(4) ?? []).some((step) => step < 0);
     const crops = node.op === "Pad" && (call.numbers(1) ?? []).some((amount) => amount !== 0);
+    // A scale of 1.1 may round to the same extent and still move pixels.
+    const scales =
+      node.op === "Resize" &&
+      !(call.has(3) ? call.needed(3) : call.needed(2)).every((v, i) => v === (call.has(3) ? to[i] : 1));
     const inputs = node.op === "Concat" ? node.inputs.filter((_, i) => sizeOf(call.shape(i)) > 0) : node.inputs;
     const several = node.outputs.filter((name) => name !== "").length > 1;
-    if (!negative && !crops && !several && inputs.length > 0) {
+    if (!negative && !crops && !scales && !several && inputs.length > 0) {
       return { ...node, op: "Identity", domain: "", inputs: [inputs[0]!], attributes: {} };
     }
   }

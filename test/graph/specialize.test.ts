@@ -202,6 +202,22 @@ describe("specialize", () => {
     expect(() => specialize(graph, { x, c: { type: "bool", shape: [] } })).toThrow("the condition depends on data");
   });
 
+  it("keeps a Resize that moves pixels within the same shape, and drops a Cast to the same type", () => {
+    const x = { type: "float32", shape: [1, 1, 4, 4] };
+    const resize = (scale: number) =>
+      build(
+        { x: [1, 1, 4, 4] },
+        { s: f32([4], [1, 1, 1, scale]) },
+        [
+          ["Cast", ["x"], ["c"], { to: 1 }],
+          ["Resize", ["c", "", "s"], ["y"]],
+        ],
+        ["y"],
+      );
+    expect(operators(specialize(resize(1.1), { x }))).toEqual(["Identity", "Resize"]);
+    expect(operators(specialize(resize(1), { x }))).toEqual(["Identity", "Identity"]);
+  });
+
   it("takes the shapes of weights that are kept elsewhere", () => {
     const graph = build({ x: ["N", 4] }, {}, [["MatMul", ["x", "w"], ["y"]]], ["y"]);
     const weights = new Map([["w", { type: "float32" as const, shape: [4, 3] }]]);
