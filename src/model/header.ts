@@ -115,7 +115,7 @@ export function isContainer(start: Uint8Array): boolean {
 /** Reads and checks a header; `bytes` is exactly that. */
 export function readHeader(bytes: Uint8Array): Header {
   if (bytes.length < 8 + DIGEST_AT + 64) throw damaged("its header is too short");
-  const zeroed = bytes.slice(8);
+  const zeroed = new Uint8Array(bytes.subarray(8)); // a copy even of a Buffer, whose slice is a view
   zeroed.fill(0x30, DIGEST_AT, DIGEST_AT + 64);
   const told = new TextDecoder().decode(bytes.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + 64));
   if (sha256(zeroed) !== told) throw damaged("its header does not match its digest");

@@ -95,5 +95,8 @@ function mapValues<K, A, B>(map: ReadonlyMap<K, A>, f: (value: A) => B): Map<K, 
   return new Map([...map].map(([key, value]) => [key, f(value)]));
 }
 
+/** Operators that need no step: specialization turns them into constants. */
+const FOLDED: readonly string[] = ["/Shape", "/Size"];
+
 /** Operators that can run, by `domain/op`. */
-export const SUPPORTED: ReadonlySet<string> = new Set(Object.keys(OPERATORS));
+export const SUPPORTED: ReadonlySet<string> = new Set([...Object.keys(OPERATORS), ...FOLDED]);

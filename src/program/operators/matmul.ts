@@ -83,7 +83,9 @@ function lowerProduct(l: Lowering, p: Product): void {
       exactInInt32: exactness.exactInInt32 ? 1 : 0,
       pairsPerBlock: exactness.pairsPerBlock,
     });
-  if (series === undefined) integer(packRight(l, p, bits), exactnessOfProduct(p.k, bits));
+  // q − z of the right operand has one bit more than q, and must fit int16.
+  const rightBits = Math.min(bits, 15);
+  if (series === undefined) integer(packRight(l, p, rightBits), exactnessOfProduct(p.k, bits));
   else integer(l.panels.place(series, { kind: "gemm", groups: 1, taps: 1, channels: p.k }), exactnessOf(series, bits));
 }
 

@@ -105,7 +105,7 @@ export const UNARY: Readonly<Record<string, Lower>> = {
   }),
   "/Celu": unary(F.Celu, alpha(1)),
   "/Swish": unary(F.Swish, alpha(1)),
-  "bitbasis/Swish": unary(F.Swish, alpha(1)),
+  "bitbasis/Silu": unary(F.Swish, alpha(1)),
   "/Shrink": unary(F.Shrink, (l) => [l.attribute("bias", 0), l.attribute("lambd", 0.5)]),
   "/Gelu": (l) => unary(l.text("approximate", "none") === "tanh" ? F.GeluTanh : F.Gelu)(l),
   "bitbasis/Gelu": (l) => unary(l.text("approximate", "none") === "tanh" ? F.GeluTanh : F.Gelu)(l),

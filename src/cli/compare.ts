@@ -1,0 +1,55 @@
+import type { CAC } from "cac";
+import type { Preset } from "../series/index.ts";
+import { type Comparison, compare } from "../session/compare.ts";
+import { InferenceSession } from "../session/session.ts";
+import { readBytes } from "./files.ts";
+import { type InputOptions, readFeeds } from "./inputs.ts";
+import { formatBytes, printJson, printText, table } from "./print.ts";
+import { withProgress } from "./progress.ts";
+import { PRESETS } from "./quantize.ts";
+import { choice, repeated } from "./usage.ts";
+
+interface Options extends InputOptions {
+  readonly preset?: unknown;
+  readonly json?: boolean;
+}
+
+export function registerCompare(cli: CAC): void {
+  cli
+    .command("compare <model>", "Compare presets with the network's own float32")
+    .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
+    .option("--random <N>", "Feed the other inputs N seeded random tensors")
+    .option("--seed <S>", "Seed of the random tensors", { default: 0 })
+    .option("--shape <NAME=1,3,224,224>", "Shape of a random or raw input (repeatable)")
+    .option("--preset <P>", "Compare this preset (repeatable; default faithful, fast, compact)")
+    .option("--json", "Print one JSON document")
+    .example("bitbasis compare model.onnx --random 4 --shape image=1,3,224,224")
+    .action(async (model: string, options: Options) => {
+      const onnx = await readBytes(model);
+      const named = repeated(options.preset).map((p) => choice<Preset>("--preset", p, PRESETS));
+      const session = await InferenceSession.create(onnx, { preset: "float32" });
+      const feeds = await readFeeds(session.inputMetadata, options);
+      await session.release();
+      const rows = await withProgress((onProgress) =>
+        compare(onnx, feeds, { onProgress, ...(named.length > 0 && { presets: named }) }),
+      );
+      if (options.json) printJson(rows);
+      else printText(comparisonTable(rows));
+    });
+}
+
+function comparisonTable(rows: readonly Comparison[]): string {
+  return table(
+    ["preset", "output", "samples", "least cosine", "max|a-b|/max|b|", "top-1", "size", "median ms"],
+    rows.map((r) => [
+      r.preset,
+      r.output,
+      r.samples,
+      r.cosineMin.toFixed(7),
+      r.maxDifference.toExponential(2),
+      r.top1Agreement === undefined ? "" : `${(100 * r.top1Agreement).toFixed(2)}%`,
+      formatBytes(r.bytes),
+      r.milliseconds.toFixed(2),
+    ]),
+  );
+}

@@ -1,0 +1,125 @@
+import { unzipSync } from "fflate";
+import { dump, parse } from "npyjs";
+import { describe } from "../session/feeds.ts";
+import type { ValueMetadata } from "../session/options.ts";
+import { type ElementType, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../tensor/index.ts";
+import { readBytes } from "./files.ts";
+import { randomTensor } from "./random.ts";
+import { assignment, integer, repeated, UsageError } from "./usage.ts";
+
+export interface InputOptions {
+  readonly input?: unknown;
+  readonly shape?: unknown;
+  readonly random?: unknown;
+  readonly seed?: unknown;
+}
+
+const NPY_TYPES: Readonly<Record<string, ElementType>> = {
+  f4: "float32",
+  f8: "float64",
+  f2: "float16",
+  i1: "int8",
+  u1: "uint8",
+  i2: "int16",
+  u2: "uint16",
+  i4: "int32",
+  u4: "uint32",
+  i8: "int64",
+  u8: "uint64",
+  b1: "bool",
+};
+
+/**
+ * Feeds from `--input NAME=FILE` (.npy, .npz with an entry of the input's name, or raw little-endian elements), the rest from
+ * `--random N --seed S`, whose free dimensions `--shape NAME=1,3,224,224` gives.
+ */
+export async function readFeeds(
+  inputs: readonly ValueMetadata[],
+  options: InputOptions,
+): Promise<Record<string, Tensor>[]> {
+  const shapes = new Map(repeated(options.shape).map((text) => parseShape(assignment("--shape", text))));
+  const given: Record<string, Tensor> = {};
+  for (const text of repeated(options.input)) {
+    const [name, path] = assignment("--input", text);
+    const input = inputs.find((i) => i.name === name);
+    if (input === undefined) throw new UsageError(`the model has no input "${name}"; ${listInputs(inputs)}`);
+    given[name] = await readTensor(input, path, shapes.get(name));
+  }
+  const missing = inputs.filter((input) => given[input.name] === undefined);
+  if (missing.length === 0) return [given];
+  if (options.random === undefined) {
+    throw new UsageError(`${listInputs(missing)}; give --input ${missing[0]!.name}=FILE.npy`);
+  }
+  const count = integer("--random", options.random === true ? 1 : options.random, 1, 1_000_000);
+  const seed = integer("--seed", options.seed ?? 0, 0, 2 ** 32 - 1);
+  return Array.from({ length: count }, (_, i) => {
+    const feeds = { ...given };
+    missing.forEach((input, j) => {
+      const shape = resolveShape(input, shapes.get(input.name));
+      feeds[input.name] = randomTensor(
+        input.type as ElementType,
+        shape,
+        (seed + 7919 * (i * missing.length + j)) >>> 0,
+      );
+    });
+    return feeds;
+  });
+}
+
+/** A tensor as the bytes of a .npy file. */
+export function toNpy(tensor: Tensor): Uint8Array {
+  if (tensor.type === "string") throw new Error("a tensor of strings cannot be written as .npy");
+  const dtype = Object.entries(NPY_TYPES).find(([, type]) => type === tensor.type)?.[0];
+  return new Uint8Array(dump(tensor.data as Float32Array, [...tensor.dims], { dtype: dtype as "f4" }));
+}
+
+function listInputs(inputs: readonly ValueMetadata[]): string {
+  return `expected input ${inputs.map((i) => `"${i.name}" (${describe({ type: i.type as ElementType, shape: i.shape })})`).join(", ")}`;
+}
+
+function parseShape([name, text]: [string, string]): [string, number[]] {
+  return [name, text.split(/[,x]/).map((d) => integer("--shape", d, 0, 2 ** 31 - 1))];
+}
+
+function resolveShape(input: ValueMetadata, given: readonly number[] | undefined): readonly number[] {
+  const shape = given ?? input.shape;
+  const free = shape.filter((d) => typeof d === "string");
+  if (given === undefined && free.length === 1 && typeof shape[0] === "string")
+    return [1, ...(shape.slice(1) as number[])];
+  if (free.length > 0)
+    throw new UsageError(`${listInputs([input])} has free dimensions; give --shape ${input.name}=1,…`);
+  return shape as readonly number[];
+}
+
+async function readTensor(input: ValueMetadata, path: string, shape: readonly number[] | undefined): Promise<Tensor> {
+  const bytes = await readBytes(path);
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) {
+    const entries = unzipSync(bytes);
+    const entry =
+      entries[`${input.name}.npy`] ?? (Object.keys(entries).length === 1 ? Object.values(entries)[0] : undefined);
+    if (entry === undefined)
+      throw new UsageError(`${path} has no entry "${input.name}.npy"; it has ${Object.keys(entries).join(", ")}`);
+    return parseNpy(path, entry);
+  }
+  if (bytes[0] === 0x93 && bytes[1] === 0x4e) return parseNpy(path, bytes);
+  const dims = resolveShape(input, shape);
+  const type = input.type as NumericType;
+  const expected = sizeOf(dims) * elementBytes(type);
+  if (bytes.length !== expected) {
+    throw new UsageError(
+      `${path} expected ${expected} bytes (${type} [${dims}]), .npy or .npz, got ${bytes.length} bytes`,
+    );
+  }
+  return new Tensor(type, viewData(type, bytes, sizeOf(dims)), dims);
+}
+
+function parseNpy(path: string, bytes: Uint8Array): Tensor {
+  const { data, shape, dtype, fortranOrder } = parse(bytes.slice().buffer, { convertFloat16: false });
+  const type = NPY_TYPES[dtype];
+  if (type === undefined || fortranOrder) {
+    throw new UsageError(
+      `${path} expected a C-ordered array of numbers, got ${fortranOrder ? "Fortran order" : `dtype ${dtype}`}`,
+    );
+  }
+  return new Tensor(type, data, shape);
+}

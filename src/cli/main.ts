@@ -1,0 +1,45 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { type CAC, cac } from "cac";
+import { registerCompare } from "./compare.ts";
+import { STDIO } from "./files.ts";
+import { registerInspect } from "./inspect.ts";
+import { registerQuantize } from "./quantize.ts";
+import { registerRun } from "./run.ts";
+
+const COMMANDS: readonly ((cli: CAC) => void)[] = [registerQuantize, registerRun, registerCompare, registerInspect];
+
+/** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
+export async function main(argv: readonly string[]): Promise<number> {
+  const cli = cac("bitbasis");
+  for (const register of COMMANDS) register(cli);
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  cli.version(version);
+  cli.help();
+  try {
+    cli.parse(
+      argv.map((word) => (word === "-" ? STDIO : word)),
+      { run: false },
+    );
+    if (cli.options["help"] || cli.options["version"]) return 0;
+    if (cli.matchedCommand === undefined) {
+      const [word] = cli.args;
+      process.stderr.write(
+        word === undefined
+          ? "bitbasis: expected a command; see bitbasis --help\n"
+          : `bitbasis: unknown command "${word}"; see bitbasis --help\n`,
+      );
+      return 2;
+    }
+    await cli.runMatchedCommand();
+    return process.exitCode === undefined ? 0 : Number(process.exitCode);
+  } catch (error) {
+    const { name, message } = error as Error;
+    process.stderr.write(`bitbasis: ${message}\n`);
+    return name === "CACError" || name === "UsageError" ? 2 : 1;
+  }
+}
+
+process.exitCode = await main(process.argv);

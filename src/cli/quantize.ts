@@ -1,0 +1,80 @@
+import type { CAC } from "cac";
+import { type QuantizationReport, quantize } from "../quantize/index.ts";
+import type { Plan, Preset } from "../series/index.ts";
+import { readBytes, readJson, STDIO, writeBytes } from "./files.ts";
+import { formatBytes, printJson, table } from "./print.ts";
+import { withProgress } from "./progress.ts";
+import { choice, integer, UsageError } from "./usage.ts";
+
+export const PRESETS: readonly Preset[] = ["float32", "faithful", "fast", "compact"];
+
+interface Options {
+  readonly output?: unknown;
+  readonly preset?: unknown;
+  readonly plan?: unknown;
+  readonly bits?: unknown;
+  readonly weightTerms?: unknown;
+  readonly activationTerms?: unknown;
+  readonly json?: boolean;
+}
+
+export function registerQuantize(cli: CAC): void {
+  cli
+    .command("quantize <model>", "Turn an FP32 ONNX network into a series of low-bit terms, without calibration data")
+    .option("-o, --output <file>", "Where the container goes; - is stdout")
+    .option("--preset <P>", `${PRESETS.join(", ")} (default faithful)`)
+    .option("--plan <file>", "A plan as JSON; overrides the preset, per layer")
+    .option("--bits <X>", "Bits of one term, for all layers")
+    .option("--weight-terms <k>", "Weight terms, for all layers")
+    .option("--activation-terms <t>", "Activation terms, for all layers")
+    .option("--json", "Print the report as one JSON document")
+    .example("bitbasis quantize model.onnx -o model.safetensors --preset fast")
+    .action(async (model: string, options: Options) => {
+      if (options.output === undefined) throw new UsageError("quantize expected -o OUT.safetensors");
+      if (options.output === STDIO && options.json) throw new UsageError("--json and -o - would both write to stdout");
+      const how = await readPlan(options);
+      const onnx = await readBytes(model);
+      const { bytes, report } = await withProgress((onProgress) => quantize(onnx, { ...how, onProgress }));
+      await writeBytes(String(options.output), bytes);
+      if (options.json) printJson(report);
+      else process.stderr.write(`${reportTable(report)}\n`);
+    });
+}
+
+/** What `--preset`, `--plan` or `--bits`, `--weight-terms`, `--activation-terms` ask for. */
+export async function readPlan(options: Options): Promise<{ preset?: Preset; plan?: Plan }> {
+  const single = [options.bits, options.weightTerms, options.activationTerms].some((v) => v !== undefined);
+  if ([options.preset, options.plan, single || undefined].filter((v) => v !== undefined).length > 1) {
+    throw new UsageError("expected only one of --preset, --plan and --bits/--weight-terms/--activation-terms");
+  }
+  if (options.plan !== undefined) return { plan: (await readJson(String(options.plan))) as Plan };
+  if (single) {
+    const weightTerms = integer("--weight-terms", options.weightTerms ?? 2, 0, 8);
+    return {
+      plan: {
+        version: 1,
+        default: {
+          bits: integer("--bits", options.bits ?? 4, 2, 8),
+          weightTerms,
+          activationTerms: integer("--activation-terms", options.activationTerms ?? weightTerms, 0, 8),
+        },
+      },
+    };
+  }
+  return options.preset === undefined ? {} : { preset: choice("--preset", options.preset, PRESETS) };
+}
+
+export function reportTable(report: QuantizationReport): string {
+  const rows = report.layers.map((layer) => [
+    layer.name,
+    layer.op,
+    layer.shape.join("x"),
+    `${layer.plan.weightTerms}x${layer.plan.bits} / ${layer.plan.activationTerms}x${layer.plan.bits}`,
+    layer.relativeError.toExponential(2),
+    layer.accumulatorBits,
+    formatBytes(layer.bytesAfter),
+    layer.reason ?? "",
+  ]);
+  const total = `${formatBytes(report.bytesBefore)} -> ${formatBytes(report.bytesAfter)} (${((100 * report.bytesAfter) / report.bytesBefore).toFixed(1)} %)`;
+  return `${table(["layer", "op", "weights", "terms w / a", "rel. error", "acc. bits", "size", "why"], rows)}\n${total}`;
+}

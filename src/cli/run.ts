@@ -1,0 +1,73 @@
+import { mkdir } from "node:fs/promises";
+import { join } from "node:path";
+import type { CAC } from "cac";
+import type { Preset } from "../series/index.ts";
+import type { SessionOptions } from "../session/options.ts";
+import { InferenceSession } from "../session/session.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { readBytes, writeBytes } from "./files.ts";
+import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
+import { printJson, printText } from "./print.ts";
+import { withProgress } from "./progress.ts";
+import { PRESETS } from "./quantize.ts";
+import { choice, integer } from "./usage.ts";
+
+interface Options extends InputOptions {
+  readonly output?: unknown;
+  readonly preset?: unknown;
+  readonly terms?: unknown;
+  readonly threads?: unknown;
+  readonly json?: boolean;
+}
+
+export function registerRun(cli: CAC): void {
+  cli
+    .command("run <model>", "Run an .onnx file or a container")
+    .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
+    .option("--random", "Feed the other inputs seeded random tensors")
+    .option("--seed <S>", "Seed of the random tensors", { default: 0 })
+    .option("--shape <NAME=1,3,224,224>", "Shape of a random or raw input (repeatable)")
+    .option("--output <dir>", "Write each output to DIR/NAME.npy")
+    .option("--preset <P>", `For an .onnx file: ${PRESETS.join(", ")} (default faithful)`)
+    .option("--terms <n>", "Weight terms to use at most")
+    .option("--threads <n>", "Threads", { default: 1 })
+    .option("--json", "Print one JSON document")
+    .example("bitbasis run model.safetensors --input image=cat.npy --output out")
+    .action(async (model: string, options: Options) => {
+      const settings: SessionOptions = {
+        numThreads: integer("--threads", options.threads ?? 1, 1, 64),
+        ...(options.preset !== undefined && { preset: choice<Preset>("--preset", options.preset, PRESETS) }),
+        ...(options.terms !== undefined && { terms: integer("--terms", options.terms, 1, 8) }),
+      };
+      const bytes = await readBytes(model);
+      const session = await withProgress((onProgress) => InferenceSession.create(bytes, { ...settings, onProgress }));
+      const [feeds = {}] = await readFeeds(session.inputMetadata, options);
+      const outputs = await session.run(feeds);
+      await session.release();
+      if (options.output !== undefined) await writeOutputs(String(options.output), outputs);
+      if (options.json) printJson(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, asJson(t)])));
+      else for (const [name, tensor] of Object.entries(outputs)) printText(describeOutput(name, tensor));
+    });
+}
+
+async function writeOutputs(directory: string, outputs: Record<string, Tensor>): Promise<void> {
+  await mkdir(directory, { recursive: true });
+  for (const [name, tensor] of Object.entries(outputs)) {
+    await writeBytes(join(directory, `${name.replaceAll(/[^\w.-]/g, "_")}.npy`), toNpy(tensor));
+  }
+}
+
+/** JSON has no NaN, no infinity and no 64-bit integers: they are written as strings. */
+function asJson({ type, dims, data }: Tensor): object {
+  const values = Array.from(data as ArrayLike<number | bigint | string>, (v) =>
+    typeof v === "bigint" || (typeof v === "number" && !Number.isFinite(v)) ? String(v) : v,
+  );
+  return { type, dims, data: values };
+}
+
+function describeOutput(name: string, { type, dims, data }: Tensor): string {
+  const values = Array.from((data as Float32Array).slice(0, 8), (v) =>
+    typeof v === "number" ? Number(v.toPrecision(6)) : v,
+  );
+  return `${name}: ${type} [${dims.join(", ")}]  ${values.join(" ")}${data.length > 8 ? " …" : ""}`;
+}

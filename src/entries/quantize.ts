@@ -1,0 +1,3 @@
+/** `bitbasis/quantize`: turn a network into a series, look into models, compare presets. */
+export * from "../quantize/index.ts";
+export { type CompareOptions, type Comparison, compare } from "../session/compare.ts";

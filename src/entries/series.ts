@@ -1,0 +1,2 @@
+/** `bitbasis/series`: the expansion itself. */
+export * from "../series/index.ts";

@@ -1,0 +1,165 @@
+import { quantize } from "../quantize/index.ts";
+import type { Preset } from "../series/index.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
+import { InferenceSession } from "./session.ts";
+import { yieldToEventLoop } from "./yield.ts";
+
+export interface Comparison {
+  readonly preset: Preset;
+  readonly output: string;
+  /** Samples compared: entries along the first axis of outputs of rank ≥ 2, else runs. */
+  readonly samples: number;
+  /** Least cosine over the samples. */
+  readonly cosineMin: number;
+  /** Largest max|a − b| / max|b| of a run, b being float32. */
+  readonly maxDifference: number;
+  /** Share of vectors along the last axis whose largest element is at the same place; for outputs of rank ≥ 2. */
+  readonly top1Agreement?: number;
+  /** Size of the container. */
+  readonly bytes: number;
+  /** Median time of a run. */
+  readonly milliseconds: number;
+}
+
+export interface CompareOptions {
+  /** Default: faithful, fast, compact. */
+  readonly presets?: readonly Preset[];
+  readonly externalData?: Record<string, Uint8Array>;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
+}
+
+/**
+ * Compares presets with the network's own float32 on the given feeds.
+ *
+ * @param onnx - the FP32 network
+ * @param feeds - one record of tensors per run
+ * @returns a row per preset and output
+ * @example
+ * for (const row of await compare(onnx, [{ image }])) console.log(row.preset, row.cosineMin);
+ */
+export async function compare(
+  onnx: Uint8Array,
+  feeds: Iterable<Readonly<Record<string, Tensor>>>,
+  options: CompareOptions = {},
+): Promise<Comparison[]> {
+  const { presets = ["faithful", "fast", "compact"], externalData, signal, onProgress } = options;
+  const runs = [...feeds];
+  const load = externalData === undefined ? {} : { externalData };
+  const reference = await InferenceSession.create(onnx, { preset: "float32", ...load });
+  const total = runs.length * (presets.length + 1);
+  let loaded = 0;
+  const runAll = async (
+    session: InferenceSession,
+    phase: string,
+    use: (outputs: Record<string, Tensor>, run: number) => void,
+  ): Promise<number> => {
+    const times: number[] = [];
+    for (const [i, feed] of runs.entries()) {
+      signal?.throwIfAborted();
+      const start = performance.now();
+      const outputs = await session.run(feed);
+      times.push(performance.now() - start);
+      use(outputs, i);
+      onProgress?.({ phase, loaded: ++loaded, total });
+      await yieldToEventLoop();
+    }
+    return median(times);
+  };
+  try {
+    const expected: Record<string, Tensor>[] = [];
+    await runAll(reference, "float32", (outputs) => expected.push(outputs));
+    const rows: Comparison[] = [];
+    for (const preset of presets) {
+      const { bytes } = await quantize(onnx, { preset, ...load });
+      const session = await InferenceSession.create(bytes);
+      try {
+        const measures = new Map(session.outputNames.map((name) => [name, new Measure()]));
+        const milliseconds = await runAll(session, preset, (outputs, i) => {
+          for (const [name, measure] of measures) measure.add(outputs[name]!, expected[i]![name]!);
+        });
+        for (const [output, measure] of measures)
+          rows.push({ preset, output, ...measure.result(), bytes: bytes.length, milliseconds });
+      } finally {
+        await session.release();
+      }
+    }
+    return rows;
+  } finally {
+    await reference.release();
+  }
+}
+
+/** Accumulates how far outputs are from the reference. */
+export class Measure {
+  private count = 0;
+  private cosineMin = 1;
+  private maxDifference = 0;
+  private vectors = 0;
+  private agreeing = 0;
+
+  add(a: Tensor, b: Tensor): void {
+    const [x, y] = [numbers(a), numbers(b)];
+    const samples = b.dims.length >= 2 ? b.dims[0]! : 1;
+    const size = sizeOf(b.dims) / Math.max(samples, 1);
+    this.count += samples;
+    for (let s = 0; s < samples; s++) {
+      this.cosineMin = Math.min(
+        this.cosineMin,
+        cosine(x.subarray(s * size, (s + 1) * size), y.subarray(s * size, (s + 1) * size)),
+      );
+    }
+    this.maxDifference = Math.max(this.maxDifference, relativeDifference(x, y));
+    const last = b.dims.at(-1) ?? 1;
+    if (b.dims.length < 2 || last < 2) return;
+    for (let at = 0; at < y.length; at += last) {
+      this.vectors++;
+      if (argmax(x, at, last) === argmax(y, at, last)) this.agreeing++;
+    }
+  }
+
+  result(): Pick<Comparison, "samples" | "cosineMin" | "maxDifference" | "top1Agreement"> {
+    const { cosineMin, maxDifference } = this;
+    const top1 = this.vectors > 0 ? { top1Agreement: this.agreeing / this.vectors } : {};
+    return { samples: this.count, cosineMin, maxDifference, ...top1 };
+  }
+}
+
+function numbers({ data }: Tensor): Float64Array {
+  return Float64Array.from(data as ArrayLike<number | bigint>, Number);
+}
+
+/** Cosine of two vectors; 1 for two zero vectors, 0 when only one is zero. */
+function cosine(x: Float64Array, y: Float64Array): number {
+  let [xy, xx, yy] = [0, 0, 0];
+  for (let i = 0; i < y.length; i++) {
+    xy += x[i]! * y[i]!;
+    xx += x[i]! * x[i]!;
+    yy += y[i]! * y[i]!;
+  }
+  if (xx === 0 && yy === 0) return 1;
+  return xx === 0 || yy === 0 ? 0 : Math.min(1, xy / Math.sqrt(xx * yy));
+}
+
+/** max|x − y| / max|y|; infinite when the two disagree on NaN. */
+function relativeDifference(x: Float64Array, y: Float64Array): number {
+  let [difference, largest] = [0, 0];
+  for (let i = 0; i < y.length; i++) {
+    if (Number.isNaN(x[i]!) && Number.isNaN(y[i]!)) continue;
+    const d = Math.abs(x[i]! - y[i]!);
+    difference = Math.max(difference, Number.isNaN(d) ? Number.POSITIVE_INFINITY : d);
+    largest = Math.max(largest, Math.abs(y[i]!));
+  }
+  return difference === 0 ? 0 : difference / largest;
+}
+
+function argmax(values: Float64Array, at: number, length: number): number {
+  let best = 0;
+  for (let i = 1; i < length; i++) if (values[at + i]! > values[at + best]!) best = i;
+  return best;
+}
+
+function median(values: readonly number[]): number {
+  const sorted = [...values].sort((a, b) => a - b);
+  return sorted.length === 0 ? 0 : sorted[sorted.length >> 1]!;
+}

@@ -1,0 +1,77 @@
+import type { ValueInfo } from "../graph/graph.ts";
+import { type ElementType, elementBytes, sizeOf, Tensor, type TensorLike } from "../tensor/index.ts";
+
+/** A feed: our tensor, onnxruntime-common's, or the bare array of an input whose shape is static. */
+export type Feed = TensorLike | ArrayBufferView;
+
+/** A shape as a reader sees it: `float32 [batch, 3, 224, 224]`. */
+export function describe({ type, shape }: Pick<ValueInfo, "type" | "shape">): string {
+  return `${type} ${shape === undefined ? "of any shape" : `[${shape.join(", ")}]`}`;
+}
+
+/**
+ * Checks feeds against the inputs of a model.
+ *
+ * @returns the tensors by input name
+ * @throws TypeError or RangeError that names the input, what was expected and what came
+ */
+export function checkFeeds(inputs: readonly ValueInfo[], feeds: Readonly<Record<string, Feed>>): Map<string, Tensor> {
+  if (typeof feeds !== "object" || feeds === null)
+    throw new TypeError(`"feeds" expected an object of tensors, got ${typeof feeds}`);
+  const known = inputs.map(({ name }) => JSON.stringify(name)).join(", ");
+  for (const name of Object.keys(feeds)) {
+    if (!inputs.some((input) => input.name === name))
+      throw new RangeError(`the model has no input "${name}"; its inputs are ${known}`);
+  }
+  const bound = new Map<string, { size: number; by: string }>();
+  return new Map(inputs.map((input) => [input.name, checkFeed(input, feeds[input.name], bound)]));
+}
+
+function checkFeed(input: ValueInfo, feed: Feed | undefined, bound: Map<string, { size: number; by: string }>): Tensor {
+  const { name, type } = input;
+  if (feed === undefined) throw new TypeError(`input "${name}" expected ${describe(input)}, got nothing`);
+  const tensor = toTensor(input, feed);
+  const got = `${tensor.type} [${tensor.dims.join(", ")}]`;
+  if (tensor.type !== type) throw new TypeError(`input "${name}" expected ${describe(input)}, got ${got}`);
+  const { shape } = input;
+  if (shape === undefined) return tensor;
+  if (shape.length !== tensor.dims.length)
+    throw new RangeError(`input "${name}" expected ${describe(input)}, got ${got}`);
+  shape.forEach((expected, axis) => {
+    const size = tensor.dims[axis]!;
+    if (typeof expected === "number") {
+      if (expected !== size) throw new RangeError(`input "${name}" expected ${describe(input)}, got ${got}`);
+      return;
+    }
+    const other = bound.get(expected);
+    if (other === undefined) bound.set(expected, { size, by: name });
+    else if (expected !== "" && other.size !== size) {
+      throw new RangeError(
+        `input "${name}" expected ${describe(input)} with ${expected} = ${other.size} as in "${other.by}", got ${got}`,
+      );
+    }
+  });
+  return tensor;
+}
+
+function toTensor(input: ValueInfo, feed: Feed): Tensor {
+  const { name, type, shape } = input;
+  if (ArrayBuffer.isView(feed)) {
+    const dims = shape?.every((d): d is number => typeof d === "number") ? shape : undefined;
+    if (dims === undefined)
+      throw new TypeError(`input "${name}" expected a tensor, since its shape is not static: ${describe(input)}`);
+    return new Tensor(type, feed, dims);
+  }
+  if (feed instanceof Tensor) return feed;
+  if (typeof feed !== "object" || feed === null || !Array.isArray(feed.dims) || typeof feed.type !== "string") {
+    throw new TypeError(`input "${name}" expected ${describe(input)}, got ${feed === null ? "null" : typeof feed}`);
+  }
+  return new Tensor(feed.type as ElementType, feed.data as ArrayBufferView, feed.dims);
+}
+
+/** The raw bytes of a numeric tensor. */
+export function bytesOf(name: string, tensor: Tensor): Uint8Array {
+  const { data, type } = tensor;
+  if (!ArrayBuffer.isView(data)) throw new TypeError(`input "${name}" expected a numeric tensor, got ${type}`);
+  return new Uint8Array(data.buffer, data.byteOffset, sizeOf(tensor.dims) * elementBytes(type));
+}

@@ -1,0 +1,125 @@
+import { spawnSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { dump, parse } from "npyjs";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+
+const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
+const MODEL = fileURLToPath(new URL("../fixtures/models/fmnist_mobilenet.onnx", import.meta.url));
+
+let folder: string;
+beforeAll(() => {
+  folder = mkdtempSync(join(tmpdir(), "bitbasis-cli-"));
+});
+afterAll(() => rmSync(folder, { recursive: true }));
+
+function bitbasis(args: string[], input?: Uint8Array): { status: number | null; stdout: Buffer; stderr: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [MAIN, ...args], { input, maxBuffer: 2 ** 28 });
+  return { status, stdout, stderr: stderr.toString() };
+}
+
+function json(args: string[]): unknown {
+  const { status, stdout, stderr } = bitbasis([...args, "--json"]);
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+  return JSON.parse(stdout.toString());
+}
+
+describe("bitbasis", () => {
+  it("helps, and tells its version", () => {
+    expect(bitbasis(["--help"]).stdout.toString()).toMatch(/quantize[\s\S]*run[\s\S]*compare[\s\S]*inspect/);
+    for (const command of ["quantize", "run", "compare", "inspect"]) {
+      expect(bitbasis([command, "--help"])).toMatchObject({ status: 0 });
+    }
+    const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
+    expect(bitbasis(["--version"]).stdout.toString()).toContain(version);
+  });
+
+  it("quantizes to the same bytes every time, by file and by pipe", () => {
+    const [a, b] = [join(folder, "a.safetensors"), join(folder, "b.safetensors")];
+    const report = json(["quantize", MODEL, "-o", a, "--preset", "fast"]) as {
+      layers: unknown[];
+      bytesAfter: number;
+      bytesBefore: number;
+    };
+    expect(report.layers.length).toBeGreaterThan(10);
+    expect(report.bytesAfter).toBeLessThan(report.bytesBefore);
+    expect(bitbasis(["quantize", MODEL, "-o", b, "--preset", "fast"])).toMatchObject({ status: 0 });
+    expect(readFileSync(b).equals(readFileSync(a))).toBe(true);
+    const piped = bitbasis(["quantize", "-", "-o", "-", "--preset", "fast"], readFileSync(MODEL));
+    expect(piped.stdout.equals(readFileSync(a))).toBe(true);
+  });
+
+  it("runs a model on .npy files and on seeded input, with the same result from ONNX and from the container", () => {
+    const container = join(folder, "run.safetensors");
+    bitbasis(["quantize", MODEL, "-o", container]);
+    const pixels = Float32Array.from({ length: 2 * 784 }, (_, i) => ((i * 37) % 255) / 255);
+    const file = join(folder, "image.npy");
+    writeFileSync(file, new Uint8Array(dump(pixels, [2, 1, 28, 28])));
+    const raw = join(folder, "image.raw");
+    writeFileSync(raw, new Uint8Array(pixels.buffer));
+    const out = join(folder, "out");
+    const direct = json(["run", MODEL, "--input", `image=${file}`]);
+    const stored = json(["run", container, "--input", `image=${raw}`, "--shape", "image=2,1,28,28", "--output", out]);
+    expect(stored).toEqual(direct);
+    const { data, shape } = parse(new Uint8Array(readFileSync(join(out, "logits.npy"))).buffer);
+    expect(shape).toEqual([2, 10]);
+    expect(Array.from(data as Float32Array)).toEqual((direct as { logits: { data: number[] } }).logits.data);
+    expect(json(["run", MODEL, "--random", "--seed", "5"])).toEqual(json(["run", MODEL, "--random", "--seed", "5"]));
+    expect(json(["run", MODEL, "--random", "--seed", "6"])).not.toEqual(
+      json(["run", MODEL, "--random", "--seed", "5"]),
+    );
+    expect(json(["run", container, "--random", "--terms", "1"])).not.toEqual(json(["run", container, "--random"]));
+  });
+
+  it("compares presets with float32", () => {
+    const rows = json(["compare", MODEL, "--random", "4", "--preset", "faithful", "--preset", "fast"]) as {
+      preset: string;
+      cosineMin: number;
+      samples: number;
+    }[];
+    expect(rows.map((r) => [r.preset, r.samples])).toEqual([
+      ["faithful", 4],
+      ["fast", 4],
+    ]);
+    expect(rows[0]!.cosineMin).toBeGreaterThan(0.9999);
+    expect(rows[1]!.cosineMin).toBeGreaterThan(0.99);
+  });
+
+  it("inspects ONNX files and containers", () => {
+    const container = join(folder, "inspect.safetensors");
+    bitbasis(["quantize", MODEL, "-o", container, "--preset", "compact"]);
+    for (const model of [MODEL, container]) {
+      const text = bitbasis(["inspect", model]).stdout.toString();
+      expect(text).toContain("image");
+      expect(text).toContain("Conv");
+      expect(json(["inspect", model])).toMatchObject({ inputs: [{ name: "image" }], outputs: [{ name: "logits" }] });
+    }
+  });
+
+  it.each([
+    [["frobnicate"], 2, 'unknown command "frobnicate"'],
+    [[], 2, "expected a command"],
+    [["quantize", MODEL], 2, "expected -o"],
+    [
+      ["quantize", MODEL, "-o", "x", "--preset", "tiny"],
+      2,
+      "--preset expected one of float32, faithful, fast, compact, got tiny",
+    ],
+    [["quantize", MODEL, "-o", "x", "--preset", "fast", "--bits", "4"], 2, "expected only one of"],
+    [["quantize", MODEL, "-o", "x", "--colour"], 2, "--colour"],
+    [["run", MODEL], 2, 'expected input "image" (float32 ['],
+    [["run", MODEL, "--input", "image"], 2, "--input expected NAME=VALUE"],
+    [["run", MODEL, "--input", "picture=x.npy"], 2, 'no input "picture"'],
+    [["run", "missing.onnx", "--random"], 1, "cannot read missing.onnx: ENOENT"],
+    [["run", MAIN, "--random"], 1, "ONNX"],
+  ])("exits %j with code %i and a sentence", (args, status, message) => {
+    const result = bitbasis(args);
+    expect(result.stderr).toContain(message);
+    expect(result.stderr).not.toContain("    at ");
+    expect(result.status).toBe(status);
+    expect(result.stdout.toString()).toBe("");
+  });
+});
