@@ -1,4 +1,5 @@
-import { clamp, divideRounded, gridPoint, gridSize, largest } from "./checks.ts";
+import { clamp, maximum, rdiv } from "../fixed-point/arithmetic.ts";
+import { gridPoint, gridSize } from "./checks.ts";
 
 /** A token ±e_axis of the accumulator model's alphabet. */
 export interface Step {
@@ -67,7 +68,7 @@ export function stateCount(bits: number, d: number): bigint {
 
 /** See `gamma`. */
 export function accumulatorGamma(p: number, d: number): AccumulatorGamma {
-  const limit = largest(p);
+  const limit = maximum(p);
   const s = 2 ** (p - 1);
   const rows = gridSize(p, d);
   const statesBelow = stateCount(p - 1, d);
@@ -101,7 +102,7 @@ export function accumulatorGamma(p: number, d: number): AccumulatorGamma {
         state = { numerator, denominator: clamp(state.denominator + s, limit) };
         states.push(state);
       }
-      const attention = state.numerator.map((n) => clamp(divideRounded(n * s, state.denominator), limit));
+      const attention = state.numerator.map((n) => clamp(rdiv(n * s, state.denominator), limit));
       const readout = clamp(1 - attention.reduce((sum, o) => sum + Math.max(0, o) + Math.max(0, -o), 0), limit);
       return { states, attention, readout, equal: readout >= 1 };
     },

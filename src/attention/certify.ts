@@ -1,5 +1,6 @@
+import { clamp, maximum } from "../fixed-point/arithmetic.ts";
 import { canonicalString, type State, type Step, stateCount } from "./accumulator.ts";
-import { clamp, gridPoint, gridSize, integerIn, largest } from "./checks.ts";
+import { gridPoint, gridSize, integerIn } from "./checks.ts";
 import type { Kind } from "./gamma.ts";
 
 /** An embedding, by table (row = index of the symbol) or by function. Codes are integers in −(2^bits − 1)…2^bits − 1, `width` of them. */
@@ -176,7 +177,7 @@ function embed(
   bits: number,
   width: number,
 ): readonly (readonly number[])[] {
-  const limit = largest(bits);
+  const limit = maximum(bits);
   if (typeof embedding !== "function" && embedding.length !== n) {
     throw new RangeError(`"${name}" expected a table of ${n} rows, got ${embedding.length}`);
   }
@@ -284,7 +285,7 @@ function certifyAccumulator(model: AccumulatorModel, p: number, d: number, bits:
     caveat:
       "The statement is about one head whose state is a numerator of value dimension d and a denominator, rounded after every token; " +
       "a wider value dimension, several heads, a second layer or wider accumulators are outside of it. A running maximum in the state multiplies the states by at most " +
-      `${2 * largest(bits) + 1}.`,
+      `${2 * maximum(bits) + 1}.`,
   };
 }
 
@@ -306,7 +307,7 @@ function stepper(
   p: number,
   d: number,
 ): (state: State, token: Step, position: number) => State {
-  const limit = largest(bits);
+  const limit = maximum(bits);
   if (typeof update === "function") {
     return (state, token, position) => {
       const next = update(state, token, position);
@@ -318,8 +319,8 @@ function stepper(
       return next;
     };
   }
-  if (update.length < d * largest(p)) {
-    throw new RangeError(`"update" expected a table of at least ${d * largest(p)} positions, got ${update.length}`);
+  if (update.length < d * maximum(p)) {
+    throw new RangeError(`"update" expected a table of at least ${d * maximum(p)} positions, got ${update.length}`);
   }
   update.forEach((row, i) => {
     if (row.length !== 2 * d || row.some((entry) => entry.numerator.length !== d)) {
@@ -352,7 +353,7 @@ function visitPrefixes(
     }
     for (const sign of [1, -1] as const) {
       let state = start;
-      for (let count = sign === 1 ? 0 : 1; count <= largest(p); count++) {
+      for (let count = sign === 1 ? 0 : 1; count <= maximum(p); count++) {
         if (count > 0) state = next(state, { axis, sign }, position + count - 1);
         counts[axis] = count === 0 ? 0 : sign * count;
         walk(axis + 1, state, position + count);

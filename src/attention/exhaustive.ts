@@ -1,5 +1,6 @@
+import { maximum } from "../fixed-point/arithmetic.ts";
 import { certify, type UpdateTable } from "./certify.ts";
-import { integerIn, largest } from "./checks.ts";
+import { integerIn } from "./checks.ts";
 import { attend } from "./token.ts";
 
 /** What went through every one-bit model at p = 2, d = 1. */
@@ -116,6 +117,6 @@ export function oneBitTables(): string[] {
 
 /** The embedding that attains the count: every symbol but the first K − 1 shares one code. */
 export function tightEmbedding(p: number): number[][] {
-  const limit = largest(p - 1);
-  return Array.from({ length: 2 * largest(p) + 1 }, (_, i) => [Math.min(i - limit, limit)]);
+  const limit = maximum(p - 1);
+  return Array.from({ length: 2 * maximum(p) + 1 }, (_, i) => [Math.min(i - limit, limit)]);
 }

@@ -1,5 +1,5 @@
-import { instantiate } from "@assemblyscript/loader";
-import { Core, loadModule } from "../core/index.ts";
+import { Core } from "../core/index.ts";
+import { latticeOver } from "../core/share.ts";
 
 /** The functions of assembly/attention; pointers are byte addresses, layouts are told there. */
 export interface AttentionKernels {
@@ -56,6 +56,5 @@ export interface Workbench {
 
 export async function createWorkbench(): Promise<Workbench> {
   const core = await Core.create("simd");
-  const { exports } = await instantiate(await loadModule("lattice"), { env: { memory: core.memory } });
-  return { core, kernels: exports as unknown as AttentionKernels };
+  return { core, kernels: await latticeOver<AttentionKernels>(core) };
 }

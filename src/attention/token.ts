@@ -1,4 +1,5 @@
-import { clamp, divideRounded, gridPoint, gridSize, largest } from "./checks.ts";
+import { clamp, maximum, rdiv } from "../fixed-point/arithmetic.ts";
+import { gridPoint, gridSize } from "./checks.ts";
 
 /** s of the token model: every number is an integer count of halves. */
 const S = 2;
@@ -37,14 +38,14 @@ export interface TokenTrace {
 
 /** Runs the attention of a layer on the embeddings of A and B. */
 export function attend(layer: TokenLayer, a: readonly number[], b: readonly number[]): TokenTrace {
-  const limit = largest(layer.p);
-  const linear = (w: number, x: readonly number[]) => x.map((v) => clamp(divideRounded(w * v, S), limit));
+  const limit = maximum(layer.p);
+  const linear = (w: number, x: readonly number[]) => x.map((v) => clamp(rdiv(w * v, S), limit));
   const embeddings = [a, b, layer.cls];
   const query = linear(layer.query, layer.cls);
   const values = embeddings.map((x) => linear(layer.value, x));
   const scores = embeddings.map((x) => {
     const key = linear(layer.key, x);
-    return clamp(divideRounded(dot(query, key), S), limit);
+    return clamp(rdiv(dot(query, key), S), limit);
   });
   const top = Math.max(...scores);
   const exp = scores.map((z) => clamp(expHalves(top - z), limit));
@@ -52,10 +53,10 @@ export function attend(layer: TokenLayer, a: readonly number[], b: readonly numb
     exp.reduce((sum, e) => sum + e, 0),
     limit,
   );
-  const weights = exp.map((e) => clamp(divideRounded(e * S, denominator), limit));
+  const weights = exp.map((e) => clamp(rdiv(e * S, denominator), limit));
   const mixed = layer.cls.map((_, c) => {
     const sum = values.reduce((total, v, i) => total + weights[i]! * v[c]!, 0);
-    return clamp(divideRounded(sum, S), limit);
+    return clamp(rdiv(sum, S), limit);
   });
   const attention = linear(layer.output, mixed);
   const hidden = attention.map((o, c) => clamp(layer.cls[c]! + o, limit));
@@ -122,11 +123,11 @@ export function tokenGamma(p: number, d: number): TokenGamma {
     leastWrongBelow: alphabet - capacityBelow + 1n,
     layer,
     definition:
-      `Inputs (A_i, B_j, CLS) over ${alphabet} symbols, the points of {-${largest(p)}..${largest(p)}}^${d} in units of 1/2; the answer is 1 when i = j. ` +
+      `Inputs (A_i, B_j, CLS) over ${alphabet} symbols, the points of {-${maximum(p)}..${maximum(p)}}^${d} in units of 1/2; the answer is 1 when i = j. ` +
       "emb(A_i) = i, emb(B_j) = -j, emb(CLS) = 0; W_Q = 0, W_K = W_V = W_O = identity: all scores are 0, all weights round to 1/2, the head's output is " +
       "round((i - j)/2), which is 0 only for i = j because ties round away from zero; the readout is 1 unit minus the sum of |output|.",
     caveat:
-      `Bits and width are exchangeable: what counts is d·log2|Q|, here ${d}·log2(${2 * largest(p) + 1}). With width ${2 * d} instead of ${d}, ${p - 1} bits are enough again ` +
+      `Bits and width are exchangeable: what counts is d·log2|Q|, here ${d}·log2(${2 * maximum(p) + 1}). With width ${2 * d} instead of ${d}, ${p - 1} bits are enough again ` +
       `(${gridSize(p - 1, 2 * d)} embeddings for ${alphabet} symbols).`,
     symbol: (index) => gridPoint(index, p, d),
     evaluate: (i, j) => {
@@ -135,7 +136,7 @@ export function tokenGamma(p: number, d: number): TokenGamma {
         i,
         j.map((v) => (v === 0 ? 0 : -v)),
       );
-      const readout = clamp(1 - trace.hidden.reduce((sum, h) => sum + Math.max(0, h) + Math.max(0, -h), 0), largest(p));
+      const readout = clamp(1 - trace.hidden.reduce((sum, h) => sum + Math.max(0, h) + Math.max(0, -h), 0), maximum(p));
       return { ...trace, readout, equal: readout >= 1 };
     },
   };

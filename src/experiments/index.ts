@@ -4,7 +4,9 @@ export * from "./experiment.ts";
 export * from "./plot.ts";
 
 /** Each folder exports `experiments`; loaded on demand, so that one experiment does not load the others' dependencies. */
-const folders: readonly (() => Promise<{ experiments: readonly Experiment[] }>)[] = [];
+const folders: readonly (() => Promise<{ experiments: readonly Experiment[] }>)[] = [
+  () => import("./attention/index.ts"),
+];
 
 /** All experiments, in order of the folders. */
 export async function listExperiments(): Promise<Experiment[]> {

@@ -1,0 +1,142 @@
+import {
+  canonicalString,
+  certify,
+  gamma,
+  leastWrongPairs,
+  type State,
+  type Step,
+  verifyGamma,
+} from "../../attention/index.ts";
+import { clamp, maximum, rdiv } from "../../fixed-point/arithmetic.ts";
+import type { Experiment, ExperimentResult } from "../experiment.ts";
+
+const BITS = [2, 3, 4, 5, 6];
+/** Pairs of the accumulator model beyond which pairs are sampled. */
+const ALL_PAIRS = 60_000;
+const SAMPLES = 4000;
+
+/**
+ * p against p − 1 bits, p = 2…6, in both models: the layer of p bits is compared with Γ on all pairs (samples where there are too many), then the
+ * same layer with embeddings or accumulators of p − 1 bits, and what counting forces on every model of p − 1 bits.
+ */
+export const threshold: Experiment = {
+  name: "attention-threshold",
+  summary:
+    "Equality of tokens and of counters by one-layer attention: no error with p bits, forced errors with p − 1, p = 2…6.",
+  run: async (options = {}): Promise<ExperimentResult> => {
+    const token = [];
+    const accumulator = [];
+    for (const [index, p] of BITS.entries()) {
+      options.signal?.throwIfAborted();
+      options.onProgress?.({ phase: "threshold", loaded: index, total: BITS.length });
+      token.push(tokenRow(p));
+      accumulator.push(accumulatorRow(p, options.seed ?? 1));
+    }
+    const values = [
+      ...token.flatMap((r) => points("token embeddings", r.p, r.inputs, r.wrong, r.wrongBelow, r.leastWrongBelow)),
+      ...accumulator.flatMap((r) => points("accumulators", r.p, r.rows ** 2, r.wrong, r.wrongBelow, r.leastWrongBelow)),
+    ];
+    return {
+      data: { token, accumulator },
+      chart: [
+        {
+          title: "Wrong answers of the equality layer, by the bits that its numbers have",
+          data: { values },
+          facet: { column: { field: "model", type: "nominal", title: null } },
+          spec: {
+            mark: { type: "line", point: true },
+            encoding: {
+              x: { field: "p", type: "ordinal", title: "p" },
+              y: {
+                field: "fraction",
+                type: "quantitative",
+                title: "wrong answers (fraction of all pairs)",
+                axis: { format: "%" },
+              },
+              color: { field: "bits", type: "nominal", title: null },
+            },
+          },
+        },
+      ],
+    };
+  },
+};
+
+function points(model: string, p: number, inputs: number, wrong: number, below: number, least: number) {
+  return [
+    { model, p, bits: "p bits", fraction: wrong / inputs },
+    { model, p, bits: "p − 1 bits, rounded", fraction: below / inputs },
+    { model, p, bits: "p − 1 bits, the least possible", fraction: least / inputs },
+  ];
+}
+
+function tokenRow(p: number) {
+  const g = gamma(p, 1);
+  const { pairs, wrong } = verifyGamma(g);
+  // The same grid with one bit less: the fraction is rounded away, the range stays.
+  const most = maximum(p - 1);
+  const embedding = ([unit]: readonly number[]) => [clamp(rdiv(unit!, 2), most)];
+  const below = certify({ embedding }, { p, d: 1 });
+  const codes = Array.from({ length: Number(g.alphabet) }, (_, i) => embedding(g.symbol(i))[0]!);
+  const says = codes.reduce((sum, a) => sum + codes.filter((b) => b === a).length, 0);
+  return {
+    p,
+    d: 1,
+    symbols: Number(g.alphabet),
+    inputs: pairs,
+    wrong,
+    codesBelow: Number(g.capacityBelow),
+    /** Of the layer itself on rounded embeddings: it says "equal" for every pair with equal codes. */
+    wrongBelow: says - codes.length,
+    /** Of any readout of these embeddings, and of any embeddings. */
+    bestReadoutBelow: Number(leastWrongPairs(codes, codes)),
+    leastWrongBelow: Number(below.leastWrong),
+    collision: below.collision!.symbols.map((s) => s[0]!),
+  };
+}
+
+function accumulatorRow(p: number, seed: number) {
+  const d = gamma(p, 1, { kind: "accumulator" }).leastDimension;
+  const g = gamma(p, d, { kind: "accumulator" });
+  const rows = Number(g.rows);
+  const { pairs, wrong } = verifyGamma(g, rows ** 2 > ALL_PAIRS ? { samples: SAMPLES, seed } : {});
+  const most = maximum(p - 1);
+  const update = (state: State, token: Step): State => ({
+    numerator: state.numerator.map((n, j) => (j === token.axis ? clamp(n + token.sign, most) : n)),
+    denominator: clamp(state.denominator + 2 ** (p - 2), most),
+  });
+  const certificate = rows <= 2 ** 16 ? certify({ update }, { p, d, kind: "accumulator" }) : undefined;
+  // The layer on counters that saturate at p − 1 bits says "equal" where every counter ends at 0; it is right to say so for u = −v only, and with
+  // |u_j| ≤ 2^(p−1) − 1 it does.
+  const says = zeroPerAxis(p) ** d;
+  const right = (2 * most + 1) ** d;
+  return {
+    p,
+    d,
+    rows,
+    pairs,
+    sampled: pairs < rows ** 2,
+    wrong,
+    states: Number(g.statesBelow),
+    wrongBelow: says - right + (rows - right),
+    leastWrongBelow: Number(g.leastWrongBelow),
+    collision:
+      certificate?.collision === undefined
+        ? null
+        : certificate.collision.counts.map((u) =>
+            canonicalString(u)
+              .map((t) => `${t.sign > 0 ? "+" : "-"}${t.axis + 1}`)
+              .join(" "),
+          ),
+  };
+}
+
+/** Pairs of one axis' counts (u, v) after which a saturating counter of p − 1 bits, fed with u and then v, stands at 0. */
+function zeroPerAxis(p: number): number {
+  const most = maximum(p - 1);
+  let zero = 0;
+  for (let u = -maximum(p); u <= maximum(p); u++) {
+    for (let v = -maximum(p); v <= maximum(p); v++) if (clamp(clamp(u, most) + v, most) === 0) zero++;
+  }
+  return zero;
+}

@@ -1,0 +1,56 @@
+import { bestCount, exhaustEmbeddings, exhaustMachines } from "../../attention/index.ts";
+import type { Experiment, ExperimentResult } from "../experiment.ts";
+
+/** Symbols and codes beside the seven symbols and three codes of p = 2. */
+const CASES = [
+  [3, 1],
+  [3, 2],
+  [4, 3],
+  [5, 3],
+  [7, 3],
+  [9, 3],
+  [12, 3],
+  [15, 3],
+  [8, 2],
+] as const;
+
+type Row = Record<"symbols" | "codes" | "pairs" | "correct" | "wrong" | "bound", number> & {
+  readonly classes: readonly number[];
+};
+
+/** The counting bound N − K + 1 against a search over all embeddings and all readouts that does not use it. */
+export const tight: Experiment = {
+  name: "attention-tight",
+  summary:
+    "The least wrong answers that too few codes allow, by search over all embeddings and readouts: 5 of 49 at p = 2, as counting says.",
+  run: async (options = {}): Promise<ExperimentResult> => {
+    const rows: Row[] = CASES.map(([symbols, codes], index) => {
+      options.signal?.throwIfAborted();
+      options.onProgress?.({ phase: "search", loaded: index, total: CASES.length });
+      const { pairs, correct, classes } = bestCount(symbols, codes);
+      return { symbols, codes, pairs, correct, wrong: pairs - correct, bound: symbols - codes + 1, classes };
+    });
+    return {
+      data: { rows, embeddings: { ...exhaustEmbeddings() }, machines: { ...exhaustMachines() } },
+      chart: [
+        {
+          title: "Wrong answers: found by search (points) and forced by counting (line)",
+          data: { values: rows },
+          layer: [
+            {
+              mark: "line",
+              encoding: {
+                x: { field: "bound", type: "quantitative", title: "N − K + 1" },
+                y: { field: "bound", type: "quantitative", title: "wrong answers" },
+              },
+            },
+            {
+              mark: "point",
+              encoding: { x: { field: "bound", type: "quantitative" }, y: { field: "wrong", type: "quantitative" } },
+            },
+          ],
+        },
+      ],
+    };
+  },
+};
