@@ -27,11 +27,35 @@ export function linearNodes(graph: Graph): LinearNode[] {
       continue;
     }
     if (!isFloat32(tensor) || sizeOf(tensor.dims) === 0) continue;
-    const depthwise = node.op === "Conv" && groups(node) > 1 && tensor.dims.at(-1) === 1;
-    result.push({ node, kind: depthwise ? "depthwise" : seen ? "other" : "first", weights: { name, tensor, axis } });
+    const kind = isDepthwise(node, tensor) ? "depthwise" : seen ? "other" : "first";
+    result.push({ node, kind, weights: { name, tensor, axis } });
     seen = true;
   }
-  return result;
+  return markSeparable(graph, result);
+}
+
+/** Calls a convolution `separable` when it reads what a depthwise convolution gives, or a depthwise one reads what it gives. */
+function markSeparable(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
+  const byNode = new Map(linear.map((entry) => [entry.node, entry]));
+  const separable = new Set<LinearNode>();
+  /** By value: the linear layers that it comes from, with nothing but other operators in between. */
+  const origins = new Map<string, ReadonlySet<LinearNode>>();
+  for (const node of graph.nodes) {
+    const sources = new Set(node.inputs.flatMap((input) => [...(origins.get(input) ?? [])]));
+    const entry = byNode.get(node);
+    for (const source of entry === undefined ? [] : sources) {
+      if (source.kind === "depthwise" && node.op === "Conv") separable.add(entry!);
+      if (entry?.kind === "depthwise" && source.node.op === "Conv") separable.add(source);
+    }
+    for (const output of node.outputs) origins.set(output, entry === undefined ? sources : new Set([entry]));
+  }
+  return linear.map((entry) =>
+    separable.has(entry) && entry.kind === "other" ? { ...entry, kind: "separable" } : entry,
+  );
+}
+
+function isDepthwise(node: Node, weights: Tensor): boolean {
+  return node.op === "Conv" && groups(node) > 1 && weights.dims.at(-1) === 1;
 }
 
 /** Axis of the output channels of the node's second operand; undefined when the node does not run on integers. */

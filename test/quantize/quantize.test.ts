@@ -73,6 +73,15 @@ describe("quantize", () => {
     if (preset === "float32") expect([model.weights.size, model.layers.size]).toEqual([0, 0]);
   });
 
+  test("compact spends a second term beside depthwise convolutions", async () => {
+    const { report } = await quantize(onnx, { preset: "compact" });
+    const [stem, depthwise, pointwise, dense] = report.layers;
+    expect(stem!.plan.weightTerms).toBe(2);
+    expect(depthwise!.plan.weightTerms).toBeGreaterThanOrEqual(2);
+    expect(pointwise).toMatchObject({ plan: { weightTerms: 2 }, reason: "beside a depthwise convolution" });
+    expect(dense!.plan.weightTerms).toBe(1);
+  });
+
   test("the same input gives the same bytes, and the session's way gives the same model", async () => {
     for (const preset of ["faithful", "compact"] as const) {
       const { bytes } = await quantize(onnx, { preset });

@@ -6,6 +6,7 @@ const layers: LinearLayer[] = [
   { node: "dw", kind: "depthwise", oneTermError: COMPACT_LARGEST_ERROR * 1.01 },
   { node: "pw", kind: "other", oneTermError: COMPACT_LARGEST_ERROR },
   { node: "rough", kind: "other", oneTermError: 0.5 },
+  { node: "beside", kind: "separable", oneTermError: 0.05 },
   { node: "qk", kind: "product" },
   { node: "__proto__", kind: "depthwise", oneTermError: 0 },
 ];
@@ -15,7 +16,7 @@ describe("presets", () => {
     ["float32", [0, 0], {}],
     ["faithful", [3, 3], { stem: 4, dw: 4, ["__proto__"]: 4 }],
     ["fast", [2, 2], { stem: 3, dw: 3, ["__proto__"]: 3 }],
-    ["compact", [1, 2], { stem: 2, dw: 3, rough: 2, ["__proto__"]: 2 }],
+    ["compact", [1, 2], { stem: 2, dw: 3, rough: 2, beside: 2, ["__proto__"]: 2 }],
   ])("%s", (preset, [weightTerms, activationTerms], more) => {
     const plan = planFor(preset, layers);
     checkPlan(plan);
