@@ -4,5 +4,6 @@ export * from "./digits.ts";
 export * from "./expansion.ts";
 export * from "./pairs.ts";
 export * from "./plan.ts";
+export * from "./plan-target.ts";
 export * from "./presets.ts";
 export * from "./weights.ts";

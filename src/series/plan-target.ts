@@ -1,0 +1,105 @@
+import { Core, chooseBuild } from "../core/index.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { largestTerms } from "./digits.ts";
+import { expandWeights } from "./expansion.ts";
+import type { LayerPlan, Plan } from "./plan.ts";
+
+/** A layer to plan for. */
+export interface PlannableLayer {
+  /** Of the node or of its weight initializer. */
+  readonly name: string;
+  readonly weights: Tensor<"float32">;
+  /** Axis of the output channels. */
+  readonly axis: number;
+}
+
+export interface PlanOptions {
+  /** The largest √(Σ(w − ŵ)² / Σw²) of a layer, or bytes of digits that all layers may have together. */
+  readonly target: { readonly relativeError: number } | { readonly bytes: number };
+  /** X; default 4. */
+  readonly bits?: number;
+  /** Terms of the activations; default 3. */
+  readonly activationTerms?: number;
+}
+
+/**
+ * A plan from the weights alone: the fewest terms per layer that keep a relative error, or the best use of a budget. With a budget every
+ * layer starts with one term, and the next one always goes where it removes the most relative squared error per weight: small, fragile layers
+ * first (design notes of this project: the cheapest gain of all that were measured).
+ *
+ * It knows nothing of activations and of how errors travel; whether the network still answers alike is for `compare` to say.
+ *
+ * @throws RangeError when the target cannot be reached with 16 bits, or not even one term per layer fits the budget
+ * @example
+ * const { layers } = await plan([{ name: "conv1", weights, axis: 0 }], { target: { relativeError: 0.01 } });
+ */
+export async function plan(layers: readonly PlannableLayer[], options: PlanOptions): Promise<Plan> {
+  const { target, bits = 4, activationTerms = 3 } = options;
+  const core = await Core.create(chooseBuild("auto"));
+  const most = largestTerms(bits, "signed");
+  const states = layers.map((layer) => new State(core, layer, bits, most));
+  if ("bytes" in target) {
+    spend(states, target.bytes);
+  } else {
+    for (const state of states) while (state.error > target.relativeError) state.promote();
+  }
+  const base: LayerPlan = { bits, weightTerms: 1, activationTerms };
+  const entries = states.map(({ layer, terms, error }): [string, LayerPlan & { reason: string }] => {
+    return [layer.name, { ...base, weightTerms: terms, reason: `relative error ${error.toExponential(1)}` }];
+  });
+  return { version: 1, default: base, layers: Object.fromEntries(entries) };
+}
+
+function spend(states: readonly State[], budget: number): void {
+  let bytes = states.reduce((sum, state) => sum + state.termBytes, 0);
+  if (bytes > budget) throw new RangeError(`"target.bytes" expected at least ${bytes}, one term each, got ${budget}`);
+  for (;;) {
+    const fitting = states.filter((state) => !state.complete && bytes + state.termBytes <= budget);
+    if (fitting.length === 0) return;
+    const next = fitting.reduce((best, state) => (state.urgency > best.urgency ? state : best));
+    next.promote();
+    bytes += next.termBytes;
+  }
+}
+
+/** A layer with the terms that it has been given so far. */
+class State {
+  terms = 1;
+  error: number;
+
+  constructor(
+    private readonly core: Core,
+    readonly layer: PlannableLayer,
+    private readonly bits: number,
+    private readonly most: number,
+  ) {
+    this.error = this.measure();
+  }
+
+  get termBytes(): number {
+    return Math.ceil((this.layer.weights.size * this.bits) / 8);
+  }
+
+  get complete(): boolean {
+    return this.terms === this.most || this.error === 0;
+  }
+
+  get urgency(): number {
+    return this.error ** 2 / Math.max(this.layer.weights.size, 1);
+  }
+
+  promote(): void {
+    if (this.terms === this.most) {
+      throw new RangeError(
+        `"target.relativeError" expected at least ${this.error} for layer "${this.layer.name}", which has ${this.most} terms then`,
+      );
+    }
+    this.terms++;
+    this.error = this.measure();
+  }
+
+  private measure(): number {
+    const { name, weights, axis } = this.layer;
+    return expandWeights(this.core, weights, { name, axis, bits: this.bits, terms: this.terms }).relativeError;
+  }
+}
