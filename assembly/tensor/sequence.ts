@@ -25,6 +25,7 @@ export function sequence(step: usize, thread: i32, threads: i32): void {
 export function cumSum(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, CumSumStep.type);
   if (type == ElementCode.float32) running<f32>(step, thread, threads);
+  else if (type == ElementCode.float64) running<f64>(step, thread, threads);
   else if (type == ElementCode.int32) running<i32>(step, thread, threads);
   else running<i64>(step, thread, threads);
 }

@@ -95,7 +95,7 @@ describe("pooling, channels last", () => {
 
   test("Resize: nearest doubles pixels, linear passes through halves, channels last and first alike", async () => {
     const x = new Tensor("float32", [1, 2, 3, 4], [1, 2, 2, 1]);
-    const scales = new Tensor("float32", [1, 1, 2, 2]);
+    const scales = new Tensor("float32", [1, 2, 2, 1]);
     const run = async (attributes: Record<string, string>): Promise<number[]> => {
       const inputs = [x, "", scales] as const;
       const c = {

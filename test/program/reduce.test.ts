@@ -143,6 +143,20 @@ describe("normalization", () => {
             return v.map((e) => (e - mean) * inverse * Number(s.data[r]) + Number(b.data[r]));
           });
           close(z!.data as Float32Array, instances, 1e-4);
+          const turned = Float32Array.from({ length: n * rows }, (_, i) =>
+            Number(x.data[(i % rows) * n + Math.floor(i / rows)]),
+          );
+          const shape = [1, n, rows];
+          const inputs = [new Tensor("float32", turned, shape), s, b];
+          const twin = {
+            op: "InstanceNormalization",
+            domain: "bitbasis",
+            inputs,
+            outputs: [{ type: "float32", shape }],
+          } as const;
+          const [last] = await agreed(twin);
+          const back = Float32Array.from(turned, (_, i) => Number(last!.data[(i % n) * rows + Math.floor(i / n)]));
+          expect(back).toEqual(z!.data);
         },
       ),
       { numRuns: 20 },

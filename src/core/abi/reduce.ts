@@ -75,7 +75,7 @@ export enum LayerNormStep {
   length,
 }
 
-/** CumSum along the middle of [outer, extent, inner] on float32, int32 or int64, in order. */
+/** CumSum along the middle of [outer, extent, inner] on float32, float64, int32 or int64, in order. */
 export enum CumSumStep {
   input = 1,
   output,

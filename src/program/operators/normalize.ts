@@ -6,6 +6,7 @@ import { sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
 import { emitTranspose } from "./movement.ts";
+import { lastOrder } from "./pool.ts";
 import { axisOf, constant, emitUnary, inFloat32, opset, type Source, temporary } from "./support.ts";
 
 function emitSoftmax(l: Lowering, x: Source, out: Source, extent: number, log: boolean): void {
@@ -103,21 +104,33 @@ function perChannel(x: Source, rank: number, channelsLast: boolean): Source {
 
 /** Rows of a sample's channel (InstanceNormalization) or group of channels, then scale and bias per channel. */
 function groupNorm(instance: boolean): Lower {
-  return (l) =>
-    inFloat32(l, l.input(0), l.output(), (x, out) => {
-      const [n, c] = [x.shape[0]!, x.shape[1]!];
-      const groups = instance ? c : l.attribute("num_groups", 1);
-      const rows = n * groups;
-      emitNorm(l, x, out, { rows, extent: sizeOf(x.shape) / Math.max(1, rows), epsilon: l.attribute("epsilon", 1e-5) });
-      const [scale, bias] = [l.input(1), l.input(2)];
-      // before opset 21 a group has one scale for all of its channels
-      const perGroup = sizeOf(scale.shape) !== c;
-      const rank = x.shape.length;
-      const shaped: Source = perGroup ? { ...out, shape: [n, groups, sizeOf(x.shape) / rows] } : out;
-      const target = perGroup ? 3 : rank;
-      emitBinary(l, BinaryFunction.Mul, shaped, perChannel(scale, target, false), shaped);
-      emitBinary(l, BinaryFunction.Add, shaped, perChannel(bias, target, false), shaped);
-    });
+  return (l) => inFloat32(l, l.input(0), l.output(), (x, out) => emitGroupNorm(l, x, out, instance));
+}
+
+function emitGroupNorm(l: Lowering, x: Source, out: Source, instance: boolean): void {
+  const [n, c] = [x.shape[0]!, x.shape[1]!];
+  const groups = instance ? c : l.attribute("num_groups", 1);
+  const rows = n * groups;
+  emitNorm(l, x, out, { rows, extent: sizeOf(x.shape) / Math.max(1, rows), epsilon: l.attribute("epsilon", 1e-5) });
+  const [scale, bias] = [l.input(1), l.input(2)];
+  // before opset 21 a group has one scale for all of its channels
+  const perGroup = sizeOf(scale.shape) !== c;
+  const shaped: Source = perGroup ? { ...out, shape: [n, groups, sizeOf(x.shape) / rows] } : out;
+  const rank = perGroup ? 3 : x.shape.length;
+  emitBinary(l, BinaryFunction.Mul, shaped, perChannel(scale, rank, false), shaped);
+  emitBinary(l, BinaryFunction.Add, shaped, perChannel(bias, rank, false), shaped);
+}
+
+/** Channels last: by way of channels first, where a sample's channel is one row. */
+function lowerInstanceNormLast(l: Lowering): void {
+  inFloat32(l, l.input(0), l.output(), (x, out) => {
+    const { there, back } = lastOrder(x.shape.length);
+    const shape = back.map((i) => x.shape[i]!);
+    const [input, result] = [temporary(l, "float32", shape), temporary(l, "float32", shape)];
+    emitTranspose(l, x, input, back);
+    emitGroupNorm(l, input, result, true);
+    emitTranspose(l, result, out, there);
+  });
 }
 
 /** x·a + b with a = scale/√(variance + ε), b = bias − mean·a, all in f32. */
@@ -146,6 +159,7 @@ export const NORMALIZE: Readonly<Record<string, Lower>> = {
   "/RMSNormalization": layerNorm(true),
   "/SimplifiedLayerNormalization": layerNorm(true),
   "/InstanceNormalization": groupNorm(true),
+  "bitbasis/InstanceNormalization": lowerInstanceNormLast,
   "/GroupNormalization": groupNorm(false),
   "/BatchNormalization": batchNorm(false),
   "bitbasis/BatchNormalization": batchNorm(true),

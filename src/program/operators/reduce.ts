@@ -121,7 +121,7 @@ function arg(least: boolean): Lower {
 
 function lowerCumSum(l: Lowering): void {
   const [x, out] = [l.input(0), l.output()];
-  if (x.type !== "float32" && x.type !== "int32" && x.type !== "int64") throw l.unsupported(`CumSum of ${x.type}`);
+  if (!["float32", "float64", "int32", "int64"].includes(x.type)) throw l.unsupported(`CumSum of ${x.type}`);
   const axis = axisOf(l, l.constantNumbers(1)![0]!, x.shape.length);
   if (sizeOf(x.shape) === 0) return;
   l.emit(

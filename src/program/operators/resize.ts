@@ -156,9 +156,8 @@ function resize(channelsLast: boolean): Lower {
       const scales = scalesOf(l, x, out);
       const rank = x.shape.length;
       if (channelsLast) {
-        // scales are listed in the channels-first order of the original node
         if (rank < 3 || rank > 4) throw l.unsupported(`${rank - 2} spatial axes`);
-        return emitResize(l, x, out, scales.slice(2));
+        return emitResize(l, x, out, scales.slice(1, -1));
       }
       if (x.shape.slice(0, -2).every((e, i) => e === out.shape[i] && scales[i] === 1)) {
         // all that is not resized is one batch of single channels when there are few, else the lanes
