@@ -1,0 +1,301 @@
+import { integerIn } from "../attention/checks.ts";
+import type { SensitivityRow } from "../attention/index.ts";
+import { createWorkbench, type Workbench } from "../attention/kernels.ts";
+import { KeySet } from "../attention/keys.ts";
+import { sensitivityOn } from "../attention/sensitivity.ts";
+import type { Graph, Node } from "../graph/graph.ts";
+import { isGraph } from "../graph/order.ts";
+import { readOnnx, writeOnnx } from "../onnx/index.ts";
+import { InferenceSession } from "../session/session.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { type AttentionBlock, findAttention } from "./attention-blocks.ts";
+import { type HeadSample, splitHeads } from "./attention-heads.ts";
+import { generateSample } from "./attention-samples.ts";
+
+/** Bits of the activations of a MatMul of two activations under a preset. */
+export const PRESET_BITS = { faithful: 12, fast: 8, compact: 8 } as const;
+
+/** Agreement that counts as "the same attention". */
+export const AGREEMENT = 0.99;
+
+export interface AuditOptions {
+  /** Inputs to run the network on; generated ones when absent. */
+  readonly samples?: Iterable<Readonly<Record<string, Tensor>>>;
+  /** Shapes of generated inputs, by name. */
+  readonly shapes?: Readonly<Record<string, readonly number[]>>;
+  /** How many inputs to generate, default 4, and from which seed, default 0. */
+  readonly generate?: number;
+  readonly seed?: number;
+  /** Bit widths to look at, 2…16, default 2…12; the preset's is added. */
+  readonly bits?: readonly number[];
+  /** The preset to compare with, default `faithful`. */
+  readonly preset?: keyof typeof PRESET_BITS;
+  readonly externalData?: Record<string, Uint8Array>;
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
+}
+
+/** One bit width for one head, over all sequences of all samples. */
+export interface AuditRow {
+  readonly bits: number;
+  /** Pairs of different tokens of one sequence whose keys have become equal. */
+  readonly lost: number;
+  /** Fraction of queries that still prefer, strictly, the key that they prefer in float32. */
+  readonly agreement: number;
+  /** Fraction of queries for which that is proved from the float32 scores. */
+  readonly certified: number;
+}
+
+export interface AuditHead {
+  /** Position of the block in the network, and of the head in the block. */
+  readonly layer: number;
+  readonly head: number;
+  readonly width: number;
+  /** Sequences looked at, and the shortest and longest of them. */
+  readonly sequences: number;
+  readonly tokens: readonly [number, number];
+  readonly queries: number;
+  /** Pairs of different tokens of one sequence. */
+  readonly pairs: number;
+  readonly rows: readonly AuditRow[];
+  /** The largest of the bit widths at which unequal tokens become equal; absent when none does. */
+  readonly blurredUpTo?: number;
+  /** The least from which on none does; absent when the widest does. */
+  readonly safeBits?: number;
+  /** From here on none can, by the least distance of the keys seen. */
+  readonly provedBits?: number;
+  /** The least bit width from which on at least 99 % of the queries prefer the same key; absent when the widest does not. */
+  readonly agreementBits?: number;
+  /** Under the preset: `keeps`; `blurs`: unequal tokens become equal; `shifts`: more than 1 % of the queries prefer another key. */
+  readonly verdict: "keeps" | "blurs" | "shifts";
+}
+
+export interface AuditBlock {
+  readonly layer: number;
+  readonly name: string;
+  readonly operators: readonly string[];
+  readonly masked: boolean;
+  readonly heads: readonly AuditHead[];
+  /** Why a block has fewer heads than the network: keys that are all zero, or sequences of one token. */
+  readonly note?: string;
+}
+
+export interface Audit {
+  /** One sentence: what was found on what. */
+  readonly summary: string;
+  /** The inputs were made up, not given. */
+  readonly generated: boolean;
+  readonly samples: number;
+  readonly preset: keyof typeof PRESET_BITS;
+  readonly presetBits: number;
+  /** Empty for a network without attention. */
+  readonly blocks: readonly AuditBlock[];
+}
+
+/**
+ * Finds the attention of a network, runs it in float32, and tells for every layer and head at how many bits unequal tokens become equal and queries
+ * lose the key they prefer.
+ *
+ * Keys and queries are quantized as `equalitySensitivity` does: symmetric, nearest, one scale per head and sequence. Scores are q·k alone: a relative
+ * position bias added later is not seen, a mask is. What holds for the samples need not hold for other inputs; the safe widths are measured.
+ *
+ * @param onnx an ONNX model that a session can run
+ * @throws BitbasisError of the session for a model that it cannot read or run; TypeError, RangeError for options; the reason of `signal`
+ * @example
+ * const { blocks } = await audit(await readFile("model.onnx"));
+ * for (const { heads } of blocks) for (const h of heads) console.log(h.layer, h.head, h.safeBits, h.verdict);
+ */
+export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promise<Audit> {
+  const { preset = "faithful", externalData, signal, onProgress } = options;
+  const presetBits = PRESET_BITS[preset];
+  if (presetBits === undefined) {
+    throw new RangeError(`"preset" expected ${Object.keys(PRESET_BITS).join(", ")}, got ${JSON.stringify(preset)}`);
+  }
+  for (const b of options.bits ?? []) integerIn("bits", b, 2, 16);
+  const bits = [...new Set([...(options.bits ?? [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), presetBits])].sort(
+    (a, b) => a - b,
+  );
+  const graph = readOnnx(onnx, externalData === undefined ? {} : { externalData });
+  const blocks = findAttention(graph);
+  const samples = options.samples === undefined ? generated(graph, options) : [...options.samples];
+  if (samples.length === 0) throw new RangeError('"samples" expected at least one, got none');
+  const about = { generated: options.samples === undefined, samples: samples.length, preset, presetBits };
+  if (blocks.length === 0) {
+    return {
+      summary: "The network has no attention: no MatMul, Softmax, MatMul of computed operands, and no fused Attention.",
+      ...about,
+      samples: 0,
+      blocks: [],
+    };
+  }
+  const session = await InferenceSession.create(writeOnnx(captureGraph(graph, blocks)), {
+    preset: "float32",
+    ...(signal && { signal }),
+  });
+  const bench = await createWorkbench();
+  const collected = blocks.map(() => new Map<number, Collector>());
+  const notes = blocks.map(() => new Set<string>());
+  try {
+    for (const [index, feeds] of samples.entries()) {
+      signal?.throwIfAborted();
+      onProgress?.({ phase: "capture", loaded: index, total: samples.length });
+      const captured = { ...feeds, ...(await session.run(feeds, signal ? { signal } : {})) };
+      const batch = Object.values(feeds)[0]?.dims[0] ?? 1;
+      for (const [layer, block] of blocks.entries()) {
+        const weights = block.weights === undefined ? undefined : captured[block.weights];
+        for (const sample of splitHeads(block, captured[block.queries]!, captured[block.keys]!, weights, batch)) {
+          const reason = unusable(sample);
+          if (reason !== undefined) notes[layer]!.add(reason);
+          else await collect(collected[layer]!, bench, block, sample, bits, signal);
+        }
+        onProgress?.({
+          phase: "audit",
+          loaded: index * blocks.length + layer + 1,
+          total: samples.length * blocks.length,
+        });
+      }
+    }
+  } finally {
+    await session.release();
+  }
+  const audited = blocks.map((block, layer) => ({
+    layer,
+    name: block.name,
+    operators: block.operators,
+    masked: block.masked,
+    heads: [...collected[layer]!.values()].sort((a, b) => a.head - b.head).map((c) => summarize(c, layer, presetBits)),
+    ...(notes[layer]!.size > 0 && { note: [...notes[layer]!].join("; ") }),
+  }));
+  return { summary: sentence(audited, about), ...about, blocks: audited };
+}
+
+function* seeds(options: AuditOptions): Generator<number> {
+  for (let i = 0; i < (options.generate ?? 4); i++) yield (options.seed ?? 0) + 7919 * i;
+}
+
+function generated(graph: Graph, options: AuditOptions): Record<string, Tensor>[] {
+  return Array.from(seeds(options), (seed) => generateSample(graph, options.shapes ?? {}, seed));
+}
+
+/** The graph with what the audit needs as its outputs; what is not needed for them is not run. */
+function captureGraph(graph: Graph, blocks: readonly AttentionBlock[]): Graph {
+  const inputs = new Set(graph.inputs.map((input) => input.name));
+  const wanted = new Set(
+    blocks.flatMap((b) => [b.queries, b.keys, ...(b.masked && b.weights !== undefined ? [b.weights] : [])]),
+  );
+  const outputs = [...wanted]
+    .filter((name) => !inputs.has(name))
+    .map((name) => ({ name, type: "float32" as const, shape: undefined }));
+  return { ...graph, nodes: needed(graph, wanted), outputs };
+}
+
+function needed(graph: Graph, wanted: ReadonlySet<string>): Graph["nodes"] {
+  const live = new Set(wanted);
+  const nodes = [...graph.nodes].reverse().filter((node) => {
+    if (!node.outputs.some((output) => live.has(output))) return false;
+    for (const input of readBy(node)) live.add(input);
+    return true;
+  });
+  return nodes.reverse();
+}
+
+/** Values that a node reads, those included that its subgraphs take from outside. */
+function readBy(node: Node): string[] {
+  const inner = Object.values(node.attributes).filter(isGraph);
+  return [
+    ...node.inputs,
+    ...inner.flatMap((g) => [...g.nodes.flatMap(readBy), ...g.outputs.map((output) => output.name)]),
+  ];
+}
+
+interface Collector {
+  readonly head: number;
+  readonly width: number;
+  sequences: number;
+  tokens: [number, number];
+  queries: number;
+  pairs: number;
+  provedBits: number;
+  readonly rows: Map<number, { lost: number; agreed: number; certified: number }>;
+}
+
+async function collect(
+  heads: Map<number, Collector>,
+  bench: Workbench,
+  block: AttentionBlock,
+  sample: HeadSample,
+  bits: readonly number[],
+  signal: AbortSignal | undefined,
+): Promise<void> {
+  const { head, width, tokens, keys, queries, mask } = sample;
+  const set = new KeySet(`keys of ${block.name}, head ${head}`, keys, tokens, width);
+  const result = await sensitivityOn(bench, set, { queries, bits, ...(mask && { mask }), ...(signal && { signal }) });
+  let c = heads.get(head);
+  if (c === undefined) {
+    c = { head, width, sequences: 0, tokens: [tokens, tokens], queries: 0, pairs: 0, provedBits: 2, rows: new Map() };
+    heads.set(head, c);
+  }
+  c.sequences++;
+  c.tokens = [Math.min(c.tokens[0], tokens), Math.max(c.tokens[1], tokens)];
+  c.queries += result.queries;
+  c.pairs += (tokens * (tokens - 1)) / 2 - result.duplicates;
+  c.provedBits = Math.max(c.provedBits, result.provedBits ?? 2);
+  for (const row of result.rows) add(c, row, result.queries);
+}
+
+function add(c: Collector, row: SensitivityRow, queries: number): void {
+  const sums = c.rows.get(row.bits) ?? { lost: 0, agreed: 0, certified: 0 };
+  sums.lost += row.lost;
+  sums.agreed += Math.round(row.retrieval! * queries);
+  sums.certified += Math.round(row.certified! * queries);
+  c.rows.set(row.bits, sums);
+}
+
+function summarize(c: Collector, layer: number, presetBits: number): AuditHead {
+  const rows = [...c.rows].map(([bits, { lost, agreed, certified }]) => ({
+    bits,
+    lost,
+    agreement: agreed / c.queries,
+    certified: certified / c.queries,
+  }));
+  const blurredUpTo = rows.findLast((row) => row.lost > 0)?.bits;
+  const safeBits = blurredUpTo === undefined ? rows[0]!.bits : rows.find((row) => row.bits > blurredUpTo)?.bits;
+  const shiftedUpTo = rows.findLast((row) => row.agreement < AGREEMENT)?.bits;
+  const agreementBits = shiftedUpTo === undefined ? rows[0]!.bits : rows.find((row) => row.bits > shiftedUpTo)?.bits;
+  const now = rows.find((row) => row.bits === presetBits)!;
+  return {
+    layer,
+    head: c.head,
+    width: c.width,
+    sequences: c.sequences,
+    tokens: c.tokens,
+    queries: c.queries,
+    pairs: c.pairs,
+    rows,
+    ...(blurredUpTo !== undefined && { blurredUpTo }),
+    ...(safeBits !== undefined && { safeBits }),
+    provedBits: c.provedBits,
+    ...(agreementBits !== undefined && { agreementBits }),
+    verdict: now.lost > 0 ? "blurs" : now.agreement < AGREEMENT ? "shifts" : "keeps",
+  };
+}
+
+/** Why a sample says nothing about equality. */
+function unusable({ tokens, keys, queries, head }: HeadSample): string | undefined {
+  if (tokens < 2) return "sequences of one token have nothing to tell apart; give longer inputs";
+  if (keys.every((v) => v === 0)) return `head ${head}: keys are all zero on some sample`;
+  if (queries.every((v) => v === 0)) return `head ${head}: queries are all zero on some sample`;
+  return undefined;
+}
+
+function sentence(
+  blocks: readonly AuditBlock[],
+  about: { generated: boolean; samples: number; preset: string; presetBits: number },
+): string {
+  const heads = blocks.flatMap((b) => b.heads);
+  const count = (verdict: AuditHead["verdict"]) => heads.filter((h) => h.verdict === verdict).length;
+  return (
+    `${heads.length} heads in ${blocks.length} attention blocks, on ${about.samples} ${about.generated ? "generated" : "given"} samples: ` +
+    `at the ${about.presetBits} bits of "${about.preset}" ${count("keeps")} keep, ${count("shifts")} shift, ${count("blurs")} blur.`
+  );
+}

