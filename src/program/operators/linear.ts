@@ -64,10 +64,12 @@ export interface ActivationLayout {
 
 /** Emits range and quantize; a value that several layers read in one layout is quantized once. */
 export function quantizeActivation(l: Lowering, x: Operand, layout: ActivationLayout, bits: number): QuantizedOperand {
-  const { samples, rowsPerSample, channels, groups, kind } = layout;
+  const { samples, rowsPerSample, kind } = layout;
   const depthwise = kind === "depthwise";
+  // The pixels of a depthwise layer are one run of channels, whatever its groups.
+  const [channels, groups] = depthwise ? [layout.groups * layout.channels, 1] : [layout.channels, layout.groups];
   const groupStride = depthwise ? 2 * channels : 4 * pairsOf(channels);
-  const pixelStride = depthwise ? 16 * Math.ceil((groups * channels) / 8) : groups * groupStride;
+  const pixelStride = depthwise ? 16 * Math.ceil(channels / 8) : groups * groupStride;
   return l.once(`quantize:${x.name}:${bits}:${samples}:${pixelStride}:${groupStride}:${kind}`, () => {
     const partials = l.allocate(l.threads * samples * ActivationParameters.bytes);
     const parameters = l.allocate(samples * ActivationParameters.bytes);
