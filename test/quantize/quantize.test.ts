@@ -23,7 +23,7 @@ describe("quantize", () => {
     expect(report.bytesAfter).toBe(bytes.length);
     const rows = report.layers.map((l) => [l.name, l.plan.weightTerms, l.plan.activationTerms, l.reason]);
     expect(rows).toEqual([
-      ["stem", 4, 3, "first layer"],
+      ["stem", 3, 4, "first layer"],
       ["depthwise", 4, 3, "depthwise"],
       ["pointwise", 3, 3, undefined],
       ["dense1", 3, 3, undefined],

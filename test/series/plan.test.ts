@@ -12,16 +12,19 @@ const layers: LinearLayer[] = [
 ];
 
 describe("presets", () => {
-  test.each<[Preset, [number, number], Record<string, number>]>([
+  test.each<[Preset, [number, number], Record<string, [number, number]>]>([
     ["float32", [0, 0], {}],
-    ["faithful", [3, 3], { stem: 4, dw: 4, ["__proto__"]: 4 }],
-    ["fast", [2, 2], { stem: 3, dw: 3, ["__proto__"]: 3 }],
-    ["compact", [1, 2], { stem: 2, dw: 3, rough: 2, beside: 2, ["__proto__"]: 2 }],
+    ["faithful", [3, 3], { stem: [3, 4], dw: [4, 3], ["__proto__"]: [4, 3] }],
+    ["fast", [2, 2], { stem: [3, 3], dw: [3, 2], ["__proto__"]: [3, 2] }],
+    ["compact", [1, 2], { stem: [2, 3], dw: [3, 2], rough: [2, 2], beside: [2, 2], ["__proto__"]: [2, 2] }],
   ])("%s", (preset, [weightTerms, activationTerms], more) => {
     const plan = planFor(preset, layers);
     checkPlan(plan);
     expect(plan.default).toEqual({ bits: 4, weightTerms, activationTerms });
-    const deviations = Object.entries(plan.layers ?? {}).map(([name, layer]) => [name, layer.weightTerms]);
+    const deviations = Object.entries(plan.layers ?? {}).map(([name, layer]) => [
+      name,
+      [layer.weightTerms, layer.activationTerms],
+    ]);
     expect(deviations).toEqual(Object.entries(more));
     for (const layer of Object.values(plan.layers ?? {}))
       expect(layer.reason).toMatch(/first layer|depthwise|relative/);
