@@ -5,9 +5,16 @@ import { registerCompare } from "./compare.ts";
 import { STDIO } from "./files.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerQuantize } from "./quantize.ts";
+import { registerRegimes } from "./regimes.ts";
 import { registerRun } from "./run.ts";
 
-const COMMANDS: readonly ((cli: CAC) => void)[] = [registerQuantize, registerRun, registerCompare, registerInspect];
+const COMMANDS: readonly ((cli: CAC) => void)[] = [
+  registerQuantize,
+  registerRun,
+  registerCompare,
+  registerInspect,
+  registerRegimes,
+];
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
 export async function main(argv: readonly string[]): Promise<number> {

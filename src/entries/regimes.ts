@@ -37,6 +37,7 @@ export {
   type RegimePoint,
   regime,
   regimeCurve,
+  roundNetwork,
   type SlicedNetwork,
   type Style,
   sliceNetwork,

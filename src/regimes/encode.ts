@@ -57,12 +57,17 @@ function pathOffset(first: Dyadic, n: number, p: number): Dyadic {
 }
 
 /** The nearest integer, ties to even. The caller guarantees that it is a safe integer. */
-export function roundHalfEven({ numerator, exponent }: Dyadic): number {
-  if (exponent <= 0) return Number(numerator << BigInt(-exponent));
+export function roundHalfEven(value: Dyadic): number {
+  return Number(nearestInteger(value));
+}
+
+/** The nearest integer, ties to even. */
+export function nearestInteger({ numerator, exponent }: Dyadic): bigint {
+  if (exponent <= 0) return numerator << BigInt(-exponent);
   const e = BigInt(exponent);
   const floor = numerator >> e;
   const rest = numerator - (floor << e);
   const half = 1n << (e - 1n);
   const up = rest > half || (rest === half && (floor & 1n) === 1n);
-  return Number(floor) + (up ? 1 : 0);
+  return up ? floor + 1n : floor;
 }

@@ -10,5 +10,6 @@ export * from "./lower.ts";
 export * from "./network.ts";
 export * from "./plane.ts";
 export * from "./regime.ts";
+export * from "./round.ts";
 export * from "./slices.ts";
-export type { FunctionSource, Modulus } from "./target.ts";
+export { type FunctionSource, type Modulus, resolveTarget } from "./target.ts";

@@ -1,0 +1,187 @@
+import type { RegimePoint } from "../../regimes/index.ts";
+import type { Json, VegaLiteSpec } from "../experiment.ts";
+
+type Row = { readonly [key: string]: Json };
+
+const REGIME_NAMES: Readonly<Record<RegimePoint["regime"], string>> = {
+  under: "starved",
+  proper: "memory-limited",
+  over: "saturated",
+};
+
+interface LineChart {
+  title: string;
+  rows: readonly Row[];
+  x: string;
+  y: string;
+  series: string;
+  xTitle: string;
+  yTitle: string;
+  logX?: boolean;
+  logY?: boolean;
+  /** Ticks of the x axis at whole numbers only. */
+  whole?: boolean;
+  /** Series drawn dashed: bounds, where the others are measured. */
+  dashed?: readonly string[];
+  /** Order of the series in the legend. */
+  order: readonly string[];
+}
+
+const WIDTH = 640;
+const HEIGHT = 340;
+/** Readable on white and told apart without colour vision (Okabe and Ito). */
+const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
+
+/** Lines with points, one per series, on axes that are logarithmic to base 2 where asked. */
+export function lineChart(chart: LineChart): VegaLiteSpec {
+  const {
+    title,
+    rows,
+    x,
+    y,
+    series,
+    xTitle,
+    yTitle,
+    logX = false,
+    logY = false,
+    whole = false,
+    dashed = [],
+    order,
+  } = chart;
+  const axis = (field: string, name: string, log: boolean): { [key: string]: Json } => ({
+    field,
+    type: "quantitative",
+    title: name,
+    scale: log ? { type: "log", base: 2 } : { zero: false },
+    ...(log
+      ? {
+          axis: {
+            labelExpr:
+              "abs(log(datum.value)/log(2)) < 7 && datum.value >= 1 ? format(datum.value, ',') : '2^' + round(log(datum.value)/log(2))",
+            labelOverlap: true,
+          },
+        }
+      : {}),
+  });
+  return {
+    title,
+    width: WIDTH,
+    height: HEIGHT,
+    data: { values: rows },
+    mark: { type: "line", point: { size: 22 }, clip: true },
+    encoding: {
+      x: { ...axis(x, xTitle, logX), ...(whole ? { axis: { tickMinStep: 1, format: "d" } } : {}) },
+      y: axis(y, yTitle, logY),
+      color: {
+        field: series,
+        type: "nominal",
+        title: null,
+        scale: { domain: order, range: COLOURS.slice(0, order.length) },
+        sort: order,
+      },
+      strokeDash: {
+        field: series,
+        type: "nominal",
+        title: null,
+        sort: order,
+        scale: { domain: order, range: order.map((name) => (dashed.includes(name) ? [6, 4] : [1, 0])) },
+      },
+    },
+  };
+}
+
+const BOUNDS = {
+  memory: "memory bound",
+  vc: "VC bound",
+  precision: "precision bound",
+  achievable: "achievable (proved)",
+} as const;
+
+/** The lower bounds and what is achievable, over b; regimes as coloured bands below. */
+export function regimeChart(title: string, points: readonly RegimePoint[]): VegaLiteSpec {
+  // A bound far below the others only stretches the axis.
+  const floor = Math.min(...points.map(({ memory, vc }) => Math.max(memory, vc))) / 16;
+  const rows: Row[] = points.flatMap((point) =>
+    (Object.keys(BOUNDS) as (keyof typeof BOUNDS)[]).flatMap((name) => {
+      const value = point[name];
+      return value === undefined || value < floor ? [] : [{ b: point.b + 1, error: value, series: BOUNDS[name] }];
+    }),
+  );
+  const lines = lineChart({
+    title,
+    rows,
+    x: "b",
+    y: "error",
+    series: "series",
+    xTitle: "b + 1 (fractional bits of a weight, plus one)",
+    yTitle: "sup error",
+    logX: true,
+    logY: true,
+    dashed: [BOUNDS.memory, BOUNDS.vc, BOUNDS.precision],
+    order: Object.values(BOUNDS),
+  });
+  const bands: VegaLiteSpec = {
+    width: WIDTH,
+    height: 24,
+    data: { values: points.map(({ b, regime }) => ({ b: b + 1, regime: REGIME_NAMES[regime] })) },
+    mark: { type: "square", size: 160, opacity: 1 },
+    encoding: {
+      x: { field: "b", type: "quantitative", scale: { type: "log", base: 2 }, axis: null },
+      color: {
+        field: "regime",
+        type: "nominal",
+        title: "regime",
+        scale: { domain: Object.values(REGIME_NAMES), range: ["#cc79a7", "#009e73", "#999999"] },
+      },
+    },
+  };
+  return { vconcat: [lines, bands], resolve: { scale: { color: "independent" } } } as unknown as VegaLiteSpec;
+}
+
+/** A function and the network that approximates it. */
+export function approximationChart(
+  title: string,
+  points: readonly { x: number; f: number; network: number }[],
+): VegaLiteSpec {
+  return lineChartPlain(
+    title,
+    points.flatMap(({ x, f, network }) => [
+      { x, y: f, series: "function" },
+      { x, y: network, series: "network" },
+    ]),
+  );
+}
+
+function lineChartPlain(title: string, rows: readonly Row[]): VegaLiteSpec {
+  const chart = lineChart({
+    title,
+    rows,
+    x: "x",
+    y: "y",
+    series: "series",
+    xTitle: "x",
+    yTitle: "value",
+    order: ["function", "network"],
+  });
+  return { ...chart, mark: { type: "line", strokeWidth: 1.2 } };
+}
+
+/** What lowering costs at each precision. */
+export function lowerChart(
+  title: string,
+  rows: readonly { bits: number; ratio: number; form: string }[],
+): VegaLiteSpec {
+  const order = [...new Set(rows.map(({ form }) => form))];
+  return lineChart({
+    title,
+    rows: rows.map((row) => ({ ...row })),
+    x: "bits",
+    y: "ratio",
+    series: "form",
+    xTitle: "fractional bits of the lowered weights",
+    yTitle: "memory of the original = 1",
+    logY: true,
+    whole: true,
+    order,
+  });
+}
