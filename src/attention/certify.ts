@@ -164,7 +164,7 @@ function certifyToken(model: TokenModel, p: number, d: number, bits: number): To
     argument: tokenArgument(alphabet, capacity, bits, width),
     caveat:
       `The statement counts width·log2(2^(bits+1) - 1) and holds at width ${width} and ${bits} bits for one embedding per symbol; ` +
-      `a width of ${leastWidth(alphabet, bits)} is enough for ${bits} bits, and so is a symbol spelled with several tokens.`,
+      `a width of ${leastWidth(alphabet, bits)} is enough for ${bits}-bit numbers, and so is a symbol spelled with several tokens.`,
   };
 }
 

@@ -63,6 +63,8 @@ export interface Sensitivity {
   readonly smallestDistance?: number;
   /** The same in the unit of the keys, for granularity `tensor`. */
   readonly smallestGap?: number;
+  /** Fraction of queries whose target wins strictly before any quantization: what q·k itself leaves to lose. */
+  readonly unquantized?: number;
   /** Least margin of a query: unquantized score of its target minus the largest other score; negative when the target does not win. */
   readonly smallestMargin?: number;
   /** By bit width, ascending. The curve is not monotone: grids of different widths are not nested. */
@@ -224,6 +226,7 @@ async function lookDeeper(bench: Workbench, set: KeySet, given: Given, maxima: F
     summary: {
       ...(relative !== undefined && { smallestDistance: relative }),
       ...(gap !== undefined && given.granularity === "tensor" && { smallestGap: gap }),
+      unquantized: mean(margins, (margin) => margin > 0),
       smallestMargin: margins.reduce((a, b) => Math.min(a, b), Number.POSITIVE_INFINITY),
       ...(provedBits !== undefined && { provedBits }),
     },

@@ -100,7 +100,7 @@ describe("certify, token precision", () => {
   it("tells the argument in words", () => {
     const c = certify({ embedding: ([v]) => [Math.sign(v!)] }, { p: 2, d: 1 });
     expect(c.argument.join(" ")).toContain("7 - 3 + 1 = 5 of the 49 answers are wrong");
-    expect(c.caveat).toContain("a width of 2 is enough for 1 bits");
+    expect(c.caveat).toContain("a width of 2 is enough for 1-bit numbers");
   });
 });
 

@@ -34,6 +34,11 @@ describe("equalitySensitivity on published data", () => {
     const s = await equalitySensitivity(keys, [v.keys.length, v.keys[0]!.length], { bits: v.rows.map((r) => r.b) });
     expect(s.smallestMargin).toBe(v.min_margin);
     expect(s.smallestGap).toBe(v.linf_min);
+    const wins = v.keys.filter((q, i) => {
+      const score = (k: readonly number[]) => q.reduce((sum, x, c) => sum + x * k[c]!, 0);
+      return v.keys.every((k, j) => j === i || score(k) < score(q));
+    });
+    expect(s.unquantized).toBe(wins.length / v.keys.length);
     expect(
       s.rows.map((r) => ({
         b: r.bits,
