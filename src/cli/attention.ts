@@ -55,7 +55,7 @@ export function registerAttention(cli: CAC): void {
     .option("--p <n>", "gamma, certify: bits without the sign, 2..16")
     .option("--d <n>", "gamma, certify: width of embedding or value (default 1)")
     .option("--kind <kind>", "gamma, certify: token or accumulator (default token)")
-    .option("--pair <i;j>", "gamma: show every intermediate for two symbols, such as 1,-2;1,3")
+    .option("--pair <i;j>", "gamma: show every intermediate for two symbols, such as --pair=-1,2;3,1")
     .option("--samples <n>", "gamma: verify on random pairs instead of all")
     .option("-o, --output <file>", "gamma: write the token layer as .onnx")
     .option("--embedding-bits <n>", "gamma: bits of the embeddings in that file (default p)")
@@ -240,7 +240,9 @@ function sensitivityText(s: Sensitivity): string {
       : `From ${s.safeBits} bits on no two different keys become equal${s.provedBits === undefined ? "" : `; proved from ${s.provedBits} bits on`}.`;
   const notes = [
     `${s.keys} keys of width ${s.width}, ${s.queries} queries, granularity ${JSON.stringify(s.granularity)}, score ${s.score}`,
-    ...(s.unquantized === undefined ? [] : [`${percent(s.unquantized)} of the queries find their key by q·k before any quantization`]),
+    ...(s.unquantized === undefined
+      ? []
+      : [`${percent(s.unquantized)} of the queries find their key by q·k before any quantization`]),
     ...(s.duplicates > 0 ? [`${s.duplicates} pairs are equal as given: no width tells them apart`] : []),
     ...(s.zeroKeys > 0 ? [`${s.zeroKeys} keys are all zero: q·k never prefers them`] : []),
   ];

@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { type CAC, cac } from "cac";
+import { registerAttention } from "./attention.ts";
 import { registerCompare } from "./compare.ts";
 import { STDIO } from "./files.ts";
 import { registerInspect } from "./inspect.ts";
@@ -14,6 +15,7 @@ const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerCompare,
   registerInspect,
   registerRegimes,
+  registerAttention,
 ];
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */

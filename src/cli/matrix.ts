@@ -40,14 +40,14 @@ export async function streamMatrix(path: string): Promise<{ data: KeyBlocks; n: 
   } finally {
     await file.close();
   }
-  const shape = /'shape': \(([^)]*)\)/.exec(text)?.[1];
-  if (!text.includes("'<f4'") || shape === undefined)
+  const shape = /'shape'\s*:\s*\(([^)]*)\)/.exec(text)?.[1];
+  if (!/'descr'\s*:\s*'<f4'/.test(text) || shape === undefined)
     throw new UsageError(`${path} expected float32 to stream, got ${text.trim()}`);
   const dims = shape
     .split(",")
     .filter((s) => s.trim() !== "")
     .map(Number);
-  const [n, d] = dimensions(path, dims, text.includes("'fortran_order': True"));
+  const [n, d] = dimensions(path, dims, /'fortran_order'\s*:\s*True/.test(text));
   const blocks = async function* (): AsyncGenerator<Float32Array> {
     const source = await open(path);
     try {

@@ -30,7 +30,7 @@ function json(...args: string[]) {
 
 describe("bitbasis attention gamma", () => {
   it("verifies the instance and writes the layer", () => {
-    const g = json("gamma", "--p", "2", "--pair", "-3;2", "-o", at("layer.onnx"), "--embedding-bits", "1");
+    const g = json("gamma", "--p", "2", "--pair=-3;2", "-o", at("layer.onnx"), "--embedding-bits", "1");
     expect(g).toMatchObject({ kind: "token", alphabet: "7", leastWrongBelow: "5", verified: { pairs: 49, wrong: 0 } });
     expect(g.trace).toMatchObject({ equal: false, hidden: [-3] });
     expect(readFileSync(at("layer.onnx")).length).toBeGreaterThan(500);
@@ -43,9 +43,16 @@ describe("bitbasis attention gamma", () => {
 describe("bitbasis attention certify", () => {
   it("finds collisions in models of both kinds", () => {
     writeFileSync(at("embedding.json"), JSON.stringify({ embedding: [-1, -1, -1, 0, 1, 1, 1].map((v) => [v]) }));
-    expect(json("certify", at("embedding.json"), "--p", "2")).toMatchObject({ leastWrong: "5", wrong: "6", collision: { first: 0, second: 1 } });
+    expect(json("certify", at("embedding.json"), "--p", "2")).toMatchObject({
+      leastWrong: "5",
+      wrong: "6",
+      collision: { first: 0, second: 1 },
+    });
     expect(run("certify", at("embedding.json"), "--p", "2").stdout).toContain("5 of the 49 answers are wrong");
-    const step = [{ numerator: [1], denominator: 1 }, { numerator: [-1], denominator: 1 }];
+    const step = [
+      { numerator: [1], denominator: 1 },
+      { numerator: [-1], denominator: 1 },
+    ];
     writeFileSync(at("machine.json"), JSON.stringify({ update: [step, step, step] }));
     const machine = run("certify", at("machine.json"), "--p", "2", "--kind", "accumulator").stdout;
     expect(machine).toContain("After x = +e1 and x' = +e1 +e1 the state is the same; y = -e1 tells them apart.");
@@ -57,9 +64,15 @@ describe("bitbasis attention sensitivity", () => {
     const s = json("sensitivity", at("keys.npy"), "--bits", "2..7", "--svg", at("curve.svg"));
     expect(s.rows.map((r: { lost: number }) => r.lost)).toEqual([1, 0, 1, 0, 1, 0]);
     expect(readFileSync(at("curve.svg"), "utf8")).toMatch(/^<svg/);
-    expect(run("sensitivity", at("keys.npy")).stdout).toContain("From 7 bits on no two different keys become equal; proved from 8 bits on.");
+    expect(run("sensitivity", at("keys.npy")).stdout).toContain(
+      "From 7 bits on no two different keys become equal; proved from 8 bits on.",
+    );
     expect(run("sensitivity", at("keys.npy")).stdout).toBe(run("sensitivity", at("keys.npy")).stdout);
-    expect(json("sensitivity", at("keys.npy"), "--score", "nearest", "--bits", "3,5").rows.map((r: { retrieval: number }) => r.retrieval)).toEqual([1, 1]);
+    expect(
+      json("sensitivity", at("keys.npy"), "--score", "nearest", "--bits", "3,5").rows.map(
+        (r: { retrieval: number }) => r.retrieval,
+      ),
+    ).toEqual([1, 1]);
   });
 
   it("streams keys from disk with the same figures", () => {
@@ -82,16 +95,41 @@ describe("bitbasis attention audit", () => {
     expect(stdout).toMatch(/16 heads in 4 attention blocks, on 1 generated samples/);
     expect(stdout.split("\n").filter((line) => /^ +[0-3]\.[0-3] /.test(line))).toHaveLength(16);
     expect(readFileSync(at("audit.svg"), "utf8")).toMatch(/^<svg/);
-    const audit = json("audit", model("fmnist_vit"), "--shape", "image=3,1,28,28", "--random", "1", "--preset", "fast", "--bits", "4,8");
+    const audit = json(
+      "audit",
+      model("fmnist_vit"),
+      "--shape",
+      "image=3,1,28,28",
+      "--random",
+      "1",
+      "--preset",
+      "fast",
+      "--bits",
+      "4,8",
+    );
     expect(audit).toMatchObject({ presetBits: 8, generated: true });
     expect(audit.blocks[3].heads[3]).toMatchObject({ sequences: 3, queries: 48 });
-    writeFileSync(at("image.npy"), new Uint8Array(dump(Float32Array.from({ length: 784 }, (_, i) => (i % 29) / 29), [1, 1, 28, 28])));
-    expect(json("audit", model("fmnist_vit"), "--input", `image=${at("image.npy")}`)).toMatchObject({ generated: false, samples: 1 });
+    writeFileSync(
+      at("image.npy"),
+      new Uint8Array(
+        dump(
+          Float32Array.from({ length: 784 }, (_, i) => (i % 29) / 29),
+          [1, 1, 28, 28],
+        ),
+      ),
+    );
+    expect(json("audit", model("fmnist_vit"), "--input", `image=${at("image.npy")}`)).toMatchObject({
+      generated: false,
+      samples: 1,
+    });
   });
 
   it("says that a network has no attention, and succeeds", () => {
     const { status, stdout } = run("audit", model("fmnist_resnet"));
-    expect([status, stdout]).toEqual([0, "The network has no attention: no MatMul, Softmax, MatMul of computed operands, and no fused Attention.\n"]);
+    expect([status, stdout]).toEqual([
+      0,
+      "The network has no attention: no MatMul, Softmax, MatMul of computed operands, and no fused Attention.\n",
+    ]);
   });
 });
 
@@ -108,7 +146,11 @@ describe("bitbasis attention, bad input", () => {
     [2, "--bits expected an integer in 2..16, got 1", ["sensitivity", "KEYS", "--bits", "1"]],
     [2, "--score expected one of dot, nearest, got cosine", ["sensitivity", "KEYS", "--score", "cosine"]],
     [1, '"queries" expected for streamed keys', ["sensitivity", "KEYS", "--stream"]],
-    [2, "--preset expected one of faithful, fast, compact, got slow", ["audit", model("fmnist_vit"), "--preset", "slow"]],
+    [
+      2,
+      "--preset expected one of faithful, fast, compact, got slow",
+      ["audit", model("fmnist_vit"), "--preset", "slow"],
+    ],
     [1, "not an ONNX", ["audit", "KEYS"]],
     [1, '"shapes" expected inputs of the model (image), got x', ["audit", model("fmnist_vit"), "--shape", "x=1,2"]],
   ])("exits %i: %s", (status, message, args) => {
@@ -120,10 +162,19 @@ describe("bitbasis attention, bad input", () => {
 
   it("refuses matrices that are none, and NaN", () => {
     writeFileSync(at("vector.npy"), new Uint8Array(dump(Float32Array.of(1, 2), [2])));
-    expect(run("sensitivity", at("vector.npy"))).toMatchObject({ status: 2, stderr: expect.stringContaining("expected a C-ordered matrix [keys, width], got [2]") });
+    expect(run("sensitivity", at("vector.npy"))).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("expected a C-ordered matrix [keys, width], got [2]"),
+    });
     writeFileSync(at("nan.npy"), new Uint8Array(dump(Float32Array.of(1, Number.NaN), [2, 1])));
-    expect(run("sensitivity", at("nan.npy"))).toMatchObject({ status: 1, stderr: expect.stringContaining("NaN or infinity in row 1") });
+    expect(run("sensitivity", at("nan.npy"))).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("NaN or infinity in row 1"),
+    });
     writeFileSync(at("cut.npy"), readFileSync(at("keys.npy")).subarray(0, -4));
-    expect(run("sensitivity", at("cut.npy"), "--stream", "--collisions-only")).toMatchObject({ status: 1, stderr: expect.stringContaining("ends within row 2 of 3") });
+    expect(run("sensitivity", at("cut.npy"), "--stream", "--collisions-only")).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("ends within row 2 of 3"),
+    });
   });
 });
