@@ -31,7 +31,10 @@ export function findLines(page: Picture, options: SplitOptions = {}): Line[] {
     .filter((run) => run.end - run.start >= leastHeight)
     .map((run) => {
       const height = run.end - run.start;
-      const ink = (x: number) => range(light, run.start * page.width + x, height, page.width) >= contrast;
+      // With the blank row on either side, or a column of solid ink, as of a "|", would have no contrast.
+      const first = Math.max(0, run.start - 1);
+      const count = Math.min(page.height, run.end + 1) - first;
+      const ink = (x: number) => range(light, first * page.width + x, count, page.width) >= contrast;
       const columns = runs(page.width, ink, page.width);
       const { start, end } = columns[0] ?? { start: 0, end: page.width };
       const border = Math.max(2, Math.round(height * margin));
