@@ -3,6 +3,7 @@ import { readFileSync } from "node:fs";
 import { type CAC, cac } from "cac";
 import { registerAttention } from "./attention.ts";
 import { registerCompare } from "./compare.ts";
+import { registerExperiment } from "./experiment.ts";
 import { STDIO } from "./files.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerQuantize } from "./quantize.ts";
@@ -16,6 +17,7 @@ const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerInspect,
   registerRegimes,
   registerAttention,
+  registerExperiment,
 ];
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
