@@ -1,11 +1,14 @@
 // The step driver of DepthwiseI16 and DepthwiseF32 (channel multiplier 1). Output pixels go in runs: inside of a row, where no tap needs padding, one
-// table of row pointers serves all of them; along borders every pixel has its own. Then all blocks of 8 channels pass over the run. Threads share the pixels, or, when there are few, the blocks.
+// table of row pointers serves all of them; along borders every pixel has its own. Pixels go four at a time, or alone, through all blocks of 8
+// channels, so that every line of the cache is read where it is met. Threads share the pixels, or, when there are few, the blocks.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { setColumns } from "../gemm/conv";
 import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, seesMasked, writePointers } from "../gemm/geometry";
 import { address, argument, Scratch, share, Tile } from "../gemm/tile";
-import { depthwise_f32_4x8__scalar, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
-import { depthwise_i16_i16_4x8__scalar, depthwise_i16_i16_4x8__simd } from "./depthwise_i16_i16_4x8";
+import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
+import {
+  depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_1x8__simd, depthwise_i16_i16_1x8_blocks__simd, depthwise_i16_i16_4x8__simd,
+} from "./depthwise_i16_i16_4x8";
 
 const NAN: u32 = 0x7fc00000;
 const MOST_PIXELS: i32 = 64;
@@ -58,6 +61,7 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   store<i32>(scratch, argument(step, ConvStep.activationMin), Tile.low);
   store<i32>(scratch, argument(step, ConvStep.activationMax), Tile.high);
   store<usize>(scratch, argument(step, ConvStep.outPixelStride), Tile.outputStride);
+  store<i32>(scratch, argument(step, ConvStep.exactInInt32) ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
   for (let i: usize = 0; i < 8; i++) store<f32>(scratch + Scratch.noBias + (i << 2), -0.0);
 
   const perParameter = argument(step, ConvStep.rowsPerParameter);
@@ -88,7 +92,9 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
     }
     const tableStep: usize = inside ? 0 : <usize>slots << 2;
     const advance: usize = inside ? advanceOf(step) : 0;
-    for (let b = first; b < end; b++) block<T>(step, scratch, table, tableStep, advance, sample, pixel, count, b);
+    const whole = min(end, channels >> 3);
+    if (first < whole) blocksOf<T>(step, scratch, table, tableStep, advance, sample, pixel, count, first, whole);
+    if (end > whole) lastBlock<T>(step, scratch, table, tableStep, advance, sample, pixel, count, whole);
     if (nonFinite != 0) poison(step, sample, pixel, count, first << 3, min(channels, end << 3));
     row += count;
   }
@@ -105,49 +111,81 @@ function borderRun(step: usize, pixel: i32, most: i32, from: i32, to: i32): i32 
   return min(most, isRowInside(step, row + 1) ? left + from : left);
 }
 
-/** 8 channels, or what is left of them, of `count` pixels. */
-function block<T>(
+/** Whole blocks first…end − 1 of `count` pixels. */
+function blocksOf<T>(
+  step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, pixel: i32, count: i32, first: i32, end: i32,
+): void {
+  const slots = tapsOf<T>(step);
+  const outStride = address(step, ConvStep.outPixelStride);
+  const weights = address(step, ConvStep.weights);
+  let out = outputOf(step, sample, pixel) + (<usize>first << 5);
+  setColumns<T>(step, scratch, sample, first << 3, 8);
+  let offset = <usize>first * (8 * sizeof<T>());
+  const blocks = end - first;
+  if (isFloat<T>()) {
+    const tapBytes = <usize>((argument(step, ConvStep.groups) + 7) & ~7) << 2;
+    const from = weights + (<usize>first << 5);
+    if (ASC_FEATURE_SIMD) {
+      if (tableStep == 0) {
+        for (; count >= 4; count -= 4, offset += 4 * advance, out += 4 * outStride) {
+          depthwise_f32_4x8__simd(table, advance, slots, offset, blocks, from, tapBytes, scratch, out);
+        }
+      }
+    }
+    for (; count > 0; count--, table += tableStep, offset += advance, out += outStride) {
+      if (ASC_FEATURE_SIMD) depthwise_f32_1x8__simd(table, slots, offset, blocks, from, tapBytes, scratch, out);
+      else depthwise_f32_1x8__scalar(table, slots, offset, blocks << 3, from, tapBytes, scratch, out);
+    }
+    return;
+  }
+  const from = weights + ((<usize>first * <usize>slots) << 4);
+  if (ASC_FEATURE_SIMD) {
+    if (tableStep == 0 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
+      for (; count >= 4; count -= 4, offset += 4 * advance, out += 4 * outStride) {
+        depthwise_i16_i16_4x8__simd(table, advance, slots, offset, blocks, from, scratch, out);
+      }
+    }
+  }
+  for (; count > 0; count--, table += tableStep, offset += advance, out += outStride) {
+    pixelI16(table, slots, offset, blocks, from, scratch, out);
+  }
+}
+
+/** The channels from block `b` on, fewer than 8, of `count` pixels. */
+function lastBlock<T>(
   step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, pixel: i32, count: i32, b: i32,
 ): void {
   const channels = argument(step, ConvStep.groups);
-  const columns = min(8, channels - (b << 3));
+  const columns = channels - (b << 3);
   const slots = tapsOf<T>(step);
-  const outStride = address(step, ConvStep.outPixelStride);
-  const out = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) +
-    <usize>pixel * outStride + (<usize>b << 5);
-  setColumns<T>(step, scratch, sample, b << 3, columns);
-  store<usize>(scratch, out, Tile.output);
   const weights = address(step, ConvStep.weights);
-  if (isFloat<T>()) {
-    const tapBytes = <usize>((channels + 7) & ~7) << 2;
-    if (ASC_FEATURE_SIMD) {
-      if (columns == 8) {
-        depthwise_f32_4x8__simd(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, scratch);
-        return;
-      }
-    }
-    depthwise_f32_4x8__scalar(table, tableStep, advance, count, slots, <usize>b << 5, weights + (<usize>b << 5), tapBytes, columns, scratch);
-    return;
-  }
-  const panel = weights + ((<usize>b * <usize>slots) << 4);
-  if (columns == 8) {
-    kernelI16(table, tableStep, advance, count, slots, <usize>b << 4, panel, scratch);
-    return;
-  }
+  const tapBytes = <usize>((channels + 7) & ~7) << 2;
+  const outStride = address(step, ConvStep.outPixelStride);
   const result = scratch + Scratch.result;
-  store<usize>(scratch, result, Tile.output);
-  for (let i = 0; i < count; i++) {
-    kernelI16(table + <usize>i * tableStep, 0, 0, 1, slots, (<usize>b << 4) + <usize>i * advance, panel, scratch);
-    memory.copy(out + <usize>i * outStride, result, columns << 2);
+  let out = outputOf(step, sample, pixel) + (<usize>b << 5);
+  let offset = <usize>b * (8 * sizeof<T>());
+  setColumns<T>(step, scratch, sample, b << 3, columns);
+  for (; count > 0; count--, table += tableStep, offset += advance, out += outStride) {
+    if (isFloat<T>()) {
+      depthwise_f32_1x8__scalar(table, slots, offset, columns, weights + (<usize>b << 5), tapBytes, scratch, out);
+    } else {
+      pixelI16(table, slots, offset, 1, weights + ((<usize>b * <usize>slots) << 4), scratch, result);
+      memory.copy(out, result, columns << 2);
+    }
   }
 }
 
 @inline
-function kernelI16(
-  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tile: usize,
-): void {
-  if (ASC_FEATURE_SIMD) depthwise_i16_i16_4x8__simd(table, tableStep, advance, pixels, taps, offset, weights, tile);
-  else depthwise_i16_i16_4x8__scalar(table, tableStep, advance, pixels, taps, offset, weights, tile);
+function outputOf(step: usize, sample: i32, pixel: i32): usize {
+  return address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) +
+    <usize>pixel * address(step, ConvStep.outPixelStride);
+}
+
+@inline
+function pixelI16(table: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tile: usize, out: usize): void {
+  if (!ASC_FEATURE_SIMD) depthwise_i16_i16_1x8__scalar(table, taps, offset, blocks, weights, tile, out);
+  else if (load<i32>(tile, Tile.pairsPerBlock) != 0) depthwise_i16_i16_1x8_blocks__simd(table, taps, offset, blocks, weights, tile, out);
+  else depthwise_i16_i16_1x8__simd(table, taps, offset, blocks, weights, tile, out);
 }
 
 /** Writes canonical NaN to the outputs of channels from…end − 1 that see a non-finite value. */

@@ -1,93 +1,99 @@
-// Depthwise convolution of f32 for 8 neighbouring channels (the scalar form: `columns` ≤ 8): sums in tap order from −0, one rounding per operation,
-// then + bias and the activation. table, tableStep, advance, offset: as in depthwise_i16_i16_4x8, any number of taps; weights: first of the block, `tapBytes` per tap.
-import { activate, activate__simd, Tile } from "../gemm/tile";
+// Depthwise convolution of f32: 4 or 1 output pixels, `blocks` blocks of 8 neighbouring channels (the scalar form: one pixel, any number of
+// channels): sums in tap order from −0, one rounding per operation, then + bias and the activation. table, advance, offset, out, tile: as in
+// depthwise_i16_i16_4x8, any number of taps; weights: of the first channel, `tapBytes` per tap.
+import { activate, activate__simd, biasStep, Tile } from "../gemm/tile";
 
 export function depthwise_f32_4x8__simd(
-  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tapBytes: usize, tile: usize,
+  table: usize, advance: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
-  const bias0 = v128.load(load<usize>(tile, Tile.bias));
-  const bias1 = v128.load(load<usize>(tile, Tile.bias), 16);
   const activation = load<i32>(tile, Tile.activation);
   const low = load<f32>(tile, Tile.low);
   const high = load<f32>(tile, Tile.high);
-  let out = load<usize>(tile, Tile.output);
   const outStride = load<usize>(tile, Tile.outputStride);
-  const bytes = <usize>taps << 2;
   const start = f32x4.splat(-0.0);
-  if (tableStep == 0) {
-    const end = table + bytes;
-    for (; pixels >= 4; pixels -= 4) {
-      let c00 = start;
-      let c01 = start;
-      let c10 = start;
-      let c11 = start;
-      let c20 = start;
-      let c21 = start;
-      let c30 = start;
-      let c31 = start;
-      let at = table;
-      let b = weights;
-      do {
-        let p = load<usize>(at) + offset;
-        const w0 = v128.load(b);
-        const w1 = v128.load(b, 16);
-        c00 = f32x4.add(c00, f32x4.mul(v128.load(p), w0));
-        c01 = f32x4.add(c01, f32x4.mul(v128.load(p, 16), w1));
-        p += advance;
-        c10 = f32x4.add(c10, f32x4.mul(v128.load(p), w0));
-        c11 = f32x4.add(c11, f32x4.mul(v128.load(p, 16), w1));
-        p += advance;
-        c20 = f32x4.add(c20, f32x4.mul(v128.load(p), w0));
-        c21 = f32x4.add(c21, f32x4.mul(v128.load(p, 16), w1));
-        p += advance;
-        c30 = f32x4.add(c30, f32x4.mul(v128.load(p), w0));
-        c31 = f32x4.add(c31, f32x4.mul(v128.load(p, 16), w1));
-        at += 4;
-        b += tapBytes;
-      } while (at < end);
-      offset += 4 * advance;
-      v128.store(out, activate__simd(f32x4.add(c00, bias0), activation, low, high));
-      v128.store(out, activate__simd(f32x4.add(c01, bias1), activation, low, high), 16);
-      out += outStride;
-      v128.store(out, activate__simd(f32x4.add(c10, bias0), activation, low, high));
-      v128.store(out, activate__simd(f32x4.add(c11, bias1), activation, low, high), 16);
-      out += outStride;
-      v128.store(out, activate__simd(f32x4.add(c20, bias0), activation, low, high));
-      v128.store(out, activate__simd(f32x4.add(c21, bias1), activation, low, high), 16);
-      out += outStride;
-      v128.store(out, activate__simd(f32x4.add(c30, bias0), activation, low, high));
-      v128.store(out, activate__simd(f32x4.add(c31, bias1), activation, low, high), 16);
-      out += outStride;
-    }
+  const end = table + (<usize>taps << 2);
+  const stepBias = biasStep(tile);
+  let bias = load<usize>(tile, Tile.bias);
+  for (const stop = out + (<usize>blocks << 5); out < stop; out += 32, offset += 32, weights += 32, bias += stepBias) {
+    let c00 = start;
+    let c01 = start;
+    let c10 = start;
+    let c11 = start;
+    let c20 = start;
+    let c21 = start;
+    let c30 = start;
+    let c31 = start;
+    let at = table;
+    let b = weights;
+    do {
+      let p = load<usize>(at) + offset;
+      const w0 = v128.load(b);
+      const w1 = v128.load(b, 16);
+      c00 = f32x4.add(c00, f32x4.mul(v128.load(p), w0));
+      c01 = f32x4.add(c01, f32x4.mul(v128.load(p, 16), w1));
+      p += advance;
+      c10 = f32x4.add(c10, f32x4.mul(v128.load(p), w0));
+      c11 = f32x4.add(c11, f32x4.mul(v128.load(p, 16), w1));
+      p += advance;
+      c20 = f32x4.add(c20, f32x4.mul(v128.load(p), w0));
+      c21 = f32x4.add(c21, f32x4.mul(v128.load(p, 16), w1));
+      p += advance;
+      c30 = f32x4.add(c30, f32x4.mul(v128.load(p), w0));
+      c31 = f32x4.add(c31, f32x4.mul(v128.load(p, 16), w1));
+      at += 4;
+      b += tapBytes;
+    } while (at < end);
+    const bias0 = v128.load(bias);
+    const bias1 = v128.load(bias, 16);
+    let to = out;
+    v128.store(to, activate__simd(f32x4.add(c00, bias0), activation, low, high));
+    v128.store(to, activate__simd(f32x4.add(c01, bias1), activation, low, high), 16);
+    to += outStride;
+    v128.store(to, activate__simd(f32x4.add(c10, bias0), activation, low, high));
+    v128.store(to, activate__simd(f32x4.add(c11, bias1), activation, low, high), 16);
+    to += outStride;
+    v128.store(to, activate__simd(f32x4.add(c20, bias0), activation, low, high));
+    v128.store(to, activate__simd(f32x4.add(c21, bias1), activation, low, high), 16);
+    to += outStride;
+    v128.store(to, activate__simd(f32x4.add(c30, bias0), activation, low, high));
+    v128.store(to, activate__simd(f32x4.add(c31, bias1), activation, low, high), 16);
   }
-  for (; pixels > 0; pixels--, table += tableStep, offset += advance, out += outStride) {
-    let c0 = start;
-    let c1 = start;
-    const end = table + bytes;
+}
+
+export function depthwise_f32_1x8__simd(
+  table: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
+): void {
+  const activation = load<i32>(tile, Tile.activation);
+  const low = load<f32>(tile, Tile.low);
+  const high = load<f32>(tile, Tile.high);
+  const end = table + (<usize>taps << 2);
+  const stepBias = biasStep(tile);
+  let bias = load<usize>(tile, Tile.bias);
+  for (const stop = out + (<usize>blocks << 5); out < stop; out += 32, offset += 32, weights += 32, bias += stepBias) {
+    let c0 = f32x4.splat(-0.0);
+    let c1 = c0;
     let b = weights;
     for (let at = table; at < end; at += 4, b += tapBytes) {
       const x = load<usize>(at) + offset;
       c0 = f32x4.add(c0, f32x4.mul(v128.load(x), v128.load(b)));
       c1 = f32x4.add(c1, f32x4.mul(v128.load(x, 16), v128.load(b, 16)));
     }
-    v128.store(out, activate__simd(f32x4.add(c0, bias0), activation, low, high));
-    v128.store(out, activate__simd(f32x4.add(c1, bias1), activation, low, high), 16);
+    v128.store(out, activate__simd(f32x4.add(c0, v128.load(bias)), activation, low, high));
+    v128.store(out, activate__simd(f32x4.add(c1, v128.load(bias, 16)), activation, low, high), 16);
   }
 }
 
-export function depthwise_f32_4x8__scalar(
-  table: usize, tableStep: usize, advance: usize, pixels: i32, taps: i32, offset: usize, weights: usize, tapBytes: usize, columns: i32, tile: usize,
+export function depthwise_f32_1x8__scalar(
+  table: usize, taps: i32, offset: usize, channels: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
   const activation = load<i32>(tile, Tile.activation);
-  let out = load<usize>(tile, Tile.output);
-  for (let p = 0; p < pixels; p++, table += tableStep, offset += advance, out += load<usize>(tile, Tile.outputStride)) {
-    for (let c: usize = 0; c < <usize>columns; c++) {
-      let sum: f32 = -0.0;
-      for (let t: usize = 0; t < <usize>taps; t++) {
-        sum += load<f32>(load<usize>(table + (t << 2)) + offset + (c << 2)) * load<f32>(weights + t * tapBytes + (c << 2));
-      }
-      const y = sum + load<f32>(load<usize>(tile, Tile.bias) + (c << 2));
-      store<f32>(out + (c << 2), activate(y, activation, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
+  const bias = load<usize>(tile, Tile.bias);
+  for (let c: usize = 0; c < <usize>channels; c++) {
+    let sum: f32 = -0.0;
+    for (let t: usize = 0; t < <usize>taps; t++) {
+      sum += load<f32>(load<usize>(table + (t << 2)) + offset + (c << 2)) * load<f32>(weights + t * tapBytes + (c << 2));
     }
+    const y = sum + load<f32>(bias + (c >> 3) * biasStep(tile) + ((c & 7) << 2));
+    store<f32>(out + (c << 2), activate(y, activation, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
   }
 }

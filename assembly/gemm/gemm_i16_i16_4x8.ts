@@ -263,11 +263,12 @@ function finishF64__scalar(tile: usize, row: i32, entry: usize, sums: usize): vo
   }
 }
 
+/** The sums of 4 columns less their correction, rounded once. */
 @inline
-function corrected__simd(sums: usize, zero: v128, columns: usize): v128 {
+export function corrected__simd(s0: v128, s1: v128, zero: v128, columns: usize): v128 {
   const c = v128.load(columns);
-  const low = f64x2.sub(v128.load(sums), f64x2.mul(zero, f64x2.convert_low_i32x4_s(c)));
-  const high = f64x2.sub(v128.load(sums, 16), f64x2.mul(zero, f64x2.convert_low_i32x4_s(v128.shuffle<i64>(c, c, 1, 1))));
+  const low = f64x2.sub(s0, f64x2.mul(zero, f64x2.convert_low_i32x4_s(c)));
+  const high = f64x2.sub(s1, f64x2.mul(zero, f64x2.convert_low_i32x4_s(v128.shuffle<i64>(c, c, 1, 1))));
   return v128.shuffle<i64>(f32x4.demote_f64x2_zero(low), f32x4.demote_f64x2_zero(high), 0, 2);
 }
 
@@ -276,7 +277,9 @@ function finishF64__simd(tile: usize, row: i32, entry: usize, sums: usize): void
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
   const columns = load<usize>(tile, Tile.sums);
   const scales = load<usize>(tile, Tile.scales);
-  const y0 = f32x4.mul(corrected__simd(sums, zero, columns), f32x4.mul(scale, v128.load(scales)));
-  const y1 = f32x4.mul(corrected__simd(sums + 32, zero, columns + 16), f32x4.mul(scale, v128.load(scales, 16)));
+  const s0 = corrected__simd(v128.load(sums), v128.load(sums, 16), zero, columns);
+  const s1 = corrected__simd(v128.load(sums, 32), v128.load(sums, 48), zero, columns + 16);
+  const y0 = f32x4.mul(s0, f32x4.mul(scale, v128.load(scales)));
+  const y1 = f32x4.mul(s1, f32x4.mul(scale, v128.load(scales, 16)));
   finish__simd(tile, row, y0, y1);
 }

@@ -57,6 +57,12 @@ export function share(count: i32, thread: i32, threads: i32): i32 {
   return <i32>((<i64>count * <i64>thread) / <i64>threads);
 }
 
+/** Bytes from the bias of 8 columns to that of the next 8: the one of a layer that has none serves all. */
+@inline
+export function biasStep(tile: usize): usize {
+  return load<usize>(tile, Tile.bias) == tile + Scratch.noBias ? 0 : 32;
+}
+
 @inline
 export function activate(y: f32, activation: i32, low: f32, high: f32): f32 {
   if (activation == Activation.Clip) return min<f32>(max<f32>(y, low), high);

@@ -234,6 +234,26 @@ describe("Depthwise", () => {
     );
   });
 
+  it.each([12, 16])("int16 is exact where %i-bit activations and 16-bit weights leave int32", async (bits) => {
+    const shape = plain({
+      batch: 2,
+      inHeight: 7,
+      inWidth: 9,
+      groups: 19,
+      kernelHeight: 7,
+      kernelWidth: 7,
+      pads: [3, 3, 2, 3],
+    });
+    const base = depthwise(shape, { seed: bits, bits, largest: 30583, blocks: true, activation: Activation.HardSwish });
+    await check(base);
+    await check({
+      ...base,
+      input: base.input.map((x) => (x < 0 ? -1 : 1)),
+      weights: base.weights.map((w) => (w < 0 ? -30583 : 30583)),
+    });
+    await check({ ...base, pairsPerBlock: 1 });
+  });
+
   it("f32 equals the reference", async () => {
     await fc.assert(
       fc.asyncProperty(wide, activations, seeds, fc.boolean(), async (shape, a, seed, withBias) => {

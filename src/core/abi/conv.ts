@@ -65,7 +65,7 @@ export enum ConvStep {
   /** Entries of scales and columnSums between two samples: 0, or N rounded up to 8 for MatMul of two activations. */
   scalesBatchStride,
   exactInInt32,
-  /** Largest number of k-pairs whose raw sum stays below 2^31; used when exactInInt32 is 0. */
+  /** Largest number of k-pairs (DepthwiseI16: of tap pairs) whose raw sum stays below 2^31; used when exactInInt32 is 0. */
   pairsPerBlock,
   /** `Activation` applied last, in f32. */
   activation,

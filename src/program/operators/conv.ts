@@ -21,14 +21,13 @@ export function lowerConv(l: Lowering): void {
   const pixels = g.inHeight * g.inWidth;
   if (series !== undefined && bits > 0) {
     const exactness = exactnessOf(series, bits);
-    const asDepthwise = depthwise && exactness.exactInInt32;
-    const kind = asDepthwise ? "depthwise" : "conv";
+    const kind = depthwise ? "depthwise" : "conv";
     const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, kind } as const;
     const q = quantizeActivation(l, x, layout, bits);
-    const panels = asDepthwise
+    const panels = depthwise
       ? l.panels.place(series, { kind: "depthwise", groups: 1, taps: taps(g), channels: g.groups })
       : l.panels.place(series, { kind: "gemm", groups: g.groups, taps: taps(g), channels: g.channels });
-    emitConv(l, asDepthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16, g, {
+    emitConv(l, depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16, g, {
       ...{ input: q.at, output: y.at, bias, ...panels, parameters: q.parameters, mask: q.mask },
       ...{ pixelStride: q.pixelStride, groupStride: q.groupStride, batchStride: pixels * q.pixelStride },
       exactInInt32: exactness.exactInInt32 ? 1 : 0,
@@ -102,8 +101,8 @@ export function emitConv(l: Lowering, opcode: Opcode, g: Geometry, operands: Ope
 const KERNELS: { readonly [opcode in Opcode]?: string } = {
   [Opcode.ConvI16]: "gemm_i16_i16_4x8",
   [Opcode.ConvF32]: "gemm_f32_4x8",
-  [Opcode.DepthwiseI16]: "depthwise_i16_i16_1x8",
-  [Opcode.DepthwiseF32]: "depthwise_f32_1x8",
+  [Opcode.DepthwiseI16]: "depthwise_i16_i16_4x8",
+  [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
 };
 
 function convGeometry(l: Lowering, x: Operand, w: readonly number[], y: Operand): Geometry {
