@@ -1,6 +1,6 @@
 import type { CAC } from "cac";
 import { listExperiments, plot } from "../experiments/index.ts";
-import { writeBytes } from "./files.ts";
+import { STDIO, writeBytes } from "./files.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { integer, UsageError } from "./usage.ts";
@@ -42,6 +42,6 @@ export function registerExperiment(cli: CAC): void {
         if (chart === undefined) throw new UsageError(`experiment "${name}" has no chart`);
         await writeBytes(String(options.svg), new TextEncoder().encode(await plot(chart)));
       }
-      printJson(data);
+      if (options.svg !== STDIO) printJson(data);
     });
 }
