@@ -1,4 +1,5 @@
 export * from "../attention/index.ts";
+export * from "../networks/attention-agreement.ts";
 export * from "../networks/attention-audit.ts";
 export { type AttentionBlock, findAttention } from "../networks/attention-blocks.ts";
 export { type GammaOnnxOptions, gammaOnnx, gammaTokens } from "../networks/attention-onnx.ts";

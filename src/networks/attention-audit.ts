@@ -3,12 +3,12 @@ import type { SensitivityRow } from "../attention/index.ts";
 import { createWorkbench, type Workbench } from "../attention/kernels.ts";
 import { KeySet } from "../attention/keys.ts";
 import { sensitivityOn } from "../attention/sensitivity.ts";
-import type { Graph, Node } from "../graph/graph.ts";
-import { isGraph } from "../graph/order.ts";
+import type { Graph } from "../graph/graph.ts";
 import { readOnnx, writeOnnx } from "../onnx/index.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type AttentionBlock, findAttention } from "./attention-blocks.ts";
+import { captureGraph } from "./attention-capture.ts";
 import { type HeadSample, splitHeads } from "./attention-heads.ts";
 import { generateSample } from "./attention-samples.ts";
 
@@ -96,7 +96,7 @@ export interface Audit {
  * Finds the attention of a network, runs it in float32, and tells for every layer and head at how many bits unequal tokens become equal and queries
  * lose the key they prefer.
  *
- * Keys and queries are quantized as `equalitySensitivity` does: symmetric, nearest, one scale per head and sequence. Scores are q·k alone: a relative
+ * Keys are quantized as `equalitySensitivity` does: symmetric, nearest, one scale per head and sequence; queries with one scale each. Scores are q·k alone: a relative
  * position bias added later is not seen, a mask is. What holds for the samples need not hold for other inputs; the safe widths are measured.
  *
  * @param onnx an ONNX model that a session can run
@@ -128,7 +128,7 @@ export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promi
       blocks: [],
     };
   }
-  const session = await InferenceSession.create(writeOnnx(captureGraph(graph, blocks)), {
+  const session = await InferenceSession.create(writeOnnx(captureGraph(graph, captured(blocks))), {
     preset: "float32",
     ...(signal && { signal }),
   });
@@ -139,11 +139,11 @@ export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promi
     for (const [index, feeds] of samples.entries()) {
       signal?.throwIfAborted();
       onProgress?.({ phase: "capture", loaded: index, total: samples.length });
-      const captured = { ...feeds, ...(await session.run(feeds, signal ? { signal } : {})) };
+      const values = { ...feeds, ...(await session.run(feeds, signal ? { signal } : {})) };
       const batch = Object.values(feeds)[0]?.dims[0] ?? 1;
       for (const [layer, block] of blocks.entries()) {
-        const weights = block.weights === undefined ? undefined : captured[block.weights];
-        for (const sample of splitHeads(block, captured[block.queries]!, captured[block.keys]!, weights, batch)) {
+        const weights = block.weights === undefined ? undefined : values[block.weights];
+        for (const sample of splitHeads(block, values[block.queries]!, values[block.keys]!, weights, batch)) {
           const reason = unusable(sample);
           if (reason !== undefined) notes[layer]!.add(reason);
           else await collect(collected[layer]!, bench, block, sample, bits, signal);
@@ -169,43 +169,19 @@ export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promi
   return { summary: sentence(audited, about), ...about, blocks: audited };
 }
 
+/** Queries, keys, and where there is a mask the softmax. */
+function captured(blocks: readonly AttentionBlock[]): ReadonlySet<string> {
+  return new Set(
+    blocks.flatMap((b) => [b.queries, b.keys, ...(b.masked && b.weights !== undefined ? [b.weights] : [])]),
+  );
+}
+
 function* seeds(options: AuditOptions): Generator<number> {
   for (let i = 0; i < (options.generate ?? 4); i++) yield (options.seed ?? 0) + 7919 * i;
 }
 
 function generated(graph: Graph, options: AuditOptions): Record<string, Tensor>[] {
   return Array.from(seeds(options), (seed) => generateSample(graph, options.shapes ?? {}, seed));
-}
-
-/** The graph with what the audit needs as its outputs; what is not needed for them is not run. */
-function captureGraph(graph: Graph, blocks: readonly AttentionBlock[]): Graph {
-  const inputs = new Set(graph.inputs.map((input) => input.name));
-  const wanted = new Set(
-    blocks.flatMap((b) => [b.queries, b.keys, ...(b.masked && b.weights !== undefined ? [b.weights] : [])]),
-  );
-  const outputs = [...wanted]
-    .filter((name) => !inputs.has(name))
-    .map((name) => ({ name, type: "float32" as const, shape: undefined }));
-  return { ...graph, nodes: needed(graph, wanted), outputs };
-}
-
-function needed(graph: Graph, wanted: ReadonlySet<string>): Graph["nodes"] {
-  const live = new Set(wanted);
-  const nodes = [...graph.nodes].reverse().filter((node) => {
-    if (!node.outputs.some((output) => live.has(output))) return false;
-    for (const input of readBy(node)) live.add(input);
-    return true;
-  });
-  return nodes.reverse();
-}
-
-/** Values that a node reads, those included that its subgraphs take from outside. */
-function readBy(node: Node): string[] {
-  const inner = Object.values(node.attributes).filter(isGraph);
-  return [
-    ...node.inputs,
-    ...inner.flatMap((g) => [...g.nodes.flatMap(readBy), ...g.outputs.map((output) => output.name)]),
-  ];
 }
 
 interface Collector {
@@ -227,7 +203,8 @@ async function collect(
   bits: readonly number[],
   signal: AbortSignal | undefined,
 ): Promise<void> {
-  const { head, width, tokens, keys, queries, mask } = sample;
+  const { head, width, tokens, keys, mask } = sample;
+  const queries = levelRows(sample.queries, width);
   const set = new KeySet(`keys of ${block.name}, head ${head}`, keys, tokens, width);
   const result = await sensitivityOn(bench, set, { queries, bits, ...(mask && { mask }), ...(signal && { signal }) });
   let c = heads.get(head);
@@ -241,6 +218,19 @@ async function collect(
   c.pairs += (tokens * (tokens - 1)) / 2 - result.duplicates;
   c.provedBits = Math.max(c.provedBits, result.provedBits ?? 2);
   for (const row of result.rows) add(c, row, result.queries);
+}
+
+/**
+ * Each row divided by its largest magnitude: a session quantizes each row of queries on its own, and a factor per query changes no preference.
+ */
+function levelRows(queries: Float32Array, width: number): Float32Array {
+  const levelled = new Float32Array(queries.length);
+  for (let at = 0; at < queries.length; at += width) {
+    const largest = queries.subarray(at, at + width).reduce((a, b) => Math.max(a, Math.abs(b)), 0);
+    if (largest === 0) continue;
+    for (let c = at; c < at + width; c++) levelled[c] = queries[c]! / largest;
+  }
+  return levelled;
 }
 
 function add(c: Collector, row: SensitivityRow, queries: number): void {

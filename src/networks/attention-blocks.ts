@@ -4,6 +4,8 @@ import type { Graph, Node } from "../graph/graph.ts";
 export interface AttentionBlock {
   /** Name of the softmax's node, or of the fused operator's. */
   readonly name: string;
+  /** Name of the node that multiplies queries and keys; the fused operator's own. */
+  readonly product: string;
   /** Operators that make it up, in order. */
   readonly operators: readonly string[];
   /** Value [.., queries, d]; for a fused operator [batch, queries, heads·d] or [batch, heads, queries, d]. */
@@ -81,6 +83,7 @@ export function findAttention(graph: Graph): AttentionBlock[] {
     if (before === undefined || after === undefined) continue;
     blocks.push({
       name: node.name || node.outputs[0]!,
+      product: before.product.name,
       operators: ["MatMul", ...before.operators, node.op === "Div" ? "Exp/ReduceSum" : node.op, ...after, "MatMul"],
       queries: before.product.inputs[0]!,
       keys: before.product.inputs[1]!,
@@ -190,6 +193,7 @@ function fusedBlock(node: Node): AttentionBlock | undefined {
     : { queries: number("num_heads"), keys: number("num_heads") };
   return {
     name: node.name || node.outputs[0]!,
+    product: node.name,
     operators: [node.op],
     queries,
     keys,

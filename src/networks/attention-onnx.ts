@@ -1,7 +1,8 @@
 import { gamma } from "../attention/index.ts";
-import type { Attribute, Graph, Node } from "../graph/graph.ts";
+import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../onnx/index.ts";
 import { Tensor } from "../tensor/index.ts";
+import { GraphBuilder } from "./graph-builder.ts";
 
 export interface GammaOnnxOptions {
   /** Bits of the token embeddings, 1…p, default p; everything else keeps p bits. Fewer bits keep the range and lose the fraction. */
@@ -43,7 +44,7 @@ export function gammaGraph(p: number, d: number, options: GammaOnnxOptions = {})
     throw new RangeError(`"embeddingBits" expected integer in 1..${p}, got ${bits}`);
   }
   const limit = (2 ** p - 1) / 2;
-  const build = new Builder();
+  const build = new GraphBuilder();
   const identity = (rows: number, columns: number, entry: (r: number, c: number) => number) =>
     build.floats([rows, columns], (i) => entry(Math.floor(i / columns), i % columns));
   const half = build.floats([], () => 0.5);
@@ -102,36 +103,4 @@ function coarse(unit: number, p: number, bits: number): number {
   const rounded = Math.sign(unit) * Math.floor(Math.abs(unit) / step + 0.5);
   const most = 2 ** bits - 1;
   return Math.max(-most, Math.min(most, rounded)) * step;
-}
-
-class Builder {
-  readonly nodes: Node[] = [];
-  readonly initializers = new Map<string, Tensor>();
-
-  node(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, output?: string): string {
-    const name = output ?? `${op.toLowerCase()}_${this.nodes.length}`;
-    this.nodes.push({ name, op, domain: "", inputs, outputs: [name], attributes });
-    return name;
-  }
-
-  floats(dims: readonly number[], entry: (i: number) => number): string {
-    const size = dims.reduce((a, b) => a * b, 1);
-    return this.add(
-      new Tensor(
-        "float32",
-        Float32Array.from({ length: size }, (_, i) => entry(i) + 0),
-        dims,
-      ),
-    );
-  }
-
-  integers(values: readonly bigint[]): string {
-    return this.add(new Tensor("int64", BigInt64Array.from(values), [values.length]));
-  }
-
-  private add(tensor: Tensor): string {
-    const name = `constant_${this.initializers.size}`;
-    this.initializers.set(name, tensor);
-    return name;
-  }
 }

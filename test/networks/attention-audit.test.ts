@@ -1,6 +1,7 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
+import { measureAgreement } from "../../src/networks/attention-agreement.ts";
 import { type AuditHead, audit, PRESET_BITS } from "../../src/networks/attention-audit.ts";
 import { gammaOnnx, gammaTokens } from "../../src/networks/attention-onnx.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
@@ -215,6 +216,47 @@ describe("audit, bad input", () => {
     ]);
     await expect(audit(writeOnnx(head()), { samples: [{ q: keys, k: keys, v: keys }] })).rejects.toThrow(
       /NaN or infinity in row 0/,
+    );
+  });
+});
+
+describe("measureAgreement", () => {
+  const bits = [4, 6, 8, 12];
+  const samples = [0, 1].map((seed) => ({
+    image: new Tensor(
+      "float32",
+      Float32Array.from({ length: 4 * 784 }, (_, i) => ((i * (37 + seed)) % 101) / 50 - 1),
+      [4, 1, 28, 28],
+    ),
+  }));
+
+  it("measures what the audit predicts on fmnist_vit", async () => {
+    const { blocks } = await audit(VIT, { samples, bits });
+    const scores = await measureAgreement(VIT, { samples, bits, scope: "scores" });
+    const network = await measureAgreement(VIT, { samples, bits, scope: "network" });
+    for (const b of bits) {
+      for (const { layer, heads } of blocks) {
+        const mean = (key: "agreement" | "certified") =>
+          heads.reduce((sum, h) => sum + h.rows.find((r) => r.bits === b)![key], 0) / heads.length;
+        const of = (rows: typeof scores) => rows.find((r) => r.bits === b && r.layer === layer)!.agreement;
+        expect(Math.abs(of(scores) - mean("agreement"))).toBeLessThan(b < 6 ? 0.1 : 0.03);
+        expect(of(network)).toBeGreaterThan(mean("agreement") - (b < 6 ? 0.2 : 0.06));
+        // What is proved for the coarser grid holds on the session's; later layers see inputs that earlier ones have changed.
+        if (layer === 0) expect(of(scores)).toBeGreaterThanOrEqual(mean("certified"));
+      }
+    }
+  });
+
+  it("names wrong options", async () => {
+    await expect(measureAgreement(VIT, { samples, bits: [11], scope: "scores" })).rejects.toThrow(
+      '"bits" expected 2..10 or 12, got 11',
+    );
+    await expect(measureAgreement(VIT, { samples: [], bits: [4], scope: "scores" })).rejects.toThrow(
+      '"samples" expected at least one',
+    );
+    const resnet = read("test/fixtures/models/fmnist_resnet.onnx");
+    await expect(measureAgreement(resnet, { samples, bits: [4], scope: "scores" })).rejects.toThrow(
+      "expected to have attention",
     );
   });
 });

@@ -40,7 +40,15 @@ function parse(text: string): Graph {
 describe("findAttention", () => {
   it("finds plain, scaled and masked attention", () => {
     expect(findAttention(parse("s = MatMul q k\n a = Softmax s\n o = MatMul a v"))).toEqual([
-      { name: "a", operators: ["MatMul", "Softmax", "MatMul"], queries: "q", keys: "k", weights: "a", masked: false },
+      {
+        name: "a",
+        product: "s",
+        operators: ["MatMul", "Softmax", "MatMul"],
+        queries: "q",
+        keys: "k",
+        weights: "a",
+        masked: false,
+      },
     ]);
     const [block] = findAttention(
       parse(
@@ -49,6 +57,7 @@ describe("findAttention", () => {
     );
     expect(block).toEqual({
       name: "a",
+      product: "s",
       operators: ["MatMul", "Div", "Add", "Softmax", "Dropout", "MatMul"],
       queries: "q",
       keys: "k",
@@ -82,9 +91,18 @@ describe("findAttention", () => {
       ),
     );
     expect(blocks).toEqual([
-      { name: "a", operators: ["Attention"], queries: "q", keys: "k", masked: true, heads: { queries: 8, keys: 2 } },
+      {
+        name: "a",
+        product: "a",
+        operators: ["Attention"],
+        queries: "q",
+        keys: "k",
+        masked: true,
+        heads: { queries: 8, keys: 2 },
+      },
       {
         name: "b",
+        product: "b",
         operators: ["MultiHeadAttention"],
         queries: "a",
         keys: "x",
