@@ -6,5 +6,6 @@ export * from "./network.ts";
 export * from "./published.ts";
 export * from "./separation.ts";
 export * from "./sets.ts";
+export * from "./synthesize.ts";
 export { inputAt, inputCount, type Target } from "./targets.ts";
 export * from "./verify.ts";

@@ -1,0 +1,216 @@
+import { inputAt } from "../targets.ts";
+import { type Axis, combine, inputAxis, levelsOf, passAxis, radices, stepAxis } from "./axis.ts";
+import { boxes } from "./box.ts";
+import { type Digits, pairDigits, singleDigits } from "./digits.ts";
+import { addLadder } from "./ladder.ts";
+import { addOrdered } from "./ordered.ts";
+import { addPoints } from "./points.ts";
+import { ridges } from "./ridge.ts";
+import { type Format, Sketch } from "./sketch.ts";
+
+/** A construction that gives the wanted table, before its size is known. */
+export interface Candidate {
+  readonly construction: string;
+  readonly sketch: Sketch;
+}
+
+/** Table entries beyond which only the constructions that grow slowly are built. */
+const LARGE = 40_000;
+
+/** Every construction that applies. Weights of any size up to M. */
+export function* fullCandidates(f: ArrayLike<number>, d: number, format: Format): Generator<Candidate> {
+  if (isConstant(f)) {
+    const sketch = new Sketch(d);
+    sketch.add(0, [], f[0]!);
+    yield { construction: "constant", sketch };
+    return;
+  }
+  for (const sketch of ridges(f, d, format)) yield { construction: "ridges", sketch };
+  const box = boxes(f, d, format);
+  if (box !== undefined) yield { construction: "boxes", sketch: box };
+  let found = false;
+  for (const candidate of gridCandidates(f, d, format)) {
+    found = true;
+    yield candidate;
+  }
+  if (!found) {
+    const sketch = new Sketch(d);
+    const axes = coordinates(d, format).map((axis) => passAxis(sketch, axis, format));
+    if (axes.every((axis) => axis !== undefined) && addOrdered(sketch, axes, f, format, false)) {
+      yield { construction: "ordered points", sketch };
+    }
+  }
+}
+
+/** Constructions with all weights ±1. */
+export function* binaryCandidates(f: ArrayLike<number>, d: number, format: Format): Generator<Candidate> {
+  // Inputs cannot be left out: sums with one sign turned take the place of coordinates.
+  const patterns = Array.from({ length: d }, (_, i) =>
+    Array.from({ length: d }, (_, j) => (i > 0 && i === j ? -1 : 1)),
+  );
+  const { m } = format;
+  const points = Array.from({ length: f.length }, (_, i) => inputAt(i, format.p, d));
+  const sums = patterns.map((signs) => points.map((x) => x.reduce((sum, k, i) => sum + signs[i]! * k, 0)));
+  const range = Array.from({ length: 2 * d * m + 1 }, (_, i) => i - d * m);
+  const prepare = (sketch: Sketch): Axis[] | undefined => {
+    const axes = patterns.map((signs) => passAxis(sketch, inputAxis(signs, range), format));
+    return axes.every((axis) => axis !== undefined) ? axes : undefined;
+  };
+  const tents = new Sketch(d);
+  const axes = prepare(tents);
+  if (axes !== undefined) {
+    const { levels } = levelsOf(range);
+    // Levels of the passed axis are in the order of its own values.
+    const rank = axes.map((axis) => {
+      const own = levelsOf(axis.values).levels;
+      return levels.map((_, i) => own.indexOf(axis.values[i]!));
+    });
+    const places = points.map((_, i) => sums.map((list, a) => rank[a]![list[i]! + d * m]!));
+    if (addPoints(tents, axes, places, f, format, true)) yield { construction: "binary points", sketch: tents };
+  }
+  const ordered = new Sketch(d);
+  const base = prepare(ordered);
+  if (base !== undefined) {
+    const own = base.map((axis, a) => ({ ...axis, values: sums[a]!.map((t) => axis.values[t + d * m]!) }));
+    if (addOrdered(ordered, own, f, format, true, jointly(base, own))) {
+      yield { construction: "binary ordered points", sketch: ordered };
+    }
+  }
+}
+
+/** The axes as one whose points are the inputs rather than all combinations. */
+function jointly(base: readonly Axis[], own: readonly Axis[]): Axis {
+  const factors = radices(base);
+  const { terms } = combine(base, factors);
+  const values = own[0]!.values.map((_, i) => own.reduce((sum, axis, a) => sum + factors[a]! * axis.values[i]!, 0));
+  return { layer: base[0]!.layer, terms, values };
+}
+
+function isConstant(f: ArrayLike<number>): boolean {
+  for (let i = 1; i < f.length; i++) if (f[i] !== f[0]) return false;
+  return true;
+}
+
+function coordinates(d: number, { m }: Format): Axis[] {
+  const values = Array.from({ length: 2 * m + 1 }, (_, i) => i - m);
+  return Array.from({ length: d }, (_, i) =>
+    inputAxis(
+      Array.from({ length: d }, (_, j) => (i === j ? 1 : 0)),
+      values,
+    ),
+  );
+}
+
+/** Rows and points, on coordinates or on their classes, with as few layers before them as the format allows. */
+function* gridCandidates(f: ArrayLike<number>, d: number, format: Format): Generator<Candidate> {
+  const classes = Array.from({ length: d }, (_, axis) => classesOf(f, d, axis, 2 * format.m + 1));
+  const relevant = classes.map((list, i) => (Math.max(...list) > 0 ? i : -1)).filter((i) => i >= 0);
+  const merged = classes.some((list) => Math.max(...list) + 1 < list.length);
+  const preparations: [string, (sketch: Sketch, axis: Axis, i: number) => Axis | undefined][] = [
+    ["", (_, axis) => axis],
+    ["", (sketch, axis) => passAxis(sketch, axis, format)],
+  ];
+  if (merged) {
+    preparations.push(
+      ["classes, ", (sketch, axis, i) => stepAxis(sketch, axis, classes[i]!, format)],
+      [
+        "classes, ",
+        (sketch, axis, i) => {
+          const passed = passAxis(sketch, axis, format);
+          return passed && stepAxis(sketch, passed, byLevel(passed, classes[i]!), format);
+        },
+      ],
+    );
+  }
+  const digits = [singleDigits(format), pairDigits(format)].filter((own) => own !== undefined);
+  for (const [prefix, prepare] of preparations) {
+    const used = prefix === "" ? coordinates(d, format).map((_, i) => i) : relevant;
+    for (const main of f.length > LARGE ? used.slice(0, 1) : used) {
+      if (used.length < 2) continue;
+      for (const own of digits) {
+        const candidate = ladder(f, d, format, used, main, own, prepare);
+        if (candidate !== undefined) yield { construction: `${prefix}rows`, sketch: candidate };
+      }
+    }
+    if (f.length <= LARGE) {
+      const candidate = pointGrid(f, d, format, used, prepare);
+      if (candidate !== undefined) yield { construction: `${prefix}points`, sketch: candidate };
+    }
+  }
+}
+
+/** For every value of a coordinate the number of the first one with the same slice of the table, counted without gaps. */
+function classesOf(f: ArrayLike<number>, d: number, axis: number, side: number): number[] {
+  const stride = side ** (d - 1 - axis);
+  const seen = new Map<string, number>();
+  return Array.from({ length: side }, (_, k) => {
+    const slice: number[] = [];
+    for (let i = 0; i < f.length; i++) if (Math.floor(i / stride) % side === k) slice.push(f[i]!);
+    const key = slice.join();
+    if (!seen.has(key)) seen.set(key, seen.size);
+    return seen.get(key)!;
+  });
+}
+
+/** Classes by level of the axis instead of by coordinate. */
+function byLevel(axis: Axis, classes: readonly number[]): number[] {
+  return levelsOf(axis.values).levels.map((level) => classes[axis.values.indexOf(level)]!);
+}
+
+type Prepare = (sketch: Sketch, axis: Axis, i: number) => Axis | undefined;
+
+/** The table index of the input whose levels are given, by the first coordinate of every level. */
+function reader(
+  axes: readonly Axis[],
+  used: readonly number[],
+  d: number,
+  side: number,
+): (levels: readonly number[]) => number {
+  const first = axes.map(({ values }) => levelsOf(values).levels.map((level) => values.indexOf(level)));
+  return (levels) => {
+    const x = new Array<number>(d).fill(0);
+    used.forEach((i, a) => {
+      x[i] = first[a]![levels[a]!]!;
+    });
+    return x.reduce((index, k) => index * side + k, 0);
+  };
+}
+
+function ladder(
+  f: ArrayLike<number>,
+  d: number,
+  format: Format,
+  used: readonly number[],
+  main: number,
+  digits: Digits,
+  prepare: Prepare,
+): Sketch | undefined {
+  const sketch = new Sketch(d);
+  const all = coordinates(d, format);
+  const order = [main, ...used.filter((i) => i !== main)];
+  const axes = order.map((i) => prepare(sketch, all[i]!, i));
+  if (!axes.every((axis) => axis !== undefined)) return undefined;
+  const index = reader(axes, order, d, 2 * format.m + 1);
+  const valueAt = (column: number, row: readonly number[]): number => f[index([column, ...row])]!;
+  return addLadder(sketch, axes[0]!, axes.slice(1), valueAt, format, digits) ? sketch : undefined;
+}
+
+function pointGrid(
+  f: ArrayLike<number>,
+  d: number,
+  format: Format,
+  used: readonly number[],
+  prepare: Prepare,
+): Sketch | undefined {
+  const sketch = new Sketch(d);
+  const all = coordinates(d, format);
+  const axes = used.map((i) => prepare(sketch, all[i]!, i));
+  if (!axes.every((axis) => axis !== undefined)) return undefined;
+  const index = reader(axes, used, d, 2 * format.m + 1);
+  let places: number[][] = [[]];
+  for (const axis of axes) {
+    places = places.flatMap((place) => levelsOf(axis.values).levels.map((_, level) => [...place, level]));
+  }
+  const values = places.map((place) => f[index(place)]!);
+  return addPoints(sketch, axes, places, values, format, false) ? sketch : undefined;
+}

@@ -1,0 +1,67 @@
+import type { Analysis } from "../analyze.ts";
+import { gcd } from "../arithmetic.ts";
+import { inputAt } from "../targets.ts";
+import { cellOf } from "./cells.ts";
+import type { Format } from "./sketch.ts";
+
+/** Residue classes times values that are searched for one that reaches every wanted value. */
+const SEARCH = 2 ** 26;
+
+/** Why no network can give the table, if that can be proved; undefined otherwise. */
+export function impossibility(
+  f: ArrayLike<number>,
+  d: number,
+  format: Format,
+  { universal, binaryUniversal, unseparated, g, reason }: Analysis,
+  binary: boolean,
+): string | undefined {
+  const { m, s, p } = format;
+  if (binary && s > m) return `weights of ±1 are no numbers of this format: s = ${s} exceeds M = ${m}`;
+  if (binary && !binaryUniversal) {
+    const values = new Set(Array.from(f));
+    if (g === 0 && values.size > 1) return reason;
+    const low = Math.min(...values);
+    // Sums of ±(values) differ by multiples of 2g/2 = g in units of 1, exactly, without rounding.
+    for (const value of values) {
+      if (Math.abs(value) < m && Math.abs(low) < m && (value - low) % g !== 0) {
+        return `with weights ±1 outputs that do not saturate differ by multiples of g = ${g}: ${low} and ${value} cannot both occur`;
+      }
+    }
+  }
+  if (universal) return undefined;
+  if (unseparated !== undefined) {
+    const [x, y] = unseparated;
+    const side = 2 * m + 1;
+    for (let i = 0; i < f.length; i++) {
+      const input = inputAt(i, p, d);
+      for (let axis = 0; axis < d; axis++) {
+        if (input[axis] !== x) continue;
+        const other = i + (y - x) * side ** (d - 1 - axis);
+        if (f[i] !== f[other]) {
+          return `no neuron of the first layer tells the inputs (${input}) and (${inputAt(other, p, d)}) apart, whose values ${f[i]} and ${f[other]} differ`;
+        }
+      }
+    }
+  }
+  return unreachable(new Set(Array.from(f)), format, g)
+    ? `${reason}; no output bias reaches all ${new Set(Array.from(f)).size} values of the table`
+    : undefined;
+}
+
+/** Whether for every residue class of sums modulo g some wanted value is missed. */
+function unreachable(values: Set<number>, { m, s }: Format, g: number): boolean {
+  if (g === 0) return values.size > 1;
+  const classes = g / gcd(g, s);
+  if (classes * values.size > SEARCH) return false;
+  for (let bias = 0; bias < classes; bias++) {
+    const offset = (s * bias) % g;
+    const all = [...values].every((value) => {
+      const { lo, hi } = cellOf(value, m, s);
+      if (!Number.isFinite(lo) || !Number.isFinite(hi)) return true;
+      const r = (((hi - offset) % g) + g) % g;
+      return hi - r >= lo;
+    });
+    if (all) return false;
+  }
+  return true;
+}

@@ -1,0 +1,166 @@
+import { inputAt } from "../targets.ts";
+import { type Cell, cellOf } from "./cells.ts";
+import { fitLine, type LineFit } from "./line.ts";
+import { finish } from "./points.ts";
+import { type Format, Sketch } from "./sketch.ts";
+
+/** Inputs up to which sums of two ridges are looked for. */
+const MAX_INPUTS = 20_000;
+
+/** Functions of one linear form α·x, and in two dimensions sums of two of them: one hidden layer. */
+export function ridges(f: ArrayLike<number>, d: number, format: Format): Sketch[] {
+  const found: Sketch[] = [];
+  const points = Array.from({ length: f.length }, (_, i) => inputAt(i, format.p, d));
+  const forms = formsOf(d).filter((alpha) => Math.max(...alpha.map(Math.abs)) <= format.m);
+  for (const alpha of forms) {
+    const cells = cellsAlong(f, points, alpha, format);
+    const sketch = cells && toSketch([[alpha, cells]], d, format);
+    if (sketch) found.push(sketch);
+  }
+  if (d === 2 && found.length === 0 && f.length <= MAX_INPUTS) {
+    const axes = [
+      [1, 0],
+      [0, 1],
+      [1, 1],
+      [1, -1],
+    ];
+    for (let i = 0; i < axes.length; i++) {
+      for (let j = i + 1; j < axes.length; j++) {
+        const parts = splitBetween(f, points, axes[i]!, axes[j]!, format);
+        const sketch =
+          parts &&
+          toSketch(
+            [
+              [axes[i]!, parts[0]],
+              [axes[j]!, parts[1]],
+            ],
+            d,
+            format,
+          );
+        if (sketch) found.push(sketch);
+      }
+    }
+  }
+  return found;
+}
+
+/** Directions with small entries, one of every pair ±α. */
+function formsOf(d: number): number[][] {
+  const limit = d === 1 ? 1 : d === 2 ? 3 : 1;
+  let list: number[][] = [[]];
+  for (let i = 0; i < d; i++) {
+    list = list.flatMap((alpha) => Array.from({ length: 2 * limit + 1 }, (_, k) => [...alpha, k - limit]));
+  }
+  const size = (alpha: number[]): number => alpha.reduce((sum, a) => sum + Math.abs(a), 0);
+  const divisor = (alpha: number[]): number =>
+    alpha.reduce((a, b) => (b === 0 ? a : a === 0 ? Math.abs(b) : gcdOf(a, Math.abs(b))), 0);
+  return list
+    .filter((alpha) => (alpha.find((a) => a !== 0) ?? 0) > 0 && divisor(alpha) === 1)
+    .sort((a, b) => size(a) - size(b));
+}
+
+function gcdOf(a: number, b: number): number {
+  return b === 0 ? a : gcdOf(b, a % b);
+}
+
+const along = (alpha: readonly number[], x: readonly number[]): number =>
+  alpha.reduce((sum, a, i) => sum + a * x[i]!, 0);
+
+type Cells = Map<number, Cell>;
+
+/** The cell of every value of α·x, if f depends on nothing else. */
+function cellsAlong(
+  f: ArrayLike<number>,
+  points: readonly number[][],
+  alpha: readonly number[],
+  { m, s }: Format,
+): Cells | undefined {
+  const values = new Map<number, number>();
+  for (let i = 0; i < points.length; i++) {
+    const t = along(alpha, points[i]!);
+    const known = values.get(t);
+    if (known === undefined) values.set(t, f[i]!);
+    else if (known !== f[i]) return undefined;
+  }
+  return new Map([...values].map(([t, value]) => [t, cellOf(value, m, s)]));
+}
+
+/**
+ * φ and ψ with φ(α·x) + ψ(β·x) in the cell of f(x) for every x, or undefined: a system of differences φ(t) − (−ψ(u)), which shortest paths
+ * (Bellman and Ford) solve in integers or show to be impossible.
+ */
+function splitBetween(
+  f: ArrayLike<number>,
+  points: readonly number[][],
+  alpha: readonly number[],
+  beta: readonly number[],
+  { m, s }: Format,
+): [Cells, Cells] | undefined {
+  const left = new Map<number, number>();
+  const right = new Map<number, number>();
+  const limit = 4 * m * m * Math.max(2, s);
+  for (const x of points) {
+    left.set(along(alpha, x), 0);
+    right.set(along(beta, x), 0);
+  }
+  for (let round = 0; round <= left.size + right.size; round++) {
+    let changed = false;
+    for (let i = 0; i < points.length; i++) {
+      const t = along(alpha, points[i]!);
+      const u = along(beta, points[i]!);
+      const { lo, hi } = cellOf(f[i]!, m, s);
+      const phi = left.get(t)!;
+      const minusPsi = right.get(u)!;
+      // φ ≤ −ψ + hi and −ψ ≤ φ − lo.
+      if (phi > minusPsi + hi) {
+        left.set(t, minusPsi + hi);
+        changed = true;
+      } else if (minusPsi > phi - lo) {
+        right.set(u, phi - lo);
+        changed = true;
+      }
+      if (phi < -limit || minusPsi < -limit) return undefined;
+    }
+    if (!changed) {
+      const exact = (map: Map<number, number>, sign: number): Cells =>
+        new Map([...map].map(([t, v]) => [t, { lo: sign * v, hi: sign * v }]));
+      return [exact(left, 1), exact(right, -1)];
+    }
+  }
+  return undefined;
+}
+
+function toSketch(
+  parts: readonly (readonly [readonly number[], Cells])[],
+  d: number,
+  format: Format,
+): Sketch | undefined {
+  const { m } = format;
+  const sketch = new Sketch(d);
+  const outputs: [number, number][] = [];
+  let resting = 0;
+  for (const [alpha, cells] of parts) {
+    const ts = [...cells.keys()].sort((a, b) => a - b);
+    const widest = Math.floor(m / Math.max(...alpha.map(Math.abs)));
+    const fit: LineFit | undefined = fitLine(
+      ts,
+      ts.map((t) => cells.get(t)!),
+      widest,
+      format,
+    );
+    if (fit === undefined) return undefined;
+    for (const { w, bias, v } of fit.units) {
+      outputs.push([
+        sketch.add(
+          0,
+          alpha.map((a, i) => [i, a * w] as const),
+          bias,
+        ),
+        v,
+      ]);
+    }
+    resting += fit.offset;
+  }
+  if (outputs.length === 0) sketch.add(0, [], 0);
+  return finish(sketch, 1, outputs, 0, resting, format) ? sketch : undefined;
+}

@@ -1,0 +1,123 @@
+import { BitbasisError } from "../core/index.ts";
+import { type Activation, activationTable } from "./activations.ts";
+import { type Analysis, analyze } from "./analyze.ts";
+import { maximum } from "./arithmetic.ts";
+import { type FixedNetwork, networkSize } from "./network.ts";
+import { affineLayer } from "./synthesis/affine.ts";
+import { binaryCandidates, type Candidate, fullCandidates } from "./synthesis/candidates.ts";
+import { impossibility } from "./synthesis/impossible.ts";
+import { binaryCopies, build, countParameters, fullCopies, makeFormat, type Sketch } from "./synthesis/sketch.ts";
+import { checkTarget, fillTargets, inputCount, type Target } from "./targets.ts";
+import { type VerifyOptions, verify } from "./verify.ts";
+
+export interface SynthesizeOptions extends VerifyOptions {
+  /** Inputs. */
+  d: number;
+  activation: Activation;
+  p: number;
+  s: number;
+  /** `full`: weights in −M … M (default). `binary`: all weights ±1, biases free. */
+  weights?: "full" | "binary";
+}
+
+/** A network that computes the wanted table, checked on every input. */
+export interface Synthesized {
+  readonly network: FixedNetwork;
+  /** Which construction was the smallest. */
+  readonly construction: string;
+  /** Weights and biases, zeros included, and those that are not 0. */
+  readonly parameters: number;
+  readonly nonZero: number;
+  /** Affine layers, neurons of the widest, neurons of all. */
+  readonly depth: number;
+  readonly width: number;
+  readonly widths: readonly number[];
+  /** Parameters, zeros included, of the published construction: one box indicator per input, one copy each (ReLU, s = 1). */
+  readonly naive: number;
+  /** Weights that almost every table needs, counting tables against weights of the same format: (2M + 1)^d, times log2(2M + 1) for binary weights. */
+  readonly informationBound: number;
+  /** Every construction that was tried, with its parameters. */
+  readonly tried: readonly { readonly construction: string; readonly parameters: number }[];
+  /** Always true: the network was evaluated on every input before it was returned. */
+  readonly verified: true;
+}
+
+/** No network can compute the table. */
+export interface Impossible {
+  readonly network: undefined;
+  /** Why, in one sentence, with the values or inputs that prove it. */
+  readonly reason: string;
+  readonly analysis: Analysis;
+  readonly verified: false;
+}
+
+export type Synthesis = Synthesized | Impossible;
+
+/**
+ * Builds the smallest network that it knows for a function Q^d → Q, exactly, and proves it by evaluating every input.
+ *
+ * @param f the table, or a function of d integers, in units of 1/s (see `Target`)
+ * @returns the network with its size; or, where no network exists, why
+ * @throws TypeError, RangeError for bad formats and tables; BitbasisError `UNSUPPORTED` where a network may exist but no construction gives it
+ * @example
+ * const { network, parameters } = await synthesize((x) => Math.abs(x), { d: 1, activation: "relu", p: 4, s: 1 });
+ */
+export async function synthesize(f: Target, options: SynthesizeOptions): Promise<Synthesis> {
+  const { d, activation, p, s, weights = "full" } = options;
+  if (weights !== "full" && weights !== "binary") {
+    throw new RangeError(`"weights" expected "full" or "binary", got ${JSON.stringify(weights)}`);
+  }
+  const table = activationTable(activation, p, s);
+  const total = inputCount(p, d);
+  checkTarget(f, p, d, 1);
+  const wanted = new Int32Array(total);
+  fillTargets(f, wanted, { p, d, outputs: 1, first: 0, count: total });
+  const format = makeFormat(p, s, typeof activation === "string" ? activation : Array.from(table), table);
+  const binary = weights === "binary";
+  const analysis = await analyze(activation, p, s);
+  const affine = affineLayer(wanted, d, format, binary);
+  const reason = affine === undefined ? impossibility(wanted, d, format, analysis, binary) : undefined;
+  if (reason !== undefined) return { network: undefined, reason, analysis, verified: false };
+  const { candidate, copies, tried } = smallest(
+    affine !== undefined ? [affine] : binary ? binaryCandidates(wanted, d, format) : fullCandidates(wanted, d, format),
+    (sketch) => (binary ? binaryCopies(sketch, s) : fullCopies(sketch, maximum(p))),
+    options,
+  );
+  if (candidate === undefined || copies === undefined) {
+    throw new BitbasisError("UNSUPPORTED", `no construction gives this table with these weights: ${analysis.reason}`);
+  }
+  const network = build(candidate.sketch, format, copies, binary);
+  const { ok, counterexample } = await verify(network, wanted, options);
+  if (!ok) {
+    throw new BitbasisError("INTERNAL", `${candidate.construction} is wrong at (${counterexample?.input.join(", ")})`);
+  }
+  return {
+    network,
+    construction: candidate.construction,
+    ...networkSize(network),
+    naive: 2 * d * total * (d + 1) + total * (2 * d * total + 1) + total + 1,
+    informationBound: Math.ceil(total * (binary ? Math.log2(2 * maximum(p) + 1) : 1)),
+    tried,
+    verified: true,
+  };
+}
+
+function smallest(
+  candidates: Iterable<Candidate>,
+  copiesOf: (sketch: Sketch) => number[][] | undefined,
+  { signal }: SynthesizeOptions,
+) {
+  const tried: { construction: string; parameters: number }[] = [];
+  let best: Candidate | undefined;
+  let bestCopies: number[][] | undefined;
+  let least = Number.POSITIVE_INFINITY;
+  for (const candidate of candidates) {
+    signal?.throwIfAborted();
+    const copies = copiesOf(candidate.sketch);
+    if (copies === undefined) continue;
+    const parameters = countParameters(candidate.sketch, copies);
+    tried.push({ construction: candidate.construction, parameters });
+    if (parameters < least) [best, bestCopies, least] = [candidate, copies, parameters];
+  }
+  return { candidate: best, copies: bestCopies, tried };
+}
