@@ -79,7 +79,12 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
   const reason = affine === undefined ? impossibility(wanted, d, format, analysis, binary) : undefined;
   if (reason !== undefined) return { network: undefined, reason, analysis, verified: false };
   const { candidate, copies, tried } = smallest(
-    affine !== undefined ? [affine] : binary ? binaryCandidates(wanted, d, format) : fullCandidates(wanted, d, format),
+    (least) =>
+      affine !== undefined
+        ? [affine]
+        : binary
+          ? binaryCandidates(wanted, d, format)
+          : fullCandidates(wanted, d, format, least),
     (sketch) => (binary ? binaryCopies(sketch, s) : fullCopies(sketch, maximum(p))),
     options,
   );
@@ -103,7 +108,7 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
 }
 
 function smallest(
-  candidates: Iterable<Candidate>,
+  candidatesBelow: (least: () => number) => Iterable<Candidate>,
   copiesOf: (sketch: Sketch) => number[][] | undefined,
   { signal }: SynthesizeOptions,
 ) {
@@ -111,7 +116,7 @@ function smallest(
   let best: Candidate | undefined;
   let bestCopies: number[][] | undefined;
   let least = Number.POSITIVE_INFINITY;
-  for (const candidate of candidates) {
+  for (const candidate of candidatesBelow(() => least)) {
     signal?.throwIfAborted();
     const copies = copiesOf(candidate.sketch);
     if (copies === undefined) continue;

@@ -5,6 +5,7 @@ import { type Digits, pairDigits, singleDigits } from "./digits.ts";
 import { addLadder } from "./ladder.ts";
 import { addOrdered } from "./ordered.ts";
 import { addPoints } from "./points.ts";
+import { background } from "./represent.ts";
 import { ridges } from "./ridge.ts";
 import { type Format, Sketch } from "./sketch.ts";
 
@@ -17,8 +18,17 @@ export interface Candidate {
 /** Table entries beyond which only the constructions that grow slowly are built. */
 const LARGE = 40_000;
 
-/** Every construction that applies. Weights of any size up to M. */
-export function* fullCandidates(f: ArrayLike<number>, d: number, format: Format): Generator<Candidate> {
+/**
+ * Every construction that applies and may be smaller than what there is. Weights of any size up to M.
+ *
+ * @param least parameters of the smallest one so far
+ */
+export function* fullCandidates(
+  f: ArrayLike<number>,
+  d: number,
+  format: Format,
+  least: () => number,
+): Generator<Candidate> {
   if (isConstant(f)) {
     const sketch = new Sketch(d);
     sketch.add(0, [], f[0]!);
@@ -29,11 +39,11 @@ export function* fullCandidates(f: ArrayLike<number>, d: number, format: Format)
   const box = boxes(f, d, format);
   if (box !== undefined) yield { construction: "boxes", sketch: box };
   let found = false;
-  for (const candidate of gridCandidates(f, d, format)) {
+  for (const candidate of gridCandidates(f, d, format, least)) {
     found = true;
     yield candidate;
   }
-  if (!found) {
+  if (!found && least() === Number.POSITIVE_INFINITY) {
     const sketch = new Sketch(d);
     const axes = coordinates(d, format).map((axis) => passAxis(sketch, axis, format));
     if (axes.every((axis) => axis !== undefined) && addOrdered(sketch, axes, f, format, false)) {
@@ -102,10 +112,16 @@ function coordinates(d: number, { m }: Format): Axis[] {
 }
 
 /** Rows and points, on coordinates or on their classes, with as few layers before them as the format allows. */
-function* gridCandidates(f: ArrayLike<number>, d: number, format: Format): Generator<Candidate> {
+function* gridCandidates(f: ArrayLike<number>, d: number, format: Format, least: () => number): Generator<Candidate> {
+  const usual = background(f);
+  let unusual = 0;
+  for (let i = 0; i < f.length; i++) if (f[i] !== usual) unusual++;
+
   const classes = Array.from({ length: d }, (_, axis) => classesOf(f, d, axis, 2 * format.m + 1));
   const relevant = classes.map((list, i) => (Math.max(...list) > 0 ? i : -1)).filter((i) => i >= 0);
-  const merged = classes.some((list) => Math.max(...list) + 1 < list.length);
+  // Merging costs a layer of steps, which a few equal slices do not pay for.
+  const distinct = classes.reduce((sum, list) => sum + Math.max(...list) + 1, 0);
+  const merged = distinct <= 0.75 * d * (2 * format.m + 1);
   const preparations: [string, (sketch: Sketch, axis: Axis, i: number) => Axis | undefined][] = [
     ["", (_, axis) => axis],
     ["", (sketch, axis) => passAxis(sketch, axis, format)],
@@ -125,14 +141,19 @@ function* gridCandidates(f: ArrayLike<number>, d: number, format: Format): Gener
   const digits = [singleDigits(format), pairDigits(format)].filter((own) => own !== undefined);
   for (const [prefix, prepare] of preparations) {
     const used = prefix === "" ? coordinates(d, format).map((_, i) => i) : relevant;
+    // Every row needs a neuron with a weight per column, every point that is not the background one with a weight per step.
+    const sizes = used.map((i) => (prefix === "" ? 2 * format.m + 1 : Math.max(...classes[i]!) + 1));
+    const cells = sizes.reduce((product, size) => product * size, 1);
+    const steps = sizes.reduce((sum, size) => sum + size - 1, 0);
     for (const main of f.length > LARGE ? used.slice(0, 1) : used) {
-      if (used.length < 2) continue;
+      if (used.length < 2 || cells >= least()) continue;
       for (const own of digits) {
         const candidate = ladder(f, d, format, used, main, own, prepare);
         if (candidate !== undefined) yield { construction: `${prefix}rows`, sketch: candidate };
       }
     }
-    if (f.length <= LARGE) {
+    const points = prefix === "" ? unusual : Math.min(unusual, cells / 2);
+    if (f.length <= LARGE && points * steps < least()) {
       const candidate = pointGrid(f, d, format, used, prepare);
       if (candidate !== undefined) yield { construction: `${prefix}points`, sketch: candidate };
     }

@@ -20,12 +20,11 @@ export function impossibility(
   if (binary && !binaryUniversal) {
     const values = new Set(Array.from(f));
     if (g === 0 && values.size > 1) return reason;
-    const low = Math.min(...values);
-    // Sums of ±(values) differ by multiples of 2g/2 = g in units of 1, exactly, without rounding.
-    for (const value of values) {
-      if (Math.abs(value) < m && Math.abs(low) < m && (value - low) % g !== 0) {
-        return `with weights ±1 outputs that do not saturate differ by multiples of g = ${g}: ${low} and ${value} cannot both occur`;
-      }
+    // With weights ±1 nothing is rounded: sums for two inputs differ by Σ ±(a(x) − a(y)), a multiple of g.
+    const inner = [...values].filter((value) => Math.abs(value) < m);
+    const other = inner.find((value) => (value - inner[0]!) % g !== 0);
+    if (other !== undefined) {
+      return `with weights ±1 outputs that do not saturate differ by multiples of g = ${g}: ${inner[0]} and ${other} cannot both occur`;
     }
   }
   if (universal) return undefined;

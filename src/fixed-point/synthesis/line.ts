@@ -58,7 +58,7 @@ function sweep(ts: readonly number[], cells: readonly Cell[], maxWeight: number,
     offset -= best.v * rest;
     copies += Math.ceil(Math.abs(best.v) / m);
     units.push(best);
-    if (copies > 64 * ts.length) return undefined;
+    if (copies > (64 + 4 * s) * ts.length) return undefined;
   }
   return { units, offset, copies };
 }
@@ -90,6 +90,8 @@ function choose(
   format: Format,
 ): { w: number; bias: number; v: number } | undefined {
   const { m, s, table, low, high } = format;
+  // Local names: this is the innermost loop of synthesis.
+  const [divide, limit] = [rdiv, clamp];
   const lo = cells[i]!.lo - sums[i]!;
   const hi = cells[i]!.hi - sums[i]!;
   const t = ts[i]!;
@@ -105,12 +107,12 @@ function choose(
       const plateau = w > 0 ? low : high;
       const rest = table[(w > 0 ? -m : m) + m]!;
       const direction = Math.sign(w);
-      let bias = plateau - rdiv(w * ts[i - 1]!, s) + 2 * direction;
-      while (direction * (rdiv(s * bias + w * ts[i - 1]!, s) - plateau) > 0) bias -= direction;
+      let bias = plateau - divide(w * ts[i - 1]!, s) + 2 * direction;
+      while (direction * (divide(s * bias + w * ts[i - 1]!, s) - plateau) > 0) bias -= direction;
       for (; ; bias -= direction) {
-        const z = rdiv(s * bias + w * t, s);
+        const z = divide(s * bias + w * t, s);
         if (direction * (z - plateau) <= 0) break;
-        const delta = table[clamp(z, m) + m]! - rest;
+        const delta = table[limit(z, m) + m]! - rest;
         if (delta === 0) continue;
         const v = multiplier(delta, lo, hi);
         if (v === undefined) continue;
@@ -118,7 +120,7 @@ function choose(
         let j = i + 1;
         let gap = 0;
         for (; j < last; j++) {
-          const sum = sums[j]! + v * (table[clamp(rdiv(s * bias + w * ts[j]!, s), m) + m]! - rest);
+          const sum = sums[j]! + v * (table[limit(divide(s * bias + w * ts[j]!, s), m) + m]! - rest);
           gap = sum < cells[j]!.lo ? cells[j]!.lo - sum : sum > cells[j]!.hi ? sum - cells[j]!.hi : 0;
           if (gap > 0) break;
         }

@@ -20,14 +20,17 @@ export function addOrdered(
   let factor = amplification(order, 2 * m + 1, s);
   if (binary && (factor / s) % 2 === 1) factor += s;
   const layer = axes[0]!.layer + 1;
-  const bias = background(f);
   const represent = pairSums(format, binary);
+  const values = new Set(Array.from(f));
+  // Where the format is not universal, only some biases reach all values of the table.
+  const common = background(f);
+  const biases = [common, ...Array.from({ length: 2 * m + 1 }, (_, i) => i - m)];
+  const bias = biases.find((b) => [...values].every((value) => value === b || represent(value, b) !== undefined));
+  if (bias === undefined) return false;
   const outputs: [number, number][] = [];
   for (let i = 0; i < f.length; i++) {
     if (f[i] === bias) continue;
-    const terms = represent(f[i]!, bias);
-    if (terms === undefined) return false;
-    for (const { c, other, weight } of terms) {
+    for (const { c, other, weight } of represent(f[i]!, bias)!) {
       outputs.push([neuronOn(sketch, order, factor, order.values[i]!, c, s), weight]);
       outputs.push([neuronOn(sketch, order, factor, order.values[i]!, other, s), -weight]);
     }
@@ -46,7 +49,7 @@ function pairSums({ table, m, s }: Format, binary: boolean): (k: number, bias: n
   const bound = 2 * s * (2 * m + 1) + 2 * m * Math.max(...weights);
   const from = new Map<number, { before: number; term: PairTerm } | undefined>([[0, undefined]]);
   let frontier = [0];
-  const memo = new Map<number, PairTerm[] | undefined>();
+  const memo = new Map<string, PairTerm[] | undefined>();
   const trace = (sum: number): PairTerm[] => {
     const terms: PairTerm[] = [];
     for (let at = from.get(sum); at !== undefined; at = from.get(at.before)) terms.push(at.term);
@@ -69,7 +72,8 @@ function pairSums({ table, m, s }: Format, binary: boolean): (k: number, bias: n
     frontier = next;
   };
   return (k, bias) => {
-    if (!memo.has(k)) {
+    const key = `${k} ${bias}`;
+    if (!memo.has(key)) {
       const { lo, hi } = cellOf(k, m, s);
       const find = (): number | undefined => {
         for (const sum of from.keys()) if (sum >= lo - s * bias && sum <= hi - s * bias) return sum;
@@ -80,8 +84,8 @@ function pairSums({ table, m, s }: Format, binary: boolean): (k: number, bias: n
         grow();
         sum = find();
       }
-      memo.set(k, sum === undefined ? undefined : trace(sum));
+      memo.set(key, sum === undefined ? undefined : trace(sum));
     }
-    return memo.get(k);
+    return memo.get(key);
   };
 }

@@ -96,38 +96,43 @@ function splitBetween(
   beta: readonly number[],
   { m, s }: Format,
 ): [Cells, Cells] | undefined {
-  const left = new Map<number, number>();
-  const right = new Map<number, number>();
-  const limit = 4 * m * m * Math.max(2, s);
-  for (const x of points) {
-    left.set(along(alpha, x), 0);
-    right.set(along(beta, x), 0);
+  const n = points.length;
+  const [ts, left] = indexed(points.map((x) => along(alpha, x)));
+  const [us, right] = indexed(points.map((x) => along(beta, x)));
+  const [los, his] = [new Float64Array(n), new Float64Array(n)];
+  for (let i = 0; i < n; i++) {
+    const { lo, hi } = cellOf(f[i]!, m, s);
+    los[i] = lo;
+    his[i] = hi;
   }
-  for (let round = 0; round <= left.size + right.size; round++) {
+  const phi = new Float64Array(left.length);
+  const minusPsi = new Float64Array(right.length);
+  const limit = 4 * m * m * Math.max(2, s);
+  for (let round = 0; round <= left.length + right.length; round++) {
     let changed = false;
-    for (let i = 0; i < points.length; i++) {
-      const t = along(alpha, points[i]!);
-      const u = along(beta, points[i]!);
-      const { lo, hi } = cellOf(f[i]!, m, s);
-      const phi = left.get(t)!;
-      const minusPsi = right.get(u)!;
+    for (let i = 0; i < n; i++) {
+      const [t, u] = [ts[i]!, us[i]!];
       // φ ≤ −ψ + hi and −ψ ≤ φ − lo.
-      if (phi > minusPsi + hi) {
-        left.set(t, minusPsi + hi);
-        changed = true;
-      } else if (minusPsi > phi - lo) {
-        right.set(u, phi - lo);
-        changed = true;
-      }
-      if (phi < -limit || minusPsi < -limit) return undefined;
+      if (phi[t]! > minusPsi[u]! + his[i]!) phi[t] = minusPsi[u]! + his[i]!;
+      else if (minusPsi[u]! > phi[t]! - los[i]!) minusPsi[u] = phi[t]! - los[i]!;
+      else continue;
+      changed = true;
+      if (phi[t]! < -limit || minusPsi[u]! < -limit) return undefined;
     }
     if (!changed) {
-      const exact = (map: Map<number, number>, sign: number): Cells =>
-        new Map([...map].map(([t, v]) => [t, { lo: sign * v, hi: sign * v }]));
-      return [exact(left, 1), exact(right, -1)];
+      const exact = (forms: readonly number[], values: Float64Array, sign: number): Cells =>
+        new Map(forms.map((form, k) => [form, { lo: sign * values[k]!, hi: sign * values[k]! }]));
+      return [exact(left, phi, 1), exact(right, minusPsi, -1)];
     }
   }
   return undefined;
+}
+
+/** Every value's position in the list of distinct values. */
+function indexed(values: readonly number[]): [Int32Array, number[]] {
+  const distinct = [...new Set(values)];
+  const position = new Map(distinct.map((value, i) => [value, i]));
+  return [Int32Array.from(values, (value) => position.get(value)!), distinct];
 }
 
 function toSketch(
