@@ -96,6 +96,27 @@ describe("attention-retrieval", () => {
   });
 });
 
+describe("attention-audit", () => {
+  it("predicts the agreement of the quantized network, and proves less than it predicts", async () => {
+    const { rows } = await data<{ rows: { layer: number; bits: number; kind: string; agreement: number }[] }>(
+      "attention-audit",
+    );
+    const at = (layer: number, bits: number, kind: string) =>
+      rows.find((r) => r.layer === layer && r.bits === bits && r.kind === kind)!.agreement;
+    for (const layer of [0, 1]) {
+      for (const bits of [4, 5, 6, 7, 8, 9, 10, 12]) {
+        const predicted = at(layer, bits, "predicted");
+        expect(Math.abs(at(layer, bits, "measured, scores quantized") - predicted)).toBeLessThan(bits < 6 ? 0.1 : 0.03);
+        expect(at(layer, bits, "measured, network quantized")).toBeGreaterThan(predicted - (bits < 6 ? 0.25 : 0.08));
+        expect(at(layer, bits, "proved")).toBeLessThanOrEqual(predicted);
+      }
+      expect(at(layer, 12, "measured, network quantized")).toBeGreaterThan(0.98);
+    }
+    for (const bits of [8, 10, 12])
+      expect(at(0, bits, "measured, scores quantized")).toBeGreaterThanOrEqual(at(0, bits, "proved"));
+  });
+});
+
 describe("attention-membership", () => {
   it("measures what the grid predicts", async () => {
     const { n, rows } = await data<{

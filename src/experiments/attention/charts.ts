@@ -50,7 +50,7 @@ export function auditCharts(title: string, audit: Audit): VegaLiteSpec[] {
   const y = { field: "head", type: "ordinal", title: "layer.head", sort: null };
   return [
     {
-      title: [title, audit.summary],
+      title: { text: title, subtitle: audit.summary },
       data: { values },
       layer: [
         {

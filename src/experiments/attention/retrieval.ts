@@ -62,7 +62,7 @@ export const retrieval: Experiment = {
           encoding: {
             x,
             y: { field: "lost", type: "quantitative", scale: { type: "symlog" } },
-            color: { field: "keys", type: "nominal" },
+            strokeDash: { field: "keys", type: "nominal" },
           },
         },
       ],
