@@ -60,6 +60,10 @@ export class InferenceSession {
    */
   static async create(source: Source | Promise<Source>, options: SessionOptions = {}): Promise<InferenceSession> {
     const build = chooseBuild(options.build ?? "auto");
+    const { numThreads = 1 } = options;
+    if (!Number.isInteger(numThreads) || numThreads < 1) {
+      throw new RangeError(`"numThreads" expected integer ≥ 1, got ${numThreads}`);
+    }
     const [opened, core] = await Promise.all([openModel(source, options), createCore(build, options)]);
     if ((options.numThreads ?? 1) > 1)
       console.warn("bitbasis: numThreads is not used by this version; running on one thread");
