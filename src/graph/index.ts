@@ -1,3 +1,4 @@
+export { DependsOnData, nodeMessage } from "./errors.ts";
 export * from "./graph.ts";
 export { type AttributeJson, type GraphJson, graphFromJson, graphToJson, type NodeJson } from "./json.ts";
 export { captures, isGraph, subgraphs } from "./order.ts";
@@ -5,6 +6,6 @@ export { channelsLast } from "./passes/channels-last.ts";
 export { foldConstants } from "./passes/fold-constants.ts";
 export { normalize } from "./passes/normalize.ts";
 export { optimize } from "./passes/optimize.ts";
-export { toFloat32 } from "./passes/to-float32.ts";
+export { float32Inside, toFloat32 } from "./passes/to-float32.ts";
 export { type Feed, specialize } from "./specialize.ts";
 export { type UnsupportedNode, unsupportedError, unsupportedNodes } from "./supported.ts";

@@ -1,7 +1,7 @@
 import { BitbasisError } from "../core/errors.ts";
 import { type Shape, Tensor, type TensorData } from "../tensor/index.ts";
 import { contentName } from "./digest.ts";
-import { nodeError } from "./errors.ts";
+import { DependsOnData, nodeError, nodeMessage } from "./errors.ts";
 import { evaluate } from "./evaluate/index.ts";
 import type { Attribute, Graph, KnownValue, Node, SpecializedGraph, ValueInfo } from "./graph.ts";
 import { isGraph, live } from "./order.ts";
@@ -27,8 +27,8 @@ const LIMIT = 1 << 20;
  *
  * @param feeds - by input name
  * @param weights - type and shape of initializers that are kept elsewhere and are absent from `graph.initializers`
- * @throws TypeError or RangeError for an input that is missing or does not fit the graph; BitbasisError MODEL when shapes inside do not fit or
- *   depend on data, UNSUPPORTED for an operator without a shape rule
+ * @throws TypeError or RangeError for an input that is missing or does not fit the graph; BitbasisError MODEL when shapes inside do not fit,
+ *   UNSUPPORTED for an operator without a shape rule, DependsOnData (UNSUPPORTED too) when a shape depends on data
  * @example
  * const { nodes, values } = specialize(graph, { x: { type: "float32", shape: [1, 3, 48, 320] } });
  */
@@ -40,7 +40,11 @@ export function specialize(
   const specializer = new Specializer(normalize(graph));
   for (const input of graph.inputs) specializer.feed(input, feeds[input.name]);
   for (const [name, { type, shape }] of weights) specializer.values.set(name, { type, shape });
-  specializer.run(specializer.graph.nodes);
+  try {
+    specializer.run(specializer.graph.nodes);
+  } catch (error) {
+    throw error instanceof DependsOnData ? error.from(specializer.nodes) : error;
+  }
   return specializer.result();
 }
 
@@ -49,7 +53,8 @@ class Specializer {
   private readonly constants: Map<string, Tensor>;
   /** Other names of values: folded constants, and values of an inlined branch. */
   private readonly names = new Map<string, string>();
-  private readonly nodes: Node[] = [];
+  /** Those that must run. */
+  readonly nodes: Node[] = [];
 
   constructor(readonly graph: Graph) {
     this.constants = new Map(graph.initializers);
@@ -147,7 +152,10 @@ class Specializer {
   /** An If whose condition is known: its branch takes its place. */
   private branch(node: Node, call: Call): void {
     const condition = call.constant(0);
-    if (condition === undefined) throw nodeError(node, this.graph.opsets, "the condition depends on data");
+    if (condition === undefined) {
+      const message = nodeMessage(node, this.graph.opsets, "the condition depends on data");
+      throw new DependsOnData(node.inputs[0]!, message);
+    }
     const taken = (condition.data as Uint8Array)[0] === 0 ? "else_branch" : "then_branch";
     const body = node.attributes[taken];
     if (!isGraph(body)) throw nodeError(node, this.graph.opsets, `"${taken}" is missing`, "MODEL");

@@ -4,7 +4,7 @@ import { type Core, programBytes, type Ref, step, writeProgram } from "../core/i
 import type { KnownValue, SpecializedGraph } from "../graph/graph.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
-import { type LoweredStep, Lowering } from "./lowering.ts";
+import { boundary, type LoweredStep, Lowering } from "./lowering.ts";
 import { planMemory } from "./memory.ts";
 import { OPERATORS } from "./operators/index.ts";
 import type { Panels } from "./panels.ts";
@@ -39,6 +39,23 @@ export interface CompileTarget {
 /** Lowers a specialized graph to steps with a static memory plan. */
 export function compile(planned: PlannedGraph, graph: SpecializedGraph, target: CompileTarget): Compiled {
   const l = new Lowering(graph, planned, target.constants, target.panels, target.threads);
+  const release = (): void => {
+    for (const at of l.owned.splice(0)) target.core.release(at);
+  };
+  try {
+    return { ...lowered(l, planned, graph, target), release };
+  } catch (error) {
+    release();
+    throw error;
+  }
+}
+
+function lowered(
+  l: Lowering,
+  planned: PlannedGraph,
+  graph: SpecializedGraph,
+  target: CompileTarget,
+): Omit<Compiled, "release"> {
   const inputs = new Map<string, KnownValue & { at: Ref }>();
   for (const { name } of planned.graph.inputs) {
     const value = graph.values.get(name);
@@ -54,6 +71,7 @@ export function compile(planned: PlannedGraph, graph: SpecializedGraph, target: 
     lower(l);
   }
   const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
+  l.node = boundary("outputs");
   for (const { name } of planned.graph.outputs) {
     const value = l.operand(name);
     if (value.constant === undefined && value.type === "float32") {
@@ -85,9 +103,6 @@ export function compile(planned: PlannedGraph, graph: SpecializedGraph, target: 
       writeProgram(target.core.memory.buffer, at, steps, (ref) => arena + offsetOf(ref));
       return at;
     },
-    release() {
-      for (const at of l.owned.splice(0)) target.core.release(at);
-    },
   };
 }
 
@@ -95,8 +110,8 @@ function mapValues<K, A, B>(map: ReadonlyMap<K, A>, f: (value: A) => B): Map<K, 
   return new Map([...map].map(([key, value]) => [key, f(value)]));
 }
 
-/** Operators that need no step: specialization turns them into constants. */
-const FOLDED: readonly string[] = ["/Shape", "/Size"];
+/** Operators that need no step: specialization turns them into constants, or an If into the branch that its condition takes. */
+const FOLDED: readonly string[] = ["/Shape", "/Size", "/If"];
 
 /** Operators that can run, by `domain/op`. */
 export const SUPPORTED: ReadonlySet<string> = new Set([...Object.keys(OPERATORS), ...FOLDED]);

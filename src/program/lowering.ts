@@ -1,4 +1,5 @@
 import { BitbasisError, type Ref, type Step } from "../core/index.ts";
+import { DependsOnData, nodeMessage } from "../graph/errors.ts";
 import type { Node, SpecializedGraph } from "../graph/graph.ts";
 import { dequantize } from "../series/index.ts";
 import type { Shape, Tensor } from "../tensor/index.ts";
@@ -38,12 +39,21 @@ export interface PlannedBuffer {
   last: number;
 }
 
+/** Counts and offsets inside a value are int32 in the core. */
+const LARGEST_BUFFER = 2 ** 31 - 64;
+
+/** What steps and buffers belong to that no node asks for: the inputs and outputs of the graph. */
+export function boundary(name: string): Node {
+  return { name, op: "graph", domain: "", inputs: [], outputs: [], attributes: {} };
+}
+
 /** Turns one node into steps. Throws an `unsupported` error for a case that we do not run. */
 export type Lower = (lowering: Lowering) => void;
 
 /** What an operator's file sees while its node is lowered. */
 export class Lowering {
-  node!: Node;
+  /** Whose steps are made. */
+  node: Node = boundary("inputs");
   readonly steps: LoweredStep[] = [];
   readonly buffers: PlannedBuffer[] = [];
   private readonly located = new Map<string, Ref | number>();
@@ -106,6 +116,10 @@ export class Lowering {
 
   /** Arena memory that lives from this step on, as long as steps refer to it. */
   allocate(bytes: number): Ref {
+    if (!(bytes <= LARGEST_BUFFER)) {
+      const why = `a buffer of ${bytes} bytes is larger than the ${LARGEST_BUFFER} that the core addresses`;
+      throw new BitbasisError("MEMORY", nodeMessage(this.node, this.graph.opsets, why));
+    }
     this.buffers.push({ bytes, first: this.steps.length, last: this.steps.length });
     return { buffer: this.buffers.length - 1, offset: 0 };
   }
@@ -138,15 +152,15 @@ export class Lowering {
   constantNumbers(i: number): readonly number[] | undefined {
     const operand = this.optional(i);
     if (operand === undefined) return undefined;
-    if (operand.constant === undefined)
-      throw this.unsupported(`input ${i} ("${operand.name}") must be known before the run`);
+    if (operand.constant === undefined) {
+      const why = `input ${i} ("${operand.name}") must be known before the run`;
+      throw new DependsOnData(operand.name, this.unsupported(why).message).from(this.graph.nodes);
+    }
     return Array.from(operand.constant.data as ArrayLike<number | bigint>, Number);
   }
 
   unsupported(why: string): BitbasisError {
-    const { name, op, domain } = this.node;
-    const opset = this.graph.opsets[domain] ?? 0;
-    return new BitbasisError("UNSUPPORTED", `node "${name}" (${op}, opset ${opset}): ${why}`);
+    return new BitbasisError("UNSUPPORTED", nodeMessage(this.node, this.graph.opsets, why));
   }
 
   /** Any value by name. */
@@ -171,12 +185,18 @@ export class Lowering {
     return series === undefined ? undefined : dequantize(series);
   }
 
+  /** The address of data that depend on the input shapes, which go with this program. */
+  own(data: ArrayBufferView): number {
+    const at = this.constants.core.place(data);
+    this.owned.push(at);
+    return at;
+  }
+
   private placeConstant(name: string, constant: Tensor): number {
     const data = constant.data as ArrayBufferView;
     if (this.planned.graph.initializers.get(name) === constant) return this.constants.place(name, () => data);
-    const at = this.constants.core.place(data);
+    const at = this.own(data);
     this.located.set(name, at);
-    this.owned.push(at);
     return at;
   }
 

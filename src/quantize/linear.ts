@@ -63,6 +63,7 @@ function channelAxis(node: Node, graph: Graph): number | undefined {
   const rank = graph.initializers.get(node.inputs[1] ?? "")?.dims.length;
   switch (`${node.domain}/${node.op}`) {
     case "bitbasis/Conv":
+    case "bitbasis/ConvTranspose":
       return rank === 3 || rank === 4 ? 0 : undefined;
     case "/MatMul":
     case "bitbasis/MatMul":

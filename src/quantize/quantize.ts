@@ -1,5 +1,5 @@
 import type { Graph } from "../graph/graph.ts";
-import { channelsLast, optimize } from "../graph/index.ts";
+import { channelsLast, float32Inside, optimize } from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
 import { readOnnx } from "../onnx/index.ts";
 import { expandGraph, type QuantizeOptions } from "./quantize-graph.ts";
@@ -45,5 +45,5 @@ export async function quantizeGraph(graph: Graph, options: QuantizeOptions = {})
 
 /** Folded, fused, channels-last: what plans and kernels are made for. */
 function prepare(graph: Graph): Graph {
-  return channelsLast(optimize(graph));
+  return channelsLast(optimize(float32Inside(graph)));
 }

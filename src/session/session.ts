@@ -1,10 +1,18 @@
 import { BitbasisError, type Build, Core, chooseBuild } from "../core/index.ts";
-import { type KnownValue, specialize, type ValueInfo } from "../graph/index.ts";
+import { DependsOnData, type Feed as GraphFeed, type KnownValue, specialize, type ValueInfo } from "../graph/index.ts";
 import type { Model } from "../model/index.ts";
 import type { Compiled, ProgramValue } from "../program/compile.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels } from "../program/panels.ts";
-import { allocateData, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../tensor/index.ts";
+import {
+  allocateData,
+  elementBytes,
+  type NumericType,
+  sizeOf,
+  Tensor,
+  type TensorData,
+  viewData,
+} from "../tensor/index.ts";
 import { bytesOf, checkFeeds, type Feed } from "./feeds.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
@@ -15,6 +23,12 @@ import { yieldToEventLoop } from "./yield.ts";
 
 /** Multiply-accumulates, and bytes moved, between two looks at the abort signal: about 5 ms. */
 const SLICE_WORK = 2 ** 27;
+
+/** Float16Array, where the runtime has it. */
+const Float16 = (globalThis as { Float16Array?: new (bits: ArrayBuffer) => ArrayBufferView }).Float16Array;
+
+/** An input of more elements is data, not a shape: a program per content of it would be no use. */
+const SHAPING_ELEMENTS = 1024;
 
 /**
  * A model ready to run, in a WASM instance of its own. Calls on one session queue.
@@ -33,6 +47,8 @@ export class InferenceSession {
   private readonly programs: ProgramCache;
   /** Types and shapes of the weights that are not initializers of the graph, because they are series. */
   private readonly weights: ReadonlyMap<string, KnownValue>;
+  /** Inputs whose elements decide shapes: found out when a program is made. */
+  private readonly shaping = new Set<string>();
 
   private constructor(
     core: Core,
@@ -181,13 +197,8 @@ export class InferenceSession {
 
   /** The program for these feeds, with the feeds written into the arena. */
   private bind(feeds: Readonly<Record<string, Feed>>): { program: Compiled; address: number; arena: number } {
-    const { graph } = this.model;
-    const tensors = checkFeeds(graph.inputs, feeds);
-    const signature = [...tensors.values()].map((t) => t.dims.join("x")).join(";");
-    const bound = this.programs.get(signature, () => {
-      const known = [...tensors].map(([name, { type, dims }]) => [name, { type, shape: dims }]);
-      return specialize(graph, Object.fromEntries(known), this.weights);
-    });
+    const tensors = checkFeeds(this.model.graph.inputs, feeds);
+    const bound = this.programFor(tensors);
     for (const [name, tensor] of tensors) {
       const value = bound.program.inputs.get(name);
       if (value === undefined) continue;
@@ -195,6 +206,35 @@ export class InferenceSession {
       this.live.u8(this.addressOf(value, bound.arena), bytes.length).set(bytes);
     }
     return bound;
+  }
+
+  /** The program for feeds of these shapes and, where the model computes shapes from elements of a feed, these elements. */
+  private programFor(tensors: ReadonlyMap<string, Tensor>): { program: Compiled; address: number; arena: number } {
+    const { graph } = this.model;
+    for (;;) {
+      const signature = [...tensors].map(([name, tensor]) => signatureOf(name, tensor, this.shaping.has(name)));
+      try {
+        return this.programs.get(signature.join(";"), () => {
+          const known = [...tensors].map(([name, { type, dims, data }]): [string, GraphFeed] => [
+            name,
+            {
+              type,
+              shape: dims,
+              ...(this.shaping.has(name) && { data: type === "float16" ? halfBits(data) : data.slice() }),
+            },
+          ]);
+          return specialize(graph, Object.fromEntries(known), this.weights);
+        });
+      } catch (error) {
+        if (!(error instanceof DependsOnData)) throw error;
+        const more = error.inputs.filter((name) => {
+          const tensor = tensors.get(name);
+          return tensor !== undefined && tensor.size <= SHAPING_ELEMENTS && !this.shaping.has(name);
+        });
+        if (more.length === 0) throw error;
+        for (const name of more) this.shaping.add(name);
+      }
+    }
   }
 
   private async execute(program: Compiled, address: number, signal: AbortSignal | undefined): Promise<void> {
@@ -231,8 +271,21 @@ export class InferenceSession {
       return new Tensor(type, copy.from(place.constant.data), shape);
     }
     const bytes = this.live.u8(this.addressOf(value, arena), length * elementBytes(type)).slice();
+    if (type === "float16" && Float16 !== undefined) return new Tensor(type, new Float16(bytes.buffer), shape);
     return new Tensor(type, viewData(type as NumericType, bytes, length), shape);
   }
+}
+
+/** A copy of float16 elements as bit patterns, which is what the passes compute with. */
+function halfBits(data: TensorData): Uint16Array {
+  const { buffer, byteOffset, byteLength } = data as ArrayBufferView;
+  return new Uint16Array(buffer, byteOffset, byteLength / 2).slice();
+}
+
+function signatureOf(name: string, { dims, data }: Tensor, withData: boolean): string {
+  if (!withData) return dims.join("x");
+  if (!ArrayBuffer.isView(data)) throw new TypeError(`input "${name}" expected a numeric tensor`);
+  return `${dims.join("x")}=${new Uint8Array(data.buffer, data.byteOffset, data.byteLength).join()}`;
 }
 
 function metadata({ name, type, shape }: ValueInfo): ValueMetadata {

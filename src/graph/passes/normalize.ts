@@ -136,10 +136,10 @@ const split: Rewrite = (node, context) => {
 };
 
 const dropout: Rewrite = (node, { constant, fail }) => {
-  if ((node.outputs[1] ?? "") !== "") return undefined;
   const training = node.inputs[2] ?? "";
   const mode = constant(training)?.data as ArrayLike<number> | undefined;
-  if (training !== "" && (mode === undefined || mode[0] !== 0)) throw fail(node, "training mode is not supported");
+  if (mode !== undefined && mode[0] !== 0) throw fail(node, "training mode is not supported");
+  if ((node.outputs[1] ?? "") !== "" || (training !== "" && mode === undefined)) return undefined;
   return [{ ...node, op: "Identity", inputs: [node.inputs[0]!], outputs: [node.outputs[0]!], attributes: {} }];
 };
 

@@ -1,6 +1,7 @@
 import { halfToFloat, Tensor } from "../../tensor/index.ts";
-import type { Attribute, Graph, Node } from "../graph.ts";
+import type { Attribute, Graph, Node, ValueInfo } from "../graph.ts";
 import { isGraph } from "../order.ts";
+import { Names } from "./names.ts";
 
 const [FLOAT, FLOAT16, BFLOAT16] = [1, 10, 16];
 
@@ -10,6 +11,46 @@ const [FLOAT, FLOAT16, BFLOAT16] = [1, 10, 16];
  */
 export function toFloat32(graph: Graph): Graph {
   return usesHalf(graph) ? converted(graph) : graph;
+}
+
+/**
+ * The same with the types of inputs and outputs as they were: Casts stand between them and the float32 graph.
+ */
+export function float32Inside(graph: Graph): Graph {
+  const wide = toFloat32(graph);
+  if (wide === graph) return graph;
+  const isHalf = ({ type }: ValueInfo): boolean => type === "float16";
+  const inputs = graph.inputs.filter(isHalf).map(({ name }) => name);
+  const outputs = graph.outputs.filter(isHalf).map(({ name }) => name);
+  const names = new Names(graph);
+  const inner = new Map([...new Set([...inputs, ...outputs])].map((name) => [name, names.unique(`${name}/float32`)]));
+  const renamed = renameValues(wide, inner);
+  const cast = (from: string, to: string, type: number): Node => {
+    return { name: `${to}/cast`, op: "Cast", domain: "", inputs: [from], outputs: [to], attributes: { to: type } };
+  };
+  const opened = inputs.map((name) => cast(name, inner.get(name)!, FLOAT));
+  const closed = outputs.filter((name) => !inputs.includes(name)).map((name) => cast(inner.get(name)!, name, FLOAT16));
+  return {
+    ...renamed,
+    inputs: graph.inputs,
+    outputs: graph.outputs,
+    nodes: [...opened, ...renamed.nodes, ...closed],
+  };
+}
+
+/** Values under other names, in bodies too. */
+function renameValues(graph: Graph, to: ReadonlyMap<string, string>): Graph {
+  const rename = (name: string): string => to.get(name) ?? name;
+  const nodes = graph.nodes.map((node) => {
+    const attributes: Record<string, Attribute> = {};
+    for (const [name, value] of Object.entries(node.attributes)) {
+      attributes[name] = isGraph(value) ? renameValues(value, to) : value;
+    }
+    return { ...node, inputs: node.inputs.map(rename), outputs: node.outputs.map(rename), attributes };
+  });
+  const initializers = new Map([...graph.initializers].map(([name, tensor]) => [rename(name), tensor]));
+  const outputs = graph.outputs.map((output) => ({ ...output, name: rename(output.name) }));
+  return { ...graph, nodes, initializers, outputs };
 }
 
 function usesHalf(graph: Graph): boolean {

@@ -1,6 +1,6 @@
 import type { BitbasisError } from "../../core/errors.ts";
 import { type ElementType, normalizeAxis, type Shape, type Tensor } from "../../tensor/index.ts";
-import { nodeError } from "../errors.ts";
+import { DependsOnData, nodeError } from "../errors.ts";
 import type { KnownValue, Node } from "../graph.ts";
 
 /** A node with what is known of its inputs: all that shape rules and evaluators look at. */
@@ -45,7 +45,7 @@ export class Call {
     if (!this.has(i)) return undefined;
     const tensor = this.constants[i];
     if (tensor === undefined) {
-      throw this.fail(`the shape of the result depends on the data of input ${i} ("${this.node.inputs[i]}")`);
+      throw this.dependsOn(i);
     }
     return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
   }
@@ -77,6 +77,13 @@ export class Call {
     if (rank === 0 || axis < -rank || axis >= rank)
       throw this.fail(`axis ${axis} expected one of a tensor of rank ${rank}`);
     return normalizeAxis(axis, rank);
+  }
+
+  /** An error that says that the elements of input `i` must be known. */
+  dependsOn(i: number): DependsOnData {
+    const value = this.node.inputs[i]!;
+    const why = `the shape of the result depends on the data of input ${i} ("${value}")`;
+    return new DependsOnData(value, this.fail(why).message);
   }
 
   /** An error that says what is wrong with the shapes. */

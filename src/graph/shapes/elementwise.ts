@@ -1,4 +1,5 @@
 import { broadcast, type ElementType, type Shape } from "../../tensor/index.ts";
+import { nodeError } from "../errors.ts";
 import type { Call, ShapeRule } from "./call.ts";
 
 const same: ShapeRule = (call) => [call.value(0)];
@@ -35,7 +36,9 @@ const TYPES: Readonly<Record<number, ElementType>> = {
 export function typeAttribute(call: Call, name: string, fallback?: ElementType): ElementType {
   const code = call.number(name, 0);
   const type = code === 0 ? fallback : TYPES[code];
-  if (type === undefined) throw call.fail(`"${name}" = ${code} is an element type that we do not have`);
+  if (type === undefined) {
+    throw nodeError(call.node, call.opsets, `"${name}" = ${code} is an element type that we do not have`);
+  }
   return type;
 }
 

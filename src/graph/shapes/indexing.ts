@@ -33,7 +33,7 @@ const oneHot: ShapeRule = (call) => {
 
 const nonZero: ShapeRule = (call) => {
   const tensor = call.constant(0);
-  if (tensor === undefined) throw call.fail("the shape of the result depends on the data of input 0");
+  if (tensor === undefined) throw call.dependsOn(0);
   const count = Array.from(tensor.data as ArrayLike<number | bigint>).filter((v) => Number(v) !== 0).length;
   return [{ type: "int64", shape: [call.shape(0).length, count] }];
 };

@@ -52,7 +52,7 @@ export function resolveTransposed(call: Call, spatial: readonly number[], kernel
   let pads = list(call, "pads", 2 * n, 0);
   if (wanted !== undefined)
     pads = split(
-      full.map((d, i) => d - wanted[i]!),
+      full.map((d, i) => Math.max(0, d - wanted[i]!)),
       auto,
     );
   else if (auto === "SAME_UPPER" || auto === "SAME_LOWER") {
@@ -61,7 +61,7 @@ export function resolveTransposed(call: Call, spatial: readonly number[], kernel
       auto,
     );
   } else if (auto === "VALID") pads = new Array<number>(2 * n).fill(0);
-  const output = full.map((d, i) => d - pads[i]! - pads[n + i]!);
+  const output = wanted ?? full.map((d, i) => d - pads[i]! - pads[n + i]!);
   if (output.some((d) => d < 1)) throw call.fail("the pads are larger than the output");
   return { kernel, strides, dilations, pads, output };
 }

@@ -1,20 +1,44 @@
-import { ConvStep } from "../../core/abi/conv.ts";
+import { ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, convScratchBytes, depthwiseBytesF32, panelBytesF32, step } from "../../core/index.ts";
+import { type Argument, convScratchBytes, depthwiseBytesF32, panelBytesF32, type Ref, step } from "../../core/index.ts";
+import type { Shape } from "../../tensor/index.ts";
 import { exactnessOf } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { activationBits, biasOf, fusedActivation, type Geometry, macsOf, quantizeActivation, taps } from "./linear.ts";
 
 /** bitbasis/Conv: [N, spatial…, C] by [O, kernel…, I/g], spatial rank 1 or 2. */
 export function lowerConv(l: Lowering): void {
-  const x = l.input(0);
-  const w = l.shapeOf(l.node.inputs[1] ?? "");
-  const y = l.output();
-  const g = convGeometry(l, x, w, y);
-  const depthwise = g.channels === 1 && g.outChannels === 1 && g.groups > 1;
+  const [x, y] = [l.input(0), l.output()];
+  const weights = weightsOf(l, x, y);
+  convolve(l, x, weights, y, convGeometry(l, x, weights.shape, y));
+}
+
+/** The weights of a layer, in the form of the channels-last operators: [O, kernel…, I/g]. */
+export interface LayerWeights {
+  readonly name: string;
+  readonly shape: Shape;
+  /** Weights that are computed while the model runs. */
+  readonly computed?: Operand;
+}
+
+/** Input 1 of the node. */
+export function weightsOf(l: Lowering, x: Operand, y: Operand): LayerWeights {
+  const name = l.node.inputs[1] ?? "";
+  const shape = l.shapeOf(name);
+  const type = l.graph.values.get(name)?.type ?? "float32";
+  for (const given of [x.type, type, y.type]) {
+    if (given !== "float32") throw l.unsupported(`a convolution of ${given}`);
+  }
+  if (l.planned.weights.has(name) || l.floats(name) !== undefined) return { name, shape };
+  return { name, shape, computed: l.input(1) };
+}
+
+/** The steps of a convolution, on integers where the plan says so. */
+export function convolve(l: Lowering, x: Operand, w: LayerWeights, y: Operand, g: Geometry): void {
+  const depthwise = g.channels === 1 && g.outChannels === 1 && g.groups > 1 && w.computed === undefined;
   const bias = biasOf(l, l.optional(2));
   const plan = l.planned.layers.get(l.node.name);
-  const series = l.planned.weights.get(l.node.inputs[1] ?? "");
+  const series = l.planned.weights.get(w.name);
   const bits = activationBits(plan);
   if (g.batch === 0 || y.shape.includes(0)) return;
 
@@ -37,7 +61,7 @@ export function lowerConv(l: Lowering): void {
   }
   const pixelStride = 4 * g.groups * g.channels;
   emitConv(l, depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32, g, {
-    ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, g, depthwise), ...NO_INTEGERS },
+    ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, w, g, depthwise), ...NO_INTEGERS },
     ...{ pixelStride, groupStride: 4 * g.channels, batchStride: pixels * pixelStride },
   });
 }
@@ -52,11 +76,14 @@ export const NO_INTEGERS = {
   pairsPerBlock: 0,
 } as const;
 
-/** The f32 weights of a convolution in the layout of its kernel, packed when the first program asks for them. */
-function floatPanels(l: Lowering, g: Geometry, depthwise: boolean): Argument {
-  const name = l.node.inputs[1] ?? "";
-  const weights = l.floats(name);
-  if (weights === undefined) throw l.unsupported("weights that are computed while the model runs");
+/** The f32 weights of a convolution in the layout of its kernel: packed when the first program asks for them, or by a step. */
+function floatPanels(l: Lowering, { name, computed }: LayerWeights, g: Geometry, depthwise: boolean): Argument {
+  if (computed !== undefined) {
+    const columns = g.outChannels;
+    const rows = taps(g) * g.channels;
+    return packF32(l, computed, { batch: g.groups, rows, columns, transposed: true });
+  }
+  const weights = l.floats(name)!;
   const { exports } = l.constants.core;
   const bytes = depthwise
     ? depthwiseBytesF32(g.groups, taps(g))
@@ -64,6 +91,25 @@ function floatPanels(l: Lowering, g: Geometry, depthwise: boolean): Argument {
   return l.constants.derive(`panels:${name}:${g.groups}:${depthwise}`, weights, bytes, (from, to) => {
     if (depthwise) exports.packDepthwise(from, g.groups, taps(g), to);
     else exports.packWeights(from, g.groups, g.outChannels, taps(g), g.channels, to);
+  });
+}
+
+/** Emits the step that makes f32 panels of `batch` matrices [rows, columns], or [columns, rows] when `transposed`. */
+export function packF32(
+  l: Lowering,
+  matrix: Operand,
+  m: { batch: number; rows: number; columns: number; transposed: boolean },
+): Ref {
+  return l.once(`packF32:${matrix.name}:${m.batch}:${m.columns}:${m.transposed}`, () => {
+    const output = l.allocate(m.batch * 8 * Math.ceil(m.columns / 8) * m.rows * 4);
+    l.emit(
+      step(Opcode.PackF32, PackRightStep, {
+        ...{ input: matrix.at, output, scales: 0, columnSums: 0, partials: 0, bits: 0 },
+        ...{ batch: m.batch, rows: m.rows, columns: m.columns, transposed: m.transposed ? 1 : 0 },
+      }),
+      { kernel: "pack_f32_x8", bytes: 8 * m.batch * m.rows * m.columns },
+    );
+    return output;
   });
 }
 
@@ -134,7 +180,7 @@ function convGeometry(l: Lowering, x: Operand, w: readonly number[], y: Operand)
 }
 
 /** Two spatial values; one dimension is a row of height 1. */
-function pair(values: readonly number[] | undefined, fallback: number, spatial: number): [number, number] {
+export function pair(values: readonly number[] | undefined, fallback: number, spatial: number): [number, number] {
   const [a = fallback, b = fallback] = values ?? [];
   return spatial === 1 ? [fallback === 0 ? 0 : 1, a] : [a, b];
 }

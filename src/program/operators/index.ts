@@ -1,6 +1,7 @@
 import type { Lower } from "../lowering.ts";
 import { BINARY } from "./binary.ts";
 import { lowerConv } from "./conv.ts";
+import { lowerChannelsFirst, lowerConvTranspose } from "./conv-transpose.ts";
 import { GATHER } from "./gather.ts";
 import { lowerGemm, lowerMatMul } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
@@ -21,6 +22,8 @@ export const OPERATORS: Readonly<Record<string, Lower>> = {
   "/Gemm": lowerGemm,
   "/MatMul": lowerMatMul,
   "bitbasis/Conv": lowerConv,
+  "bitbasis/ConvTranspose": lowerConvTranspose,
+  "/ConvTranspose": lowerChannelsFirst,
   "bitbasis/MatMul": lowerMatMul,
   ...UNARY,
   ...BINARY,

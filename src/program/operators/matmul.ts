@@ -1,49 +1,101 @@
 import { PackRightStep } from "../../core/abi/conv.ts";
+import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, step } from "../../core/index.ts";
-import { broadcast, sizeOf } from "../../tensor/index.ts";
+import { broadcast, type Shape, sizeOf } from "../../tensor/index.ts";
 import { type Exactness, exactnessOf, exactnessOfProduct } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
-import { emitConv, NO_INTEGERS } from "./conv.ts";
+import { emitBinary } from "./binary.ts";
+import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
 import { activationBits, biasOf, emitRange, matrixGeometry, quantizeActivation } from "./linear.ts";
+import { emitTranspose } from "./movement.ts";
+import { broadcastStrides, byteStrides, constant, emitCopy, emitUnary, type Source, temporary } from "./support.ts";
 
-/** MatMul and bitbasis/MatMul (with bias and activation): [batch…, M, K] by [batch…, K, N]. */
+/** MatMul and bitbasis/MatMul (with bias and activation): [batch…, M, K] by [batch…, K, N], as NumPy multiplies them. */
 export function lowerMatMul(l: Lowering): void {
   const a = l.input(0);
   const y = l.output();
-  const right = l.shapeOf(l.node.inputs[1] ?? "");
+  const name = l.node.inputs[1] ?? "";
+  const right = l.shapeOf(name);
+  requireFloat32(l, a, y);
   const k = a.shape.at(-1) ?? 1;
   const n = right.length === 1 ? 1 : (right.at(-1) ?? 1);
   const rows = a.shape.length === 1 ? 1 : (a.shape.at(-2) ?? 1);
-  if (sizeOf(y.shape) === 0) return;
-  if (k === 0) throw l.unsupported("an inner dimension of 0");
   const batchA = a.shape.slice(0, -2);
   const batchB = right.slice(0, -2);
+  const shared = { y, k, n, name, transposed: false, bias: biasOf(l, l.optional(2)) };
   if (sizeOf(batchB) === 1) {
-    lowerProduct(l, { a, y, k, n, rows: rows * sizeOf(batchA), batch: 1, transposed: false });
+    emitProduct(l, { ...shared, a, rows: rows * sizeOf(batchA), batch: 1 });
     return;
   }
-  const batch = broadcast(batchA, batchB);
-  if (batch === undefined) throw l.unsupported(`shapes [${a.shape}] and [${right}]`);
-  if (sizeOf(batchA) !== sizeOf(batch) || sizeOf(batchB) !== sizeOf(batch)) {
-    throw l.unsupported(`batch dimensions [${batchA}] against [${batchB}]; expand them first`);
-  }
-  lowerProduct(l, { a, y, k, n, rows, batch: sizeOf(batch), transposed: false });
+  const batch = broadcast(batchA, batchB)!;
+  const whole = sizeOf(batchB) === sizeOf(batch);
+  const repeated = whole ? {} : { b: expanded(l, l.input(1), [...batch, k, n]) };
+  emitProduct(l, { ...shared, a: expanded(l, a, [...batch, rows, k]), rows, batch: sizeOf(batch), ...repeated });
 }
 
-/** Gemm: A [M, K] by B ([N, K] when transB), C added; alpha and beta are 1 after normalization. */
+/** The value repeated to the given shape; itself when it has that many elements. */
+function expanded(l: Lowering, value: Operand, shape: Shape): Operand {
+  if (sizeOf(value.shape) === sizeOf(shape)) return value;
+  const { at } = temporary(l, value.type, shape);
+  const wide: Operand = { name: `${value.name}/${l.node.name}`, type: value.type, shape, at };
+  emitCopy(l, value.at, at, 4, shape, broadcastStrides(value, shape), byteStrides(wide));
+  return wide;
+}
+
+/** Gemm: alpha·A·B + beta·C, A [M, K] ([K, M] when transA), B [K, N] ([N, K] when transB), C broadcast to [M, N]. */
 export function lowerGemm(l: Lowering): void {
-  const a = l.input(0);
-  const [rows = 1, k = 1] = a.shape;
-  const transposed = l.attribute("transB", 0) !== 0;
-  const right = l.shapeOf(l.node.inputs[1] ?? "");
-  const n = (transposed ? right[0] : right[1]) ?? 1;
+  const [x, y] = [l.input(0), l.output()];
+  requireFloat32(l, x, y);
+  const [rows = 1, n = 1] = y.shape;
+  const transA = l.attribute("transA", 0) !== 0;
+  const k = x.shape[transA ? 0 : 1] ?? 1;
+  const [alpha, beta] = [l.attribute("alpha", 1), l.attribute("beta", 1)];
   const c = l.optional(2);
-  if (l.attribute("transA", 0) !== 0) throw l.unsupported("transA");
-  if (l.attribute("alpha", 1) !== 1 || (c !== undefined && l.attribute("beta", 1) !== 1))
-    throw l.unsupported("alpha or beta other than 1");
-  if (c !== undefined && sizeOf(c.shape) !== n) throw l.unsupported(`C of shape [${c.shape}]`);
-  lowerProduct(l, { a, y: l.output(), k, n, rows, batch: 1, transposed });
+  const fused = c !== undefined && alpha === 1 && beta === 1 && sizeOf(c.shape) === n && (c.shape.at(-1) ?? 1) === n;
+  const name = l.node.inputs[1] ?? "";
+  const transposed = l.attribute("transB", 0) !== 0;
+  const bias = fused ? biasOf(l, c) : 0;
+  emitProduct(l, { a: transA ? transposedMatrix(l, x) : x, y, k, n, rows, batch: 1, name, transposed, bias });
+  if (alpha !== 1) emitBinary(l, BinaryFunction.Mul, y, constant(l, "float32", alpha), y);
+  if (c === undefined || fused) return;
+  if (c.type !== "float32") throw l.unsupported(`C of type ${c.type}`);
+  let addend: Source = c;
+  if (beta !== 1) {
+    addend = temporary(l, "float32", c.shape);
+    emitBinary(l, BinaryFunction.Mul, c, constant(l, "float32", beta), addend);
+  }
+  emitBinary(l, BinaryFunction.Add, y, addend, y);
+}
+
+function transposedMatrix(l: Lowering, x: Operand): Operand {
+  const shape = [x.shape[1]!, x.shape[0]!];
+  const { at } = temporary(l, "float32", shape);
+  emitTranspose(l, x, { at, type: "float32", shape }, [1, 0]);
+  return { name: `${x.name}/${l.node.name}`, type: "float32", shape, at };
+}
+
+/** Both operands of a product: the core has float32 kernels, and integer ones for the series. */
+function requireFloat32(l: Lowering, a: Operand, y: Operand): void {
+  const right = l.graph.values.get(l.node.inputs[1] ?? "")?.type ?? "float32";
+  for (const type of [a.type, right, y.type]) if (type !== "float32") throw l.unsupported(`a product of ${type}`);
+}
+
+/** The product without elements to add up is 0 plus the bias. */
+function emitProduct(l: Lowering, p: Product): void {
+  if (sizeOf(p.y.shape) === 0) return;
+  if (p.k > 0) {
+    lowerProduct(l, p);
+    return;
+  }
+  const zero = constant(l, "float32", 0);
+  const bias = p.bias === 0 ? zero : { at: p.bias as Operand["at"], type: "float32" as const, shape: [p.n] };
+  emitBinary(l, BinaryFunction.Add, zero, bias, p.y);
+  const activation = l.text("activation", "");
+  const bounds = [l.attribute("min", Number.NEGATIVE_INFINITY), l.attribute("max", Number.POSITIVE_INFINITY)];
+  const count = sizeOf(p.y.shape);
+  if (activation === "Clip") emitUnary(l, UnaryFunction.Clip, p.y.at, p.y.at, count, ...bounds);
+  else if (activation === "HardSwish") emitUnary(l, UnaryFunction.HardSwish, p.y.at, p.y.at, count);
 }
 
 interface Product {
@@ -55,17 +107,20 @@ interface Product {
   readonly n: number;
   /** The right operand is [N, K]. */
   readonly transposed: boolean;
+  /** The right operand, which may be a series. */
+  readonly name: string;
+  /** Instead of it: the right operand repeated for the batch. */
+  readonly b?: Operand;
+  readonly bias: Argument;
 }
 
 function lowerProduct(l: Lowering, p: Product): void {
-  const name = l.node.inputs[1] ?? "";
-  const series = l.planned.weights.get(name);
+  const series = l.planned.weights.get(p.name);
   const bits = activationBits(l.planned.layers.get(l.node.name));
   const g = matrixGeometry(p.batch, p.rows, p.k, p.n);
-  const bias = biasOf(l, l.optional(2));
+  const { bias } = p;
   const output = p.y.at;
-  const constant = series !== undefined || l.graph.constants.has(name);
-  if (bits === 0 || (constant && series === undefined)) {
+  if (bits === 0 || (l.graph.constants.has(p.name) && series === undefined)) {
     const { weights, stride } = floatRight(l, p);
     emitConv(l, Opcode.ConvF32, g, {
       ...{ input: p.a.at, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS },
@@ -100,7 +155,7 @@ function packRight(
   weightsBatchStride: number;
   scalesBatchStride: number;
 } {
-  const b = l.input(1);
+  const b = p.b ?? l.operand(p.name);
   const padded = 8 * Math.ceil(p.n / 8);
   const weightsBatchStride = padded * Math.ceil(p.k / 2) * 4;
   return l.once(`pack:${b.name}:${bits}:${p.transposed}`, () => {
@@ -124,12 +179,11 @@ function packRight(
 function floatRight(l: Lowering, p: Product): { weights: Argument; stride: number } {
   const padded = 8 * Math.ceil(p.n / 8);
   const stride = p.batch === 1 ? 0 : padded * p.k * 4;
-  const name = l.node.inputs[1] ?? "";
-  const floats = l.floats(name);
+  const floats = p.b === undefined ? l.floats(p.name) : undefined;
   if (floats !== undefined) {
     const { exports } = l.constants.core;
     const packed = l.constants.derive(
-      `matrix:${name}:${p.transposed}`,
+      `matrix:${p.name}:${p.transposed}`,
       floats,
       p.batch * padded * p.k * 4,
       (from, to) => {
@@ -141,17 +195,7 @@ function floatRight(l: Lowering, p: Product): { weights: Argument; stride: numbe
     );
     return { weights: packed, stride };
   }
-  const b = l.input(1);
-  const weights = l.once(`packF32:${b.name}:${p.transposed}`, () => {
-    const at = l.allocate(p.batch * padded * p.k * 4);
-    l.emit(
-      step(Opcode.PackF32, PackRightStep, {
-        ...{ input: b.at, output: at, scales: 0, columnSums: 0, partials: 0, batch: p.batch, bits: 0 },
-        ...{ rows: p.k, columns: p.n, transposed: p.transposed ? 1 : 0 },
-      }),
-      { kernel: "pack_f32_x8", bytes: 8 * p.batch * p.k * p.n },
-    );
-    return at;
-  });
+  const b = p.b ?? l.operand(p.name);
+  const weights = packF32(l, b, { batch: p.batch, rows: p.k, columns: p.n, transposed: p.transposed });
   return { weights, stride };
 }

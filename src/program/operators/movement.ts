@@ -301,6 +301,7 @@ function lowerCastLike(l: Lowering): void {
 
 /** Dropout's mask, when somebody wants it, is all true. */
 function lowerDropout(l: Lowering): void {
+  if ((l.constantNumbers(2)?.[0] ?? 0) !== 0) throw l.unsupported("training mode");
   l.alias(0, 0);
   if (l.wants(1)) emitFill(l, l.output(1), new Uint8Array(elementBytes(l.output(1).type)).fill(opset(l) >= 10 ? 1 : 0));
 }

@@ -129,8 +129,6 @@ function emitResize(l: Lowering, x: Source, out: Source, scales: readonly number
   const [scaleY, scaleX] = spatial === 1 ? [1, scales[0]!] : [scales[0]!, scales[1]!];
   const rows = tapsOf(l, mode, inHeight, outHeight, scaleY);
   const columns = tapsOf(l, mode, inWidth, outWidth, scaleX);
-  const place = (taps: Taps, input: number, output: number, scale: number): number =>
-    l.constants.place(`resize:${JSON.stringify(mode)}:${input}:${output}:${scale}`, () => taps.table);
   l.emit(
     step(Opcode.Resize, ResizeStep, {
       input: x.at,
@@ -141,8 +139,8 @@ function emitResize(l: Lowering, x: Source, out: Source, scales: readonly number
       outHeight,
       outWidth,
       channels: x.shape.at(-1)!,
-      rows: place(rows, inHeight, outHeight, scaleY),
-      columns: place(columns, inWidth, outWidth, scaleX),
+      rows: l.own(rows.table),
+      columns: l.own(columns.table),
       tapsY: rows.count,
       tapsX: columns.count,
     }),

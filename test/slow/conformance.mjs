@@ -1,0 +1,171 @@
+/**
+ * ONNX's own node tests (Debian's package libonnx-testdata, ONNX 1.12) through InferenceSession with preset float32, in both builds.
+ *
+ *     npm run conformance [-- --filter=RegExp] [--verbose]
+ *
+ * The package is installed when apt-get can; elsewhere the script says that it is skipped. ONNX_TESTDATA names a folder of cases instead.
+ * Floats pass within rtol 1e-3 and atol 1e-7, the tolerances of ONNX's own runner; float16 within one part in 2^10 more; integers and booleans exactly.
+ * Exit 1 on a wrong answer, on an error that is not UNSUPPORTED, and when the builds differ in a bit.
+ */
+import { spawnSync } from "node:child_process";
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { InferenceSession, Tensor } from "../../dist/entries/index.js";
+import { readTensorProto } from "../../dist/onnx/schema.js";
+import { readTensor } from "../../dist/onnx/tensors.js";
+import { StrictReader } from "../../dist/onnx/wire.js";
+import { bfloatToFloat, halfToFloat } from "../../dist/tensor/index.js";
+
+const RTOL = 1e-3;
+const ATOL = 1e-7;
+const HALF_EPSILON = 2 ** -10;
+
+/** Cases that we answer otherwise on purpose, and why; they are listed with what they gave. */
+const DEVIATIONS = [
+  [
+    /^test_resize_downsample_scales_(cubic|linear)_align_corners$/,
+    "as onnxruntime and PyTorch, corners are those of the resized tensor, not of length × scale before rounding",
+  ],
+  [/^test_cast_FLOAT_to_BFLOAT16$/, "bfloat16 is computed as float32, without rounding in between"],
+  [/^test_castlike_(BFLOAT16_to_FLOAT|FLOAT_to_BFLOAT16)/, "the case declares shape [3, 4] and feeds [1]"],
+];
+
+const args = process.argv.slice(2);
+const filter = new RegExp(args.find((a) => a.startsWith("--filter="))?.slice(9) ?? "");
+const verbose = args.includes("--verbose");
+
+const folder = findCases();
+if (folder === undefined) {
+  console.log("skipped: libonnx-testdata is not installed and apt-get could not install it");
+  process.exit(0);
+}
+
+const results = [];
+for (const name of readdirSync(folder).sort()) {
+  if (filter.test(name) && existsSync(join(folder, name, "model.onnx")))
+    results.push(withDeviation(await runCase(name)));
+}
+process.exitCode = report(results);
+
+function findCases() {
+  const own = process.env.ONNX_TESTDATA;
+  if (own !== undefined) return own;
+  const installed = "/usr/share/libonnx-testdata/data/node";
+  if (!existsSync(installed)) spawnSync("apt-get", ["install", "-y", "libonnx-testdata"], { stdio: "ignore" });
+  return existsSync(installed) ? installed : undefined;
+}
+
+/** { name, op, outcome: passed | unsupported | wrong | error, why } */
+async function runCase(name) {
+  const bytes = readFileSync(join(folder, name, "model.onnx"));
+  try {
+    const digests = [];
+    for (const build of ["scalar", "simd"]) {
+      const session = await InferenceSession.create(bytes, { preset: "float32", build });
+      for (const set of dataSets(name)) {
+        const why = await runSet(session, set, digests);
+        if (why !== undefined) return { name, outcome: "wrong", why: `${build}: ${why}` };
+      }
+      await session.release();
+    }
+    const half = digests.length / 2;
+    for (let i = 0; i < half; i++) {
+      if (digests[i] !== digests[i + half]) return { name, outcome: "wrong", why: "scalar and simd differ" };
+    }
+    return { name, outcome: "passed", why: "" };
+  } catch (error) {
+    const why = String(error.message).replaceAll(/\s+/g, " ");
+    return { name, outcome: error.code === "UNSUPPORTED" ? "unsupported" : "error", why: `${error.name}: ${why}` };
+  }
+}
+
+function withDeviation(result) {
+  const known = DEVIATIONS.find(([names]) => names.test(result.name));
+  if (known === undefined || !["wrong", "error"].includes(result.outcome)) return result;
+  return { ...result, outcome: "deviation", why: `${known[1]} (${result.why})` };
+}
+
+function dataSets(name) {
+  return readdirSync(join(folder, name))
+    .filter((set) => set.startsWith("test_data_set_"))
+    .map((set) => join(folder, name, set));
+}
+
+/** Runs one set of feeds; what is wrong with the answer, or undefined. */
+async function runSet(session, set, digests) {
+  const feeds = Object.fromEntries(
+    session.inputMetadata.map(({ name, type }, i) => [name, load(join(set, `input_${i}.pb`), type)]),
+  );
+  const outputs = await session.run(feeds);
+  for (const [i, output] of session.outputNames.entries()) {
+    const expected = load(join(set, `output_${i}.pb`), session.outputMetadata[i].type);
+    const got = outputs[output];
+    digests.push(Buffer.from(got.data.buffer, got.data.byteOffset, got.data.byteLength).toString("base64"));
+    const why = differs(got, expected);
+    if (why !== undefined) return `"${output}" ${why}`;
+  }
+  return undefined;
+}
+
+function load(path, type) {
+  const bytes = new Uint8Array(readFileSync(path));
+  try {
+    const tensor = readTensor(readTensorProto(new StrictReader(bytes), bytes.length), path);
+    // the files keep bfloat16 as uint16; such inputs are float32 here
+    const brain = type === "float32" && tensor.type === "uint16";
+    return brain ? new Tensor("float32", Float32Array.from(tensor.data, bfloatToFloat), tensor.dims) : tensor;
+  } catch (error) {
+    if (error.code !== "UNSUPPORTED") error.code = "UNSUPPORTED"; // sequences and optionals are no tensors
+    throw error;
+  }
+}
+
+function differs(got, expected) {
+  if (got.type !== expected.type) return `expected type ${expected.type}, got ${got.type}`;
+  if (got.dims.join() !== expected.dims.join()) return `expected shape [${expected.dims}], got [${got.dims}]`;
+  const float = got.type.startsWith("float");
+  const rtol = got.type === "float16" ? RTOL + HALF_EPSILON : RTOL;
+  const [a, b] = [values(got), values(expected)];
+  for (let i = 0; i < b.length; i++) {
+    const [x, y] = [a[i], b[i]];
+    if (x === y || (Number.isNaN(x) && Number.isNaN(y))) continue;
+    if (!float || !(Math.abs(x - y) <= ATOL + rtol * Math.abs(y))) return `expected ${y} at ${i}, got ${x}`;
+  }
+  return undefined;
+}
+
+function values({ type, data }) {
+  if (type !== "float16") return data;
+  return Array.from(new Uint16Array(data.buffer, data.byteOffset, data.length), halfToFloat);
+}
+
+function report(cases) {
+  const operators = new Map();
+  for (const { name, outcome } of cases) {
+    const op = operatorOf(name);
+    const row = operators.get(op) ?? { passed: 0, wrong: 0, error: 0, unsupported: 0, deviation: 0 };
+    row[outcome]++;
+    operators.set(op, row);
+  }
+  console.log(`${"operator".padEnd(32)} passed  wrong  error  unsupported  deviation`);
+  for (const [op, row] of [...operators].sort()) {
+    const numbers = [row.passed, row.wrong, row.error, row.unsupported, row.deviation].map((n, i) =>
+      String(n).padStart([7, 7, 7, 13, 11][i]),
+    );
+    console.log(op.padEnd(31) + numbers.join(""));
+  }
+  const of = (outcome) => cases.filter((c) => c.outcome === outcome);
+  for (const outcome of verbose ? ["unsupported", "deviation", "error", "wrong"] : ["deviation", "error", "wrong"]) {
+    for (const { name, why } of of(outcome)) console.log(`${outcome}: ${name}: ${why}`);
+  }
+  console.log(
+    `${cases.length} cases: ${of("passed").length} passed, ${of("unsupported").length} unsupported, ${of("deviation").length} deviations, ${of("wrong").length} wrong, ${of("error").length} errors`,
+  );
+  return of("wrong").length + of("error").length > 0 ? 1 : 0;
+}
+
+/** The operator that a case is about: that of its last node. */
+function operatorOf(name) {
+  const text = readFileSync(join(folder, name, "model.onnx")).toString("latin1");
+  return /"[\s\S]([A-Z][A-Za-z0-9]+)/.exec(text)?.[1] ?? name;
+}
