@@ -1,0 +1,71 @@
+import { Allocator } from "./allocator.ts";
+import { BitbasisError } from "./errors.ts";
+
+/** Addresses below stay free, so that no block is ever at address 0, which means "none" in steps. */
+const FIRST_ADDRESS = 1024;
+const PAGE_BYTES = 65536;
+
+/** What a module imports: one page, which grows. */
+export function newMemory(): WebAssembly.Memory {
+  return new WebAssembly.Memory({ initial: 1 });
+}
+
+/** The linear memory of one instance, with an allocator. A wasm memory only grows, so drop the instance to give it back. */
+export class LinearMemory {
+  private readonly allocator: Allocator;
+
+  constructor(readonly memory: WebAssembly.Memory) {
+    this.allocator = new Allocator(FIRST_ADDRESS, (end) => this.reserve(end));
+  }
+
+  /** Bytes allocated and not released. */
+  get bytesInUse(): number {
+    return this.allocator.bytes;
+  }
+
+  /** A 64-aligned block; its contents are undefined. Views of the memory made before this call may be detached. */
+  allocate(bytes: number): number {
+    return this.allocator.allocate(bytes);
+  }
+
+  release(at: number): void {
+    this.allocator.release(at);
+  }
+
+  u8(at: number, length: number): Uint8Array<ArrayBuffer> {
+    return new Uint8Array(this.memory.buffer as ArrayBuffer, at, length);
+  }
+
+  i16(at: number, length: number): Int16Array<ArrayBuffer> {
+    return new Int16Array(this.memory.buffer as ArrayBuffer, at, length);
+  }
+
+  i32(at: number, length: number): Int32Array<ArrayBuffer> {
+    return new Int32Array(this.memory.buffer as ArrayBuffer, at, length);
+  }
+
+  f32(at: number, length: number): Float32Array<ArrayBuffer> {
+    return new Float32Array(this.memory.buffer as ArrayBuffer, at, length);
+  }
+
+  f64(at: number, length: number): Float64Array<ArrayBuffer> {
+    return new Float64Array(this.memory.buffer as ArrayBuffer, at, length);
+  }
+
+  /** Copies bytes into a new block and returns its address. */
+  place(data: ArrayBufferView): number {
+    const at = this.allocate(data.byteLength);
+    this.u8(at, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    return at;
+  }
+
+  private reserve(end: number): void {
+    const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE_BYTES);
+    if (missing <= 0) return;
+    try {
+      this.memory.grow(missing);
+    } catch (cause) {
+      throw new BitbasisError("MEMORY", `the wasm memory could not grow to ${end} bytes`, { cause });
+    }
+  }
+}
