@@ -29,6 +29,7 @@ export function achievable(width: number, depth: number): Achievable[] {
     if (depth >= 2 && 2 ** cells + 1 <= width)
       found.push({ style: "interpolant", cells, b: Math.max(cells, 1), error: h / 2 + (h * h) / 2 });
     scan(width, depth, cells, found);
+    wide(width, depth, cells, found);
     bitExtraction(width, depth, cells, found);
     table(width, depth, cells, found);
     composite(width, depth, cells, found);
@@ -56,6 +57,13 @@ function scan(width: number, depth: number, n: number, found: Achievable[]): voi
   if (n < 1 || width < 2) return;
   const b = leaveBits(n, depth - 2 ** n - n);
   if (Number.isFinite(b)) found.push({ style: "scan", cells: n, b, error: 2 ** -n });
+}
+
+function wide(width: number, depth: number, n: number, found: Achievable[]): void {
+  if (n < 1 || 2 ** n + 1 > width) return;
+  const b = leaveBits(n, depth - 2);
+  // The slopes' halves take one bit more than the scaling.
+  if (Number.isFinite(b)) found.push({ style: "wide", cells: n, b: b + 1, error: 2 ** -n });
 }
 
 function bitExtraction(width: number, depth: number, n: number, found: Achievable[]): void {

@@ -5,6 +5,7 @@ import { compositeNetwork, compositeShape } from "./construct/composite.ts";
 import { interpolantNetwork } from "./construct/interpolant.ts";
 import { scanNetwork } from "./construct/scan.ts";
 import { tableNetwork } from "./construct/table.ts";
+import { wideNetwork } from "./construct/wide.ts";
 import {
   absolute,
   add,
@@ -32,11 +33,11 @@ import {
 /**
  * `interpolant`: two layers, one neuron per cell; few cells or smooth functions. `scan`: width 2, memory-optimal, very deep.
  * `bit-extraction`: width 9, many slope bits in one weight. `table`: constant depth, width² bits. `composite`: tables of words, all of
- * width, depth and precision.
+ * width, depth and precision. `wide`: the scan with its cells side by side, for few bits in wide and shallow networks.
  */
-export type Style = "interpolant" | "scan" | "bit-extraction" | "table" | "composite";
+export type Style = "interpolant" | "scan" | "wide" | "bit-extraction" | "table" | "composite";
 
-export const STYLES: readonly Style[] = ["interpolant", "scan", "bit-extraction", "table", "composite"];
+export const STYLES: readonly Style[] = ["interpolant", "scan", "wide", "bit-extraction", "table", "composite"];
 
 /** Cells are 2^n, n up to here: the scan would be 65 536 layers deep. */
 const MOST_CELLS = 16;
@@ -145,6 +146,9 @@ function bulge(exponent: number): number {
   return (1 - exponent) * exponent ** (exponent / (1 - exponent)) * (1 + 2 ** -40);
 }
 
+/** Constructions that pay for reading garbage behind the borders of their blocks. */
+const GARBAGE: ReadonlySet<Style> = new Set(["bit-extraction", "table"]);
+
 /** The proved error of a construction over 2^n cells, before rounding of the target's own values. */
 export function styleBound(style: Style, n: number, modulus: Modulus): Dyadic {
   const { constant, exponent } = modulus;
@@ -156,7 +160,7 @@ export function styleBound(style: Style, n: number, modulus: Modulus): Dyadic {
     return add(half, dyadic(1n, interpolantGrid(n, modulus) + 1));
   }
   const unit = dyadic(1n, pathUnit(modulus, n));
-  const units = add(dyadic(style === "scan" || style === "composite" ? 1n : 5n), fromNumber(bulge(exponent)));
+  const units = add(dyadic(GARBAGE.has(style) ? 5n : 1n), fromNumber(bulge(exponent)));
   return multiply(unit, units);
 }
 
@@ -169,6 +173,7 @@ function interpolantGrid(n: number, { constant, exponent }: Modulus): number {
 const LEAST_CELLS: Readonly<Record<Style, number>> = {
   interpolant: 0,
   scan: 1,
+  wide: 1,
   "bit-extraction": 2,
   table: 2,
   composite: 5,
@@ -182,6 +187,8 @@ export function construct(target: Target, modulus: Modulus, style: Style, n: num
   switch (style) {
     case "scan":
       return scanNetwork(path);
+    case "wide":
+      return wideNetwork(path);
     case "bit-extraction":
       return bitExtractionNetwork(path, Math.min(Math.max(Math.floor(n / 2), 1), 4));
     case "table":

@@ -6,6 +6,7 @@ import { interpolantNetwork } from "../../src/regimes/construct/interpolant.ts";
 import { planeNetwork } from "../../src/regimes/construct/plane.ts";
 import { scanNetwork } from "../../src/regimes/construct/scan.ts";
 import { tableNetwork } from "../../src/regimes/construct/table.ts";
+import { wideNetwork } from "../../src/regimes/construct/wide.ts";
 import {
   absolute,
   compare,
@@ -152,6 +153,19 @@ describe.each(scale)("certified error on $name, every n up to 10, exhaustively",
       for (const layer of network.layers.slice(2, -1)) {
         for (const { weights } of layer)
           for (const w of weights) expect(["1/2", "1", "2", "-1", "-1/2"]).toContain(formatDyadic(w));
+      }
+    }
+  });
+  test("wide: one unit, with ever fewer bits as the depth grows", async () => {
+    for (let n = 1; n <= 10; n++) {
+      for (const layers of n > 8 ? [2] : [1, 2, 4]) {
+        const b = Math.max(1, Math.ceil((n - 1) / layers));
+        const network = wideNetwork(lipschitzPath(f, n), { a: n > 6 ? 5 : 1, b });
+        expect(toNumber(await errorInCells(network, n, target.at))).toBeLessThanOrEqual(slack);
+        const size = networkSize(network);
+        expect(size.width).toBe(2 ** n + 1);
+        expect(size.depth).toBeLessThanOrEqual(2 + layers);
+        expect(size.b).toBeLessThanOrEqual(Math.max(b, n > 6 ? 5 : 1) + 1);
       }
     }
   });

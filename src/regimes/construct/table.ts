@@ -84,7 +84,7 @@ export function tableFormat(n: number): Format {
 }
 
 /** Copies of x and of a constant, each at most 2^a, so that one further layer reaches 2^n·x − offset with weights up to 2^a. */
-function inputCopies(n: number, a: number) {
+export function inputCopies(n: number, a: number) {
   const cells = 2 ** n;
   const A = 2 ** a;
   const copies = Math.max(1, Math.ceil(cells / (A * A)));
