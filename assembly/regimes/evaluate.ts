@@ -68,16 +68,11 @@ function fill(row: usize, points: i32, value: i64): void {
   for (let p = 0; p < points; p++) store<i64>(row + (<usize>p << 3), value);
 }
 
+/** row += weight·source; the lattice module is always built with SIMD. */
 function addScaled(row: usize, source: usize, points: i32, weight: i64): void {
-  if (ASC_FEATURE_SIMD) {
-    const factor = i64x2.splat(weight);
-    for (let end = row + (<usize>points << 3); row < end; row += 16, source += 16) {
-      v128.store(row, i64x2.add(v128.load(row), i64x2.mul(v128.load(source), factor)));
-    }
-  } else {
-    for (let end = row + (<usize>points << 3); row < end; row += 8, source += 8) {
-      store<i64>(row, load<i64>(row) + load<i64>(source) * weight);
-    }
+  const factor = i64x2.splat(weight);
+  for (let end = row + (<usize>points << 3); row < end; row += 16, source += 16) {
+    v128.store(row, i64x2.add(v128.load(row), i64x2.mul(v128.load(source), factor)));
   }
 }
 

@@ -1,6 +1,14 @@
 // What the constructions can do inside a given architecture: an upper bound beside the lower ones.
 import type { Style } from "./approximate.ts";
-import { compositeCost } from "./construct/composite.ts";
+import { bitExtractionNetwork } from "./construct/bit-extraction.ts";
+import { type CompositeShape, compositeCost, compositeNetwork } from "./construct/composite.ts";
+import { interpolantNetwork } from "./construct/interpolant.ts";
+import { scanNetwork } from "./construct/scan.ts";
+import { tableFormat, tableNetwork } from "./construct/table.ts";
+import { wideNetwork } from "./construct/wide.ts";
+import type { Dyadic } from "./dyadic.ts";
+import { encodePath } from "./encode.ts";
+import type { DyadicNetwork } from "./network.ts";
 
 /** A construction that fits, with the precision it needs and the error that it is sure of on every 1-Lipschitz function. */
 export interface Achievable {
@@ -10,6 +18,31 @@ export interface Achievable {
   /** Fractional bits that it needs. */
   readonly b: number;
   readonly error: number;
+  /** Bit extraction: blocks of 2^block cells. */
+  readonly block?: number;
+  /** Composite: how its tables are cut. */
+  readonly shape?: CompositeShape;
+}
+
+/** Builds it for a 1-Lipschitz function with values in [-1, 1], given by its exact values at k/2^cells. */
+export function buildAchievable(
+  { style, cells, b, block, shape }: Achievable,
+  nodes: readonly Dyadic[],
+): DyadicNetwork {
+  if (style === "interpolant") return interpolantNetwork(nodes, 2 * cells);
+  const path = encodePath(nodes, cells);
+  switch (style) {
+    case "scan":
+      return scanNetwork(path, { a: 1, b });
+    case "wide":
+      return wideNetwork(path, { a: 1, b: b - 1 });
+    case "bit-extraction":
+      return bitExtractionNetwork(path, block!);
+    case "table":
+      return tableNetwork(path, { a: tableFormat(cells).a, b });
+    case "composite":
+      return compositeNetwork(path, shape);
+  }
 }
 
 /** Beyond this many cells nothing of interest fits: 2^-40 is far below what the bounds say for networks that exist. */
@@ -72,7 +105,7 @@ function bitExtraction(width: number, depth: number, n: number, found: Achievabl
     const a = Math.max(4, q + 1);
     const b = 2 * 2 ** q - 1;
     const layers = Math.ceil(n / a) + 2 ** (n - q) + 2 ** q + 2 + Math.ceil((n - 1) / b);
-    if (layers <= depth) found.push({ style: "bit-extraction", cells: n, b, error: 5 * 2 ** -n });
+    if (layers <= depth) found.push({ style: "bit-extraction", cells: n, b, error: 5 * 2 ** -n, block: q });
   }
 }
 
@@ -90,10 +123,11 @@ function composite(width: number, depth: number, n: number, found: Achievable[])
   for (let cells = 3; cells <= n - 2; cells++) {
     for (let parts = 1; parts + cells < n && 4 * 2 ** parts <= width; parts++) {
       for (let blocks = 1; blocks + parts + cells <= n && 2 * 2 ** blocks <= width; blocks++) {
-        const cost = compositeCost({ ranges: n - cells - parts - blocks, blocks, parts, cells }, n);
+        const shape = { ranges: n - cells - parts - blocks, blocks, parts, cells };
+        const cost = compositeCost(shape, n);
         // The fold must end before the bits have been taken out.
         if (cost.depth > depth || cost.width > width) continue;
-        found.push({ style: "composite", cells: n, b: cost.b, error: 2 ** -n });
+        found.push({ style: "composite", cells: n, b: cost.b, error: 2 ** -n, shape });
       }
     }
   }

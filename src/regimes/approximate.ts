@@ -180,7 +180,7 @@ const LEAST_CELLS: Readonly<Record<Style, number>> = {
 };
 
 /** Builds one construction over 2^n cells. */
-export function construct(target: Target, modulus: Modulus, style: Style, n: number): DyadicNetwork {
+export function styleNetwork(target: Target, modulus: Modulus, style: Style, n: number): DyadicNetwork {
   const nodes = nodesOf(target, n);
   if (style === "interpolant") return interpolantNetwork(nodes, interpolantGrid(n, modulus));
   const path: Path = encodePath(nodes, pathUnit(modulus, n));
@@ -199,7 +199,7 @@ export function construct(target: Target, modulus: Modulus, style: Style, n: num
 }
 
 function candidate(target: Target, modulus: Modulus, style: Style, n: number): Candidate {
-  const network = construct(target, modulus, style, n);
+  const network = styleNetwork(target, modulus, style, n);
   const slack = multiply(target.slack, dyadic(2n));
   return { style, cells: n, network, size: networkSize(network), bound: add(styleBound(style, n, modulus), slack) };
 }

@@ -29,8 +29,19 @@ interface LineChart {
 
 const WIDTH = 640;
 const HEIGHT = 340;
-/** Readable on white and told apart without colour vision (Okabe and Ito). */
-const COLOURS = ["#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000", "#999999"];
+/** Readable on white; the first eight are told apart without colour vision (Okabe and Ito). */
+const COLOURS = [
+  "#0072b2",
+  "#d55e00",
+  "#009e73",
+  "#cc79a7",
+  "#e69f00",
+  "#56b4e9",
+  "#000000",
+  "#999999",
+  "#8c510a",
+  "#c7b400",
+];
 
 /** Lines with points, one per series, on axes that are logarithmic to base 2 where asked. */
 export function lineChart(chart: LineChart): VegaLiteSpec {
@@ -76,6 +87,7 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         field: series,
         type: "nominal",
         title: null,
+        legend: { labelLimit: 320 },
         scale: { domain: order, range: COLOURS.slice(0, order.length) },
         sort: order,
       },
@@ -83,6 +95,7 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         field: series,
         type: "nominal",
         title: null,
+        legend: { labelLimit: 320 },
         sort: order,
         scale: { domain: order, range: order.map((name) => (dashed.includes(name) ? [6, 4] : [1, 0])) },
       },

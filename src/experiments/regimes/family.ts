@@ -1,0 +1,116 @@
+import {
+  achievable,
+  achievableAt,
+  buildAchievable,
+  evaluatePoints,
+  gridValue,
+  lowerBounds,
+  networkSize,
+  overThreshold,
+  resolveTarget,
+  subtract,
+  toNumber,
+  underThreshold,
+  uniformWidths,
+  vcUpperBound,
+} from "../../regimes/index.ts";
+import type { Experiment, Json } from "../experiment.ts";
+import { lineChart } from "./charts.ts";
+import { valuesAt, walk } from "./functions.ts";
+
+/** Width, depth and the precisions that are tried. */
+const NETWORKS: readonly { width: number; depth: number; precisions: readonly number[] }[] = [
+  // Wide and shallow: starved up to b = 5, limited by its width from there on.
+  { width: 520, depth: 4, precisions: [1, 2, 3, 4, 5, 6, 8, 12] },
+  // Narrow and deep: bits travel in words until extracting them eats the depth.
+  { width: 9, depth: 300, precisions: [1, 3, 7, 15, 31, 63, 127, 255, 511] },
+  // Neither: the composite uses width, depth and precision, until the depth is too small for longer words.
+  { width: 48, depth: 80, precisions: [1, 2, 4, 8, 16, 32, 64, 128, 256] },
+];
+const SAMPLES = 12;
+/** Words of more than this many bits leave 64-bit integers; then fewer points are evaluated, in BigInt. */
+const SHORT = 20;
+
+/** At fixed width and depth: the lower bound, what is proved achievable and what is measured, as the precision grows. */
+export const family: Experiment = {
+  name: "regimes-family",
+  summary:
+    "The three precision regimes at fixed width and depth: lower bounds, proved and measured error of the best construction at each b.",
+  async run({ seed = 1, signal, onProgress } = {}) {
+    const samples = walk(seed, SAMPLES);
+    const target = resolveTarget(samples);
+    const rows: { [key: string]: Json }[] = [];
+    const total = NETWORKS.reduce((sum, { precisions }) => sum + precisions.length, 0);
+    let done = 0;
+    for (const { width, depth, precisions } of NETWORKS) {
+      const widths = uniformWidths(width, depth);
+      const vc = vcUpperBound(widths);
+      const all = achievable(width, depth);
+      for (const b of precisions) {
+        signal?.throwIfAborted();
+        const bounds = lowerBounds(widths, 1, b, vc);
+        const lower = Math.max(bounds.memory, bounds.vc, bounds.precision);
+        const best = achievableAt(all, b);
+        let measured: number | null = null;
+        if (best !== undefined) {
+          const network = buildAchievable(best, valuesAt(samples, best.cells));
+          const size = networkSize(network);
+          if (size.width > width || size.depth > depth || size.b > b)
+            throw new Error(`${best.style} does not fit ${width}×${depth} at b = ${b}`);
+          const e = best.cells + 2;
+          const step = Math.max(1, 2 ** (e - (b > SHORT ? 8 : 12)) - 1);
+          const points = BigInt64Array.from({ length: Math.floor(2 ** e / step) + 1 }, (_, k) => BigInt(k * step));
+          const values = await evaluatePoints(network, [points], e, { signal });
+          measured = 0;
+          for (let k = 0; k < points.length; k++) {
+            const error = Math.abs(toNumber(subtract(gridValue(values, 0, k), target.at(k * step, e))));
+            measured = Math.max(measured, error);
+          }
+        }
+        const row: { [key: string]: Json } = {
+          width,
+          depth,
+          b,
+          lower,
+          memory: bounds.memory,
+          vc: bounds.vc,
+          precision: bounds.precision,
+        };
+        rows.push({
+          ...row,
+          style: best?.style ?? null,
+          cells: best?.cells ?? null,
+          proved: best?.error ?? null,
+          measured,
+          bUnder: underThreshold(widths, 1, vc),
+          bOver: overThreshold(widths, 1, vc),
+        });
+        onProgress?.({ phase: `${width}×${depth}`, loaded: ++done, total });
+      }
+    }
+    const chart = NETWORKS.map(({ width, depth }) => {
+      const own = rows.filter((row) => row["width"] === width && row["depth"] === depth);
+      const lines = own.flatMap((row) =>
+        (["measured", "proved", "lower"] as const).flatMap((name) =>
+          row[name] === null ? [] : [{ b: row["b"]!, error: row[name]!, series: NAMES[name] }],
+        ),
+      );
+      return lineChart({
+        title: `width ${width}, depth ${depth}`,
+        rows: lines,
+        x: "b",
+        y: "error",
+        series: "series",
+        xTitle: "b (fractional bits of a weight)",
+        yTitle: "sup error",
+        logX: true,
+        logY: true,
+        dashed: [NAMES.lower],
+        order: Object.values(NAMES),
+      });
+    });
+    return { data: rows, chart };
+  },
+};
+
+const NAMES = { measured: "measured on a random walk", proved: "proved for every function", lower: "lower bound" };
