@@ -6,6 +6,7 @@ export * from "./plot.ts";
 /** Each folder exports `experiments`; loaded on demand, so that one experiment does not load the others' dependencies. */
 const folders: readonly (() => Promise<{ experiments: readonly Experiment[] }>)[] = [
   () => import("./attention/index.ts"),
+  () => import("./regimes/index.ts"),
 ];
 
 /** All experiments, in order of the folders. */

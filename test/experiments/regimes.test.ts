@@ -1,0 +1,84 @@
+import { describe, expect, test } from "vitest";
+import { plot } from "../../src/experiments/plot.ts";
+import { experiments } from "../../src/experiments/regimes/index.ts";
+import { achievable, type Style } from "../../src/regimes/index.ts";
+
+const run = async <T>(name: string): Promise<{ data: T; svg: string }> => {
+  const { data, chart } = await experiments.find((experiment) => experiment.name === name)!.run();
+  return { data: data as T, svg: await plot(chart!) };
+};
+
+test("there are five, with names of their own", () => {
+  expect(experiments.map(({ name }) => name)).toEqual([
+    "regimes-family",
+    "regimes-memory",
+    "regimes-smoothness",
+    "regimes-conversion",
+    "regimes-cost",
+  ]);
+});
+
+describe("error against memory", () => {
+  test("no construction is below the entropy bound, the scan stays within 25 of it, the composite overtakes table and bit extraction", async () => {
+    interface Row {
+      style: Style;
+      cells: number;
+      denseMemory: number;
+      proved: number;
+      measured: number;
+      provedTimesMemory: number;
+    }
+    const { data, svg } = await run<{
+      rows: Row[];
+      slopes: Record<Style, number>;
+      plane: { cells: number; bitsPerNode: number }[];
+    }>("regimes-memory");
+    for (const row of data.rows) {
+      expect(row.proved * (row.denseMemory + 1)).toBeGreaterThanOrEqual(1);
+      expect(row.measured).toBeLessThanOrEqual(row.proved);
+    }
+    const at = (style: Style, cells: number) =>
+      data.rows.find((row) => row.style === style && row.cells === cells)!.provedTimesMemory;
+    for (let cells = 3; cells <= 10; cells++) expect(at("scan", cells)).toBeLessThanOrEqual(25);
+    expect(at("composite", 10)).toBeLessThan(at("table", 10) / 4);
+    expect(at("composite", 13)).toBeLessThan(80);
+    expect(data.slopes.scan).toBeCloseTo(-1.05, 1);
+    for (const { cells, bitsPerNode } of data.plane.filter((row) => row.cells >= 4))
+      expect(bitsPerNode, String(cells)).toBeLessThan(130);
+    expect(svg).toMatch(/^<svg/);
+  });
+});
+
+describe("smoothness", () => {
+  test("one bit per cell gains nothing from smoothness beyond 1; node values do", async () => {
+    const { data, svg } = await run<{ slopes: { s: number; style: Style; slope: number }[] }>("regimes-smoothness");
+    const slope = (style: Style, s: number) => data.slopes.find((row) => row.style === style && row.s === s)!.slope;
+    for (const s of [1, 1.5, 2, 2.5]) expect(slope("scan", s)).toBeCloseTo(-1.05, 1);
+    expect(slope("scan", 0.5)).toBeGreaterThan(-0.65);
+    expect(slope("interpolant", 2)).toBeLessThan(-1.5);
+    expect(slope("interpolant", 0.5)).toBeGreaterThan(-0.5);
+    expect(svg).toContain("smoothness");
+  });
+});
+
+test("the composite's cells grow like width² · depth · precision", () => {
+  const cells = (width: number, depth: number, b: number) =>
+    2 **
+    Math.max(
+      ...achievable(width, depth)
+        .filter((one) => one.style === "composite" && one.b <= b)
+        .map((one) => one.cells),
+    );
+  const share: number[] = [];
+  for (const [width, depth, b] of [
+    [48, 80, 32],
+    [96, 80, 32],
+    [192, 80, 32],
+    [96, 160, 32],
+    [96, 320, 64],
+    [192, 320, 64],
+    [384, 640, 128],
+  ] as const)
+    share.push((width * width * depth * b) / cells(width, depth, b));
+  expect(Math.max(...share) / Math.min(...share)).toBeLessThan(4.01);
+});
