@@ -6,7 +6,7 @@ import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { isDense, isPadded, seesMasked } from "./geometry";
 import { gemm_f32_1x32__simd, gemm_f32_1x8__simd, gemm_f32_4x8__scalar, gemm_f32_4x8__simd } from "./gemm_f32_4x8";
 import {
-  gemm_i16_i16_1x8__simd, gemm_i16_i16_4x8__scalar, gemm_i16_i16_4x8__simd, gemm_i16_i16_4x8_blocks,
+  gemm_i16_i16_1x8__simd, gemm_i16_i16_4x8__scalar, gemm_i16_i16_4x8__simd, gemm_i16_i16_4x8_blocks, prepareShared__simd,
 } from "./gemm_i16_i16_4x8";
 import { isMergeable, isMerged, writeTable } from "./table";
 import { address, argument, Scratch, share, Tile } from "./tile";
@@ -111,6 +111,7 @@ function block<T>(
     const packed = weights + <usize>unit * panelBytes;
     const column = group * outChannels + (panel << 3);
     setColumns<T>(step, scratch, sample, column, columns);
+    if (ASC_FEATURE_SIMD && isInteger<T>()) prepareShared__simd(scratch);
     const start = output + (<usize>column << 2);
     for (let r = 0; r < count; ) {
       const pointers = dense ? scratch + Scratch.pointers : table + <usize>(((r >> 2) * taps) << 4) + <usize>((r & 3) << 2);

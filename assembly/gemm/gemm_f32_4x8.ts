@@ -2,7 +2,7 @@
 // then channel), one rounding per multiplication and per addition, the same in both builds.
 // table, offset: as in gemm_i16_i16_4x8; panel: [tap][channel][8 columns] f32.
 // Sums start at −0: −0 + x = x for every x, so the first product enters unchanged.
-import { finish__scalar, finish__simd, Scratch, Tile } from "./tile";
+import { finish__scalar, finish__simd, finish4__simd, Scratch, Tile } from "./tile";
 
 export function gemm_f32_4x8__simd(table: usize, taps: i32, channels: i32, offset: usize, panel: usize, tile: usize): void {
   let c00 = f32x4.splat(-0.0);
@@ -44,10 +44,7 @@ export function gemm_f32_4x8__simd(table: usize, taps: i32, channels: i32, offse
     } while (a0 < stop);
     table += 16;
   } while (table < end);
-  finish__simd(tile, 0, c00, c01);
-  finish__simd(tile, 1, c10, c11);
-  finish__simd(tile, 2, c20, c21);
-  finish__simd(tile, 3, c30, c31);
+  finish4__simd(tile, c00, c01, c10, c11, c20, c21, c30, c31);
 }
 
 export function gemm_f32_1x8__simd(table: usize, taps: i32, channels: i32, offset: usize, panel: usize, tile: usize): void {

@@ -5,32 +5,43 @@
 // Exact in int32 when the corrected sum is below 2^31 (sums may wrap in between); else int32 blocks of `pairsPerBlock` pairs are added
 // in f64, the correction too (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once.
 import { ActivationParameters } from "../../src/core/abi/conv";
-import { finish__scalar, finish__simd, Scratch, Tile } from "./tile";
+import { finish__scalar, finish__simd, finish4__simd, Scratch, Tile } from "./tile";
 
-/** Scales the corrected int32 sums of a row. */
+/** The int32 sums of 4 columns of a row under its own parameters: corrected and scaled. */
 @inline
-function finishI32__simd(tile: usize, row: i32, s0: v128, s1: v128): void {
-  const entry = load<usize>(tile, Tile.parameters) + <usize>row * load<usize>(tile, Tile.parameterStep);
+function scaled__simd(tile: usize, entry: usize, s: v128, at: usize): v128 {
   const z = v128.load_splat<i32>(entry, ActivationParameters.zero);
-  const sums = load<usize>(tile, Tile.sums);
-  s0 = i32x4.sub(s0, i32x4.mul(z, v128.load(sums)));
-  s1 = i32x4.sub(s1, i32x4.mul(z, v128.load(sums, 16)));
+  s = i32x4.sub(s, i32x4.mul(z, v128.load(load<usize>(tile, Tile.sums) + at)));
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const scales = load<usize>(tile, Tile.scales);
-  const y0 = f32x4.mul(f32x4.convert_i32x4_s(s0), f32x4.mul(scale, v128.load(scales)));
-  const y1 = f32x4.mul(f32x4.convert_i32x4_s(s1), f32x4.mul(scale, v128.load(scales, 16)));
-  finish__simd(tile, row, y0, y1);
+  return f32x4.mul(f32x4.convert_i32x4_s(s), f32x4.mul(scale, v128.load(load<usize>(tile, Tile.scales) + at)));
+}
+
+/** Where all rows share their parameters, what they share is computed once for 8 columns; sums that start at −z·Σw need no correction. */
+export function prepareShared__simd(scratch: usize): void {
+  if (load<usize>(scratch, Tile.parameterStep) != 0) {
+    memory.fill(scratch + Scratch.starts, 0, 32);
+    return;
+  }
+  const entry = load<usize>(scratch, Tile.parameters);
+  const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
+  const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
+  const sums = load<usize>(scratch, Tile.sums);
+  const scales = load<usize>(scratch, Tile.scales);
+  v128.store(scratch, i32x4.neg(i32x4.mul(zero, v128.load(sums))), Scratch.starts);
+  v128.store(scratch, i32x4.neg(i32x4.mul(zero, v128.load(sums, 16))), Scratch.starts + 16);
+  v128.store(scratch, f32x4.mul(scale, v128.load(scales)), Scratch.factors);
+  v128.store(scratch, f32x4.mul(scale, v128.load(scales, 16)), Scratch.factors + 16);
 }
 
 export function gemm_i16_i16_4x8__simd(table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, tile: usize): void {
-  let c00 = i32x4.splat(0);
-  let c01 = i32x4.splat(0);
-  let c10 = i32x4.splat(0);
-  let c11 = i32x4.splat(0);
-  let c20 = i32x4.splat(0);
-  let c21 = i32x4.splat(0);
-  let c30 = i32x4.splat(0);
-  let c31 = i32x4.splat(0);
+  let c00 = v128.load(tile, Scratch.starts);
+  let c01 = v128.load(tile, Scratch.starts + 16);
+  let c10 = c00;
+  let c11 = c01;
+  let c20 = c00;
+  let c21 = c01;
+  let c30 = c00;
+  let c31 = c01;
   const bytes = <usize>pairs << 2;
   const end = table + (<usize>taps << 4);
   do {
@@ -62,15 +73,38 @@ export function gemm_i16_i16_4x8__simd(table: usize, taps: i32, pairs: i32, offs
     } while (a0 < stop);
     table += 16;
   } while (table < end);
-  finishI32__simd(tile, 0, c00, c01);
-  finishI32__simd(tile, 1, c10, c11);
-  finishI32__simd(tile, 2, c20, c21);
-  finishI32__simd(tile, 3, c30, c31);
+  const step = load<usize>(tile, Tile.parameterStep);
+  if (step == 0) {
+    const factor0 = v128.load(tile, Scratch.factors);
+    const factor1 = v128.load(tile, Scratch.factors + 16);
+    c00 = f32x4.mul(f32x4.convert_i32x4_s(c00), factor0);
+    c01 = f32x4.mul(f32x4.convert_i32x4_s(c01), factor1);
+    c10 = f32x4.mul(f32x4.convert_i32x4_s(c10), factor0);
+    c11 = f32x4.mul(f32x4.convert_i32x4_s(c11), factor1);
+    c20 = f32x4.mul(f32x4.convert_i32x4_s(c20), factor0);
+    c21 = f32x4.mul(f32x4.convert_i32x4_s(c21), factor1);
+    c30 = f32x4.mul(f32x4.convert_i32x4_s(c30), factor0);
+    c31 = f32x4.mul(f32x4.convert_i32x4_s(c31), factor1);
+  } else {
+    let entry = load<usize>(tile, Tile.parameters);
+    c00 = scaled__simd(tile, entry, c00, 0);
+    c01 = scaled__simd(tile, entry, c01, 16);
+    entry += step;
+    c10 = scaled__simd(tile, entry, c10, 0);
+    c11 = scaled__simd(tile, entry, c11, 16);
+    entry += step;
+    c20 = scaled__simd(tile, entry, c20, 0);
+    c21 = scaled__simd(tile, entry, c21, 16);
+    entry += step;
+    c30 = scaled__simd(tile, entry, c30, 0);
+    c31 = scaled__simd(tile, entry, c31, 16);
+  }
+  finish4__simd(tile, c00, c01, c10, c11, c20, c21, c30, c31);
 }
 
 export function gemm_i16_i16_1x8__simd(table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, tile: usize): void {
-  let c0 = i32x4.splat(0);
-  let c1 = i32x4.splat(0);
+  let c0 = v128.load(tile, Scratch.starts);
+  let c1 = v128.load(tile, Scratch.starts + 16);
   const bytes = <usize>pairs << 2;
   const end = table + (<usize>taps << 4);
   do {
@@ -85,7 +119,15 @@ export function gemm_i16_i16_1x8__simd(table: usize, taps: i32, pairs: i32, offs
     } while (a < stop);
     table += 16;
   } while (table < end);
-  finishI32__simd(tile, 0, c0, c1);
+  if (load<usize>(tile, Tile.parameterStep) == 0) {
+    c0 = f32x4.mul(f32x4.convert_i32x4_s(c0), v128.load(tile, Scratch.factors));
+    c1 = f32x4.mul(f32x4.convert_i32x4_s(c1), v128.load(tile, Scratch.factors + 16));
+  } else {
+    const entry = load<usize>(tile, Tile.parameters);
+    c0 = scaled__simd(tile, entry, c0, 0);
+    c1 = scaled__simd(tile, entry, c1, 16);
+  }
+  finish__simd(tile, 0, c0, c1);
 }
 
 /** Adds `pairs` pairs of `rows` (1 or 4) rows to the i32 sums at `sums`. */

@@ -1,7 +1,7 @@
 // Sizes of what the linear steps (abi/conv.ts) read and write beside their tensors.
 
 /** Bytes before the padding row in the scratch of a thread: assembly/gemm/tile.ts, `Scratch.padding`. */
-const HEADER_BYTES = 768;
+const HEADER_BYTES = 832;
 /** Rows of a block: assembly/gemm/conv.ts; fewer only cost speed. */
 const BLOCK_BYTES = 131072;
 const MOST_ROWS = 256;
@@ -52,7 +52,7 @@ export interface ScratchNeeds {
  * `scratchBytes` of a Conv or Depthwise step: 16-aligned bytes for each thread; less than this must not be given.
  *
  * @example
- * convScratchBytes({ depthwise: false, integer: true, taps: 9, channels: 64, groups: 1, groupStride: 0, pixels: 3136 }); // 4928
+ * convScratchBytes({ depthwise: false, integer: true, taps: 9, channels: 64, groups: 1, groupStride: 0, pixels: 3136 }); // 4992
  */
 export function convScratchBytes(needs: ScratchNeeds): number {
   const { taps, channels, groups, pixels } = needs;

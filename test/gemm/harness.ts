@@ -154,7 +154,11 @@ export function quantizeReference(values: Float32Array, bits: number): Quantized
 }
 
 function activate(y: number, l: Linear): number {
-  if (l.activation === Activation.Clip) return Math.min(Math.max(y, l.low ?? 0), l.high ?? Infinity);
+  // NaN and −0 stay.
+  if (l.activation === Activation.Clip) {
+    const bounded = y < (l.low ?? 0) ? (l.low ?? 0) : y;
+    return bounded > (l.high ?? Infinity) ? (l.high ?? Infinity) : bounded;
+  }
   if (l.activation === Activation.HardSwish) {
     return f(f(y * Math.min(Math.max(f(y + 3), 0), 6)) * f(1 / 6));
   }
