@@ -2,9 +2,17 @@ import { unzipSync } from "fflate";
 import { dump, parse } from "npyjs";
 import { describe } from "../session/feeds.ts";
 import type { ValueMetadata } from "../session/options.ts";
-import { type ElementType, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../tensor/index.ts";
+import {
+  type ElementType,
+  elementBytes,
+  type NumericType,
+  randomTensor,
+  sizeOf,
+  Tensor,
+  uniformNumbers,
+  viewData,
+} from "../tensor/index.ts";
 import { readBytes } from "./files.ts";
-import { randomTensor } from "./random.ts";
 import { assignment, integer, repeated, UsageError } from "./usage.ts";
 
 export interface InputOptions {
@@ -59,7 +67,7 @@ export async function readFeeds(
       feeds[input.name] = randomTensor(
         input.type as ElementType,
         shape,
-        (seed + 7919 * (i * missing.length + j)) >>> 0,
+        uniformNumbers(seed + 7919 * (i * missing.length + j)),
       );
     });
     return feeds;

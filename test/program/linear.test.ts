@@ -1,9 +1,8 @@
 import { describe, expect, it } from "vitest";
-import { randomGenerator } from "../../src/cli/random.ts";
 import type { SpecializedGraph } from "../../src/graph/graph.ts";
 import { expandWeights } from "../../src/series/expansion.ts";
 import { fuse, nearestEven, type WeightSeries } from "../../src/series/index.ts";
-import { Tensor } from "../../src/tensor/index.ts";
+import { Tensor, uniformNumbers } from "../../src/tensor/index.ts";
 import { coreOf, runGraph } from "./harness.ts";
 
 const fround = Math.fround;
@@ -24,7 +23,7 @@ interface Case {
 
 /** Normal numbers, so that scales and zero points differ between samples and channels. */
 function floats(count: number, seed: number, shift = 0): Float32Array {
-  const random = randomGenerator(seed);
+  const random = uniformNumbers(seed);
   return Float32Array.from({ length: count }, () => (random() + random() + random() - 1.5 + shift) * 2);
 }
 

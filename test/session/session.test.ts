@@ -1,9 +1,9 @@
 import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import { beforeAll, describe, expect, it } from "vitest";
-import { randomTensor } from "../../src/cli/random.ts";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import { quantize } from "../../src/entries/quantize.ts";
+import { randomTensor, uniformNumbers } from "../../src/tensor/index.ts";
 
 const MODELS = ["fmnist_resnet", "fmnist_mobilenet", "fmnist_vit"] as const;
 const PRESETS = ["float32", "faithful", "fast", "compact"] as const;
@@ -13,7 +13,7 @@ function onnx(name: string): Uint8Array {
 }
 
 function image(samples: number, seed = 1): Tensor {
-  return randomTensor("float32", [samples, 1, 28, 28], seed);
+  return randomTensor("float32", [samples, 1, 28, 28], uniformNumbers(seed));
 }
 
 function digest(tensor: Tensor): string {

@@ -1,6 +1,7 @@
 import { equalitySensitivity } from "../../attention/index.ts";
+import { normalNumbers, uniformNumbers } from "../../tensor/index.ts";
 import type { Experiment, ExperimentResult } from "../experiment.ts";
-import { normal, randomKeys, uniform } from "./keys.ts";
+import { randomKeys } from "./keys.ts";
 
 const N = 1000;
 const D = 64;
@@ -72,7 +73,7 @@ function hidden(query: number, key: number): number {
 
 /** One offset per item, in a random direction, of the given length. */
 function impostorOffsets(length: number, seed: number): Float32Array {
-  const next = normal(uniform(seed));
+  const next = normalNumbers(uniformNumbers(seed));
   const offsets = Float32Array.from({ length: N * D }, next);
   for (let at = 0; at < offsets.length; at += D) {
     const row = offsets.subarray(at, at + D);

@@ -1,7 +1,6 @@
 import type { Graph } from "../../graph/graph.ts";
 import { GraphBuilder } from "../../networks/graph-builder.ts";
-import { Tensor } from "../../tensor/index.ts";
-import { normal, uniform } from "./keys.ts";
+import { normalNumbers, Tensor, uniformNumbers } from "../../tensor/index.ts";
 
 export const TOKENS = 64;
 export const LENGTH = 48;
@@ -14,7 +13,7 @@ const LAYERS = 2;
  * normalization; input `tokens` int64 [batch, 48]. Queries and keys are scaled so that attention is peaked but not on one key.
  */
 export function seededTransformer(seed: number): Graph {
-  const next = normal(uniform(seed));
+  const next = normalNumbers(uniformNumbers(seed));
   const build = new GraphBuilder();
   const matrix = (rows: number, columns: number, size: number) =>
     build.floats([rows, columns], () => (size * next()) / Math.sqrt(rows));
@@ -53,7 +52,7 @@ export function seededTransformer(seed: number): Graph {
 
 /** Random sentences for it. */
 export function sentences(count: number, seed: number): { tokens: Tensor }[] {
-  const random = uniform(seed);
+  const random = uniformNumbers(seed);
   return Array.from({ length: count }, () => {
     const ids = BigInt64Array.from({ length: LENGTH }, () => BigInt(Math.floor(random() * TOKENS)));
     return { tokens: new Tensor("int64", ids, [1, LENGTH]) };
