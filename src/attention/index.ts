@@ -1,5 +1,6 @@
 export type { AccumulatorEvaluation, AccumulatorGamma, State, Step } from "./accumulator.ts";
 export { canonicalString } from "./accumulator.ts";
+export * from "./capacity.ts";
 export * from "./certify.ts";
 export type { Granularity } from "./collisions.ts";
 export * from "./exhaustive.ts";
