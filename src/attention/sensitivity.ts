@@ -220,6 +220,7 @@ async function lookDeeper(bench: Workbench, set: KeySet, given: Given, maxima: F
       : given.score === "nearest"
         ? maxima
         : await columnMaxima(bench, new KeySet("queries", folded, m, d), "tensor", pace);
+  const rounding = (d + 4) * 2 ** -50 + (folded === queries ? 0 : 2 ** -22);
   const norms = weightedNorms(querySet, queries, maxima);
   const provedBits = relative === undefined ? undefined : provedFrom(relative);
   return {
@@ -255,7 +256,7 @@ async function lookDeeper(bench: Workbench, set: KeySet, given: Given, maxima: F
       );
       const certified =
         given.score === "dot"
-          ? certifiedBy({ targets, margins }, result, norms, code, unit, d)
+          ? certifiedBy({ targets, margins }, result, norms, code, unit, rounding)
           : self
             ? alone(classes)
             : undefined;
@@ -284,7 +285,7 @@ function weightedNorms(set: KeySet, queries: Float32Array, maxima: Float64Array)
 
 /**
  * The certificate: quantization changes q·k_t − q·k_j by at most Σ|q_c|Δ_c (both keys, half a step each) + (Δ_q/2)(|k̂_t|₁ + max|k̂_j|₁); a larger
- * margin survives. The slack covers the rounding of these f64 sums, and of folding to float32.
+ * margin survives. The slack covers the rounding of these f64 sums and, where queries were folded to float32, 2^-24 of each of the two scores.
  */
 function certifiedBy(
   { margins }: Margins,
@@ -292,11 +293,11 @@ function certifiedBy(
   norms: Float64Array,
   code: number,
   unit: number,
-  d: number,
+  rounding: number,
 ): number {
   return mean(margins, (margin, i) => {
     const bound = norms[i]! / code + (unit / 2) * (targetNorms[i]! + largestNorm);
-    const slack = (d + 4) * 2 ** -50 * norms[i]! + 2 ** -40 * bound;
+    const slack = rounding * norms[i]! + 2 ** -40 * bound;
     return margin > bound + slack;
   });
 }

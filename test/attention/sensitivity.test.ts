@@ -183,15 +183,13 @@ describe("equalitySensitivity against exact integers", () => {
   });
 
   it("decides ties of rounded float32 scores exactly", async () => {
-    // Scores of about 2^31 at 16 bits differ by less than float32 can tell.
-    const rows = [
-      [32767, 32767, 32767],
-      [32767, 32767, 32766],
-      [32766, 32767, 32767],
-    ];
-    const s = await equalitySensitivity(Float32Array.from(rows.flat()), [3, 3], { bits: [16] });
-    expect(s.rows[0]!.retrieval).toBe(1 / 3);
-    expect(s.rows[0]!.collisions).toBe(0);
+    // Scores of about 2^30 and 2^31, whose float32 neighbours are 64 and 128 apart: query (32767, 1) wins by 1, (32767, 0) ties.
+    const pair = await equalitySensitivity(Float32Array.of(32767, 1, 32767, 0), [2, 2], { bits: [16] });
+    expect(pair.rows[0]!.retrieval).toBe(1 / 2);
+    // The same keys in a sum that does not fit int32.
+    const rows = [1, 0].map((last) => [32767, 32767, 32767, last]);
+    const wide = await equalitySensitivity(Float32Array.from(rows.flat()), [2, 4], { bits: [16] });
+    expect(wide.rows[0]!.retrieval).toBe(1 / 2);
   });
 
   it("tells rows apart that differ in signs only", async () => {
