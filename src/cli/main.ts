@@ -5,6 +5,7 @@ import { registerAttention } from "./attention.ts";
 import { registerCompare } from "./compare.ts";
 import { registerExperiment } from "./experiment.ts";
 import { STDIO } from "./files.ts";
+import { registerFixedPoint } from "./fixed-point.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerQuantize } from "./quantize.ts";
 import { registerRegimes } from "./regimes.ts";
@@ -17,6 +18,7 @@ const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerInspect,
   registerRegimes,
   registerAttention,
+  registerFixedPoint,
   registerExperiment,
 ];
 

@@ -7,6 +7,7 @@ export * from "./plot.ts";
 const folders: readonly (() => Promise<{ experiments: readonly Experiment[] }>)[] = [
   () => import("./attention/index.ts"),
   () => import("./regimes/index.ts"),
+  () => import("./fixed-point/index.ts"),
 ];
 
 /** All experiments, in order of the folders. */

@@ -54,6 +54,22 @@ export function activationEntry(activation: string | ((x: number) => number), s:
   return (k, m) => namedEntry(definition, scale, k, s, m);
 }
 
+/**
+ * σ of real numbers, by arithmetic that is the same on every engine.
+ *
+ * @throws TypeError for a table, which belongs to one format
+ */
+export function activationOfReal(activation: Activation): (x: number) => number {
+  if (typeof activation === "function") return activation;
+  if (typeof activation !== "string") throw new TypeError('"activation" expected a name or a function, got a table');
+  const { scale, definition } = parse(activation);
+  return (x) => {
+    const ratio = definition.rational?.(x, 1);
+    const value = ratio === undefined ? definition.real!.fast(x) : ratio[0] / ratio[1];
+    return (value * scale[0]) / scale[1];
+  };
+}
+
 /** Whether the activation is known to be monotone, and with it every table of it. */
 export function isMonotone(activation: Activation): boolean {
   return typeof activation === "string" && parse(activation).definition.monotone === true;

@@ -4,6 +4,7 @@ export * from "./arithmetic.ts";
 export * from "./map.ts";
 export * from "./network.ts";
 export * from "./published.ts";
+export * from "./round-off.ts";
 export * from "./separation.ts";
 export * from "./sets.ts";
 export * from "./synthesize.ts";

@@ -1,0 +1,85 @@
+import { expect, test } from "vitest";
+import { experiments } from "../../src/experiments/fixed-point/index.ts";
+import { plot } from "../../src/experiments/plot.ts";
+
+// biome-ignore lint/suspicious/noExplicitAny: the figures are JSON of a shape that each test states.
+async function run(name: string): Promise<any> {
+  const experiment = experiments.find((e) => e.name === name)!;
+  const { data, chart } = await experiment.run();
+  expect(await plot(chart!)).toMatch(/^<svg/);
+  return JSON.parse(JSON.stringify(data));
+}
+
+test("names are unique and say what they are", () => {
+  expect(new Set(experiments.map((e) => e.name)).size).toBe(experiments.length);
+  for (const { name, summary } of experiments) {
+    expect(name).toMatch(/^fixed-point-[a-z-]+$/);
+    expect(summary.length).toBeGreaterThan(30);
+  }
+});
+
+test("(a) an interval takes nine parameters", async () => {
+  expect(await run("fixed-point-indicator")).toMatchObject({ parameters: 9, widths: [2, 1, 1], wrong: 0 });
+});
+
+test("(b) 5·Hardtanh leaves ten of fifteen values out, whatever the bias, by both ways to enumerate", async () => {
+  const { rows, leastMissing } = await run("fixed-point-hardtanh");
+  expect(leastMissing).toBe(10);
+  expect(rows.map((row: { missing: number[] }) => row.missing.length)).toEqual([11, 10, 10, 10, 11]);
+  expect(rows.every((row: { agrees: boolean }) => row.agrees)).toBe(true);
+});
+
+test("(c) binary weights cost one to two orders of magnitude", async () => {
+  const { rows } = await run("fixed-point-binary");
+  const size = (p: number, activation: string, weights: string): number =>
+    rows.find(
+      (row: Record<string, unknown>) =>
+        row["p"] === p && row["activation"] === activation && row["weights"] === weights,
+    ).parameters;
+  for (const activation of ["identity", "relu", "tanh"]) {
+    expect(size(2, activation, "binary")).toBeLessThan(30_000);
+    const ratio = size(3, activation, "binary") / size(3, activation, "full");
+    expect(ratio).toBeGreaterThan(5);
+    expect(ratio).toBeLessThan(200);
+  }
+});
+
+test("(d) parameters grow with the number of entries, not with its square", async () => {
+  const { rows } = await run("fixed-point-scaling");
+  for (const row of rows.filter((r: { d: number; p: number }) => r.d === 2 && r.p > 1)) {
+    expect(row.parameters).toBeLessThan(20 * row.informationBound);
+    expect(row.parameters).toBeGreaterThan(row.informationBound);
+    expect(row.naive).toBeGreaterThan(row.informationBound ** 2);
+  }
+});
+
+test("(e) without an activation networks compute everything exactly while s ≤ 2M", async () => {
+  const { rows } = await run("fixed-point-identity");
+  for (const { p, s, universal, parameters } of rows) {
+    expect(universal).toBe(s <= 2 * (2 ** p - 1));
+    expect(parameters !== null).toBe(universal);
+  }
+});
+
+test("(f) floating-point networks give the same tables", async () => {
+  const { rows } = await run("fixed-point-floating");
+  for (const row of rows) {
+    expect(row.floatWrong).toBe(0);
+    expect(row.float).toBeLessThan(8 * row.inputs);
+    expect(row.relu).toBeLessThan(8 * row.inputs);
+  }
+});
+
+test("round-off: fine formats keep the accuracy, beyond s = 2M it is gone", async () => {
+  const { results } = await run("fixed-point-round-off");
+  for (const { accuracy, points } of results) {
+    expect(accuracy).toBeGreaterThan(0.94);
+    const at = (p: number, s: number) =>
+      points.find((point: { p: number; s: number }) => point.p === p && point.s === s);
+    expect(at(8, 32).accuracy).toBeGreaterThan(accuracy - 0.03);
+    for (const point of points.filter((point: { belowThreshold: boolean }) => !point.belowThreshold)) {
+      expect(point.separates).toBe(false);
+      expect(point.accuracy).toBeLessThan(0.7);
+    }
+  }
+});
