@@ -1,4 +1,4 @@
-import { Core, chooseBuild } from "../core/index.ts";
+import { BitbasisError, Core, chooseBuild } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Model } from "../model/index.ts";
 import {
@@ -10,6 +10,7 @@ import {
   type Preset,
   type WeightSeries,
 } from "../series/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import { type LinearNode, linearNodes, readersOf } from "./linear.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
 
@@ -47,6 +48,7 @@ export async function expandGraph(
   signal?.throwIfAborted();
   const core = await Core.create(chooseBuild("auto"));
   const linear = linearNodes(graph);
+  for (const { weights } of linear) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
   const { plan, preset, layers: planned } = planLayers(core, linear, options);
   const shared = shareWeights(linear, planned);
   const total = [...shared.values()].reduce((sum, { weights }) => sum + 4 * weights.tensor.size, 0);
@@ -75,6 +77,12 @@ export async function expandGraph(
     return { linear: entry, plan: { ...asked, weightTerms: expansion.terms }, expansion };
   });
   return { model: assemble(graph, plan, preset, layers), layers };
+}
+
+/** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
+function checkFinite(name: string, { data, dims }: Tensor<"float32">): void {
+  const at = data.findIndex((v) => !Number.isFinite(v));
+  if (at >= 0) throw new BitbasisError("MODEL", `weights "${name}" [${dims}] hold ${data[at]} at element ${at}`);
 }
 
 interface SharedWeights {

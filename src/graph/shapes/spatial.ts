@@ -113,7 +113,7 @@ const resize: ShapeRule = (call) => {
       result[axis] = sizes === undefined ? Math.floor(Math.fround(shape[axis]! * scales![i]!)) : sizes[i]!;
     });
   }
-  if (result.some((d) => d < 1)) throw call.fail(`the result has shape [${result}]`);
+  if (result.some((d, i) => d < 1 && !(d === 0 && shape[i] === 0))) throw call.fail(`the result has shape [${result}]`);
   return [{ type: call.type(0), shape: result }];
 };
 
