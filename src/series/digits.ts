@@ -1,5 +1,4 @@
 import { Digits } from "../core/abi/series.ts";
-import type { DigitSystem } from "./weights.ts";
 
 /**
  * Digit systems: how a wide integer Q is written as k digits of X bits, Q = Σ D_i · B^(k−i), most significant first.
@@ -14,6 +13,8 @@ import type { DigitSystem } from "./weights.ts";
  * All are one wide rounding and a digit split. The recurrence of the literature (digit = round(residual/s), s /= 2^X, digits clipped to
  * INT-X) is not the same and does not converge: a residual of +s/2 gives the digit +2^(X−1), which INT-X does not have.
  */
+export type DigitSystem = "signed" | "odd" | "mixed" | "unsigned";
+
 export const DIGIT_SYSTEMS: readonly DigitSystem[] = ["signed", "odd", "mixed", "unsigned"];
 
 /** Widest series: bits·terms. */

@@ -1,17 +1,8 @@
 import { BitbasisError, Core, chooseBuild } from "../core/index.ts";
 import { normalizeAxis, type Shape, sizeOf, Tensor } from "../tensor/index.ts";
-import { checkSeries, largestTail, largestTerms } from "./digits.ts";
+import { checkSeries, type DigitSystem, largestTail, largestTerms } from "./digits.ts";
 import { type ExpandedRows, expandRows } from "./kernels.ts";
-import {
-  checkTerms,
-  type DigitSystem,
-  digitsOf,
-  fromRows,
-  fuse,
-  type SparsePart,
-  toRows,
-  type WeightSeries,
-} from "./weights.ts";
+import { checkTerms, digitsOf, fromRows, fuse, type SparsePart, toRows, type WeightSeries } from "./weights.ts";
 
 /** What `expandWeights` needs to know beside the tensor. */
 export interface WeightOptions {

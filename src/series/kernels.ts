@@ -1,5 +1,5 @@
 import type { Core } from "../core/index.ts";
-import { digitsCode, largestQ, nearestEven } from "./digits.ts";
+import { type DigitSystem, digitsCode, largestQ, nearestEven } from "./digits.ts";
 import { type DigitSystem, planeBytes, type SparsePart } from "./weights.ts";
 
 /**

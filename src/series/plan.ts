@@ -1,5 +1,4 @@
-import { checkSeries, LARGEST_WIDTH } from "./digits.ts";
-import type { DigitSystem } from "./weights.ts";
+import { checkSeries, type DigitSystem, LARGEST_WIDTH } from "./digits.ts";
 
 /** How one linear layer is expanded. */
 export interface LayerPlan {

@@ -1,7 +1,5 @@
 import { type Shape, sizeOf } from "../tensor/index.ts";
-import { isSigned, radixOf } from "./digits.ts";
-
-export type DigitSystem = "signed" | "odd" | "mixed" | "unsigned";
+import { type DigitSystem, isSigned, radixOf } from "./digits.ts";
 
 /** Outliers on the lattice of their row: what Q exceeds the digits by. */
 export interface SparsePart {

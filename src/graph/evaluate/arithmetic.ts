@@ -1,8 +1,8 @@
 import { type ElementType, floatToHalf, halfToFloat, roundEven, sizeOf, type TensorData } from "../../tensor/index.ts";
 import type { KnownValue } from "../graph.ts";
 import type { Call } from "../shapes/call.ts";
+import type { Evaluate } from "./elements.ts";
 import { allocate, broadcastStrides, dataOf, type Elements, elementsOf, walk } from "./elements.ts";
-import type { Evaluate } from "./index.ts";
 
 /**
  * Only operations whose result IEEE 754 fixes to the bit: the same constants in every JavaScript engine. float32 results are computed in

@@ -1,15 +1,10 @@
-import { sizeOf, Tensor, type TensorData } from "../../tensor/index.ts";
+import { sizeOf, Tensor } from "../../tensor/index.ts";
 import type { KnownValue } from "../graph.ts";
 import type { Call } from "../shapes/call.ts";
 import { arithmeticEvaluators } from "./arithmetic.ts";
+import type { Evaluate } from "./elements.ts";
 import { movementEvaluators } from "./movement.ts";
 import { reduceEvaluators } from "./reduce.ts";
-
-/**
- * The outputs of a node whose inputs are all constant (except for operators that only look at shapes); undefined when this case is left to
- * the core. `outputs` are what the shape rule says.
- */
-export type Evaluate = (call: Call, outputs: readonly KnownValue[]) => readonly TensorData[] | undefined;
 
 const EVALUATORS: Readonly<Record<string, Evaluate>> = {
   ...arithmeticEvaluators,

@@ -2,8 +2,8 @@ import { allocateData, sizeOf, stridesOf, Tensor, type TensorData } from "../../
 import type { Call } from "../shapes/call.ts";
 import { shapeRange } from "../shapes/indexing.ts";
 import { padding, permutation, slices, splitParts } from "../shapes/movement.ts";
+import type { Evaluate } from "./elements.ts";
 import { allocate, broadcastStrides, copyStrided, dataOf, elementsOf, walk } from "./elements.ts";
-import type { Evaluate } from "./index.ts";
 
 const sameData: Evaluate = (call) => [call.constant(0)!.data];
 

@@ -1,7 +1,7 @@
 import { sizeOf, stridesOf } from "../../tensor/index.ts";
 import { reducedAxes } from "../shapes/reduce.ts";
+import type { Evaluate } from "./elements.ts";
 import { allocate, dataOf, elementsOf, walk } from "./elements.ts";
-import type { Evaluate } from "./index.ts";
 
 type Value = number | bigint;
 
