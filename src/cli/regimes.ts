@@ -1,6 +1,7 @@
 import type { CAC } from "cac";
 import { plot } from "../experiments/plot.ts";
 import { approximationChart, lowerChart, regimeChart } from "../experiments/regimes/charts.ts";
+import { containerNetwork } from "../networks/container-network.ts";
 import { networkToOnnx, regimeOfOnnx } from "../networks/regimes.ts";
 import { reluNetwork } from "../networks/relu-network.ts";
 import {
@@ -285,9 +286,10 @@ async function lower(file: string, options: Options): Promise<void> {
   printText(`${text}${rounding}\nequal for all real inputs, proved layer by layer`);
 }
 
-/** A network from .json (what `--output` writes, or [{ weights, bias }]) or .onnx. */
+/** A network from .json (what `--output` writes, or [{ weights, bias }]), .onnx or a quantized container. */
 async function readNetwork(file: string): Promise<DyadicNetwork> {
   if (file.endsWith(".onnx")) return reluNetwork(await readBytes(file));
+  if (file.endsWith(".safetensors")) return containerNetwork(await readBytes(file));
   const json = (await readJson(file)) as readonly DenseLayerJson[] | { inputs: number; layers: NetworkJson };
   return "layers" in json ? networkFromJson(json.layers, json.inputs) : denseNetwork(json);
 }

@@ -38,8 +38,15 @@ export function reluNetwork(onnx: Uint8Array, options: ReluNetworkOptions = {}):
   return reluNetworkOfGraph(readOnnx(onnx, { externalData: options.externalData }), options);
 }
 
-/** As `reluNetwork`, for a graph that has been read already. */
-export function reluNetworkOfGraph(graph: Graph, options: ReluNetworkOptions = {}): DyadicNetwork {
+/**
+ * As `reluNetwork`, for a graph that has been read already.
+ * @param exact values of initializers that float32 does not hold
+ */
+export function reluNetworkOfGraph(
+  graph: Graph,
+  options: ReluNetworkOptions = {},
+  exact: ReadonlyMap<string, Float64Array> = new Map(),
+): DyadicNetwork {
   if (graph.inputs.length !== 1 || graph.outputs.length !== 1)
     throw new BitbasisError(
       "UNSUPPORTED",
@@ -56,7 +63,7 @@ export function reluNetworkOfGraph(graph: Graph, options: ReluNetworkOptions = {
     const list = wrong.map((node) => `${node.op} at "${node.name}"`).join(", ");
     throw new BitbasisError("UNSUPPORTED", `no ReLU network computes ${list} exactly`);
   }
-  return new Reader(special, options.limit ?? 2 ** 20).read(input!.name, shape, graph.outputs[0]!.name);
+  return new Reader(special, options.limit ?? 2 ** 20, exact).read(input!.name, shape, graph.outputs[0]!.name);
 }
 
 class Reader {
@@ -66,6 +73,7 @@ class Reader {
   constructor(
     private readonly graph: SpecializedGraph,
     private readonly limit: number,
+    private readonly exact: ReadonlyMap<string, Float64Array>,
   ) {}
 
   read(input: string, shape: Shape, output: string): DyadicNetwork {
@@ -162,7 +170,9 @@ class Reader {
   private value(name: string): readonly Affine[] {
     const forms = this.forms.get(name);
     if (forms !== undefined) return forms;
-    const made = Array.from(numbers(this.graph.constants.get(name)!), (value) => constantForm(fromNumber(value)));
+    const made = Array.from(this.exact.get(name) ?? numbers(this.graph.constants.get(name)!), (value) =>
+      constantForm(fromNumber(value)),
+    );
     this.forms.set(name, made);
     return made;
   }

@@ -1,6 +1,6 @@
 import type { Core } from "../core/index.ts";
 import { type DigitSystem, digitsCode, largestQ, nearestEven } from "./digits.ts";
-import { type DigitSystem, planeBytes, type SparsePart } from "./weights.ts";
+import { planeBytes, type SparsePart } from "./weights.ts";
 
 /**
  * Candidates for a scale: absmax/q for q = Q_max … Q_max − min(128, ⌊Q_max/2⌋). Every m ≤ 128 has a multiple among these q (every

@@ -1,9 +1,12 @@
 import { readFileSync } from "node:fs";
 import { describe, expect, test } from "vitest";
 import type { Attribute, Graph, Node, ValueInfo } from "../../src/graph/graph.ts";
+import { readModel } from "../../src/model/index.ts";
+import { containerNetwork } from "../../src/networks/container-network.ts";
 import { networkToOnnx, regimeOfOnnx } from "../../src/networks/regimes.ts";
 import { reluNetwork } from "../../src/networks/relu-network.ts";
 import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
+import { quantize } from "../../src/quantize/index.ts";
 import {
   type DyadicNetwork,
   denseNetwork,
@@ -15,6 +18,7 @@ import {
   networkSize,
   toNumber,
 } from "../../src/regimes/index.ts";
+import { fuse } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { random } from "../regimes/helpers.ts";
 
@@ -194,6 +198,54 @@ describe("ONNX to exact ReLU networks", () => {
     expect(() => reluNetwork(rounding.onnx([1, 2], rounding.node("DequantizeLinear", [q, "f0"]), [1, 2]))).toThrow(
       "QuantizeLinear",
     );
+  });
+});
+
+describe("quantized containers to exact ReLU networks", () => {
+  const largest = (values: readonly number[]) => Math.max(...values.map(Math.abs));
+
+  test("an MLP: every weight is its scale times its integer, and the whole lowers exactly", async () => {
+    const build = new Builder();
+    const next = signed(5);
+    const hidden = build.node("Relu", [
+      build.node("Gemm", ["x", build.floats([6, 4], next), build.floats([6], next)], { transB: 1 }),
+    ]);
+    const onnx = build.onnx([1, 4], build.node("Gemm", [hidden, build.floats([6, 3], next)]), [1, 3]);
+    const { bytes } = await quantize(onnx, { preset: "fast" });
+    const network = await containerNetwork(bytes);
+    const x = [0.5, -0.25, 1, -1].map(fromNumber);
+    const [got, float] = [evaluate(network, x).map(toNumber), evaluate(reluNetwork(onnx), x).map(toNumber)];
+    got.forEach((value, i) => {
+      expect(Math.abs(value - float[i]!)).toBeLessThan(0.05 * largest(float));
+    });
+    const model = readModel(bytes);
+    for (const series of model.weights.values()) {
+      const products = new Set(
+        Array.from(fuse(series), (q, at) =>
+          formatDyadic(fromNumber(series.scales[Math.floor(at / series.columns)]! * q)),
+        ),
+      );
+      const layer = network.layers[series.rows === 6 ? 0 : 1]!;
+      for (const { weights } of layer) for (const weight of weights) expect(products).toContain(formatDyadic(weight));
+    }
+    const lowered = await lowerPrecision(network, 4);
+    const point = { numerators: [3n, -5n, 8n, 1n], denominator: 7n };
+    const [a, b] = [evaluateRational(network, point), evaluateRational(lowered.network, point)];
+    expect(a.numerators.map((n) => n << BigInt(b.exponent))).toEqual(b.numerators.map((n) => n << BigInt(a.exponent)));
+  });
+
+  test("a CNN, whose operators the container keeps channels-last and fused", async () => {
+    const onnx = smallCnn();
+    const { bytes } = await quantize(onnx, { preset: "faithful" });
+    const [network, original] = [await containerNetwork(bytes), reluNetwork(onnx)];
+    const next = signed(9);
+    for (let k = 0; k < 5; k++) {
+      const x = Array.from({ length: 32 }, () => fromNumber(Math.round(next() * 256) / 256));
+      const [got, wanted] = [network, original].map((one) => evaluate(one, x).map(toNumber)) as [number[], number[]];
+      got.forEach((value, i) => {
+        expect(Math.abs(value - wanted[i]!)).toBeLessThan(0.005);
+      });
+    }
   });
 });
 
