@@ -33,8 +33,9 @@ const { values: options, positionals } = parseArgs({
 });
 
 /** Loads a contestant: a function that runs the network once and resolves to the first output's data. */
-async function contestant(name, bytes, { input, shapes, range }) {
-  const data = randomPicture(1, shapes[0], range);
+async function contestant(name, bytes, network) {
+  const { input, shapes } = network;
+  const data = randomPicture(1, shapes[0], network);
   const imported = performance.now();
   if (name === RIVAL) {
     const { InferenceSession, Tensor, env } = await import("onnxruntime-web");

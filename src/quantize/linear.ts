@@ -6,6 +6,8 @@ import { sizeOf, type Tensor } from "../tensor/index.ts";
 export interface LinearNode {
   readonly node: Node;
   readonly kind: LinearLayer["kind"];
+  /** Whether no other linear node reads what it gives, with nothing but other operators in between. */
+  readonly last: boolean;
   /** Its constant operand; absent for a product of two activations. */
   readonly weights?: { readonly name: string; readonly tensor: Tensor<"float32">; readonly axis: number };
 }
@@ -23,35 +25,42 @@ export function linearNodes(graph: Graph): LinearNode[] {
     const name = node.inputs[1] ?? "";
     const tensor = graph.initializers.get(name);
     if (tensor === undefined) {
-      if (node.op === "MatMul" && !graph.initializers.has(node.inputs[0] ?? "")) result.push({ node, kind: "product" });
+      if (node.op === "MatMul" && !graph.initializers.has(node.inputs[0] ?? ""))
+        result.push({ node, kind: "product", last: false });
       continue;
     }
     if (!isFloat32(tensor) || sizeOf(tensor.dims) === 0) continue;
     const kind = isDepthwise(node, tensor) ? "depthwise" : seen ? "other" : "first";
-    result.push({ node, kind, weights: { name, tensor, axis } });
+    result.push({ node, kind, last: false, weights: { name, tensor, axis } });
     seen = true;
   }
-  return markSeparable(graph, result);
+  return place(graph, result);
 }
 
-/** Calls a convolution `separable` when it reads what a depthwise convolution gives, or a depthwise one reads what it gives. */
-function markSeparable(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
+/**
+ * Calls a convolution `separable` when it reads what a depthwise convolution gives, or a depthwise one reads what it gives, and finds
+ * the last layers.
+ */
+function place(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
   const byNode = new Map(linear.map((entry) => [entry.node, entry]));
   const separable = new Set<LinearNode>();
+  const read = new Set<LinearNode>();
   /** By value: the linear layers that it comes from, with nothing but other operators in between. */
   const origins = new Map<string, ReadonlySet<LinearNode>>();
   for (const node of graph.nodes) {
     const sources = new Set(node.inputs.flatMap((input) => [...(origins.get(input) ?? [])]));
     const entry = byNode.get(node);
     for (const source of entry === undefined ? [] : sources) {
+      read.add(source);
       if (source.kind === "depthwise" && node.op === "Conv") separable.add(entry!);
       if (entry?.kind === "depthwise" && source.node.op === "Conv") separable.add(source);
     }
     for (const output of node.outputs) origins.set(output, entry === undefined ? sources : new Set([entry]));
   }
-  return linear.map((entry) =>
-    separable.has(entry) && entry.kind === "other" ? { ...entry, kind: "separable" } : entry,
-  );
+  return linear.map((entry) => {
+    const kind = separable.has(entry) && entry.kind === "other" ? "separable" : entry.kind;
+    return { ...entry, kind, last: !read.has(entry) };
+  });
 }
 
 function isDepthwise(node: Node, weights: Tensor): boolean {

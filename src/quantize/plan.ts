@@ -29,13 +29,14 @@ export function planLayers(
   }
   if (plan !== undefined && preset === undefined) return { plan, layers: assign(plan, linear) };
   const used = preset ?? "faithful";
+  const total = linear.reduce((sum, { weights }) => sum + (weights?.tensor.size ?? 0), 0);
   const ofPreset = planFor(
     used,
-    linear.map(({ node, kind, weights }) => {
+    linear.map(({ node, kind, last, weights }) => {
       if (used !== "compact" || weights === undefined) return { node: node.name, kind };
       const { tensor, axis } = weights;
       const { relativeError } = expandWeights(core, tensor, { name: weights.name, axis, bits: 4, terms: 1 });
-      return { node: node.name, kind, oneTermError: relativeError };
+      return { node: node.name, kind, last, oneTermError: relativeError, share: tensor.size / total };
     }),
   );
   const layers = { ...ofPreset.layers, ...plan?.layers };

@@ -41,3 +41,39 @@ export function network(): Graph {
     ]),
   };
 }
+
+/** Every thousandth weight above all others: worth keeping outside the series. */
+function rareLarge(tensor: Tensor<"float32">): Tensor<"float32"> {
+  return new Tensor(
+    "float32",
+    tensor.data.map((w, i) => (i % 1000 === 0 ? 2 * Math.sign(w) : w)),
+    tensor.dims,
+  );
+}
+
+/** Four dense layers with two ends, a small one and a large one. */
+export function ends(): Graph {
+  return {
+    name: "ends",
+    opsets: { "": 17 },
+    inputs: [{ name: "x", type: "float32", shape: ["N", 64] }],
+    outputs: [
+      { name: "gate", type: "float32", shape: undefined },
+      { name: "classes", type: "float32", shape: undefined },
+    ],
+    nodes: [
+      node("first", "MatMul", ["x", "first.weight"], "a"),
+      node("relu", "Relu", ["a"], "b"),
+      node("middle", "MatMul", ["b", "middle.weight"], "c"),
+      node("gate", "MatMul", ["c", "gate.weight"], "gate"),
+      node("last", "MatMul", ["c", "last.weight"], "d"),
+      node("softmax", "Softmax", ["d"], "classes", { axis: -1 }),
+    ],
+    initializers: new Map<string, Tensor>([
+      ["first.weight", weights([64, 512], 1)],
+      ["middle.weight", weights([512, 512], 2)],
+      ["gate.weight", weights([512, 4], 3)],
+      ["last.weight", rareLarge(weights([512, 64], 4))],
+    ]),
+  };
+}

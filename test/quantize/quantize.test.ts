@@ -4,7 +4,7 @@ import { writeOnnx } from "../../src/onnx/index.ts";
 import { inspect, quantize, quantizeGraph } from "../../src/quantize/index.ts";
 import { fuse, type LayerPlan, type Plan, type Preset } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
-import { network } from "./networks.ts";
+import { ends, network } from "./networks.ts";
 
 let onnx: Uint8Array;
 beforeAll(() => {
@@ -80,6 +80,19 @@ describe("quantize", () => {
     expect(depthwise!.plan.weightTerms).toBeGreaterThanOrEqual(2);
     expect(pointwise).toMatchObject({ plan: { weightTerms: 2 }, reason: "beside a depthwise convolution" });
     expect(dense!.plan.weightTerms).toBe(1);
+  });
+
+  test("compact spends a second term on small layers and keeps some weights of the last beside its only one", async () => {
+    const { report } = await quantize(writeOnnx(ends()), { preset: "compact" });
+    const [, middle, gate, last] = report.layers;
+    expect(middle).toMatchObject({ name: "middle", plan: { weightTerms: 1 }, outliers: 0 });
+    expect(middle!.reason).toBeUndefined();
+    expect(gate).toMatchObject({ plan: { weightTerms: 2 }, reason: "only 0.62 % of the weights", outliers: 0 });
+    expect(last).toMatchObject({ plan: { weightTerms: 1, outliers: 0.01 } });
+    expect(last!.reason).toMatch(/^last layer/);
+    expect(last!.outliers).toBeGreaterThanOrEqual(32);
+    expect(last!.outliers).toBeLessThanOrEqual(64 * 5);
+    expect(last!.bytesAfter).toBe((512 * 64) / 2 + 4 * 64 + 6 * last!.outliers);
   });
 
   test("the same input gives the same bytes, and the session's way gives the same model", async () => {

@@ -1,5 +1,13 @@
 import { describe, expect, test } from "vitest";
-import { COMPACT_LARGEST_ERROR, checkPlan, type LinearLayer, type Preset, planFor } from "../../src/series/index.ts";
+import {
+  COMPACT_LARGEST_ERROR,
+  COMPACT_LAST_OUTLIERS,
+  COMPACT_SMALL_SHARE,
+  checkPlan,
+  type LinearLayer,
+  type Preset,
+  planFor,
+} from "../../src/series/index.ts";
 
 const layers: LinearLayer[] = [
   { node: "stem", kind: "first", oneTermError: 0.05 },
@@ -28,6 +36,29 @@ describe("presets", () => {
     expect(deviations).toEqual(Object.entries(more));
     for (const layer of Object.values(plan.layers ?? {}))
       expect(layer.reason).toMatch(/first layer|depthwise|relative/);
+  });
+
+  test.each<[string, Partial<LinearLayer>, Record<string, unknown> | undefined]>([
+    ["small", { share: COMPACT_SMALL_SHARE * 0.99 }, { weightTerms: 2, reason: "only 0.99 % of the weights" }],
+    ["not small", { share: COMPACT_SMALL_SHARE }, undefined],
+    ["last", { share: 0.5, last: true }, { weightTerms: 1, outliers: COMPACT_LAST_OUTLIERS }],
+    ["last and small", { share: 0.001, last: true }, { weightTerms: 2 }],
+    ["last and rough", { oneTermError: 0.5, last: true }, { weightTerms: 2 }],
+    ["first, last and small", { kind: "first", share: 0.001, last: true }, { weightTerms: 2, activationTerms: 3 }],
+    ["depthwise and small", { kind: "depthwise", share: 0.001 }, { weightTerms: 2 }],
+    ["a last product", { kind: "product", last: true }, undefined],
+  ])("compact: a layer that is %s", (_, more, expected) => {
+    const plan = planFor("compact", [{ node: "n", kind: "other", oneTermError: 0.1, ...more }]);
+    checkPlan(plan);
+    if (expected === undefined) expect(plan.layers).toBeUndefined();
+    else {
+      expect(plan.layers?.["n"]).toMatchObject(expected);
+      expect(plan.layers?.["n"]?.outliers).toBe(expected["outliers"]);
+    }
+  });
+
+  test.each<Preset>(["faithful", "fast"])("%s does not look at size or place", (preset) => {
+    expect(planFor(preset, [{ node: "n", kind: "other", share: 0.001, last: true }]).layers).toBeUndefined();
   });
 
   test("an unknown preset is refused", () => {
