@@ -18,7 +18,11 @@ describe("attention-threshold", () => {
     readonly wrongBelow: number;
     readonly leastWrongBelow: number;
   }
-  let rows: { token: (Row & { symbols: number; bestReadoutBelow: number })[]; accumulator: Row[] };
+  let rows: {
+    token: (Row & { symbols: number; bestReadoutBelow: number })[];
+    accumulator: Row[];
+    session: { p: number; embeddingBits: number; wrong: number; accuracy: number }[];
+  };
   beforeAll(async () => {
     rows = await data("attention-threshold");
   });
@@ -28,6 +32,15 @@ describe("attention-threshold", () => {
       expect(model.map((r) => [r.p, r.wrong])).toEqual([2, 3, 4, 5, 6].map((p) => [p, 0]));
     }
     expect(rows.accumulator.map((r) => r.d)).toEqual([1, 2, 3, 4, 5]);
+  });
+
+  it("runs as an ONNX network in a session, with the same errors", () => {
+    for (const { p, embeddingBits, wrong, accuracy } of rows.session) {
+      const exact = rows.token.find((r) => r.p === p)!;
+      expect(wrong).toBe(embeddingBits === p ? 0 : exact.wrongBelow);
+      expect(accuracy === 1).toBe(embeddingBits === p);
+    }
+    expect(rows.session).toHaveLength(10);
   });
 
   it("finds at least the forced errors with p − 1 bits", () => {

@@ -8,6 +8,8 @@ import {
   verifyGamma,
 } from "../../attention/index.ts";
 import { clamp, maximum, rdiv } from "../../fixed-point/arithmetic.ts";
+import { gammaOnnx, gammaTokens } from "../../networks/attention-onnx.ts";
+import { InferenceSession } from "../../session/session.ts";
 import type { Experiment, ExperimentResult } from "../experiment.ts";
 
 const BITS = [2, 3, 4, 5, 6];
@@ -17,7 +19,8 @@ const SAMPLES = 4000;
 
 /**
  * p against p − 1 bits, p = 2…6, in both models: the layer of p bits is compared with Γ on all pairs (samples where there are too many), then the
- * same layer with embeddings or accumulators of p − 1 bits, and what counting forces on every model of p − 1 bits.
+ * same layer with embeddings or accumulators of p − 1 bits, and what counting forces on every model of p − 1 bits. The token layer also runs as an
+ * ONNX network in a session, with the same errors.
  */
 export const threshold: Experiment = {
   name: "attention-threshold",
@@ -26,18 +29,20 @@ export const threshold: Experiment = {
   run: async (options = {}): Promise<ExperimentResult> => {
     const token = [];
     const accumulator = [];
+    const session = [];
     for (const [index, p] of BITS.entries()) {
       options.signal?.throwIfAborted();
       options.onProgress?.({ phase: "threshold", loaded: index, total: BITS.length });
       token.push(tokenRow(p));
       accumulator.push(accumulatorRow(p, options.seed ?? 1));
+      session.push(await sessionRow(p, p), await sessionRow(p, p - 1));
     }
     const values = [
       ...token.flatMap((r) => points("token embeddings", r.p, r.inputs, r.wrong, r.wrongBelow, r.leastWrongBelow)),
       ...accumulator.flatMap((r) => points("accumulators", r.p, r.rows ** 2, r.wrong, r.wrongBelow, r.leastWrongBelow)),
     ];
     return {
-      data: { token, accumulator },
+      data: { token, accumulator, session },
       chart: [
         {
           title: "Wrong answers of the equality layer, by the bits that its numbers have",
@@ -69,6 +74,17 @@ function points(model: string, p: number, inputs: number, wrong: number, below: 
     { model, p, bits: "p − 1 bits, rounded", fraction: below / inputs },
     { model, p, bits: "p − 1 bits, the least possible", fraction: least / inputs },
   ];
+}
+
+/** The token layer as an ONNX network in a session: all pairs, embeddings of `embeddingBits` bits. */
+async function sessionRow(p: number, embeddingBits: number) {
+  const n = 2 * maximum(p) + 1;
+  const pairs = Array.from({ length: n * n }, (_, at) => [Math.floor(at / n), at % n] as const);
+  const session = await InferenceSession.create(gammaOnnx(p, 1, { embeddingBits }), { preset: "float32" });
+  const { equal } = await session.run({ tokens: gammaTokens(p, 1, pairs) });
+  await session.release();
+  const wrong = pairs.filter(([i, j], at) => (Number(equal!.data[at]) === 1) !== (i === j)).length;
+  return { p, embeddingBits, pairs: pairs.length, wrong, accuracy: 1 - wrong / pairs.length };
 }
 
 function tokenRow(p: number) {
