@@ -2,6 +2,7 @@ export type { AccumulatorEvaluation, AccumulatorGamma, State, Step } from "./acc
 export { canonicalString } from "./accumulator.ts";
 export * from "./capacity.ts";
 export * from "./certify.ts";
+export { leastWrongPairs } from "./certify-token.ts";
 export type { Granularity } from "./collisions.ts";
 export * from "./exhaustive.ts";
 export { type Gamma, type GammaVerification, gamma, type Kind, verifyGamma } from "./gamma.ts";
