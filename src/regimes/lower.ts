@@ -1,4 +1,5 @@
 // lowerPrecision(): the same function with fewer bits per weight and more layers. Source: design note A6.
+import { BitbasisError } from "../core/index.ts";
 import type { Recoding } from "./digits.ts";
 import { dyadic, negate, ONE, shift } from "./dyadic.ts";
 import { lowerLayer, provesEqual } from "./lower-layer.ts";
@@ -78,7 +79,8 @@ export async function lowerPrecision(
   }
   for (const [l, layer] of [first, ...layers.slice(1)].entries()) {
     const lowered = lowerLayer(layer, inputs, { bits, magnitude: a, recoding });
-    if (!provesEqual(layer, lowered.layers, inputs)) throw new Error(`layer ${l} was not lowered exactly`);
+    if (!provesEqual(layer, lowered.layers, inputs))
+      throw new BitbasisError("INTERNAL", `layer ${l} was not lowered exactly`);
     made.push(...lowered.layers);
     reports.push({
       layers: lowered.layers.length,

@@ -138,14 +138,16 @@ describe("the encoder", () => {
   });
 });
 
-const scale = Object.entries(FUNCTIONS).map(([name, f]) => ({ name, f }));
+/** The unkindest go up to n = 10; the others show nothing there that they do not show at 8. */
+const HARD = new Set(["not dyadic", "wave", "kink", "chirp", "zigzag"]);
+const scale = Object.entries(FUNCTIONS).map(([name, f]) => ({ name, f, most: HARD.has(name) ? 10 : 8 }));
 
-describe.each(scale)("certified error on $name, every n up to 10, exhaustively", ({ f }) => {
+describe.each(scale)("certified error on $name, every n up to $most, exhaustively", ({ f, most }) => {
   const target = resolveTarget(f);
   // Doubles of x/3 and the like exceed slope 1 by their rounding.
   const slack = 1 + 2 ** -30;
   test("scan: one unit", async () => {
-    for (let n = 1; n <= 10; n++) {
+    for (let n = 1; n <= most; n++) {
       const network = scanNetwork(lipschitzPath(f, n));
       const size = networkSize(network);
       expect(toNumber(await errorInCells(network, n, target.at))).toBeLessThanOrEqual(slack);
@@ -157,7 +159,7 @@ describe.each(scale)("certified error on $name, every n up to 10, exhaustively",
     }
   });
   test("wide: one unit, with ever fewer bits as the depth grows", async () => {
-    for (let n = 1; n <= 10; n++) {
+    for (let n = 1; n <= most; n++) {
       for (const layers of n > 8 ? [2] : [1, 2, 4]) {
         const b = Math.max(1, Math.ceil((n - 1) / layers));
         const network = wideNetwork(lipschitzPath(f, n), { a: n > 6 ? 5 : 1, b });
@@ -170,7 +172,7 @@ describe.each(scale)("certified error on $name, every n up to 10, exhaustively",
     }
   });
   test("bit extraction: five units", async () => {
-    for (let n = 2; n <= 10; n++) {
+    for (let n = 2; n <= most; n++) {
       for (const q of new Set([1, Math.min(n - 1, 3)])) {
         const network = bitExtractionNetwork(lipschitzPath(f, n), q);
         expect(toNumber(await errorInCells(network, n, target.at))).toBeLessThanOrEqual(5);
@@ -180,14 +182,14 @@ describe.each(scale)("certified error on $name, every n up to 10, exhaustively",
     }
   });
   test("table: five units at depth 9 at most", async () => {
-    for (let n = 2; n <= 10; n++) {
+    for (let n = 2; n <= most; n++) {
       const network = tableNetwork(lipschitzPath(f, n));
       expect(toNumber(await errorInCells(network, n, target.at))).toBeLessThanOrEqual(5);
       expect(networkSize(network).depth).toBeLessThanOrEqual(9);
     }
   });
   test("composite: one unit, within the announced width, depth and precision", async () => {
-    for (let n = 5; n <= 10; n++) {
+    for (let n = 5; n <= most; n++) {
       const shape = compositeShape(n);
       const network = compositeNetwork(lipschitzPath(f, n), shape);
       expect(toNumber(await errorInCells(network, n, target.at))).toBeLessThanOrEqual(slack);
@@ -201,7 +203,7 @@ describe.each(scale)("certified error on $name, every n up to 10, exhaustively",
     }
   });
   test("interpolant: half a cell and the rounding", async () => {
-    for (let n = 0; n <= 10; n++) {
+    for (let n = 0; n <= most; n++) {
       const network = interpolantNetwork(nodes(f, n), 2 * n + 1);
       expect(toNumber(await errorInCells(network, n, target.at))).toBeLessThanOrEqual(slack * (0.5 + 2 ** -(n + 2)));
     }
