@@ -14,4 +14,4 @@ export {
   type SensitivityOptions,
   type SensitivityRow,
 } from "./sensitivity.ts";
-export * from "./token.ts";
+export type { TokenEvaluation, TokenGamma, TokenLayer, TokenTrace } from "./token.ts";
