@@ -16,7 +16,7 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   try {
     return await readFile(path);
   } catch (cause) {
-    throw new Error(`cannot read ${path}: ${(cause as NodeJS.ErrnoException).code ?? String(cause)}`, { cause });
+    throw fileError("read", path, cause);
   }
 }
 
@@ -26,7 +26,25 @@ export async function writeBytes(path: string, bytes: Uint8Array): Promise<void>
     for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
     return;
   }
-  await writeFile(path, bytes);
+  try {
+    await writeFile(path, bytes);
+  } catch (cause) {
+    throw fileError("write", path, cause);
+  }
+}
+
+const REASONS: Readonly<Record<string, string>> = {
+  ENOENT: "no such file or folder",
+  EISDIR: "it is a folder",
+  ENOTDIR: "a part of the path is a file",
+  EACCES: "permission denied",
+  ENOSPC: "the disk is full",
+};
+
+function fileError(verb: string, path: string, cause: unknown): Error {
+  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
+  const reason = REASONS[code];
+  return new Error(`cannot ${verb} ${path}: ${code}${reason === undefined ? "" : ` (${reason})`}`, { cause });
 }
 
 export async function readJson(path: string): Promise<unknown> {

@@ -46,6 +46,10 @@ export async function readFeeds(
   options: InputOptions,
 ): Promise<Record<string, Tensor>[]> {
   const shapes = new Map(repeated(options.shape).map((text) => parseShape(assignment("--shape", text))));
+  for (const name of shapes.keys()) {
+    if (!inputs.some((input) => input.name === name))
+      throw new UsageError(`--shape: the model has no input "${name}"; ${listInputs(inputs)}`);
+  }
   const given: Record<string, Tensor> = {};
   for (const text of repeated(options.input)) {
     const [name, path] = assignment("--input", text);

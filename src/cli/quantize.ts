@@ -1,6 +1,6 @@
 import type { CAC } from "cac";
 import { type QuantizationReport, quantize } from "../quantize/index.ts";
-import type { Plan, Preset } from "../series/index.ts";
+import { checkPlan, type Plan, type Preset } from "../series/index.ts";
 import { readBytes, readJson, STDIO, writeBytes } from "./files.ts";
 import { formatBytes, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -47,7 +47,16 @@ export async function readPlan(options: Options): Promise<{ preset?: Preset; pla
   if ([options.preset, options.plan, single || undefined].filter((v) => v !== undefined).length > 1) {
     throw new UsageError("expected only one of --preset, --plan and --bits/--weight-terms/--activation-terms");
   }
-  if (options.plan !== undefined) return { plan: (await readJson(String(options.plan))) as Plan };
+  if (options.plan !== undefined) {
+    const path = String(options.plan);
+    const plan = await readJson(path);
+    try {
+      checkPlan(plan);
+    } catch (cause) {
+      throw new UsageError(`${path}: ${(cause as Error).message}`, { cause });
+    }
+    return { plan };
+  }
   if (single) {
     const weightTerms = integer("--weight-terms", options.weightTerms ?? 2, 0, 8);
     return {

@@ -1,6 +1,7 @@
 import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CAC } from "cac";
+import { isContainer } from "../model/index.ts";
 import type { Preset } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
@@ -10,7 +11,7 @@ import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { PRESETS } from "./quantize.ts";
-import { choice, integer } from "./usage.ts";
+import { choice, integer, UsageError } from "./usage.ts";
 
 interface Options extends InputOptions {
   readonly output?: unknown;
@@ -40,6 +41,11 @@ export function registerRun(cli: CAC): void {
         ...(options.terms !== undefined && { terms: integer("--terms", options.terms, 1, 8) }),
       };
       const bytes = await readBytes(model);
+      if (settings.preset !== undefined && isContainer(bytes.subarray(0, 16))) {
+        throw new UsageError(
+          "--preset is for .onnx files: a container carries its plan; --terms uses fewer terms of it",
+        );
+      }
       const session = await withProgress((onProgress) => InferenceSession.create(bytes, { ...settings, onProgress }));
       const [feeds = {}] = await readFeeds(session.inputMetadata, options);
       const outputs = await session.run(feeds);

@@ -1,8 +1,10 @@
+import { BitbasisError } from "../core/index.ts";
 import { type Graph, type UnsupportedNode, unsupportedNodes, type ValueInfo } from "../graph/index.ts";
 import { isContainer, type Model, readModel, totalTerms } from "../model/index.ts";
 import { readOnnx } from "../onnx/index.ts";
 import type { LayerPlan, Plan, Preset } from "../series/index.ts";
 import { type Shape, sizeOf } from "../tensor/index.ts";
+import { prepare } from "./quantize.ts";
 import { seriesBytes } from "./report.ts";
 
 /** What a model is made of, read without running it. */
@@ -42,7 +44,7 @@ export interface LayerSummary {
 }
 
 export interface InspectOptions {
-  /** Operators that run, as `domain/op`; ONNX's own domain is empty. */
+  /** Operators that run, as in `unsupportedNodes`, in the form that the passes give: `bitbasis/Conv`, not `/Conv`. */
   readonly supported?: ReadonlySet<string>;
   readonly externalData?: Readonly<Record<string, Uint8Array>>;
 }
@@ -91,8 +93,20 @@ function summarize(graph: Graph, { supported }: InspectOptions): Omit<ModelSumma
   }
   const operators = Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
   if (supported === undefined) return { name, inputs, outputs, opsets, operators };
-  const unsupported = unsupportedNodes(graph, supported);
-  return { name, inputs, outputs, opsets, operators, unsupported };
+  const runs = prepared(graph);
+  if (runs === undefined) return { name, inputs, outputs, opsets, operators };
+  return { name, inputs, outputs, opsets, operators, unsupported: unsupportedNodes(runs, supported) };
+}
+
+/** What a session would run; undefined when the passes refuse the model, which says nothing about its operators. */
+function prepared(graph: Graph): Graph | undefined {
+  if ("bitbasis" in graph.opsets) return graph;
+  try {
+    return prepare(graph);
+  } catch (error) {
+    if (error instanceof BitbasisError) return undefined;
+    throw error;
+  }
 }
 
 function elements(graph: Graph): number {

@@ -44,6 +44,6 @@ export async function quantizeGraph(graph: Graph, options: QuantizeOptions = {})
 }
 
 /** Folded, fused, channels-last: what plans and kernels are made for. */
-function prepare(graph: Graph): Graph {
+export function prepare(graph: Graph): Graph {
   return channelsLast(optimize(float32Inside(graph)));
 }

@@ -95,6 +95,7 @@ describe("bitbasis", () => {
       const text = bitbasis(["inspect", model]).stdout.toString();
       expect(text).toContain("image");
       expect(text).toContain("Conv");
+      expect(text).not.toContain("cannot run");
       expect(json(["inspect", model])).toMatchObject({ inputs: [{ name: "image" }], outputs: [{ name: "logits" }] });
     }
   });
@@ -115,6 +116,19 @@ describe("bitbasis", () => {
     [["run", MODEL, "--input", "picture=x.npy"], 2, 'no input "picture"'],
     [["run", "missing.onnx", "--random"], 1, "cannot read missing.onnx: ENOENT"],
     [["run", MAIN, "--random"], 1, "ONNX"],
+    [["run", "src", "--random"], 1, "cannot read src: EISDIR (it is a folder)"],
+    [
+      ["run", MODEL, "--random", "--shape", "picture=1"],
+      2,
+      '--shape: the model has no input "picture"; expected input "image"',
+    ],
+    [["run", MODEL, "--random", "--threads", "0"], 2, "--threads expected an integer in 1..64, got 0"],
+    [
+      ["quantize", MODEL, "-o", "missing/folder/x"],
+      1,
+      "cannot write missing/folder/x: ENOENT (no such file or folder)",
+    ],
+    [["quantize", MODEL, "-o", "x", "--plan", "tsconfig.json"], 2, 'tsconfig.json: "plan.version" expected 1'],
   ])("exits %j with code %i and a sentence", (args, status, message) => {
     const result = bitbasis(args);
     expect(result.stderr).toContain(message);

@@ -195,7 +195,7 @@ describe("quantize", () => {
 describe("inspect", () => {
   test("an ONNX model", async () => {
     const summary = await inspect(onnx, {
-      supported: new Set(["/Conv", "/MatMul", "/Relu", "/Reshape", "/Transpose"]),
+      supported: new Set(["bitbasis/Conv", "/MatMul", "/Relu", "/Reshape", "/Transpose"]),
     });
     expect(summary).toMatchObject({
       format: "onnx",
