@@ -117,30 +117,34 @@ function single(operation: i32, a: f32, b: f32): f32 {
 }
 
 @inline function map<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  if (sa != 0 && sb != 0) {
+  if (n <= 0) return;
+  // a repeated operand is read once
+  let left = k<T>(load<f32>(a));
+  let right = k<T>(load<f32>(b));
+  if (sb == 0 && sa != 0) {
     for (; n >= lanes<T>(); n -= lanes<T>()) {
-      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), loadLanes<T>(b)));
+      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), right));
       a += sizeof<T>();
-      b += sizeof<T>();
+      output += sizeof<T>();
+    }
+  } else {
+    for (; n >= lanes<T>(); n -= lanes<T>()) {
+      if (sa != 0) {
+        left = loadLanes<T>(a);
+        a += sizeof<T>();
+      }
+      if (sb != 0) {
+        right = loadLanes<T>(b);
+        b += sizeof<T>();
+      }
+      storeLanes<T>(output, apply<T>(operation, left, right));
       output += sizeof<T>();
     }
   }
   if (n <= 0) return;
-  // a repeated operand is read once; remainders of all kinds end here
-  let left = k<T>(load<f32>(a));
-  let right = k<T>(load<f32>(b));
-  for (; n > 0; n -= lanes<T>()) {
-    if (sa != 0) {
-      left = loadUpTo<T>(a, n);
-      a += sizeof<T>();
-    }
-    if (sb != 0) {
-      right = loadUpTo<T>(b, n);
-      b += sizeof<T>();
-    }
-    storeUpTo<T>(output, apply<T>(operation, left, right), n);
-    output += sizeof<T>();
-  }
+  if (sa != 0) left = loadUpTo<T>(a, n);
+  if (sb != 0) right = loadUpTo<T>(b, n);
+  storeUpTo<T>(output, apply<T>(operation, left, right), n);
 }
 
 function compareRow(type: i32, operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
