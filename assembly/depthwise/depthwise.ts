@@ -1,5 +1,5 @@
 // The step driver of DepthwiseI16 and DepthwiseF32 (channel multiplier 1). Output pixels go in runs: inside of a row, where no tap needs padding, one
-// table of row pointers serves all of them; along borders every pixel has its own. Pixels go four at a time, or alone, through all blocks of 8
+// table of row pointers serves all of them; along borders every pixel has its own. Pixels go three (f32: four) at a time, or alone, through all blocks of 8
 // channels, so that every line of the cache is read where it is met. Threads share the pixels, or, when there are few, the blocks.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { setColumns } from "../gemm/conv";
@@ -7,8 +7,8 @@ import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, seesMasked, wri
 import { address, argument, Scratch, share, Tile } from "../gemm/tile";
 import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
 import {
-  depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_1x8__simd, depthwise_i16_i16_1x8_blocks__simd, depthwise_i16_i16_4x8__simd,
-} from "./depthwise_i16_i16_4x8";
+  depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_1x8__simd, depthwise_i16_i16_1x8_blocks__simd, depthwise_i16_i16_3x8__simd,
+} from "./depthwise_i16_i16_3x8";
 
 const NAN: u32 = 0x7fc00000;
 const MOST_PIXELS: i32 = 64;
@@ -141,8 +141,8 @@ function blocksOf<T>(
   const from = weights + ((<usize>first * <usize>slots) << 4);
   if (ASC_FEATURE_SIMD) {
     if (tableStep == 0 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
-      for (; count >= 4; count -= 4, offset += 4 * advance, out += 4 * outStride) {
-        depthwise_i16_i16_4x8__simd(table, advance, slots, offset, blocks, from, scratch, out);
+      for (; count >= 3; count -= 3, offset += 3 * advance, out += 3 * outStride) {
+        depthwise_i16_i16_3x8__simd(table, advance, slots, offset, blocks, from, scratch, out);
       }
     }
   }

@@ -1,6 +1,6 @@
 // Depthwise convolution of f32: 4 or 1 output pixels, `blocks` blocks of 8 neighbouring channels (the scalar form: one pixel, any number of
 // channels): sums in tap order from −0, one rounding per operation, then + bias and the activation. table, advance, offset, out, tile: as in
-// depthwise_i16_i16_4x8, any number of taps; weights: of the first channel, `tapBytes` per tap.
+// depthwise_i16_i16_3x8, any number of taps; weights: of the first channel, `tapBytes` per tap.
 import { activate, activate__simd, biasStep, Tile } from "../gemm/tile";
 
 export function depthwise_f32_4x8__simd(

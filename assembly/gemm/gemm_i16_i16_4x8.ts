@@ -243,6 +243,69 @@ export function gemm_i16_i16_4x8__scalar(
   }
 }
 
+/** Blocks of fewer pairs than this are not worth their flush. */
+const SHORT_BLOCK: i32 = 8;
+/** Pairs whose low halves fit in u32. */
+const MOST_PAIRS: i32 = 65536;
+
+/**
+ * Two rows pair by pair into f64 sums at `sums`: beside the sum T of the pairs modulo 2^32 goes the sum H of their high halves. With n < 2^16 pairs
+ * the exact sum lies in 65536·H … 65536·H + 65535·n, which T decides.
+ */
+function pairwise2__simd(table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, sums: usize): void {
+  let t00 = i32x4.splat(0);
+  let t01 = t00;
+  let t10 = t00;
+  let t11 = t00;
+  let h00 = t00;
+  let h01 = t00;
+  let h10 = t00;
+  let h11 = t00;
+  const bytes = <usize>pairs << 2;
+  const end = table + (<usize>taps << 4);
+  do {
+    let a0 = load<usize>(table) + offset;
+    let a1 = load<usize>(table, 4) + offset;
+    const stop = a0 + bytes;
+    do {
+      const b0 = v128.load(panel);
+      const b1 = v128.load(panel, 16);
+      const x0 = v128.load32_splat(a0);
+      const p00 = i32x4.dot_i16x8_s(x0, b0);
+      const p01 = i32x4.dot_i16x8_s(x0, b1);
+      t00 = i32x4.add(t00, p00);
+      h00 = i32x4.add(h00, i32x4.shr_s(p00, 16));
+      t01 = i32x4.add(t01, p01);
+      h01 = i32x4.add(h01, i32x4.shr_s(p01, 16));
+      const x1 = v128.load32_splat(a1);
+      const p10 = i32x4.dot_i16x8_s(x1, b0);
+      const p11 = i32x4.dot_i16x8_s(x1, b1);
+      t10 = i32x4.add(t10, p10);
+      h10 = i32x4.add(h10, i32x4.shr_s(p10, 16));
+      t11 = i32x4.add(t11, p11);
+      h11 = i32x4.add(h11, i32x4.shr_s(p11, 16));
+      a0 += 4;
+      a1 += 4;
+      panel += 32;
+    } while (a0 < stop);
+    table += 16;
+  } while (table < end);
+  joinHalves__simd(sums, t00, h00);
+  joinHalves__simd(sums + 32, t01, h01);
+  joinHalves__simd(sums + 64, t10, h10);
+  joinHalves__simd(sums + 96, t11, h11);
+}
+
+@inline
+function joinHalves__simd(sums: usize, t: v128, h: v128): void {
+  const low = i32x4.sub(t, i32x4.shl(h, 16));
+  const unit = f64x2.splat(65536);
+  const nextLow = v128.shuffle<i64>(low, low, 1, 1);
+  const nextH = v128.shuffle<i64>(h, h, 1, 1);
+  v128.store(sums, f64x2.add(f64x2.mul(f64x2.convert_low_i32x4_s(h), unit), f64x2.convert_low_i32x4_u(low)));
+  v128.store(sums, f64x2.add(f64x2.mul(f64x2.convert_low_i32x4_s(nextH), unit), f64x2.convert_low_i32x4_u(nextLow)), 16);
+}
+
 /** `rows` (1 or 4) rows whose sums need blocks; both builds. */
 export function gemm_i16_i16_4x8_blocks(
   table: usize, rows: i32, taps: i32, pairs: i32, offset: usize, panel: usize, scratch: usize,
@@ -250,9 +313,17 @@ export function gemm_i16_i16_4x8_blocks(
   const tile = scratch + Scratch.tile;
   const sums32 = scratch + Scratch.sums32;
   const sums64 = scratch + Scratch.sums64;
+  const capacity = load<i32>(tile, Tile.pairsPerBlock);
+  if (ASC_FEATURE_SIMD) {
+    if (rows == 4 && capacity < SHORT_BLOCK && taps * pairs < MOST_PAIRS) {
+      pairwise2__simd(table, taps, pairs, offset, panel, sums64);
+      pairwise2__simd(table + 8, taps, pairs, offset, panel, sums64 + 128);
+      finishRows(tile, rows, sums64);
+      return;
+    }
+  }
   memory.fill(sums32, 0, 128);
   memory.fill(sums64, 0, 256);
-  const capacity = load<i32>(tile, Tile.pairsPerBlock);
   let room = capacity;
   for (let t = 0; t < taps; t++, table += 16) {
     let at = offset;
@@ -275,6 +346,11 @@ export function gemm_i16_i16_4x8_blocks(
     }
   }
   flush(rows, sums32, sums64);
+  finishRows(tile, rows, sums64);
+}
+
+/** Finishes f64 sums. */
+function finishRows(tile: usize, rows: i32, sums64: usize): void {
   const step = load<usize>(tile, Tile.parameterStep);
   let entry = load<usize>(tile, Tile.parameters);
   for (let r = 0; r < rows; r++, entry += step) {

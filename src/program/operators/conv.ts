@@ -147,7 +147,7 @@ export function emitConv(l: Lowering, opcode: Opcode, g: Geometry, operands: Ope
 const KERNELS: { readonly [opcode in Opcode]?: string } = {
   [Opcode.ConvI16]: "gemm_i16_i16_4x8",
   [Opcode.ConvF32]: "gemm_f32_4x8",
-  [Opcode.DepthwiseI16]: "depthwise_i16_i16_4x8",
+  [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
   [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
 };
 

@@ -1,7 +1,8 @@
-// Depthwise convolution of int16 × int16: 4 or 1 output pixels, `blocks` blocks of 8 neighbouring channels, sums exact.
+// Depthwise convolution of int16 × int16: 3 or 1 output pixels, `blocks` blocks of 8 neighbouring channels, sums exact.
 // table: `taps` row pointers (`taps` even; an added one may point anywhere that can be read, its weight is 0), to which `offset` is added; the
-// inputs of four pixels are `advance` bytes apart. weights: [block][tap pair][8 channels][2 taps]. Two taps of a channel are interleaved, so
-// that one dot product does both: 6 operations for 16 products where extmul takes 8. out: of the first pixel and block; tile: what the first
+// inputs of three pixels are `advance` bytes apart. weights: [block][tap pair][8 channels][2 taps]. Two taps of a channel are interleaved, so
+// that one dot product does both: 6 operations for 16 products where extmul takes 8. A fourth pixel is slower: V8 loads all inputs of
+// an iteration first and spills accumulators. out: of the first pixel and block; tile: what the first
 // block reads (Tile), the next blocks following it; tile.parameters is the entry that all pixels share.
 // out = f32(S) · f32(scale_a · scale_w) + bias, then the activation; S as in gemm_i16_i16_4x8: in int32 where that has been proved, else
 // blocks of `pairsPerBlock` tap pairs are added in f64, and S is rounded once.
@@ -26,7 +27,7 @@ function high4(x: v128, y: v128): v128 {
   return v128.shuffle<i16>(x, y, 4, 12, 5, 13, 6, 14, 7, 15);
 }
 
-export function depthwise_i16_i16_4x8__simd(
+export function depthwise_i16_i16_3x8__simd(
   table: usize, advance: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tile: usize, out: usize,
 ): void {
   const entry = load<usize>(tile, Tile.parameters);
@@ -48,8 +49,6 @@ export function depthwise_i16_i16_4x8__simd(
     let c11 = c01;
     let c20 = c00;
     let c21 = c01;
-    let c30 = c00;
-    let c31 = c01;
     const end = weights + (<usize>taps << 4);
     let at = table;
     do {
@@ -73,12 +72,6 @@ export function depthwise_i16_i16_4x8__simd(
       const y2 = v128.load(q);
       c20 = i32x4.add(c20, i32x4.dot_i16x8_s(low4(x2, y2), w0));
       c21 = i32x4.add(c21, i32x4.dot_i16x8_s(high4(x2, y2), w1));
-      p += advance;
-      q += advance;
-      const x3 = v128.load(p);
-      const y3 = v128.load(q);
-      c30 = i32x4.add(c30, i32x4.dot_i16x8_s(low4(x3, y3), w0));
-      c31 = i32x4.add(c31, i32x4.dot_i16x8_s(high4(x3, y3), w1));
       at += 8;
       weights += 32;
     } while (weights < end);
@@ -96,9 +89,6 @@ export function depthwise_i16_i16_4x8__simd(
     to += outStride;
     v128.store(to, finish(c20, scale0, bias0, activation, low, high));
     v128.store(to, finish(c21, scale1, bias1, activation, low, high), 16);
-    to += outStride;
-    v128.store(to, finish(c30, scale0, bias0, activation, low, high));
-    v128.store(to, finish(c31, scale1, bias1, activation, low, high), 16);
   }
 }
 
