@@ -76,6 +76,7 @@ describe("structured tables are far smaller than random ones", () => {
   const cases: [string, number, number, (...x: number[]) => number, number][] = [
     ["threshold", 4, 2, (x, y) => (x! + y! >= 2 ? 1 : 0), 20],
     ["maximum", 4, 2, (x, y) => Math.max(x!, y!), 20],
+    ["maximum of 7-bit numbers", 6, 2, (x, y) => Math.max(x!, y!), 20],
     ["exclusive or of signs", 4, 2, (x, y) => (x! > 0 !== y! > 0 ? 1 : 0), 40],
     ["parity", 4, 2, (x, y) => (x! + y!) & 1, 260],
     ["multiplication that saturates", 4, 2, (x, y) => clamp(x! * y!, 15) + 0, 400],

@@ -4,8 +4,8 @@ import { fitLine, type LineFit } from "./line.ts";
 import { finish } from "./points.ts";
 import { type Format, Sketch } from "./sketch.ts";
 
-/** Inputs up to which sums of two ridges are looked for. */
-const MAX_INPUTS = 20_000;
+/** Relaxations of one inequality that the search for a sum of two ridges may take: a second or two. */
+const WORK = 2 ** 28;
 
 /** Functions of one linear form α·x, and in two dimensions sums of two of them: one hidden layer. */
 export function ridges(f: ArrayLike<number>, d: number, format: Format): Sketch[] {
@@ -17,7 +17,7 @@ export function ridges(f: ArrayLike<number>, d: number, format: Format): Sketch[
     const sketch = cells && toSketch([[alpha, cells]], d, format);
     if (sketch) found.push(sketch);
   }
-  if (d === 2 && found.length === 0 && f.length <= MAX_INPUTS) {
+  if (d === 2 && found.length === 0) {
     const axes = [
       [1, 0],
       [0, 1],
@@ -108,7 +108,8 @@ function splitBetween(
   const phi = new Float64Array(left.length);
   const minusPsi = new Float64Array(right.length);
   const limit = 4 * m * m * Math.max(2, s);
-  for (let round = 0; round <= left.length + right.length; round++) {
+  const rounds = Math.min(left.length + right.length, Math.ceil(WORK / n / 6));
+  for (let round = 0; round <= rounds; round++) {
     let changed = false;
     for (let i = 0; i < n; i++) {
       const [t, u] = [ts[i]!, us[i]!];
