@@ -13,7 +13,7 @@ import {
 } from "../attention/index.ts";
 import { auditCharts, sensitivityCharts } from "../experiments/attention/charts.ts";
 import { plot } from "../experiments/plot.ts";
-import { type Audit, type AuditOptions, audit, PRESET_BITS } from "../networks/attention-audit.ts";
+import { AUDIT_PRESETS, type Audit, type AuditOptions, audit } from "../networks/attention-audit.ts";
 import { gammaOnnx } from "../networks/attention-onnx.ts";
 import { readOnnx } from "../onnx/index.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -65,7 +65,7 @@ export function registerAttention(cli: CAC): void {
     .option("--score <s>", "sensitivity: dot or nearest (default dot)")
     .option("--collisions-only", "sensitivity: leave out what takes time n·m")
     .option("--stream", "sensitivity: read the keys from disk as often as needed, never all at once")
-    .option("--preset <P>", `audit: compare with ${Object.keys(PRESET_BITS).join(", ")} (default faithful)`)
+    .option("--preset <P>", `audit: compare with ${AUDIT_PRESETS.join(", ")} (default faithful)`)
     .option("--input <NAME=FILE>", "audit: feed an input from .npy, .npz or raw elements (repeatable)")
     .option("--random <N>", "audit: generated inputs (default 4)")
     .option("--seed <S>", "audit: their seed", { default: 0 })
@@ -251,11 +251,7 @@ function sensitivityText(s: Sensitivity): string {
 
 async function auditAction(file: string, options: Options): Promise<void> {
   const onnx = await readBytes(file);
-  const preset = choice(
-    "--preset",
-    options.preset ?? "faithful",
-    Object.keys(PRESET_BITS) as (keyof typeof PRESET_BITS)[],
-  );
+  const preset = choice("--preset", options.preset ?? "faithful", AUDIT_PRESETS);
   const settings = {
     preset,
     bits: bitWidths(options.bits),

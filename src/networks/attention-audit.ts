@@ -5,6 +5,7 @@ import { KeySet } from "../attention/keys.ts";
 import { sensitivityOn } from "../attention/sensitivity.ts";
 import type { Graph } from "../graph/graph.ts";
 import { readOnnx, writeOnnx } from "../onnx/index.ts";
+import { PRESETS, type Preset, presetDefault } from "../series/index.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type AttentionBlock, findAttention } from "./attention-blocks.ts";
@@ -12,8 +13,9 @@ import { captureGraph } from "./attention-capture.ts";
 import { type HeadSample, splitHeads } from "./attention-heads.ts";
 import { generateSample } from "./attention-samples.ts";
 
-/** Bits of the activations of a MatMul of two activations under a preset. */
-export const PRESET_BITS = { faithful: 12, fast: 8, compact: 8 } as const;
+/** Presets that round attention's operands. */
+export type AuditPreset = Exclude<Preset, "float32">;
+export const AUDIT_PRESETS: readonly AuditPreset[] = PRESETS.filter((preset) => preset !== "float32");
 
 /** Agreement that counts as "the same attention". */
 export const AGREEMENT = 0.99;
@@ -29,7 +31,7 @@ export interface AuditOptions {
   /** Bit widths to look at, 2…16, default 2…12; the preset's is added. */
   readonly bits?: readonly number[];
   /** The preset to compare with, default `faithful`. */
-  readonly preset?: keyof typeof PRESET_BITS;
+  readonly preset?: AuditPreset;
   readonly externalData?: Record<string, Uint8Array>;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
@@ -86,7 +88,7 @@ export interface Audit {
   /** The inputs were made up, not given. */
   readonly generated: boolean;
   readonly samples: number;
-  readonly preset: keyof typeof PRESET_BITS;
+  readonly preset: AuditPreset;
   readonly presetBits: number;
   /** Empty for a network without attention. */
   readonly blocks: readonly AuditBlock[];
@@ -107,10 +109,11 @@ export interface Audit {
  */
 export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promise<Audit> {
   const { preset = "faithful", externalData, signal, onProgress } = options;
-  const presetBits = PRESET_BITS[preset];
-  if (presetBits === undefined) {
-    throw new RangeError(`"preset" expected ${Object.keys(PRESET_BITS).join(", ")}, got ${JSON.stringify(preset)}`);
+  if (!AUDIT_PRESETS.includes(preset)) {
+    throw new RangeError(`"preset" expected ${AUDIT_PRESETS.join(", ")}, got ${JSON.stringify(preset)}`);
   }
+  const plan = presetDefault(preset);
+  const presetBits = plan.bits * plan.activationTerms;
   for (const b of options.bits ?? []) integerIn("bits", b, 2, 16);
   const bits = [...new Set([...(options.bits ?? [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), presetBits])].sort(
     (a, b) => a - b,

@@ -2,10 +2,9 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import type { Graph } from "../../src/graph/graph.ts";
 import { measureAgreement } from "../../src/networks/attention-agreement.ts";
-import { type AuditHead, audit, PRESET_BITS } from "../../src/networks/attention-audit.ts";
+import { AUDIT_PRESETS, type AuditHead, audit } from "../../src/networks/attention-audit.ts";
 import { gammaOnnx, gammaTokens } from "../../src/networks/attention-onnx.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import { presetDefault } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 
 const read = (path: string) => new Uint8Array(readFileSync(new URL(`../../${path}`, import.meta.url)));
@@ -185,11 +184,11 @@ describe("audit", () => {
     expect((await audit(gammaOnnx(4, 1), { samples })).blocks[0]!.note).toContain("queries are all zero");
   });
 
-  it("knows the bits of the presets", () => {
-    for (const [preset, bits] of Object.entries(PRESET_BITS)) {
-      const plan = presetDefault(preset as keyof typeof PRESET_BITS);
-      expect(plan.bits * plan.activationTerms).toBe(bits);
-    }
+  it("compares with the bits of every preset that rounds", async () => {
+    expect(AUDIT_PRESETS).toEqual(["faithful", "fast", "compact"]);
+    const bits = [];
+    for (const preset of AUDIT_PRESETS) bits.push((await audit(gammaOnnx(2, 1), { preset })).presetBits);
+    expect(bits).toEqual([12, 8, 8]);
   });
 });
 
