@@ -4,8 +4,8 @@ import type { Tensor } from "../tensor/index.ts";
 const SPELLED = 16;
 
 /**
- * A name for the contents of a tensor: equal for equal type, shape and bits. Small tensors are spelled out; larger ones are hashed twice with
- * FNV-1a from different starts.
+ * A name for the contents of a tensor: equal for equal type, shape and bits. Small tensors are spelled out; larger ones are hashed twice in
+ * the manner of FNV-1a, from different starts by different factors.
  */
 export function contentName(tensor: Tensor): string {
   const head = `${tensor.type}[${tensor.dims}]`;
@@ -17,10 +17,17 @@ export function contentName(tensor: Tensor): string {
     // NaNs have many bit patterns: spell the bytes.
     return `${head}:${list.includes("NaN") ? `x${Array.from(bytes, (b) => b.toString(16)).join(",")}` : list.join(",")}`;
   }
+  // Words, four times as fast as bytes; their high bits are folded down, which the product alone does not do.
+  const whole = byteOffset % 4 === 0 ? byteLength >> 2 : 0;
+  const words = new Uint32Array(whole > 0 ? buffer : new ArrayBuffer(0), whole > 0 ? byteOffset : 0, whole);
   let [a, b] = [0x811c9dc5, 0x01234567];
-  for (const byte of bytes) {
-    a = Math.imul(a ^ byte, 0x01000193);
-    b = Math.imul(b ^ byte, 0x01000193) ^ (b >>> 15);
-  }
+  const mix = (value: number): void => {
+    a = Math.imul(a ^ value, 0x01000193);
+    a ^= a >>> 15;
+    b = Math.imul(b ^ value, 0x85ebca6b);
+    b ^= b >>> 13;
+  };
+  for (let i = 0; i < whole; i++) mix(words[i]!);
+  for (let i = 4 * whole; i < byteLength; i++) mix(bytes[i]!);
   return `${head}#${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
 }
