@@ -1,0 +1,16 @@
+import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+
+// Another runtime, build, CPU or day must give these bits. A change of a kernel's order of operations changes them: then, and only then,
+// `node test/runtimes/digests.mjs > test/fixtures/digests.json`, and say in CHANGELOG.md that outputs have changed.
+it("gives the committed bits for every fixture network and preset, in both builds, in a process of its own", () => {
+  const script = fileURLToPath(new URL("../runtimes/digests.mjs", import.meta.url));
+  const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" });
+  expect(stderr).toBe("");
+  expect(status).toBe(0);
+  const expected = JSON.parse(readFileSync(new URL("../fixtures/digests.json", import.meta.url), "utf8"));
+  expect(Object.keys(expected)).toHaveLength(12);
+  expect(JSON.parse(stdout)).toEqual(expected);
+});
