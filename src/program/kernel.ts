@@ -12,8 +12,9 @@ export interface Exactness {
 /** A layer with weights of its own, under activations of n = `activationBits` bits. */
 export function exactnessOf(weights: WeightSeries, activationBits: number): Exactness {
   const { bits, terms, digits, zeros, sparse } = weights;
-  // A zero point or an outlier may take the operand anywhere in i16.
-  const largest = zeros === undefined && sparse === undefined ? largestQ(bits, terms, digits) : 2 ** 15;
+  // A zero point or an outlier may take Q − zero up to ±32767; no weight exceeds the sum of its row.
+  const operand = zeros === undefined && sparse === undefined ? largestQ(bits, terms, digits) : 2 ** 15 - 1;
+  const largest = Math.min(operand, weights.largestL1);
   return {
     exactInInt32: accumulatorBits({ weights, activationWidth: activationBits }) <= 32,
     pairsPerBlock: pairsPerBlock(largest, 2 ** (activationBits - 1)),

@@ -35,6 +35,12 @@ describe("exactness of a linear layer", () => {
     expect(2 * exactnessOf(series(1e9), 12).pairsPerBlock).toBe(548);
   });
 
+  it("keeps a pair of the largest operands below int32", () => {
+    const outlier = { ...series(1e9), sparse: { indices: new Uint32Array(1), values: new Int16Array(1) } };
+    expect(exactnessOf(outlier, 16).pairsPerBlock).toBe(1);
+    expect(2 * (2 ** 15 - 1) * 2 ** 15).toBeLessThan(2 ** 31);
+  });
+
   it("never gives a block of no pairs", () => {
     expect(pairsPerBlock(30583, 2 ** 15)).toBe(1);
     expect(2 * 30583 * 2 ** 15).toBeLessThan(2 ** 31);

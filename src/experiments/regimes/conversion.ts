@@ -1,4 +1,5 @@
 import { readFile } from "node:fs/promises";
+import { unzlibSync } from "fflate";
 import type { Graph, Node } from "../../graph/graph.ts";
 import { readOnnx, writeOnnx } from "../../onnx/index.ts";
 import {
@@ -33,6 +34,7 @@ const BITS = [1, 2, 3, 4];
 const WEIGHT_BITS = 8;
 const FEATURE_BITS = 8;
 const PICTURES = 100;
+const PIXELS = 28 * 28;
 const FIXTURES = new URL("../../../test/fixtures/", import.meta.url);
 
 type Row = { [key: string]: Json };
@@ -166,10 +168,15 @@ function same(x: DyadicNetwork, y: DyadicNetwork, point: RationalPoint): boolean
 
 /** Top-1 accuracy on the pictures: float32, the 8-bit head, the lowered heads. */
 async function classify(name: string, graph: Graph, head: Dense): Promise<Row[]> {
-  const file = await readFile(new URL("fashion-mnist-100.bin", FIXTURES)).catch(() => undefined);
-  if (file === undefined) return [];
+  const packed = await readFile(new URL("fashion_mnist/pictures.bin", FIXTURES)).catch(() => undefined);
+  if (packed === undefined) return [];
+  const file = unzlibSync(packed);
+  const count = file.length / (1 + PIXELS);
   const labels = file.subarray(0, PICTURES);
-  const pixels = Float32Array.from(file.subarray(PICTURES), (value) => (value / 255 - 0.286) / 0.353);
+  const pixels = Float32Array.from(
+    file.subarray(count, count + PICTURES * PIXELS),
+    (value) => (value / 255 - 0.286) / 0.353,
+  );
   const source = head.node.inputs[0]!;
   const body: Graph = { ...graph, outputs: [...graph.outputs, { name: source, type: "float32", shape: undefined }] };
   const session = await InferenceSession.create(writeOnnx(body), { preset: "float32" });
