@@ -50,7 +50,6 @@ export function keyCodes(keys: usize, rows: i32, d: i32, maxima: usize, m: f64, 
 }
 
 /** Four codes as i16 in the low half. */
-// @ts-ignore: decorator
 @inline
 function codes4(x: v128, maxima: usize, top: v128): v128 {
   const size = f32x4.abs(x);
@@ -62,7 +61,6 @@ function codes4(x: v128, maxima: usize, top: v128): v128 {
   return i16x8.narrow_i32x4_s(signed, signed);
 }
 
-// @ts-ignore: decorator
 @inline
 function magnitude(size: v128, maxima: v128, top: v128): v128 {
   const q = f64x2.floor(f64x2.add(f64x2.div(f64x2.mul(size, top), maxima), f64x2.splat(0.5)));

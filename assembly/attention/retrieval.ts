@@ -21,7 +21,6 @@ export function pairScores(a: usize, b: usize, rows: i32, stride: i32, out: usiz
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function exactScore(a: usize, b: usize, stride: i32): i64 {
   let sum: i64 = 0;
@@ -116,7 +115,6 @@ export function floatMargins(
   }
 }
 
-// @ts-ignore: decorator
 @inline
 function take(
   r: i32, firstKey: i32, column: i32, score: f64, targets: usize, own: usize, best: usize, second: usize, bestIndex: usize, mask: usize, maskStride: i32,

@@ -9,7 +9,6 @@
 // Returns 0, or 1 when an intermediate could have left ±2^62. The test is sound: Σ|weight|·max|value| is computed beside the integers
 // in f64 from magnitudes that the same test has already found good, and its rounding is far below the factor 2 to spare.
 
-// @ts-ignore: decorator
 @inline const LIMIT: f64 = 4611686018427387904.0; // 2^62
 
 export function evaluateDyadic(
@@ -62,7 +61,6 @@ export function evaluateDyadic(
   return 0;
 }
 
-// @ts-ignore: decorator
 @inline
 function fill(row: usize, points: i32, value: i64): void {
   for (let p = 0; p < points; p++) store<i64>(row + (<usize>p << 3), value);

@@ -1,7 +1,6 @@
 // Fixed-point numbers: everything is an integer k meaning k/s, M = 2^p − 1.
 
 /** t/s to the nearest integer, ties away from zero. |t| < 2^61, 0 < s < 2^31. */
-// @ts-ignore: decorator
 @inline
 export function rdiv(t: i64, s: i64): i64 {
   const a = t < 0 ? -t : t;
@@ -9,7 +8,6 @@ export function rdiv(t: i64, s: i64): i64 {
   return t < 0 ? -q : q;
 }
 
-// @ts-ignore: decorator
 @inline
 export function clamp(k: i64, m: i64): i64 {
   return k > m ? m : k < -m ? -m : k;

@@ -35,7 +35,6 @@ export function verify(network: usize, first: i32, count: i32): i32 {
   return -1;
 }
 
-// @ts-ignore: decorator
 @inline
 function at(buffer: usize, neuron: i32, input: i32): usize {
   return buffer + <usize>(neuron >> 1) * PAIR_BYTES + <usize>input * INPUT_BYTES + (<usize>(neuron & 1) << 1);
@@ -121,7 +120,6 @@ function addProducts(w: usize, stride: usize, x: usize, pairs: i32, sums: usize)
   addRow(sums + 384, d0, d1, d2, d3);
 }
 
-// @ts-ignore: decorator
 @inline
 function addRow(sums: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
   addFour(sums, v0);
@@ -130,7 +128,6 @@ function addRow(sums: usize, v0: v128, v1: v128, v2: v128, v3: v128): void {
   addFour(sums + 96, v3);
 }
 
-// @ts-ignore: decorator
 @inline
 function addFour(sums: usize, v: v128): void {
   v128.store(sums, f64x2.add(v128.load(sums), f64x2.convert_low_i32x4_s(v)));

@@ -1,20 +1,8 @@
-import type { ElementType } from "../tensor/index.ts";
+import { type ElementType, TYPE_OF_CODE } from "../tensor/index.ts";
 
 /** TensorProto.DataType. bfloat16 is read as float32 (exact) and 4-bit integers as 8-bit ones: both keep every value. */
 const TYPES: Readonly<Record<number, ElementType>> = {
-  1: "float32",
-  2: "uint8",
-  3: "int8",
-  4: "uint16",
-  5: "int16",
-  6: "int32",
-  7: "int64",
-  8: "string",
-  9: "bool",
-  10: "float16",
-  11: "float64",
-  12: "uint32",
-  13: "uint64",
+  ...TYPE_OF_CODE,
   16: "float32",
   21: "uint8",
   22: "int8",

@@ -79,3 +79,20 @@ export function viewData(type: NumericType, bytes: Uint8Array, length: number): 
   const aligned = bytes.byteOffset % size === 0 ? bytes : Uint8Array.prototype.slice.call(bytes, 0, length * size);
   return new array(aligned.buffer, aligned.byteOffset, length);
 }
+
+/** Element types by the number that ONNX gives them (TensorProto.DataType). */
+export const TYPE_OF_CODE: Readonly<Record<number, ElementType>> = {
+  1: "float32",
+  2: "uint8",
+  3: "int8",
+  4: "uint16",
+  5: "int16",
+  6: "int32",
+  7: "int64",
+  8: "string",
+  9: "bool",
+  10: "float16",
+  11: "float64",
+  12: "uint32",
+  13: "uint64",
+};

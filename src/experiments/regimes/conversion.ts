@@ -17,10 +17,9 @@ import {
   toNumber,
 } from "../../regimes/index.ts";
 import { InferenceSession } from "../../session/session.ts";
-import { Tensor } from "../../tensor/index.ts";
+import { Tensor, uniformNumbers } from "../../tensor/index.ts";
 import type { Experiment, Json } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
-import { generator } from "./functions.ts";
 import { randomMlp } from "./mlp.ts";
 
 const MODELS = ["fmnist_resnet", "fmnist_mobilenet", "fmnist_vit"];
@@ -154,7 +153,7 @@ async function lowered(name: string, network: DyadicNetwork, seed: number): Prom
 }
 
 function randomPoints(inputs: number, count: number, seed: number): RationalPoint[] {
-  const next = generator(seed);
+  const next = uniformNumbers(seed);
   return Array.from({ length: count }, (_, k) => ({
     numerators: Array.from({ length: inputs }, () => BigInt(Math.floor((next() - 0.5) * 1e6))),
     denominator: BigInt(2 * Math.floor(next() * 1e4) + 3 + 2 * k),

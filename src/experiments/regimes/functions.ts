@@ -1,19 +1,9 @@
 import { type Dyadic, resolveTarget } from "../../regimes/index.ts";
-
-/** Numbers of a 32-bit generator (mulberry32), the same in every runtime. */
-export function generator(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
+import { uniformNumbers } from "../../tensor/index.ts";
 
 /** 2^e + 1 samples of a 1-Lipschitz walk within [-1, 1] whose slope changes often; exact multiples of 2^-24. */
 export function walk(seed: number, e: number): number[] {
-  const next = generator(seed);
+  const next = uniformNumbers(seed);
   const limit = 2 ** (24 - e);
   let level = Math.floor((next() - 0.5) * 2 ** 24);
   let slope = next() < 0.5 ? -1 : 1;
@@ -39,7 +29,7 @@ export function valuesAt(samples: readonly number[], n: number): Dyadic[] {
  * that the largest slope of the samples is 1 when s > 1, and the largest jump over one sample is 2^(-e·s) when s ≤ 1.
  */
 export function sobolev(seed: number, s: number, e: number): number[] {
-  const next = generator(seed);
+  const next = uniformNumbers(seed);
   const points = 2 ** e;
   const values = new Float64Array(points + 1);
   for (let k = 1; k <= points / 2; k++) {

@@ -1,9 +1,9 @@
 import { type DyadicNetwork, denseLayer, dyadic } from "../../regimes/index.ts";
-import { generator } from "./functions.ts";
+import { uniformNumbers } from "../../tensor/index.ts";
 
 /** A random network: weights and biases uniform on the multiples of 2^-b in [-1, 1]. */
 export function randomMlp(dims: readonly number[], b: number, seed: number): DyadicNetwork {
-  const next = generator(seed);
+  const next = uniformNumbers(seed);
   const limit = 2 ** b;
   const value = () => dyadic(BigInt(Math.floor(next() * (2 * limit + 1)) - limit), b);
   return {

@@ -1,4 +1,4 @@
-import { broadcast, type ElementType, type Shape } from "../../tensor/index.ts";
+import { broadcast, type ElementType, type Shape, TYPE_OF_CODE } from "../../tensor/index.ts";
 import { nodeError } from "../errors.ts";
 import type { Call, ShapeRule } from "./call.ts";
 
@@ -16,26 +16,10 @@ function binary(type: (call: Call) => ElementType): ShapeRule {
   return (call) => [{ type: type(call), shape: broadcastInputs(call) }];
 }
 
-const TYPES: Readonly<Record<number, ElementType>> = {
-  1: "float32",
-  2: "uint8",
-  3: "int8",
-  4: "uint16",
-  5: "int16",
-  6: "int32",
-  7: "int64",
-  8: "string",
-  9: "bool",
-  10: "float16",
-  11: "float64",
-  12: "uint32",
-  13: "uint64",
-};
-
 /** The element type of an attribute that holds an ONNX data type (`to` of Cast, `dtype` of EyeLike). */
 export function typeAttribute(call: Call, name: string, fallback?: ElementType): ElementType {
   const code = call.number(name, 0);
-  const type = code === 0 ? fallback : TYPES[code];
+  const type = code === 0 ? fallback : TYPE_OF_CODE[code];
   if (type === undefined) {
     throw nodeError(call.node, call.opsets, `"${name}" = ${code} is an element type that we do not have`);
   }
