@@ -3,7 +3,10 @@ export class BitbasisError extends Error {
   override readonly name: string = "BitbasisError";
 
   constructor(
-    /** MODEL: not a model, or a damaged one. UNSUPPORTED: operators or opsets that we do not have. BUILD: no such build. ABORTED and RELEASED: as they say. MEMORY: the wasm memory cannot grow. INTERNAL: ours. */
+    /**
+     * MODEL: not a model, or a damaged one. UNSUPPORTED: operators or opsets that we do not have. BUILD: no such build, or not a WebAssembly
+     * module. RELEASED: the session is gone. MEMORY: more than a wasm memory can hold. INTERNAL: an error of ours.
+     */
     readonly code: "MODEL" | "UNSUPPORTED" | "BUILD" | "RELEASED" | "MEMORY" | "INTERNAL",
     message: string,
     options?: ErrorOptions,

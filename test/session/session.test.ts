@@ -174,5 +174,7 @@ describe("a session", () => {
     await expect(own.run({ image: image(1) })).rejects.toMatchObject({ code: "RELEASED" });
     await own.release();
     expect(own.memoryBytes).toBe(0);
+    expect(own.terms).toEqual({ loaded: 4, total: 4 });
+    expect(own.inputMetadata[0]!.name).toBe("image");
   });
 });
