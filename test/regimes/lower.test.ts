@@ -107,10 +107,12 @@ describe("200 random networks and more", () => {
   const cases = formats.flatMap(([a, b, bits, options], f) =>
     shapes.map((dims, s) => ({ a, b, bits, options, dims, seed: 10 * f + s })),
   );
+  let converted = 0;
   test.each(cases)("$dims a=$a b=$b → $bits $options", async ({ a, b, bits, options, dims, seed }) => {
     for (let copy = 0; copy < 4; copy++) {
       const network = randomNetwork(dims, a, b, 1000 * copy + seed, copy === 3 ? 0.3 : 1);
       if (networkSize(network).b <= bits) continue;
+      converted++;
       const lowered = await lowerPrecision(network, bits, options);
       const sliced = sliceNetwork(network, bits, options.recoding);
       for (const point of points(dims[0]!, 12, seed + copy)) {
@@ -129,7 +131,9 @@ describe("200 random networks and more", () => {
       expect(lowered.depth).toBe(split + lowered.layers.reduce((sum, { layers }) => sum + layers, 0));
     }
   });
-  test("that was at least 200", () => expect(cases.length * 4).toBeGreaterThanOrEqual(240));
+  test("that was at least 200", () => {
+    expect(converted).toBeGreaterThanOrEqual(200);
+  });
 });
 
 describe("the network of the receipt, 4-32-32-32-3 with b = 7", () => {
