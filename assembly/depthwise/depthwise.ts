@@ -4,7 +4,8 @@
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { setColumns } from "../gemm/conv";
 import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, seesMasked, writePointers } from "../gemm/geometry";
-import { address, argument, Scratch, share, Tile } from "../gemm/tile";
+import { Scratch, Tile } from "../gemm/tile";
+import { address, argument, share } from "../step";
 import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
 import {
   depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_1x8__simd, depthwise_i16_i16_1x8_blocks__simd, depthwise_i16_i16_3x8__simd,

@@ -9,7 +9,8 @@ import {
   gemm_i16_i16_1x8__simd, gemm_i16_i16_4x8__scalar, gemm_i16_i16_4x8__simd, gemm_i16_i16_4x8_blocks, prepareShared__simd,
 } from "./gemm_i16_i16_4x8";
 import { isMergeable, isMerged, writeTable } from "./table";
-import { address, argument, Scratch, share, Tile } from "./tile";
+import { Scratch, Tile } from "./tile";
+import { address, argument, share } from "../step";
 
 const NAN: u32 = 0x7fc00000;
 /** Bytes of activations in a block: half of a small second-level cache. */

@@ -1,6 +1,6 @@
 // Which input pixels an output pixel of a convolution sees: pointer tables for the kernels, and the outputs that see a non-finite input.
 import { ConvStep } from "../../src/core/abi/conv";
-import { address, argument } from "./tile";
+import { address, argument } from "../step";
 
 /** Whether some tap of some output pixel lies outside of the input. */
 export function isPadded(step: usize): bool {

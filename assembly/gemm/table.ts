@@ -4,7 +4,7 @@
 // has 3 channels, 2 k-pairs a tap; with this and the cheaper tables 3×3 s2 224² 3→32 went from 17 to 22 GMAC/s).
 import { ConvStep } from "../../src/core/abi/conv";
 import { advanceOf, insideFrom, insideTo, isRowInside, writePointers } from "./geometry";
-import { address, argument } from "./tile";
+import { address, argument } from "../step";
 
 /** Whether the taps of a kernel row are one run of `tapBytes` each. */
 export function isMergeable(step: usize, tapBytes: usize): bool {

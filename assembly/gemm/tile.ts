@@ -43,23 +43,6 @@ export enum Scratch {
   padding = 832,
 }
 
-@inline
-export function argument(step: usize, field: i32): i32 {
-  return load<i32>(step + (<usize>field << 2));
-}
-
-/** An argument that is an address or a number of bytes. */
-@inline
-export function address(step: usize, field: i32): usize {
-  return load<usize>(step + (<usize>field << 2));
-}
-
-/** First of `count` items that belong to `thread`. */
-@inline
-export function share(count: i32, thread: i32, threads: i32): i32 {
-  return <i32>((<i64>count * <i64>thread) / <i64>threads);
-}
-
 /** Bytes from the bias of 8 columns to that of the next 8: the one of a layer that has none serves all. */
 @inline
 export function biasStep(tile: usize): usize {

@@ -5,9 +5,8 @@ import { ElementCode } from "../../src/core/abi/element";
 import { add, div, ifLess, k, max, min, mul, sub } from "../math/lane";
 import { pow } from "../math/pow";
 import { combine } from "./combine";
-import {
-  argument, countOf, firstOf, lanes, loadLanes, loadUpTo, offsetOf, pointer, storeLanes, storeUpTo,
-} from "./share";
+import { countOf, lanes, loadLanes, loadUpTo, offsetOf, storeLanes, storeUpTo } from "./lanes";
+import { address, argument, share } from "../step";
 
 export function binary(step: usize, thread: i32, threads: i32): void {
   rows(step, thread, threads, false);
@@ -28,18 +27,18 @@ function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
   let sb = argument(step, stridesB + rank - 1);
   let total = countOf(step, BinaryStep.length, rank);
   if (total == 0) return;
-  let at = firstOf(total, thread, threads);
-  let end = firstOf(total, thread + 1, threads);
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
   let size = bytesOf(type);
   let outSize: usize = comparing ? 1 : size;
-  let output = pointer(step, BinaryStep.output) + <usize>at * outSize;
+  let output = address(step, BinaryStep.output) + <usize>at * outSize;
   while (at < end) {
     let row = at / inner;
     let skip = at - row * inner;
     let n = inner - skip;
     if (n > end - at) n = end - at;
-    let a = pointer(step, BinaryStep.a) + offsetOf(step, BinaryStep.length, stridesA, rank, row) + <usize>(skip * sa);
-    let b = pointer(step, BinaryStep.b) + offsetOf(step, BinaryStep.length, stridesB, rank, row) + <usize>(skip * sb);
+    let a = address(step, BinaryStep.a) + offsetOf(step, BinaryStep.length, stridesA, rank, row) + <usize>(skip * sa);
+    let b = address(step, BinaryStep.b) + offsetOf(step, BinaryStep.length, stridesB, rank, row) + <usize>(skip * sb);
     if (comparing) compareRow(type, operation, a, b, output, n, sa, sb);
     else binaryRow(type, operation, a, b, output, n, sa, sb);
     at += n;

@@ -2,16 +2,17 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { CanonicalizeStep, CastStep } from "../../src/core/abi/elementwise";
 import { ifEqual, k } from "../math/lane";
-import { argument, firstOf, lanes, loadUpTo, pointer, storeUpTo } from "./share";
+import { lanes, loadUpTo, storeUpTo } from "./lanes";
+import { address, argument, share } from "../step";
 
 export function cast(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, CastStep.count);
   let from = argument(step, CastStep.from);
   let to = argument(step, CastStep.to);
-  let end = firstOf(count, thread + 1, threads);
-  let input = pointer(step, CastStep.input);
-  let output = pointer(step, CastStep.output);
-  for (let i = <usize>firstOf(count, thread, threads); i < <usize>end; i++) {
+  let end = share(count, thread + 1, threads);
+  let input = address(step, CastStep.input);
+  let output = address(step, CastStep.output);
+  for (let i = <usize>share(count, thread, threads); i < <usize>end; i++) {
     switch (from) {
       case ElementCode.float32: put<f64>(to, output, i, <f64>load<f32>(input + (i << 2))); break;
       case ElementCode.float64: put<f64>(to, output, i, load<f64>(input + (i << 3))); break;
@@ -81,9 +82,9 @@ function toHalf(x: f64): u16 {
 
 export function canonicalize(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, CanonicalizeStep.count);
-  let first = firstOf(count, thread, threads);
-  let n = firstOf(count, thread + 1, threads) - first;
-  let data = pointer(step, CanonicalizeStep.data) + (<usize>first << 2);
+  let first = share(count, thread, threads);
+  let n = share(count, thread + 1, threads) - first;
+  let data = address(step, CanonicalizeStep.data) + (<usize>first << 2);
   if (ASC_FEATURE_SIMD) canonical<v128>(data, n);
   else canonical<f32>(data, n);
 }

@@ -1,6 +1,7 @@
 // Strided copy; see CopyStep. Rows are runs of the last extent. Four-byte transposes go by 4×4 tiles.
 import { CopyStep, FillStep } from "../../src/core/abi/movement";
-import { argument, countOf, firstOf, offsetOf, pointer } from "./share";
+import { countOf, offsetOf } from "./lanes";
+import { address, argument, share } from "../step";
 
 export function copy(step: usize, thread: i32, threads: i32): void {
   let rank = argument(step, CopyStep.rank);
@@ -13,14 +14,14 @@ export function copy(step: usize, thread: i32, threads: i32): void {
   let si = argument(step, outputs - 1);
   let so = argument(step, outputs + rank - 1);
   let size = argument(step, CopyStep.elementBytes);
-  let input = pointer(step, CopyStep.input);
-  let output = pointer(step, CopyStep.output);
+  let input = address(step, CopyStep.input);
+  let output = address(step, CopyStep.output);
   if (rank > 1 && size == 4 && so == 4 && argument(step, outputs - 2) == 4) {
     planes(step, rank, total / inner, thread, threads);
     return;
   }
-  let at = firstOf(total, thread, threads);
-  let end = firstOf(total, thread + 1, threads);
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
   while (at < end) {
     let row = at / inner;
     let skip = at - row * inner;
@@ -58,13 +59,13 @@ function planes(step: usize, rank: i32, rows: i32, thread: i32, threads: i32): v
   let width = argument(step, extents + rank - 1);
   let si = argument(step, inputs + rank - 1);
   let so = argument(step, outputs + rank - 2);
-  let at = firstOf(rows, thread, threads);
-  let end = firstOf(rows, thread + 1, threads);
+  let at = share(rows, thread, threads);
+  let end = share(rows, thread + 1, threads);
   while (at < end) {
     let n = height - at % height;
     if (n > end - at) n = end - at;
-    let from = pointer(step, CopyStep.input) + offsetOf(step, extents, inputs, rank, at);
-    let to = pointer(step, CopyStep.output) + offsetOf(step, extents, outputs, rank, at);
+    let from = address(step, CopyStep.input) + offsetOf(step, extents, inputs, rank, at);
+    let to = address(step, CopyStep.output) + offsetOf(step, extents, outputs, rank, at);
     at += n;
     if (ASC_FEATURE_SIMD) {
       for (; n >= 4; n -= 4) {
@@ -122,10 +123,10 @@ function tiles(from: usize, to: usize, width: i32, si: i32, so: i32): void {
 export function fill(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, FillStep.count);
   let size = <usize>argument(step, FillStep.elementBytes);
-  let first = <usize>firstOf(count, thread, threads);
-  let end = <usize>firstOf(count, thread + 1, threads);
-  let output = pointer(step, FillStep.output);
-  let value = <u64>pointer(step, FillStep.low) | (<u64>pointer(step, FillStep.high) << 32);
+  let first = <usize>share(count, thread, threads);
+  let end = <usize>share(count, thread + 1, threads);
+  let output = address(step, FillStep.output);
+  let value = <u64>address(step, FillStep.low) | (<u64>address(step, FillStep.high) << 32);
   let stop = output + end * size;
   for (let p = output + first * size; p < stop; p += size) {
     if (size == 4) store<u32>(p, <u32>value);

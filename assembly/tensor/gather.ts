@@ -2,7 +2,8 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { GatherElementsStep, GatherStep } from "../../src/core/abi/movement";
 import { combine } from "./combine";
-import { argument, countOf, firstOf, pointer } from "./share";
+import { countOf } from "./lanes";
+import { address, argument, share } from "../step";
 
 @inline function indexAt(at: usize, i: i32, bytes: i32): i64 {
   return bytes == 8 ? load<i64>(at + (<usize>i << 3)) : <i64>load<i32>(at + (<usize>i << 2));
@@ -15,14 +16,14 @@ export function gather(step: usize, thread: i32, threads: i32): bool {
   let slice = argument(step, GatherStep.sliceBytes);
   let scatter = argument(step, GatherStep.scatter) != 0;
   let total = argument(step, GatherStep.batch) * count;
-  let at = scatter ? (thread == 0 ? 0 : total) : firstOf(total, thread, threads);
-  let end = scatter ? total : firstOf(total, thread + 1, threads);
-  let output = pointer(step, GatherStep.output) + <usize>at * <usize>slice;
+  let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
+  let end = scatter ? total : share(total, thread + 1, threads);
+  let output = address(step, GatherStep.output) + <usize>at * <usize>slice;
   let valid = true;
   for (; at < end; at++) {
     let batch = at / count;
-    let indices = pointer(step, GatherStep.indices) + <usize>batch * <usize>argument(step, GatherStep.indexStride);
-    let from = pointer(step, GatherStep.data) + <usize>batch * <usize>argument(step, GatherStep.dataStride);
+    let indices = address(step, GatherStep.indices) + <usize>batch * <usize>argument(step, GatherStep.indexStride);
+    let from = address(step, GatherStep.data) + <usize>batch * <usize>argument(step, GatherStep.dataStride);
     let first = (at - batch * count) * tuple;
     let inside = true;
     for (let j = 0; j < tuple; j++) {
@@ -74,10 +75,10 @@ export function gatherElements(step: usize, thread: i32, threads: i32): bool {
   let extent = <i64>argument(step, GatherElementsStep.extent);
   let scatter = argument(step, GatherElementsStep.scatter) != 0;
   let operation = argument(step, GatherElementsStep.operation);
-  let indices = pointer(step, GatherElementsStep.indices);
+  let indices = address(step, GatherElementsStep.indices);
   let total = countOf(step, GatherElementsStep.length, rank);
-  let at = scatter ? (thread == 0 ? 0 : total) : firstOf(total, thread, threads);
-  let end = scatter ? total : firstOf(total, thread + 1, threads);
+  let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
+  let end = scatter ? total : share(total, thread + 1, threads);
   let valid = true;
   for (; at < end; at++) {
     let index = indexAt(indices, at, bytes);
@@ -86,7 +87,7 @@ export function gatherElements(step: usize, thread: i32, threads: i32): bool {
       valid = false;
       continue;
     }
-    let data = pointer(step, GatherElementsStep.data);
+    let data = address(step, GatherElementsStep.data);
     let rest = at;
     for (let i = rank - 1; i >= 0; i--) {
       let n = argument(step, GatherElementsStep.length + i);
@@ -95,7 +96,7 @@ export function gatherElements(step: usize, thread: i32, threads: i32): bool {
       data += <usize>coordinate * <usize>argument(step, GatherElementsStep.length + rank + i);
       rest = next;
     }
-    let output = pointer(step, GatherElementsStep.output) + <usize>at * <usize>size;
+    let output = address(step, GatherElementsStep.output) + <usize>at * <usize>size;
     if (!scatter) memory.copy(output, data, <usize>size);
     else if (operation < 0) memory.copy(data, output, <usize>size);
     else join(operation, argument(step, GatherElementsStep.type), data, output, size);

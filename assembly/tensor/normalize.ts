@@ -3,7 +3,8 @@ import { LayerNormStep, SoftmaxStep } from "../../src/core/abi/reduce";
 import { exp } from "../math/exp";
 import { add, atLeast, div, k, mul, sub } from "../math/lane";
 import { log } from "../math/log";
-import { argument, firstOf, lanes, loadUpTo, number, pointer, storeUpTo } from "./share";
+import { lanes, loadUpTo, storeUpTo } from "./lanes";
+import { address, argument, number, share } from "../step";
 
 /** Four partials: one vector, or four floats that the scalar build keeps apart. */
 @inline function joined(a: f32, b: f32, c: f32, d: f32): f32 {
@@ -88,11 +89,11 @@ export function softmax(step: usize, thread: i32, threads: i32): void {
   let extent = argument(step, SoftmaxStep.extent);
   let logarithm = argument(step, SoftmaxStep.log) != 0;
   let rows = argument(step, SoftmaxStep.rows);
-  let end = firstOf(rows, thread + 1, threads);
-  for (let i = firstOf(rows, thread, threads); i < end; i++) {
+  let end = share(rows, thread + 1, threads);
+  for (let i = share(rows, thread, threads); i < end; i++) {
     let offset = <usize>i * <usize>extent << 2;
-    let row = pointer(step, SoftmaxStep.input) + offset;
-    let output = pointer(step, SoftmaxStep.output) + offset;
+    let row = address(step, SoftmaxStep.input) + offset;
+    let output = address(step, SoftmaxStep.output) + offset;
     let m = largest(row, extent);
     if (ASC_FEATURE_SIMD) exponentials<v128>(row, output, extent, k<v128>(m));
     else exponentials<f32>(row, output, extent, m);
@@ -109,15 +110,15 @@ export function layerNorm(step: usize, thread: i32, threads: i32): void {
   let rows = argument(step, LayerNormStep.rows);
   let epsilon = number(step, LayerNormStep.epsilon);
   let rms = argument(step, LayerNormStep.rms) != 0;
-  let scale = pointer(step, LayerNormStep.scale);
-  let bias = pointer(step, LayerNormStep.bias);
-  let means = pointer(step, LayerNormStep.mean);
-  let inverses = pointer(step, LayerNormStep.inverse);
-  let end = firstOf(rows, thread + 1, threads);
-  for (let i = firstOf(rows, thread, threads); i < end; i++) {
+  let scale = address(step, LayerNormStep.scale);
+  let bias = address(step, LayerNormStep.bias);
+  let means = address(step, LayerNormStep.mean);
+  let inverses = address(step, LayerNormStep.inverse);
+  let end = share(rows, thread + 1, threads);
+  for (let i = share(rows, thread, threads); i < end; i++) {
     let offset = <usize>i * <usize>extent << 2;
-    let row = pointer(step, LayerNormStep.input) + offset;
-    let output = pointer(step, LayerNormStep.output) + offset;
+    let row = address(step, LayerNormStep.input) + offset;
+    let output = address(step, LayerNormStep.output) + offset;
     let mean: f32 = rms ? 0 : sumOf(row, extent, 0, 1) / <f32>extent;
     let inverse: f32 = 1 / f32.sqrt(sumOf(row, extent, mean, 2) / <f32>extent + epsilon);
     if (means != 0) store<f32>(means + (<usize>i << 2), mean);

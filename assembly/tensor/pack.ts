@@ -3,7 +3,7 @@
 // f32 and i32 operations as in quantize.ts. n ≤ 15, so that q − z fits. Column sums are exact in i32 for K < 2^16.
 // PackF32: the same into f32 [ceil(N/8)][K][8]. Threads share the panels of all matrices.
 import { PackRightStep } from "../../src/core/abi/conv";
-import { address, argument, share } from "../gemm/tile";
+import { address, argument, share } from "../step";
 import { highOf, isFinite32, lowOf, quantized, scaleOf, zeroOf } from "./quantize";
 
 const NAN: u32 = 0x7fc00000;

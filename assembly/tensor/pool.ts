@@ -1,7 +1,8 @@
 // Pool and Resize, channels last; see PoolStep and ResizeStep. Channels are the lanes.
 import { PoolStep, ResizeStep } from "../../src/core/abi/pool";
 import { add, div, k, max, mul } from "../math/lane";
-import { argument, firstOf, lanes, loadUpTo, pointer, storeUpTo } from "./share";
+import { lanes, loadUpTo, storeUpTo } from "./lanes";
+import { address, argument, share } from "../step";
 
 export function pool(step: usize, thread: i32, threads: i32): void {
   let height = argument(step, PoolStep.inHeight);
@@ -17,8 +18,8 @@ export function pool(step: usize, thread: i32, threads: i32): void {
   let kernelWidth = argument(step, PoolStep.kernelWidth);
   let operation = argument(step, PoolStep.operation);
   let pixels = argument(step, PoolStep.batch) * outHeight * outWidth;
-  let end = firstOf(pixels, thread + 1, threads);
-  for (let pixel = firstOf(pixels, thread, threads); pixel < end; pixel++) {
+  let end = share(pixels, thread + 1, threads);
+  for (let pixel = share(pixels, thread, threads); pixel < end; pixel++) {
     let row = pixel / outWidth;
     let sample = row / outHeight;
     let top = (row - sample * outHeight) * strideHeight - argument(step, PoolStep.padTop);
@@ -37,8 +38,8 @@ export function pool(step: usize, thread: i32, threads: i32): void {
     let stepX = <isize>(dilationWidth * channels) << 2;
     let stepY = <isize>(dilationHeight * width * channels) << 2;
     let at = (sample * height + top + y0 * dilationHeight) * width + left + x0 * dilationWidth;
-    let input = pointer(step, PoolStep.input) + (<usize>(at * channels) << 2);
-    let output = pointer(step, PoolStep.output) + (<usize>(pixel * channels) << 2);
+    let input = address(step, PoolStep.input) + (<usize>(at * channels) << 2);
+    let output = address(step, PoolStep.output) + (<usize>(pixel * channels) << 2);
     if (operation == 0) {
       if (ASC_FEATURE_SIMD) taps<v128>(true, input, output, channels, y1 - y0, x1 - x0, stepY, stepX, 1);
       else taps<f32>(true, input, output, channels, y1 - y0, x1 - x0, stepY, stepX, 1);
@@ -91,14 +92,14 @@ export function resize(step: usize, thread: i32, threads: i32): void {
   let tapsX = argument(step, ResizeStep.tapsX);
   let plane = <usize>(argument(step, ResizeStep.inHeight) * width * channels) << 2;
   let pixels = argument(step, ResizeStep.batch) * outHeight * outWidth;
-  let end = firstOf(pixels, thread + 1, threads);
-  for (let pixel = firstOf(pixels, thread, threads); pixel < end; pixel++) {
+  let end = share(pixels, thread + 1, threads);
+  for (let pixel = share(pixels, thread, threads); pixel < end; pixel++) {
     let row = pixel / outWidth;
     let sample = row / outHeight;
-    let input = pointer(step, ResizeStep.input) + <usize>sample * plane;
-    let output = pointer(step, ResizeStep.output) + (<usize>pixel * <usize>channels << 2);
-    let rows = pointer(step, ResizeStep.rows) + (<usize>((row - sample * outHeight) * tapsY) << 3);
-    let columns = pointer(step, ResizeStep.columns) + (<usize>((pixel - row * outWidth) * tapsX) << 3);
+    let input = address(step, ResizeStep.input) + <usize>sample * plane;
+    let output = address(step, ResizeStep.output) + (<usize>pixel * <usize>channels << 2);
+    let rows = address(step, ResizeStep.rows) + (<usize>((row - sample * outHeight) * tapsY) << 3);
+    let columns = address(step, ResizeStep.columns) + (<usize>((pixel - row * outWidth) * tapsX) << 3);
     if (tapsY * tapsX == 1) {
       let at = load<i32>(rows) * width + load<i32>(columns);
       memory.copy(output, input + (<usize>at * <usize>channels << 2), <usize>channels << 2);

@@ -6,7 +6,7 @@
 // so that adding 1.5·2^23 rounds to nearest even; z is clamped like q, which only a subnormal s can make necessary.
 // s = 0 (a constant-zero sample, or one whose s underflows): q = 0, z = 0.
 import { ActivationParameters, QuantizeStep } from "../../src/core/abi/conv";
-import { address, argument, share } from "../gemm/tile";
+import { address, argument, share } from "../step";
 import { PARTIAL } from "./range";
 
 /** Bits of 1.5·2^23: the sum of it and a small number, as an integer, less these bits, is that number rounded to nearest even. */

@@ -1,7 +1,7 @@
 // Range: least and largest finite value of each sample, 0 included, and whether it holds NaN or infinity. Comparisons only: exact.
 // Threads share the rows of all samples; each writes its own partials, {0, 0, 0} for a sample that it does not touch.
 import { QuantizeStep } from "../../src/core/abi/conv";
-import { address, argument, share } from "../gemm/tile";
+import { address, argument, share } from "../step";
 
 /** Bytes of a partial {f32 lo, f32 hi, i32 nonFinite, 0}. */
 export const PARTIAL: usize = 16;

@@ -3,7 +3,8 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { ArgStep, ReduceFunction, ReduceStep } from "../../src/core/abi/reduce";
 import { abs, add, div, k, max, min, mul, sqrt } from "../math/lane";
-import { argument, firstOf, lanes, loadUpTo, pointer, storeUpTo } from "./share";
+import { lanes, loadUpTo, storeUpTo } from "./lanes";
+import { address, argument, share } from "../step";
 
 export function reduce(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ReduceStep.type);
@@ -54,10 +55,10 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
   let extent = argument(step, ReduceStep.extent);
   let inner = argument(step, ReduceStep.inner);
   let total = argument(step, ReduceStep.outer) * inner;
-  let at = firstOf(total, thread, threads);
-  let end = firstOf(total, thread + 1, threads);
-  let input = pointer(step, ReduceStep.input);
-  let output = pointer(step, ReduceStep.output) + (<usize>at << 2);
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
+  let input = address(step, ReduceStep.input);
+  let output = address(step, ReduceStep.output) + (<usize>at << 2);
   if (inner == 1) {
     for (; at < end; at++) {
       let row = input + (<usize>at * <usize>extent << 2);
@@ -185,9 +186,9 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
   let extent = argument(step, ReduceStep.extent);
   let inner = argument(step, ReduceStep.inner);
   let total = argument(step, ReduceStep.outer) * inner;
-  let end = firstOf(total, thread + 1, threads);
-  for (let at = firstOf(total, thread, threads); at < end; at++) {
-    let from = pointer(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+  let end = share(total, thread + 1, threads);
+  for (let at = share(total, thread, threads); at < end; at++) {
+    let from = address(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
     let r: T = 0;
     if (operation == ReduceFunction.Prod) r = 1;
     else if (operation == ReduceFunction.Max) r = <T>(<T>1 << (sizeof<T>() * 8 - 1));
@@ -206,7 +207,7 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
     }
     // towards zero
     if (operation == ReduceFunction.Mean && extent > 0) r /= <T>extent;
-    store<T>(pointer(step, ReduceStep.output) + <usize>at * sizeof<T>(), r);
+    store<T>(address(step, ReduceStep.output) + <usize>at * sizeof<T>(), r);
   }
 }
 
@@ -223,9 +224,9 @@ export function arg(step: usize, thread: i32, threads: i32): void {
   let least = argument(step, ArgStep.least) != 0;
   let latest = argument(step, ArgStep.last) != 0;
   let total = argument(step, ArgStep.outer) * inner;
-  let end = firstOf(total, thread + 1, threads);
-  for (let at = firstOf(total, thread, threads); at < end; at++) {
-    let from = pointer(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+  let end = share(total, thread + 1, threads);
+  for (let at = share(total, thread, threads); at < end; at++) {
+    let from = address(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
     let best = load<T>(from);
     let index = 0;
     for (let i = 1; i < extent; i++) {
@@ -244,6 +245,6 @@ export function arg(step: usize, thread: i32, threads: i32): void {
         index = i;
       }
     }
-    store<i64>(pointer(step, ArgStep.output) + (<usize>at << 3), <i64>index);
+    store<i64>(address(step, ArgStep.output) + (<usize>at << 3), <i64>index);
   }
 }

@@ -2,7 +2,7 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { SequenceStep } from "../../src/core/abi/movement";
 import { CumSumStep, TopKStep } from "../../src/core/abi/reduce";
-import { argument, firstOf, pointer } from "./share";
+import { address, argument, share } from "../step";
 
 export function sequence(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, SequenceStep.type);
@@ -13,11 +13,11 @@ export function sequence(step: usize, thread: i32, threads: i32): void {
 
 @inline function progress<T>(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, SequenceStep.count);
-  let end = firstOf(count, thread + 1, threads);
-  let start = load<T>(pointer(step, SequenceStep.start));
-  let delta = load<T>(pointer(step, SequenceStep.delta));
-  let output = pointer(step, SequenceStep.output);
-  for (let i = firstOf(count, thread, threads); i < end; i++) {
+  let end = share(count, thread + 1, threads);
+  let start = load<T>(address(step, SequenceStep.start));
+  let delta = load<T>(address(step, SequenceStep.delta));
+  let output = address(step, SequenceStep.output);
+  for (let i = share(count, thread, threads); i < end; i++) {
     store<T>(output + <usize>i * sizeof<T>(), start + <T>i * delta);
   }
 }
@@ -36,16 +36,16 @@ export function cumSum(step: usize, thread: i32, threads: i32): void {
   let lines = argument(step, CumSumStep.outer) * inner;
   let exclusive = argument(step, CumSumStep.exclusive) != 0;
   let reverse = argument(step, CumSumStep.reverse) != 0;
-  let end = firstOf(lines, thread + 1, threads);
-  for (let line = firstOf(lines, thread, threads); line < end; line++) {
+  let end = share(lines, thread + 1, threads);
+  for (let line = share(lines, thread, threads); line < end; line++) {
     let base = <usize>((line / inner) * extent * inner + line % inner) * sizeof<T>();
     let stride = <usize>inner * sizeof<T>();
     if (reverse) {
       base += <usize>(extent - 1) * stride;
       stride = 0 - stride;
     }
-    let input = pointer(step, CumSumStep.input) + base;
-    let output = pointer(step, CumSumStep.output) + base;
+    let input = address(step, CumSumStep.input) + base;
+    let output = address(step, CumSumStep.output) + base;
     let sum: T = 0;
     for (let i = 0; i < extent; i++) {
       let x = load<T>(input);
@@ -63,11 +63,11 @@ export function topK(step: usize, thread: i32, threads: i32): void {
   let extent = argument(step, TopKStep.extent);
   let k = argument(step, TopKStep.k);
   let least = argument(step, TopKStep.least) != 0;
-  let end = firstOf(argument(step, TopKStep.rows), thread + 1, threads);
-  for (let row = firstOf(argument(step, TopKStep.rows), thread, threads); row < end; row++) {
-    let input = pointer(step, TopKStep.input) + (<usize>(row * extent) << 2);
-    let values = pointer(step, TopKStep.values) + (<usize>(row * k) << 2);
-    let indices = pointer(step, TopKStep.indices) + (<usize>(row * k) << 3);
+  let end = share(argument(step, TopKStep.rows), thread + 1, threads);
+  for (let row = share(argument(step, TopKStep.rows), thread, threads); row < end; row++) {
+    let input = address(step, TopKStep.input) + (<usize>(row * extent) << 2);
+    let values = address(step, TopKStep.values) + (<usize>(row * k) << 2);
+    let indices = address(step, TopKStep.indices) + (<usize>(row * k) << 3);
     let kept = 0;
     for (let i = 0; i < extent; i++) {
       let x = load<f32>(input + (<usize>i << 2));

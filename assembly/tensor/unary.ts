@@ -2,16 +2,15 @@
 import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
 import { apply } from "../math/functions";
 import { k } from "../math/lane";
-import {
-  argument, firstOf, lanes, loadLanes, loadPartial, loadUpTo, number, pointer, storeLanes, storePartial, storeUpTo,
-} from "./share";
+import { lanes, loadLanes, loadPartial, loadUpTo, storeLanes, storePartial, storeUpTo } from "./lanes";
+import { address, argument, number, share } from "../step";
 
 export function unary(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, UnaryStep.count);
-  let first = firstOf(count, thread, threads);
-  let n = firstOf(count, thread + 1, threads) - first;
-  let input = pointer(step, UnaryStep.input) + (<usize>first << 2);
-  let output = pointer(step, UnaryStep.output) + (<usize>first << 2);
+  let first = share(count, thread, threads);
+  let n = share(count, thread + 1, threads) - first;
+  let input = address(step, UnaryStep.input) + (<usize>first << 2);
+  let output = address(step, UnaryStep.output) + (<usize>first << 2);
   let a = number(step, UnaryStep.alpha);
   let b = number(step, UnaryStep.beta);
   if (ASC_FEATURE_SIMD) choose<v128>(argument(step, UnaryStep.operation), input, output, n, a, b);

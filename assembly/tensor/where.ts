@@ -1,6 +1,7 @@
 // Where with broadcasting; see WhereStep.
 import { WhereStep } from "../../src/core/abi/elementwise";
-import { argument, countOf, firstOf, offsetOf, pointer } from "./share";
+import { countOf, offsetOf } from "./lanes";
+import { address, argument, share } from "../step";
 
 export function where(step: usize, thread: i32, threads: i32): void {
   let rank = argument(step, WhereStep.rank);
@@ -12,17 +13,17 @@ export function where(step: usize, thread: i32, threads: i32): void {
   let sa = argument(step, extents + 3 * rank - 1);
   let sb = argument(step, extents + 4 * rank - 1);
   let size = argument(step, WhereStep.elementBytes);
-  let at = firstOf(total, thread, threads);
-  let end = firstOf(total, thread + 1, threads);
-  let output = pointer(step, WhereStep.output) + <usize>at * <usize>size;
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
+  let output = address(step, WhereStep.output) + <usize>at * <usize>size;
   while (at < end) {
     let row = at / inner;
     let skip = at - row * inner;
     let n = inner - skip;
     if (n > end - at) n = end - at;
-    let c = pointer(step, WhereStep.condition) + offsetOf(step, extents, extents + rank, rank, row) + <usize>(skip * sc);
-    let a = pointer(step, WhereStep.a) + offsetOf(step, extents, extents + 2 * rank, rank, row) + <usize>(skip * sa);
-    let b = pointer(step, WhereStep.b) + offsetOf(step, extents, extents + 3 * rank, rank, row) + <usize>(skip * sb);
+    let c = address(step, WhereStep.condition) + offsetOf(step, extents, extents + rank, rank, row) + <usize>(skip * sc);
+    let a = address(step, WhereStep.a) + offsetOf(step, extents, extents + 2 * rank, rank, row) + <usize>(skip * sa);
+    let b = address(step, WhereStep.b) + offsetOf(step, extents, extents + 3 * rank, rank, row) + <usize>(skip * sb);
     switch (size) {
       case 1: select<u8>(c, a, b, output, n, sc, sa, sb); break;
       case 2: select<u16>(c, a, b, output, n, sc, sa, sb); break;

@@ -1,21 +1,5 @@
-// What the kernels of this folder share: the split of work over threads, arguments, vectors that are cut short by the end of a row.
-
-/** First of the n pieces that belong to `thread`; its last is before firstOf(n, thread + 1, threads). */
-@inline export function firstOf(n: i32, thread: i32, threads: i32): i32 {
-  return <i32>((<i64>n * <i64>thread) / <i64>threads);
-}
-
-@inline export function argument(step: usize, index: i32): i32 {
-  return load<i32>(step + (<usize>index << 2));
-}
-
-@inline export function pointer(step: usize, index: i32): usize {
-  return <usize>load<u32>(step + (<usize>index << 2));
-}
-
-@inline export function number(step: usize, index: i32): f32 {
-  return load<f32>(step + (<usize>index << 2));
-}
+// What the kernels of this folder share: lanes, and vectors that are cut short by the end of a row.
+import { argument } from "../step";
 
 /** Lanes of T. */
 @inline export function lanes<T>(): i32 {

@@ -1,4 +1,4 @@
-import { share } from "../gemm/tile";
+import { share } from "../step";
 
 describe("share", () => {
   it("cuts work into consecutive pieces that differ by at most one", () => {

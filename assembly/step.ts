@@ -1,0 +1,25 @@
+// How every kernel reads its step and finds its own share of the work.
+
+/** Word `index` of a step, an integer. */
+@inline
+export function argument(step: usize, index: i32): i32 {
+  return load<i32>(step + (<usize>index << 2));
+}
+
+/** An argument that is an address or a number of bytes. */
+@inline
+export function address(step: usize, index: i32): usize {
+  return load<usize>(step + (<usize>index << 2));
+}
+
+/** An argument that is an f32. */
+@inline
+export function number(step: usize, index: i32): f32 {
+  return load<f32>(step + (<usize>index << 2));
+}
+
+/** First of `count` items that belong to `thread`; its last is before share(count, thread + 1, threads). */
+@inline
+export function share(count: i32, thread: i32, threads: i32): i32 {
+  return <i32>((<i64>count * <i64>thread) / <i64>threads);
+}
