@@ -79,7 +79,7 @@ export async function classify(
   const { d, n } = set;
   const phase = bits === 0 ? "duplicates" : `collisions at ${bits} bits`;
   const words = bits === 0 ? Math.ceil(d / 2) : Math.ceil(d / 4);
-  const slots = 2 ** Math.ceil(Math.log2(2 * n + 1));
+  const slots = 2 ** (32 - Math.clz32(2 * n)); // the least power of two above 2n
   const keys = core.allocate(4 * set.blockRows * d);
   const codes = core.allocate(8 * words * set.blockRows);
   const scales = placeMaxima(bench, maxima);

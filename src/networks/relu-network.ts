@@ -284,7 +284,7 @@ class Reader {
     return windows.map((window) => {
       const present = window.filter((form) => form !== undefined);
       const count = padded ? window.length : present.length;
-      if (!Number.isInteger(Math.log2(count)))
+      if (count === 0 || (count & (count - 1)) !== 0)
         throw unsupported(node, `over ${count} elements: 1/${count} is no dyadic number`);
       const share = fromNumber(1 / count);
       return combine(present.map((form) => [form, share] as const));

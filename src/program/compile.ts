@@ -86,7 +86,6 @@ function lowered(
   for (const value of [...inputs.values(), ...outputs.values()]) {
     if (typeof value.at !== "number") l.buffers[value.at.buffer]!.last = l.steps.length;
   }
-  for (const value of inputs.values()) (l.buffers[value.at.buffer] as { first: number }).first = -1;
 
   const memory = planMemory(l.buffers);
   const offsetOf = (ref: Ref): number => memory.offsets[ref.buffer]! + ref.offset;

@@ -147,7 +147,8 @@ function relativeDifference(x: Float64Array, y: Float64Array): number {
   for (let i = 0; i < y.length; i++) {
     if (Number.isNaN(x[i]!) && Number.isNaN(y[i]!)) continue;
     const d = Math.abs(x[i]! - y[i]!);
-    difference = Math.max(difference, Number.isNaN(d) ? Number.POSITIVE_INFINITY : d);
+    if (Number.isNaN(d)) return Number.POSITIVE_INFINITY;
+    difference = Math.max(difference, d);
     largest = Math.max(largest, Math.abs(y[i]!));
   }
   return difference === 0 ? 0 : difference / largest;

@@ -38,13 +38,6 @@ export async function* readSource(
     throw new TypeError(`"source" expected a URL, path, Request, Response, stream, Blob or bytes, got ${typeof from}`);
 }
 
-/** All bytes of a source. */
-export async function readAll(source: Source | Promise<Source>, options: LoadOptions = {}): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  for await (const chunk of readSource(source, options)) chunks.push(chunk);
-  return concatenate(chunks);
-}
-
 export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
   if (chunks.length === 1) return chunks[0]!;
   const bytes = new Uint8Array(chunks.reduce((sum, c) => sum + c.length, 0));

@@ -1,7 +1,7 @@
 // Construction C2, "bit extraction": width 9; m slope bits travel in one weight, which trades precision for depth.
 // Source: design note A4. Words use guard digits (0 or 2 in base 4), so that a bit is read with a slope of 3 instead of 2^m.
 import { type Form, fraction, NetworkBuilder, plus, times } from "../builder.ts";
-import { type Dyadic, dyadic, subtract } from "../dyadic.ts";
+import { type Dyadic, dyadic, subtract, trailingZeros } from "../dyadic.ts";
 import type { Path } from "../encode.ts";
 import type { DyadicNetwork } from "../network.ts";
 import { enterCells, type Format, leaveCells } from "./common.ts";
@@ -70,7 +70,7 @@ function threshold(w: Form): { p: Form; q: Form } {
 
 /** Entering block k: the word w, the position v in the block, the line ρ through the block's ends, the base B, the tent d. */
 function blockForms(k: number, m: number, words: readonly Dyadic[], ups: readonly number[]) {
-  const q = Math.log2(m);
+  const q = trailingZeros(BigInt(m));
   const slope = fraction(ups[k]!, q);
   if (k === 0) {
     return {

@@ -1,6 +1,6 @@
 // The plain two-layer interpolant: one hidden neuron per cell. Better than all the others for small networks and for smooth functions.
 import { type Form, fraction, NetworkBuilder, type Value } from "../builder.ts";
-import { add, type Dyadic, dyadic, negate, scaled, shift, subtract } from "../dyadic.ts";
+import { add, type Dyadic, dyadic, negate, scaled, shift, subtract, trailingZeros } from "../dyadic.ts";
 import { roundHalfEven } from "../encode.ts";
 import type { DyadicNetwork } from "../network.ts";
 
@@ -13,7 +13,7 @@ import type { DyadicNetwork } from "../network.ts";
  * @param grid at most n + b bits, b = max(n, grid − n)
  */
 export function interpolantNetwork(nodes: readonly Dyadic[], grid: number): DyadicNetwork {
-  const n = Math.log2(nodes.length - 1);
+  const n = trailingZeros(BigInt(nodes.length - 1));
   const b = Math.max(n, grid - n, 1);
   const values = nodes.map((value) => dyadic(BigInt(roundHalfEven(shift(value, grid))), grid));
   const hidden: Record<string, Form> = {};

@@ -6,7 +6,7 @@
 // c_ij = D(i+1,j+1) − D(i,j), with D = 0 on the axes. Neighbouring nodes differ by at most one unit, so |D| ≤ 2 and |c| ≤ 4: a constant
 // number of bits per node, where storing node values would take log N. And min(p, q) = p − ReLU(p − q).
 import { type Form, NetworkBuilder } from "../builder.ts";
-import { type Dyadic, dyadic, shift, subtract } from "../dyadic.ts";
+import { type Dyadic, dyadic, shift, subtract, trailingZeros } from "../dyadic.ts";
 import { roundHalfEven } from "../encode.ts";
 import type { DyadicNetwork } from "../network.ts";
 import { leaveCells } from "./common.ts";
@@ -22,7 +22,7 @@ import { leaveCells } from "./common.ts";
  */
 export function planeNetwork(nodes: readonly (readonly Dyadic[])[], p: number): DyadicNetwork {
   const cells = nodes.length - 1;
-  const n = Math.log2(cells);
+  const n = trailingZeros(BigInt(cells));
   // Partial sums stay within 10N units of g₀₀ (the differences of a sum of complete rows are at most 3, a part of a row adds at most 4N).
   const lift = 16 * cells;
   const origin = shift(nodes[0]![0]!, p);
