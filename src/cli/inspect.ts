@@ -1,5 +1,4 @@
 import type { CAC } from "cac";
-import { SUPPORTED } from "../program/compile.ts";
 import { inspect, type ModelSummary } from "../quantize/index.ts";
 import { describe } from "../session/feeds.ts";
 import { readBytes } from "./files.ts";
@@ -11,7 +10,7 @@ export function registerInspect(cli: CAC): void {
     .option("--json", "Print one JSON document")
     .example("bitbasis inspect model.onnx")
     .action(async (model: string, options: { json?: boolean }) => {
-      const summary = await inspect(await readBytes(model), { supported: SUPPORTED });
+      const summary = await inspect(await readBytes(model));
       if (options.json) printJson(summary);
       else printText(summaryText(summary));
     });

@@ -1,6 +1,7 @@
 export { DependsOnData, nodeMessage } from "./errors.ts";
 export * from "./graph.ts";
 export { type AttributeJson, type GraphJson, graphFromJson, graphToJson, type NodeJson } from "./json.ts";
+export { operatorOf } from "./operators/index.ts";
 export { captures, isGraph, subgraphs } from "./order.ts";
 export { channelsLast } from "./passes/channels-last.ts";
 export { foldConstants } from "./passes/fold-constants.ts";

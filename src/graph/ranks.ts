@@ -1,169 +1,69 @@
+import type { Tensor } from "../tensor/index.ts";
 import type { Graph, Node } from "./graph.ts";
-import { normalizedAxes } from "./shapes/axes.ts";
+import { operatorOf } from "./operators/index.ts";
+import type { Rank, RankView } from "./operators/operator.ts";
 
-type Rank = number | undefined;
+/** Ranks of values as far as they can be told without knowing input shapes, node by node in topological order. */
+export class Ranks {
+  private readonly known = new Map<string, number>();
+  private readonly lengths = new Map<string, number>();
 
-/** What the rank rules see of a graph. */
-interface View {
-  rank(i: number): Rank;
-  /** Number of elements of input `i`, a vector, when it is known. */
-  length(i: number): Rank;
-  numbers(i: number): readonly number[] | undefined;
-}
+  constructor(private readonly initializers: ReadonlyMap<string, Tensor>) {}
 
-/**
- * Ranks of the values of a normalized graph, where they can be told without knowing input shapes. Values whose rank is unknown are absent.
- */
-export function ranks(graph: Graph): Map<string, number> {
-  const known = new Map<string, number>();
-  const lengths = new Map<string, number>();
-  for (const { name, shape } of graph.inputs) if (shape !== undefined) known.set(name, shape.length);
-  for (const [name, tensor] of graph.initializers) {
-    known.set(name, tensor.dims.length);
-    if (tensor.dims.length === 1) lengths.set(name, tensor.dims[0]!);
+  rank(name: string): Rank {
+    return this.known.get(name) ?? this.initializers.get(name)?.dims.length;
   }
-  for (const node of graph.nodes) {
-    const view: View = {
-      rank: (i) => known.get(node.inputs[i] ?? ""),
-      length: (i) => lengths.get(node.inputs[i] ?? ""),
+
+  set(name: string, rank: number): void {
+    this.known.set(name, rank);
+  }
+
+  /** All that is known, for the bodies of a node. */
+  all(): ReadonlyMap<string, number> {
+    const constants = [...this.initializers].map(([name, { dims }]) => [name, dims.length] as const);
+    return new Map([...constants, ...this.known]);
+  }
+
+  /** Takes in the inputs of a graph. */
+  inputs(graph: Graph): void {
+    for (const { name, shape } of graph.inputs) if (shape !== undefined) this.known.set(name, shape.length);
+  }
+
+  /** Takes in what a node makes of what is known. */
+  add(node: Node): void {
+    const operator = operatorOf(node);
+    const view = this.view(node);
+    const rank = operator?.rank?.(node, view);
+    if (rank !== undefined) for (const output of node.outputs) this.known.set(output, rank);
+    const length = operator?.length?.(node, view);
+    if (length !== undefined) this.lengths.set(node.outputs[0]!, length);
+    // Weights tell the rank of what they are applied to, also when the producer does not.
+    if (node.op.startsWith("Conv") && node.domain !== "com.microsoft" && view.rank(0) === undefined) {
+      const own = view.rank(1);
+      if (own !== undefined) this.known.set(node.inputs[0]!, own);
+    }
+  }
+
+  private view({ inputs }: Node): RankView {
+    const constant = (i: number): Tensor | undefined => this.initializers.get(inputs[i] ?? "");
+    return {
+      rank: (i) => this.rank(inputs[i] ?? ""),
+      length: (i) => {
+        const dims = constant(i)?.dims;
+        return this.lengths.get(inputs[i] ?? "") ?? (dims?.length === 1 ? dims[0] : undefined);
+      },
       numbers: (i) => {
-        const data = graph.initializers.get(node.inputs[i] ?? "")?.data;
+        const data = constant(i)?.data;
         return data === undefined ? undefined : Array.from(data as ArrayLike<number | bigint>, Number);
       },
     };
-    const rank = rankOf(node, view);
-    if (rank !== undefined) for (const output of node.outputs) known.set(output, rank);
-    const length = lengthOf(node, view);
-    if (length !== undefined) lengths.set(node.outputs[0]!, length);
-    // Weights tell the rank of what they are applied to, also when the producer does not.
-    if (node.op.startsWith("Conv") && view.rank(0) === undefined && view.rank(1) !== undefined) {
-      known.set(node.inputs[0]!, view.rank(1)!);
-    }
   }
-  return known;
 }
 
-const SAME = new Set(
-  (
-    "Abs Acos Acosh Asin Asinh Atan Atanh AveragePool BatchNormalization Cast Ceil Celu Clip Concat Cos Cosh CumSum " +
-    "DepthToSpace DequantizeLinear Elu Erf Exp Floor Gelu GlobalAveragePool GlobalLpPool GlobalMaxPool GroupNormalization HardSigmoid " +
-    "HardSwish Hardmax Identity InstanceNormalization IsInf IsNaN LRN LayerNormalization LeakyRelu Log LogSoftmax " +
-    "LpNormalization MaxPool MeanVarianceNormalization Mish Neg Not Pad PRelu QuantizeLinear Reciprocal Relu Resize " +
-    "ReverseSequence Round ScatterElements ScatterND Selu Shrink Sigmoid Sign Silu Sin Sinh Slice Softmax Softplus " +
-    "Softsign SpaceToDepth Split Sqrt Tan Tanh ThresholdedRelu Tile TopK Transpose Trilu"
-  ).split(" "),
-);
-const BROADCAST = new Set(
-  (
-    "Add And BitShift BitwiseAnd BitwiseOr BitwiseXor Div Equal Greater GreaterOrEqual Less LessOrEqual Max Min Mod Mul Or " +
-    "Pow Sub Where Xor"
-  ).split(" "),
-);
-
-function rankOf(node: Node, { rank, length, numbers }: View): Rank {
-  const { op } = node;
-  if (SAME.has(op)) return rank(0);
-  if (BROADCAST.has(op)) return largest(node.inputs.map((_, i) => rank(i)));
-  switch (op) {
-    case "Conv":
-    case "ConvTranspose":
-      return rank(1) ?? rank(0);
-    case "Flatten":
-    case "Gemm":
-      return 2;
-    case "Shape":
-    case "Range":
-      return 1;
-    case "Size":
-      return 0;
-    case "Reshape":
-    case "ConstantOfShape":
-      return op === "Reshape" ? length(1) : length(0);
-    case "Expand":
-      return largest([rank(0), length(1)]);
-    case "Gather":
-      return plus(plus(rank(0), rank(1)), -1);
-    case "GatherElements":
-      return rank(0);
-    case "OneHot":
-      return plus(rank(0), 1);
-    case "Squeeze":
-      return plus(rank(0), numbers(1) === undefined ? undefined : -numbers(1)!.length);
-    case "Unsqueeze":
-      return plus(rank(0), numbers(1)?.length);
-    case "MatMul": {
-      const [a, b] = [rank(0), rank(1)];
-      if (a === undefined || b === undefined) return undefined;
-      return a === 1 || b === 1 ? a + b - 2 : Math.max(a, b);
-    }
-    case "ArgMax":
-    case "ArgMin":
-      return node.attributes["keepdims"] === 0 ? plus(rank(0), -1) : rank(0);
-  }
-  if (op.startsWith("Reduce")) return reducedRank(node, rank(0), numbers(1));
-  return undefined;
-}
-
-function reducedRank(node: Node, rank: Rank, axes: readonly number[] | undefined): Rank {
-  if (node.attributes["keepdims"] !== 0 || rank === undefined) return rank;
-  const present = (node.inputs[1] ?? "") !== "";
-  if (present && axes === undefined) return undefined;
-  if ((axes ?? []).length === 0) return node.attributes["noop_with_empty_axes"] === 1 ? rank : 0;
-  return rank - (normalizedAxes(axes!, rank)?.length ?? 0);
-}
-
-/** Lengths of the vectors that shapes are computed with. */
-function lengthOf(node: Node, { rank, length, numbers }: View): Rank {
-  switch (node.op) {
-    case "Shape":
-      return "start" in node.attributes || "end" in node.attributes ? undefined : rank(0);
-    case "Cast":
-    case "Identity":
-      return length(0);
-    case "Concat": {
-      let sum: Rank = 0;
-      node.inputs.forEach((_, i) => {
-        sum = plus(sum, length(i));
-      });
-      return sum;
-    }
-    case "Unsqueeze":
-      return rank(0) === 0 && numbers(1)?.length === 1 ? 1 : undefined;
-    case "Gather":
-      return rank(0) === 1 && rank(1) === 1 ? length(1) : undefined;
-    case "Slice":
-      return sliceLength(length(0), numbers(1), numbers(2), numbers(4));
-    case "Reshape":
-      return numbers(1)?.length === 1 && numbers(1)![0]! > 0 ? numbers(1)![0] : undefined;
-    case "ConstantOfShape":
-      return numbers(0)?.length === 1 ? numbers(0)![0] : undefined;
-  }
-  if (!BROADCAST.has(node.op)) return undefined;
-  const all = node.inputs.map((_, i) => (rank(i) === 0 ? 1 : length(i)));
-  return largest(all);
-}
-
-function sliceLength(
-  length: Rank,
-  starts: readonly number[] | undefined,
-  ends: readonly number[] | undefined,
-  steps: readonly number[] | undefined,
-): Rank {
-  if (length === undefined || starts?.length !== 1 || ends?.length !== 1 || (steps ?? [1])[0] !== 1) return undefined;
-  const [start, end] = [starts[0]!, ends[0]!];
-  const clamp = (at: number): number => Math.min(Math.max(at < 0 ? at + length : at, 0), length);
-  return Math.max(0, clamp(end) - clamp(start));
-}
-
-function plus(a: Rank, b: Rank): Rank {
-  return a === undefined || b === undefined ? undefined : a + b;
-}
-
-function largest(all: readonly Rank[]): Rank {
-  let most = 0;
-  for (const one of all) {
-    if (one === undefined) return undefined;
-    most = Math.max(most, one);
-  }
-  return most;
+/** Ranks of the values of a normalized graph. */
+export function ranksOf(graph: Graph): Ranks {
+  const ranks = new Ranks(graph.initializers);
+  ranks.inputs(graph);
+  for (const node of graph.nodes) ranks.add(node);
+  return ranks;
 }

@@ -2,12 +2,14 @@ import { BitbasisError } from "../core/errors.ts";
 import { type Shape, Tensor, type TensorData } from "../tensor/index.ts";
 import { contentName } from "./digest.ts";
 import { DependsOnData, nodeError, nodeMessage } from "./errors.ts";
-import { evaluate } from "./evaluate/index.ts";
 import type { Attribute, Graph, KnownValue, Node, SpecializedGraph, ValueInfo } from "./graph.ts";
+import { Call } from "./operators/call.ts";
+import { outputsOf } from "./operators/contract.ts";
+import { evaluate } from "./operators/evaluate.ts";
+import { operatorOf } from "./operators/index.ts";
+import { Maker } from "./operators/maker.ts";
 import { isGraph, live } from "./order.ts";
 import { normalize } from "./passes/normalize.ts";
-import { settle } from "./settle.ts";
-import { Call, SHAPE_RULES } from "./shapes/index.ts";
 
 /** What is known of an input: its type and shape, and its elements when shapes depend on them. */
 export interface Feed {
@@ -53,6 +55,8 @@ class Specializer {
   private readonly constants: Map<string, Tensor>;
   /** Other names of values: folded constants, and values of an inlined branch. */
   private readonly names = new Map<string, string>();
+  /** Names that expanded operators have taken. */
+  private readonly expanded = new Set<string>();
   /** Those that must run. */
   readonly nodes: Node[] = [];
 
@@ -82,11 +86,13 @@ class Specializer {
         this.branch(node, call);
         continue;
       }
-      const rule = SHAPE_RULES[`${node.domain}/${node.op}`];
-      if (rule === undefined) throw nodeError(node, this.graph.opsets, "this operator is not supported");
-      const outputs = rule(call);
-      const folded = evaluate(call, outputs, LIMIT);
-      if (folded === undefined) this.keep(settle(call, outputs), outputs);
+      const operator = operatorOf(node);
+      if (operator === undefined) throw nodeError(node, this.graph.opsets, "this operator is not supported");
+      const outputs = outputsOf(call, operator);
+      const folded = evaluate(call, operator, outputs, LIMIT);
+      const expanded = folded === undefined ? operator.expands?.(call, this.maker(node)) : undefined;
+      if (expanded !== undefined) this.run(expanded);
+      else if (folded === undefined) this.keep(operator.settle?.(call, outputs) ?? node, outputs);
       else for (const [i, tensor] of folded.entries()) this.fold(node.outputs[i], tensor);
     }
   }
@@ -128,6 +134,28 @@ class Specializer {
       inputs,
       node.inputs.map((name) => this.constants.get(name)),
     );
+  }
+
+  /** For an operator that is written out as others, now that the shapes are known. */
+  private maker(node: Node): Maker {
+    const unique = (base: string): string => {
+      let name = base;
+      for (let i = 1; this.values.has(name) || this.expanded.has(name); i++) name = `${base}_${i}`;
+      this.expanded.add(name);
+      return name;
+    };
+    return new Maker(node, 99, {
+      opsets: this.graph.opsets,
+      constant: (name) => this.constants.get(this.names.get(name) ?? name),
+      add: (base, tensor) => {
+        const name = unique(base);
+        this.constants.set(name, tensor);
+        this.values.set(name, { type: tensor.type, shape: tensor.dims });
+        return name;
+      },
+      name: unique,
+      rank: (name) => this.values.get(name)?.shape.length,
+    });
   }
 
   private keep(node: Node, outputs: readonly KnownValue[]): void {

@@ -1,5 +1,6 @@
 import { BitbasisError } from "../core/errors.ts";
-import type { Graph } from "./graph.ts";
+import type { Graph, Node } from "./graph.ts";
+import { operatorOf } from "./operators/index.ts";
 import { subgraphs } from "./order.ts";
 
 export interface UnsupportedNode {
@@ -10,16 +11,26 @@ export interface UnsupportedNode {
   readonly opset: number;
 }
 
-/**
- * The nodes that are not in `supported`, those of bodies included.
- *
- * @param supported - `domain/op`, as `/Conv` and `bitbasis/Conv`
- */
-export function unsupportedNodes(graph: Graph, supported: ReadonlySet<string>): UnsupportedNode[] {
+/** Operators that need no record: an If becomes the branch that its condition takes. */
+const CONTROL: ReadonlySet<string> = new Set(["/If"]);
+
+/** Whether a node of a graph that the passes have been over can run: as steps, or because it only looks at shapes. */
+function runs(node: Node): boolean {
+  const operator = operatorOf(node);
+  return (
+    operator?.steps === true ||
+    operator?.evaluatesShapes === true ||
+    operator?.expands !== undefined ||
+    CONTROL.has(`${node.domain}/${node.op}`)
+  );
+}
+
+/** The nodes that cannot run, those of bodies included. */
+export function unsupportedNodes(graph: Graph): UnsupportedNode[] {
   return graph.nodes.flatMap((node) => {
     const { name, op, domain } = node;
-    const own = supported.has(`${domain}/${op}`) ? [] : [{ name, op, domain, opset: graph.opsets[domain] ?? 0 }];
-    return [...own, ...subgraphs(node).flatMap((body) => unsupportedNodes(body, supported))];
+    const own = runs(node) ? [] : [{ name, op, domain, opset: graph.opsets[domain] ?? 0 }];
+    return [...own, ...subgraphs(node).flatMap((body) => unsupportedNodes(body))];
   });
 }
 

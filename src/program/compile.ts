@@ -6,7 +6,7 @@ import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
 import { boundary, type LoweredStep, Lowering } from "./lowering.ts";
 import { planMemory } from "./memory.ts";
-import { OPERATORS } from "./operators/index.ts";
+import { loweringOf } from "./operators/index.ts";
 import type { Panels } from "./panels.ts";
 import type { PlannedGraph } from "./planned.ts";
 
@@ -66,7 +66,7 @@ function lowered(
   }
   for (const node of graph.nodes) {
     l.node = node;
-    const lower = OPERATORS[`${node.domain}/${node.op}`];
+    const lower = loweringOf(node);
     if (lower === undefined) throw l.unsupported("this operator is not supported");
     lower(l);
   }
@@ -108,9 +108,3 @@ function lowered(
 function mapValues<K, A, B>(map: ReadonlyMap<K, A>, f: (value: A) => B): Map<K, B> {
   return new Map([...map].map(([key, value]) => [key, f(value)]));
 }
-
-/** Operators that need no step: specialization turns them into constants, or an If into the branch that its condition takes. */
-const FOLDED: readonly string[] = ["/Shape", "/Size", "/If"];
-
-/** Operators that can run, by `domain/op`. */
-export const SUPPORTED: ReadonlySet<string> = new Set([...Object.keys(OPERATORS), ...FOLDED]);

@@ -44,8 +44,6 @@ export interface LayerSummary {
 }
 
 export interface InspectOptions {
-  /** Operators that run, as in `unsupportedNodes`, in the form that the passes give: `bitbasis/Conv`, not `/Conv`. */
-  readonly supported?: ReadonlySet<string>;
   readonly externalData?: Readonly<Record<string, Uint8Array>>;
 }
 
@@ -57,12 +55,12 @@ export interface InspectOptions {
  * const { inputs, operators } = await inspect(bytes);
  */
 export async function inspect(bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelSummary> {
-  if (isContainer(bytes)) return inspectModel(readModel(bytes), bytes.length, options);
+  if (isContainer(bytes)) return inspectModel(readModel(bytes), bytes.length);
   const graph = readOnnx(bytes, { externalData: { ...options.externalData } });
-  return { format: "onnx", bytes: bytes.length, ...summarize(graph, options), parameters: elements(graph) };
+  return { format: "onnx", bytes: bytes.length, ...summarize(graph), parameters: elements(graph) };
 }
 
-function inspectModel(model: Model, bytes: number, options: InspectOptions): ModelSummary {
+function inspectModel(model: Model, bytes: number): ModelSummary {
   const { graph, weights, preset, plan } = model;
   const counted = new Set<string>();
   const layers = graph.nodes.flatMap((node): LayerSummary[] => {
@@ -78,13 +76,13 @@ function inspectModel(model: Model, bytes: number, options: InspectOptions): Mod
   let parameters = elements(graph);
   for (const [name, { shape }] of weights) if (!graph.initializers.has(name)) parameters += sizeOf(shape);
   return {
-    ...{ format: "bitbasis", bytes, ...summarize(graph, options), parameters },
+    ...{ format: "bitbasis", bytes, ...summarize(graph), parameters },
     ...(preset === undefined ? {} : { preset }),
     ...{ plan, terms: totalTerms(model), layers },
   };
 }
 
-function summarize(graph: Graph, { supported }: InspectOptions): Omit<ModelSummary, "format" | "bytes" | "parameters"> {
+function summarize(graph: Graph): Omit<ModelSummary, "format" | "bytes" | "parameters"> {
   const { name, inputs, outputs, opsets, nodes } = graph;
   const counts = new Map<string, number>();
   for (const { domain, op } of nodes) {
@@ -92,10 +90,9 @@ function summarize(graph: Graph, { supported }: InspectOptions): Omit<ModelSumma
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   const operators = Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
-  if (supported === undefined) return { name, inputs, outputs, opsets, operators };
   const runs = prepared(graph);
   if (runs === undefined) return { name, inputs, outputs, opsets, operators };
-  return { name, inputs, outputs, opsets, operators, unsupported: unsupportedNodes(runs, supported) };
+  return { name, inputs, outputs, opsets, operators, unsupported: unsupportedNodes(runs) };
 }
 
 /** What a session would run; undefined when the passes refuse the model, which says nothing about its operators. */

@@ -1,4 +1,4 @@
-import { captures, type Graph, type Node, subgraphs } from "../graph/index.ts";
+import { captures, type Graph, type Node, operatorOf, subgraphs } from "../graph/index.ts";
 import type { LinearLayer } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 
@@ -67,26 +67,10 @@ function isDepthwise(node: Node, weights: Tensor): boolean {
   return node.op === "Conv" && groups(node) > 1 && weights.dims.at(-1) === 1;
 }
 
-/** Axis of the output channels of the node's second operand; undefined when the node does not run on integers. */
+/** Axis of the output channels of the node's weights; undefined when the node does not run on integers. */
 function channelAxis(node: Node, graph: Graph): number | undefined {
-  const rank = graph.initializers.get(node.inputs[1] ?? "")?.dims.length;
-  switch (`${node.domain}/${node.op}`) {
-    case "bitbasis/Conv":
-    case "bitbasis/ConvTranspose":
-      return rank === 3 || rank === 4 ? 0 : undefined;
-    case "/MatMul":
-    case "bitbasis/MatMul":
-      return rank === undefined || rank === 2 ? 1 : undefined;
-    case "/Gemm":
-      if (rank !== 2 || flag(node, "transA")) return undefined;
-      return flag(node, "transB") ? 0 : 1;
-    default:
-      return undefined;
-  }
-}
-
-function flag(node: Node, name: string): boolean {
-  return (node.attributes[name] ?? 0) !== 0;
+  const weights = operatorOf(node)?.weights?.[0];
+  return weights?.axis(node, graph.initializers.get(node.inputs[weights.input] ?? "")?.dims.length);
 }
 
 function groups(node: Node): number {

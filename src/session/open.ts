@@ -1,7 +1,6 @@
 import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
 import { isContainer, limitTerms, type Model, readModel, readModelStream, totalTerms } from "../model/index.ts";
 import { readOnnx } from "../onnx/index.ts";
-import { SUPPORTED } from "../program/compile.ts";
 import { quantizeGraph } from "../quantize/index.ts";
 import type { WeightSeries } from "../series/index.ts";
 import type { SessionOptions } from "./options.ts";
@@ -45,7 +44,7 @@ async function openOnnx(bytes: Uint8Array, options: SessionOptions): Promise<Ope
 
 /** Throws one error that lists every node whose operator cannot run. */
 function checked(opened: OpenModel): OpenModel {
-  const error = unsupportedError(unsupportedNodes(opened.model.graph, SUPPORTED));
+  const error = unsupportedError(unsupportedNodes(opened.model.graph));
   if (error !== undefined) throw error;
   return opened;
 }

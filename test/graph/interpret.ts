@@ -1,6 +1,7 @@
-import { evaluate } from "../../src/graph/evaluate/index.ts";
 import type { KnownValue, Node, SpecializedGraph } from "../../src/graph/index.ts";
-import { Call } from "../../src/graph/shapes/index.ts";
+import { Call } from "../../src/graph/operators/call.ts";
+import { evaluate } from "../../src/graph/operators/evaluate.ts";
+import { operatorOf } from "../../src/graph/operators/index.ts";
 import { type Shape, sizeOf, stridesOf, Tensor } from "../../src/tensor/index.ts";
 
 /**
@@ -31,7 +32,7 @@ function run(node: Node, inputs: (Tensor | undefined)[], known: KnownValue[], gr
   if (own !== undefined) return own(node, inputs, shape);
   const infos = inputs.map((t) => t && { type: t.type, shape: t.dims });
   const call = new Call(node, graph.opsets, infos, inputs);
-  const result = evaluate(call, known, Number.POSITIVE_INFINITY);
+  const result = evaluate(call, operatorOf(node)!, known, Number.POSITIVE_INFINITY);
   if (result === undefined) throw new Error(`the test interpreter has no ${node.op}`);
   return [...result];
 }

@@ -4,7 +4,7 @@ import { type Build, Core, programBytes, writeProgram } from "../../src/core/ind
 import type { Attribute, Node, SpecializedGraph } from "../../src/graph/graph.ts";
 import { Constants } from "../../src/program/constants.ts";
 import { Lowering } from "../../src/program/lowering.ts";
-import { OPERATORS } from "../../src/program/operators/index.ts";
+import { loweringOf } from "../../src/program/operators/index.ts";
 import { Panels } from "../../src/program/panels.ts";
 import type { PlannedGraph } from "../../src/program/planned.ts";
 import { type ElementType, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../../src/tensor/index.ts";
@@ -79,8 +79,8 @@ export async function runGraph(
   }
   for (const node of graph.nodes) {
     lowering.node = node;
-    const lower = OPERATORS[`${node.domain}/${node.op}`];
-    if (lower === undefined) throw new Error(`${node.domain}/${node.op} is not in OPERATORS`);
+    const lower = loweringOf(node);
+    if (lower === undefined) throw new Error(`${node.domain}/${node.op} has no lowering`);
     lower(lowering);
   }
   const steps = lowering.steps.map((s) => s.step);

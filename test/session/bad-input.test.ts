@@ -144,7 +144,7 @@ describe("models that we cannot run", () => {
   });
 
   it("an opset that is too new or too old", async () => {
-    for (const opset of [5, 99]) {
+    for (const opset of [0, 99]) {
       const error = await refused(() =>
         InferenceSession.create(model({ x: [4] }, {}, [["Relu", ["x"], ["y"]]], ["y"], opset)),
       );

@@ -1,13 +1,13 @@
 import { Tensor } from "../../tensor/index.ts";
 import type { Graph, Node } from "../graph.ts";
+import { operatorOf } from "../operators/index.ts";
 import { captures, subgraphs } from "../order.ts";
-import { ranks } from "../ranks.ts";
-import { applyRules, key } from "./editor.ts";
+import { type Ranks, ranksOf } from "../ranks.ts";
+import { applyRules } from "./editor.ts";
 import { dropIdentity, joinTransposes, shareNodes } from "./eliminate.ts";
 import { shareInitializers } from "./fold-constants.ts";
 import { fuseActivation } from "./fuse-activation.ts";
 import { toFirst, toLast, transposed } from "./layout.ts";
-import { LAYOUT_RULES } from "./layout-rules.ts";
 import { Names } from "./names.ts";
 import { normalize } from "./normalize.ts";
 
@@ -24,11 +24,14 @@ export function channelsLast(graph: Graph): Graph {
   return shareNodes(shareInitializers(result));
 }
 
+/** Emits the channels-last form of a node and says true, or leaves the node to stay as it is. */
+export type LayoutRule = (node: Node, layout: Layout) => boolean;
+
 /** What the layout rules work with. */
 export class Layout {
   readonly nodes: Node[] = [];
   readonly initializers: Map<string, Tensor>;
-  private readonly ranks: Map<string, number>;
+  private readonly ranks: Ranks;
   /** Channels-last forms by the name of the value. */
   private readonly last = new Map<string, string>();
   /** Values whose channels-second form exists. */
@@ -39,15 +42,14 @@ export class Layout {
 
   constructor(readonly graph: Graph) {
     this.initializers = new Map(graph.initializers);
-    this.ranks = ranks(graph);
+    this.ranks = ranksOf(graph);
     this.names = new Names(graph);
     for (const { name } of graph.inputs) this.made.add(name);
     for (const name of graph.initializers.keys()) this.made.add(name);
   }
 
   visit(node: Node): void {
-    const rule = LAYOUT_RULES[key(node)];
-    if (rule?.(node, this) === true) return;
+    if (operatorOf(node)?.layout?.(node, this) === true) return;
     const inputs = node.inputs.map((name) => this.first(name));
     for (const body of subgraphs(node)) for (const name of captures(body)) this.first(name);
     this.nodes.push({ ...node, inputs });
@@ -55,7 +57,7 @@ export class Layout {
   }
 
   rank(value: string | undefined): number | undefined {
-    return value === undefined ? undefined : this.ranks.get(value);
+    return value === undefined ? undefined : this.ranks.rank(value);
   }
 
   constant(value: string | undefined): Tensor | undefined {
@@ -84,7 +86,7 @@ export class Layout {
   first(value: string): string {
     const source = this.last.get(value);
     if (value === "" || this.made.has(value) || source === undefined) return value;
-    this.transpose(source, value, toFirst(this.ranks.get(value)!));
+    this.transpose(source, value, toFirst(this.ranks.rank(value)!));
     this.made.add(value);
     return value;
   }

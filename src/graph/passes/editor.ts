@@ -1,7 +1,7 @@
 import type { Tensor } from "../../tensor/index.ts";
 import type { Graph, Node } from "../graph.ts";
 import { live, reads } from "../order.ts";
-import { ranks } from "../ranks.ts";
+import { type Ranks, ranksOf } from "../ranks.ts";
 import { Names } from "./names.ts";
 
 /**
@@ -16,7 +16,7 @@ export class Editor {
   private readonly users = new Map<string, Set<Node>>();
   private readonly outputs: ReadonlySet<string>;
   private readonly names: Names;
-  private knownRanks: Map<string, number> | undefined;
+  private knownRanks: Ranks | undefined;
 
   constructor(private readonly graph: Graph) {
     this.initializers = new Map(graph.initializers);
@@ -93,8 +93,8 @@ export class Editor {
 
   /** The rank of a value, when it can be told from the graph as it was when the last round began. */
   rank(value: string): number | undefined {
-    this.knownRanks ??= ranks(this.graph);
-    return this.knownRanks.get(value) ?? this.constant(value)?.dims.length;
+    this.knownRanks ??= ranksOf(this.graph);
+    return this.knownRanks.rank(value) ?? this.constant(value)?.dims.length;
   }
 
   replace(old: Node, ...nodes: Node[]): void {

@@ -1,6 +1,7 @@
 import { Tensor } from "../../tensor/index.ts";
 import { contentName } from "../digest.ts";
 import type { Graph, Node } from "../graph.ts";
+import { operatorOf } from "../operators/index.ts";
 import { captures, subgraphs } from "../order.ts";
 import { key, type Rule } from "./editor.ts";
 
@@ -49,9 +50,6 @@ export const joinCasts: Rule = (node, editor) => {
   return true;
 };
 
-/** Operators whose result is not a function of inputs and attributes. */
-const RANDOM = /^Random|^Bernoulli$|^Multinomial$|^Dropout$/;
-
 /** Equal operators on equal inputs become one. What a subgraph captures and graph outputs keep their names. */
 export function shareNodes(graph: Graph): Graph {
   const kept = new Set(graph.outputs.map((output) => output.name));
@@ -78,7 +76,7 @@ export function shareNodes(graph: Graph): Graph {
 }
 
 function contentOf(node: Node): string | undefined {
-  if (RANDOM.test(node.op) || subgraphs(node).length > 0) return undefined;
+  if (operatorOf(node)?.random || subgraphs(node).length > 0) return undefined;
   const attributes = Object.entries(node.attributes)
     .sort(([a], [b]) => (a < b ? -1 : 1))
     .map(([name, value]) => `${name}=${value instanceof Tensor ? contentName(value) : JSON.stringify(value)}`);

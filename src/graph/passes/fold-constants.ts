@@ -1,9 +1,11 @@
 import { sizeOf, type Tensor } from "../../tensor/index.ts";
 import { contentName } from "../digest.ts";
-import { evaluate } from "../evaluate/index.ts";
 import type { Graph, Node } from "../graph.ts";
+import { Call } from "../operators/call.ts";
+import { outputsOf } from "../operators/contract.ts";
+import { evaluate } from "../operators/evaluate.ts";
+import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
-import { Call, SHAPE_RULES } from "../shapes/index.ts";
 import { Editor } from "./editor.ts";
 import { normalize } from "./normalize.ts";
 
@@ -27,17 +29,17 @@ export function foldConstants(graph: Graph): Graph {
 }
 
 function fold(node: Node, graph: Graph, editor: Editor): readonly Tensor[] | undefined {
-  const rule = SHAPE_RULES[`${node.domain}/${node.op}`];
-  if (rule === undefined || subgraphs(node).length > 0) return undefined;
+  const operator = operatorOf(node);
+  if (operator?.shape === undefined || subgraphs(node).length > 0) return undefined;
   const constants = node.inputs.map((name) => editor.constant(name));
   if (node.inputs.some((name, i) => name !== "" && constants[i] === undefined)) return undefined;
   const values = constants.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
   const call = new Call(node, graph.opsets, values, constants);
-  const outputs = rule(call);
+  const outputs = outputsOf(call, operator);
   const given = constants.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
   const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);
   if (made > Math.max(SMALL, given)) return undefined;
-  return evaluate(call, outputs, Number.POSITIVE_INFINITY);
+  return evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);
 }
 
 /** Initializers of equal type, shape and bits become one. */

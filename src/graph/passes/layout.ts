@@ -1,5 +1,5 @@
 import { sizeOf, stridesOf, Tensor } from "../../tensor/index.ts";
-import { copyStrided } from "../evaluate/elements.ts";
+import { copyStrided } from "../operators/elements.ts";
 
 /** [0, 2, …, r−1, 1]: from channels second to channels last. */
 export function toLast(rank: number): number[] {

@@ -5,13 +5,11 @@ import { type ElementType, elementBytes, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering, Operand } from "../lowering.ts";
 import {
   broadcastStrides,
-  byteStrides,
   codeOf,
   collapse,
   constant,
   converted,
   emitCast,
-  emitCopy,
   type Source,
   temporary,
   withLists,
@@ -73,24 +71,12 @@ function rows(l: Lowering, opcode: Opcode, operation: number, a: Source, b: Sour
 const binary =
   (operation: B): Lower =>
   (l) =>
-    emitBinary(l, operation, placed(l, 0), placed(l, 1), l.output());
+    emitBinary(l, operation, l.input(0), l.input(1), l.output());
 
 const compare =
   (operation: C, swapped = false): Lower =>
   (l) =>
-    emitCompare(l, operation, placed(l, swapped ? 1 : 0), placed(l, swapped ? 0 : 1), l.output());
-
-/**
- * Input i; before opset 7 the second operand is aligned at attribute `axis` when `broadcast` is set, which is the same as
- * giving it trailing extents of 1.
- */
-function placed(l: Lowering, i: number): Source {
-  const x = l.input(i);
-  const axis = l.attribute("axis", -1);
-  if (i === 0 || l.attribute("broadcast", 0) === 0 || axis < 0) return x;
-  const trailing = l.input(0).shape.length - axis - x.shape.length;
-  return { at: x.at, type: x.type, shape: [...x.shape, ...new Array<number>(Math.max(0, trailing)).fill(1)] };
-}
+    emitCompare(l, operation, l.input(swapped ? 1 : 0), l.input(swapped ? 0 : 1), l.output());
 
 /** Exponents that need no logarithm become what they are; the exponent takes the base's type. */
 function lowerPow(l: Lowering): void {
@@ -106,26 +92,6 @@ function lowerPow(l: Lowering): void {
     emitBinary(l, B.Pow, converted(l, x, "float32"), converted(l, exponent, "float32"), result);
     emitCast(l, result, out);
   }
-}
-
-/** Sum, Min, Max, Mean of any number of inputs: from left to right. */
-function variadic(operation: B, mean = false): Lower {
-  return (l) => {
-    const out = l.output();
-    const inputs = l.node.inputs.map((_, i) => l.input(i));
-    const last = inputs.length - 1;
-    let sum: Source = inputs[0]!;
-    for (let i = 1; i <= last; i++) {
-      const target = i === last && !mean ? out : temporary(l, out.type, out.shape);
-      emitBinary(l, operation, sum, inputs[i]!, target);
-      sum = target;
-    }
-    if (mean) emitBinary(l, B.Div, sum, constant(l, out.type, inputs.length), out);
-    else if (last === 0) {
-      const walk = byteStrides(out);
-      emitCopy(l, sum.at, out.at, elementBytes(out.type), out.shape, walk, walk);
-    }
-  };
 }
 
 function emitWhere(l: Lowering, condition: Operand, a: Operand, b: Operand, out: Source): void {
@@ -164,7 +130,7 @@ function lowerIsInf(l: Lowering): void {
   else emitCompare(l, C.NotEqual, constant(l, "bool", 0), constant(l, "bool", 0), out);
 }
 
-export const BINARY: Readonly<Record<string, Lower>> = {
+export const BINARY = {
   "/Add": binary(B.Add),
   "/Sub": binary(B.Sub),
   "/Mul": binary(B.Mul),
@@ -188,14 +154,12 @@ export const BINARY: Readonly<Record<string, Lower>> = {
   "/Not": (l) => emitCompare(l, C.Equal, l.input(0), constant(l, "bool", 0), l.output()),
   "/IsNaN": (l) => emitCompare(l, C.NotEqual, l.input(0), l.input(0), l.output()),
   "/IsInf": lowerIsInf,
-  "/Sum": variadic(B.Add),
-  "/Min": variadic(B.Min),
-  "/Max": variadic(B.Max),
-  "/Mean": variadic(B.Add, true),
+  "/Min": binary(B.Min),
+  "/Max": binary(B.Max),
   "/Where": (l) => emitWhere(l, l.input(0), l.input(1), l.input(2), l.output()),
   "/Cast": (l) => {
     const [x, y] = [l.input(0), l.output()];
     if (x.type === y.type) l.alias(0, 0);
     else emitCast(l, x, y);
   },
-};
+} satisfies Readonly<Record<string, Lower>>;

@@ -122,11 +122,10 @@ function elements(scatter: boolean): Lower {
   };
 }
 
-export const GATHER: Readonly<Record<string, Lower>> = {
+export const GATHER = {
   "/Gather": lowerGather,
   "/GatherND": (l) => emitTuples(l, l.input(0), l.input(1), l.output(), l.attribute("batch_dims", 0), false),
   "/ScatterND": (l) => emitTuples(l, copied(l), l.input(1), l.input(2), 0, true),
   "/GatherElements": elements(false),
   "/ScatterElements": elements(true),
-  "/Scatter": elements(true),
-};
+} satisfies Readonly<Record<string, Lower>>;

@@ -1,3 +1,5 @@
+import type { Node } from "../../graph/graph.ts";
+import type { Stepped } from "../../graph/operators/index.ts";
 import type { Lower } from "../lowering.ts";
 import { BINARY } from "./binary.ts";
 import { lowerConv } from "./conv.ts";
@@ -12,8 +14,15 @@ import { lowerReshape } from "./reshape.ts";
 import { RESIZE } from "./resize.ts";
 import { UNARY } from "./unary.ts";
 
-/** Operators that run, by `domain/op` (ONNX's own domain is empty: `/Relu`). */
-export const OPERATORS: Readonly<Record<string, Lower>> = {
+/** Refuses a row that no record asks for, as a missing one is refused. */
+function exactly<Rows extends Readonly<Record<Stepped, Lower>>>(
+  rows: Rows & { readonly [Key in Exclude<keyof Rows, Stepped>]: never },
+): Readonly<Record<Stepped, Lower>> {
+  return rows;
+}
+
+/** The lowering of every operator whose record says that it runs as steps, by `domain/op`; one more or less does not compile. */
+const LOWERINGS = exactly({
   "/Reshape": lowerReshape,
   "/Flatten": lowerReshape,
   "/Squeeze": lowerReshape,
@@ -33,4 +42,9 @@ export const OPERATORS: Readonly<Record<string, Lower>> = {
   ...RESIZE,
   ...REDUCE,
   ...NORMALIZE,
-};
+});
+
+export function loweringOf({ domain, op }: Pick<Node, "domain" | "op">): Lower | undefined {
+  const key = `${domain}/${op}`;
+  return Object.hasOwn(LOWERINGS, key) ? LOWERINGS[key as Stepped] : undefined;
+}

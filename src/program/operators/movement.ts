@@ -306,7 +306,7 @@ function lowerDropout(l: Lowering): void {
   if (l.wants(1)) emitFill(l, l.output(1), new Uint8Array(elementBytes(l.output(1).type)).fill(opset(l) >= 10 ? 1 : 0));
 }
 
-export const MOVEMENT: Readonly<Record<string, Lower>> = {
+export const MOVEMENT = {
   "/Transpose": lowerTranspose,
   "/Concat": lowerConcat,
   "/Split": lowerSplit,
@@ -321,4 +321,4 @@ export const MOVEMENT: Readonly<Record<string, Lower>> = {
   "/Trilu": lowerTrilu,
   "/CastLike": lowerCastLike,
   "/Dropout": lowerDropout,
-};
+} satisfies Readonly<Record<string, Lower>>;

@@ -98,8 +98,8 @@ function layerNorm(rms: boolean): Lower {
 }
 
 /** A vector of C under [N, C, …]. */
-function perChannel(x: Source, rank: number, channelsLast: boolean): Source {
-  return channelsLast ? x : { ...x, shape: [sizeOf(x.shape), ...new Array<number>(rank - 2).fill(1)] };
+function perChannel(x: Source, rank: number): Source {
+  return { ...x, shape: [sizeOf(x.shape), ...new Array<number>(rank - 2).fill(1)] };
 }
 
 /** Rows of a sample's channel (InstanceNormalization) or group of channels, then scale and bias per channel. */
@@ -117,8 +117,8 @@ function emitGroupNorm(l: Lowering, x: Source, out: Source, instance: boolean): 
   const perGroup = sizeOf(scale.shape) !== c;
   const shaped: Source = perGroup ? { ...out, shape: [n, groups, sizeOf(x.shape) / rows] } : out;
   const rank = perGroup ? 3 : x.shape.length;
-  emitBinary(l, BinaryFunction.Mul, shaped, perChannel(scale, rank, false), shaped);
-  emitBinary(l, BinaryFunction.Add, shaped, perChannel(bias, rank, false), shaped);
+  emitBinary(l, BinaryFunction.Mul, shaped, perChannel(scale, rank), shaped);
+  emitBinary(l, BinaryFunction.Add, shaped, perChannel(bias, rank), shaped);
 }
 
 /** Channels last: by way of channels first, where a sample's channel is one row. */
@@ -134,33 +134,28 @@ function lowerInstanceNormLast(l: Lowering): void {
 }
 
 /** x·a + b with a = scale/√(variance + ε), b = bias − mean·a, all in f32. */
-function batchNorm(channelsLast: boolean): Lower {
-  return (l) =>
-    inFloat32(l, l.input(0), l.output(), (x, out) => {
-      if (l.attribute("training_mode", 0) === 1) throw l.unsupported("training_mode");
-      const [scale, bias, mean, variance] = [l.input(1), l.input(2), l.input(3), l.input(4)];
-      const shape = [sizeOf(scale.shape)];
-      const [a, b] = [temporary(l, "float32", shape), temporary(l, "float32", shape)];
-      emitBinary(l, BinaryFunction.Add, variance, constant(l, "float32", l.attribute("epsilon", 1e-5)), a);
-      emitUnary(l, UnaryFunction.Sqrt, a.at, a.at, sizeOf(shape));
-      emitBinary(l, BinaryFunction.Div, scale, a, a);
-      emitBinary(l, BinaryFunction.Mul, mean, a, b);
-      emitBinary(l, BinaryFunction.Sub, bias, b, b);
-      emitBinary(l, BinaryFunction.Mul, x, perChannel(a, x.shape.length, channelsLast), out);
-      emitBinary(l, BinaryFunction.Add, out, perChannel(b, x.shape.length, channelsLast), out);
-    });
+function lowerBatchNorm(l: Lowering): void {
+  inFloat32(l, l.input(0), l.output(), (x, out) => {
+    const [scale, bias, mean, variance] = [l.input(1), l.input(2), l.input(3), l.input(4)];
+    const shape = [sizeOf(scale.shape)];
+    const [a, b] = [temporary(l, "float32", shape), temporary(l, "float32", shape)];
+    emitBinary(l, BinaryFunction.Add, variance, constant(l, "float32", l.attribute("epsilon", 1e-5)), a);
+    emitUnary(l, UnaryFunction.Sqrt, a.at, a.at, sizeOf(shape));
+    emitBinary(l, BinaryFunction.Div, scale, a, a);
+    emitBinary(l, BinaryFunction.Mul, mean, a, b);
+    emitBinary(l, BinaryFunction.Sub, bias, b, b);
+    emitBinary(l, BinaryFunction.Mul, x, perChannel(a, x.shape.length), out);
+    emitBinary(l, BinaryFunction.Add, out, perChannel(b, x.shape.length), out);
+  });
 }
 
-export const NORMALIZE: Readonly<Record<string, Lower>> = {
+export const NORMALIZE = {
   "/Softmax": softmax(false),
   "/LogSoftmax": softmax(true),
   "/LayerNormalization": layerNorm(false),
-  "bitbasis/LayerNormalization": layerNorm(false),
   "/RMSNormalization": layerNorm(true),
-  "/SimplifiedLayerNormalization": layerNorm(true),
   "/InstanceNormalization": groupNorm(true),
   "bitbasis/InstanceNormalization": lowerInstanceNormLast,
   "/GroupNormalization": groupNorm(false),
-  "/BatchNormalization": batchNorm(false),
-  "bitbasis/BatchNormalization": batchNorm(true),
-};
+  "/BatchNormalization": lowerBatchNorm,
+} satisfies Readonly<Record<string, Lower>>;

@@ -120,7 +120,7 @@ function globalPool(operation: ReduceFunction, channelsLast: boolean): Lower {
     });
 }
 
-export const POOL: Readonly<Record<string, Lower>> = {
+export const POOL = {
   "/MaxPool": pool(false, false),
   "/AveragePool": pool(true, false),
   "/GlobalAveragePool": globalPool(ReduceFunction.Mean, false),
@@ -129,4 +129,4 @@ export const POOL: Readonly<Record<string, Lower>> = {
   "bitbasis/AveragePool": pool(true, true),
   "bitbasis/GlobalAveragePool": globalPool(ReduceFunction.Mean, true),
   "bitbasis/GlobalMaxPool": globalPool(ReduceFunction.Max, true),
-};
+} satisfies Readonly<Record<string, Lower>>;

@@ -171,7 +171,7 @@ function lowerTopK(l: Lowering): void {
   if (l.wants(1)) emitTranspose(l, indices, l.output(1), swap);
 }
 
-export const REDUCE: Readonly<Record<string, Lower>> = {
+export const REDUCE = {
   "/ReduceSum": reduce(R.Sum),
   "/ReduceMean": reduce(R.Mean),
   "/ReduceMax": reduce(R.Max),
@@ -186,4 +186,4 @@ export const REDUCE: Readonly<Record<string, Lower>> = {
   "/ArgMin": arg(true),
   "/CumSum": lowerCumSum,
   "/TopK": lowerTopK,
-};
+} satisfies Readonly<Record<string, Lower>>;

@@ -167,8 +167,7 @@ function resize(channelsLast: boolean): Lower {
     });
 }
 
-export const RESIZE: Readonly<Record<string, Lower>> = {
+export const RESIZE = {
   "/Resize": resize(false),
-  "/Upsample": resize(false),
   "bitbasis/Resize": resize(true),
-};
+} satisfies Readonly<Record<string, Lower>>;

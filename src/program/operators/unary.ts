@@ -75,7 +75,7 @@ function lowerRelu(l: Lowering): void {
   else emitBinary(l, BinaryFunction.Max, x, constant(l, x.type, 0), l.output());
 }
 
-export const UNARY: Readonly<Record<string, Lower>> = {
+export const UNARY = {
   "/Abs": signed(F.Abs),
   "/Neg": signed(F.Neg),
   "/Sign": signed(F.Sign),
@@ -107,8 +107,7 @@ export const UNARY: Readonly<Record<string, Lower>> = {
   "/Swish": unary(F.Swish, alpha(1)),
   "bitbasis/Silu": unary(F.Swish, alpha(1)),
   "/Shrink": unary(F.Shrink, (l) => [l.attribute("bias", 0), l.attribute("lambd", 0.5)]),
-  "/Gelu": (l) => unary(l.text("approximate", "none") === "tanh" ? F.GeluTanh : F.Gelu)(l),
   "bitbasis/Gelu": (l) => unary(l.text("approximate", "none") === "tanh" ? F.GeluTanh : F.Gelu)(l),
   "/Clip": lowerClip,
   "/Relu": lowerRelu,
-};
+} satisfies Readonly<Record<string, Lower>>;

@@ -1,14 +1,5 @@
 import { allocateData, type ElementType, type Shape, stridesOf, type TensorData } from "../../tensor/index.ts";
 
-import type { KnownValue } from "../graph.ts";
-import type { Call } from "../shapes/call.ts";
-
-/**
- * The outputs of a node whose inputs are all constant (except for operators that only look at shapes); undefined when this case is left to
- * the core. `outputs` are what the shape rule says.
- */
-export type Evaluate = (call: Call, outputs: readonly KnownValue[]) => readonly TensorData[] | undefined;
-
 /** Any tensor data, element by element. */
 export interface Elements {
   readonly length: number;

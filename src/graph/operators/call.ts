@@ -79,6 +79,13 @@ export class Call {
     return normalizeAxis(axis, rank);
   }
 
+  /** Axes of a tensor of the given rank, made non-negative, in their order; none may be named twice. */
+  axes(given: readonly number[], rank: number): number[] {
+    const axes = given.map((axis) => this.axis(axis, rank));
+    if (new Set(axes).size !== axes.length) throw this.fail(`axes [${given}] name one twice`);
+    return axes;
+  }
+
   /** An error that says that the elements of input `i` must be known. */
   dependsOn(i: number): DependsOnData {
     const value = this.node.inputs[i]!;
@@ -92,6 +99,3 @@ export class Call {
     return nodeError(this.node, this.opsets, `${why} (inputs: ${shapes})`, "MODEL");
   }
 }
-
-/** Types and shapes of a node's outputs; throws when the inputs do not fit. */
-export type ShapeRule = (call: Call) => readonly KnownValue[];

@@ -1,0 +1,119 @@
+import { Tensor } from "../../tensor/index.ts";
+import { nodeError } from "../errors.ts";
+import type { Attribute, KnownValue } from "../graph.ts";
+import { isGraph } from "../order.ts";
+import type { Call } from "./call.ts";
+import type { AttributeKind, Operator } from "./operator.ts";
+
+/** One input of a signature. */
+interface Parameter {
+  /** A letter of the record's `types`, or an element type. */
+  readonly type: string;
+  readonly optional: boolean;
+}
+
+interface Signature {
+  readonly parameters: readonly Parameter[];
+  /** The last parameter repeats. */
+  readonly repeats: boolean;
+}
+
+const signatures = new Map<string, Signature>();
+
+/** `"T T? I..."` taken apart. */
+export function signatureOf(inputs: string): Signature {
+  let signature = signatures.get(inputs);
+  if (signature === undefined) {
+    const words = inputs.split(" ").filter((word) => word !== "");
+    const parameters = words.map((word) => ({ type: word.replace(/\?|\.\.\./, ""), optional: word.endsWith("?") }));
+    signature = { parameters, repeats: words.at(-1)?.endsWith("...") ?? false };
+    signatures.set(inputs, signature);
+  }
+  return signature;
+}
+
+/**
+ * Types and shapes of a node's outputs, after its inputs' number and types and its attributes have been held against the record.
+ *
+ * @throws BitbasisError MODEL for what the operator's definition does not allow, UNSUPPORTED for an element type that we do not run
+ */
+export function outputsOf(call: Call, operator: Operator): readonly KnownValue[] {
+  checkInputs(call, operator);
+  checkAttributes(call, operator);
+  if (operator.shape === undefined) throw nodeError(call.node, call.opsets, "this operator is not supported");
+  return operator.shape(call);
+}
+
+function checkInputs(call: Call, operator: Operator): void {
+  const { parameters, repeats } = signatureOf(operator.inputs ?? "");
+  if (call.count > parameters.length && !repeats) {
+    throw call.fail(`at most ${parameters.length} inputs are expected, got ${call.count}`);
+  }
+  const bound = new Map<string, { type: string; by: number }>();
+  const count = Math.max(call.count, parameters.length);
+  for (let i = 0; i < count; i++) {
+    const parameter = parameters[Math.min(i, parameters.length - 1)]!;
+    if (!call.has(i)) {
+      if (!parameter.optional) throw call.fail(`input ${i} is missing`);
+      continue;
+    }
+    const type = call.type(i);
+    const allowed = operator.types?.[parameter.type];
+    if (allowed === undefined) {
+      if (type !== parameter.type) throw call.fail(`input ${i} expected type ${parameter.type}, got ${type}`);
+      continue;
+    }
+    const before = bound.get(parameter.type);
+    if (before !== undefined && before.type !== type) {
+      throw call.fail(`input ${i} expected type ${before.type} as input ${before.by}, got ${type}`);
+    }
+    bound.set(parameter.type, before ?? { type, by: i });
+    if (!allowed.includes(type)) {
+      const why = `input ${i} expected one of ${allowed.join(", ")}, got ${type}`;
+      throw nodeError(call.node, call.opsets, why);
+    }
+  }
+}
+
+function checkAttributes(call: Call, operator: Operator): void {
+  for (const [name, kind] of Object.entries(operator.attributes ?? {})) {
+    const value = call.node.attributes[name];
+    if (value !== undefined && !isOfKind(value, kind)) {
+      const expected = typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
+      throw call.fail(`"${name}" expected ${expected}, got ${described(value)}`);
+    }
+  }
+}
+
+type KindName = Extract<AttributeKind, string>;
+
+const WORDS: Readonly<Record<KindName, string>> = {
+  int: "an integer",
+  float: "a number",
+  ints: "integers",
+  floats: "numbers",
+  text: "a text",
+  texts: "texts",
+  tensor: "a tensor",
+  graph: "a graph",
+};
+
+const CHECKS: Readonly<Record<KindName, (value: Attribute) => boolean>> = {
+  int: Number.isInteger,
+  float: (value) => typeof value === "number",
+  ints: (value) => Array.isArray(value) && value.every(Number.isInteger),
+  floats: (value) => Array.isArray(value) && value.every((one) => typeof one === "number"),
+  text: (value) => typeof value === "string",
+  texts: (value) => Array.isArray(value) && value.every((one) => typeof one === "string"),
+  tensor: (value) => value instanceof Tensor,
+  graph: isGraph,
+};
+
+function isOfKind(value: Attribute, kind: AttributeKind): boolean {
+  return typeof kind === "string" ? CHECKS[kind](value) : typeof value === "string" && kind.includes(value);
+}
+
+function described(value: Attribute): string {
+  if (value instanceof Tensor) return "a tensor";
+  return isGraph(value) ? "a graph" : JSON.stringify(value);
+}

@@ -1,0 +1,59 @@
+import type { Node } from "../graph.ts";
+import { elementwiseOperators } from "./binary.ts";
+import { casts } from "./cast.ts";
+import { concats } from "./concat.ts";
+import { convolutions } from "./conv.ts";
+import { depths } from "./depth.ts";
+import { expansions } from "./expand.ts";
+import { gathers } from "./gather.ts";
+import { products } from "./linear.ts";
+import { normalizations } from "./normalization.ts";
+import type { Operator } from "./operator.ts";
+import { pads } from "./pad.ts";
+import { pools } from "./pool.ts";
+import { quantized } from "./quantized.ts";
+import { reductions } from "./reduce.ts";
+import { reshapes } from "./reshape.ts";
+import { resizing } from "./resize.ts";
+import { shapes } from "./shape.ts";
+import { slicing } from "./slice.ts";
+import { transposes } from "./transpose.ts";
+import { unary } from "./unary.ts";
+
+/** Every operator that is known, by `domain/op`; ONNX's own domain is empty: `/Relu`. */
+const RECORDS = {
+  ...unary,
+  ...elementwiseOperators,
+  ...casts,
+  ...reshapes,
+  ...transposes,
+  ...concats,
+  ...slicing,
+  ...pads,
+  ...expansions,
+  ...gathers,
+  ...shapes,
+  ...reductions,
+  ...products,
+  ...convolutions,
+  ...pools,
+  ...resizing,
+  ...normalizations,
+  ...depths,
+  ...quantized,
+};
+
+export const OPERATORS: Readonly<Record<string, Operator>> = RECORDS;
+
+type Records = typeof RECORDS;
+
+/** The operators that run as steps: each has a lowering in src/program/operators, or the project does not compile. */
+export type Stepped = {
+  [Key in keyof Records]: Records[Key] extends { readonly steps: true } ? Key : never;
+}[keyof Records];
+
+/** The record of a node's operator. */
+export function operatorOf({ domain, op }: Pick<Node, "domain" | "op">): Operator | undefined {
+  const key = `${domain}/${op}`;
+  return Object.hasOwn(OPERATORS, key) ? OPERATORS[key] : undefined;
+}

@@ -1,0 +1,82 @@
+import { broadcast, type Shape } from "../../tensor/index.ts";
+import type { Call } from "./call.ts";
+import { type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
+
+/** The shape of a NumPy matrix product. */
+function product(call: Call, a: Shape, b: Shape): number[] {
+  if (a.length === 0 || b.length === 0) throw call.fail("a scalar has no matrix product");
+  const left = a.length === 1 ? [1, a[0]!] : a;
+  const right = b.length === 1 ? [b[0]!, 1] : b;
+  const batch = broadcast(left.slice(0, -2), right.slice(0, -2));
+  if (batch === undefined || left.at(-1) !== right.at(-2)) throw call.fail("the matrices do not fit");
+  const shape = [...batch];
+  if (a.length > 1) shape.push(left.at(-2)!);
+  if (b.length > 1) shape.push(right.at(-1)!);
+  return shape;
+}
+
+const matmulShape: ShapeRule = (call) => {
+  const shape = product(call, call.shape(0), call.shape(1));
+  if (call.has(2)) {
+    const bias = call.shape(2);
+    if (bias.length !== 1 || bias[0] !== shape.at(-1)) throw call.fail(`the bias expected shape [${shape.at(-1)}]`);
+  }
+  return [{ type: call.type(0), shape }];
+};
+
+const gemmShape: ShapeRule = (call) => {
+  const [a, b] = [call.shape(0), call.shape(1)];
+  if (a.length !== 2 || b.length !== 2) throw call.fail("A and B expected two dimensions");
+  const [m, k] = call.number("transA", 0) !== 0 ? [a[1]!, a[0]!] : [a[0]!, a[1]!];
+  const [kb, n] = call.number("transB", 0) !== 0 ? [b[1]!, b[0]!] : [b[0]!, b[1]!];
+  if (k !== kb) throw call.fail("the matrices do not fit");
+  if (call.has(2) && broadcast([m, n], call.shape(2))?.join() !== `${m},${n}`) throw call.fail("C does not broadcast");
+  return [{ type: call.type(0), shape: [m, n] }];
+};
+
+function matmulRank(_: unknown, { rank }: RankView) {
+  const [a, b] = [rank(0), rank(1)];
+  if (a === undefined || b === undefined) return undefined;
+  return a === 1 || b === 1 ? a + b - 2 : Math.max(a, b);
+}
+
+/** The core multiplies float32 matrices, and series of integers that stand for them. */
+const PRODUCTS = ["float32"] as const;
+
+const matmul = {
+  since: 1,
+  inputs: "T T",
+  types: { T: PRODUCTS },
+  rank: matmulRank,
+  shape: matmulShape,
+  weights: [{ input: 1, axis: (_, rank) => (rank === undefined || rank === 2 ? 1 : undefined) }],
+  steps: true,
+} as const satisfies Operator;
+
+/** Products of matrices. */
+export const products = {
+  "/MatMul": matmul,
+  "bitbasis/MatMul": {
+    ...matmul,
+    inputs: "T T T?",
+    attributes: { activation: ["Clip", "HardSwish"], min: "float", max: "float" },
+  },
+  "/Gemm": {
+    since: 1,
+    inputs: "T T T?",
+    types: { T: PRODUCTS },
+    attributes: { alpha: "float", beta: "float", transA: "int", transB: "int" },
+    rank: rankOf(2),
+    shape: gemmShape,
+    weights: [
+      {
+        input: 1,
+        axis: ({ attributes }, rank) => {
+          if (rank !== 2 || (attributes["transA"] ?? 0) !== 0) return undefined;
+          return (attributes["transB"] ?? 0) !== 0 ? 0 : 1;
+        },
+      },
+    ],
+    steps: true,
+  },
+} as const satisfies Readonly<Record<string, Operator>>;

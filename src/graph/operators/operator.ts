@@ -1,0 +1,140 @@
+import type { ElementType, TensorData } from "../../tensor/index.ts";
+import { ELEMENT_TYPES } from "../../tensor/index.ts";
+import type { KnownValue, Node } from "../graph.ts";
+import type { LayoutRule } from "../passes/channels-last.ts";
+import type { Call } from "./call.ts";
+import type { Maker } from "./maker.ts";
+
+/** Number of axes; undefined where it cannot be told without input shapes. */
+export type Rank = number | undefined;
+
+/** What rank rules see of the graph around a node. */
+export interface RankView {
+  rank(i: number): Rank;
+  /** Number of elements of input `i`, a vector, when it is known. */
+  length(i: number): Rank;
+  /** Elements of input `i`, when it is a constant. */
+  numbers(i: number): readonly number[] | undefined;
+}
+
+/** Types and shapes of a node's outputs; throws when the inputs do not fit. The inputs' count, types and attributes have been checked. */
+export type ShapeRule = (call: Call) => readonly KnownValue[];
+
+/**
+ * The outputs of a node whose inputs are all constant (except for operators that only look at shapes); undefined when this case is left to
+ * the core. `outputs` are what the shape rule says.
+ */
+export type Evaluate = (call: Call, outputs: readonly KnownValue[]) => readonly TensorData[] | undefined;
+
+export interface WeightInput {
+  readonly input: number;
+  /** The axis of its output channels, where the constant has `rank` axes (undefined: it is no constant); undefined: it is no series. */
+  readonly axis: (node: Node, rank: Rank) => number | undefined;
+}
+
+/** The kind of an attribute, or the texts that it may be. */
+export type AttributeKind =
+  | "int"
+  | "float"
+  | "ints"
+  | "floats"
+  | "text"
+  | "texts"
+  | "tensor"
+  | "graph"
+  | readonly string[];
+
+/**
+ * All that is known of one operator, in the form that the graph has once `normalize` has been over it. Where a field is absent, that is an
+ * answer: no `layout`, and channels-last values are transposed before it; no `evaluate`, and it is never folded; no `steps`, and the core cannot
+ * run it.
+ */
+export interface Operator {
+  /** First version of its domain that has it. */
+  readonly since: number;
+  /** Last version that has it. */
+  readonly until?: number;
+  /**
+   * The inputs in order: a letter of `types` or the name of an element type; "?" marks one that may be absent, "..." that the last one repeats:
+   * "T T? int64?", "T...". Absent for operators that only have `becomes`.
+   */
+  readonly inputs?: string;
+  /** Element types that each letter of `inputs` stands for. Inputs of one letter have one type. */
+  readonly types?: Readonly<Record<string, readonly ElementType[]>>;
+  /** Attributes that it reads, and what they must be. */
+  readonly attributes?: Readonly<Record<string, AttributeKind>>;
+  /**
+   * What it becomes when a graph is read: the newest form of an older one, or other operators altogether. undefined: it stays as it is.
+   * An operator that always becomes another has nothing below.
+   */
+  readonly becomes?: (node: Node, make: Maker) => readonly Node[] | undefined;
+  readonly rank?: (node: Node, view: RankView) => Rank;
+  /** Number of elements of the output, a vector that shapes are computed with. */
+  readonly length?: (node: Node, view: RankView) => Rank;
+  /** Types and shapes of the outputs; refuses inputs whose ranks or extents the definition does not allow. */
+  readonly shape?: ShapeRule;
+  /** What it becomes once the shapes of its inputs are known: other operators. undefined: it stays as it is. */
+  readonly expands?: (call: Call, make: Maker) => readonly Node[] | undefined;
+  /** Folding: only operations that IEEE 754 rounds in one way, integers, and data movement. */
+  readonly evaluate?: Evaluate;
+  /** Its evaluator looks at the shapes of the inputs, not at their elements. */
+  readonly evaluatesShapes?: true;
+  /** How it works on channels-last values. */
+  readonly layout?: LayoutRule;
+  /** The node with what its shapes decide. */
+  readonly settle?: (call: Call, outputs: readonly KnownValue[]) => Node;
+  /** Inputs that may be series of low-bit terms. */
+  readonly weights?: readonly WeightInput[];
+  /** Its result is not a function of inputs and attributes: equal nodes stay apart. */
+  readonly random?: true;
+  /** It runs as steps of the core: src/program/operators has its lowering. */
+  readonly steps?: true;
+}
+
+/** The same record under several names of one domain: keys are `domain/op`, as `/Relu` and `bitbasis/Conv`. */
+export function each<const Names extends readonly string[], const Row extends Operator>(
+  names: Names,
+  row: Row,
+  domain = "",
+): { readonly [Key in `/${Names[number]}`]: Row } {
+  return Object.fromEntries(names.map((name) => [`${domain}/${name}`, row])) as never;
+}
+
+export const FLOATS: readonly ElementType[] = ["float32", "float16", "float64"];
+export const SIGNED: readonly ElementType[] = ["int8", "int16", "int32", "int64"];
+export const UNSIGNED: readonly ElementType[] = ["uint8", "uint16", "uint32", "uint64"];
+export const INTEGERS: readonly ElementType[] = [...SIGNED, ...UNSIGNED];
+export const NUMBERS: readonly ElementType[] = [...FLOATS, ...INTEGERS];
+/** Types of indices, axes and shapes. */
+export const INDEX: readonly ElementType[] = ["int32", "int64"];
+export const ANY: readonly ElementType[] = ELEMENT_TYPES;
+
+/** The rank of the first input. */
+export const sameRank: Operator["rank"] = (_, { rank }) => rank(0);
+
+/** The rank of a NumPy broadcast of all inputs. */
+export const broadcastRank: Operator["rank"] = (node, { rank }) => largest(node.inputs.map((_, i) => rank(i)));
+
+/** The length of the first input. */
+export const sameLength: Operator["length"] = (_, { length }) => length(0);
+
+export const rankOf =
+  (rank: number): Operator["rank"] =>
+  () =>
+    rank;
+
+export function largest(all: readonly Rank[]): Rank {
+  let most = 0;
+  for (const one of all) {
+    if (one === undefined) return undefined;
+    most = Math.max(most, one);
+  }
+  return most;
+}
+
+export function plus(a: Rank, b: Rank): Rank {
+  return a === undefined || b === undefined ? undefined : a + b;
+}
+
+/** The type and shape of the first input. */
+export const sameAsInput: ShapeRule = (call) => [call.value(0)];

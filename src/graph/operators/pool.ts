@@ -1,0 +1,50 @@
+import type { Call } from "./call.ts";
+import { twinLayout } from "./layout-rules.ts";
+import { type Operator, type ShapeRule, sameRank } from "./operator.ts";
+import { arrange, extents, settleWindow, WINDOW_ATTRIBUTES, windowOf } from "./spatial.ts";
+
+const poolShape: ShapeRule = (call) => {
+  const value = arrange(call, { ...extents(call), spatial: windowOf(call).output });
+  return [value, { type: "int64", shape: value.shape }];
+};
+
+const globalShape: ShapeRule = (call) => {
+  const given = extents(call);
+  return [arrange(call, { ...given, spatial: given.spatial.map(() => 1) })];
+};
+
+const pool = {
+  since: 1,
+  inputs: "T",
+  types: { T: ["float32"] },
+  rank: sameRank,
+  shape: poolShape,
+  layout: twinLayout,
+  settle: (call: Call) => settleWindow(call),
+  steps: true,
+} as const satisfies Operator;
+
+const attributes = { ...WINDOW_ATTRIBUTES, ceil_mode: "int" } as const;
+const maximum = { ...pool, attributes: { ...attributes, storage_order: "int" } } as const;
+const average = { ...pool, attributes: { ...attributes, count_include_pad: "int" } } as const;
+const global = {
+  since: 1,
+  inputs: "T",
+  types: { T: ["float32"] },
+  rank: sameRank,
+  shape: globalShape,
+  layout: twinLayout,
+  steps: true,
+} as const satisfies Operator;
+
+/** Pooling, in ONNX's form and its channels-last twin. */
+export const pools = {
+  "/MaxPool": maximum,
+  "bitbasis/MaxPool": maximum,
+  "/AveragePool": average,
+  "bitbasis/AveragePool": average,
+  "/GlobalMaxPool": global,
+  "bitbasis/GlobalMaxPool": global,
+  "/GlobalAveragePool": global,
+  "bitbasis/GlobalAveragePool": global,
+} as const satisfies Readonly<Record<string, Operator>>;

@@ -1,0 +1,215 @@
+import { sizeOf, stridesOf } from "../../tensor/index.ts";
+import type { Node } from "../graph.ts";
+import type { LayoutRule } from "../passes/channels-last.ts";
+import { lastAxis, toLast } from "../passes/layout.ts";
+import { normalizedAxes } from "./axes.ts";
+import type { Call } from "./call.ts";
+import { allocate, dataOf, elementsOf, walk } from "./elements.ts";
+import { axesConstant, axisLayout, unaryLayout } from "./layout-rules.ts";
+import {
+  type Evaluate,
+  each,
+  NUMBERS,
+  type Operator,
+  plus,
+  type Rank,
+  type RankView,
+  type ShapeRule,
+  sameRank,
+} from "./operator.ts";
+import { axesToInput, without } from "./rewrite.ts";
+
+/** Axes that a Reduce node works on; undefined when it does nothing (`noop_with_empty_axes`). */
+function reducedAxes(call: Call): number[] | undefined {
+  const rank = call.shape(0).length;
+  const given = call.numbers(1) ?? [];
+  if (given.length === 0)
+    return call.number("noop_with_empty_axes", 0) === 1 ? undefined : call.shape(0).map((_, i) => i);
+  return call.axes(given, rank).sort((a, b) => a - b);
+}
+
+function shrink(shape: readonly number[], axes: readonly number[], keep: boolean): number[] {
+  return shape.flatMap((d, i) => (axes.includes(i) ? (keep ? [1] : []) : [d]));
+}
+
+const reduceShape: ShapeRule = (call) => {
+  const shape = shrink(call.shape(0), reducedAxes(call) ?? [], call.number("keepdims", 1) === 1);
+  return [{ type: call.type(0), shape }];
+};
+
+const argShape: ShapeRule = (call) => {
+  const axis = call.axis(call.number("axis", 0), call.shape(0).length);
+  if (call.shape(0)[axis] === 0) throw call.fail(`axis ${axis} has no elements to choose from`);
+  return [{ type: "int64", shape: shrink(call.shape(0), [axis], call.number("keepdims", 1) === 1) }];
+};
+
+const topKShape: ShapeRule = (call) => {
+  const shape = [...call.shape(0)];
+  const axis = call.axis(call.number("axis", -1), shape.length);
+  if (sizeOf(call.shape(1)) !== 1) throw call.fail("K expected one element");
+  const k = call.needed(1)[0]!;
+  if (!(k >= 0 && k <= shape[axis]!)) throw call.fail(`K = ${k} of ${shape[axis]}`);
+  shape[axis] = k;
+  return [
+    { type: call.type(0), shape },
+    { type: "int64", shape },
+  ];
+};
+
+const cumSumShape: ShapeRule = (call) => {
+  if (sizeOf(call.shape(1)) !== 1) throw call.fail("the axis expected a scalar");
+  call.axis(call.needed(1)[0]!, call.shape(0).length);
+  return [call.value(0)];
+};
+
+function reducedRank(node: Node, { rank, numbers }: RankView): Rank {
+  const [own, axes] = [rank(0), numbers(1)];
+  if (node.attributes["keepdims"] !== 0 || own === undefined) return own;
+  const present = (node.inputs[1] ?? "") !== "";
+  if (present && axes === undefined) return undefined;
+  if ((axes ?? []).length === 0) return node.attributes["noop_with_empty_axes"] === 1 ? own : 0;
+  return own - (normalizedAxes(axes!, own)?.length ?? 0);
+}
+
+/** Reductions that keep their axes stay channels-last; those that drop all spatial axes give [N, C] in either form. */
+const reduceLayout: LayoutRule = (node, layout) => {
+  const x = node.inputs[0]!;
+  const rank = layout.rank(x);
+  if (rank === undefined || rank < 3 || !layout.hasLast(x)) return false;
+  const axes = normalizedAxes(layout.integers(node.inputs[1]) ?? [], rank);
+  if (axes === undefined || axes.length === 0) return false;
+  const last = axes.map((axis) => lastAxis(axis, rank));
+  if ((node.attributes["keepdims"] ?? 1) === 1) {
+    if (!unaryLayout({ ...node, inputs: [x, axesConstant(node, last, layout)] }, layout)) return false;
+    if (axes.join() === toLast(rank).slice(1, -1).join()) layout.markPoint(node.outputs[0]!);
+    return true;
+  }
+  const kept = toLast(rank).filter((axis) => !axes.includes(axis));
+  if (kept.some((axis, i) => i > 0 && kept[i - 1]! > axis)) return false;
+  layout.emit({ ...node, inputs: [layout.toLast(x, rank), axesConstant(node, last, layout)] });
+  return true;
+};
+
+type Value = number | bigint;
+
+/** Integer reductions, and the largest and least of floats; a sum of floats depends on its order, which is the kernel's business. */
+function folded(start: (one: Value) => Value, join: (a: Value, b: Value) => Value, floats: boolean): Evaluate {
+  return (call, [output]) => {
+    const { type, shape } = output!;
+    if (type === "string" || type === "float16" || type === "bool") return undefined;
+    if (!floats && (type === "float32" || type === "float64")) return undefined;
+    const axes = reducedAxes(call);
+    const from = elementsOf(call.constant(0)!.data);
+    if (axes === undefined) return [call.constant(0)!.data];
+    const own = call.shape(0);
+    const kept = own.map((d, i) => (axes.includes(i) ? 1 : d));
+    const strides = stridesOf(kept).map((s, i) => (axes.includes(i) ? 0 : s));
+    const to = allocate(type, sizeOf(shape));
+    if (from.length === 0) return undefined;
+    const seen = new Uint8Array(to.length);
+    walk(own, [strides], (at, [offset]) => {
+      const value = from[at] as Value;
+      to[offset!] = join(seen[offset!] ? (to[offset!] as Value) : start(value), value);
+      seen[offset!] = 1;
+    });
+    return [dataOf(to)];
+  };
+}
+
+const zero = (like: Value): Value => (typeof like === "bigint" ? 0n : 0);
+const one = (like: Value): Value => (typeof like === "bigint" ? 1n : 1);
+const add = (a: Value, b: Value): Value => (typeof a === "bigint" ? a + (b as bigint) : a + (b as number));
+const multiply = (a: Value, b: Value): Value => (typeof a === "bigint" ? a * (b as bigint) : Math.imul(a, b as number));
+const notANumber = (a: Value): boolean => typeof a === "number" && Number.isNaN(a);
+
+const cumSum: Evaluate = (call, [output]) => {
+  const { type, shape } = output!;
+  if (type === "string" || type.startsWith("float") || call.number("reverse", 0) === 1) return undefined;
+  const axis = call.axis(call.needed(1)[0]!, shape.length);
+  const step = stridesOf(shape)[axis]!;
+  const exclusive = call.number("exclusive", 0) === 1;
+  const from = elementsOf(call.constant(0)!.data);
+  const to = allocate(type, from.length);
+  for (let at = 0; at < from.length; at++) {
+    const first = Math.floor(at / step) % shape[axis]! === 0;
+    const own = from[exclusive ? at - step : at] as Value;
+    if (first) to[at] = exclusive ? zero(from[at] as Value) : own;
+    else to[at] = add(to[at - step] as Value, own);
+  }
+  return [dataOf(to)];
+};
+
+const reduction = {
+  since: 1,
+  inputs: "T int64?",
+  types: { T: NUMBERS },
+  attributes: { keepdims: "int", noop_with_empty_axes: "int" },
+  becomes: axesToInput,
+  rank: reducedRank,
+  shape: reduceShape,
+  layout: reduceLayout,
+  steps: true,
+} as const satisfies Operator;
+
+const arg = {
+  since: 1,
+  inputs: "T",
+  types: { T: NUMBERS },
+  attributes: { axis: "int", keepdims: "int", select_last_index: "int" },
+  rank: (node, { rank }) => (node.attributes["keepdims"] === 0 ? plus(rank(0), -1) : rank(0)),
+  shape: argShape,
+  layout: axisLayout(0),
+  steps: true,
+} as const satisfies Operator;
+
+/** Many elements become one, or are put in order. */
+export const reductions = {
+  ...each(["ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"], reduction),
+  "/ReduceSum": { ...reduction, evaluate: folded(zero, add, false) },
+  "/ReduceProd": { ...reduction, evaluate: folded(one, multiply, false) },
+  "/ReduceMax": {
+    ...reduction,
+    types: { T: [...NUMBERS, "bool"] },
+    evaluate: folded(
+      (v) => v,
+      (a, b) => (notANumber(a) || a > b ? a : b),
+      true,
+    ),
+  },
+  "/ReduceMin": {
+    ...reduction,
+    types: { T: [...NUMBERS, "bool"] },
+    evaluate: folded(
+      (v) => v,
+      (a, b) => (notANumber(a) || a < b ? a : b),
+      true,
+    ),
+  },
+  "/ArgMax": arg,
+  "/ArgMin": arg,
+  "/TopK": {
+    since: 1,
+    inputs: "T int64",
+    types: { T: NUMBERS },
+    attributes: { axis: "int", largest: "int", sorted: "int" },
+    becomes: (node, make) => {
+      const { k } = node.attributes;
+      if (k === undefined) return undefined;
+      if (typeof k !== "number" || !Number.isInteger(k)) throw make.fail('"k" expected an integer', "MODEL");
+      return [{ ...node, inputs: [node.inputs[0] ?? "", make.integers("k", [k])], attributes: without(node, "k") }];
+    },
+    rank: sameRank,
+    shape: topKShape,
+    steps: true,
+  },
+  "/CumSum": {
+    since: 11,
+    inputs: "T I",
+    types: { T: NUMBERS, I: ["int32", "int64"] },
+    attributes: { exclusive: "int", reverse: "int" },
+    rank: sameRank,
+    shape: cumSumShape,
+    evaluate: cumSum,
+    steps: true,
+  },
+} as const satisfies Readonly<Record<string, Operator>>;

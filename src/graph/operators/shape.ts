@@ -1,0 +1,185 @@
+import { allocateData, type ElementType, sizeOf, stridesOf, Tensor } from "../../tensor/index.ts";
+import type { Call } from "./call.ts";
+import { allocate, dataOf, elementsOf } from "./elements.ts";
+import { ANY, type Evaluate, type Operator, rankOf, type ShapeRule, sameRank } from "./operator.ts";
+
+/** First and last axis of a Shape node (opset 15). */
+function shapeRange(call: Call): [number, number] {
+  const rank = call.shape(0).length;
+  const clamp = (at: number): number => Math.min(Math.max(at < 0 ? at + rank : at, 0), rank);
+  const start = clamp(call.number("start", 0));
+  return [start, Math.max(start, clamp(call.number("end", rank)))];
+}
+
+const shape: Evaluate = (call) => {
+  const [start, end] = shapeRange(call);
+  return [BigInt64Array.from(call.shape(0).slice(start, end), BigInt)];
+};
+
+const constantOfShapeShape: ShapeRule = (call) => {
+  if (call.shape(0).length !== 1) throw call.fail("the shape expected a vector");
+  const dims = call.needed(0);
+  if (dims.some((d) => d < 0)) throw call.fail(`cannot make shape [${dims}]`);
+  const value = call.node.attributes["value"];
+  if (value instanceof Tensor && value.size !== 1) throw call.fail('"value" expected one element');
+  return [{ type: value instanceof Tensor ? value.type : "float32", shape: dims }];
+};
+
+const constantOfShape: Evaluate = (call, [output]) => {
+  const data = allocateData(output!.type, sizeOf(output!.shape));
+  const value = call.node.attributes["value"];
+  if (value instanceof Tensor) (data as unknown as { fill(v: unknown): void }).fill(elementsOf(value.data)[0]);
+  return [data];
+};
+
+const rangeShape: ShapeRule = (call) => {
+  for (const i of [0, 1, 2]) if (sizeOf(call.shape(i)) !== 1) throw call.fail(`input ${i} expected a scalar`);
+  const [start, limit, delta] = [call.needed(0)[0]!, call.needed(1)[0]!, call.needed(2)[0]!];
+  const count = Math.max(0, Math.ceil((limit - start) / delta));
+  if (!Number.isFinite(count)) throw call.fail(`cannot count from ${start} to ${limit} by ${delta}`);
+  return [{ type: call.type(0), shape: [count] }];
+};
+
+const range: Evaluate = (call, [output]) => {
+  const { type, shape } = output!;
+  const to = allocate(type, shape[0]!);
+  const [start, delta] = [call.needed(0)[0]!, call.needed(2)[0]!];
+  const wide = type === "int64";
+  for (let i = 0; i < to.length; i++) to[i] = wide ? BigInt(start + i * delta) : start + i * delta;
+  return [dataOf(to)];
+};
+
+function triluShape(call: Call): ReturnType<ShapeRule> {
+  if (call.shape(0).length < 2) throw call.fail("the input expected at least two dimensions");
+  if (call.has(1) && sizeOf(call.shape(1)) !== 1) throw call.fail("k expected a scalar");
+  return [call.value(0)];
+}
+
+const trilu: Evaluate = (call, [output]) => {
+  const [rows, columns] = output!.shape.slice(-2) as [number, number];
+  const k = call.has(1) ? call.needed(1)[0]! : 0;
+  const upper = call.number("upper", 1) === 1;
+  const from = elementsOf(call.constant(0)!.data);
+  const to = allocate(output!.type, from.length);
+  for (let at = 0; at < from.length; at++) {
+    const [row, column] = [Math.floor(at / columns) % rows, at % columns];
+    if (upper ? column - row >= k : column - row <= k) to[at] = from[at]!;
+  }
+  return [dataOf(to)];
+};
+
+const nonZeroShape: ShapeRule = (call) => {
+  const tensor = call.constant(0);
+  if (tensor === undefined) throw call.dependsOn(0);
+  const count = Array.from(tensor.data as ArrayLike<number | bigint>).filter((v) => Number(v) !== 0).length;
+  return [{ type: "int64", shape: [call.shape(0).length, count] }];
+};
+
+const nonZero: Evaluate = (call, [output]) => {
+  const dims = call.shape(0);
+  const strides = stridesOf(dims);
+  const count = output!.shape[1]!;
+  const to = new BigInt64Array(dims.length * count);
+  let column = 0;
+  call.needed(0).forEach((value, at) => {
+    if (value === 0) return;
+    dims.forEach((d, axis) => {
+      to[axis * count + column] = BigInt(Math.floor(at / strides[axis]!) % d);
+    });
+    column++;
+  });
+  return [to];
+};
+
+const RANGE_TYPES: readonly ElementType[] = ["float32", "float64", "int16", "int32", "int64"];
+
+/** Shapes as values, and values made from shapes. */
+export const shapes = {
+  "/Shape": {
+    since: 1,
+    inputs: "T",
+    types: { T: ANY },
+    attributes: { start: "int", end: "int" },
+    rank: rankOf(1),
+    length: (node, { rank }) => {
+      const { start, end } = node.attributes;
+      return start === undefined && end === undefined ? rank(0) : undefined;
+    },
+    shape: (call: Call) => {
+      const [start, end] = shapeRange(call);
+      return [{ type: "int64", shape: [end - start] }];
+    },
+    evaluate: shape,
+    evaluatesShapes: true,
+  },
+  "/Size": {
+    since: 1,
+    inputs: "T",
+    types: { T: ANY },
+    rank: rankOf(0),
+    shape: () => [{ type: "int64", shape: [] }],
+    evaluate: (call) => [BigInt64Array.of(BigInt(sizeOf(call.shape(0))))],
+    evaluatesShapes: true,
+  },
+  "/ConstantOfShape": {
+    since: 9,
+    inputs: "int64",
+    attributes: { value: "tensor" },
+    rank: (_, { length }) => length(0),
+    length: (_, { numbers }) => (numbers(0)?.length === 1 ? numbers(0)![0] : undefined),
+    shape: constantOfShapeShape,
+    evaluate: constantOfShape,
+    steps: true,
+  },
+  "/Range": {
+    since: 11,
+    inputs: "T T T",
+    types: { T: RANGE_TYPES },
+    rank: rankOf(1),
+    shape: rangeShape,
+    evaluate: range,
+    steps: true,
+  },
+  "/Trilu": {
+    since: 14,
+    inputs: "T int64?",
+    types: { T: ANY },
+    attributes: { upper: "int" },
+    rank: sameRank,
+    shape: triluShape,
+    evaluate: trilu,
+    steps: true,
+  },
+  "/NonZero": {
+    since: 9,
+    inputs: "T",
+    types: { T: ANY.filter((type) => type !== "string" && type !== "float16") },
+    rank: rankOf(2),
+    shape: nonZeroShape,
+    evaluate: nonZero,
+  },
+  "/Dropout": {
+    since: 1,
+    inputs: "T U? bool?",
+    types: { T: ["float32", "float16"], U: ["float32", "float16", "float64"] },
+    attributes: { ratio: "float", seed: "int", is_test: "int" },
+    becomes: (node, make) => {
+      const training = node.inputs[2] ?? "";
+      const mode = make.constant(training)?.data as ArrayLike<number> | undefined;
+      if (mode !== undefined && mode[0] !== 0) throw make.fail("training mode is not supported");
+      const wantsMask = make.wants(1);
+      if (training !== "" && mode === undefined) return undefined;
+      make.output(0, "Identity", node.inputs.slice(0, 1));
+      if (wantsMask) {
+        // All true since opset 10, all false as a number of the input's type before: nobody was dropped.
+        const shape = make.op("Shape", node.inputs.slice(0, 1));
+        const value = new Tensor("bool", [make.opset >= 10 ? 1 : 0], [1]);
+        make.output(1, "ConstantOfShape", [shape], { value });
+      }
+      return make.done();
+    },
+    rank: sameRank,
+    shape: (call: Call) => [call.value(0), { type: "bool", shape: call.shape(0) }],
+    steps: true,
+  },
+} as const satisfies Readonly<Record<string, Operator>>;

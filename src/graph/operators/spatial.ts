@@ -1,0 +1,58 @@
+import type { KnownValue, Node } from "../graph.ts";
+import type { Call } from "./call.ts";
+import { resolveTransposed, resolveWindow, type Window } from "./window.ts";
+
+/** Where the channels are: second in ONNX, last in the bitbasis twins. */
+export type Form = "first" | "last";
+
+export function formOf(call: Call): Form {
+  return call.node.domain === "bitbasis" ? "last" : "first";
+}
+
+export interface Extents {
+  readonly batch: number;
+  readonly channels: number;
+  readonly spatial: readonly number[];
+}
+
+export function extents(call: Call): Extents {
+  const shape = call.shape(0);
+  if (shape.length < 3) throw call.fail("the input expected at least three dimensions");
+  return formOf(call) === "first"
+    ? { batch: shape[0]!, channels: shape[1]!, spatial: shape.slice(2) }
+    : { batch: shape[0]!, channels: shape.at(-1)!, spatial: shape.slice(1, -1) };
+}
+
+export function arrange(call: Call, { batch, channels, spatial }: Extents): KnownValue {
+  const shape = formOf(call) === "first" ? [batch, channels, ...spatial] : [batch, ...spatial, channels];
+  return { type: call.type(0), shape };
+}
+
+/** The window of a Conv, ConvTranspose or pool node, either form. */
+export function windowOf(call: Call): Window {
+  const { spatial } = extents(call);
+  const { op } = call.node;
+  if (op !== "Conv" && op !== "ConvTranspose") return resolveWindow(call, spatial, call.list("kernel_shape") ?? []);
+  const weights = call.shape(1);
+  const kernel = formOf(call) === "first" ? weights.slice(2) : weights.slice(1, -1);
+  const declared = call.list("kernel_shape");
+  if (declared !== undefined && declared.length > 0 && declared.join() !== kernel.join()) {
+    throw call.fail(`"kernel_shape" [${declared}] is not that of the weights`);
+  }
+  return op === "Conv" ? resolveWindow(call, spatial, kernel) : resolveTransposed(call, spatial, kernel);
+}
+
+/** Windows get explicit kernel_shape, strides, dilations and pads; auto_pad and output_shape go. */
+export function settleWindow(call: Call): Node {
+  const { kernel, strides, dilations, pads } = windowOf(call);
+  const { auto_pad: _auto, output_shape: _shape, output_padding: _padding, ...rest } = call.node.attributes;
+  return { ...call.node, attributes: { ...rest, kernel_shape: kernel, strides, dilations, pads } };
+}
+
+export const WINDOW_ATTRIBUTES = {
+  auto_pad: ["NOTSET", "VALID", "SAME_UPPER", "SAME_LOWER"],
+  dilations: "ints",
+  kernel_shape: "ints",
+  pads: "ints",
+  strides: "ints",
+} as const;

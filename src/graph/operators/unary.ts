@@ -1,0 +1,151 @@
+import { roundEven } from "../../tensor/index.ts";
+import type { KnownValue } from "../graph.ts";
+import type { Call } from "./call.ts";
+import { allocate, dataOf, elementsOf } from "./elements.ts";
+import { unaryLayout } from "./layout-rules.ts";
+import {
+  type Evaluate,
+  each,
+  FLOATS,
+  INTEGERS,
+  NUMBERS,
+  type Operator,
+  SIGNED,
+  sameAsInput,
+  sameRank,
+} from "./operator.ts";
+import { toInputs } from "./rewrite.ts";
+
+const isWide = (type: string): boolean => type === "int64" || type === "uint64";
+const isFloat = (type: string): boolean => type === "float32" || type === "float64";
+
+/** Folds a function of one element. Integers: as they are, not at all, or by their own function. */
+function mapped(op: (x: number) => number, integers: "same" | "no" | ((x: bigint) => bigint) = "no"): Evaluate {
+  return (call, [output]) => {
+    const tensor = call.constant(0)!;
+    const { type } = output!;
+    if (type === "string" || type === "float16" || type === "bool") return undefined;
+    if (!isFloat(type) && integers === "same") return [tensor.data];
+    if (!isFloat(type) && integers === "no") return undefined;
+    const from = elementsOf(tensor.data);
+    const to = allocate(type, from.length);
+    const wide = isWide(type) ? (integers as (x: bigint) => bigint) : undefined;
+    for (let i = 0; i < from.length; i++) to[i] = wide === undefined ? op(from[i] as number) : wide(from[i] as bigint);
+    return [dataOf(to)];
+  };
+}
+
+const plain = { inputs: "T", rank: sameRank, shape: sameAsInput, layout: unaryLayout } as const;
+/** What the core computes in f32. */
+const HALVES = ["float32", "float16"] as const;
+const ofFloats = { ...plain, types: { T: HALVES }, steps: true } as const satisfies Partial<Operator>;
+
+const clip: Evaluate = (call) => {
+  const tensor = call.constant(0)!;
+  const from = elementsOf(tensor.data);
+  if (tensor.type === "string" || tensor.type === "float16") return undefined;
+  const low = call.has(1) ? elementsOf(call.constant(1)!.data)[0] : undefined;
+  const high = call.has(2) ? elementsOf(call.constant(2)!.data)[0] : undefined;
+  const to = allocate(tensor.type, from.length);
+  for (let i = 0; i < from.length; i++) {
+    let value = from[i]!;
+    if (low !== undefined && value < low) value = low;
+    if (high !== undefined && value > high) value = high;
+    to[i] = value;
+  }
+  return [dataOf(to)];
+};
+
+function clipShape(call: Call): readonly KnownValue[] {
+  for (const i of [1, 2]) {
+    if (call.has(i) && call.shape(i).some((d) => d !== 1)) throw call.fail(`input ${i} expected a scalar`);
+  }
+  return [call.value(0)];
+}
+
+const not: Evaluate = (call) => [Uint8Array.from(call.constant(0)!.data as Uint8Array, (v) => (v === 0 ? 1 : 0))];
+
+const test = {
+  ...plain,
+  shape: (call: Call): readonly KnownValue[] => [{ type: "bool", shape: call.shape(0) }],
+  steps: true,
+} as const;
+
+/** Functions of one element. */
+export const unary = {
+  ...each(["Exp", "Log", "Tanh", "Sigmoid", "Erf", "Softplus", "Sin", "Cos", "Softsign", "Mish", "HardSwish"], {
+    ...ofFloats,
+    since: 1,
+  }),
+  "/Abs": {
+    ...plain,
+    since: 1,
+    types: { T: NUMBERS },
+    evaluate: mapped(Math.abs, (x) => (x < 0n ? -x : x)),
+    steps: true,
+  },
+  "/Neg": {
+    ...plain,
+    since: 1,
+    types: { T: [...FLOATS, ...SIGNED] },
+    evaluate: mapped(
+      (x) => -x,
+      (x) => -x,
+    ),
+    steps: true,
+  },
+  "/Sign": {
+    ...plain,
+    since: 9,
+    types: { T: NUMBERS },
+    evaluate: mapped(Math.sign, (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n)),
+    steps: true,
+  },
+  "/Relu": {
+    ...plain,
+    since: 1,
+    types: { T: NUMBERS },
+    evaluate: mapped(
+      (x) => (x < 0 ? 0 : x),
+      (x) => (x < 0n ? 0n : x),
+    ),
+    steps: true,
+  },
+  "/Sqrt": { ...ofFloats, since: 1, evaluate: mapped(Math.sqrt) },
+  "/Reciprocal": { ...ofFloats, since: 1, evaluate: mapped((x) => 1 / x) },
+  "/Floor": { ...ofFloats, since: 1, evaluate: mapped(Math.floor, "same") },
+  "/Ceil": { ...ofFloats, since: 1, evaluate: mapped(Math.ceil, "same") },
+  "/Round": { ...ofFloats, since: 11, evaluate: mapped(roundEven, "same") },
+  "/HardSigmoid": { ...ofFloats, since: 1, attributes: { alpha: "float", beta: "float" } },
+  ...each(["LeakyRelu", "Elu"], { ...ofFloats, since: 1, attributes: { alpha: "float" } }),
+  "/ThresholdedRelu": { ...ofFloats, since: 10, attributes: { alpha: "float" } },
+  "/Selu": { ...ofFloats, since: 1, attributes: { alpha: "float", gamma: "float" } },
+  "/Celu": { ...ofFloats, since: 12, attributes: { alpha: "float" } },
+  "/Swish": { ...ofFloats, since: 24, attributes: { alpha: "float" } },
+  "/Shrink": { ...ofFloats, since: 9, attributes: { bias: "float", lambd: "float" } },
+  "/Gelu": {
+    since: 20,
+    becomes: (node) => [{ ...node, domain: "bitbasis", attributes: { approximate: "none", ...node.attributes } }],
+  },
+  "bitbasis/Gelu": { ...ofFloats, since: 1, attributes: { approximate: ["none", "tanh"] } },
+  "bitbasis/Silu": { ...ofFloats, since: 1 },
+  "/Clip": {
+    ...plain,
+    since: 1,
+    inputs: "T T? T?",
+    types: { T: NUMBERS },
+    becomes: toInputs("float32", "min", "max"),
+    shape: clipShape,
+    evaluate: clip,
+    steps: true,
+  },
+  "/Not": { ...plain, since: 1, inputs: "bool", evaluate: not, steps: true },
+  "/BitwiseNot": { ...plain, since: 18, types: { T: INTEGERS }, steps: true },
+  "/IsNaN": { ...test, since: 9, types: { T: FLOATS } },
+  "/IsInf": {
+    ...test,
+    since: 10,
+    types: { T: FLOATS },
+    attributes: { detect_negative: "int", detect_positive: "int" },
+  },
+} as const satisfies Readonly<Record<string, Operator>>;
