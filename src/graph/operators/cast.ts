@@ -16,6 +16,11 @@ export function typeAttribute(call: Call, name: string, fallback?: ElementType):
   return type;
 }
 
+/** The ONNX number of an element type, for nodes that we make. */
+export function typeCode(type: ElementType): number {
+  return Number(Object.keys(TYPE_OF_CODE).find((code) => TYPE_OF_CODE[Number(code)] === type));
+}
+
 const cast: Evaluate = (call, [output]) => {
   const tensor = call.constant(0)!;
   const [from, to] = [tensor.type, output!.type];

@@ -33,13 +33,15 @@ export function signatureOf(inputs: string): Signature {
 }
 
 /**
- * Types and shapes of a node's outputs, after its inputs' number and types and its attributes have been held against the record.
+ * Types and shapes of a node's outputs, after its inputs' number and types and its attributes have been held against the record. None for an
+ * operator that always expands into others, which have their own rules.
  *
  * @throws BitbasisError MODEL for what the operator's definition does not allow, UNSUPPORTED for an element type that we do not run
  */
 export function outputsOf(call: Call, operator: Operator): readonly KnownValue[] {
   checkInputs(call, operator);
   checkAttributes(call, operator);
+  if (operator.shape === undefined && operator.expands !== undefined) return [];
   if (operator.shape === undefined) throw nodeError(call.node, call.opsets, "this operator is not supported");
   return operator.shape(call);
 }

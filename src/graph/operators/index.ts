@@ -1,4 +1,5 @@
 import type { Node } from "../graph.ts";
+import { attention } from "./attention.ts";
 import { elementwiseOperators } from "./binary.ts";
 import { casts } from "./cast.ts";
 import { concats } from "./concat.ts";
@@ -41,6 +42,7 @@ const RECORDS = {
   ...normalizations,
   ...depths,
   ...quantized,
+  ...attention,
 };
 
 export const OPERATORS: Readonly<Record<string, Operator>> = RECORDS;

@@ -79,6 +79,16 @@ export class Maker {
     if (name !== "") this.emit(op, inputs, [name], attributes, i === 0 ? this.node.name : undefined);
   }
 
+  /** Adds a node with one output under a name that is settled already. */
+  into(
+    name: string,
+    op: string,
+    inputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {},
+  ): void {
+    this.emit(op, inputs, [name], attributes);
+  }
+
   wants(i: number): boolean {
     return (this.node.outputs[i] ?? "") !== "";
   }

@@ -73,7 +73,7 @@ export interface Operator {
   readonly length?: (node: Node, view: RankView) => Rank;
   /** Types and shapes of the outputs; refuses inputs whose ranks or extents the definition does not allow. */
   readonly shape?: ShapeRule;
-  /** What it becomes once the shapes of its inputs are known: other operators. undefined: it stays as it is. */
+  /** What it becomes once the shapes of its inputs are known: other operators. undefined: it stays as it is, and needs a shape rule. */
   readonly expands?: (call: Call, make: Maker) => readonly Node[] | undefined;
   /** Folding: only operations that IEEE 754 rounds in one way, integers, and data movement. */
   readonly evaluate?: Evaluate;
