@@ -2,9 +2,11 @@ import type { Node } from "../graph.ts";
 import { attention } from "./attention.ts";
 import { elementwiseOperators } from "./binary.ts";
 import { casts } from "./cast.ts";
+import { composites } from "./composite.ts";
 import { concats } from "./concat.ts";
 import { convolutions } from "./conv.ts";
 import { depths } from "./depth.ts";
+import { einsum } from "./einsum.ts";
 import { expansions } from "./expand.ts";
 import { gathers } from "./gather.ts";
 import { products } from "./linear.ts";
@@ -43,6 +45,8 @@ const RECORDS = {
   ...depths,
   ...quantized,
   ...attention,
+  ...composites,
+  ...einsum,
 };
 
 export const OPERATORS: Readonly<Record<string, Operator>> = RECORDS;
