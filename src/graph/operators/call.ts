@@ -12,6 +12,11 @@ export class Call {
     private readonly constants: readonly (Tensor | undefined)[],
   ) {}
 
+  /** The same call with its inputs under other names, of the same types and shapes. */
+  renamed(inputs: readonly string[]): Call {
+    return new Call({ ...this.node, inputs }, this.opsets, this.inputs, this.constants);
+  }
+
   /** Number of inputs that are written, absent ones in between included. */
   get count(): number {
     return this.inputs.length;
@@ -94,8 +99,8 @@ export class Call {
   }
 
   /** An error that says what is wrong with the shapes. */
-  fail(why: string): BitbasisError {
+  fail(why: string, code: "MODEL" | "UNSUPPORTED" = "MODEL"): BitbasisError {
     const shapes = this.inputs.map((input) => (input === undefined ? "–" : `${input.type}[${input.shape}]`)).join(", ");
-    return nodeError(this.node, this.opsets, `${why} (inputs: ${shapes})`, "MODEL");
+    return nodeError(this.node, this.opsets, `${why} (inputs: ${shapes})`, code);
   }
 }

@@ -4,6 +4,8 @@ import { elementwiseOperators } from "./binary.ts";
 import { casts } from "./cast.ts";
 import { composites } from "./composite.ts";
 import { concats } from "./concat.ts";
+import { contrib } from "./contrib.ts";
+import { contribAttention } from "./contrib-attention.ts";
 import { convolutions } from "./conv.ts";
 import { depths } from "./depth.ts";
 import { einsum } from "./einsum.ts";
@@ -47,6 +49,8 @@ const RECORDS = {
   ...attention,
   ...composites,
   ...einsum,
+  ...contrib,
+  ...contribAttention,
 };
 
 export const OPERATORS: Readonly<Record<string, Operator>> = RECORDS;

@@ -1,0 +1,307 @@
+import { type Attending, attend, biasOf, range, shape, splitHeads, toFloat, windowBias } from "./attend.ts";
+import { headsOf, joinHeads, present, rotate } from "./attention.ts";
+import type { Call } from "./call.ts";
+import { typeCode } from "./cast.ts";
+import type { Maker } from "./maker.ts";
+import { INDEX, type Operator } from "./operator.ts";
+import type { Rewrite } from "./rewrite.ts";
+
+const HALVES = ["float32", "float16"] as const;
+
+interface Heads {
+  readonly name: string;
+  readonly batch: number;
+  readonly heads: number;
+  readonly length: number;
+  readonly size: number;
+}
+
+/** Several heads in one: [batch, length, heads, parts, size] → `parts` values [batch, heads, length, size]. */
+function unpacked(call: Call, make: Maker, i: number, parts: number): Heads[] {
+  const dims = call.shape(i) as [number, number, number, number, number];
+  if (dims.length !== 5 || dims[3] !== parts) throw call.fail(`input ${i} expected shape [.., .., .., ${parts}, ..]`);
+  const [batch, length, heads, , size] = dims;
+  const whole = make.op("Transpose", [call.node.inputs[i]!], { perm: [3, 0, 2, 1, 4] });
+  const sizes = make.integers("parts", new Array<number>(parts).fill(1));
+  return make.several("Split", [whole, sizes], parts, { axis: 0 }).map((part) => ({
+    ...{ name: make.op("Reshape", [part, shape(make, [batch, heads, length, size])]), batch, heads, length, size },
+  }));
+}
+
+/** Query, key and value of a MultiHeadAttention in whichever of its forms they come, biases of the projections added. */
+function projections(call: Call, make: Maker): [Heads, Heads, Heads] {
+  const heads = call.number("num_heads", 0);
+  if (call.shape(0).length === 5) {
+    if (call.has(3)) throw call.fail("packed queries with a bias are not supported", "UNSUPPORTED");
+    return unpacked(call, make, 0, 3) as [Heads, Heads, Heads];
+  }
+  const names = [...call.node.inputs];
+  if (call.has(3)) {
+    const widths = [0, 1, 2].map((i) => (call.shape(i).length === 3 ? call.shape(i)[2]! : 0));
+    const own = widths[2] === 0 ? [widths[0]!, widths[0]!, widths[0]!] : widths;
+    if (call.shape(3).join() !== `${own[0]! + own[1]! + own[2]!}`) throw call.fail(`the bias expected ${own} entries`);
+    const parts = make.several("Split", [names[3]!, make.integers("parts", own)], 3, { axis: 0 });
+    for (const i of [0, 1, 2]) if (widths[i]! > 0) names[i] = make.op("Add", [names[i]!, parts[i]!]);
+  }
+  const named = call.renamed(names);
+  const q = headsOf(named, make, 0, heads);
+  if (call.has(1) && call.shape(1).length === 5) return [q, ...unpacked(call, make, 1, 2)] as [Heads, Heads, Heads];
+  if (!call.has(1) || !call.has(2)) throw call.fail("key and value are missing");
+  return [q, headsOf(named, make, 1, heads), headsOf(named, make, 2, heads)];
+}
+
+/** Keys that hold padding, by a mask of ones and zeros or by lengths, as a bias. */
+function paddingBias(call: Call, make: Maker, i: number, { batch, length: queries }: Heads, keys: number): string[] {
+  if (!call.has(i)) return [];
+  const dims = call.shape(i);
+  const name = call.node.inputs[i]!;
+  const key = dims.join();
+  let seen: string;
+  if (key === `${batch}`) {
+    const lengths = make.op("Reshape", [name, shape(make, [batch, 1, 1, 1])]);
+    const places = make.tensor("places", call.type(i), range(keys));
+    seen = make.op("Less", [places, lengths]);
+  } else {
+    const to =
+      key === `${batch},${keys}`
+        ? [batch, 1, 1, keys]
+        : key === `${batch},${queries},${keys}`
+          ? [batch, 1, queries, keys]
+          : undefined;
+    if (to === undefined) throw call.fail(`the mask of shape [${dims}] is not supported`, "UNSUPPORTED");
+    const zero = make.tensor("zero", call.type(i), 0);
+    seen = make.op("Not", [make.op("Equal", [make.op("Reshape", [name, shape(make, to)]), zero])]);
+  }
+  const filter = make.tensor("filter", "float32", call.number("mask_filter_value", -10000));
+  return [make.op("Where", [seen, make.tensor("seen", "float32", 0), filter])];
+}
+
+function multiHead(call: Call, make: Maker) {
+  const [q, kNow, vNow] = projections(call, make);
+  if (kNow.batch !== q.batch || kNow.size !== q.size || kNow.heads !== q.heads)
+    throw call.fail("query and key expected the same batch, heads and size");
+  if (vNow.heads !== q.heads || vNow.length !== kNow.length) throw call.fail("key and value do not fit");
+  const k = present(call, make, 6, 1, kNow);
+  const v = present(call, make, 7, 2, vNow);
+  const bias = paddingBias(call, make, 4, q, k.length);
+  if (call.has(5)) bias.push(toFloat(make, call.node.inputs[5]!, call.type(5)));
+  const causal = call.number("unidirectional", 0) !== 0;
+  const window = windowBias(make, q.length, k.length, k.length - q.length, { causal, left: -1, right: -1 });
+  if (window !== undefined) bias.push(window);
+  return finish(call, make, q, k, v, { bias, softcap: 0, output: 3 });
+}
+
+interface Rest extends Pick<Attending, "bias" | "softcap"> {
+  /** Which output the scores are. */
+  readonly output: number;
+}
+
+function finish(call: Call, make: Maker, q: Heads, k: Heads, v: Heads, { bias, softcap, output }: Rest) {
+  const type = call.type(0);
+  const attended = attend(make, {
+    ...{ q: toFloat(make, q.name, type), k: toFloat(make, k.name, type), v: toFloat(make, v.name, type) },
+    ...{ batch: q.batch, heads: q.heads, groups: k.heads, queries: q.length, keys: k.length },
+    ...{ size: q.size, valueSize: v.size, scale: call.number("scale", 0) || 1 / Math.sqrt(q.size), softcap, bias },
+  });
+  const to = { to: typeCode(type) };
+  make.output(0, "Cast", [joinHeads(make, attended, q.batch, q.length, q.heads * v.size)], to);
+  make.output(output, "Cast", [attended.biased], to);
+  return make.done();
+}
+
+/** Input, one matrix for queries, keys and values: a projection and a MultiHeadAttention. */
+const packedAttention: Rewrite = (node, make) => {
+  const [input = "", weights = "", bias = "", mask = "", past = "", extra = ""] = node.inputs;
+  const { num_heads, qkv_hidden_sizes, unidirectional = 0, scale, mask_filter_value, do_rotary = 0 } = node.attributes;
+  if (do_rotary !== 0) throw make.fail("do_rotary is not supported");
+  const columns = make.constant(weights)?.dims[1];
+  const sizes = Array.isArray(qkv_hidden_sizes)
+    ? (qkv_hidden_sizes as number[])
+    : columns === undefined
+      ? undefined
+      : new Array<number>(3).fill(columns / 3);
+  if (sizes?.length !== 3 || !sizes.every((size) => Number.isInteger(size) && size > 0))
+    throw make.fail("the sizes of queries, keys and values cannot be told");
+  const product = make.op("MatMul", [input, weights]);
+  const sum = bias === "" ? product : make.op("Add", [product, bias]);
+  const parts = make.several("Split", [sum, make.integers("parts", sizes)], 3, { axis: 2 });
+  let [pastKey, pastValue] = ["", ""];
+  if (past !== "") {
+    const both = make.several("Split", [past, make.integers("halves", [1, 1])], 2, { axis: 0 });
+    [pastKey, pastValue] = both.map((one) => make.op("Squeeze", [one, make.integers("axis", [0])])) as [string, string];
+  }
+  const attributes = {
+    ...{ num_heads: num_heads ?? 0, unidirectional },
+    ...(scale === undefined ? {} : { scale }),
+    ...(mask_filter_value === undefined ? {} : { mask_filter_value }),
+  };
+  const outputs = make.several(
+    "com.microsoft/MultiHeadAttention",
+    [...parts, "", mask, extra, pastKey, pastValue],
+    make.wants(1) ? 3 : 1,
+    attributes,
+  );
+  make.output(0, "Identity", [outputs[0]!]);
+  if (make.wants(1)) {
+    const both = outputs.slice(1).map((one) => make.op("Unsqueeze", [one, make.integers("axis", [0])]));
+    make.output(1, "Concat", both, { axis: 0 });
+  }
+  return make.done();
+};
+
+/** Rows of a table of angles at int64 places [batch, length], as [batch, 1, length, columns]. */
+function angles(call: Call, make: Maker, table: number, places: string): string {
+  const rows = make.op("Gather", [call.node.inputs[table]!, places], { axis: 0 });
+  return make.op("Unsqueeze", [rows, make.integers("heads", [1])]);
+}
+
+function rotaryExpands(call: Call, make: Maker) {
+  if (call.number("is_packed_batching", 0) !== 0) throw call.fail("packed batches are not supported", "UNSUPPORTED");
+  const width = 2 * (call.shape(2).at(-1) ?? 0);
+  const flat = call.shape(0).length === 3;
+  const count = call.number("num_heads", 0) || (flat ? (call.shape(0)[2] ?? 0) / (width || 1) : 0);
+  const x = headsOf(call, make, 0, count);
+  const turned = call.number("rotary_embedding_dim", 0) || Math.min(width, x.size);
+  if (turned > x.size || turned !== width)
+    throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${x.size}`);
+  const own = call.shape(1).join();
+  let places = call.node.inputs[1]!;
+  if (own === "1" || own === "") {
+    places = make.op("Add", [places, make.tensor("places", "int64", range(x.length), [1, x.length])]);
+  } else if (own !== `${x.batch},${x.length}`) {
+    throw call.fail(`position_ids expected shape [1] or [${x.batch}, ${x.length}]`);
+  }
+  const result = rotate(make, {
+    ...{ ...x, x: x.name, cos: angles(call, make, 2, places), sin: angles(call, make, 3, places) },
+    ...{ width: turned, interleaved: call.number("interleaved", 0) !== 0 },
+  });
+  if (!flat) return make.end("Identity", [result]);
+  const moved = make.op("Transpose", [result], { perm: [0, 2, 1, 3] });
+  return make.end("Reshape", [moved, shape(make, call.shape(0))]);
+}
+
+/** Rows of queries, keys and values; packed ones stand behind each other in the last axis. */
+function grouped(call: Call, make: Maker, heads: number, groups: number): [Heads, Heads, Heads] {
+  if (call.has(1) && call.has(2))
+    return [headsOf(call, make, 0, heads), headsOf(call, make, 1, groups), headsOf(call, make, 2, groups)];
+  const [batch, length, width] = call.shape(0) as [number, number, number];
+  const size = width / (heads + 2 * groups);
+  if (call.shape(0).length !== 3 || !Number.isInteger(size))
+    throw call.fail("packed queries, keys and values do not fit");
+  const sizes = make.integers("parts", [heads * size, groups * size, groups * size]);
+  const parts = make.several("Split", [call.node.inputs[0]!, sizes], 3, { axis: 2 });
+  return [heads, groups, groups].map((count, i) => {
+    const name = splitHeads(make, parts[i]!, [batch, length, count * size], count);
+    return { name, batch, heads: count, length, size };
+  }) as [Heads, Heads, Heads];
+}
+
+/**
+ * What was cached and what is new, as GroupQueryAttention keeps it: row b of the cache holds lengths[b] entries, the new ones follow them, and the
+ * result has as many places as the larger of cache and total length.
+ */
+function cached(
+  call: Call,
+  make: Maker,
+  past: number,
+  output: number,
+  now: Heads,
+  at: { total: number; before: string },
+): Heads {
+  const before = call.has(past) ? call.shape(past)[2]! : 0;
+  const length = Math.max(before, at.total);
+  if (before + now.length === at.total && now.batch === 1) return present(call, make, past, output, now);
+  const both = call.has(past) ? make.op("Concat", [call.node.inputs[past]!, now.name], { axis: 2 }) : now.name;
+  // Place j holds entry j of the cache, or the new entry j − lengths[b] that stands behind all of the cache.
+  const places = make.tensor("places", "int64", range(length), [1, 1, length, 1]);
+  const fresh = make.op("Add", [make.op("Sub", [places, at.before]), make.tensor("cached", "int64", before)]);
+  const last = make.tensor("last", "int64", before + now.length - 1);
+  const zero = make.tensor("zero", "int64", 0);
+  const chosen = make.op("Where", [make.op("Less", [places, at.before]), places, fresh]);
+  const inside = make.op("Max", [make.op("Min", [chosen, last]), zero]);
+  const rows = make.op("Expand", [inside, shape(make, [now.batch, now.heads, length, now.size])]);
+  const name = make.op("GatherElements", [both, rows], { axis: 2 });
+  if (make.wants(output)) make.output(output, "Identity", [name]);
+  return { ...now, name, length };
+}
+
+function groupQuery(call: Call, make: Maker) {
+  const [heads, groups] = [call.number("num_heads", 0), call.number("kv_num_heads", 0)];
+  if (heads < 1 || groups < 1 || heads % groups !== 0) throw call.fail(`${heads} heads do not share ${groups}`);
+  let [q, kNow, vNow] = grouped(call, make, heads, groups);
+  if (call.shape(5).reduce((a, b) => a * b, 1) !== q.batch) throw call.fail(`seqlens_k expected ${q.batch} entries`);
+  const total = call.needed(6)[0]!;
+  if (total < q.length) throw call.fail(`total_sequence_length ${total} is less than the ${q.length} that are new`);
+  const lengths = make.op("Cast", [make.op("Reshape", [call.node.inputs[5]!, shape(make, [q.batch, 1, 1, 1])])], {
+    to: 7,
+  });
+  // seqlens_k counts one less than there is.
+  const before = make.op("Sub", [lengths, make.tensor("new", "int64", q.length - 1)]);
+  if (call.number("do_rotary", 0) !== 0) {
+    if (!call.has(7) || !call.has(8)) throw call.fail("cos_cache and sin_cache are missing");
+    const width = 2 * (call.shape(7).at(-1) ?? 0);
+    if (width < 2 || width > q.size)
+      throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${q.size}`);
+    const own = make.tensor("places", "int64", range(q.length), [1, q.length]);
+    const start = make.op("Reshape", [before, shape(make, [q.batch, 1])]);
+    const at = call.has(9)
+      ? call.node.inputs[9]!
+      : make.op("Max", [make.op("Add", [start, own]), make.tensor("zero", "int64", 0)]);
+    const [cos, sin] = [angles(call, make, 7, at), angles(call, make, 8, at)];
+    const interleaved = call.number("rotary_interleaved", 0) !== 0;
+    const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { ...x, x: x.name, cos, sin, width, interleaved }) });
+    [q, kNow] = [turn(q), turn(kNow)];
+  }
+  const k = cached(call, make, 3, 1, kNow, { total, before });
+  const v = cached(call, make, 4, 2, vNow, { total, before });
+  const left = call.number("local_window_size", -1);
+  const window = windowBias(make, q.length, k.length, before, {
+    causal: true,
+    left: left < 0 ? -1 : left - 1,
+    right: -1,
+  });
+  const bias = [window ?? biasOf(make, make.op("LessOrEqual", [make.integers("places", range(k.length)), lengths]))];
+  if (call.has(10)) bias.push(toFloat(make, call.node.inputs[10]!, call.type(10)));
+  if (call.has(11)) throw call.fail("head_sink is not supported", "UNSUPPORTED");
+  return finish(call, make, q, k, v, { bias, softcap: call.number("softcap", 0), output: 3 });
+}
+
+/** The attention operators of onnxruntime's domain. */
+export const contribAttention = {
+  "com.microsoft/Attention": { since: 1, becomes: packedAttention },
+  "com.microsoft/MultiHeadAttention": {
+    since: 1,
+    inputs: "T T? T? T? I? T? T? T?",
+    types: { T: HALVES, I: INDEX },
+    attributes: { mask_filter_value: "float", num_heads: "int", scale: "float", unidirectional: "int" },
+    expands: multiHead,
+  },
+  "com.microsoft/RotaryEmbedding": {
+    since: 1,
+    inputs: "T int64 T T",
+    types: { T: HALVES },
+    attributes: {
+      interleaved: "int",
+      is_packed_batching: "int",
+      num_heads: "int",
+      rotary_embedding_dim: "int",
+      scale: "float",
+    },
+    expands: rotaryExpands,
+  },
+  "com.microsoft/GroupQueryAttention": {
+    since: 1,
+    inputs: "T T? T? T? T? int32 int32 T? T? int64? T? T?",
+    types: { T: HALVES },
+    attributes: {
+      do_rotary: "int",
+      kv_num_heads: "int",
+      local_window_size: "int",
+      num_heads: "int",
+      rotary_interleaved: "int",
+      scale: "float",
+      softcap: "float",
+    },
+    expands: groupQuery,
+  },
+} as const satisfies Readonly<Record<string, Operator>>;

@@ -1,0 +1,259 @@
+import type { BitbasisError } from "../../core/errors.ts";
+import { Tensor } from "../../tensor/index.ts";
+import type { Attribute, Node } from "../graph.ts";
+import { range, shape } from "./attend.ts";
+import type { Call } from "./call.ts";
+import type { Maker } from "./maker.ts";
+import { INDEX, type Operator } from "./operator.ts";
+import { type Rewrite, without } from "./rewrite.ts";
+
+const HALVES = ["float32", "float16"] as const;
+
+/** x + bias, where there is a bias. */
+function biased(make: Maker, x: string, bias: string | undefined): string {
+  return bias === undefined || bias === "" ? x : make.op("Add", [x, bias]);
+}
+
+const gelu =
+  (approximate: "none" | "tanh"): Rewrite =>
+  (node, make) =>
+    make.end("bitbasis/Gelu", [biased(make, node.inputs[0] ?? "", node.inputs[1])], { approximate });
+
+/** Normalization of the sum of two values; the sum is the fourth output. */
+const skipNormalization =
+  (op: "LayerNormalization" | "RMSNormalization"): Rewrite =>
+  (node, make) => {
+    const simple = op === "RMSNormalization";
+    const [input = "", skip = "", gamma = "", beta = ""] = node.inputs;
+    if (make.wants(1) || make.wants(2)) throw make.fail("mean and inverse deviation as outputs are not supported");
+    const bias = simple ? beta : node.inputs[4];
+    const sum = biased(make, make.op("Add", [input, skip]), bias);
+    make.output(3, "Identity", [sum]);
+    const { epsilon = 1e-12 } = node.attributes;
+    const scale = simple || beta === "" ? [gamma] : [gamma, beta];
+    return make.end(op, [sum, ...scale], { axis: -1, epsilon });
+  };
+
+/** The activation of a fused operator as an operator of its own. */
+function activated(node: Node, make: Maker, value: string): readonly Node[] {
+  const { activation, activation_params, activation_alpha, activation_beta, activation_gamma } = node.attributes;
+  if (activation === undefined) return make.end("Identity", [value]);
+  const given = Array.isArray(activation_params)
+    ? (activation_params as readonly number[])
+    : [activation_alpha, activation_beta, activation_gamma].filter((one): one is number => typeof one === "number");
+  const names: Readonly<Record<string, readonly string[]>> = {
+    Clip: ["min", "max"],
+    HardSigmoid: ["alpha", "beta"],
+    LeakyRelu: ["alpha"],
+    Elu: ["alpha"],
+    Relu: [],
+    Sigmoid: [],
+    Tanh: [],
+    Softplus: [],
+    HardSwish: [],
+  };
+  const own = names[activation as string];
+  if (own === undefined) throw make.fail(`activation "${String(activation)}" is not supported`);
+  if (activation === "Clip") {
+    const bounds = own.map((name, i) => (given[i] === undefined ? "" : make.tensor(name, "float32", given[i])));
+    return make.end("Clip", [value, ...bounds]);
+  }
+  const attributes = own.flatMap((name, i) => (given[i] === undefined ? [] : [[name, given[i]] as const]));
+  return make.end(activation as string, [value], Object.fromEntries(attributes));
+}
+
+const FUSED_ATTRIBUTES = ["activation", "activation_params", "activation_alpha", "activation_beta", "activation_gamma"];
+
+const fusedConv: Rewrite = (node, make) => {
+  const attributes = without(node, ...FUSED_ATTRIBUTES);
+  const inputs = node.inputs.slice(0, 3);
+  while (inputs.at(-1) === "") inputs.pop();
+  return activated(node, make, biased(make, make.op("Conv", inputs, attributes), node.inputs[3]));
+};
+
+const fusedGemm: Rewrite = (node, make) =>
+  activated(node, make, make.op("Gemm", node.inputs, without(node, ...FUSED_ATTRIBUTES)));
+
+/** The last two axes swapped; with `batch`, the first of the batch axes is brought before them as well. */
+function transposedOperand(make: Maker, value: string, rank: number, trans: boolean, batch: boolean): string {
+  if (rank < 2 || (!trans && !batch)) return value;
+  let perm = range(rank);
+  // Batch axes were moved behind the rows: [rows, batch…, columns].
+  if (batch) perm = [...perm.slice(1, -1), 0, rank - 1];
+  if (trans) perm = [...perm.slice(0, -2), perm[rank - 1]!, perm[rank - 2]!];
+  return make.op("Transpose", [value], { perm });
+}
+
+/** alpha·op(A)·op(B); undefined while the rank of an operand that is transposed is not known. */
+function fusedMatMul(node: Node, make: Maker): readonly Node[] | undefined {
+  const flag = (name: string): boolean => (node.attributes[name] ?? 0) !== 0;
+  const operands: string[] = [];
+  for (const [i, side] of ["A", "B"].entries()) {
+    const name = node.inputs[i] ?? "";
+    const [trans, batch] = [flag(`trans${side}`), flag(`transBatch${side}`)];
+    const rank = make.rank(name);
+    if ((trans || batch) && rank === undefined) return undefined;
+    operands.push(transposedOperand(make, name, rank ?? 0, trans, batch));
+  }
+  const { alpha = 1 } = node.attributes;
+  if (alpha === 1) return activated(node, make, make.op("MatMul", operands));
+  const factor = make.tensor("alpha", "float32", alpha as number);
+  return activated(node, make, make.op("Mul", [make.op("MatMul", operands), factor]));
+}
+
+/** Sums of word, place and segment vectors, normalized. */
+function embed(call: Call, make: Maker): readonly Node[] {
+  const [ids = "", segments = "", words = "", places = "", types = "", gamma = "", beta = ""] = call.node.inputs;
+  const [batch, length] = call.shape(0) as [number, number];
+  if (call.shape(0).length !== 2) throw call.fail("input_ids expected two dimensions");
+  const position = call.has(8) ? call.node.inputs[8]! : make.tensor("places", "int64", range(length), [1, length]);
+  let sum = make.op("Add", [
+    make.op("Gather", [words, ids], { axis: 0 }),
+    make.op("Gather", [places, position], { axis: 0 }),
+  ]);
+  if (call.has(1) && call.has(4)) sum = make.op("Add", [sum, make.op("Gather", [types, segments], { axis: 0 })]);
+  make.output(2, "Identity", [sum]);
+  if (make.wants(1)) {
+    if (call.has(7)) {
+      const mask = make.op("Cast", [call.node.inputs[7]!], { to: 6 });
+      make.output(1, "ReduceSum", [mask, make.integers("axes", [1])], { keepdims: 0 });
+    } else make.output(1, "ConstantOfShape", [shape(make, [batch])], { value: new Tensor("int32", [0], [1]) });
+  }
+  const epsilon = call.number("epsilon", 1e-12);
+  return make.end("LayerNormalization", [sum, gamma, beta], { axis: -1, epsilon });
+}
+
+/**
+ * Weights in blocks along the inputs of `bits` bits each, as float32: (q − zero)·scale. Two 4-bit values share a byte, the low one first.
+ */
+function blocks(node: Node, make: Maker, rows: number, columns: number): Float32Array {
+  const { bits = 4, block_size: size } = node.attributes as Record<string, number>;
+  const [packed, scales, zeros] = [1, 2, 3].map((i) => make.constant(node.inputs[i]));
+  const refuse = (why: string): BitbasisError => make.fail(why, "MODEL");
+  if (packed === undefined || scales === undefined || ((node.inputs[3] ?? "") !== "" && zeros === undefined))
+    throw make.fail("weights, scales and zero points expected constants");
+  if (![2, 4, 8].includes(bits)) throw make.fail(`"bits" = ${bits} is not supported`);
+  if (!Number.isInteger(size) || size! < 16) throw refuse(`"block_size" expected integer ≥ 16, got ${size}`);
+  const groups = Math.ceil(columns / size!);
+  const bytes = (size! * bits) / 8;
+  if (packed.type !== "uint8" || packed.size !== rows * groups * bytes)
+    throw refuse(`the weights expected ${rows * groups * bytes} bytes, got ${packed.type} [${packed.dims}]`);
+  if (scales.type !== "float32" || scales.size !== rows * groups)
+    throw refuse(`the scales expected ${rows * groups} float32 values, got ${scales.type} [${scales.dims}]`);
+  const zeroBytes = Math.ceil((groups * bits) / 8);
+  const floatZeros = zeros?.type === "float32";
+  if (zeros !== undefined && zeros.size !== (floatZeros ? rows * groups : rows * zeroBytes))
+    throw refuse(`the zero points [${zeros.dims}] do not fit ${groups} blocks of ${rows} rows`);
+  const [from, factors] = [packed.data as Uint8Array, scales.data as Float32Array];
+  const points = zeros?.data as Uint8Array | Float32Array | undefined;
+  const mask = 2 ** bits - 1;
+  const perByte = 8 / bits;
+  const result = new Float32Array(rows * columns);
+  for (let row = 0; row < rows; row++) {
+    for (let group = 0; group < groups; group++) {
+      const scale = factors[row * groups + group]!;
+      let zero = 2 ** (bits - 1);
+      if (points !== undefined)
+        zero = floatZeros
+          ? points[row * groups + group]!
+          : (points[row * zeroBytes + Math.floor(group / perByte)]! >> (bits * (group % perByte))) & mask;
+      const start = (row * groups + group) * bytes;
+      for (let i = 0; i < size! && group * size! + i < columns; i++) {
+        const value = (from[start + Math.floor(i / perByte)]! >> (bits * (i % perByte))) & mask;
+        result[row * columns + group * size! + i] = (value - zero) * scale;
+      }
+    }
+  }
+  return result;
+}
+
+const matMulNBits: Rewrite = (node, make) => {
+  const { K: k, N: n } = node.attributes as Record<string, number>;
+  if (!Number.isInteger(k) || !Number.isInteger(n) || k! < 1 || n! < 1)
+    throw make.fail('"K" and "N" expected integers ≥ 1', "MODEL");
+  if ((node.inputs[4] ?? "") !== "") throw make.fail("g_idx is not supported");
+  const rows = blocks(node, make, n!, k!);
+  const columns = new Float32Array(k! * n!);
+  for (let row = 0; row < n!; row++) for (let i = 0; i < k!; i++) columns[i * n! + row] = rows[row * k! + i]!;
+  const weights = make.add("weights", new Tensor("float32", columns, [k!, n!]));
+  const product = make.op("MatMul", [node.inputs[0] ?? "", weights]);
+  const bias = node.inputs[5];
+  return bias ? make.end("Add", [product, bias]) : make.end("Identity", [product]);
+};
+
+/** The operator of ONNX's own domain that is the same. */
+const sameAs =
+  (
+    op: string,
+    attributes: (node: Node) => Readonly<Record<string, Attribute>> = ({ attributes }) => attributes,
+  ): Rewrite =>
+  (node, make) =>
+    make.end(op, node.inputs, attributes(node));
+
+/** What onnxruntime's optimizer and exporters write. */
+export const contrib = {
+  "com.microsoft/Gelu": { since: 1, becomes: gelu("none") },
+  "com.microsoft/BiasGelu": { since: 1, becomes: gelu("none") },
+  "com.microsoft/FastGelu": { since: 1, becomes: gelu("tanh") },
+  "com.microsoft/QuickGelu": {
+    since: 1,
+    becomes: sameAs("Swish", ({ attributes: { alpha = 1.702 } }) => ({ alpha })),
+  },
+  "com.microsoft/BiasAdd": {
+    since: 1,
+    becomes: (node, make) => {
+      const [x = "", bias = "", skip = ""] = node.inputs;
+      return make.end("Add", [make.op("Add", [x, bias]), skip]);
+    },
+  },
+  "com.microsoft/SkipLayerNormalization": { since: 1, becomes: skipNormalization("LayerNormalization") },
+  "com.microsoft/SkipSimplifiedLayerNormalization": { since: 1, becomes: skipNormalization("RMSNormalization") },
+  "com.microsoft/SimplifiedLayerNormalization": { since: 1, becomes: sameAs("SimplifiedLayerNormalization") },
+  "com.microsoft/EmbedLayerNormalization": {
+    since: 1,
+    inputs: "I I? T T T? T T I? I?",
+    types: { T: ["float32"], I: INDEX },
+    attributes: { epsilon: "float", mask_index_type: "int" },
+    expands: embed,
+  },
+  "com.microsoft/FusedConv": { since: 1, becomes: fusedConv },
+  "com.microsoft/FusedGemm": { since: 1, becomes: fusedGemm },
+  "com.microsoft/FusedMatMul": {
+    since: 1,
+    inputs: "T T",
+    types: { T: HALVES },
+    attributes: {
+      alpha: "float",
+      transA: "int",
+      transB: "int",
+      transBatchA: "int",
+      transBatchB: "int",
+    },
+    becomes: fusedMatMul,
+    expands: (call: Call, make: Maker) => fusedMatMul(call.node, make),
+  },
+  "com.microsoft/TransposeMatMul": {
+    since: 1,
+    becomes: (node, make) => make.end("com.microsoft/FusedMatMul", node.inputs, node.attributes),
+  },
+  "com.microsoft/FusedMatMulActivation": {
+    since: 1,
+    becomes: (node, make) => make.end("com.microsoft/FusedMatMul", node.inputs, node.attributes),
+  },
+  "com.microsoft/MatMulNBits": { since: 1, becomes: matMulNBits },
+  "com.microsoft/ExpandDims": {
+    since: 1,
+    becomes: (node, make) => {
+      const [x = "", axis = ""] = node.inputs;
+      return make.end("Unsqueeze", [x, make.op("Reshape", [axis, make.integers("vector", [1])])]);
+    },
+  },
+  "com.microsoft/Trilu": { since: 1, becomes: sameAs("Trilu") },
+  "com.microsoft/Range": {
+    since: 1,
+    becomes: (node, make) => {
+      const [start = "", limit = "", delta = make.op("CastLike", [make.integers("one", [1]), start])] = node.inputs;
+      return make.end("Range", [start, limit, delta]);
+    },
+  },
+} as const satisfies Readonly<Record<string, Operator>>;
