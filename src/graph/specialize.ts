@@ -3,6 +3,7 @@ import { type Shape, Tensor, type TensorData } from "../tensor/index.ts";
 import { contentName } from "./digest.ts";
 import { DependsOnData, nodeError, nodeMessage } from "./errors.ts";
 import type { Attribute, Graph, KnownValue, Node, SpecializedGraph, ValueInfo } from "./graph.ts";
+import { INTERNAL } from "./internal.ts";
 import { Call } from "./operators/call.ts";
 import { outputsOf } from "./operators/contract.ts";
 import { evaluate } from "./operators/evaluate.ts";
@@ -24,7 +25,7 @@ const LIMIT = 1 << 20;
 
 /**
  * The graph under concrete input shapes: type and shape of every value, everything folded that depends on constants and shapes only, nodes
- * that nobody needs dropped, explicit pads. Folded constants are named after their contents (`folded:int64[2]:1,48`), so that the same name means the
+ * that nobody needs dropped, explicit pads. Folded constants are named after their contents (`folded:int64[2]:1,48`, after a character that no name of a file starts with), so that the same name means the
  * same elements under all shapes. A graph output that is a constant is made by an Identity node.
  *
  * @param feeds - by input name
@@ -48,6 +49,11 @@ export function specialize(
     throw error instanceof DependsOnData ? error.from(specializer.nodes) : error;
   }
   return specializer.result();
+}
+
+/** The name of a constant that folding made; no name of a file is one. */
+function foldedName(tensor: Tensor): string {
+  return `${INTERNAL}folded:${contentName(tensor)}`;
 }
 
 class Specializer {
@@ -104,7 +110,7 @@ class Specializer {
       if (source === undefined || inputs.some((input) => input.name === name)) continue;
       const known = this.values.get(source)!;
       // A constant under the name of an output: move it aside, so that the output is written by a step.
-      const from = source === name ? `folded:${contentName(this.constants.get(name)!)}` : source;
+      const from = source === name ? foldedName(this.constants.get(name)!) : source;
       if (source === name) this.constants.set(from, this.constants.get(name)!);
       this.constants.delete(name);
       this.values.set(from, known);
@@ -170,7 +176,7 @@ class Specializer {
 
   private fold(name: string | undefined, tensor: Tensor): void {
     if (name === undefined || name === "") return;
-    const folded = `folded:${contentName(tensor)}`;
+    const folded = foldedName(tensor);
     this.constants.set(folded, tensor);
     this.values.set(folded, { type: tensor.type, shape: tensor.dims });
     this.values.set(name, { type: tensor.type, shape: tensor.dims });
