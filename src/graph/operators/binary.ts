@@ -1,4 +1,4 @@
-import { holdsBits, broadcast, type ElementType, type Shape, sizeOf, type TensorData } from "../../tensor/index.ts";
+import { broadcast, type ElementType, holdsBits, type Shape, sizeOf, type TensorData } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { allocate, broadcastStrides, dataOf, elementsOf, walk } from "./elements.ts";

@@ -16,13 +16,7 @@ const TYPE_ATTRIBUTES = ["to", "dtype", "output_dtype", "output_datatype"];
 export function toFloat32(graph: Graph): Graph {
   const count = { half: 0, single: 0 };
   countWeights(graph, count);
-  if (count.half + count.single === 0) return roundsNothing(graph) ? converted(graph) : graph;
   return count.half > count.single ? converted(graph) : graph;
-}
-
-/** Whether a graph without weights takes 16-bit floats and has no Cast to them. */
-function roundsNothing({ inputs, nodes }: Graph): boolean {
-  return inputs.some(({ type }) => HALVES.includes(type)) && nodes.every(({ op }) => !op.startsWith("Cast"));
 }
 
 /**

@@ -134,7 +134,11 @@ function lowerIsInf(l: Lowering): void {
 function lowerCast(l: Lowering): void {
   const [x, y] = [l.input(0), l.output()];
   if (x.type === y.type) l.alias(0, 0);
-  else emitCast(l, x, y, { saturate: l.attribute("saturate", 1) !== 0, power: PowerRounding[l.text("round_mode", "up") as keyof typeof PowerRounding] });
+  else
+    emitCast(l, x, y, {
+      saturate: l.attribute("saturate", 1) !== 0,
+      power: PowerRounding[l.text("round_mode", "up") as keyof typeof PowerRounding],
+    });
 }
 
 export const BINARY = {
