@@ -1,5 +1,6 @@
 import type { Shape, Tensor } from "../tensor/index.ts";
 import type { ElementType } from "../tensor/types.ts";
+import type { AttributeType } from "./attributes.ts";
 
 /** A dimension of an input: a number, or the name of one that is known only when the model runs. */
 export type Dimension = number | string;
@@ -9,8 +10,11 @@ export interface ValueInfo {
   readonly type: ElementType;
   /** undefined when the model does not even tell the rank. */
   readonly shape: readonly Dimension[] | undefined;
+  /** What holds tensors of this type and shape; absent: the value is such a tensor. */
+  readonly holder?: "sequence" | "optional" | "optional sequence";
 }
 
+/** Integers are numbers; beyond 2^53 they are near ones, and 2^63 − 1 is the largest double below it. */
 export type Attribute = number | string | readonly number[] | readonly string[] | Tensor | Graph;
 
 /**
@@ -24,6 +28,8 @@ export interface Node {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes: Readonly<Record<string, Attribute>>;
+  /** Kinds that the values of attributes do not tell: whole numbers that are floats, empty lists. Ask `attributeType`. */
+  readonly kinds?: Readonly<Record<string, AttributeType>>;
 }
 
 /** Nodes in topological order; every value has one name in the graph. */
@@ -35,6 +41,8 @@ export interface Graph {
   readonly outputs: readonly ValueInfo[];
   readonly nodes: readonly Node[];
   readonly initializers: ReadonlyMap<string, Tensor>;
+  /** Initializers that a feed may replace; they are no `inputs`, since nobody has to feed them. */
+  readonly overridable?: readonly ValueInfo[];
 }
 
 /** A value of a graph whose shapes are all known. */

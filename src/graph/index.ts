@@ -1,3 +1,4 @@
+export { type AttributeType, attributeType } from "./attributes.ts";
 export { DependsOnData, nodeMessage } from "./errors.ts";
 export * from "./graph.ts";
 export { type AttributeJson, type GraphJson, graphFromJson, graphToJson, type NodeJson } from "./json.ts";

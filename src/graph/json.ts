@@ -1,5 +1,5 @@
 import { BitbasisError } from "../core/errors.ts";
-import { Tensor } from "../tensor/index.ts";
+import { type ElementType, Tensor, typeOfArray } from "../tensor/index.ts";
 import type { Attribute, Graph, Node, ValueInfo } from "./graph.ts";
 import { isGraph } from "./order.ts";
 
@@ -19,6 +19,7 @@ export interface NodeJson {
   readonly inputs: readonly string[];
   readonly outputs: readonly string[];
   readonly attributes?: Readonly<Record<string, AttributeJson>>;
+  readonly kinds?: Node["kinds"];
 }
 
 /** A graph without the data of its tensors. */
@@ -30,6 +31,19 @@ export interface GraphJson {
   readonly nodes: readonly NodeJson[];
   /** Initializers of a body: name inside of it → name under which the tensor is kept. Those of the main graph are all tensors that are left. */
   readonly initializers?: Readonly<Record<string, string>>;
+  readonly overridable?: readonly ValueInfo[];
+  /** Main graph: types of tensors that are kept as those of a plainer type with the same array, by the name under which they are kept. */
+  readonly types?: Readonly<Record<string, ElementType>>;
+}
+
+/** Types that every format of tensors has; the others are kept as the first type with the same array. */
+const COMMON: readonly ElementType[] = ["float16", "bool", "string"];
+
+/** The same elements as a tensor of a type that every format has. */
+function plain(tensor: Tensor): Tensor {
+  const { type, data, dims } = tensor;
+  const carrier = COMMON.includes(type) ? type : typeOfArray(data.constructor.name)!;
+  return carrier === type ? tensor : new Tensor(carrier, data as never, dims);
 }
 
 /**
@@ -37,26 +51,34 @@ export interface GraphJson {
  * theirs.
  */
 export function graphToJson(graph: Graph): { json: GraphJson; initializers: Map<string, Tensor> } {
-  const tensors = new Map(graph.initializers);
+  const tensors = new Map<string, Tensor>();
+  const types: [string, ElementType][] = [];
+  const keep = (name: string, tensor: Tensor): void => {
+    const kept = plain(tensor);
+    tensors.set(name, kept);
+    if (kept !== tensor) types.push([name, tensor.type]);
+  };
+  for (const [name, tensor] of graph.initializers) keep(name, tensor);
   const store = (base: string, tensor: Tensor): string => {
     let name = base;
     for (let i = 1; tensors.has(name); i++) name = `${base}_${i}`;
-    tensors.set(name, tensor);
+    keep(name, tensor);
     return name;
   };
   const write = (inner: Graph, body: string): GraphJson => {
-    const own: Record<string, string> = {};
-    if (body !== "") for (const [name, tensor] of inner.initializers) own[name] = store(`${body}/${name}`, tensor);
+    const own =
+      body === "" ? [] : [...inner.initializers].map(([name, tensor]) => [name, store(`${body}/${name}`, tensor)]);
     return {
       name: inner.name,
       opsets: inner.opsets,
       inputs: inner.inputs,
       outputs: inner.outputs,
       nodes: inner.nodes.map((node) => writeNode(node)),
-      ...(body === "" ? {} : { initializers: own }),
+      ...(body === "" ? {} : { initializers: Object.fromEntries(own) }),
+      ...(inner.overridable === undefined ? {} : { overridable: inner.overridable }),
     };
   };
-  const writeNode = ({ name, op, domain, inputs, outputs, attributes }: Node): NodeJson => {
+  const writeNode = ({ name, op, domain, inputs, outputs, attributes, kinds }: Node): NodeJson => {
     const entries = Object.entries(attributes).map(([key, value]) => [key, writeAttribute(value, `${name}/${key}`)]);
     return {
       name,
@@ -65,6 +87,7 @@ export function graphToJson(graph: Graph): { json: GraphJson; initializers: Map<
       inputs,
       outputs,
       ...(entries.length === 0 ? {} : { attributes: Object.fromEntries(entries) }),
+      ...(kinds === undefined ? {} : { kinds }),
     };
   };
   const writeAttribute = (value: Attribute, base: string): AttributeJson => {
@@ -74,7 +97,11 @@ export function graphToJson(graph: Graph): { json: GraphJson; initializers: Map<
     if (typeof value === "number") return writeNumber(value);
     return value.map((one) => (typeof one === "number" ? writeNumber(one) : one));
   };
-  return { json: write(graph, ""), initializers: tensors };
+  const json = write(graph, "");
+  return {
+    json: types.length === 0 ? json : { ...json, types: Object.fromEntries(types) },
+    initializers: tensors,
+  };
 }
 
 function writeNumber(value: number): number | { number: string } {
@@ -88,7 +115,12 @@ function writeNumber(value: number): number | { number: string } {
  *
  * @throws BitbasisError MODEL when such a tensor is missing
  */
-export function graphFromJson(json: GraphJson, initializers: ReadonlyMap<string, Tensor>): Graph {
+export function graphFromJson(json: GraphJson, kept: ReadonlyMap<string, Tensor>): Graph {
+  const initializers = new Map(kept);
+  for (const [name, type] of Object.entries(json.types ?? {})) {
+    const tensor = kept.get(name);
+    if (tensor !== undefined) initializers.set(name, new Tensor(type, tensor.data as never, tensor.dims));
+  }
   const used = new Set<string>();
   const take = (name: string): Tensor => {
     const tensor = initializers.get(name);
@@ -103,10 +135,12 @@ export function graphFromJson(json: GraphJson, initializers: ReadonlyMap<string,
     outputs: inner.outputs,
     nodes: inner.nodes.map((node) => {
       const entries = Object.entries(node.attributes ?? {}).map(([key, value]) => [key, readAttribute(value)]);
-      const { name, op, domain = "", inputs, outputs } = node;
-      return { name, op, domain, inputs, outputs, attributes: Object.fromEntries(entries) };
+      const { name, op, domain = "", inputs, outputs, kinds } = node;
+      const read = { name, op, domain, inputs, outputs, attributes: Object.fromEntries(entries) };
+      return kinds === undefined ? read : { ...read, kinds };
     }),
     initializers: new Map(Object.entries(inner.initializers ?? {}).map(([name, stored]) => [name, take(stored)])),
+    ...(inner.overridable === undefined ? {} : { overridable: inner.overridable }),
   });
   const readAttribute = (value: AttributeJson): Attribute => {
     if (typeof value === "number" || typeof value === "string") return value;

@@ -3,6 +3,8 @@ import { type Shape, Tensor, type TensorData } from "../tensor/index.ts";
 import { contentName } from "./digest.ts";
 import { DependsOnData, nodeError, nodeMessage } from "./errors.ts";
 import type { Attribute, Graph, KnownValue, Node, SpecializedGraph, ValueInfo } from "./graph.ts";
+import { halfInputs, widened } from "./half.ts";
+import { INTERNAL } from "./internal.ts";
 import { Call } from "./operators/call.ts";
 import { outputsOf } from "./operators/contract.ts";
 import { evaluate } from "./operators/evaluate.ts";
@@ -24,7 +26,7 @@ const LIMIT = 1 << 20;
 
 /**
  * The graph under concrete input shapes: type and shape of every value, everything folded that depends on constants and shapes only, nodes
- * that nobody needs dropped, explicit pads. Folded constants are named after their contents (`folded:int64[2]:1,48`), so that the same name means the
+ * that nobody needs dropped, explicit pads. Folded constants are named after their contents (`folded:int64[2]:1,48`, after a character that no name of a file starts with), so that the same name means the
  * same elements under all shapes. A graph output that is a constant is made by an Identity node.
  *
  * @param feeds - by input name
@@ -48,6 +50,11 @@ export function specialize(
     throw error instanceof DependsOnData ? error.from(specializer.nodes) : error;
   }
   return specializer.result();
+}
+
+/** The name of a constant that folding made; no name of a file is one. */
+function foldedName(tensor: Tensor): string {
+  return `${INTERNAL}folded:${contentName(tensor)}`;
 }
 
 class Specializer {
@@ -88,6 +95,15 @@ class Specializer {
       }
       const operator = operatorOf(node);
       if (operator === undefined) throw nodeError(node, this.graph.opsets, "this operator is not supported");
+      const halves = halfInputs(call, operator);
+      if (halves.length > 0) {
+        const { before, node: wide, after } = widened(node, call, halves, (base) => this.unique(base));
+        this.run(before);
+        const renamed = { ...wide, inputs: wide.inputs.map((name) => this.names.get(name) ?? name) };
+        const results = outputsOf(this.call(renamed), operator);
+        this.run([renamed, ...after(results)]);
+        continue;
+      }
       const outputs = outputsOf(call, operator);
       const folded = evaluate(call, operator, outputs, LIMIT);
       const expanded = folded === undefined ? operator.expands?.(call, this.maker(node)) : undefined;
@@ -103,13 +119,16 @@ class Specializer {
       const source = this.names.get(name) ?? (this.constants.has(name) ? name : undefined);
       if (source === undefined || inputs.some((input) => input.name === name)) continue;
       const known = this.values.get(source)!;
-      // A constant under the name of an output: move it aside, so that the output is written by a step.
-      const from = source === name ? `folded:${contentName(this.constants.get(name)!)}` : source;
+      // A constant under the name of an output: move it aside, so that the output is written by a step, the first one: others may read it.
+      const from = source === name ? foldedName(this.constants.get(name)!) : source;
       if (source === name) this.constants.set(from, this.constants.get(name)!);
       this.constants.delete(name);
       this.values.set(from, known);
+      this.values.set(name, known);
       const identity = { name: `${name}/constant`, op: "Identity", domain: "", attributes: {} };
-      this.keep({ ...identity, inputs: [from], outputs: [name] }, [known]);
+      const node = { ...identity, inputs: [from], outputs: [name] };
+      if (source === name) this.nodes.unshift(node);
+      else this.nodes.push(node);
     }
     const nodes = live(this.nodes, new Set(outputs.map((output) => output.name)));
     const used = new Set([...inputs, ...outputs].map((value) => value.name));
@@ -136,14 +155,17 @@ class Specializer {
     );
   }
 
+  /** A name that no value has yet. */
+  private unique(base: string): string {
+    let name = base;
+    for (let i = 1; this.values.has(name) || this.expanded.has(name); i++) name = `${base}_${i}`;
+    this.expanded.add(name);
+    return name;
+  }
+
   /** For an operator that is written out as others, now that the shapes are known. */
   private maker(node: Node): Maker {
-    const unique = (base: string): string => {
-      let name = base;
-      for (let i = 1; this.values.has(name) || this.expanded.has(name); i++) name = `${base}_${i}`;
-      this.expanded.add(name);
-      return name;
-    };
+    const unique = (base: string): string => this.unique(base);
     return new Maker(node, 99, {
       opsets: this.graph.opsets,
       constant: (name) => this.constants.get(this.names.get(name) ?? name),
@@ -170,7 +192,7 @@ class Specializer {
 
   private fold(name: string | undefined, tensor: Tensor): void {
     if (name === undefined || name === "") return;
-    const folded = `folded:${contentName(tensor)}`;
+    const folded = foldedName(tensor);
     this.constants.set(folded, tensor);
     this.values.set(folded, { type: tensor.type, shape: tensor.dims });
     this.values.set(name, { type: tensor.type, shape: tensor.dims });

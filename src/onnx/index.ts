@@ -1,3 +1,3 @@
+export type { ExternalData } from "./external.ts";
 export * from "./read.ts";
-export type { ExternalData } from "./tensors.ts";
 export * from "./write.ts";

@@ -1,21 +1,24 @@
 import { BitbasisError } from "../core/errors.ts";
-import type { Attribute, Dimension, Graph, Node, ValueInfo } from "../graph/graph.ts";
+import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
+import { INTERNAL } from "../graph/internal.ts";
 import { topological } from "../graph/order.ts";
-import { Tensor } from "../tensor/index.ts";
-import type { ValueInfoProto } from "./schema.ts";
-import { type AttributeProto, type GraphProto, type ModelProto, type NodeProto, readModelProto } from "./schema.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { readAttributes, readConstant } from "./attributes.ts";
+import { type ExternalData, ExternalFiles } from "./external.ts";
+import { domainOf, inlineFunctions } from "./functions.ts";
+import { type GraphProto, type ModelProto, type NodeProto, readModelProto } from "./schema.ts";
 import { describeBytes } from "./sniff.ts";
-import { type ExternalData, readTensor } from "./tensors.ts";
-import { dataTypeName, elementType } from "./types.ts";
+import { TensorReader } from "./tensors.ts";
+import { readValueInfo } from "./values.ts";
 import { StrictReader } from "./wire.ts";
 
-/** Newest versions whose changes were read through; later ones may change what a model means. */
-export const MAX_IR_VERSION = 11;
-export const MAX_OPSET = 23;
-
-const utf8 = new TextDecoder();
-/** Largest double below 2^63: attributes that mean "to the end" stay in range of int64. */
-const INT64_END = 2 ** 63 - 1024;
+/** Newest versions whose changes were read through (ONNX 1.23); later ones may change what a model means. */
+export const MAX_IR_VERSION = 14;
+export const MAX_OPSET = 28;
+/** Since this IR version an initializer that is an input too is a default, which a feed overrides; before, all of them had to be inputs. */
+const OVERRIDABLE_IR_VERSION = 4;
+/** Bodies in bodies; deeper ones would overflow the stack of passes that go down them. */
+const MOST_LEVELS = 100;
 
 export interface ReadOptions {
   /** Files that hold tensor data outside of the model, by the location that the model gives. */
@@ -23,17 +26,28 @@ export interface ReadOptions {
 }
 
 /**
- * Reads an ONNX model. Weights in Constant nodes become initializers, initializers that are listed as inputs are not inputs, unnamed nodes are
- * named after their operator and position (`Conv_12`), nodes are sorted; bodies of If and Loop are Graph attributes.
+ * Reads an ONNX model. Weights in Constant nodes become initializers, initializers that are listed as inputs are not inputs but may be fed
+ * (`overridable`), functions of the file are inlined, unnamed nodes are named after their operator and position (`Conv_12`), nodes are
+ * sorted; bodies of If and Loop are Graph attributes.
  * Tensor data are views of `bytes` where alignment allows it, so do not change the bytes afterwards.
  *
  * @throws BitbasisError MODEL for bytes that are no ONNX model, a damaged or inconsistent one; UNSUPPORTED for one that is newer than we
- *   know (IR 11, opset 23) or uses functions, sparse tensors, sequences or element types that we do not have
+ *   know (IR 14, opset 28) or uses maps, complex numbers or other things that we do not have; MEMORY for sparse tensors that are too large
  * @example
  * const graph = readOnnx(await readFile("model.onnx"));
  * console.log(graph.inputs.map((input) => `${input.name} ${input.type} [${input.shape}]`));
  */
 export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): Graph {
+  const model = parseModel(bytes);
+  const opsets = readOpsets(model);
+  const graph = inlineFunctions(model, model.graph!);
+  const tensors = new TensorReader(new ExternalFiles(options.externalData));
+  const overrides = model.ir_version >= OVERRIDABLE_IR_VERSION;
+  return new GraphReader(opsets, tensors).main(graph, overrides);
+}
+
+/** The messages of a model, whose versions are ones that we know. */
+export function parseModel(bytes: Uint8Array): ModelProto {
   if (!(bytes instanceof Uint8Array)) throw new TypeError(`"bytes" expected a Uint8Array, got ${typeof bytes}`);
   const known = describeBytes(bytes);
   if (known !== undefined) throw new BitbasisError("MODEL", `not an ONNX model: ${known}`);
@@ -44,21 +58,7 @@ export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): Graph {
   if (model.ir_version > MAX_IR_VERSION) {
     throw new BitbasisError("UNSUPPORTED", `ONNX IR version ${model.ir_version} is newer than ${MAX_IR_VERSION}`);
   }
-  const opsets: Record<string, number> = {};
-  for (const { domain, version } of model.opset_import) opsets[domain === "ai.onnx" ? "" : domain] = version;
-  if (opsets[""] === undefined) opsets[""] = 1;
-  if (opsets[""] > MAX_OPSET) {
-    throw new BitbasisError(
-      "UNSUPPORTED",
-      `opset ${opsets[""]} is newer than ${MAX_OPSET}, the last one that is known here`,
-    );
-  }
-  if (model.functions.length > 0) {
-    const names = model.functions.map((f) => f.name).join(", ");
-    throw new BitbasisError("UNSUPPORTED", `the model defines functions (${names}): inline them before exporting`);
-  }
-  const reader = new GraphReader(opsets, options.externalData ?? {});
-  return reader.graph(model.graph, new Set(), true);
+  return model;
 }
 
 function parse(bytes: Uint8Array): ModelProto {
@@ -72,161 +72,134 @@ function parse(bytes: Uint8Array): ModelProto {
   }
 }
 
+/** Versions of the operator sets by domain, those that only functions import included. */
+function readOpsets({ opset_import, functions }: ModelProto): Readonly<Record<string, number>> {
+  const opsets = new Map<string, number>();
+  for (const set of opset_import) opsets.set(domainOf(set), set.version);
+  for (const f of functions) {
+    for (const set of f.opset_import) if (!opsets.has(domainOf(set))) opsets.set(domainOf(set), set.version);
+  }
+  const version = opsets.get("") ?? 1;
+  if (version > MAX_OPSET) {
+    throw new BitbasisError(
+      "UNSUPPORTED",
+      `opset ${version} is newer than ${MAX_OPSET}, the last one that is known here`,
+    );
+  }
+  if (version < 1) throw new BitbasisError("MODEL", `opset ${version} expected a version from 1 on`);
+  // Object.fromEntries: a file may name a domain "__proto__".
+  return Object.fromEntries(opsets.set("", version));
+}
+
 class GraphReader {
-  private readonly nodeNames = new Set<string>();
+  private readonly nodeNames = new Map<string, number>();
+  private level = 0;
 
   constructor(
     private readonly opsets: Readonly<Record<string, number>>,
-    private readonly external: ExternalData,
+    readonly tensors: TensorReader,
   ) {}
 
-  graph(proto: GraphProto, outer: ReadonlySet<string>, main: boolean): Graph {
-    if (proto.sparse_initializer.length > 0) {
-      const name = proto.sparse_initializer[0]!.values?.name ?? "";
-      throw new BitbasisError("UNSUPPORTED", `initializer "${name}" is sparse: store it dense`);
+  /** The graph of the model. */
+  main(proto: GraphProto, overrides: boolean): Graph {
+    const graph = this.graph(proto, new Set(), true);
+    const overridable = proto.input
+      .filter(({ name }) => graph.initializers.has(name))
+      .map((i) => readValueInfo(i, false));
+    for (const { name, type } of overridable) {
+      const given = graph.initializers.get(name)!;
+      if (given.type !== type) {
+        throw new BitbasisError("MODEL", `input "${name}" expected a default of type ${type}, got ${given.type}`);
+      }
     }
+    return overrides && overridable.length > 0 ? { ...graph, overridable } : graph;
+  }
+
+  private graph(proto: GraphProto, outer: ReadonlySet<string>, main: boolean): Graph {
+    if (this.level++ > MOST_LEVELS)
+      throw new BitbasisError("MODEL", `graphs lie in each other over more than ${MOST_LEVELS} levels`);
     const values = new Set<string>();
-    const define = (name: string): void => {
+    const define = (name: string, what: string): void => {
+      if (name === "" || name.startsWith(INTERNAL))
+        throw new BitbasisError("MODEL", `${what} expected a name, got ${JSON.stringify(name)}`);
       if (values.has(name)) throw new BitbasisError("MODEL", `two values are named "${name}"`);
       values.add(name);
     };
-    const initializers = new Map<string, Tensor>();
-    for (const tensor of proto.initializer) {
-      define(tensor.name);
-      initializers.set(tensor.name, readTensor(tensor, `initializer "${tensor.name}"`, this.external));
-    }
+    const initializers = this.initializers(proto, define);
     const inputs = proto.input.filter((input) => !initializers.has(input.name)).map((i) => readValueInfo(i, main));
-    for (const input of inputs) define(input.name);
-    for (const node of proto.node) for (const output of node.output) if (output !== "") define(output);
+    for (const input of inputs) define(input.name, "an input");
+    for (const node of proto.node) {
+      for (const output of node.output) if (output !== "") define(output, `an output of node "${node.name}"`);
+    }
     const known = new Set([...outer, ...initializers.keys(), ...inputs.map((input) => input.name)]);
     const visible = new Set([...outer, ...values]);
     const nodes: Node[] = [];
     proto.node.forEach((node, i) => {
-      if (node.op_type === "Constant" && isStandard(node)) {
+      if (node.op_type === "Constant" && domainOf(node) === "") {
         const name = node.output[0] ?? "";
-        initializers.set(name, this.constant(node, name));
+        if (name === "") return;
+        initializers.set(name, readConstant(node, `the constant "${name}"`, this.tensors));
         known.add(name);
       } else {
         nodes.push(this.node(node, i, visible));
       }
     });
-    const outputs = proto.output.map((output) => {
-      if (visible.has(output.name)) return readValueInfo(output, false);
-      throw new BitbasisError("MODEL", `output "${output.name}" is made by nothing`);
-    });
+    const outputs = readOutputs(proto, visible);
     const sorted = topological(nodes, known);
+    this.level--;
     return { name: proto.name, opsets: this.opsets, inputs, outputs, nodes: sorted, initializers };
+  }
+
+  private initializers(proto: GraphProto, define: (name: string, what: string) => void): Map<string, Tensor> {
+    const initializers = new Map<string, Tensor>();
+    for (const tensor of proto.initializer) {
+      define(tensor.name, "an initializer");
+      initializers.set(tensor.name, this.tensors.read(tensor, `initializer "${tensor.name}"`));
+    }
+    for (const sparse of proto.sparse_initializer) {
+      const name = sparse.values?.name ?? "";
+      define(name, "a sparse initializer");
+      initializers.set(name, this.tensors.readSparse(sparse, `initializer "${name}"`));
+    }
+    return initializers;
   }
 
   private node(proto: NodeProto, i: number, outer: ReadonlySet<string>): Node {
     if (proto.op_type === "") throw new BitbasisError("MODEL", `node ${i} ("${proto.name}") has no operator`);
     const name = this.unique(proto.name === "" ? `${proto.op_type}_${i}` : proto.name);
-    const attributes: Record<string, Attribute> = {};
-    for (const attribute of proto.attribute) {
-      attributes[attribute.name] = this.attribute(attribute, `node "${name}" (${proto.op_type})`, outer);
-    }
-    const domain = isStandard(proto) ? "" : proto.domain;
-    return { name, op: proto.op_type, domain, inputs: proto.input, outputs: proto.output, attributes };
+    const { attributes, kinds } = readAttributes(proto, `node "${name}" (${proto.op_type})`, {
+      tensors: this.tensors,
+      body: (body) => this.graph(body, outer, false),
+    });
+    const { op_type: op, input: inputs, output: outputs } = proto;
+    return {
+      name,
+      op,
+      domain: domainOf(proto),
+      inputs,
+      outputs,
+      attributes,
+      ...(kinds === undefined ? {} : { kinds }),
+    };
   }
 
+  /** `name`, or with the first number behind it that makes it new. */
   private unique(name: string): string {
     let unique = name;
-    for (let i = 1; this.nodeNames.has(unique); i++) unique = `${name}_${i}`;
-    this.nodeNames.add(unique);
+    let next = this.nodeNames.get(name) ?? 0;
+    for (; this.nodeNames.has(unique); unique = `${name}_${next}`) next++;
+    this.nodeNames.set(name, next);
+    this.nodeNames.set(unique, this.nodeNames.get(unique) ?? 0);
     return unique;
   }
-
-  private constant(node: NodeProto, name: string): Tensor {
-    const what = `the constant "${name}"`;
-    for (const a of node.attribute) {
-      switch (a.name) {
-        case "value":
-          if (a.t !== undefined) return readTensor(a.t, what, this.external);
-          break;
-        case "value_float":
-          return new Tensor("float32", [a.f], []);
-        case "value_floats":
-          return new Tensor("float32", a.floats);
-        case "value_int":
-          return new Tensor("int64", [a.i], []);
-        case "value_ints":
-          return new Tensor("int64", a.ints);
-        case "value_string":
-          return new Tensor("string", [utf8.decode(a.s)], []);
-        case "value_strings":
-          return new Tensor(
-            "string",
-            a.strings.map((s) => utf8.decode(s)),
-          );
-      }
-    }
-    throw new BitbasisError("UNSUPPORTED", `${what} has no dense value`);
-  }
-
-  private attribute(a: AttributeProto, what: string, outer: ReadonlySet<string>): Attribute {
-    const type = a.type === 0 ? guessType(a) : a.type;
-    switch (type) {
-      case 1:
-        return a.f;
-      case 2:
-        return integer(a.i);
-      case 3:
-        return utf8.decode(a.s);
-      case 4:
-        if (a.t !== undefined) return readTensor(a.t, `attribute "${a.name}" of ${what}`, this.external);
-        break;
-      case 5:
-        if (a.g !== undefined) return this.graph(a.g, outer, false);
-        break;
-      case 6:
-        return a.floats;
-      case 7:
-        return a.ints.map(integer);
-      case 8:
-        return a.strings.map((s) => utf8.decode(s));
-    }
-    throw new BitbasisError(
-      "UNSUPPORTED",
-      `attribute "${a.name}" of ${what} is of a kind (${type}) that we do not read`,
-    );
-  }
 }
 
-function isStandard(node: NodeProto): boolean {
-  return node.domain === "" || node.domain === "ai.onnx";
-}
-
-function integer(value: number): number {
-  return Math.abs(value) >= 2 ** 63 ? Math.sign(value) * INT64_END : value;
-}
-
-/** Attributes of IR version 1 carry no type. */
-function guessType(a: AttributeProto): number {
-  if (a.t !== undefined) return 4;
-  if (a.g !== undefined) return 5;
-  if (a.s !== undefined) return 3;
-  if (a.floats.length > 0) return 6;
-  if (a.ints.length > 0) return 7;
-  if (a.strings.length > 0) return 8;
-  return a.f !== 0 ? 1 : 2;
-}
-
-/** `typed`: an input of the model must say its type; outputs and the values of bodies need not. */
-function readValueInfo(info: ValueInfoProto, typed: boolean): ValueInfo {
-  const { name } = info;
-  const tensor = info.type?.tensor_type;
-  if (tensor === undefined || tensor.elem_type === 0) {
-    if (!typed) return { name, type: "float32", shape: undefined };
-    throw new BitbasisError("UNSUPPORTED", `input "${name}" is not a tensor`);
-  }
-  const type = elementType(tensor.elem_type);
-  if (type === undefined) {
-    throw new BitbasisError("UNSUPPORTED", `value "${name}" has element type ${dataTypeName(tensor.elem_type)}`);
-  }
-  const shape = tensor.shape?.dim.map((d, i): Dimension => {
-    // Some exporters write −1 or 0 for "any".
-    if (d.value === "dim_value" && d.dim_value > 0) return d.dim_value;
-    return d.value === "dim_param" && d.dim_param !== "" ? d.dim_param : `${name}_${i}`;
+function readOutputs(proto: GraphProto, visible: ReadonlySet<string>): ValueInfo[] {
+  const names = new Set<string>();
+  return proto.output.map((output) => {
+    if (!visible.has(output.name)) throw new BitbasisError("MODEL", `output "${output.name}" is made by nothing`);
+    if (names.has(output.name)) throw new BitbasisError("MODEL", `two outputs are named "${output.name}"`);
+    names.add(output.name);
+    return readValueInfo(output, false);
   });
-  return { name, type, shape };
 }

@@ -1,120 +1,154 @@
 import { BitbasisError } from "../core/errors.ts";
 import {
   allocateData,
-  bfloatToFloat,
   type ElementType,
+  elementBits,
   elementBytes,
+  kindOf,
   type NumericType,
+  type Shape,
   Tensor,
   type TensorData,
   viewData,
 } from "../tensor/index.ts";
-import type { TensorProto } from "./schema.ts";
-import { BFLOAT16, dataType, dataTypeName, elementType, INT4, UINT4 } from "./types.ts";
+import { ExternalFiles } from "./external.ts";
+import type { SparseTensorProto, TensorProto } from "./schema.ts";
+import { dataType, dataTypeName, elementType } from "./types.ts";
 
 const EXTERNAL = 1;
 const utf8 = new TextDecoder();
 
-/** External data by location. */
-export type ExternalData = Readonly<Record<string, Uint8Array>>;
+/** What tensors of a model share while it is read. */
+export class TensorReader {
+  /** Bytes that sparse tensors may still take: a file of some bytes can ask for any number. */
+  private sparseBytes = 2 ** 28;
 
-/**
- * The tensor that `proto` describes: a view of the file's bytes where they are aligned, a copy otherwise.
- * Throws BitbasisError MODEL when the number of elements is not what the dims say, UNSUPPORTED for element types that we do not have.
- */
-export function readTensor(proto: TensorProto, what: string, external: ExternalData = {}): Tensor {
-  const type = elementType(proto.data_type);
-  if (type === undefined) {
-    throw new BitbasisError("UNSUPPORTED", `${what} has element type ${dataTypeName(proto.data_type)}`);
+  constructor(private readonly external = new ExternalFiles()) {}
+
+  /**
+   * The tensor that `proto` describes: a view of the file's bytes where they are aligned, a copy otherwise.
+   *
+   * @throws BitbasisError MODEL when the number of elements is not what the dims say, UNSUPPORTED for element types that we do not have
+   */
+  read(proto: TensorProto, what: string): Tensor {
+    const type = typeOf(proto, what);
+    const size = sizeOf(proto.dims, what);
+    const bytes = proto.data_location === EXTERNAL ? this.external.read(proto, what) : proto.raw_data;
+    const data = bytes === undefined ? typedData(proto, type, size) : rawData(type, bytes, size);
+    if (data === undefined || data.length !== size) {
+      const given = bytes === undefined ? `${data?.length ?? 0} elements` : `${bytes.length} bytes`;
+      throw new BitbasisError(
+        "MODEL",
+        `${what} of shape [${proto.dims}] and type ${type} expected ${size} elements, got ${given}`,
+      );
+    }
+    return new Tensor(type, data, proto.dims);
   }
+
+  /** A sparse tensor, made dense: zeros, or empty texts, where it has no value. */
+  readSparse({ values, indices, dims }: SparseTensorProto, what: string): Tensor {
+    if (values === undefined) throw new BitbasisError("MODEL", `${what} is sparse and has no values`);
+    const given = this.read(values, `the values of ${what}`);
+    const size = sizeOf(dims, what);
+    this.sparseBytes -= size * Math.max(1, elementBytes(given.type));
+    if (this.sparseBytes < 0)
+      throw new BitbasisError("MEMORY", `${what} is sparse and too large to be stored dense: [${dims}]`);
+    const data = allocateData(given.type, size) as { [i: number]: unknown };
+    const places =
+      indices === undefined ? [] : linear(this.read(indices, `the indices of ${what}`), dims, given.size, what);
+    if (places.length !== given.size) {
+      throw new BitbasisError("MODEL", `${what} expected ${given.size} indices, got ${places.length}`);
+    }
+    for (const [i, at] of places.entries()) data[at] = given.data[i];
+    return new Tensor(given.type, data as unknown as TensorData, dims);
+  }
+}
+
+/** Indices of sparse values as offsets: they come as such, or as one row of coordinates per value. */
+function linear({ type, dims, data }: Tensor, shape: Shape, count: number, what: string): number[] {
+  if (type !== "int64") throw new BitbasisError("MODEL", `the indices of ${what} expected int64, got ${type}`);
+  const rank = dims.length === 2 ? dims[1]! : 1;
+  const extents = dims.length === 2 ? shape : [sizeOf(shape, what)];
+  if (dims.length < 1 || dims.length > 2 || dims[0] !== count || rank !== extents.length) {
+    throw new BitbasisError(
+      "MODEL",
+      `the indices of ${what} expected the shape [${count}] or [${count}, ${shape.length}], got [${dims}]`,
+    );
+  }
+  return Array.from({ length: count }, (_, i) => {
+    let at = 0;
+    for (const [axis, extent] of extents.entries()) {
+      const index = Number((data as BigInt64Array)[i * rank + axis]);
+      if (index < 0 || index >= extent) {
+        throw new BitbasisError("MODEL", `index ${index} of ${what} expected 0..${extent - 1}`);
+      }
+      at = at * extent + index;
+    }
+    return at;
+  });
+}
+
+/** A tensor without external data. */
+export function readTensor(proto: TensorProto, what: string): Tensor {
+  return new TensorReader().read(proto, what);
+}
+
+function typeOf(proto: TensorProto, what: string): ElementType {
+  const type = elementType(proto.data_type);
+  if (type !== undefined) return type;
+  throw new BitbasisError("UNSUPPORTED", `${what} has element type ${dataTypeName(proto.data_type)}`);
+}
+
+function sizeOf(dims: Shape, what: string): number {
   let size = 1;
-  for (const d of proto.dims) {
-    if (!Number.isInteger(d) || d < 0) throw new BitbasisError("MODEL", `${what} has shape [${proto.dims}]`);
+  for (const d of dims) {
+    if (!Number.isSafeInteger(d) || d < 0) throw new BitbasisError("MODEL", `${what} has shape [${dims}]`);
     size *= d;
   }
-  const bytes = proto.data_location === EXTERNAL ? externalBytes(proto, what, external) : proto.raw_data;
-  const data = bytes === undefined ? typedData(proto, type, size) : rawData(proto.data_type, type, bytes, size);
-  if (data === undefined || data.length !== size) {
-    const given = bytes === undefined ? `${data?.length ?? 0} elements` : `${bytes.length} bytes`;
-    throw new BitbasisError(
-      "MODEL",
-      `${what} of shape [${proto.dims}] and type ${type} expected ${size} elements, got ${given}`,
-    );
-  }
-  return new Tensor(type, data, proto.dims);
+  if (dims.includes(0)) return 0;
+  if (!Number.isSafeInteger(size)) throw new BitbasisError("MODEL", `${what} has shape [${dims}], too many elements`);
+  return size;
 }
 
-function externalBytes(proto: TensorProto, what: string, external: ExternalData): Uint8Array {
-  const entry = (key: string): string | undefined => proto.external_data.find((e) => e.key === key)?.value;
-  const location = entry("location") ?? "";
-  const file = external[location];
-  if (file === undefined) {
-    throw new BitbasisError(
-      "MODEL",
-      `${what} keeps its data in "${location}": pass these bytes as externalData["${location}"]`,
-    );
-  }
-  const offset = Number(entry("offset") ?? 0);
-  const length = Number(entry("length") ?? file.length - offset);
-  if (
-    !Number.isInteger(offset) ||
-    !Number.isInteger(length) ||
-    offset < 0 ||
-    length < 0 ||
-    offset + length > file.length
-  ) {
-    throw new BitbasisError(
-      "MODEL",
-      `${what} expected bytes ${offset}..${offset + length} of "${location}", which has ${file.length}`,
-    );
-  }
-  return file.subarray(offset, offset + length);
-}
-
-function rawData(code: number, type: ElementType, bytes: Uint8Array, size: number): TensorData | undefined {
-  if (type === "string") return undefined;
-  if (code === INT4 || code === UINT4) {
-    return bytes.length === Math.ceil(size / 2) ? nibbles(bytes, size, code === INT4) : undefined;
-  }
-  if (code === BFLOAT16) {
-    if (bytes.length !== 2 * size) return undefined;
-    return Float32Array.from(viewData("uint16", bytes, size) as Uint16Array, bfloatToFloat);
-  }
-  if (bytes.length !== size * elementBytes(type)) return undefined;
+function rawData(type: ElementType, bytes: Uint8Array, size: number): TensorData | undefined {
+  if (type === "string" || bytes.length !== Math.ceil((size * elementBits(type)) / 8)) return undefined;
+  if (elementBits(type) < 8) return unpacked(type, bytes, size);
+  // Some writers have other bytes than 1 for true.
+  if (type === "bool" && bytes.some((v) => v > 1)) return Uint8Array.from(bytes, (v) => (v === 0 ? 0 : 1));
   return viewData(type, bytes, size);
 }
 
-/** Two elements per byte, the low half first (ONNX 1.16, "4 bit integer types"). */
-function nibbles(bytes: ArrayLike<number>, size: number, signed: boolean): Int8Array | Uint8Array {
-  const data = signed ? new Int8Array(size) : new Uint8Array(size);
+/** Elements of 4 or 2 bits, the first one in the lowest bits (ONNX, "4 bit integer types"). */
+function unpacked(type: NumericType, bytes: ArrayLike<number>, size: number): TensorData {
+  const bits = elementBits(type);
+  const each = 8 / bits;
+  const data = allocateData(type, size) as Int8Array | Uint8Array;
+  const unused = 32 - bits;
+  const signed = kindOf(type) === "signed";
   for (let i = 0; i < size; i++) {
-    const nibble = (bytes[i >> 1]! >> (4 * (i & 1))) & 15;
-    data[i] = signed && nibble > 7 ? nibble - 16 : nibble;
+    const high = (bytes[Math.floor(i / each)]! >> (bits * (i % each))) << unused;
+    data[i] = signed ? high >> unused : high >>> unused;
   }
   return data;
 }
 
 function typedData(proto: TensorProto, type: ElementType, size: number): TensorData | undefined {
   if (type === "string") return proto.string_data.map((s) => utf8.decode(s));
-  if (proto.data_type === INT4 || proto.data_type === UINT4) {
-    const { int32_data: words } = proto;
-    return words.length === Math.ceil(size / 2) ? nibbles(words, size, proto.data_type === INT4) : undefined;
-  }
   const source = typedField(proto, type);
+  if (elementBits(type) < 8) {
+    return source.length === Math.ceil((size * elementBits(type)) / 8)
+      ? unpacked(type, source as number[], size)
+      : undefined;
+  }
   if (source.length !== size) return undefined;
   const data = allocateData(type, size) as { [i: number]: number | bigint };
-  if (type === "int64" || type === "uint64") {
-    for (let i = 0; i < size; i++) data[i] = saturated(source[i]!, type);
-  } else if (proto.data_type === BFLOAT16) {
-    for (let i = 0; i < size; i++) data[i] = bfloatToFloat(source[i]!);
-  } else {
-    for (let i = 0; i < size; i++) data[i] = source[i]!;
-  }
+  const wide = elementBits(type) === 64 && kindOf(type) !== "float";
+  for (let i = 0; i < size; i++) data[i] = wide ? BigInt(source[i]!) : Number(source[i]!);
+  if (type === "bool") for (let i = 0; i < size; i++) data[i] = data[i] === 0 ? 0 : 1;
   return data as unknown as TensorData;
 }
 
-function typedField(proto: TensorProto, type: NumericType): number[] {
-  if (proto.data_type === BFLOAT16) return proto.int32_data;
+function typedField(proto: TensorProto, type: NumericType): readonly (number | bigint)[] {
   switch (type) {
     case "float32":
       return proto.float_data;
@@ -130,22 +164,24 @@ function typedField(proto: TensorProto, type: NumericType): number[] {
   }
 }
 
-/** pbf reads 64-bit integers as doubles: exact to 2^53; the largest int64, which means "to the end" in Slice, arrives as 2^63. */
-function saturated(value: number, type: "int64" | "uint64"): bigint {
-  const big = BigInt(value);
-  const top = type === "int64" ? 2n ** 63n - 1n : 2n ** 64n - 1n;
-  return big > top ? top : big;
-}
-
-/** `tensor` as a message: raw data, little-endian. */
+/** `tensor` as a message: raw data, little-endian; 4 and 2 bits packed. */
 export function writeTensor(tensor: Tensor, name: string): Partial<TensorProto> {
-  const proto: Partial<TensorProto> = { name, dims: [...tensor.dims], data_type: dataType(tensor.type) };
-  if (tensor.type === "string") {
-    const utf8 = new TextEncoder();
-    proto.string_data = (tensor.data as string[]).map((s) => utf8.encode(s));
-  } else {
-    const { buffer, byteOffset, byteLength } = tensor.data as ArrayBufferView;
-    proto.raw_data = new Uint8Array(buffer, byteOffset, byteLength);
+  const { type, dims, data, size } = tensor;
+  const proto: Partial<TensorProto> = { name, dims: [...dims], data_type: dataType(type) };
+  if (type === "string") {
+    const encoder = new TextEncoder();
+    proto.string_data = (data as string[]).map((s) => encoder.encode(s));
+    return proto;
   }
+  const { buffer, byteOffset, byteLength } = data as ArrayBufferView;
+  const bytes = new Uint8Array(buffer, byteOffset, byteLength);
+  const bits = elementBits(type);
+  if (bits >= 8) {
+    proto.raw_data = bytes;
+    return proto;
+  }
+  proto.raw_data = new Uint8Array(Math.ceil((size * bits) / 8));
+  const [each, mask] = [8 / bits, (1 << bits) - 1];
+  for (let i = 0; i < size; i++) proto.raw_data[Math.floor(i / each)]! |= (bytes[i]! & mask) << (bits * (i % each));
   return proto;
 }

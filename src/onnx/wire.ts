@@ -36,6 +36,48 @@ export class StrictReader extends PbfReader {
   }
 }
 
+/** A 64-bit integer of two's complement: a number where that is exact, else a bigint. */
+export function readInteger(pbf: PbfReader, signed = true): number | bigint {
+  const start = pbf.pos;
+  const value = pbf.readVarint(signed);
+  if (Number.isSafeInteger(value)) return value;
+  let bits = 0n;
+  for (let i = 0; start + i < pbf.pos; i++) bits |= BigInt(pbf.buf[start + i]! & 127) << BigInt(7 * i);
+  return signed ? BigInt.asIntN(64, bits) : BigInt.asUintN(64, bits);
+}
+
+export function readIntegers(pbf: PbfReader, values: (number | bigint)[], signed: boolean): void {
+  const end = pbf.readPackedEnd();
+  while (pbf.pos < end) values.push(readInteger(pbf, signed));
+}
+
+export function writeInteger(pbf: PbfWriter, tag: number, value: number | bigint): void {
+  pbf.writeTag(tag, 0);
+  writeVarint(pbf, value);
+}
+
+export function writeIntegers(pbf: PbfWriter, tag: number, values: readonly (number | bigint)[]): void {
+  const write = (all: readonly (number | bigint)[]): void => {
+    for (const value of all) writeVarint(pbf, value);
+  };
+  if (values.length > 0) pbf.writeMessage(tag, write, values);
+}
+
+function writeVarint(pbf: PbfWriter, value: number | bigint): void {
+  if (typeof value === "number") {
+    pbf.writeVarint(value);
+    return;
+  }
+  let rest = BigInt.asUintN(64, value);
+  for (; rest > 127n; rest >>= 7n) writeByte(pbf, Number(rest & 127n) | 128);
+  writeByte(pbf, Number(rest));
+}
+
+function writeByte(pbf: PbfWriter, byte: number): void {
+  pbf.realloc(1);
+  pbf.buf[pbf.pos++] = byte;
+}
+
 /** pbf 5.1.2 writes characters beyond U+1FFFF as others: its encoder of surrogate pairs drops a bit. */
 export class Utf8Writer extends PbfWriter {
   override writeString(text: string): void {

@@ -1,28 +1,20 @@
-import type { Attribute, Graph, Node, ValueInfo } from "../graph/graph.ts";
-import { isGraph } from "../graph/order.ts";
-import { Tensor } from "../tensor/index.ts";
-import {
-  type AttributeProto,
-  type GraphProto,
-  type ModelProto,
-  type NodeProto,
-  type ValueInfoProto,
-  writeModelProto,
-} from "./schema.ts";
+import { type AttributeType, attributeType } from "../graph/attributes.ts";
+import type { Attribute, Graph, Node } from "../graph/graph.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { INT64_END, KIND_CODES } from "./attributes.ts";
+import { type AttributeProto, type GraphProto, type ModelProto, type NodeProto, writeModelProto } from "./schema.ts";
 import { writeTensor } from "./tensors.ts";
-import { dataType } from "./types.ts";
+import { writeValueInfo } from "./values.ts";
 import { Utf8Writer } from "./wire.ts";
 
-/** ONNX attributes that are floats also when their value is whole; everything else is an integer unless it has a fraction. */
-const FLOATS = new Set(
-  (
-    "alpha beta gamma bias lambd epsilon momentum ratio clip scale scales size_scale spatial_scale cubic_coeff_a " +
-    "extrapolation_value activation_alpha activation_beta high low mean max min value_float value_floats threshold " +
-    "softcap norm_coefficient norm_coefficient_post"
-  ).split(" "),
-);
-/** IR version of files that we write, for opsets up to 21 (ONNX 1.16). */
-const IR_VERSION = 10;
+/** IR versions of files that we write, by the first opset that came with them (https://onnx.ai/onnx/repo-docs/Versioning.html). */
+const IR_VERSIONS: readonly (readonly [opset: number, version: number])[] = [
+  [28, 14],
+  [25, 13],
+  [24, 12],
+  [23, 11],
+  [1, 10],
+];
 /** A normalized graph (see src/graph/passes/normalize.ts) has operators in the form of this opset. */
 const NORMAL_OPSET = 21;
 
@@ -37,7 +29,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
   const opsets = { ...graph.opsets };
   if ("bitbasis" in opsets) opsets[""] = Math.max(opsets[""] ?? 0, NORMAL_OPSET);
   const model: Partial<ModelProto> = {
-    ir_version: (opsets[""] ?? 0) > 21 ? IR_VERSION + 1 : IR_VERSION,
+    ir_version: IR_VERSIONS.find(([opset]) => (opsets[""] ?? 1) >= opset)![1],
     producer_name: "bitbasis",
     opset_import: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
     graph: writeGraph(graph),
@@ -55,7 +47,7 @@ function writeGraph(graph: Graph): GraphProto {
       writeTensor(tensor, name),
     ) as GraphProto["initializer"],
     sparse_initializer: [],
-    input: graph.inputs.map(writeValueInfo),
+    input: [...graph.inputs, ...(graph.overridable ?? [])].map(writeValueInfo),
     output: graph.outputs.map(writeValueInfo),
     value_info: [],
   };
@@ -66,32 +58,42 @@ function writeNode(node: Node): NodeProto {
     name: node.name,
     op_type: node.op,
     domain: node.domain,
+    overload: "",
     input: [...node.inputs],
     output: [...node.outputs],
-    attribute: Object.entries(node.attributes).map(([name, value]) => writeAttribute(name, value) as AttributeProto),
+    attribute: Object.keys(node.attributes).map((name) => writeAttribute(node, name) as AttributeProto),
   };
 }
 
-function writeAttribute(name: string, value: Attribute): Partial<AttributeProto> {
-  const utf8 = new TextEncoder();
-  if (typeof value === "string") return { name, type: 3, s: utf8.encode(value) };
-  if (typeof value === "number") {
-    return FLOATS.has(name) || !Number.isInteger(value) ? { name, type: 1, f: value } : { name, type: 2, i: value };
-  }
-  if (value instanceof Tensor) return { name, type: 4, t: writeTensor(value, "") as AttributeProto["t"] };
-  if (isGraph(value)) return { name, type: 5, g: writeGraph(value) };
-  if (typeof value[0] === "string") return { name, type: 8, strings: value.map((s) => utf8.encode(String(s))) };
-  const numbers = value as readonly number[];
-  const real = FLOATS.has(name) || numbers.some((v) => !Number.isInteger(v));
-  return real ? { name, type: 6, floats: [...numbers] } : { name, type: 7, ints: [...numbers] };
+function writeAttribute(node: Node, name: string): Partial<AttributeProto> {
+  const kind = attributeType(node, name)!;
+  return { name, type: KIND_CODES[kind], ...attributeValue(kind, node.attributes[name]!) };
 }
 
-function writeValueInfo({ name, type, shape }: ValueInfo): ValueInfoProto {
-  const dim = shape?.map((d) =>
-    typeof d === "number"
-      ? { dim_value: d, value: "dim_value" as const }
-      : { dim_param: d, value: "dim_param" as const },
-  );
-  const tensor = { elem_type: dataType(type), shape: dim === undefined ? undefined : { dim } };
-  return { name, type: { tensor_type: tensor, value: "tensor_type" } } as ValueInfoProto;
+function attributeValue(kind: AttributeType, value: Attribute): Partial<AttributeProto> {
+  const texts = (list: readonly unknown[]): Uint8Array[] => list.map((text) => new TextEncoder().encode(String(text)));
+  const numbers = value as readonly number[];
+  switch (kind) {
+    case "float":
+      return { f: value as number };
+    case "int":
+      return { i: integer(value as number) };
+    case "text":
+      return { s: texts([value])[0]! };
+    case "tensor":
+      return { t: writeTensor(value as Tensor, "") as AttributeProto["t"] };
+    case "graph":
+      return { g: writeGraph(value as Graph) };
+    case "floats":
+      return { floats: [...numbers] };
+    case "ints":
+      return { ints: numbers.map(integer) };
+    case "texts":
+      return { strings: texts(numbers) };
+  }
+}
+
+/** The inverse of what the reader does at the end of int64. */
+function integer(value: number): number | bigint {
+  return value === INT64_END ? 2n ** 63n - 1n : value;
 }

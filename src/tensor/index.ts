@@ -1,5 +1,6 @@
-export * from "./half.ts";
+export * from "./cast.ts";
 export * from "./random.ts";
 export * from "./shape.ts";
+export * from "./small-float.ts";
 export * from "./tensor.ts";
 export * from "./types.ts";

@@ -1,5 +1,16 @@
 import { sizeOf } from "./shape.ts";
-import { allocateData, type DataOf, ELEMENT_TYPES, type ElementType, type TensorData } from "./types.ts";
+import {
+  allocateData,
+  arrayHolds,
+  type DataOf,
+  ELEMENT_TYPES,
+  type ElementType,
+  elementBits,
+  holdsBits,
+  kindOf,
+  type TensorData,
+  typeOfArray,
+} from "./types.ts";
 
 /** What onnxruntime-common's tensors and ours have in common. */
 export interface TensorLike {
@@ -7,21 +18,6 @@ export interface TensorLike {
   readonly data: unknown;
   readonly dims: readonly number[];
 }
-
-const TYPE_OF_ARRAY: ReadonlyMap<string, ElementType> = new Map<string, ElementType>([
-  ["Float32Array", "float32"],
-  ["Float64Array", "float64"],
-  ["Float16Array", "float16"],
-  ["Int8Array", "int8"],
-  ["Uint8Array", "uint8"],
-  ["Uint8ClampedArray", "uint8"],
-  ["Int16Array", "int16"],
-  ["Uint16Array", "uint16"],
-  ["Int32Array", "int32"],
-  ["Uint32Array", "uint32"],
-  ["BigInt64Array", "int64"],
-  ["BigUint64Array", "uint64"],
-]);
 
 /**
  * A dense row-major array in JavaScript memory, with the surface of onnxruntime-common's Tensor.
@@ -94,7 +90,7 @@ function checkType(type: string): ElementType {
 
 function inferType(data: unknown): ElementType {
   if (ArrayBuffer.isView(data)) {
-    const type = TYPE_OF_ARRAY.get(data.constructor.name);
+    const type = typeOfArray(data.constructor.name);
     if (type !== undefined) return type;
   }
   if (Array.isArray(data)) {
@@ -106,25 +102,37 @@ function inferType(data: unknown): ElementType {
 
 function toElements(type: ElementType, source: unknown): TensorData {
   if (ArrayBuffer.isView(source)) {
-    const given = TYPE_OF_ARRAY.get(source.constructor.name);
-    if (given === type || (type === "bool" && given === "uint8")) return source as TensorData;
-    if (type === "float16" && given === "uint16") return source as TensorData;
-    throw new TypeError(`"data" expected the array of a ${type} tensor, got ${source.constructor.name}`);
+    const { name } = source.constructor;
+    if (!arrayHolds(name, type)) throw new TypeError(`"data" expected the array of a ${type} tensor, got ${name}`);
+    return checkRange(type, source as unknown as TensorData);
   }
   if (!Array.isArray(source)) throw new TypeError(`"data" expected a typed array or an array, got ${typeof source}`);
   if (type === "string") {
     if (source.every((v) => typeof v === "string")) return source as string[];
     throw new TypeError('"data" of a string tensor expected strings only');
   }
-  if (type === "float16")
-    throw new TypeError('"data" of a float16 tensor expected a Float16Array or a Uint16Array of bits');
+  const data = allocateData(type, source.length);
+  if (holdsBits(type)) {
+    const half = type === "float16" ? "a Float16Array or " : "";
+    throw new TypeError(`"data" of a ${type} tensor expected ${half}a ${data.constructor.name} of bits`);
+  }
   const wide = type === "int64" || type === "uint64";
-  const data = allocateData(type, source.length) as { [i: number]: number | bigint };
   source.forEach((v: unknown, i) => {
     if (typeof v !== "number" && typeof v !== "bigint" && typeof v !== "boolean") {
       throw new TypeError(`"data" of a ${type} tensor expected numbers, got ${typeof v} at ${i}`);
     }
-    data[i] = wide ? BigInt(v) : Number(v);
+    (data as { [i: number]: number | bigint })[i] = wide ? BigInt(v) : Number(v);
   });
-  return data as unknown as TensorData;
+  return checkRange(type, data);
+}
+
+/** Types of fewer bits than a byte have arrays that hold more than they may. */
+function checkRange(type: ElementType, data: TensorData): TensorData {
+  if (type === "string" || elementBits(type) >= 8) return data;
+  const values = data as Int8Array | Uint8Array;
+  const steps = 2 ** elementBits(type);
+  const low = kindOf(type) === "signed" ? -steps / 2 : 0;
+  const at = values.findIndex((v) => v < low || v >= low + steps);
+  if (at < 0) return data;
+  throw new RangeError(`"data" of a ${type} tensor expected ${low}..${low + steps - 1}, got ${values[at]} at ${at}`);
 }

@@ -126,8 +126,9 @@ export enum WhereStep {
 }
 
 /**
- * Cast: float → integer truncates and saturates, NaN gives 0; integer → narrower integer keeps the low bits; anything → bool is x ≠ 0;
- * to a narrower float rounds half to even (float16 overflows to infinity).
+ * Cast: float → integer truncates and saturates, NaN gives 0; integer → narrower integer, and anything → 4 or 2 bits, keeps the low bits;
+ * anything → bool is x ≠ 0; to a narrower float rounds half to even, once, from the source's own value. float16 and bfloat16 overflow to infinity,
+ * the 8-bit floats to what `saturate` says, float4e2m1 to its largest number.
  */
 export enum CastStep {
   input = 1,
@@ -136,6 +137,10 @@ export enum CastStep {
   /** `ElementCode`s. */
   from,
   to,
+  /** 8-bit floats: 1 when what is too large becomes the largest number, infinity included; 0: infinity or NaN. */
+  saturate,
+  /** `PowerRounding`, to float8e8m0. */
+  rounding,
   length,
 }
 

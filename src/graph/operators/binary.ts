@@ -1,4 +1,4 @@
-import { broadcast, type ElementType, type Shape, sizeOf, type TensorData } from "../../tensor/index.ts";
+import { broadcast, type ElementType, holdsBits, type Shape, sizeOf, type TensorData } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { allocate, broadcastStrides, dataOf, elementsOf, walk } from "./elements.ts";
@@ -79,7 +79,7 @@ function pairwise<T>(call: Call, output: KnownValue, op: (a: T, b: T) => number 
 function arithmetic(op: string): Evaluate {
   return (call, [output]) => {
     const type = call.type(0);
-    if (call.count !== 2 || type === "string" || type === "bool" || type === "float16") return undefined;
+    if (call.count !== 2 || type === "string" || type === "bool" || holdsBits(type)) return undefined;
     const divides = op === "Div" || op === "Mod";
     if (isFloat(type))
       return FLOAT_OPERATIONS[op] === undefined ? undefined : [pairwise(call, output!, FLOAT_OPERATIONS[op])];
@@ -109,7 +109,7 @@ type Comparable = number | bigint | string;
 
 function compare(test: (a: Comparable, b: Comparable) => boolean): Evaluate {
   return (call, [output]) =>
-    call.type(0) === "float16" ? undefined : [pairwise<Comparable>(call, output!, (a, b) => (test(a, b) ? 1 : 0))];
+    holdsBits(call.type(0)) ? undefined : [pairwise<Comparable>(call, output!, (a, b) => (test(a, b) ? 1 : 0))];
 }
 
 const where: Evaluate = (call, [output]) => {

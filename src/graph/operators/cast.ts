@@ -1,8 +1,7 @@
-import { type ElementType, floatToHalf, halfToFloat, TYPE_OF_CODE } from "../../tensor/index.ts";
+import { castData, type ElementType, TYPE_OF_CODE } from "../../tensor/index.ts";
 import { nodeError } from "../errors.ts";
 import type { KnownValue, Node } from "../graph.ts";
 import type { Call } from "./call.ts";
-import { allocate, dataOf, elementsOf } from "./elements.ts";
 import { unaryLayout } from "./layout-rules.ts";
 import { ANY, type Evaluate, type Operator, sameLength, sameRank } from "./operator.ts";
 
@@ -22,38 +21,23 @@ export function typeCode(type: ElementType): number {
 }
 
 const cast: Evaluate = (call, [output]) => {
+  const rounding = {
+    saturate: call.number("saturate", 1) !== 0,
+    power: call.text("round_mode", "up") as (typeof ROUND_MODES)[number],
+  };
   const tensor = call.constant(0)!;
-  const [from, to] = [tensor.type, output!.type];
-  if (from === to) return [tensor.data];
-  if (from === "string" || to === "string") return undefined;
-  const source = elementsOf(tensor.data);
-  const result = allocate(to, source.length);
-  for (let i = 0; i < source.length; i++) {
-    const value = from === "float16" ? halfToFloat(source[i] as number) : source[i]!;
-    const converted = convert(value as number | bigint, from, to);
-    if (converted === undefined) return undefined;
-    result[i] = converted;
-  }
-  return [dataOf(result)];
+  const data = castData(tensor.data, tensor.type, output!.type, rounding);
+  return data === undefined ? undefined : [data];
 };
-
-/** One element in another type; undefined where ONNX leaves the result open. */
-function convert(value: number | bigint, from: ElementType, to: ElementType): number | bigint | undefined {
-  const number = Number(value);
-  if (to === "bool") return number === 0 ? 0 : 1;
-  if (to === "float32" || to === "float64") return number;
-  if (to === "float16") return floatToHalf(Math.fround(number));
-  const fromFloat = from === "float32" || from === "float64" || from === "float16";
-  if (fromFloat && !(Math.abs(number) < 2 ** 31)) return undefined;
-  if (to === "int64" || to === "uint64") return fromFloat ? BigInt(Math.trunc(number)) : BigInt(value);
-  return typeof value === "bigint" ? Number(BigInt.asIntN(32, value)) : Math.trunc(number);
-}
 
 function settle(call: Call, [output]: readonly KnownValue[]): Node {
   return call.type(0) === output!.type
     ? { ...call.node, op: "Identity", inputs: call.node.inputs.slice(0, 1), attributes: {} }
     : call.node;
 }
+
+/** How a Cast to float8e8m0 rounds. */
+const ROUND_MODES = ["up", "down", "nearest"] as const;
 
 const shared = {
   rank: sameRank,
@@ -77,7 +61,7 @@ export const casts = {
     since: 1,
     inputs: "T",
     types: { T: ANY },
-    attributes: { to: "int", saturate: "int" },
+    attributes: { to: "int", saturate: "int", round_mode: ROUND_MODES },
     becomes: (node, make) => {
       const { to } = node.attributes;
       if (typeof to !== "string") return undefined;
@@ -92,7 +76,7 @@ export const casts = {
     since: 15,
     inputs: "T U",
     types: { T: ANY, U: ANY },
-    attributes: { saturate: "int" },
+    attributes: { saturate: "int", round_mode: ROUND_MODES },
     shape: (call: Call) => [{ type: call.type(1), shape: call.shape(0) }],
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -1,4 +1,4 @@
-import { sizeOf, stridesOf } from "../../tensor/index.ts";
+import { holdsBits, sizeOf, stridesOf } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import type { LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis, toLast } from "../passes/layout.ts";
@@ -96,7 +96,7 @@ type Value = number | bigint;
 function folded(start: (one: Value) => Value, join: (a: Value, b: Value) => Value, floats: boolean): Evaluate {
   return (call, [output]) => {
     const { type, shape } = output!;
-    if (type === "string" || type === "float16" || type === "bool") return undefined;
+    if (type === "string" || holdsBits(type) || type === "bool") return undefined;
     if (!floats && (type === "float32" || type === "float64")) return undefined;
     const axes = reducedAxes(call);
     const from = elementsOf(call.constant(0)!.data);

@@ -1,4 +1,4 @@
-import { roundEven } from "../../tensor/index.ts";
+import { holdsBits, roundEven } from "../../tensor/index.ts";
 import type { KnownValue } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
@@ -24,7 +24,7 @@ function mapped(op: (x: number) => number, integers: "same" | "no" | ((x: bigint
   return (call, [output]) => {
     const tensor = call.constant(0)!;
     const { type } = output!;
-    if (type === "string" || type === "float16" || type === "bool") return undefined;
+    if (type === "string" || holdsBits(type) || type === "bool") return undefined;
     if (!isFloat(type) && integers === "same") return [tensor.data];
     if (!isFloat(type) && integers === "no") return undefined;
     const from = elementsOf(tensor.data);
@@ -43,7 +43,7 @@ const ofFloats = { ...plain, types: { T: HALVES }, steps: true } as const satisf
 const clip: Evaluate = (call) => {
   const tensor = call.constant(0)!;
   const from = elementsOf(tensor.data);
-  if (tensor.type === "string" || tensor.type === "float16") return undefined;
+  if (tensor.type === "string" || holdsBits(tensor.type)) return undefined;
   const low = call.has(1) ? elementsOf(call.constant(1)!.data)[0] : undefined;
   const high = call.has(2) ? elementsOf(call.constant(2)!.data)[0] : undefined;
   const to = allocate(tensor.type, from.length);

@@ -1,6 +1,7 @@
 import { sizeOf, type Tensor } from "../../tensor/index.ts";
 import { contentName } from "../digest.ts";
 import type { Graph, Node } from "../graph.ts";
+import { halfInputs } from "../half.ts";
 import { Call } from "../operators/call.ts";
 import { outputsOf } from "../operators/contract.ts";
 import { evaluate } from "../operators/evaluate.ts";
@@ -35,6 +36,7 @@ function fold(node: Node, graph: Graph, editor: Editor): readonly Tensor[] | und
   if (node.inputs.some((name, i) => name !== "" && constants[i] === undefined)) return undefined;
   const values = constants.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
   const call = new Call(node, graph.opsets, values, constants);
+  if (halfInputs(call, operator).length > 0) return undefined;
   const outputs = outputsOf(call, operator);
   const given = constants.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
   const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);

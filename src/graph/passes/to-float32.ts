@@ -1,16 +1,22 @@
-import { halfToFloat, Tensor } from "../../tensor/index.ts";
+import { ElementCode } from "../../core/abi/element.ts";
+import { smallFloatValues, Tensor } from "../../tensor/index.ts";
 import type { Attribute, Graph, Node, ValueInfo } from "../graph.ts";
 import { isGraph } from "../order.ts";
 import { Names } from "./names.ts";
 
-const [FLOAT, FLOAT16, BFLOAT16] = [1, 10, 16];
+const HALVES: readonly string[] = ["float16", "bfloat16"];
+/** Attributes that name the element type of a result. */
+const TYPE_ATTRIBUTES = ["to", "dtype", "output_dtype", "output_datatype"];
 
 /**
- * A float16 graph that computes in float32: half-precision initializers and attributes are converted exactly, Casts to float16 or bfloat16 go to
- * float32. Inputs and outputs become float32 too. Graphs without float16 are returned as they are.
+ * A network of 16-bit floats that computes in float32: its weights and attributes are converted exactly, Casts to 16 bits go to float32. Inputs
+ * and outputs become float32 too. Other graphs are returned as they are: where the weights are float32 (or there are none), a Cast to 16
+ * bits is there to round.
  */
 export function toFloat32(graph: Graph): Graph {
-  return usesHalf(graph) ? converted(graph) : graph;
+  const count = { half: 0, single: 0 };
+  countWeights(graph, count);
+  return count.half > count.single ? converted(graph) : graph;
 }
 
 /**
@@ -19,7 +25,8 @@ export function toFloat32(graph: Graph): Graph {
 export function float32Inside(graph: Graph): Graph {
   const wide = toFloat32(graph);
   if (wide === graph) return graph;
-  const isHalf = ({ type }: ValueInfo): boolean => type === "float16";
+  const codes = new Map([...graph.inputs, ...graph.outputs].map(({ name, type }) => [name, ElementCode[type]]));
+  const isHalf = ({ type }: ValueInfo): boolean => HALVES.includes(type);
   const inputs = graph.inputs.filter(isHalf).map(({ name }) => name);
   const outputs = graph.outputs.filter(isHalf).map(({ name }) => name);
   const names = new Names(graph);
@@ -28,8 +35,9 @@ export function float32Inside(graph: Graph): Graph {
   const cast = (from: string, to: string, type: number): Node => {
     return { name: `${to}/cast`, op: "Cast", domain: "", inputs: [from], outputs: [to], attributes: { to: type } };
   };
-  const opened = inputs.map((name) => cast(name, inner.get(name)!, FLOAT));
-  const closed = outputs.filter((name) => !inputs.includes(name)).map((name) => cast(inner.get(name)!, name, FLOAT16));
+  const opened = inputs.map((name) => cast(name, inner.get(name)!, ElementCode.float32));
+  const made = outputs.filter((name) => !inputs.includes(name));
+  const closed = made.map((name) => cast(inner.get(name)!, name, codes.get(name)!));
   return {
     ...renamed,
     inputs: graph.inputs,
@@ -53,41 +61,41 @@ function renameValues(graph: Graph, to: ReadonlyMap<string, string>): Graph {
   return { ...graph, nodes, initializers, outputs };
 }
 
-function usesHalf(graph: Graph): boolean {
-  if ([...graph.inputs, ...graph.outputs].some(({ type }) => type === "float16")) return true;
-  if ([...graph.initializers.values()].some(({ type }) => type === "float16")) return true;
-  return graph.nodes.some((node) =>
-    Object.entries(node.attributes).some(([name, value]) => {
-      if (isGraph(value)) return usesHalf(value);
-      return value instanceof Tensor ? value.type === "float16" : isHalfCast(node, name, value);
-    }),
-  );
-}
-
-function isHalfCast(node: Node, name: string, value: Attribute): boolean {
-  return node.op === "Cast" && name === "to" && (value === FLOAT16 || value === BFLOAT16);
+/** Elements of all float weights, those of attributes and bodies included. */
+function countWeights(graph: Graph, count: { half: number; single: number }): void {
+  const add = ({ type, size }: Tensor): void => {
+    if (HALVES.includes(type)) count.half += size;
+    else if (type === "float32") count.single += size;
+  };
+  for (const tensor of graph.initializers.values()) add(tensor);
+  for (const node of graph.nodes) {
+    for (const value of Object.values(node.attributes)) {
+      if (value instanceof Tensor) add(value);
+      else if (isGraph(value)) countWeights(value, count);
+    }
+  }
 }
 
 function converted(graph: Graph): Graph {
   const widen = <T extends { readonly type: string }>(value: T): T =>
-    value.type === "float16" ? { ...value, type: "float32" } : value;
+    HALVES.includes(value.type) ? { ...value, type: "float32" } : value;
   const nodes = graph.nodes.map((node) => {
-    const attributes: Record<string, Attribute> = {};
-    for (const [name, value] of Object.entries(node.attributes)) {
-      if (isGraph(value)) attributes[name] = converted(value);
-      else if (value instanceof Tensor) attributes[name] = toFloat(value);
-      else attributes[name] = isHalfCast(node, name, value) ? FLOAT : value;
-    }
-    return { ...node, attributes };
+    const entries = Object.entries(node.attributes).map(([name, value]): [string, Attribute] => {
+      if (isGraph(value)) return [name, converted(value)];
+      if (value instanceof Tensor) return [name, toFloat(value)];
+      const isType = TYPE_ATTRIBUTES.includes(name) && typeof value === "number";
+      return [name, isType && HALVES.includes(ElementCode[value] ?? "") ? ElementCode.float32 : value];
+    });
+    return { ...node, attributes: Object.fromEntries(entries) };
   });
   const initializers = new Map([...graph.initializers].map(([name, tensor]) => [name, toFloat(tensor)]));
   return { ...graph, inputs: graph.inputs.map(widen), outputs: graph.outputs.map(widen), nodes, initializers };
 }
 
 function toFloat(tensor: Tensor): Tensor {
-  if (tensor.type !== "float16") return tensor;
+  const { type, data, dims, size } = tensor;
+  if (type !== "float16" && type !== "bfloat16") return tensor;
   // A Float16Array where the runtime has one holds numbers; its bytes are the bit patterns in either case.
-  const { buffer, byteOffset } = tensor.data as Uint16Array;
-  const bits = new Uint16Array(buffer, byteOffset, tensor.size);
-  return new Tensor("float32", Float32Array.from(bits, halfToFloat), tensor.dims);
+  const { buffer, byteOffset } = data as Uint16Array;
+  return new Tensor("float32", smallFloatValues(type, new Uint16Array(buffer, byteOffset, size)), dims);
 }

@@ -1,5 +1,6 @@
 import { BinaryFunction as B, BinaryStep, CompareFunction as C, WhereStep } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
+import { PowerRounding } from "../../core/abi/small-float.ts";
 import { step } from "../../core/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering, Operand } from "../lowering.ts";
@@ -130,6 +131,16 @@ function lowerIsInf(l: Lowering): void {
   else emitCompare(l, C.NotEqual, constant(l, "bool", 0), constant(l, "bool", 0), out);
 }
 
+function lowerCast(l: Lowering): void {
+  const [x, y] = [l.input(0), l.output()];
+  if (x.type === y.type) l.alias(0, 0);
+  else
+    emitCast(l, x, y, {
+      saturate: l.attribute("saturate", 1) !== 0,
+      power: PowerRounding[l.text("round_mode", "up") as keyof typeof PowerRounding],
+    });
+}
+
 export const BINARY = {
   "/Add": binary(B.Add),
   "/Sub": binary(B.Sub),
@@ -157,9 +168,6 @@ export const BINARY = {
   "/Min": binary(B.Min),
   "/Max": binary(B.Max),
   "/Where": (l) => emitWhere(l, l.input(0), l.input(1), l.input(2), l.output()),
-  "/Cast": (l) => {
-    const [x, y] = [l.input(0), l.output()];
-    if (x.type === y.type) l.alias(0, 0);
-    else emitCast(l, x, y);
-  },
+  "/Cast": lowerCast,
+  "/CastLike": lowerCast,
 } satisfies Readonly<Record<string, Lower>>;

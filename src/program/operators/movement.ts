@@ -3,17 +3,7 @@ import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
 import { elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering, Operand } from "../lowering.ts";
-import {
-  axisOf,
-  broadcastStrides,
-  byteStrides,
-  codeOf,
-  converted,
-  emitCopy,
-  opset,
-  type Source,
-  shifted,
-} from "./support.ts";
+import { axisOf, broadcastStrides, byteStrides, codeOf, emitCopy, opset, type Source, shifted } from "./support.ts";
 
 /** Bytes of one element of a value that can be moved. */
 function unit(l: Lowering, x: Source): number {
@@ -288,17 +278,6 @@ function lowerTrilu(l: Lowering): void {
   }
 }
 
-/** Identity of a value in another type does not exist; a float16 model may still say CastLike. */
-function lowerCastLike(l: Lowering): void {
-  const [x, out] = [l.input(0), l.output()];
-  if (x.type === out.type) {
-    l.alias(0, 0);
-    return;
-  }
-  const strides = byteStrides(out);
-  emitCopy(l, converted(l, x, out.type).at, out.at, unit(l, out), out.shape, strides, strides);
-}
-
 /** Dropout's mask, when somebody wants it, is all true. */
 function lowerDropout(l: Lowering): void {
   if ((l.constantNumbers(2)?.[0] ?? 0) !== 0) throw l.unsupported("training mode");
@@ -319,6 +298,5 @@ export const MOVEMENT = {
   "/DepthToSpace": depth(true),
   "/SpaceToDepth": depth(false),
   "/Trilu": lowerTrilu,
-  "/CastLike": lowerCastLike,
   "/Dropout": lowerDropout,
 } satisfies Readonly<Record<string, Lower>>;

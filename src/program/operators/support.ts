@@ -2,7 +2,9 @@ import { ElementCode } from "../../core/abi/element.ts";
 import { CastStep, UnaryFunction, UnaryStep } from "../../core/abi/elementwise.ts";
 import { CopyStep } from "../../core/abi/movement.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
+import { PowerRounding } from "../../core/abi/small-float.ts";
 import { type Argument, f32Bits, type Ref, type Step, step } from "../../core/index.ts";
+import { INTERNAL } from "../../graph/internal.ts";
 import { type ElementType, elementBytes, type Shape, sizeOf, stridesOf } from "../../tensor/index.ts";
 import type { Lowering } from "../lowering.ts";
 
@@ -115,7 +117,15 @@ export function converted(l: Lowering, value: Source, to: ElementType): Source {
   return result;
 }
 
-export function emitCast(l: Lowering, from: Source, to: Source): void {
+/** How a Cast rounds to the small floats; see `CastStep`. */
+export interface CastRounding {
+  readonly saturate: boolean;
+  readonly power: PowerRounding;
+}
+
+const DEFAULT_ROUNDING: CastRounding = { saturate: true, power: PowerRounding.up };
+
+export function emitCast(l: Lowering, from: Source, to: Source, rounding = DEFAULT_ROUNDING): void {
   const count = sizeOf(from.shape);
   if (count === 0) return;
   l.emit(
@@ -125,6 +135,8 @@ export function emitCast(l: Lowering, from: Source, to: Source): void {
       count,
       from: codeOf(l, from.type),
       to: codeOf(l, to.type),
+      saturate: rounding.saturate ? 1 : 0,
+      rounding: rounding.power,
     }),
     { kernel: "cast", bytes: count * (elementBytes(from.type) + elementBytes(to.type)) },
   );
@@ -186,7 +198,7 @@ export function opset(l: Lowering): number {
 
 /** One number of the given type, shared by the session's programs. */
 export function constant(l: Lowering, type: Source["type"], value: number): Source {
-  const at = l.constants.place(`literal:${type}:${value}`, () => {
+  const at = l.constants.place(`${INTERNAL}literal:${type}:${value}`, () => {
     switch (type) {
       case "float64":
         return Float64Array.of(value);
