@@ -4,6 +4,7 @@ import { elementwiseOperators } from "./binary.ts";
 import { casts } from "./cast.ts";
 import { composites } from "./composite.ts";
 import { concats } from "./concat.ts";
+import { controls } from "./control.ts";
 import { convolutions } from "./conv.ts";
 import { depths } from "./depth.ts";
 import { einsum } from "./einsum.ts";
@@ -47,6 +48,7 @@ const RECORDS = {
   ...attention,
   ...composites,
   ...einsum,
+  ...controls,
 };
 
 export const OPERATORS: Readonly<Record<string, Operator>> = RECORDS;
