@@ -19,6 +19,7 @@ import { quantized } from "./quantized.ts";
 import { reductions } from "./reduce.ts";
 import { reshapes } from "./reshape.ts";
 import { resizing } from "./resize.ts";
+import { selections } from "./selection.ts";
 import { shapes } from "./shape.ts";
 import { slicing } from "./slice.ts";
 import { transposes } from "./transpose.ts";
@@ -49,6 +50,7 @@ const RECORDS = {
   ...composites,
   ...einsum,
   ...controls,
+  ...selections,
 };
 
 export const OPERATORS: Readonly<Record<string, Operator>> = RECORDS;
