@@ -91,3 +91,16 @@ export function live(nodes: readonly Node[], wanted: Set<string>): Node[] {
   }
   return kept.reverse();
 }
+
+/**
+ * All nodes, those of bodies before the node that has the body, which counts as a reader of the bodies' outputs: for analyses of graphs in which every
+ * value has one name.
+ */
+export function everyNode(graph: Graph): Node[] {
+  return graph.nodes.flatMap((node) => {
+    const bodies = subgraphs(node);
+    if (bodies.length === 0) return [node];
+    const made = bodies.flatMap((body) => body.outputs.map(({ name }) => name));
+    return [...bodies.flatMap(everyNode), { ...node, inputs: [...node.inputs, ...made] }];
+  });
+}

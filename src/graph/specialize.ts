@@ -1,16 +1,17 @@
 import { BitbasisError } from "../core/errors.ts";
 import { type Shape, Tensor, type TensorData } from "../tensor/index.ts";
 import { contentName } from "./digest.ts";
-import { DependsOnData, nodeError, nodeMessage } from "./errors.ts";
-import type { Attribute, Graph, KnownValue, Node, SpecializedGraph, ValueInfo } from "./graph.ts";
+import { DependsOnData, nodeError } from "./errors.ts";
+import type { Graph, KnownValue, Node, SpecializedGraph, ValueInfo } from "./graph.ts";
 import { halfInputs, widened } from "./half.ts";
+import { runsBetween, runsOnHost } from "./host.ts";
 import { INTERNAL } from "./internal.ts";
 import { Call } from "./operators/call.ts";
 import { outputsOf } from "./operators/contract.ts";
 import { evaluate } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
-import { isGraph, live } from "./order.ts";
+import { isGraph, live, reads } from "./order.ts";
 import { normalize } from "./passes/normalize.ts";
 
 /** What is known of an input: its type and shape, and its elements when shapes depend on them. */
@@ -21,35 +22,91 @@ export interface Feed {
   readonly data?: TensorData;
 }
 
+/** A sequence, or an optional that holds nothing: nothing about it is known before the run. */
+export const LIST = "list";
+
+/** What has become known of a value. */
+export type Known = KnownValue | typeof LIST;
+
+/**
+ * Why a specialization ends before the graph does.
+ *
+ * - `learn`: shapes depend on the elements of these values;
+ * - `host`: the node is evaluated in TypeScript, and what shapes it gives is known then;
+ * - `control`: the node has bodies, or works on sequences or optionals.
+ */
+export type Stop =
+  | { readonly kind: "learn"; readonly node: Node; readonly names: readonly string[] }
+  | { readonly kind: "host" | "control"; readonly node: Node };
+
+/** What a run of a stage has found out: elements of values by name, or types and shapes of the stopped node's outputs. */
+export type Outcome =
+  | { readonly constants: ReadonlyMap<string, Tensor> }
+  | { readonly values: ReadonlyMap<string, Known> };
+
+/** A value of the graph by any of its names. */
+export interface Source {
+  readonly name: string;
+  /** Its elements, when they are known. */
+  readonly constant: Tensor | undefined;
+  /** It is an initializer that is kept elsewhere, as a series. */
+  readonly series: boolean;
+}
+
+/** The nodes up to the first one that needs to know what they make: all of them where `stop` is undefined. */
+export interface Stage extends SpecializedGraph {
+  /** Values that exist before the stage and that its nodes read. */
+  readonly inputs: readonly string[];
+  /** Values of the stage that are read after it; of the last stage, the outputs of the graph that are tensors. */
+  readonly outputs: readonly string[];
+  /** All values that are read after the stage, those from before it included. */
+  readonly kept: ReadonlySet<string>;
+  readonly stop: Stop | undefined;
+  /** Its outputs are those of the model. */
+  readonly final: boolean;
+  source(name: string): Source;
+  /** The next stage, once the stop has been dealt with. */
+  resume(outcome: Outcome): Stage;
+}
+
+export interface SpecializeOptions {
+  /** Type and shape of initializers that are kept elsewhere and are absent from `graph.initializers`. */
+  readonly weights?: ReadonlyMap<string, KnownValue>;
+  /** Values whose elements the lowering asks for. */
+  readonly needed?: ReadonlySet<string>;
+  /** The graph is a body: its outputs may be any of its values, and its inputs are what is fed. */
+  readonly body?: true;
+}
+
 /** Constants that specialization makes are at most this large: masks and positions, not expanded activations. */
 const LIMIT = 1 << 20;
 
 /**
- * The graph under concrete input shapes: type and shape of every value, everything folded that depends on constants and shapes only, nodes
- * that nobody needs dropped, explicit pads. Folded constants are named after their contents (`folded:int64[2]:1,48`, after a character that no name of a file starts with), so that the same name means the
- * same elements under all shapes. A graph output that is a constant is made by an Identity node.
+ * The graph under concrete input shapes, up to the first node that needs more: type and shape of every value, everything folded that
+ * depends on constants and shapes only, nodes that nobody needs dropped, explicit pads. Folded constants are named after their contents
+ * (`folded:int64[2]:1,48`, after a character that no name of a file starts with), so that the same name means the same elements under all shapes. A graph output that is a constant is made by an
+ * Identity node.
  *
  * @param feeds - by input name
- * @param weights - type and shape of initializers that are kept elsewhere and are absent from `graph.initializers`
  * @throws TypeError or RangeError for an input that is missing or does not fit the graph; BitbasisError MODEL when shapes inside do not fit,
- *   UNSUPPORTED for an operator without a shape rule, DependsOnData (UNSUPPORTED too) when a shape depends on data
+ *   UNSUPPORTED for an operator without a shape rule
  * @example
  * const { nodes, values } = specialize(graph, { x: { type: "float32", shape: [1, 3, 48, 320] } });
  */
 export function specialize(
   graph: Graph,
-  feeds: Readonly<Record<string, Feed>>,
-  weights: ReadonlyMap<string, KnownValue> = new Map(),
-): SpecializedGraph {
-  const specializer = new Specializer(normalize(graph));
+  feeds: Readonly<Record<string, Feed | typeof LIST>>,
+  options: SpecializeOptions = {},
+): Stage {
+  const specializer = Specializer.of(normalize(graph), options);
   for (const input of graph.inputs) specializer.feed(input, feeds[input.name]);
-  for (const [name, { type, shape }] of weights) specializer.values.set(name, { type, shape });
-  try {
-    specializer.run(specializer.graph.nodes);
-  } catch (error) {
-    throw error instanceof DependsOnData ? error.from(specializer.nodes) : error;
-  }
-  return specializer.result();
+  return specializer.advance();
+}
+
+/** Nodes that are still to be visited: those of the graph, and on top of them those of branches that were taken. */
+interface Frame {
+  readonly nodes: readonly Node[];
+  next: number;
 }
 
 /** The name of a constant that folding made; no name of a file is one. */
@@ -58,85 +115,194 @@ function foldedName(tensor: Tensor): string {
 }
 
 class Specializer {
-  readonly values = new Map<string, KnownValue>();
-  private readonly constants: Map<string, Tensor>;
-  /** Other names of values: folded constants, and values of an inlined branch. */
-  private readonly names = new Map<string, string>();
-  /** Names that expanded operators have taken. */
-  private readonly expanded = new Set<string>();
   /** Those that must run. */
-  readonly nodes: Node[] = [];
+  private readonly nodes: Node[] = [];
 
-  constructor(readonly graph: Graph) {
-    this.constants = new Map(graph.initializers);
-    for (const [name, { type, dims }] of graph.initializers) this.values.set(name, { type, shape: dims });
+  private constructor(
+    private readonly graph: Graph,
+    private readonly options: SpecializeOptions,
+    private readonly values: Map<string, KnownValue>,
+    private readonly constants: Map<string, Tensor>,
+    /** Other names of values: folded constants, and outputs of a branch that was taken. */
+    private readonly names: Map<string, string>,
+    /** Sequences and optionals. */
+    private readonly lists: Set<string>,
+    /** Names that expanded operators have taken. */
+    private readonly expanded: Set<string>,
+    private readonly frames: Frame[],
+  ) {}
+
+  static of(graph: Graph, options: SpecializeOptions): Specializer {
+    const constants = new Map(graph.initializers);
+    const values = new Map<string, KnownValue>(options.weights);
+    for (const [name, { type, dims }] of graph.initializers) values.set(name, { type, shape: dims });
+    const frames = [{ nodes: graph.nodes, next: 0 }];
+    // A series whose initializer is here too, because others than linear layers read it, is a constant to all that looks at elements.
+    const weights = new Map([...(options.weights ?? [])].filter(([name]) => !constants.has(name)));
+    return new Specializer(graph, { ...options, weights }, values, constants, new Map(), new Set(), new Set(), frames);
   }
 
-  feed(input: ValueInfo, feed: Feed | undefined): void {
+  feed(input: ValueInfo, feed: Feed | typeof LIST | undefined): void {
     const { name, type, shape } = input;
     if (feed === undefined) throw new TypeError(`input "${name}" is missing`);
-    if (feed.type !== type) throw new TypeError(`input "${name}" expected type ${type}, got ${feed.type}`);
-    const fits =
-      shape?.length === feed.shape.length && shape.every((d, i) => typeof d === "string" || d === feed.shape[i]);
-    if (shape !== undefined && !fits) {
-      throw new RangeError(`input "${name}" expected shape [${shape.join(", ")}], got [${feed.shape.join(", ")}]`);
+    if (feed === LIST) {
+      this.lists.add(name);
+      return;
     }
-    this.values.set(name, { type, shape: feed.shape });
-    if (feed.data !== undefined) this.constants.set(name, new Tensor(type, feed.data as never, feed.shape));
+    if (this.options.body === undefined) checkFeed(name, type, shape, feed);
+    const known = { type: feed.type as KnownValue["type"], shape: feed.shape };
+    this.values.set(name, known);
+    if (feed.data !== undefined) this.constants.set(name, new Tensor(known.type, feed.data as never, feed.shape));
   }
 
-  run(nodes: readonly Node[]): void {
-    for (const given of nodes) {
-      const node = { ...given, inputs: given.inputs.map((name) => this.names.get(name) ?? name) };
-      const call = this.call(node);
-      if (node.op === "If" && node.domain === "") {
-        this.branch(node, call);
+  /** Visits nodes until one needs more than is known. */
+  advance(): Stage {
+    for (;;) {
+      const frame = this.frames.at(-1);
+      if (frame === undefined) return this.stage(undefined);
+      const node = frame.nodes[frame.next];
+      if (node === undefined) {
+        this.frames.pop();
         continue;
       }
-      const operator = operatorOf(node);
-      if (operator === undefined) throw nodeError(node, this.graph.opsets, "this operator is not supported");
+      frame.next++;
+      const stop = this.visit(node);
+      if (stop === undefined) continue;
+      if (stop.kind === "learn") frame.next--;
+      return this.stage(stop);
+    }
+  }
+
+  private visit(given: Node): Stop | undefined {
+    const node = { ...given, inputs: given.inputs.map((name) => this.resolve(name)) };
+    if (runsBetween(node) || node.inputs.some((name) => this.lists.has(name))) {
+      return this.takeBranch(node) ? undefined : { kind: "control", node };
+    }
+    const unknown = node.inputs.filter((name) => this.options.needed?.has(name) && this.learnable(name));
+    if (unknown.length > 0) return { kind: "learn", node, names: unknown };
+    const call = this.call(node);
+    if (runsOnHost(node, call)) {
+      for (let i = 0; i < call.count; i++)
+        if (call.has(i) && call.constant(i) === undefined) return { kind: "host", node };
+    }
+    const operator = operatorOf(node);
+    if (operator === undefined) throw nodeError(node, this.graph.opsets, "this operator is not supported");
+    try {
       const halves = halfInputs(call, operator);
       if (halves.length > 0) {
         const { before, node: wide, after } = widened(node, call, halves, (base) => this.unique(base));
-        this.run(before);
-        const renamed = { ...wide, inputs: wide.inputs.map((name) => this.names.get(name) ?? name) };
-        const results = outputsOf(this.call(renamed), operator);
-        this.run([renamed, ...after(results)]);
-        continue;
+        const results = outputsOf(call.inFloat32(halves), operator);
+        this.frames.push({ nodes: [...before, wide, ...after(results)], next: 0 });
+        return undefined;
       }
       const outputs = outputsOf(call, operator);
       const folded = evaluate(call, operator, outputs, LIMIT);
       const expanded = folded === undefined ? operator.expands?.(call, this.maker(node)) : undefined;
-      if (expanded !== undefined) this.run(expanded);
+      if (expanded !== undefined) this.frames.push({ nodes: expanded, next: 0 });
       else if (folded === undefined) this.keep(operator.settle?.(call, outputs) ?? node, outputs);
       else for (const [i, tensor] of folded.entries()) this.fold(node.outputs[i], tensor);
+      return undefined;
+    } catch (error) {
+      if (!(error instanceof DependsOnData) || !this.learnable(error.value)) throw error;
+      return { kind: "learn", node, names: [error.value] };
     }
   }
 
-  result(): SpecializedGraph {
-    const { outputs, inputs, opsets } = this.graph;
+  /** Whether a run can tell the elements of a value. */
+  private learnable(name: string): boolean {
+    return !this.constants.has(name) && !this.options.weights?.has(name);
+  }
+
+  /** Whether a value is a tensor that the core can hold. */
+  private isNumeric(name: string): boolean {
+    const resolved = this.resolve(name);
+    return !this.lists.has(resolved) && this.values.get(resolved)?.type !== "string";
+  }
+
+  private resolve(name: string): string {
+    let resolved = name;
+    for (let next = this.names.get(name); next !== undefined; next = this.names.get(next)) resolved = next;
+    return resolved;
+  }
+
+  private source(name: string): Source {
+    const resolved = this.resolve(name);
+    const constant = this.constants.get(resolved);
+    const series = constant === undefined && (this.options.weights?.has(resolved) ?? false);
+    return { name: resolved, constant, series };
+  }
+
+  private stage(stop: Stop | undefined): Stage {
+    if (stop === undefined && this.options.body === undefined) this.nameOutputs();
+    const { inputs: fed, outputs, opsets } = this.graph;
+    const after = new Set(outputs.map(({ name }) => name));
+    if (stop !== undefined) for (const name of reads(stop.node)) after.add(name);
+    for (const { nodes, next } of this.frames) {
+      for (const node of nodes.slice(next)) for (const name of reads(node)) after.add(name);
+    }
+    const sources = new Set([...after].map((name) => this.resolve(name)));
+    const exists = (name: string): boolean => this.values.has(name) || this.lists.has(name);
+    const kept = new Set([...sources].filter((name) => this.learnable(name) && exists(name)));
+    const nodes = live(this.nodes, new Set(kept));
+    const made = new Set(nodes.flatMap((node) => node.outputs));
+    const ends = stop === undefined && this.options.body === undefined;
+    const results = ends ? outputs.map(({ name }) => name).filter((name) => this.isNumeric(name)) : [];
+    const read = new Set([...nodes.flatMap((node) => node.inputs), ...results]);
+    const isInput = (name: string): boolean => name !== "" && !made.has(name) && this.learnable(name);
+    const used = new Set([...sources, ...read, ...made, ...fed.map(({ name }) => name)]);
+    const pick = <T>(all: ReadonlyMap<string, T>): Map<string, T> =>
+      new Map([...all].filter(([name]) => used.has(name)));
+    return {
+      nodes,
+      inputs: [...read].filter(isInput),
+      outputs: ends ? [...new Set(results)] : [...kept].filter((name) => made.has(name)),
+      kept,
+      values: pick(this.values),
+      constants: pick(this.constants),
+      opsets,
+      stop,
+      final: ends,
+      source: (name) => this.source(name),
+      resume: (outcome) => this.resumed(outcome).advance(),
+    };
+  }
+
+  /** A copy that knows more. */
+  private resumed(outcome: Outcome): Specializer {
+    const [values, constants, lists] = [new Map(this.values), new Map(this.constants), new Set(this.lists)];
+    if ("constants" in outcome) for (const [name, tensor] of outcome.constants) constants.set(name, tensor);
+    else {
+      for (const [name, known] of outcome.values) {
+        if (known === LIST) lists.add(name);
+        else values.set(name, known);
+      }
+    }
+    const frames = this.frames.map((frame) => ({ ...frame }));
+    const [names, expanded] = [new Map(this.names), new Set(this.expanded)];
+    return new Specializer(this.graph, this.options, values, constants, names, lists, expanded, frames);
+  }
+
+  /** Gives the outputs of the graph that are constants, or values under other names, nodes that make them. */
+  private nameOutputs(): void {
+    const { outputs, inputs } = this.graph;
     for (const { name } of outputs) {
-      const source = this.names.get(name) ?? (this.constants.has(name) ? name : undefined);
-      if (source === undefined || inputs.some((input) => input.name === name)) continue;
-      const known = this.values.get(source)!;
+      const resolved = this.resolve(name);
+      if (!this.isNumeric(name) || inputs.some((input) => input.name === name)) continue;
+      const constant = this.constants.get(resolved);
+      if (resolved === name && constant === undefined) continue;
       // A constant under the name of an output: move it aside, so that the output is written by a step, the first one: others may read it.
-      const from = source === name ? foldedName(this.constants.get(name)!) : source;
-      if (source === name) this.constants.set(from, this.constants.get(name)!);
+      const from = resolved === name ? foldedName(constant!) : resolved;
+      const known = this.values.get(resolved)!;
+      if (resolved === name) this.constants.set(from, constant!);
       this.constants.delete(name);
+      this.names.delete(name);
       this.values.set(from, known);
       this.values.set(name, known);
       const identity = { name: `${name}/constant`, op: "Identity", domain: "", attributes: {} };
       const node = { ...identity, inputs: [from], outputs: [name] };
-      if (source === name) this.nodes.unshift(node);
+      if (resolved === name) this.nodes.unshift(node);
       else this.nodes.push(node);
     }
-    const nodes = live(this.nodes, new Set(outputs.map((output) => output.name)));
-    const used = new Set([...inputs, ...outputs].map((value) => value.name));
-    for (const node of nodes) for (const name of [...node.inputs, ...node.outputs]) used.add(name);
-    used.delete("");
-    const pick = <T>(all: ReadonlyMap<string, T>): Map<string, T> =>
-      new Map([...all].filter(([name]) => used.has(name)));
-    return { nodes, values: pick(this.values), constants: pick(this.constants), opsets };
   }
 
   private call(node: Node): Call {
@@ -153,31 +319,6 @@ class Specializer {
       inputs,
       node.inputs.map((name) => this.constants.get(name)),
     );
-  }
-
-  /** A name that no value has yet. */
-  private unique(base: string): string {
-    let name = base;
-    for (let i = 1; this.values.has(name) || this.expanded.has(name); i++) name = `${base}_${i}`;
-    this.expanded.add(name);
-    return name;
-  }
-
-  /** For an operator that is written out as others, now that the shapes are known. */
-  private maker(node: Node): Maker {
-    const unique = (base: string): string => this.unique(base);
-    return new Maker(node, 99, {
-      opsets: this.graph.opsets,
-      constant: (name) => this.constants.get(this.names.get(name) ?? name),
-      add: (base, tensor) => {
-        const name = unique(base);
-        this.constants.set(name, tensor);
-        this.values.set(name, { type: tensor.type, shape: tensor.dims });
-        return name;
-      },
-      name: unique,
-      rank: (name) => this.values.get(name)?.shape.length,
-    });
   }
 
   private keep(node: Node, outputs: readonly KnownValue[]): void {
@@ -199,58 +340,59 @@ class Specializer {
     this.names.set(name, folded);
   }
 
+  /** A name that no value has yet. */
+  private unique(base: string): string {
+    let name = base;
+    for (let i = 1; this.values.has(name) || this.expanded.has(name); i++) name = `${base}_${i}`;
+    this.expanded.add(name);
+    return name;
+  }
+
+  /** For an operator that is written out as others, now that the shapes are known. */
+  private maker(node: Node): Maker {
+    const unique = (base: string): string => this.unique(base);
+    return new Maker(node, 99, {
+      opsets: this.graph.opsets,
+      constant: (name) => this.constants.get(this.resolve(name)),
+      add: (base, tensor) => {
+        const name = unique(base);
+        this.constants.set(name, tensor);
+        this.values.set(name, { type: tensor.type, shape: tensor.dims });
+        return name;
+      },
+      name: unique,
+      rank: (name) => this.values.get(name)?.shape.length,
+    });
+  }
+
   /** An If whose condition is known: its branch takes its place. */
-  private branch(node: Node, call: Call): void {
-    const condition = call.constant(0);
-    if (condition === undefined) {
-      const message = nodeMessage(node, this.graph.opsets, "the condition depends on data");
-      throw new DependsOnData(node.inputs[0]!, message);
-    }
+  private takeBranch(node: Node): boolean {
+    const condition = node.op === "If" ? this.constants.get(node.inputs[0] ?? "") : undefined;
+    if (condition === undefined) return false;
     const taken = (condition.data as Uint8Array)[0] === 0 ? "else_branch" : "then_branch";
     const body = node.attributes[taken];
     if (!isGraph(body)) throw nodeError(node, this.graph.opsets, `"${taken}" is missing`, "MODEL");
-    const inner = inlined(body, `${node.name}/${taken}/`);
-    for (const [name, tensor] of inner.initializers) {
+    if (body.outputs.length < node.outputs.length) {
+      const why = `"${taken}" expected ${node.outputs.length} outputs, got ${body.outputs.length}`;
+      throw nodeError(node, this.graph.opsets, why, "MODEL");
+    }
+    for (const [name, tensor] of body.initializers) {
       this.constants.set(name, tensor);
       this.values.set(name, { type: tensor.type, shape: tensor.dims });
     }
-    this.run(inner.nodes);
-    inner.outputs.forEach(({ name }, i) => {
-      const [source, outer] = [this.names.get(name) ?? name, node.outputs[i] ?? ""];
-      if (outer === "") return;
-      this.values.set(outer, this.values.get(source)!);
-      const isOutput = this.graph.outputs.some((output) => output.name === outer);
-      if (!isOutput || this.constants.has(source)) this.names.set(outer, source);
-      else {
-        const identity = { name: `${node.name}/${i}`, op: "Identity", domain: "", attributes: {} };
-        this.keep({ ...identity, inputs: [source], outputs: [outer] }, [this.values.get(source)!]);
-      }
+    node.outputs.forEach((name, i) => {
+      if (name !== "") this.names.set(name, body.outputs[i]!.name);
     });
+    this.frames.push({ nodes: body.nodes, next: 0 });
+    return true;
   }
 }
 
-/** A body with its own values and nodes renamed, so that it can stand in the enclosing graph. */
-function inlined(body: Graph, prefix: string): Graph {
-  const own = new Set<string>(body.initializers.keys());
-  for (const node of body.nodes) for (const name of node.outputs) if (name !== "") own.add(name);
-  const rename = (name: string): string => (own.has(name) ? prefix + name : name);
-  const renameGraph = (graph: Graph): Graph => ({
-    ...graph,
-    nodes: graph.nodes.map(renameNode),
-    outputs: graph.outputs.map((output) => ({ ...output, name: rename(output.name) })),
-  });
-  const renameNode = (node: Node): Node => {
-    const attributes: Record<string, Attribute> = {};
-    for (const [key, value] of Object.entries(node.attributes))
-      attributes[key] = isGraph(value) ? renameGraph(value) : value;
-    return {
-      ...node,
-      name: prefix + node.name,
-      inputs: node.inputs.map(rename),
-      outputs: node.outputs.map(rename),
-      attributes,
-    };
-  };
-  const renamed = renameGraph(body);
-  return { ...renamed, initializers: new Map([...body.initializers].map(([name, tensor]) => [prefix + name, tensor])) };
+function checkFeed(name: string, type: string, shape: ValueInfo["shape"], feed: Feed): void {
+  if (feed.type !== type) throw new TypeError(`input "${name}" expected type ${type}, got ${feed.type}`);
+  const fits =
+    shape?.length === feed.shape.length && shape.every((d, i) => typeof d === "string" || d === feed.shape[i]);
+  if (shape !== undefined && !fits) {
+    throw new RangeError(`input "${name}" expected shape [${shape.join(", ")}], got [${feed.shape.join(", ")}]`);
+  }
 }

@@ -11,17 +11,14 @@ export interface UnsupportedNode {
   readonly opset: number;
 }
 
-/** Operators that need no record: an If becomes the branch that its condition takes. */
-const CONTROL: ReadonlySet<string> = new Set(["/If"]);
-
-/** Whether a node of a graph that the passes have been over can run: as steps, or because it only looks at shapes. */
+/** Whether a node of a graph that the passes have been over can run: as steps, in TypeScript, or between programs. */
 function runs(node: Node): boolean {
   const operator = operatorOf(node);
   return (
     operator?.steps === true ||
-    operator?.evaluatesShapes === true ||
-    operator?.expands !== undefined ||
-    CONTROL.has(`${node.domain}/${node.op}`)
+    operator?.between === true ||
+    operator?.evaluate !== undefined ||
+    operator?.expands !== undefined
   );
 }
 

@@ -1,4 +1,4 @@
-import { graphToJson } from "../graph/index.ts";
+import { everyNode, graphToJson } from "../graph/index.ts";
 import {
   checkLayerPlan,
   checkPlan,
@@ -160,7 +160,7 @@ class Opening {
       initializers.set(name, tensor);
     }
     const graph = openGraph(parseJson(header.metadata.get("graph") ?? "", "graph"), initializers, this.weights);
-    const nodes = new Set(graph.nodes.map((node) => node.name));
+    const nodes = new Set(everyNode(graph).map((node) => node.name));
     for (const [name] of record.layers) {
       if (!nodes.has(name)) throw damaged(`its plan names the node "${name}", which its graph does not have`);
     }

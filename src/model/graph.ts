@@ -1,5 +1,13 @@
 import { BitbasisError } from "../core/index.ts";
-import { type Graph, type GraphJson, graphFromJson, isGraph, type Node, type ValueInfo } from "../graph/index.ts";
+import {
+  type Graph,
+  type GraphJson,
+  graphFromJson,
+  isGraph,
+  type Node,
+  uniqueNames,
+  type ValueInfo,
+} from "../graph/index.ts";
 import { ELEMENT_TYPES, type Tensor } from "../tensor/index.ts";
 import { damaged } from "./header.ts";
 
@@ -24,7 +32,7 @@ export function openGraph(
     });
   }
   checkGraph(graph, new Set(weights.keys()));
-  return graph;
+  return uniqueNames(graph);
 }
 
 function checkGraph(graph: Graph, outer: ReadonlySet<string>): void {

@@ -56,6 +56,11 @@ export function reluNetworkOfGraph(
   const shape =
     options.shape ?? (input!.shape ?? []).map((dimension) => (typeof dimension === "number" ? dimension : 1));
   const special = specialize(graph, { [input!.name]: { type: input!.type, shape } });
+  if (special.stop !== undefined)
+    throw new BitbasisError(
+      "UNSUPPORTED",
+      `no ReLU network computes ${special.stop.node.op} at "${special.stop.node.name}" exactly`,
+    );
   const wrong = special.nodes.filter(
     (node) => !RELU_OPERATORS.has(node.op) || (node.domain !== "" && node.domain !== "ai.onnx"),
   );

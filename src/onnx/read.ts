@@ -144,7 +144,7 @@ class GraphReader {
         nodes.push(this.node(node, i, visible));
       }
     });
-    const outputs = readOutputs(proto, visible);
+    const outputs = readOutputs(proto, visible, main);
     const sorted = topological(nodes, known);
     this.level--;
     return { name: proto.name, opsets: this.opsets, inputs, outputs, nodes: sorted, initializers };
@@ -194,11 +194,12 @@ class GraphReader {
   }
 }
 
-function readOutputs(proto: GraphProto, visible: ReadonlySet<string>): ValueInfo[] {
+/** Outputs of the model have names of their own; a body may give one value several times. */
+function readOutputs(proto: GraphProto, visible: ReadonlySet<string>, main: boolean): ValueInfo[] {
   const names = new Set<string>();
   return proto.output.map((output) => {
     if (!visible.has(output.name)) throw new BitbasisError("MODEL", `output "${output.name}" is made by nothing`);
-    if (names.has(output.name)) throw new BitbasisError("MODEL", `two outputs are named "${output.name}"`);
+    if (main && names.has(output.name)) throw new BitbasisError("MODEL", `two outputs are named "${output.name}"`);
     names.add(output.name);
     return readValueInfo(output, false);
   });

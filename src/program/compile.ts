@@ -1,7 +1,8 @@
 import { CanonicalizeStep } from "../core/abi/elementwise.ts";
 import { Opcode } from "../core/abi/opcode.ts";
 import { type Core, programBytes, type Ref, step, writeProgram } from "../core/index.ts";
-import type { KnownValue, SpecializedGraph } from "../graph/graph.ts";
+import type { KnownValue } from "../graph/graph.ts";
+import type { Stage } from "../graph/specialize.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
 import { boundary, type LoweredStep, Lowering } from "./lowering.ts";
@@ -17,7 +18,7 @@ export interface ProgramValue extends KnownValue {
   readonly place: Place;
 }
 
-/** A program for one signature of input shapes, not yet bound to an arena. */
+/** The program of a stage, not yet bound to an arena. */
 export interface Compiled {
   readonly steps: readonly LoweredStep[];
   readonly inputs: ReadonlyMap<string, ProgramValue>;
@@ -36,30 +37,24 @@ export interface CompileTarget {
   readonly threads: number;
 }
 
-/** Lowers a specialized graph to steps with a static memory plan. */
-export function compile(planned: PlannedGraph, graph: SpecializedGraph, target: CompileTarget): Compiled {
+/** Lowers a stage to steps with a static memory plan. */
+export function compile(planned: PlannedGraph, graph: Stage, target: CompileTarget): Compiled {
   const l = new Lowering(graph, planned, target.constants, target.panels, target.threads);
   const release = (): void => {
     for (const at of l.owned.splice(0)) target.core.release(at);
   };
   try {
-    return { ...lowered(l, planned, graph, target), release };
+    return { ...lowered(l, graph, target), release };
   } catch (error) {
     release();
     throw error;
   }
 }
 
-function lowered(
-  l: Lowering,
-  planned: PlannedGraph,
-  graph: SpecializedGraph,
-  target: CompileTarget,
-): Omit<Compiled, "release"> {
+function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compiled, "release"> {
   const inputs = new Map<string, KnownValue & { at: Ref }>();
-  for (const { name } of planned.graph.inputs) {
-    const value = graph.values.get(name);
-    if (value === undefined) continue;
+  for (const name of graph.inputs) {
+    const value = graph.values.get(name)!;
     const at = l.allocate(sizeOf(value.shape) * elementBytes(value.type));
     l.locate(name, at);
     inputs.set(name, { ...value, at });
@@ -72,9 +67,9 @@ function lowered(
   }
   const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
   l.node = boundary("outputs");
-  for (const { name } of planned.graph.outputs) {
+  for (const name of graph.outputs) {
     const value = l.operand(name);
-    if (value.constant === undefined && value.type === "float32") {
+    if (graph.final && value.constant === undefined && value.type === "float32") {
       const count = sizeOf(value.shape);
       l.emit(step(Opcode.Canonicalize, CanonicalizeStep, { data: value.at, count }), {
         kernel: "canonicalize_f32",

@@ -1,5 +1,5 @@
 import { BitbasisError } from "../core/index.ts";
-import { type Graph, type UnsupportedNode, unsupportedNodes, type ValueInfo } from "../graph/index.ts";
+import { everyNode, type Graph, type UnsupportedNode, unsupportedNodes, type ValueInfo } from "../graph/index.ts";
 import { isContainer, type Model, readModel, totalTerms } from "../model/index.ts";
 import { readOnnx } from "../onnx/index.ts";
 import type { LayerPlan, Plan, Preset } from "../series/index.ts";
@@ -63,7 +63,7 @@ export async function inspect(bytes: Uint8Array, options: InspectOptions = {}): 
 function inspectModel(model: Model, bytes: number): ModelSummary {
   const { graph, weights, preset, plan } = model;
   const counted = new Set<string>();
-  const layers = graph.nodes.flatMap((node): LayerSummary[] => {
+  const layers = everyNode(graph).flatMap((node): LayerSummary[] => {
     const layer = model.layers.get(node.name);
     if (layer === undefined) return [];
     const about = { name: node.name, op: node.op, plan: layer };

@@ -1,4 +1,4 @@
-import { captures, type Graph, type Node, operatorOf, subgraphs } from "../graph/index.ts";
+import { everyNode, type Graph, type Node, operatorOf } from "../graph/index.ts";
 import type { LinearLayer } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 
@@ -19,7 +19,7 @@ export interface LinearNode {
 export function linearNodes(graph: Graph): LinearNode[] {
   const result: LinearNode[] = [];
   let seen = false;
-  for (const node of graph.nodes) {
+  for (const node of everyNode(graph)) {
     const axis = channelAxis(node, graph);
     if (axis === undefined) continue;
     const name = node.inputs[1] ?? "";
@@ -47,7 +47,7 @@ function place(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
   const read = new Set<LinearNode>();
   /** By value: the linear layers that it comes from, with nothing but other operators in between. */
   const origins = new Map<string, ReadonlySet<LinearNode>>();
-  for (const node of graph.nodes) {
+  for (const node of everyNode(graph)) {
     const sources = new Set(node.inputs.flatMap((input) => [...(origins.get(input) ?? [])]));
     const entry = byNode.get(node);
     for (const source of entry === undefined ? [] : sources) {
@@ -82,12 +82,11 @@ function isFloat32(tensor: Tensor): tensor is Tensor<"float32"> {
   return tensor.type === "float32";
 }
 
-/** Nodes of the graph that read a value, by the value; what a body reads counts for the node that has the body. */
+/** Nodes of the graph and its bodies that read a value, by the value. */
 export function readersOf(graph: Graph): Map<string, Node[]> {
   const readers = new Map<string, Node[]>();
-  for (const node of graph.nodes) {
-    const captured = subgraphs(node).flatMap((body) => [...captures(body)]);
-    for (const name of [...node.inputs, ...captured]) {
+  for (const node of everyNode(graph)) {
+    for (const name of node.inputs) {
       const list = readers.get(name);
       if (list === undefined) readers.set(name, [node]);
       else list.push(node);

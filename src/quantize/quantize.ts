@@ -1,5 +1,13 @@
 import type { Graph } from "../graph/graph.ts";
-import { channelsLast, float32Inside, optimize } from "../graph/index.ts";
+import {
+  channelsLast,
+  everyBody,
+  float32Inside,
+  hoistConstants,
+  normalize,
+  optimize,
+  uniqueNames,
+} from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
 import { readOnnx } from "../onnx/index.ts";
 import { expandGraph, type QuantizeOptions } from "./quantize-graph.ts";
@@ -43,7 +51,8 @@ export async function quantizeGraph(graph: Graph, options: QuantizeOptions = {})
   return (await expandGraph(prepare(graph), options)).model;
 }
 
-/** Folded, fused, channels-last: what plans and kernels are made for. */
+/** Folded, fused, channels-last, bodies too: what plans and kernels are made for. */
 export function prepare(graph: Graph): Graph {
-  return channelsLast(optimize(float32Inside(graph)));
+  const passed = everyBody(normalize(float32Inside(graph)), (one) => channelsLast(optimize(one)));
+  return hoistConstants(uniqueNames(passed));
 }

@@ -1,56 +1,39 @@
-import { BitbasisError, type Core } from "../core/index.ts";
-import { DependsOnData, type Feed as GraphFeed, type KnownValue, specialize } from "../graph/index.ts";
+import type { Core } from "../core/index.ts";
+import type { KnownValue } from "../graph/index.ts";
 import type { Model } from "../model/index.ts";
-import type { Compiled, ProgramValue } from "../program/compile.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels } from "../program/panels.ts";
+import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
 import type { WeightSeries } from "../series/index.ts";
-import {
-  allocateData,
-  elementBytes,
-  type NumericType,
-  sizeOf,
-  Tensor,
-  type TensorData,
-  viewData,
-} from "../tensor/index.ts";
-import { bytesOf } from "./feeds.ts";
+import type { Tensor } from "../tensor/index.ts";
+import { type Bound, Execution } from "./execution.ts";
 import type { StepTiming } from "./options.ts";
-import { ProgramCache } from "./program-cache.ts";
+import { isHeld, Scope, toTensor, type Value } from "./values.ts";
 import { yieldToEventLoop } from "./yield.ts";
 
 /** Multiply-accumulates, and bytes moved, between two looks at the abort signal: about 5 ms. */
 const SLICE_WORK = 2 ** 27;
+/** The same for what is between programs. */
+const SLICE_MILLISECONDS = 5;
 
-/** Float16Array, where the runtime has it. */
-const Float16 = (globalThis as { Float16Array?: new (bits: ArrayBuffer) => ArrayBufferView }).Float16Array;
-
-/** An input of more elements is data, not a shape: a program per content of it would be no use. */
-const SHAPING_ELEMENTS = 1024;
-
-/** A program with the arena that it is bound to and the feeds in it. */
-export interface Bound {
-  readonly program: Compiled;
-  readonly address: number;
-  readonly arena: number;
-}
+/** What an output is to a caller. */
+export type Output = Tensor | readonly Tensor[] | null;
 
 /** A model in the memory of a core: all that a session drops when it is released. */
 export class Engine {
   private readonly panels: Panels;
-  private readonly programs: ProgramCache;
-  /** Types and shapes of the weights that are not initializers of the graph, because they are series. */
-  private readonly weights: ReadonlyMap<string, KnownValue>;
-  /** Inputs whose elements decide shapes: found out when a program is made. */
-  private readonly shaping = new Set<string>();
+  private readonly schedule: Schedule;
+  private readonly main: Routine;
 
   constructor(
     readonly core: Core,
     private readonly model: Model,
   ) {
     this.panels = new Panels(core);
-    this.weights = new Map([...model.weights].map(([name, { shape }]) => [name, { type: "float32", shape }]));
-    this.programs = new ProgramCache(model, { core, constants: new Constants(core), panels: this.panels, threads: 1 });
+    const weights = new Map([...model.weights].map(([name, { shape }]) => [name, { type: "float32", shape }] as const));
+    const target = { core, constants: new Constants(core), panels: this.panels, threads: 1 };
+    this.schedule = new Schedule(model, target, weights satisfies ReadonlyMap<string, KnownValue>);
+    this.main = routineOf(model.graph, false);
   }
 
   /** Adds the terms that have arrived since to the weights. */
@@ -58,21 +41,57 @@ export class Engine {
     for (const series of grown) this.panels.refine(series);
   }
 
-  /** The program for these feeds, with the feeds written into the arena. */
-  bind(tensors: ReadonlyMap<string, Tensor>): Bound {
-    const bound = this.programFor(tensors);
-    for (const [name, tensor] of tensors) {
-      const value = bound.program.inputs.get(name);
-      if (value === undefined) continue;
-      const bytes = bytesOf(name, tensor);
-      this.core.u8(addressOf(value, bound.arena), bytes.length).set(bytes);
+  /** Copies of the outputs named; in slices, with the event loop between them, when there is a signal to look at. */
+  async run(
+    inputs: ReadonlyMap<string, Value>,
+    names: readonly string[],
+    signal: AbortSignal | undefined,
+  ): Promise<Record<string, Output>> {
+    let last = performance.now();
+    const turn = async (): Promise<void> => {
+      if (signal === undefined || performance.now() - last < SLICE_MILLISECONDS) return;
+      await yieldToEventLoop();
+      signal.throwIfAborted();
+      last = performance.now();
+    };
+    const program = (bound: Bound): Promise<void> => this.slices(bound, signal);
+    const scope = new Scope(this.core);
+    try {
+      const execution = new Execution(this.core, this.model, this.schedule, { program, turn });
+      const results = await execution.run(this.main, inputs, scope);
+      const outputs = new Map(this.model.graph.outputs.map(({ name }, i) => [name, results[i]]));
+      return Object.fromEntries(names.map((name) => [name, this.read(outputs.get(name))]));
+    } finally {
+      scope.release();
     }
-    return bound;
   }
 
-  /** Runs all steps; in slices, with the event loop between them, when there is a signal to look at. */
-  async run({ program, address }: Bound, signal: AbortSignal | undefined): Promise<void> {
-    const { steps } = program;
+  /** Runs once, every step by itself. */
+  async time(inputs: ReadonlyMap<string, Value>): Promise<StepTiming[]> {
+    const timings: StepTiming[] = [];
+    const program = async ({ part, address }: Bound): Promise<void> => {
+      for (const [i, { node, op, kernel, macs, bytes }] of part.program.steps.entries()) {
+        const start = performance.now();
+        this.core.run(address, i, 1);
+        const milliseconds = performance.now() - start;
+        timings.push({ step: timings.length, op, node, kernel, milliseconds, macs, bytes });
+      }
+    };
+    const scope = new Scope(this.core);
+    try {
+      await new Execution(this.core, this.model, this.schedule, { program, turn: async () => {} }).run(
+        this.main,
+        inputs,
+        scope,
+      );
+    } finally {
+      scope.release();
+    }
+    return timings;
+  }
+
+  private async slices({ part, address }: Bound, signal: AbortSignal | undefined): Promise<void> {
+    const { steps } = part.program;
     if (signal === undefined) {
       this.core.run(address, 0, steps.length);
       return;
@@ -90,73 +109,8 @@ export class Engine {
     }
   }
 
-  /** Runs every step by itself. */
-  time({ program, address }: Bound): StepTiming[] {
-    return program.steps.map(({ node, op, kernel, macs, bytes }, i) => {
-      const start = performance.now();
-      this.core.run(address, i, 1);
-      return { step: i, op, node, kernel, milliseconds: performance.now() - start, macs, bytes };
-    });
+  private read(value: Value): Output {
+    if (value === undefined) return null;
+    return isHeld(value) ? toTensor(this.core, value) : value.map((one) => toTensor(this.core, one));
   }
-
-  /** A copy of an output. */
-  read({ program, arena }: Bound, name: string): Tensor {
-    const value = program.outputs.get(name)!;
-    const { type, shape, place } = value;
-    const length = sizeOf(shape);
-    if ("constant" in place) {
-      const copy = allocateData(type, 0).constructor as unknown as { from(data: unknown): Float32Array };
-      return new Tensor(type, copy.from(place.constant.data), shape);
-    }
-    const bytes = this.core.u8(addressOf(value, arena), length * elementBytes(type)).slice();
-    if (type === "float16" && Float16 !== undefined) return new Tensor(type, new Float16(bytes.buffer), shape);
-    return new Tensor(type, viewData(type as NumericType, bytes, length), shape);
-  }
-
-  /** The program for feeds of these shapes and, where the model computes shapes from elements of a feed, these elements. */
-  private programFor(tensors: ReadonlyMap<string, Tensor>): Bound {
-    const { graph } = this.model;
-    for (;;) {
-      const signature = [...tensors].map(([name, tensor]) => signatureOf(name, tensor, this.shaping.has(name)));
-      try {
-        return this.programs.get(signature.join(";"), () => {
-          const known = [...tensors].map(([name, { type, dims, data }]): [string, GraphFeed] => [
-            name,
-            {
-              type,
-              shape: dims,
-              ...(this.shaping.has(name) && { data: type === "float16" ? halfBits(data) : data.slice() }),
-            },
-          ]);
-          return specialize(graph, Object.fromEntries(known), this.weights);
-        });
-      } catch (error) {
-        if (!(error instanceof DependsOnData)) throw error;
-        const more = error.inputs.filter((name) => {
-          const tensor = tensors.get(name);
-          return tensor !== undefined && tensor.size <= SHAPING_ELEMENTS && !this.shaping.has(name);
-        });
-        if (more.length === 0) throw error;
-        for (const name of more) this.shaping.add(name);
-      }
-    }
-  }
-}
-
-function addressOf({ place }: ProgramValue, arena: number): number {
-  if ("arena" in place) return arena + place.arena;
-  if ("address" in place) return place.address;
-  throw new BitbasisError("INTERNAL", "a constant has no address");
-}
-
-/** A copy of float16 elements as bit patterns, which is what the passes compute with. */
-function halfBits(data: TensorData): Uint16Array {
-  const { buffer, byteOffset, byteLength } = data as ArrayBufferView;
-  return new Uint16Array(buffer, byteOffset, byteLength / 2).slice();
-}
-
-function signatureOf(name: string, { dims, data }: Tensor, withData: boolean): string {
-  if (!withData) return dims.join("x");
-  if (!ArrayBuffer.isView(data)) throw new TypeError(`input "${name}" expected a numeric tensor`);
-  return `${dims.join("x")}=${new Uint8Array(data.buffer, data.byteOffset, data.byteLength).join()}`;
 }

@@ -70,8 +70,8 @@ function toTensor(input: ValueInfo, feed: Feed): Tensor {
 }
 
 /** The raw bytes of a numeric tensor. */
-export function bytesOf(name: string, tensor: Tensor): Uint8Array {
+export function bytesOf(tensor: Tensor): Uint8Array {
   const { data, type } = tensor;
-  if (!ArrayBuffer.isView(data)) throw new TypeError(`input "${name}" expected a numeric tensor, got ${type}`);
+  if (!ArrayBuffer.isView(data)) throw new TypeError(`a numeric tensor is expected, got ${type}`);
   return new Uint8Array(data.buffer, data.byteOffset, sizeOf(tensor.dims) * elementBytes(type));
 }

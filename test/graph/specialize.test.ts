@@ -128,12 +128,17 @@ describe("shape rules", () => {
     expect(() => specialize(graph, { x: { type: "float32", shape: [1, 3] } })).toThrow(RangeError);
   });
 
-  it("says when a shape depends on data, and takes the data when it is given", () => {
+  it("stops where a shape depends on data, and goes on when the data are given or learned", () => {
     const graph = build({ x: [6], s: { type: "int64", shape: [2] } }, {}, [["Reshape", ["x", "s"], ["y"]]], ["y"]);
     const x = { type: "float32", shape: [6] };
-    expect(() => specialize(graph, { x, s: { type: "int64", shape: [2] } })).toThrow(
-      'depends on the data of input 1 ("s")',
-    );
+    const open = specialize(graph, { x, s: { type: "int64", shape: [2] } });
+    expect(open.stop).toMatchObject({ kind: "learn", names: ["s"] });
+    expect(open.nodes).toEqual([]);
+    expect([...open.kept].sort()).toEqual(["s", "x"]);
+    const learned = open.resume({ constants: new Map([["s", i64(2, -1)]]) });
+    expect(learned.stop).toBeUndefined();
+    expect(learned.values.get("y")!.shape).toEqual([2, 3]);
+    expect(open.resume({ constants: new Map([["s", i64(6, 1)]]) }).values.get("y")!.shape).toEqual([6, 1]);
     const known = specialize(graph, { x, s: { type: "int64", shape: [2], data: new BigInt64Array([3n, 2n]) } });
     expect(known.values.get("y")!.shape).toEqual([3, 2]);
   });
@@ -188,7 +193,10 @@ describe("specialize", () => {
       operators(specialize(graph, { x, c: { type: "bool", shape: [], data: new Uint8Array([v]) } }));
     expect(known(1)).toEqual(["Mul", "Identity"]);
     expect(known(0)).toEqual(["Sub", "Identity"]);
-    expect(() => specialize(graph, { x, c: { type: "bool", shape: [] } })).toThrow("the condition depends on data");
+    const open = specialize(graph, { x, c: { type: "bool", shape: [] } });
+    expect(open.stop).toMatchObject({ kind: "control", node: { op: "If" } });
+    const after = open.resume({ values: new Map([["y", { type: "float32", shape: [7] }]]) });
+    expect(after).toMatchObject({ stop: undefined, inputs: ["y"], outputs: ["y"] });
   });
 
   it("keeps a Resize that moves pixels within the same shape, and drops a Cast to the same type", () => {
@@ -210,7 +218,7 @@ describe("specialize", () => {
   it("takes the shapes of weights that are kept elsewhere", () => {
     const graph = build({ x: ["N", 4] }, {}, [["MatMul", ["x", "w"], ["y"]]], ["y"]);
     const weights = new Map([["w", { type: "float32" as const, shape: [4, 3] }]]);
-    const special = specialize(graph, { x: { type: "float32", shape: [2, 4] } }, weights);
+    const special = specialize(graph, { x: { type: "float32", shape: [2, 4] } }, { weights });
     expect(special.values.get("y")!.shape).toEqual([2, 3]);
     expect(special.constants.has("w")).toBe(false);
   });

@@ -129,7 +129,7 @@ describe("models that we cannot run", () => {
       { x: [4] },
       {},
       [
-        ["NonZero", ["x"], ["a"]],
+        ["ai.example/NonZero", ["x"], ["a"]],
         ["com.example/Magic", ["x"], ["b"]],
         ["Det", ["x"], ["c"]],
         ["Det", ["c"], ["y"]],
@@ -138,7 +138,7 @@ describe("models that we cannot run", () => {
     );
     const error = await refused(() => InferenceSession.create(bytes));
     expect(error).toMatchObject({ code: "UNSUPPORTED" });
-    for (const text of ["NonZero (opset 17)", "com.example.Magic", "Det (opset 17)", '"Det_2", "Det_3"']) {
+    for (const text of ["ai.example.NonZero", "com.example.Magic", "Det (opset 17)", '"Det_2", "Det_3"']) {
       expect(error.message).toContain(text);
     }
   });
@@ -153,13 +153,13 @@ describe("models that we cannot run", () => {
     }
   });
 
-  it("a shape that depends on a large input", async () => {
+  it("a shape that is none", async () => {
     const bytes = model({ x: [4], s: { type: "int64", shape: ["n"] } }, {}, [["Expand", ["x", "s"], ["y"]]]);
     const session = await InferenceSession.create(bytes);
-    const s = new Tensor("int64", new BigInt64Array(2000).fill(1n));
+    const s = new Tensor("int64", new BigInt64Array(2000).fill(-1n));
     const error = await refused(() => session.run({ x: f32([4]), s }));
-    expect(error).toMatchObject({ code: "UNSUPPORTED" });
-    expect(error.message).toContain('data of input 1 ("s")');
+    expect(error).toMatchObject({ code: "MODEL" });
+    expect(error.message).toContain('node "Expand_0" (Expand');
     expect((await session.run({ x: f32([4]), s: i64(2, 4) }))["y"]!.dims).toEqual([2, 4]);
   });
 });

@@ -17,6 +17,14 @@ export class Call {
     return new Call({ ...this.node, inputs }, this.opsets, this.inputs, this.constants);
   }
 
+  /** The same call with these inputs in float32. */
+  inFloat32(inputs: readonly number[]): Call {
+    const wide = this.inputs.map((value, i) =>
+      value && inputs.includes(i) ? { ...value, type: "float32" as const } : value,
+    );
+    return new Call(this.node, this.opsets, wide, this.constants);
+  }
+
   /** Number of inputs that are written, absent ones in between included. */
   get count(): number {
     return this.inputs.length;

@@ -6,6 +6,7 @@ import { composites } from "./composite.ts";
 import { concats } from "./concat.ts";
 import { contrib } from "./contrib.ts";
 import { contribAttention } from "./contrib-attention.ts";
+import { controls } from "./control.ts";
 import { convolutions } from "./conv.ts";
 import { depths } from "./depth.ts";
 import { einsum } from "./einsum.ts";
@@ -20,6 +21,7 @@ import { quantized } from "./quantized.ts";
 import { reductions } from "./reduce.ts";
 import { reshapes } from "./reshape.ts";
 import { resizing } from "./resize.ts";
+import { selections } from "./selection.ts";
 import { shapes } from "./shape.ts";
 import { slicing } from "./slice.ts";
 import { transposes } from "./transpose.ts";
@@ -51,6 +53,8 @@ const RECORDS = {
   ...einsum,
   ...contrib,
   ...contribAttention,
+  ...controls,
+  ...selections,
 };
 
 export const OPERATORS: Readonly<Record<string, Operator>> = RECORDS;

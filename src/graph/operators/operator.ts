@@ -87,8 +87,10 @@ export interface Operator {
   readonly weights?: readonly WeightInput[];
   /** Its result is not a function of inputs and attributes: equal nodes stay apart. */
   readonly random?: true;
-  /** It runs as steps of the core: src/program/operators has its lowering. */
+  /** It runs as steps of the core: src/program/operators has its lowering. Without steps, `evaluate` runs when the inputs are there. */
   readonly steps?: true;
+  /** A session runs it between programs: it has bodies, or works on sequences or optionals. */
+  readonly between?: true;
 }
 
 /** The same record under several names of one domain: keys are `domain/op`, as `/Relu` and `bitbasis/Conv`. */

@@ -4,6 +4,7 @@ import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
 import { isGraph } from "../order.ts";
 import { Ranks } from "../ranks.ts";
+import { uniqueNames } from "./bodies.ts";
 import { Names } from "./names.ts";
 
 /** Oldest opset that is read. */
@@ -21,8 +22,9 @@ const DEPTH = 16;
  * is only other operators in one is written out. The records in src/graph/operators say what becomes what.
  * The result has `opsets.bitbasis`; `opsets[""]` stays the model's own, for messages. Normalizing twice changes nothing.
  */
-export function normalize(graph: Graph): Graph {
-  if ("bitbasis" in graph.opsets) return graph;
+export function normalize(given: Graph): Graph {
+  if ("bitbasis" in given.opsets) return given;
+  const graph = uniqueNames(given);
   const opset = graph.opsets[""] ?? 0;
   if (opset < MIN_OPSET) {
     throw new BitbasisError(

@@ -1,0 +1,224 @@
+import type { Core } from "../core/index.ts";
+import { DependsOnData } from "../graph/errors.ts";
+import type { Graph, KnownValue } from "../graph/graph.ts";
+import { type Feed, type Known, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
+import { type Compiled, type CompileTarget, compile } from "./compile.ts";
+import type { PlannedGraph } from "./planned.ts";
+
+/** Most programs kept; each is some kilobytes, but lowering again costs milliseconds. */
+const CAPACITY = 256;
+
+/** An input of more elements is data, not a shape or a switch: a program per content of it would be no use. */
+const SHAPE_ELEMENTS = 1024;
+const SWITCH_ELEMENTS = 16;
+
+/** A graph that runs in parts: the model's, or a body. */
+export interface Routine {
+  readonly graph: Graph;
+  readonly body: boolean;
+  /** First parts by signature of the inputs. */
+  readonly parts: Map<string, Part>;
+  /** Inputs whose elements decide shapes and are looked at before the run: found out when a program is made. */
+  readonly shaping: Set<string>;
+  /** Values whose elements the lowering asks for: found out in the same way. */
+  readonly needed: Set<string>;
+}
+
+/** What is known of a value that a routine is called with; `elements` where they can be looked at. */
+export interface Given {
+  readonly known: Known;
+  readonly elements?: () => Tensor;
+}
+
+/**
+ * One program and what comes after it. A routine is a tree of parts: which one follows depends on what the stop of the one before has given – the
+ * elements of what shapes depend on, the shapes of everything else. A run whose path exists already lowers nothing.
+ */
+export class Part {
+  readonly next = new Map<string, Part>();
+  /** Bodies of the node that the part stops at, by attribute. */
+  readonly bodies = new Map<string, Routine>();
+  /** Of the written program; 0: not written. */
+  address = 0;
+  arena = 0;
+  /** Runs that are at this part or further down its path. */
+  pins = 0;
+  /** When it was used last. */
+  stamp = 0;
+
+  constructor(
+    readonly routine: Routine,
+    readonly stage: Stage,
+    readonly program: Compiled,
+    /** The map that has it, under this key. */
+    readonly siblings: Map<string, Part>,
+    readonly key: string,
+  ) {}
+}
+
+export function routineOf(graph: Graph, body: boolean): Routine {
+  return { graph, body, parts: new Map(), shaping: new Set(), needed: new Set() };
+}
+
+/** All programs of a session. They share one arena, which grows to the largest; what outlives a program is copied out of it. */
+export class Schedule {
+  private readonly parts = new Set<Part>();
+  private arena = 0;
+  private arenaBytes = 0;
+  private clock = 0;
+
+  constructor(
+    private readonly planned: PlannedGraph,
+    private readonly target: CompileTarget,
+    /** Types and shapes of the weights that are not initializers of the graph, because they are series. */
+    private readonly weights: ReadonlyMap<string, KnownValue>,
+  ) {}
+
+  /** The first part of a routine for inputs of these shapes and, where the model computes shapes from elements of an input, these elements. */
+  begin(routine: Routine, inputs: ReadonlyMap<string, Given>): Part {
+    for (;;) {
+      const signature = [...inputs].map(([name, given]) => signatureOf(given, routine.shaping.has(name)));
+      const key = signature.join(";");
+      const found = routine.parts.get(key);
+      if (found !== undefined) return this.hold(found);
+      const feeds = [...inputs].map(([name, { known, elements }]): [string, Feed | typeof LIST] => {
+        if (known === LIST) return [name, LIST];
+        return [name, routine.shaping.has(name) ? { ...known, data: elements!().data } : known];
+      });
+      const made = this.make(routine, routine.parts, key, () => {
+        const { graph, body, needed } = routine;
+        const options = { weights: this.weights, needed, ...(body && { body }) };
+        return specialize(graph, Object.fromEntries(feeds), options);
+      });
+      const shaping = made === undefined || routine.body ? [] : shapingInputs(made.stage, routine, inputs);
+      if (made !== undefined && shaping.length === 0) return this.hold(made);
+      for (const name of shaping) routine.shaping.add(name);
+      if (made !== undefined) this.drop(made);
+    }
+  }
+
+  /** The part that follows. */
+  after(part: Part, outcome: Outcome): Part {
+    const key = outcomeKey(outcome);
+    for (;;) {
+      const next = part.next.get(key) ?? this.make(part.routine, part.next, key, () => part.stage.resume(outcome));
+      if (next !== undefined) return this.hold(next);
+    }
+  }
+
+  /** The program of a part, written for the arena as it is now. */
+  bind(part: Part): { readonly address: number; readonly arena: number } {
+    const { core } = this.target;
+    this.reserve(core, part.program.arenaBytes);
+    if (part.address === 0 || part.arena !== this.arena) {
+      if (part.address !== 0) core.release(part.address);
+      part.address = 0;
+      part.address = part.program.write(this.arena);
+      part.arena = this.arena;
+    }
+    return { address: part.address, arena: part.arena };
+  }
+
+  /** Ends a run through these parts, given from the first to the last. */
+  free(path: readonly Part[]): void {
+    // The first one gets the last stamp: what is oldest has nothing younger below it.
+    for (const part of [...path].reverse()) {
+      part.pins--;
+      part.stamp = ++this.clock;
+    }
+  }
+
+  private hold(part: Part): Part {
+    part.pins++;
+    return part;
+  }
+
+  /** A new part; undefined when its lowering has found out that it needs elements of a value. */
+  private make(routine: Routine, siblings: Map<string, Part>, key: string, stageOf: () => Stage): Part | undefined {
+    const stage = stageOf();
+    try {
+      const part = new Part(routine, stage, compile(this.planned, stage, this.target), siblings, key);
+      siblings.set(key, part);
+      this.parts.add(part);
+      part.stamp = ++this.clock;
+      this.evict(part);
+      return part;
+    } catch (error) {
+      if (!(error instanceof DependsOnData)) throw error;
+      if (routine.needed.has(error.value) || this.weights.has(error.value)) throw error;
+      routine.needed.add(error.value);
+      return undefined;
+    }
+  }
+
+  private reserve(core: Core, bytes: number): void {
+    if (this.arena !== 0 && bytes <= this.arenaBytes) return;
+    if (this.arena !== 0) core.release(this.arena);
+    this.arena = 0;
+    this.arena = core.allocate(bytes);
+    this.arenaBytes = bytes;
+  }
+
+  private evict(fresh: Part): void {
+    while (this.parts.size > CAPACITY) {
+      let oldest: Part | undefined;
+      for (const part of this.parts) {
+        if (part.pins > 0 || part === fresh) continue;
+        if (oldest === undefined || part.stamp < oldest.stamp) oldest = part;
+      }
+      if (oldest === undefined) return;
+      this.drop(oldest);
+    }
+  }
+
+  /** Drops a part and all that is below it. */
+  private drop(part: Part): void {
+    for (const next of part.next.values()) this.drop(next);
+    for (const body of part.bodies.values()) for (const first of body.parts.values()) this.drop(first);
+    part.siblings.delete(part.key);
+    this.parts.delete(part);
+    part.program.release();
+    if (part.address !== 0) this.target.core.release(part.address);
+  }
+}
+
+/**
+ * Small inputs that the part's stop depends on through nodes of the part: with their elements known beforehand, the whole path is one
+ * program. What a sequence of tokens decides is not among them: conditions and shapes are computed from few numbers.
+ */
+function shapingInputs(stage: Stage, routine: Routine, inputs: ReadonlyMap<string, Given>): string[] {
+  const { stop } = stage;
+  const isSwitch = stop?.node.op === "If";
+  const names = stop?.kind === "learn" ? stop.names : isSwitch ? stop.node.inputs : [];
+  const maker = new Map(stage.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const cone = new Set(names);
+  for (const name of cone) for (const input of maker.get(name)?.inputs ?? []) cone.add(input);
+  const leaves = [...cone].filter((name) => stage.inputs.includes(name) || (inputs.has(name) && !maker.has(name)));
+  const open = leaves.filter((name) => !routine.shaping.has(name));
+  return open.every((name) => isSmall(inputs.get(name), isSwitch)) ? open : [];
+}
+
+function isSmall(given: Given | undefined, isSwitch: boolean): boolean {
+  if (given?.elements === undefined || given.known === LIST) return false;
+  const { type, shape } = given.known;
+  const few = isSwitch || type.startsWith("float") || type === "string";
+  return sizeOf(shape) <= (few ? SWITCH_ELEMENTS : SHAPE_ELEMENTS);
+}
+
+function signatureOf({ known, elements }: Given, withElements: boolean): string {
+  if (known === LIST) return LIST;
+  const shape = `${known.type}${known.shape.join("x")}`;
+  return withElements ? `${shape}=${contents(elements!())}` : shape;
+}
+
+function outcomeKey(outcome: Outcome): string {
+  if ("constants" in outcome) return [...outcome.constants.values()].map(contents).join(";");
+  return [...outcome.values.values()].map((known) => signatureOf({ known }, false)).join(";");
+}
+
+/** All elements: a digest could take one content for another. */
+function contents({ data, dims }: Tensor): string {
+  if (!ArrayBuffer.isView(data)) return JSON.stringify(data);
+  return `${dims.join("x")}=${new Uint8Array(data.buffer, data.byteOffset, data.byteLength).join()}`;
+}

@@ -1,0 +1,262 @@
+import type { Core } from "../core/index.ts";
+import {
+  bodiesError,
+  captures,
+  evaluateNode,
+  type Graph,
+  isGraph,
+  type Known,
+  type Node,
+  nodeError,
+  type Outcome,
+} from "../graph/index.ts";
+import type { Model } from "../model/index.ts";
+import { type Given, type Part, type Routine, routineOf, type Schedule } from "../program/schedule.ts";
+import { dequantize } from "../series/index.ts";
+import { type NumericType, Tensor } from "../tensor/index.ts";
+import { CONTROL, type RunControl } from "./control.ts";
+import { LISTS } from "./lists.ts";
+import { SCAN } from "./scan.ts";
+import { type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value, viewOf } from "./values.ts";
+
+/** A written program, with its inputs in its arena. */
+export interface Bound {
+  readonly part: Part;
+  readonly address: number;
+  readonly arena: number;
+}
+
+/** What a run does with programs, and between the steps of loops. */
+export interface Runner {
+  program(bound: Bound): Promise<void>;
+  /** Lets the event loop and the signal have their turn. */
+  turn(): Promise<void>;
+}
+
+/** A body with what it captures, ready to be called. */
+export interface Body {
+  readonly graph: Graph;
+  /** Values of the body's outputs; their memory belongs to the scope. */
+  call(inputs: readonly Value[], scope: Scope): Promise<Value[]>;
+}
+
+/** A node that is neither steps nor an evaluator, with its inputs. */
+export interface ControlNode {
+  readonly node: Node;
+  readonly core: Core;
+  readonly opset: number;
+  /** Memory of the outputs. */
+  readonly scope: Scope;
+  /** Number of inputs that are written. */
+  readonly count: number;
+  has(i: number): boolean;
+  value(i: number): Value;
+  /** Input `i`, which must be a tensor. */
+  tensor(i: number): Held;
+  /** Input `i`, which must be a sequence. */
+  sequence(i: number): readonly Held[];
+  body(attribute: string): Body;
+  turn(): Promise<void>;
+  fail(why: string): Error;
+}
+
+/** One run of a model: goes along the parts of its schedule. */
+export class Execution {
+  constructor(
+    private readonly core: Core,
+    private readonly model: Model,
+    private readonly schedule: Schedule,
+    private readonly runner: Runner,
+  ) {}
+
+  /**
+   * Runs a routine. Values of the results lie in blocks of `scope`; those of the model's own outputs in the arena, until the next program runs.
+   *
+   * @returns the outputs in order
+   */
+  async run(routine: Routine, inputs: ReadonlyMap<string, Value>, scope: Scope): Promise<Value[]> {
+    const own = new Scope(this.core);
+    const values = new Map(inputs);
+    const path: Part[] = [];
+    try {
+      for (let part = this.schedule.begin(routine, givenOf(inputs)); ; ) {
+        path.push(part);
+        await this.program(part, values, own);
+        if (part.stage.stop === undefined) break;
+        const outcome = await this.pass(part, values, own);
+        part = this.schedule.after(part, outcome);
+        const { inputs: read, kept } = part.stage;
+        for (const name of values.keys()) if (!kept.has(name) && !read.includes(name)) values.delete(name);
+        own.keep(values.values());
+      }
+      const last = path.at(-1)!;
+      const results = routine.graph.outputs.map(({ name }) => this.lookup(last, values, name));
+      own.give(results, scope);
+      return results;
+    } finally {
+      own.release();
+      this.schedule.free(path);
+    }
+  }
+
+  /** Runs the program of a part and takes what it makes into `values`. */
+  private async program(part: Part, values: Map<string, Value>, scope: Scope): Promise<void> {
+    const { stage, program } = part;
+    if (program.steps.length === 0 && program.outputs.size === 0) return;
+    const bound = { part, ...this.schedule.bind(part) };
+    for (const [name, { place }] of program.inputs) {
+      const from = viewOf(this.core, values.get(name) as Held);
+      if ("arena" in place) this.core.u8(bound.arena + place.arena, from.length).set(from);
+    }
+    await this.runner.program(bound);
+    for (const [name, { type, shape, place }] of program.outputs) {
+      if ("constant" in place) {
+        values.set(name, place.constant);
+        continue;
+      }
+      const made = new Placed(type as NumericType, shape, "arena" in place ? bound.arena + place.arena : place.address);
+      if (stage.final) values.set(name, made);
+      else {
+        const copy = scope.place(made.type, shape);
+        this.core.u8(copy.at, copy.bytes).set(this.core.u8(made.at, made.bytes));
+        values.set(name, copy);
+      }
+    }
+  }
+
+  /** Deals with what a part stops at. */
+  private async pass(part: Part, values: Map<string, Value>, scope: Scope): Promise<Outcome> {
+    const { opsets } = part.stage;
+    const stop = part.stage.stop!;
+    const { node } = stop;
+    if (stop.kind === "learn") {
+      const constants = new Map<string, Tensor>();
+      for (const name of stop.names) constants.set(name, toConstant(this.core, this.held(part, values, name)));
+      return { constants };
+    }
+    let outputs: readonly Value[];
+    if (stop.kind === "host") {
+      const inputs = node.inputs.map((name) =>
+        name === "" ? undefined : toConstant(this.core, this.held(part, values, name)),
+      );
+      outputs = evaluateNode(node, opsets, inputs);
+    } else {
+      const control = this.control(part, values, scope);
+      const wrong = bodiesError(node, control.opset);
+      if (wrong !== undefined) throw control.fail(wrong);
+      const run = node.domain === "" ? BETWEEN[node.op] : undefined;
+      if (run === undefined) throw control.fail("a sequence, or an optional that holds nothing, is no tensor");
+      outputs = await run(control);
+    }
+    const found = new Map<string, Known>();
+    node.outputs.forEach((name, i) => {
+      if (name === "") return;
+      if (i >= outputs.length) throw nodeError(node, opsets, `output ${i} is not supported`);
+      values.set(name, outputs[i]);
+      found.set(name, knownOf(outputs[i]));
+    });
+    return { values: found };
+  }
+
+  private control(part: Part, values: ReadonlyMap<string, Value>, scope: Scope): ControlNode {
+    const { opsets, stop } = part.stage;
+    const { node } = stop!;
+    const fail = (why: string): Error => nodeError(node, opsets, why, "MODEL");
+    const value = (i: number): Value => this.lookup(part, values, node.inputs[i] ?? "");
+    return {
+      node,
+      core: this.core,
+      opset: opsets[""] ?? 0,
+      scope,
+      count: node.inputs.length,
+      has: (i) => (node.inputs[i] ?? "") !== "",
+      value,
+      tensor: (i) => {
+        const held = value(i);
+        if (isHeld(held)) return held;
+        throw fail(`input ${i} expected a tensor, got ${held === undefined ? "nothing" : "a sequence"}`);
+      },
+      sequence: (i) => {
+        const list = value(i);
+        if (list !== undefined && !isHeld(list)) return list;
+        throw fail(`input ${i} expected a sequence, got ${list === undefined ? "nothing" : "a tensor"}`);
+      },
+      body: (attribute) => this.body(part, values, attribute),
+      turn: () => this.runner.turn(),
+      fail,
+    };
+  }
+
+  /** A body of the node that a part stops at. */
+  private body(part: Part, values: ReadonlyMap<string, Value>, attribute: string): Body {
+    const { opsets, stop } = part.stage;
+    const { node } = stop!;
+    const graph = node.attributes[attribute];
+    if (!isGraph(graph)) throw nodeError(node, opsets, `"${attribute}" is missing`, "MODEL");
+    const captured = new Map<string, Value>();
+    const constants = new Map(graph.initializers);
+    for (const name of captures(graph)) {
+      const source = part.stage.source(name);
+      if (source.constant !== undefined) constants.set(name, source.constant);
+      else if (!source.series || source.name !== name) captured.set(name, this.lookup(part, values, name));
+    }
+    let routine = part.bodies.get(attribute);
+    if (routine === undefined) {
+      const outer = [...captured.keys()].map((name) => ({ name, type: "float32" as const, shape: undefined }));
+      const inputs = [...graph.inputs, ...outer];
+      routine = routineOf({ ...graph, opsets, inputs, initializers: constants }, true);
+      part.bodies.set(attribute, routine);
+    }
+    const call = (inputs: readonly Value[], scope: Scope): Promise<Value[]> => {
+      const own = graph.inputs.map(({ name }, i): [string, Value] => [name, inputs[i]]);
+      return this.run(routine, new Map([...own, ...captured]), scope);
+    };
+    return { graph, call };
+  }
+
+  /** Any value by name. */
+  private lookup(part: Part, values: ReadonlyMap<string, Value>, name: string): Value {
+    if (name === "") return undefined;
+    const { name: own, constant, series } = part.stage.source(name);
+    if (constant !== undefined) return constant;
+    if (series) {
+      const weights = this.model.weights.get(own)!;
+      return new Tensor("float32", dequantize(weights), weights.shape);
+    }
+    if (!values.has(own)) {
+      const node = part.stage.stop?.node;
+      const why = `reads "${name}", which nothing makes`;
+      throw nodeError(node ?? { ...NOWHERE, name }, part.stage.opsets, why, "MODEL");
+    }
+    return values.get(own);
+  }
+
+  private held(part: Part, values: ReadonlyMap<string, Value>, name: string): Held {
+    const value = this.lookup(part, values, name);
+    if (isHeld(value)) return value;
+    throw nodeError(part.stage.stop!.node, part.stage.opsets, `"${name}" expected a tensor`, "MODEL");
+  }
+}
+
+const BETWEEN: Readonly<Record<string, RunControl>> = { ...CONTROL, ...SCAN, ...LISTS };
+
+/** What an output belongs to that no node makes. */
+const NOWHERE: Node = { name: "", op: "graph", domain: "", inputs: [], outputs: [], attributes: {} };
+
+function givenOf(inputs: ReadonlyMap<string, Value>): Map<string, Given> {
+  return new Map(
+    [...inputs].map(([name, value]) => {
+      const known = knownOf(value);
+      return [name, value instanceof Tensor ? { known, elements: () => elementsOf(value) } : { known }];
+    }),
+  );
+}
+
+/** A copy of a feed's elements, float16 as bit patterns, which is what the passes compute with. */
+function elementsOf(tensor: Tensor): Tensor {
+  const { type, data, dims } = tensor;
+  if (!ArrayBuffer.isView(data)) return tensor;
+  if (type !== "float16") return new Tensor(type, data.slice() as ArrayBufferView, dims);
+  const { buffer, byteOffset, byteLength } = data;
+  return new Tensor(type, new Uint16Array(buffer, byteOffset, byteLength / 2).slice(), dims);
+}

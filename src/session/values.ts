@@ -1,0 +1,181 @@
+import type { Core } from "../core/index.ts";
+import { type Known, LIST } from "../graph/index.ts";
+import { allocateData, elementBytes, type NumericType, type Shape, sizeOf, Tensor, viewData } from "../tensor/index.ts";
+import { bytesOf } from "./feeds.ts";
+
+/** A tensor in the core's memory. */
+export class Placed {
+  constructor(
+    readonly type: NumericType,
+    readonly dims: Shape,
+    readonly at: number,
+    /** The block of a scope that it lies in; absent in an arena. */
+    readonly block?: number,
+  ) {}
+
+  get bytes(): number {
+    return sizeOf(this.dims) * elementBytes(this.type);
+  }
+}
+
+/** A tensor in the core's memory or in JavaScript's: feeds, what evaluators give, strings. */
+export type Held = Tensor | Placed;
+
+/** What a value is between two programs: a tensor, a sequence, or an optional that holds nothing. */
+export type Value = Held | readonly Held[] | undefined;
+
+export function isHeld(value: Value): value is Held {
+  return value instanceof Tensor || value instanceof Placed;
+}
+
+export function knownOf(value: Value): Known {
+  return isHeld(value) ? { type: value.type, shape: value.dims } : LIST;
+}
+
+/** Blocks of memory that live until what runs in the scope is done. */
+export class Scope {
+  private readonly blocks = new Set<number>();
+
+  constructor(readonly core: Core) {}
+
+  /** Room for a tensor, not written. */
+  place(type: NumericType, dims: Shape): Placed {
+    const at = this.core.allocate(sizeOf(dims) * elementBytes(type));
+    this.blocks.add(at);
+    return new Placed(type, dims, at, at);
+  }
+
+  /** Releases every block that none of the values lies in. */
+  keep(values: Iterable<Value>): void {
+    const used = blocksOf(values);
+    for (const at of this.blocks) {
+      if (used.has(at)) continue;
+      this.blocks.delete(at);
+      this.core.release(at);
+    }
+  }
+
+  /** Hands the blocks of the values over to a scope that lives longer. */
+  give(values: Iterable<Value>, outer: Scope): void {
+    for (const at of blocksOf(values)) if (this.blocks.delete(at)) outer.blocks.add(at);
+  }
+
+  release(): void {
+    this.keep([]);
+  }
+}
+
+function blocksOf(values: Iterable<Value>): Set<number> {
+  const used = new Set<number>();
+  for (const value of values) {
+    for (const one of isHeld(value) ? [value] : (value ?? []))
+      if (one instanceof Placed && one.block !== undefined) used.add(one.block);
+  }
+  return used;
+}
+
+/** The bytes of a numeric tensor where they are: valid until the memory grows. */
+export function viewOf(core: Core, value: Held): Uint8Array {
+  return value instanceof Placed ? core.u8(value.at, value.bytes) : bytesOf(value);
+}
+
+/** Float16Array, where the runtime has it. */
+const Float16 = (globalThis as { Float16Array?: new (bits: ArrayBuffer) => ArrayBufferView }).Float16Array;
+
+/** A copy in JavaScript, as a caller gets it. */
+export function toTensor(core: Core, value: Held): Tensor {
+  const { type, dims } = value;
+  if (type === "string") return new Tensor("string", [...(value as Tensor<"string">).data], dims);
+  const bytes = viewOf(core, value).slice() as Uint8Array<ArrayBuffer>;
+  if (type === "float16" && Float16 !== undefined) return new Tensor(type, new Float16(bytes.buffer), dims);
+  return new Tensor(type, viewData(type as NumericType, bytes, sizeOf(dims)) as ArrayBufferView, dims);
+}
+
+/** A copy in JavaScript as shape rules and evaluators read it: float16 as bit patterns. */
+export function toConstant(core: Core, value: Held): Tensor {
+  const { type, dims } = value;
+  if (type === "string") return value as Tensor;
+  const bytes = viewOf(core, value).slice() as Uint8Array<ArrayBuffer>;
+  return new Tensor(type, viewData(type as NumericType, bytes, sizeOf(dims)) as ArrayBufferView, dims);
+}
+
+/** The first element of a value as a number. */
+export function scalarOf(core: Core, value: Held): number {
+  return Number((toConstant(core, value).data as ArrayLike<number | bigint>)[0]);
+}
+
+/** An int64 scalar. */
+export function int64(value: number): Tensor {
+  return new Tensor("int64", BigInt64Array.of(BigInt(value)), []);
+}
+
+export function bool(value: boolean): Tensor {
+  return new Tensor("bool", Uint8Array.of(value ? 1 : 0), []);
+}
+
+/** `count` slabs of a tensor from `start` along an axis: where they are, when they are in one piece of the core's memory. */
+export function slab(scope: Scope, value: Held, axis: number, start: number, count: number): Held {
+  const dims = value.dims.map((d, i) => (i === axis ? count : d));
+  if (value instanceof Placed && sizeOf(dims.slice(0, axis)) === 1) {
+    const offset = start * sizeOf(dims.slice(axis + 1)) * elementBytes(value.type);
+    return new Placed(value.type, dims, value.at + offset, value.block);
+  }
+  return move(scope, value.type, dims, axis, [{ value, start, into: 0, count }]);
+}
+
+/** Tensors one after the other along an axis; their other extents are equal. */
+export function join(scope: Scope, values: readonly Held[], axis: number): Held {
+  let total = 0;
+  const pieces = values.map((value) => {
+    const count = value.dims[axis]!;
+    total += count;
+    return { value, start: 0, into: total - count, count };
+  });
+  const [first] = values;
+  const dims = first!.dims.map((d, i) => (i === axis ? total : d));
+  return move(scope, first!.type, dims, axis, pieces);
+}
+
+/** The same elements under another shape. */
+export function reshaped(value: Held, dims: Shape): Held {
+  return value instanceof Placed ? new Placed(value.type, dims, value.at, value.block) : value.reshape(dims);
+}
+
+interface Piece {
+  readonly value: Held;
+  /** First slab that is taken, and where it goes. */
+  readonly start: number;
+  readonly into: number;
+  readonly count: number;
+}
+
+/** A tensor made of slabs along an axis. Slabs that no piece fills are zero. */
+export function move(scope: Scope, type: Held["type"], dims: Shape, axis: number, pieces: readonly Piece[]): Held {
+  const outer = sizeOf(dims.slice(0, axis));
+  const inner = sizeOf(dims.slice(axis + 1));
+  if (type === "string") {
+    const to = allocateData("string", sizeOf(dims)) as string[];
+    for (const { value, start, into, count } of pieces) {
+      const from = (value as Tensor<"string">).data;
+      for (let o = 0; o < outer; o++) {
+        const source = (o * value.dims[axis]! + start) * inner;
+        const target = (o * dims[axis]! + into) * inner;
+        for (let i = 0; i < count * inner; i++) to[target + i] = from[source + i]!;
+      }
+    }
+    return new Tensor("string", to, dims);
+  }
+  const placed = scope.place(type, dims);
+  const unit = inner * elementBytes(type);
+  // Views are made after the allocation, which may have moved the memory.
+  const to = viewOf(scope.core, placed);
+  if (pieces.reduce((sum, { count }) => sum + count, 0) < dims[axis]!) to.fill(0);
+  for (const { value, start, into, count } of pieces) {
+    const from = viewOf(scope.core, value);
+    for (let o = 0; o < outer; o++) {
+      const source = (o * value.dims[axis]! + start) * unit;
+      to.set(from.subarray(source, source + count * unit), (o * dims[axis]! + into) * unit);
+    }
+  }
+  return placed;
+}
