@@ -15,12 +15,10 @@ import {
   viewData,
 } from "../tensor/index.ts";
 import { bytesOf } from "./feeds.ts";
+import { WorkMeter } from "./limits.ts";
 import type { StepTiming } from "./options.ts";
 import { ProgramCache } from "./program-cache.ts";
-import { yieldToEventLoop } from "./yield.ts";
-
-/** Multiply-accumulates, and bytes moved, between two looks at the abort signal: about 5 ms. */
-const SLICE_WORK = 2 ** 27;
+import { slicesOf, Turns } from "./slices.ts";
 
 /** Float16Array, where the runtime has it. */
 const Float16 = (globalThis as { Float16Array?: new (bits: ArrayBuffer) => ArrayBufferView }).Float16Array;
@@ -47,6 +45,8 @@ export class Engine {
   constructor(
     readonly core: Core,
     private readonly model: Model,
+    /** Most work of one run. */
+    private readonly macs: number,
   ) {
     this.panels = new Panels(core);
     this.weights = new Map([...model.weights].map(([name, { shape }]) => [name, { type: "float32", shape }]));
@@ -73,20 +73,15 @@ export class Engine {
   /** Runs all steps; in slices, with the event loop between them, when there is a signal to look at. */
   async run({ program, address }: Bound, signal: AbortSignal | undefined): Promise<void> {
     const { steps } = program;
+    new WorkMeter(this.macs).add(steps);
     if (signal === undefined) {
       this.core.run(address, 0, steps.length);
       return;
     }
-    for (let first = 0; first < steps.length; ) {
-      let count = 0;
-      for (let work = 0; first + count < steps.length && work < SLICE_WORK; count++) {
-        const { macs, bytes } = steps[first + count]!;
-        work += macs + bytes;
-      }
-      this.core.run(address, first, count);
-      first += count;
-      await yieldToEventLoop();
-      signal.throwIfAborted();
+    const turns = new Turns(signal);
+    for (const { first, count, part, parts } of slicesOf(steps)) {
+      this.core.run(address, first, count, part, parts);
+      await turns.next();
     }
   }
 
