@@ -7,7 +7,7 @@ import { halfInputs, widened } from "./half.ts";
 import { INTERNAL } from "./internal.ts";
 import { Call } from "./operators/call.ts";
 import { outputsOf } from "./operators/contract.ts";
-import { evaluate } from "./operators/evaluate.ts";
+import { evaluate, FoldBudget } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
 import { isGraph, live } from "./order.ts";
@@ -66,6 +66,7 @@ class Specializer {
   private readonly expanded = new Set<string>();
   /** Those that must run. */
   readonly nodes: Node[] = [];
+  private readonly budget = new FoldBudget(16 * LIMIT, 256 * LIMIT);
 
   constructor(readonly graph: Graph) {
     this.constants = new Map(graph.initializers);
@@ -105,7 +106,8 @@ class Specializer {
         continue;
       }
       const outputs = outputsOf(call, operator);
-      const folded = evaluate(call, operator, outputs, LIMIT);
+      const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
+      if (folded !== undefined) this.budget.count(call, folded);
       const expanded = folded === undefined ? operator.expands?.(call, this.maker(node)) : undefined;
       if (expanded !== undefined) this.run(expanded);
       else if (folded === undefined) this.keep(operator.settle?.(call, outputs) ?? node, outputs);
