@@ -3,6 +3,7 @@ const REASONS: Readonly<Record<string, string>> = {
   EISDIR: "it is a folder",
   ENOTDIR: "a part of the path is a file",
   EACCES: "permission denied",
+  EEXIST: "a file of that name is there",
   ENOSPC: "the disk is full",
   ENAMETOOLONG: "the name is too long",
   EPIPE: "nobody reads it",
