@@ -1,5 +1,6 @@
 import simd from "../../build/simd.js";
 import { BitbasisError } from "./errors.ts";
+import { shown } from "./shown.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
 export type Build = "scalar" | "simd";
@@ -79,8 +80,5 @@ export function chooseBuild(build: "auto" | "relaxed" | Build): Build {
     return hasSimd ? "simd" : "scalar";
   }
   if (wanted === "relaxed") throw new BitbasisError("BUILD", 'this package has no build "relaxed": take "simd"');
-  throw new BitbasisError(
-    "BUILD",
-    `build expected "auto", "scalar", "simd" or "relaxed", got ${JSON.stringify(wanted)}`,
-  );
+  throw new BitbasisError("BUILD", `build expected "auto", "scalar", "simd" or "relaxed", got ${shown(wanted)}`);
 }

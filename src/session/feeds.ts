@@ -1,6 +1,6 @@
+import { kindOf } from "../core/index.ts";
 import type { ValueInfo } from "../graph/graph.ts";
 import { type ElementType, elementBytes, sizeOf, Tensor, type TensorLike } from "../tensor/index.ts";
-import { kindOf } from "./settings.ts";
 
 /** A feed: our tensor, onnxruntime-common's, or the bare array of an input whose shape is static. */
 export type Feed = TensorLike | ArrayBufferView;

@@ -1,4 +1,4 @@
-import { BitbasisError, Core } from "../core/index.ts";
+import { BitbasisError, Core, kindOf } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
@@ -7,7 +7,7 @@ import { checkFeeds, type Feed } from "./feeds.ts";
 import { type Fetches, fill, readRequest } from "./fetches.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
-import { checkSignal, kindOf, readSettings, type Settings } from "./settings.ts";
+import { checkSignal, readSettings, type Settings } from "./settings.ts";
 import { Reading, type Source } from "./source.ts";
 import { loadWasm } from "./wasm.ts";
 

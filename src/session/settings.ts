@@ -1,4 +1,4 @@
-import { type Build, chooseBuild } from "../core/index.ts";
+import { type Build, chooseBuild, kindOf, shown } from "../core/index.ts";
 import { checkPlan, PRESETS } from "../series/index.ts";
 import { type Limits, readLimits } from "./limits.ts";
 import type { SessionOptions } from "./options.ts";
@@ -72,16 +72,6 @@ function integer(name: string, value: unknown, least: number): void {
 
 function wrong(name: string, expected: string, value: unknown): TypeError {
   return new TypeError(`"${name}" expected ${expected}, got ${kindOf(value)}`);
-}
-
-/** What a value is, in a word: null and lists are told apart from other objects. */
-export function kindOf(value: unknown): string {
-  if (value === null) return "null";
-  return value === undefined ? "nothing" : Array.isArray(value) ? "a list" : typeof value;
-}
-
-function shown(value: unknown): string {
-  return typeof value === "string" ? JSON.stringify(value) : kindOf(value);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,5 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
-import { kindOf } from "./settings.ts";
+import { BitbasisError, kindOf } from "../core/index.ts";
 
 /** A core build from elsewhere than the package. */
 export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
