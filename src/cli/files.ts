@@ -1,5 +1,6 @@
 import { createReadStream, writeSync } from "node:fs";
-import { readFile, writeFile } from "node:fs/promises";
+import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { fileReason } from "../session/file-reason.ts";
 import { concatenate } from "../session/source.ts";
 import { UsageError } from "./usage.ts";
 
@@ -10,7 +11,11 @@ export const STDIO = "\0-";
 export async function readBytes(path: string): Promise<Uint8Array> {
   if (path === STDIO) {
     const chunks: Uint8Array[] = [];
-    for await (const chunk of createReadStream("", { fd: 0 })) chunks.push(chunk as Uint8Array);
+    try {
+      for await (const chunk of createReadStream("", { fd: 0 })) chunks.push(chunk as Uint8Array);
+    } catch (cause) {
+      throw fileError("read", "stdin", cause);
+    }
     return concatenate(chunks);
   }
   try {
@@ -23,7 +28,11 @@ export async function readBytes(path: string): Promise<Uint8Array> {
 /** Writes a file, or to stdout. */
 export async function writeBytes(path: string, bytes: Uint8Array): Promise<void> {
   if (path === STDIO) {
-    for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
+    try {
+      for (let at = 0; at < bytes.length; ) at += writeSync(1, bytes, at);
+    } catch (cause) {
+      throw fileError("write", "stdout", cause);
+    }
     return;
   }
   try {
@@ -33,18 +42,24 @@ export async function writeBytes(path: string, bytes: Uint8Array): Promise<void>
   }
 }
 
-const REASONS: Readonly<Record<string, string>> = {
-  ENOENT: "no such file or folder",
-  EISDIR: "it is a folder",
-  ENOTDIR: "a part of the path is a file",
-  EACCES: "permission denied",
-  ENOSPC: "the disk is full",
-};
+/** A folder, with those above it. */
+export async function makeFolder(path: string): Promise<void> {
+  try {
+    await mkdir(path, { recursive: true });
+  } catch (cause) {
+    throw fileError("make the folder", path, cause);
+  }
+}
 
 function fileError(verb: string, path: string, cause: unknown): Error {
-  const code = (cause as NodeJS.ErrnoException).code ?? String(cause);
-  const reason = REASONS[code];
-  return new Error(`cannot ${verb} ${path}: ${code}${reason === undefined ? "" : ` (${reason})`}`, { cause });
+  return new Error(`cannot ${verb} ${path}: ${fileReason(cause)}`, { cause });
+}
+
+/** Whether two paths name one file that is there; a pipe is no file. */
+export async function isSameFile(a: string, b: string): Promise<boolean> {
+  if (a === STDIO || b === STDIO) return false;
+  const [one, other] = await Promise.all([a, b].map((path) => stat(path).catch(() => undefined)));
+  return one !== undefined && one.dev === other?.dev && one.ino === other.ino;
 }
 
 export async function readJson(path: string): Promise<unknown> {

@@ -1,6 +1,7 @@
 import { unzipSync } from "fflate";
 import { dump, parse } from "npyjs";
 import { describe } from "../session/feeds.ts";
+import { DEFAULT_LIMITS } from "../session/limits.ts";
 import type { ValueMetadata } from "../session/options.ts";
 import {
   type ElementType,
@@ -12,7 +13,7 @@ import {
   uniformNumbers,
   viewData,
 } from "../tensor/index.ts";
-import { readBytes } from "./files.ts";
+import { readBytes, STDIO } from "./files.ts";
 import { assignment, integer, repeated, UsageError } from "./usage.ts";
 
 export interface InputOptions {
@@ -50,31 +51,28 @@ export async function readFeeds(
     if (!inputs.some((input) => input.name === name))
       throw new UsageError(`--shape: the model has no input "${name}"; ${listInputs(inputs)}`);
   }
-  const given: Record<string, Tensor> = {};
+  const given = new Map<string, Tensor>();
   for (const text of repeated(options.input)) {
     const [name, path] = assignment("--input", text);
     const input = inputs.find((i) => i.name === name);
     if (input === undefined) throw new UsageError(`the model has no input "${name}"; ${listInputs(inputs)}`);
-    given[name] = await readTensor(input, path, shapes.get(name));
+    given.set(name, await readTensor(input, path === "-" ? STDIO : path, shapes.get(name)));
   }
-  const missing = inputs.filter((input) => given[input.name] === undefined);
-  if (missing.length === 0) return [given];
+  const missing = inputs.filter((input) => !given.has(input.name));
+  if (missing.length === 0) return [Object.fromEntries(given)];
   if (options.random === undefined) {
     throw new UsageError(`${listInputs(missing)}; give --input ${missing[0]!.name}=FILE.npy`);
   }
   const count = integer("--random", options.random === true ? 1 : options.random, 1, 1_000_000);
   const seed = integer("--seed", options.seed ?? 0, 0, 2 ** 32 - 1);
   return Array.from({ length: count }, (_, i) => {
-    const feeds = { ...given };
-    missing.forEach((input, j) => {
+    const made = missing.map((input, j): [string, Tensor] => {
       const shape = resolveShape(input, shapes.get(input.name));
-      feeds[input.name] = randomTensor(
-        input.type as ElementType,
-        shape,
-        uniformNumbers(seed + 7919 * (i * missing.length + j)),
-      );
+      checkSize("--random", input, shape);
+      const numbers = uniformNumbers(seed + 7919 * (i * missing.length + j));
+      return [input.name, randomTensor(numericType("--random", input), shape, numbers)];
     });
-    return feeds;
+    return Object.fromEntries([...given, ...made]);
   });
 }
 
@@ -105,17 +103,10 @@ function resolveShape(input: ValueMetadata, given: readonly number[] | undefined
 
 async function readTensor(input: ValueMetadata, path: string, shape: readonly number[] | undefined): Promise<Tensor> {
   const bytes = await readBytes(path);
-  if (bytes[0] === 0x50 && bytes[1] === 0x4b) {
-    const entries = unzipSync(bytes);
-    const entry =
-      entries[`${input.name}.npy`] ?? (Object.keys(entries).length === 1 ? Object.values(entries)[0] : undefined);
-    if (entry === undefined)
-      throw new UsageError(`${path} has no entry "${input.name}.npy"; it has ${Object.keys(entries).join(", ")}`);
-    return parseNpy(path, entry);
-  }
+  if (bytes[0] === 0x50 && bytes[1] === 0x4b) return parseNpy(path, unzipEntry(path, bytes, input.name));
   if (bytes[0] === 0x93 && bytes[1] === 0x4e) return parseNpy(path, bytes);
   const dims = resolveShape(input, shape);
-  const type = input.type as NumericType;
+  const type = numericType(path, input);
   const expected = sizeOf(dims) * elementBytes(type);
   if (bytes.length !== expected) {
     throw new UsageError(
@@ -125,13 +116,60 @@ async function readTensor(input: ValueMetadata, path: string, shape: readonly nu
   return new Tensor(type, viewData(type, bytes, sizeOf(dims)), dims);
 }
 
+/** The entry of the input's name, or the only one. It says its size before it is unpacked, and cannot grow beyond. */
+function unzipEntry(path: string, bytes: Uint8Array, name: string): Uint8Array {
+  const entries: { name: string; originalSize: number }[] = [];
+  try {
+    unzipSync(bytes, {
+      filter: (entry) => {
+        entries.push(entry);
+        return false;
+      },
+    });
+    const wanted =
+      entries.find((entry) => entry.name === `${name}.npy`) ?? (entries.length === 1 ? entries[0] : undefined);
+    if (wanted === undefined) {
+      throw new UsageError(
+        `${path} has no entry "${name}.npy"; it has ${entries.map((entry) => entry.name).join(", ")}`,
+      );
+    }
+    if (wanted.originalSize > DEFAULT_LIMITS.bytes) {
+      throw new UsageError(
+        `${path} expected entries of ${DEFAULT_LIMITS.bytes} bytes at most, got ${wanted.originalSize}`,
+      );
+    }
+    return unzipSync(bytes, { filter: (entry) => entry.name === wanted.name })[wanted.name]!;
+  } catch (cause) {
+    if (cause instanceof UsageError) throw cause;
+    throw new UsageError(`${path} is a damaged .npz file: ${(cause as Error).message}`, { cause });
+  }
+}
+
 function parseNpy(path: string, bytes: Uint8Array): Tensor {
-  const { data, shape, dtype, fortranOrder } = parse(bytes.slice().buffer, { convertFloat16: false });
-  const type = NPY_TYPES[dtype];
-  if (type === undefined || fortranOrder) {
+  let tensor: Tensor | undefined;
+  let got: string;
+  try {
+    const { data, shape, dtype, fortranOrder } = parse(bytes.slice().buffer, { convertFloat16: false });
+    const type = NPY_TYPES[dtype];
+    got = fortranOrder ? "Fortran order" : `dtype ${dtype}`;
+    if (type !== undefined && !fortranOrder) tensor = new Tensor(type, data, shape);
+  } catch (cause) {
+    throw new UsageError(`${path} is a damaged .npy file: ${(cause as Error).message}`, { cause });
+  }
+  if (tensor === undefined) throw new UsageError(`${path} expected a C-ordered array of numbers, got ${got}`);
+  return tensor;
+}
+
+function numericType(what: string, { name, type }: ValueMetadata): NumericType {
+  if (type === "string") throw new UsageError(`${what}: the input "${name}" takes texts, which cannot be given here`);
+  return type as NumericType;
+}
+
+function checkSize(what: string, input: ValueMetadata, shape: readonly number[]): void {
+  const bytes = sizeOf(shape) * elementBytes(numericType(what, input));
+  if (bytes > DEFAULT_LIMITS.bytes) {
     throw new UsageError(
-      `${path} expected a C-ordered array of numbers, got ${fortranOrder ? "Fortran order" : `dtype ${dtype}`}`,
+      `${what}: the input "${input.name}" [${shape}] takes ${bytes} bytes, at most ${DEFAULT_LIMITS.bytes} are allowed`,
     );
   }
-  return new Tensor(type, data, shape);
 }

@@ -50,7 +50,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return process.exitCode === undefined ? 0 : Number(process.exitCode);
   } catch (error) {
     const { name, message } = error as Error;
-    process.stderr.write(`bitbasis: ${message}\n`);
+    process.stderr.write(`bitbasis: ${message.replaceAll(STDIO, "-")}\n`);
     return name === "CACError" || name === "UsageError" ? 2 : 1;
   }
 }

@@ -1,7 +1,7 @@
 import type { CAC } from "cac";
 import { type QuantizationReport, quantize } from "../quantize/index.ts";
 import { checkPlan, type Plan, type Preset } from "../series/index.ts";
-import { readBytes, readJson, STDIO, writeBytes } from "./files.ts";
+import { isSameFile, readBytes, readJson, STDIO, writeBytes } from "./files.ts";
 import { formatBytes, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { choice, integer, UsageError } from "./usage.ts";
@@ -15,6 +15,7 @@ interface Options {
   readonly bits?: unknown;
   readonly weightTerms?: unknown;
   readonly activationTerms?: unknown;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
@@ -27,12 +28,16 @@ export function registerQuantize(cli: CAC): void {
     .option("--bits <X>", "Bits of one term, for all layers")
     .option("--weight-terms <k>", "Weight terms, for all layers")
     .option("--activation-terms <t>", "Activation terms, for all layers")
+    .option("--force", "Let the container replace the model itself")
     .option("--json", "Print the report as one JSON document")
     .example("bitbasis quantize model.onnx -o model.safetensors --preset fast")
     .action(async (model: string, options: Options) => {
       if (options.output === undefined) throw new UsageError("quantize expected -o OUT.safetensors");
       if (options.output === STDIO && options.json) throw new UsageError("--json and -o - would both write to stdout");
       const how = await readPlan(options);
+      if (!options.force && (await isSameFile(model, String(options.output)))) {
+        throw new UsageError(`${model} is the model itself, which the container would replace; --force does so`);
+      }
       const onnx = await readBytes(model);
       const { bytes, report } = await withProgress((onProgress) => quantize(onnx, { ...how, onProgress }));
       await writeBytes(String(options.output), bytes);

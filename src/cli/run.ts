@@ -1,4 +1,3 @@
-import { mkdir } from "node:fs/promises";
 import { join } from "node:path";
 import type { CAC } from "cac";
 import { isContainer } from "../model/index.ts";
@@ -6,7 +5,7 @@ import type { Preset } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { readBytes, writeBytes } from "./files.ts";
+import { makeFolder, readBytes, STDIO, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -28,7 +27,7 @@ export function registerRun(cli: CAC): void {
     .option("--random", "Feed the other inputs seeded random tensors")
     .option("--seed <S>", "Seed of the random tensors", { default: 0 })
     .option("--shape <NAME=1,3,224,224>", "Shape of a random or raw input (repeatable)")
-    .option("--output <dir>", "Write each output to DIR/NAME.npy")
+    .option("--output <dir>", "Write each output to DIR/NAME.npy; - is stdout, for a model with one output")
     .option("--preset <P>", `For an .onnx file: ${PRESETS.join(", ")} (default faithful)`)
     .option("--terms <n>", "Weight terms to use at most")
     .option("--threads <n>", "Threads", { default: 1 })
@@ -40,6 +39,9 @@ export function registerRun(cli: CAC): void {
         ...(options.preset !== undefined && { preset: choice<Preset>("--preset", options.preset, PRESETS) }),
         ...(options.terms !== undefined && { terms: integer("--terms", options.terms, 1, 8) }),
       };
+      if (options.output === STDIO && options.json) {
+        throw new UsageError("--json and --output - would both write to stdout");
+      }
       const bytes = await readBytes(model);
       if (settings.preset !== undefined && isContainer(bytes.subarray(0, 16))) {
         throw new UsageError(
@@ -47,9 +49,19 @@ export function registerRun(cli: CAC): void {
         );
       }
       const session = await withProgress((onProgress) => InferenceSession.create(bytes, { ...settings, onProgress }));
+      const { outputNames } = session;
+      if (options.output === STDIO && outputNames.length !== 1) {
+        throw new UsageError(
+          `--output - expected a model with one output, got ${outputNames.length}: ${outputNames.join(", ")}`,
+        );
+      }
       const [feeds = {}] = await readFeeds(session.inputMetadata, options);
       const outputs = await session.run(feeds);
       await session.release();
+      if (options.output === STDIO) {
+        await writeBytes(STDIO, toNpy(outputs[outputNames[0]!]!));
+        return;
+      }
       if (options.output !== undefined) await writeOutputs(String(options.output), outputs);
       if (options.json) printJson(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, asJson(t)])));
       else for (const [name, tensor] of Object.entries(outputs)) printText(describeOutput(name, tensor));
@@ -57,7 +69,7 @@ export function registerRun(cli: CAC): void {
 }
 
 async function writeOutputs(directory: string, outputs: Record<string, Tensor>): Promise<void> {
-  await mkdir(directory, { recursive: true });
+  await makeFolder(directory);
   for (const [name, tensor] of Object.entries(outputs)) {
     await writeBytes(join(directory, `${name.replaceAll(/[^\w.-]/g, "_")}.npy`), toNpy(tensor));
   }

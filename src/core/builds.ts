@@ -1,5 +1,6 @@
 import simd from "../../build/simd.js";
 import { BitbasisError } from "./errors.ts";
+import { shown } from "./shown.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
 export type Build = "scalar" | "simd";
@@ -11,7 +12,19 @@ const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   let module = compiled.get(name);
   if (module === undefined) {
-    module = inlined(name).then((base64) => WebAssembly.compile(decode(base64)));
+    module = inlined(name).then(async (base64) => {
+      try {
+        return await WebAssembly.compile(decode(base64));
+      } catch (cause) {
+        throw new BitbasisError(
+          "BUILD",
+          `this runtime cannot compile the build "${name}": ${(cause as Error).message}`,
+          {
+            cause,
+          },
+        );
+      }
+    });
     module.catch(() => compiled.delete(name));
     compiled.set(name, module);
   }
@@ -34,14 +47,38 @@ function decode(base64: string): Uint8Array<ArrayBuffer> {
   return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
 }
 
-/** `auto` becomes the value of BITBASIS_BUILD, or `simd`. */
+/** A module that replaces `own` must ask for nothing but memory and have all of its functions. */
+export function checkModule(module: WebAssembly.Module, own: WebAssembly.Module): void {
+  const named = ({ name, kind }: { name: string; kind: string }): string => `${kind} "${name}"`;
+  const given = new Set(WebAssembly.Module.exports(module).map(named));
+  const missing = WebAssembly.Module.exports(own)
+    .map(named)
+    .find((one) => !given.has(one));
+  const surplus = WebAssembly.Module.imports(module).find(
+    ({ module: from, name }) => from !== "env" || name !== "memory",
+  );
+  if (surplus !== undefined || missing !== undefined) {
+    const why = surplus === undefined ? `has no ${missing}` : `imports the ${named(surplus)} of "${surplus.module}"`;
+    throw new BitbasisError("BUILD", `"wasm" expected a module of bitbasis, got one that ${why}`);
+  }
+}
+
+let hasSimd: boolean | undefined;
+
+/**
+ * A build that is named is used or refused, never another in its place. `auto` becomes the value of BITBASIS_BUILD, else `simd` where the
+ * runtime takes it, else `scalar`.
+ *
+ * @throws BitbasisError BUILD for a build that this package does not have
+ */
 export function chooseBuild(build: "auto" | "relaxed" | Build): Build {
   const forced = typeof process === "object" ? process.env["BITBASIS_BUILD"] : undefined;
-  const wanted = build === "auto" ? (forced ?? "simd") : build;
+  const wanted = build === "auto" ? (forced ?? "auto") : build;
   if (wanted === "scalar" || wanted === "simd") return wanted;
-  if (wanted === "relaxed") return "simd";
-  throw new BitbasisError(
-    "BUILD",
-    `build expected "auto", "scalar", "simd" or "relaxed", got ${JSON.stringify(wanted)}`,
-  );
+  if (wanted === "auto") {
+    hasSimd ??= WebAssembly.validate(decode(simd));
+    return hasSimd ? "simd" : "scalar";
+  }
+  if (wanted === "relaxed") throw new BitbasisError("BUILD", 'this package has no build "relaxed": take "simd"');
+  throw new BitbasisError("BUILD", `build expected "auto", "scalar", "simd" or "relaxed", got ${shown(wanted)}`);
 }

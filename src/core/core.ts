@@ -1,9 +1,10 @@
 import { instantiate } from "@assemblyscript/loader";
 import { Status } from "./abi/program.ts";
 import type { Digits } from "./abi/series.ts";
-import { type Build, loadModule } from "./builds.ts";
+import { type Build, checkModule, loadModule } from "./builds.ts";
 import { BitbasisError } from "./errors.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
+import { programBytes, writeProgram } from "./steps.ts";
 
 /** The functions of assembly/scalar.ts and assembly/simd.ts; pointers are byte addresses. */
 export interface CoreExports {
@@ -89,15 +90,26 @@ export class Core extends LinearMemory {
     readonly build: Build,
     memory: WebAssembly.Memory,
     readonly exports: CoreExports,
+    most?: number,
   ) {
-    super(memory);
+    super(memory, most);
   }
 
-  /** Instantiates a build; `module` replaces the inlined one. */
-  static async create(build: Build, module?: WebAssembly.Module): Promise<Core> {
+  /**
+   * Instantiates a build.
+   *
+   * @param module - replaces the inlined one
+   * @param most - bytes that its memory may grow to
+   * @throws BitbasisError BUILD for a build that this runtime cannot compile, and a module that is not ours or of another version
+   */
+  static async create(build: Build, module?: WebAssembly.Module, most?: number): Promise<Core> {
+    const own = await loadModule(build);
     const memory = newMemory();
-    const { exports } = await instantiate(module ?? (await loadModule(build)), { env: { memory } });
-    return new Core(build, memory, exports as unknown as CoreExports);
+    if (module !== undefined) checkModule(module, own);
+    const { exports } = await instantiate(module ?? own, { env: { memory } });
+    const core = new Core(build, memory, exports as unknown as CoreExports, most);
+    if (module !== undefined) core.checkVersion();
+    return core;
   }
 
   /** Runs steps `first … first + count − 1` of the program at `program`. */
@@ -106,5 +118,15 @@ export class Core extends LinearMemory {
     if (status === Status.BadIndex)
       throw new RangeError("an index in the data lies outside the axis that it selects from");
     if (status !== Status.Ok) throw new BitbasisError("INTERNAL", `the core refused the program: ${Status[status]}`);
+  }
+
+  /** A module takes programs of its own version only: an empty one tells. */
+  private checkVersion(): void {
+    const program = this.allocate(programBytes([]));
+    writeProgram(this.memory.buffer, program, [], () => 0);
+    if (this.exports.run(program, 0, 0, 0, 1) !== Status.Ok) {
+      throw new BitbasisError("BUILD", '"wasm" expected a module of this version of bitbasis, got one of another');
+    }
+    this.release(program);
   }
 }

@@ -5,9 +5,10 @@ export class BitbasisError extends Error {
   constructor(
     /**
      * MODEL: not a model, or a damaged one. UNSUPPORTED: operators or opsets that we do not have. BUILD: no such build, or not a WebAssembly
-     * module. RELEASED: the session is gone. MEMORY: more than a wasm memory can hold. INTERNAL: an error of ours.
+     * module of ours. RELEASED: the session is gone. MEMORY: more than a wasm memory can hold, or than the caller allows. LIMIT: a run is more
+     * work than the caller allows. INTERNAL: an error of ours.
      */
-    readonly code: "MODEL" | "UNSUPPORTED" | "BUILD" | "RELEASED" | "MEMORY" | "INTERNAL",
+    readonly code: "MODEL" | "UNSUPPORTED" | "BUILD" | "RELEASED" | "MEMORY" | "LIMIT" | "INTERNAL",
     message: string,
     options?: ErrorOptions,
   ) {

@@ -14,7 +14,11 @@ export function newMemory(): WebAssembly.Memory {
 export class LinearMemory {
   private readonly allocator: Allocator;
 
-  constructor(readonly memory: WebAssembly.Memory) {
+  constructor(
+    readonly memory: WebAssembly.Memory,
+    /** Bytes that the memory may grow to. */
+    private readonly most = Number.POSITIVE_INFINITY,
+  ) {
     this.allocator = new Allocator(FIRST_ADDRESS, (end) => this.reserve(end));
   }
 
@@ -62,6 +66,9 @@ export class LinearMemory {
   private reserve(end: number): void {
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE_BYTES);
     if (missing <= 0) return;
+    if (end > this.most) {
+      throw new BitbasisError("MEMORY", `${end} bytes of memory are needed, "limits.bytes" allows ${this.most}`);
+    }
     try {
       this.memory.grow(missing);
     } catch (cause) {

@@ -11,21 +11,33 @@ export function subgraphs(node: Node): Graph[] {
   return Object.values(node.attributes).filter(isGraph);
 }
 
+/** Bodies do not change, and every pass asks: without this, bodies in bodies take the square of their depth. */
+const captured = new WeakMap<Graph, ReadonlySet<string>>();
+
 /** Values of the enclosing graphs that `graph` reads. */
-export function captures(graph: Graph): Set<string> {
+export function captures(graph: Graph): ReadonlySet<string> {
+  let names = captured.get(graph);
+  if (names === undefined) {
+    names = capturesOf(graph);
+    captured.set(graph, names);
+  }
+  return names;
+}
+
+function capturesOf(graph: Graph): Set<string> {
   const own = new Set<string>(graph.initializers.keys());
   for (const input of graph.inputs) own.add(input.name);
   for (const node of graph.nodes) for (const output of node.outputs) own.add(output);
-  const captured = new Set<string>();
-  for (const node of graph.nodes) for (const name of reads(node)) if (!own.has(name)) captured.add(name);
-  for (const output of graph.outputs) if (!own.has(output.name)) captured.add(output.name);
-  return captured;
+  const names = new Set<string>();
+  for (const node of graph.nodes) for (const name of reads(node)) if (!own.has(name)) names.add(name);
+  for (const output of graph.outputs) if (!own.has(output.name)) names.add(output.name);
+  return names;
 }
 
 /** Every value that a node needs: its inputs and what its subgraphs capture, without the absent ones. */
 export function reads(node: Node): string[] {
   const names = node.inputs.filter((name) => name !== "");
-  for (const graph of subgraphs(node)) names.push(...captures(graph));
+  for (const graph of subgraphs(node)) for (const name of captures(graph)) names.push(name);
   return names;
 }
 
@@ -58,7 +70,13 @@ export function topological(nodes: readonly Node[], known: ReadonlySet<string>):
           throw new BitbasisError("MODEL", `node "${node.name}" (${node.op}) reads "${name}", which nothing makes`);
         }
         if (done.has(before)) continue;
-        if (before === node || open.has(before)) throw cycle(stack, before);
+        if (before === node || open.has(before)) {
+          open.add(node);
+          throw cycle(
+            stack.filter((one) => open.has(one)),
+            before,
+          );
+        }
         missing.push(before);
       }
       if (missing.length === 0) {
@@ -68,7 +86,8 @@ export function topological(nodes: readonly Node[], known: ReadonlySet<string>):
         stack.pop();
       } else {
         open.add(node);
-        stack.push(missing[0]!);
+        // All at once, the first on top: a node with n inputs is looked at twice, not n times.
+        for (const before of missing.reverse()) stack.push(before);
       }
     }
   }

@@ -8,7 +8,7 @@ import { runsBetween, runsOnHost } from "./host.ts";
 import { INTERNAL } from "./internal.ts";
 import { Call } from "./operators/call.ts";
 import { outputsOf } from "./operators/contract.ts";
-import { evaluate } from "./operators/evaluate.ts";
+import { evaluate, FoldBudget } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
 import { isGraph, live, reads } from "./order.ts";
@@ -117,6 +117,7 @@ function foldedName(tensor: Tensor): string {
 class Specializer {
   /** Those that must run. */
   private readonly nodes: Node[] = [];
+  private readonly budget = new FoldBudget(16 * LIMIT, 256 * LIMIT);
 
   private constructor(
     private readonly graph: Graph,
@@ -196,7 +197,8 @@ class Specializer {
         return undefined;
       }
       const outputs = outputsOf(call, operator);
-      const folded = evaluate(call, operator, outputs, LIMIT);
+      const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
+      if (folded !== undefined) this.budget.count(call, folded);
       const expanded = folded === undefined ? operator.expands?.(call, this.maker(node)) : undefined;
       if (expanded !== undefined) this.frames.push({ nodes: expanded, next: 0 });
       else if (folded === undefined) this.keep(operator.settle?.(call, outputs) ?? node, outputs);

@@ -9,7 +9,7 @@ import {
 } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { openGraph } from "./graph.ts";
-import { damaged, type Header, headerBytes, parseJson, readHeader } from "./header.ts";
+import { damaged, type Header, headerBytes, parseJson, readHeader, type SectionInfo } from "./header.ts";
 import type { Model } from "./model.ts";
 import { ByteReader, cutShort, readSection, readSections, type Section, writeSections } from "./sections.ts";
 import {
@@ -75,26 +75,25 @@ export function writeModel(model: Model): Uint8Array {
 export function readModel(bytes: Uint8Array): Model {
   const { header, sections } = readSections(bytes);
   const opening = new Opening(header, sections[0]!);
-  for (const section of sections.slice(1)) opening.add(section);
-  opening.finish();
+  for (const section of sections.slice(1)) opening.add(opening.open(section));
   return opening.model;
 }
 
 /** A model whose terms are still arriving. */
 export interface ModelStream {
-  /** The `planes` of its weights grow with `next`. */
+  /** The `planes` of its weights grow with `take`. */
   readonly model: Model;
-  /** Terms that are there, and of the whole series. */
+  /** Terms that are in the weights, and of the whole series. */
   readonly terms: { readonly loaded: number; readonly total: number };
   /**
-   * Waits for the next term of all weights that have one more, checks its digest and adds it to them.
+   * Waits for the next term of all weights that have one more, and checks its digest. The model stays as it is.
    *
-   * @returns the series that have grown; none when the model is complete
-   * @throws BitbasisError MODEL when the rest of the stream is cut short or damaged
+   * @returns whether `take` has a term to add; false when the model is complete and nothing follows it
+   * @throws BitbasisError MODEL when the rest of the stream is cut short or damaged: what is lost is lost, every later call says it again
    */
-  next(): Promise<readonly WeightSeries[]>;
-  /** Gives up the rest of the stream. */
-  close(): Promise<void>;
+  arrived(): Promise<boolean>;
+  /** Adds the term that has arrived to the weights; the series that have grown. */
+  take(): readonly WeightSeries[];
 }
 
 /**
@@ -102,7 +101,7 @@ export interface ModelStream {
  *
  * @example
  * const stream = await readModelStream(response.body);
- * while ((await stream.next()).length > 0) refine();
+ * while (await stream.arrived()) refine(stream.take());
  */
 export async function readModelStream(chunks: AsyncIterable<Uint8Array>): Promise<ModelStream> {
   const reader = new ByteReader(chunks);
@@ -110,48 +109,62 @@ export async function readModelStream(chunks: AsyncIterable<Uint8Array>): Promis
   const bytes = await reader.take(length);
   if (bytes.length < length) throw cutShort("header", length, bytes.length);
   const header = readHeader(bytes);
-  let next = 0;
-  const nextSection = async () => {
-    const info = header.sections[next++]!;
+  const [values, ...terms] = header.sections;
+  const read = async (info: SectionInfo): Promise<Section> => {
     const data = await reader.take(info.end - info.begin);
-    if (data.length < info.end - info.begin)
+    if (data.length < info.end - info.begin) {
       throw cutShort(`section "${info.name}"`, info.end - info.begin, data.length);
+    }
     return readSection(info, data);
   };
-  const opening = new Opening(header, await nextSection());
-  const total = header.sections.length - 1;
-  const advance = async () => {
-    if (next > total) return [];
-    const grown = opening.add(await nextSection());
-    if (next > total) {
-      opening.finish();
-      const rest = await reader.take(1);
-      if (rest.length > 0) throw damaged("bytes follow its end");
-    }
-    return grown;
+  const opening = new Opening(header, await read(values!));
+  const next = async (): Promise<Term | undefined> => {
+    const info = terms[opening.terms];
+    if (info !== undefined) return opening.open(await read(info));
+    if ((await reader.take(1)).length > 0) throw damaged("bytes follow its end");
+    return undefined;
   };
-  await advance();
+  let waiting: Promise<Term | undefined> | undefined;
+  let ready: Term | undefined;
+  const arrived = async (): Promise<boolean> => {
+    waiting ??= next();
+    ready = await waiting;
+    return ready !== undefined;
+  };
+  const take = (): readonly WeightSeries[] => {
+    const term = ready ?? [];
+    if (ready !== undefined) opening.add(ready);
+    [ready, waiting] = [undefined, undefined];
+    return term.map(([series]) => series);
+  };
+  if (terms.length > 0 && (await arrived())) take();
   return {
     model: opening.model,
     get terms() {
-      return { loaded: next - 1, total };
+      return { loaded: opening.terms, total: terms.length };
     },
-    next: advance,
-    close: () => reader.close(),
+    arrived,
+    take,
   };
 }
+
+/** The digits of one term, by series. */
+type Term = readonly (readonly [series: LoadingSeries, plane: Uint8Array])[];
 
 /** Builds a model from sections in order. */
 class Opening {
   readonly model: Model;
   private readonly weights = new Map<string, LoadingSeries>();
-  private terms = 0;
+  /** Terms that have been added. */
+  terms = 0;
 
   constructor(header: Header, values: Section) {
     const record = checkRecord(parseJson(header.metadata.get("plan") ?? "", "plan"));
     const tensors = new Map(values.tensors);
     for (const [name, series] of record.series) {
       this.weights.set(name, openSeries(name, series, tensors));
+      const held = header.sections.length - 1;
+      if (held < series.terms) throw damaged(`it has ${held} of ${series.terms} terms of "${name}"`);
     }
     const initializers = new Map<string, Tensor>();
     for (const [key, tensor] of tensors) {
@@ -173,24 +186,20 @@ class Opening {
     };
   }
 
-  add(section: Section): WeightSeries[] {
+  /** The next term, checked as a whole: a model has all of a term or nothing of it. */
+  open(section: Section): Term {
     const tensors = new Map(section.tensors);
-    const grown: WeightSeries[] = [];
-    for (const series of this.weights.values()) {
-      if (series.terms <= this.terms) continue;
-      openTerm(series, this.terms, tensors);
-      grown.push(series);
-    }
-    this.terms++;
+    const term = [...this.weights.values()]
+      .filter((series) => series.terms > this.terms)
+      .map((series) => [series, openTerm(series, this.terms, tensors)] as const);
     const [extra] = tensors.keys();
     if (extra !== undefined) throw damaged(`it holds the tensor "${extra}", which belongs to no series`);
-    return grown;
+    return term;
   }
 
-  finish(): void {
-    for (const { name, terms, planes } of this.weights.values()) {
-      if (planes.length < terms) throw damaged(`it has ${planes.length} of ${terms} terms of "${name}"`);
-    }
+  add(term: Term): void {
+    for (const [series, plane] of term) series.planes.push(plane);
+    this.terms++;
   }
 }
 

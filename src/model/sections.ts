@@ -102,11 +102,6 @@ export class ByteReader {
     return concatenate(parts);
   }
 
-  /** Ends the stream early. */
-  async close(): Promise<void> {
-    await this.source.return?.();
-  }
-
   private async fill(count: number): Promise<void> {
     while (this.available < count) {
       const { done, value } = await this.source.next();

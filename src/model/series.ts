@@ -104,8 +104,8 @@ export function openSeries(name: string, record: unknown, tensors: Map<string, T
   return { ...series, sparse: { indices, values: fits(value, "int16", value.size) } };
 }
 
-/** Takes term `i` of the series out of `tensors` and adds it. */
-export function openTerm(series: LoadingSeries, i: number, tensors: Map<string, Tensor>): void {
+/** Takes term `i` of the series out of `tensors`: its digits. */
+export function openTerm(series: LoadingSeries, i: number, tensors: Map<string, Tensor>): Uint8Array {
   const name = part(series.name, `${i + 1}`);
   const tensor = tensors.get(name);
   tensors.delete(name);
@@ -114,7 +114,7 @@ export function openTerm(series: LoadingSeries, i: number, tensors: Map<string, 
   if (!isBytes(tensor) || tensor.size < bytes || tensor.size >= bytes + 2 * PLANE_ALIGNMENT) {
     throw damaged(`term ${i + 1} of "${series.name}" expected ${bytes} bytes, got ${tensor.size}`);
   }
-  series.planes.push(tensor.data.subarray(0, bytes));
+  return tensor.data.subarray(0, bytes);
 }
 
 function isBytes(tensor: Tensor): tensor is Tensor<"uint8"> {

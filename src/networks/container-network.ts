@@ -3,6 +3,7 @@ import type { Attribute, Graph, Node } from "../graph/graph.ts";
 import type { DyadicNetwork } from "../regimes/index.ts";
 import { dequantize, fromRows, fuse, type WeightSeries } from "../series/index.ts";
 import { openModel } from "../session/open.ts";
+import { Reading } from "../session/source.ts";
 import { Tensor } from "../tensor/index.ts";
 import { type ReluNetworkOptions, reluNetworkOfGraph } from "./relu-network.ts";
 
@@ -19,9 +20,7 @@ export async function containerNetwork(
   container: Uint8Array,
   options: ReluNetworkOptions = {},
 ): Promise<DyadicNetwork> {
-  const opened = await openModel(container, {});
-  const { graph, weights } = opened.model;
-  opened.close();
+  const { graph, weights } = (await openModel(new Reading(container), {})).model;
   const build = new Standard(graph, weights);
   for (const node of graph.nodes) build.add(node);
   return reluNetworkOfGraph(build.graph(), options, build.exact);

@@ -2,6 +2,7 @@ import { BitbasisError } from "../core/errors.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { INTERNAL } from "../graph/internal.ts";
 import { topological } from "../graph/order.ts";
+import { UniqueNames } from "../graph/passes/names.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { readAttributes, readConstant } from "./attributes.ts";
 import { type ExternalData, ExternalFiles } from "./external.ts";
@@ -92,7 +93,7 @@ function readOpsets({ opset_import, functions }: ModelProto): Readonly<Record<st
 }
 
 class GraphReader {
-  private readonly nodeNames = new Map<string, number>();
+  private readonly nodeNames = new UniqueNames();
   private level = 0;
 
   constructor(
@@ -166,7 +167,7 @@ class GraphReader {
 
   private node(proto: NodeProto, i: number, outer: ReadonlySet<string>): Node {
     if (proto.op_type === "") throw new BitbasisError("MODEL", `node ${i} ("${proto.name}") has no operator`);
-    const name = this.unique(proto.name === "" ? `${proto.op_type}_${i}` : proto.name);
+    const name = this.nodeNames.unique(proto.name === "" ? `${proto.op_type}_${i}` : proto.name);
     const { attributes, kinds } = readAttributes(proto, `node "${name}" (${proto.op_type})`, {
       tensors: this.tensors,
       body: (body) => this.graph(body, outer, false),
@@ -184,14 +185,6 @@ class GraphReader {
   }
 
   /** `name`, or with the first number behind it that makes it new. */
-  private unique(name: string): string {
-    let unique = name;
-    let next = this.nodeNames.get(name) ?? 0;
-    for (; this.nodeNames.has(unique); unique = `${name}_${next}`) next++;
-    this.nodeNames.set(name, next);
-    this.nodeNames.set(unique, this.nodeNames.get(unique) ?? 0);
-    return unique;
-  }
 }
 
 /** Outputs of the model have names of their own; a body may give one value several times. */

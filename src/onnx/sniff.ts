@@ -15,6 +15,9 @@ export function describeBytes(bytes: Uint8Array): string | undefined {
   if (bytes.length === 0) return "there are no bytes";
   const head = String.fromCharCode(...bytes.subarray(0, 32)).replace(/^(\xef\xbb\xbf)?\s+(?=[<{])/, "");
   for (const [start, what] of SIGNATURES) if (head.startsWith(start)) return `it looks like ${what}`;
+  if (head.slice(4, 8) === "ORTM") {
+    return "it is a model in ONNX Runtime's own ORT format (.ort); take the .onnx file that it was made from";
+  }
   if (head.slice(4, 8) === "TFL3") return "it looks like a TensorFlow Lite model; convert it to ONNX";
   if (head[8] === "{") return "it looks like a safetensors file";
   return undefined;

@@ -1,4 +1,5 @@
 import { Digits } from "../core/abi/series.ts";
+import { shown } from "../core/index.ts";
 
 /**
  * Digit systems: how a wide integer Q is written as k digits of X bits, Q = Σ D_i · B^(k−i), most significant first.
@@ -147,7 +148,7 @@ export function checkSeries(bits: number, terms: number, digits: DigitSystem): v
     throw new RangeError(`"bits" expected integer in 2..8, got ${bits}`);
   }
   if (!DIGIT_SYSTEMS.includes(digits)) {
-    throw new RangeError(`"digits" expected one of ${DIGIT_SYSTEMS.join(", ")}, got ${JSON.stringify(digits)}`);
+    throw new RangeError(`"digits" expected one of ${DIGIT_SYSTEMS.join(", ")}, got ${shown(digits)}`);
   }
   const most = largestTerms(bits, digits);
   if (!Number.isInteger(terms) || terms < 1 || terms > most) {

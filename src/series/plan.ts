@@ -1,3 +1,4 @@
+import { shown } from "../core/index.ts";
 import { checkSeries, type DigitSystem, LARGEST_WIDTH } from "./digits.ts";
 
 /** How one linear layer is expanded. */
@@ -41,7 +42,7 @@ const LAYER_KEYS: ReadonlySet<string> = new Set([
  */
 export function checkPlan(plan: unknown): asserts plan is Plan {
   if (!isRecord(plan)) throw new TypeError(`"plan" expected an object, got ${plan === null ? "null" : typeof plan}`);
-  if (plan["version"] !== 1) throw new RangeError(`"plan.version" expected 1, got ${JSON.stringify(plan["version"])}`);
+  if (plan["version"] !== 1) throw new RangeError(`"plan.version" expected 1, got ${shown(plan["version"])}`);
   const extra = Object.keys(plan).find((key) => !["version", "default", "layers"].includes(key));
   if (extra !== undefined) throw new RangeError(`"plan" expected version, default and layers, got "${extra}"`);
   checkLayerPlan(plan["default"], "plan.default");
@@ -69,24 +70,24 @@ export function checkLayerPlan(plan: unknown, what: string): asserts plan is Lay
     throw new RangeError(`"${what}": ${(error as Error).message}`);
   }
   if (granularity !== "channel" && granularity !== "tensor") {
-    throw new RangeError(`"${what}.granularity" expected "channel" or "tensor", got ${JSON.stringify(granularity)}`);
+    throw new RangeError(`"${what}.granularity" expected "channel" or "tensor", got ${shown(granularity)}`);
   }
   if (typeof outliers !== "number" || !(outliers >= 0 && outliers < 1)) {
-    throw new RangeError(`"${what}.outliers" expected number in 0..1, got ${JSON.stringify(outliers)}`);
+    throw new RangeError(`"${what}.outliers" expected number in 0..1, got ${shown(outliers)}`);
   }
   if (outliers > 0 && digits === "unsigned") {
     throw new RangeError(`"${what}.outliers" expected 0 with unsigned digits, got ${outliers}`);
   }
   if (pairs !== "all") {
     throw new RangeError(
-      `"${what}.pairs" expected "all", as kernels run fused terms, where fewer pairs save nothing; got ${JSON.stringify(pairs)}`,
+      `"${what}.pairs" expected "all", as kernels run fused terms, where fewer pairs save nothing; got ${shown(pairs)}`,
     );
   }
 }
 
 function integer(value: unknown, least: number, most: number, what: string): asserts value is number {
   if (!Number.isInteger(value) || Number(value) < least || Number(value) > most) {
-    throw new RangeError(`"${what}" expected integer in ${least}..${most}, got ${JSON.stringify(value)}`);
+    throw new RangeError(`"${what}" expected integer in ${least}..${most}, got ${shown(value)}`);
   }
 }
 

@@ -1,3 +1,4 @@
+import { shown } from "../core/index.ts";
 import type { LayerPlan, Plan, Preset } from "./plan.ts";
 
 /** A linear layer as planning sees it. */
@@ -56,7 +57,7 @@ const DEFAULTS: Readonly<Record<Preset, LayerPlan>> = {
 /** What every layer of a preset has unless a rule says otherwise. */
 export function presetDefault(preset: Preset): LayerPlan {
   if (!PRESETS.includes(preset)) {
-    throw new RangeError(`"preset" expected one of ${PRESETS.join(", ")}, got ${JSON.stringify(preset)}`);
+    throw new RangeError(`"preset" expected one of ${PRESETS.join(", ")}, got ${shown(preset)}`);
   }
   return DEFAULTS[preset];
 }

@@ -7,14 +7,10 @@ import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
 import type { WeightSeries } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type Bound, Execution } from "./execution.ts";
+import { WorkMeter } from "./limits.ts";
 import type { StepTiming } from "./options.ts";
+import { slicesOf, Turns } from "./slices.ts";
 import { isHeld, Scope, toTensor, type Value } from "./values.ts";
-import { yieldToEventLoop } from "./yield.ts";
-
-/** Multiply-accumulates, and bytes moved, between two looks at the abort signal: about 5 ms. */
-const SLICE_WORK = 2 ** 27;
-/** The same for what is between programs. */
-const SLICE_MILLISECONDS = 5;
 
 /** What an output is to a caller. */
 export type Output = Tensor | readonly Tensor[] | null;
@@ -28,6 +24,8 @@ export class Engine {
   constructor(
     readonly core: Core,
     private readonly model: Model,
+    /** Most work of one run. */
+    private readonly macs: number,
   ) {
     this.panels = new Panels(core);
     const weights = new Map([...model.weights].map(([name, { shape }]) => [name, { type: "float32", shape }] as const));
@@ -47,14 +45,20 @@ export class Engine {
     names: readonly string[],
     signal: AbortSignal | undefined,
   ): Promise<Record<string, Output>> {
-    let last = performance.now();
-    const turn = async (): Promise<void> => {
-      if (signal === undefined || performance.now() - last < SLICE_MILLISECONDS) return;
-      await yieldToEventLoop();
-      signal.throwIfAborted();
-      last = performance.now();
+    const [turns, meter] = [new Turns(signal), new WorkMeter(this.macs)];
+    const turn = (): Promise<void> => turns.next();
+    const program = async ({ part, address }: Bound): Promise<void> => {
+      const { steps } = part.program;
+      meter.add(steps);
+      if (signal === undefined) {
+        this.core.run(address, 0, steps.length);
+        return;
+      }
+      for (const { first, count, part, parts } of slicesOf(steps)) {
+        this.core.run(address, first, count, part, parts);
+        await turns.next();
+      }
     };
-    const program = (bound: Bound): Promise<void> => this.slices(bound, signal);
     const scope = new Scope(this.core);
     try {
       const execution = new Execution(this.core, this.model, this.schedule, { program, turn });
@@ -88,25 +92,6 @@ export class Engine {
       scope.release();
     }
     return timings;
-  }
-
-  private async slices({ part, address }: Bound, signal: AbortSignal | undefined): Promise<void> {
-    const { steps } = part.program;
-    if (signal === undefined) {
-      this.core.run(address, 0, steps.length);
-      return;
-    }
-    for (let first = 0; first < steps.length; ) {
-      let count = 0;
-      for (let work = 0; first + count < steps.length && work < SLICE_WORK; count++) {
-        const { macs, bytes } = steps[first + count]!;
-        work += macs + bytes;
-      }
-      this.core.run(address, first, count);
-      first += count;
-      await yieldToEventLoop();
-      signal.throwIfAborted();
-    }
   }
 
   private read(value: Value): Output {

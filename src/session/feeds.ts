@@ -1,3 +1,4 @@
+import { kindOf } from "../core/index.ts";
 import type { ValueInfo } from "../graph/graph.ts";
 import { type ElementType, elementBytes, sizeOf, Tensor, type TensorLike } from "../tensor/index.ts";
 
@@ -10,27 +11,42 @@ export function describe({ type, shape }: Pick<ValueInfo, "type" | "shape">): st
 }
 
 /**
- * Checks feeds against the inputs of a model.
+ * Checks feeds against the inputs of a model, and copies them: what the caller does to its arrays afterwards is not seen.
  *
  * @returns the tensors by input name
  * @throws TypeError or RangeError that names the input, what was expected and what came
  */
 export function checkFeeds(inputs: readonly ValueInfo[], feeds: Readonly<Record<string, Feed>>): Map<string, Tensor> {
   if (typeof feeds !== "object" || feeds === null)
-    throw new TypeError(`"feeds" expected an object of tensors, got ${typeof feeds}`);
+    throw new TypeError(`"feeds" expected an object of tensors, got ${kindOf(feeds)}`);
   const known = inputs.map(({ name }) => JSON.stringify(name)).join(", ");
   for (const name of Object.keys(feeds)) {
     if (!inputs.some((input) => input.name === name))
       throw new RangeError(`the model has no input "${name}"; its inputs are ${known}`);
   }
   const bound = new Map<string, { size: number; by: string }>();
-  return new Map(inputs.map((input) => [input.name, checkFeed(input, feeds[input.name], bound)]));
+  return new Map(
+    inputs.map((input) => {
+      const { name } = input;
+      const feed = Object.hasOwn(feeds, name) ? feeds[name] : undefined;
+      return [name, copyOf(checkFeed(input, feed, bound))];
+    }),
+  );
+}
+
+function copyOf({ type, data, dims }: Tensor): Tensor {
+  return new Tensor(type, data.slice(), dims);
 }
 
 function checkFeed(input: ValueInfo, feed: Feed | undefined, bound: Map<string, { size: number; by: string }>): Tensor {
   const { name, type } = input;
   if (feed === undefined) throw new TypeError(`input "${name}" expected ${describe(input)}, got nothing`);
   const tensor = toTensor(input, feed);
+  if (tensor.data.length !== tensor.size) {
+    throw new TypeError(
+      `input "${name}" expected ${tensor.size} elements, got ${tensor.data.length}: its buffer is detached`,
+    );
+  }
   const got = `${tensor.type} [${tensor.dims.join(", ")}]`;
   if (tensor.type !== type) throw new TypeError(`input "${name}" expected ${describe(input)}, got ${got}`);
   const { shape } = input;
@@ -60,13 +76,18 @@ function toTensor(input: ValueInfo, feed: Feed): Tensor {
     const dims = shape?.every((d): d is number => typeof d === "number") ? shape : undefined;
     if (dims === undefined)
       throw new TypeError(`input "${name}" expected a tensor, since its shape is not static: ${describe(input)}`);
-    return new Tensor(type, feed, dims);
+    return toTensor(input, { type, data: feed, dims });
   }
   if (feed instanceof Tensor) return feed;
   if (typeof feed !== "object" || feed === null || !Array.isArray(feed.dims) || typeof feed.type !== "string") {
-    throw new TypeError(`input "${name}" expected ${describe(input)}, got ${feed === null ? "null" : typeof feed}`);
+    throw new TypeError(`input "${name}" expected ${describe(input)}, got ${kindOf(feed)}`);
   }
-  return new Tensor(feed.type as ElementType, feed.data as ArrayBufferView, feed.dims);
+  try {
+    return new Tensor(feed.type as ElementType, feed.data as ArrayBufferView, feed.dims);
+  } catch (cause) {
+    const Kind = cause instanceof RangeError ? RangeError : TypeError;
+    throw new Kind(`input "${name}" expected ${describe(input)}: ${(cause as Error).message}`, { cause });
+  }
 }
 
 /** The raw bytes of a numeric tensor. */

@@ -4,42 +4,34 @@ import { readOnnx } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
 import type { WeightSeries } from "../series/index.ts";
 import type { SessionOptions } from "./options.ts";
-import { concatenate, readSource, type Source } from "./source.ts";
+import { concatenate, type Reading } from "./source.ts";
 
 /** A model as a session holds it, with the terms that may still arrive. */
 export interface OpenModel {
   readonly model: Model;
   readonly terms: { readonly loaded: number; readonly total: number };
-  /** Waits for the next term; the series that have grown, none when there is no further one. */
-  refine(): Promise<readonly WeightSeries[]>;
-  close(): void;
+  /** Waits for the next term; false when there is no further one. Throws the same error again and again once the rest is lost. */
+  arrived(): Promise<boolean>;
+  /** Adds the term that has arrived; the series that have grown. */
+  take(): readonly WeightSeries[];
 }
+
+/** What of the options decides how a model is opened. */
+export type OpenOptions = Pick<
+  SessionOptions,
+  "preset" | "plan" | "terms" | "externalData" | "progressive" | "onProgress"
+>;
 
 /** Enough to tell a container from an ONNX file. */
 const START_BYTES = 16;
 
 /** Opens a container, or quantizes an ONNX file while loading it. */
-export async function openModel(source: Source | Promise<Source>, options: SessionOptions): Promise<OpenModel> {
-  checkTerms(options.terms);
-  const chunks = readSource(source, options);
+export async function openModel(reading: Reading, options: OpenOptions): Promise<OpenModel> {
+  const { chunks } = reading;
   const start = await readStart(chunks);
-  if (!isContainer(start)) return openOnnx(await readRest(start, chunks), options);
-  const opened = options.progressive
-    ? await openStream(chain(start, chunks), options)
-    : whole(readModel(await readRest(start, chunks)), options.terms);
-  return checked(opened);
-}
-
-async function openOnnx(bytes: Uint8Array, options: SessionOptions): Promise<OpenModel> {
-  const { preset, plan, externalData, onProgress, signal, terms } = options;
-  const graph = readOnnx(bytes, externalData === undefined ? {} : { externalData });
-  const model = await quantizeGraph(graph, {
-    ...(preset !== undefined && { preset }),
-    ...(plan !== undefined && { plan }),
-    ...(onProgress !== undefined && { onProgress }),
-    ...(signal !== undefined && { signal }),
-  });
-  return checked(whole(model, terms));
+  if (!isContainer(start)) return checked(await openOnnx(await readRest(start, chunks), options, reading.signal));
+  if (options.progressive) return checked(await openStream(chain(start, chunks), options));
+  return checked(whole(readModel(await readRest(start, chunks)), options.terms));
 }
 
 /** Throws one error that lists every node whose operator cannot run. */
@@ -49,6 +41,18 @@ function checked(opened: OpenModel): OpenModel {
   return opened;
 }
 
+async function openOnnx(bytes: Uint8Array, options: OpenOptions, signal: AbortSignal): Promise<OpenModel> {
+  const { preset, plan, externalData, onProgress, terms } = options;
+  const graph = readOnnx(bytes, externalData === undefined ? {} : { externalData });
+  const model = await quantizeGraph(graph, {
+    ...(preset !== undefined && { preset }),
+    ...(plan !== undefined && { plan }),
+    ...(onProgress !== undefined && { onProgress }),
+    signal,
+  });
+  return whole(model, terms);
+}
+
 /** A model that is all there. */
 function whole(model: Model, terms: number | undefined): OpenModel {
   const total = totalTerms(model);
@@ -56,29 +60,21 @@ function whole(model: Model, terms: number | undefined): OpenModel {
   return {
     model: loaded < total ? limitTerms(model, loaded) : model,
     terms: { loaded, total },
-    refine: async () => [],
-    close: () => undefined,
+    arrived: async () => false,
+    take: () => [],
   };
 }
 
-async function openStream(chunks: AsyncIterable<Uint8Array>, { terms }: SessionOptions): Promise<OpenModel> {
+async function openStream(chunks: AsyncIterable<Uint8Array>, { terms }: OpenOptions): Promise<OpenModel> {
   const stream = await readModelStream(chunks);
   return {
     model: stream.model,
     get terms() {
       return stream.terms;
     },
-    refine: async () => (stream.terms.loaded >= (terms ?? stream.terms.total) ? [] : stream.next()),
-    close: () => {
-      stream.close().catch(() => undefined);
-    },
+    arrived: async () => (terms === undefined || stream.terms.loaded < terms) && stream.arrived(),
+    take: () => stream.take(),
   };
-}
-
-function checkTerms(terms: number | undefined): void {
-  if (terms !== undefined && (!Number.isInteger(terms) || terms < 1)) {
-    throw new RangeError(`"terms" expected integer ≥ 1, got ${terms}`);
-  }
 }
 
 async function readStart(chunks: AsyncGenerator<Uint8Array>): Promise<Uint8Array> {

@@ -1,45 +1,121 @@
 import type { Plan, Preset } from "../series/index.ts";
 import type { WasmSource } from "./wasm.ts";
 
+/**
+ * How a model is opened. What is given in a wrong kind is a TypeError, in a wrong range a RangeError; the sentence names the option.
+ *
+ * @example
+ * const options: SessionOptions = { preset: "fast", limits: { bytes: 2 ** 28 }, signal: AbortSignal.timeout(10_000) };
+ * const session = await InferenceSession.create("model.onnx", options);
+ */
 export interface SessionOptions {
-  /** For an `.onnx` source; default "faithful". */
+  /** For an `.onnx` source, default "faithful"; a container carries its plan. */
   readonly preset?: Preset;
   /** Overrides the preset, per layer. */
   readonly plan?: Plan;
-  /** Weight terms to use at most, ≥ 1. */
+  /** Weight terms to use at most, an integer ≥ 1; default: all. */
   readonly terms?: number;
-  /** Default 1. */
+  /** An integer ≥ 1, default 1. */
   readonly numThreads?: number;
+  /**
+   * Default "auto": the value of BITBASIS_BUILD, else "simd" where the runtime takes it, else "scalar". One that is named is used or refused
+   * (BitbasisError BUILD). The bits of the outputs are the same in all.
+   */
   readonly build?: "auto" | "scalar" | "simd" | "relaxed";
-  /** Replaces the inlined build. */
+  /** A module of this version of the package in place of the inlined one; anything else is refused (BitbasisError BUILD). */
   readonly wasm?: WasmSource | Promise<WasmSource>;
   /** ONNX external data by location. */
   readonly externalData?: Record<string, Uint8Array>;
-  /** Resolve as soon as the first terms are in; `refine` takes the others. */
+  /**
+   * What a file and its feeds may cost, so that a hostile one of some bytes cannot take the machine. `bytes`, default 2^30: most of the
+   * model's file, and of the WASM memory with its weights and intermediate values (BitbasisError MEMORY). `macs`, default 1e12: most
+   * multiply-accumulates of one run, where a step that only moves data counts its bytes (BitbasisError LIMIT). Numbers ≥ 1, Infinity included.
+   */
+  readonly limits?: { readonly bytes?: number; readonly macs?: number };
+  /** Resolve as soon as the first terms are in; `refine` takes the others. Default false. */
   readonly progressive?: boolean;
+  /** Stops `create`, also in the middle of a stalled stream; a progressive session listens to it no longer once `create` has resolved. */
   readonly signal?: AbortSignal;
+  /** Called while loading and quantizing; `loaded` and `total` are bytes, `total` 0 when it is not known. */
   readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
+
+  /**
+   * onnxruntime's: sizes ≥ 0 of dimensions that the model's inputs name.
+   *
+   * @example
+   * await InferenceSession.create("model.onnx", { freeDimensionOverrides: { batch: 1 } });
+   */
+  readonly freeDimensionOverrides?: Readonly<Record<string, number>>;
+  /**
+   * onnxruntime's: "bitbasis", "wasm" and "cpu" are this package, which takes any of them; others are skipped when one of these follows,
+   * and refused (TypeError) otherwise. As names, or objects with a `name`.
+   */
+  readonly executionProviders?: readonly (string | { readonly name: string })[];
+  /** onnxruntime's name of `numThreads`, which goes before it. */
+  readonly intraOpNumThreads?: number;
+  /** onnxruntime's, accepted; there is one way to run a network here, and every optimization of it is on. */
+  readonly graphOptimizationLevel?: "disabled" | "basic" | "extended" | "layout" | "all";
+  /** onnxruntime's, accepted; `profile` times every step. */
+  readonly enableProfiling?: boolean;
+  /** The rest of onnxruntime's, accepted and without effect. */
+  readonly profileFilePrefix?: string;
+  readonly interOpNumThreads?: number;
+  readonly enableCpuMemArena?: boolean;
+  readonly enableMemPattern?: boolean;
+  readonly executionMode?: "sequential" | "parallel";
+  readonly optimizedModelFilePath?: string;
+  readonly logId?: string;
+  readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
+  readonly logVerbosityLevel?: number;
+  readonly preferredOutputLocation?: "cpu" | Readonly<Record<string, "cpu">>;
+  readonly enableGraphCapture?: boolean;
+  readonly extra?: Readonly<Record<string, unknown>>;
 }
 
+/**
+ * How a model is run.
+ *
+ * @example
+ * await session.run(feeds, { signal: AbortSignal.timeout(1000) });
+ */
 export interface RunOptions {
-  /** Looked at between slices of a few milliseconds. */
+  /** Rejects the run with the signal's reason within some 50 ms, also in the middle of a large step. */
+  readonly signal?: AbortSignal;
+  /** onnxruntime's, accepted and without effect. */
+  readonly tag?: string;
+  readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
+  readonly logVerbosityLevel?: number;
+  readonly terminate?: boolean;
+  readonly extra?: Readonly<Record<string, unknown>>;
+}
+
+/** How `refine` waits. */
+export interface RefineOptions {
+  /** Ends the wait, not the stream: a later `refine` goes on with it. */
   readonly signal?: AbortSignal;
 }
 
+/** An input or output of a model. */
 export interface ValueMetadata {
   readonly name: string;
   readonly isTensor: boolean;
+  /** Element type: "float32", "int64", … */
   readonly type: string;
   /** Numbers, and names of dimensions that are free. */
   readonly shape: readonly (number | string)[];
 }
 
+/** One step of a program, timed by itself. */
 export interface StepTiming {
+  /** Position in the program. */
   readonly step: number;
   readonly op: string;
   readonly node: string;
+  /** For example `gemm_i16_i16_4x8`. */
   readonly kernel: string;
   readonly milliseconds: number;
+  /** Multiply-accumulates, 0 where that means nothing. */
   readonly macs: number;
+  /** Bytes read and written. */
   readonly bytes: number;
 }

@@ -1,11 +1,14 @@
-import { BitbasisError, type Build, Core, chooseBuild } from "../core/index.ts";
-import type { ValueInfo } from "../graph/index.ts";
-import type { Tensor } from "../tensor/index.ts";
+import { BitbasisError, Core, kindOf } from "../core/index.ts";
+import type { Graph, ValueInfo } from "../graph/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
 import { checkFeeds, type Feed } from "./feeds.ts";
+import { type Fetches, fill, readRequest } from "./fetches.ts";
 import { type OpenModel, openModel } from "./open.ts";
-import type { RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
-import type { Source } from "./source.ts";
+import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
+import { checkSignal, readSettings, type Settings } from "./settings.ts";
+import { Reading, type Source } from "./source.ts";
 import { loadWasm } from "./wasm.ts";
 
 /**
@@ -24,12 +27,15 @@ export class InferenceSession {
   private readonly inputs: readonly ValueInfo[];
   private queue: Promise<unknown> = Promise.resolve();
   /** Gone after `release`, and with it the WASM memory and the weights. */
-  private live: { readonly engine: Engine; readonly opened: OpenModel } | undefined;
+  private live: Live | undefined;
+  /** The `refine` before: they wait for terms one after the other, outside of the queue. */
+  private refining: Promise<unknown> = Promise.resolve();
   private lastTerms: { loaded: number; total: number };
 
-  private constructor(core: Core, opened: OpenModel) {
-    const { inputs, outputs } = opened.model.graph;
-    this.live = { engine: new Engine(core, opened.model), opened };
+  private constructor(core: Core, opened: OpenModel, reading: Reading, { limits, options }: Settings) {
+    const graph = withDimensions(opened.model.graph, options.freeDimensionOverrides ?? {});
+    const { inputs, outputs } = graph;
+    this.live = { engine: new Engine(core, { ...opened.model, graph }, limits.macs), opened, reading };
     this.lastTerms = opened.terms;
     this.inputs = inputs;
     this.inputNames = inputs.map((input) => input.name);
@@ -40,71 +46,116 @@ export class InferenceSession {
 
   /**
    * Opens a model. An `.onnx` source is quantized while it loads, by `options.preset` (default "faithful") or `options.plan`;
-   * a container carries its plan.
+   * a container carries its plan. When it rejects, it has cancelled the source.
    *
-   * @throws BitbasisError "MODEL" for bytes that are no model, "UNSUPPORTED" with all operators that we do not have
+   * @param source - a URL or path, a Request or Response, a stream of bytes, a Blob, bytes, or a promise of one of these
+   * @throws BitbasisError MODEL for what cannot be read or is no model, UNSUPPORTED with all operators that we do not have, MEMORY for one
+   *   that is larger than `limits.bytes`, BUILD for a core that cannot be used; TypeError or RangeError for an option that makes no sense;
+   *   the reason of the signal
    */
   static async create(source: Source | Promise<Source>, options: SessionOptions = {}): Promise<InferenceSession> {
-    const build = chooseBuild(options.build ?? "auto");
-    const { numThreads = 1 } = options;
-    if (!Number.isInteger(numThreads) || numThreads < 1) {
-      throw new RangeError(`"numThreads" expected integer ≥ 1, got ${numThreads}`);
+    let reading: Reading | undefined;
+    try {
+      const settings = readSettings(options);
+      const { signal, onProgress } = options;
+      reading = new Reading(source, { signal, onProgress, most: settings.limits.bytes });
+      const [opened, core] = await Promise.all([openModel(reading, options), createCore(settings)]);
+      reading.detach();
+      if (settings.numThreads > 1) {
+        console.warn("bitbasis: numThreads is not used by this version; running on one thread");
+      }
+      return new InferenceSession(core, opened, reading, settings);
+    } catch (error) {
+      (reading ?? new Reading(source)).stop(error);
+      throw error;
     }
-    const [opened, core] = await Promise.all([openModel(source, options), createCore(build, options)]);
-    if (numThreads > 1) console.warn("bitbasis: numThreads is not used by this version; running on one thread");
-    return new InferenceSession(core, opened);
   }
 
-  /** Weight terms in use, and in the whole series. */
+  /** Weight terms in use, and in the whole series; a term that arrived damaged is not in use. */
   get terms(): { loaded: number; total: number } {
     return this.live?.opened.terms ?? this.lastTerms;
   }
 
-  /** Bytes of the WASM memory, which never shrinks before `release`. */
+  /** Bytes of the WASM memory, which never shrinks before `release`; at most `limits.bytes`, rounded up to 64 KiB. */
   get memoryBytes(): number {
     return this.live?.engine.core.memory.buffer.byteLength ?? 0;
   }
 
   /**
-   * Runs the model. Outputs are copies; a sequence is an array of tensors, an optional that holds nothing is null.
+   * Runs the model, after the calls before it. Feeds are read now, so that they may be changed at once. Outputs are copies; a sequence is an
+   * array of tensors, an optional that holds nothing is null.
    *
    * @param feeds - a tensor for each input; a bare typed array where the input's shape is static
-   * @param fetches - names of the outputs wanted (default all), or the options
-   * @throws TypeError or RangeError that names the input and what was expected
+   * @param fetches - names of the outputs wanted (default all), or by name a tensor to fill or null for a new one, or the options
+   * @returns the outputs by name; a tensor that was given to be filled is the same object
+   * @throws TypeError or RangeError that names the input or fetch and what was expected; BitbasisError MEMORY or LIMIT for more than
+   *   `limits` allows, RELEASED after `release`; the reason of the signal
+   * @example
+   * const { logits } = await session.run({ image }, ["logits"], { signal: AbortSignal.timeout(1000) });
    */
-  run(
+  async run(
     feeds: Readonly<Record<string, Feed>>,
-    fetches?: readonly string[] | Readonly<Record<string, Tensor | null>> | RunOptions,
+    fetches?: Fetches,
     options?: RunOptions,
   ): Promise<Record<string, Tensor>> {
-    return this.enqueue(async ({ engine }) => {
-      const { names, signal } = this.readFetches(fetches, options);
+    const { outputs, signal } = readRequest(this.outputNames, fetches, options);
+    const tensors = checkFeeds(this.inputs, feeds);
+    const running = this.enqueue(async ({ engine }) => {
       signal?.throwIfAborted();
-      const outputs = await engine.run(checkFeeds(this.inputs, feeds), names, signal);
+      const made = await engine.run(tensors, [...outputs.keys()], signal);
+      const results = Object.entries(made).map(([name, value]) => {
+        const into = outputs.get(name) ?? null;
+        return [name, into === null || !(value instanceof Tensor) ? value : fill(name, into, value)];
+      });
       // Lists for the few models that give sequences, null for an optional that holds nothing: not worth a union in everybody's types.
-      return outputs as Record<string, Tensor>;
+      return Object.fromEntries(results) as Record<string, Tensor>;
     });
+    return abortable(running, signal);
   }
 
-  /** Takes the next term that has arrived into the weights in place; false when the series is complete. */
-  refine(): Promise<boolean> {
-    return this.enqueue(async ({ engine, opened }) => {
-      const grown = await opened.refine();
-      engine.refine(grown);
-      return grown.length > 0;
+  /**
+   * Waits for the next term and takes it into the weights in place. Runs go on while it waits.
+   *
+   * @returns false when the series is complete
+   * @throws BitbasisError MODEL when the rest of the series is damaged or cut short, each time that it is called: the session goes on with
+   *   the terms that it has; RELEASED after `release`; the reason of the signal
+   * @example
+   * while (await session.refine({ signal })) draw(await session.run(feeds));
+   */
+  async refine(options: RefineOptions = {}): Promise<boolean> {
+    if (typeof options !== "object" || options === null)
+      throw new TypeError(`"options" expected an object, got ${kindOf(options)}`);
+    const { signal } = options;
+    checkSignal(signal);
+    const refined = this.refining.then(async () => {
+      signal?.throwIfAborted();
+      try {
+        if (!(await abortable(this.alive().opened.arrived(), signal))) return false;
+      } catch (error) {
+        this.alive();
+        throw error;
+      }
+      return this.enqueue(async ({ engine, opened }) => {
+        signal?.throwIfAborted();
+        engine.refine(opened.take());
+        return true;
+      });
     });
+    this.refining = refined.catch(() => undefined);
+    return abortable(refined, signal);
   }
 
   /** Runs once and times every step by itself. Times are of one run; call it after a warm-up. */
-  profile(feeds: Readonly<Record<string, Feed>>): Promise<StepTiming[]> {
-    return this.enqueue(async ({ engine }) => engine.time(checkFeeds(this.inputs, feeds)));
+  async profile(feeds: Readonly<Record<string, Feed>>): Promise<StepTiming[]> {
+    const tensors = checkFeeds(this.inputs, feeds);
+    return this.enqueue(async ({ engine }) => engine.time(tensors));
   }
 
-  /** Drops the WASM instance and the weights once the calls before it are done; later calls are refused. */
+  /** Drops the WASM instance and the weights once the calls before it are done; later calls, and a `refine` that waits, are refused. */
   release(): Promise<void> {
     const released = this.queue.then(() => {
       this.lastTerms = this.terms;
-      this.live?.opened.close();
+      this.live?.reading.stop();
       this.live = undefined;
     });
     this.queue = released;
@@ -115,40 +166,41 @@ export class InferenceSession {
     return this.release();
   }
 
+  private alive(): Live {
+    if (this.live === undefined) throw new BitbasisError("RELEASED", "the session has been released");
+    return this.live;
+  }
+
   /** Runs a task after all that were asked for before it. */
-  private enqueue<T>(task: (live: { engine: Engine; opened: OpenModel }) => Promise<T>): Promise<T> {
-    const result = this.queue.then(() => {
-      if (this.live === undefined) throw new BitbasisError("RELEASED", "the session has been released");
-      return task(this.live);
-    });
+  private enqueue<T>(task: (live: Live) => Promise<T>): Promise<T> {
+    const result = this.queue.then(() => task(this.alive()));
     this.queue = result.catch(() => undefined);
     return result;
   }
+}
 
-  private readFetches(
-    fetches: unknown,
-    options: RunOptions | undefined,
-  ): { names: readonly string[]; signal: AbortSignal | undefined } {
-    if (fetches === undefined) return { names: this.outputNames, signal: options?.signal };
-    if (typeof fetches !== "object" || fetches === null)
-      throw new TypeError(`"fetches" expected names of outputs or options, got ${typeof fetches}`);
-    const names = Array.isArray(fetches) ? (fetches as readonly string[]) : Object.keys(fetches);
-    const known = new Set(this.outputNames);
-    if (!Array.isArray(fetches) && options === undefined && !names.some((name) => known.has(name))) {
-      return { names: this.outputNames, signal: (fetches as RunOptions).signal };
-    }
-    for (const name of names) {
-      if (!known.has(name))
-        throw new RangeError(`the model has no output "${name}"; its outputs are ${this.outputNames.join(", ")}`);
-    }
-    return { names, signal: options?.signal };
-  }
+/** What a session has until it is released. */
+interface Live {
+  readonly engine: Engine;
+  readonly opened: OpenModel;
+  readonly reading: Reading;
 }
 
 function metadata({ name, type, shape }: ValueInfo): ValueMetadata {
   return { name, isTensor: true, type, shape: shape ?? [] };
 }
 
-async function createCore(build: Build, { wasm }: SessionOptions): Promise<Core> {
-  return Core.create(build, wasm === undefined ? undefined : await loadWasm(wasm));
+/** The graph whose inputs have these sizes where they name the dimension. */
+function withDimensions(graph: Graph, sizes: Readonly<Record<string, number>>): Graph {
+  const names = new Map(Object.entries(sizes));
+  const inputs = graph.inputs.map((input) => ({
+    ...input,
+    shape: input.shape?.map((d) => (typeof d === "string" ? (names.get(d) ?? d) : d)),
+  }));
+  return { ...graph, inputs };
+}
+
+async function createCore({ build, limits, options }: Settings): Promise<Core> {
+  const { wasm } = options;
+  return Core.create(build, wasm === undefined ? undefined : await loadWasm(wasm), limits.bytes);
 }

@@ -1,4 +1,6 @@
 import { BitbasisError } from "../core/index.ts";
+import { abortable } from "./abort.ts";
+import { fileReason } from "./file-reason.ts";
 
 /** Everything that a model can be read from. A string is a URL, or a path where there are files. */
 export type Source =
@@ -11,31 +13,163 @@ export type Source =
   | ArrayBufferLike
   | Uint8Array;
 
-export interface LoadOptions {
+export interface ReadingOptions {
   readonly signal?: AbortSignal | undefined;
   readonly onProgress?: ((p: { phase: string; loaded: number; total: number }) => void) | undefined;
+  /** Most bytes that are read. */
+  readonly most?: number;
 }
 
-/**
- * The bytes of a source as they arrive; bytes that are there already come as one chunk.
- *
- * @throws TypeError for something that is not a source, BitbasisError "MODEL" when a server answers with an error
- */
-export async function* readSource(
-  source: Source | Promise<Source>,
-  options: LoadOptions = {},
-): AsyncGenerator<Uint8Array> {
-  const from = await source;
-  options.signal?.throwIfAborted();
-  if (from instanceof Uint8Array) yield from;
-  else if (isBuffer(from)) yield new Uint8Array(from);
-  else if (typeof from === "string" || from instanceof URL) yield* readLocation(from, options);
-  else if (from instanceof Blob) yield* readStream(from.stream(), from.size, options);
-  else if (from instanceof ReadableStream) yield* readStream(from, 0, options);
-  else if (from instanceof Response) yield* readResponse(from, options);
-  else if (from instanceof Request) yield* readResponse(await fetch(from, signalOf(options)), options);
-  else
-    throw new TypeError(`"source" expected a URL, path, Request, Response, stream, Blob or bytes, got ${typeof from}`);
+/** A source while it is read. Whoever gives up must `stop`, or the connection stays open. */
+export class Reading {
+  /**
+   * The bytes as they arrive; bytes that are there already come as one chunk. Throws TypeError for something that is not a source,
+   * BitbasisError MODEL where there is no model to be had, MEMORY for more than `most` bytes, and the reason of the signal.
+   */
+  readonly chunks: AsyncGenerator<Uint8Array>;
+  private readonly stopping = new AbortController();
+  private readonly follow = (): void => this.stop(this.options.signal?.reason);
+
+  constructor(
+    private readonly source: Source | Promise<Source>,
+    private readonly options: ReadingOptions = {},
+  ) {
+    const { signal } = options;
+    if (signal?.aborted) this.follow();
+    else signal?.addEventListener("abort", this.follow, { once: true });
+    this.chunks = this.read();
+  }
+
+  /** Aborts when the caller's signal does, and on `stop`. */
+  get signal(): AbortSignal {
+    return this.stopping.signal;
+  }
+
+  /** From now on the caller's signal says nothing about this source. */
+  detach(): void {
+    this.options.signal?.removeEventListener("abort", this.follow);
+  }
+
+  /** Gives up, also in the middle of a wait: requests are aborted, streams and bodies are cancelled, read or not. */
+  stop(reason?: unknown): void {
+    this.detach();
+    this.stopping.abort(reason);
+    Promise.resolve(this.source)
+      .then(async (from) => {
+        if (from instanceof Response) await from.body?.cancel(reason);
+        else if (from instanceof ReadableStream) await from.cancel(reason);
+      })
+      // A locked stream is one that `chunks` reads, which cancels it.
+      .catch(() => undefined);
+  }
+
+  private async *read(): AsyncGenerator<Uint8Array> {
+    const { most = Number.POSITIVE_INFINITY } = this.options;
+    const from = await abortable(Promise.resolve(this.source), this.signal);
+    this.signal.throwIfAborted();
+    let loaded = 0;
+    for await (const chunk of this.open(from)) {
+      loaded += chunk.length;
+      if (loaded > most) throw tooLarge(loaded, most);
+      yield chunk;
+    }
+  }
+
+  private async *open(from: Source): AsyncGenerator<Uint8Array> {
+    if (from instanceof Uint8Array) yield from;
+    else if (isBuffer(from)) yield bytesOf(from);
+    else if (typeof from === "string" || from instanceof URL) yield* this.location(from);
+    else if (from instanceof Blob) yield* this.stream(from.stream(), from.size);
+    else if (from instanceof ReadableStream) yield* this.stream(from, 0);
+    else if (from instanceof Response) yield* this.response(from);
+    else if (from instanceof Request) yield* this.fetch(from);
+    else {
+      const got = from === null ? "null" : typeof from;
+      throw new TypeError(`"source" expected a URL, path, Request, Response, stream, Blob or bytes, got ${got}`);
+    }
+  }
+
+  private async *location(location: string | URL): AsyncGenerator<Uint8Array> {
+    const isUrl = location instanceof URL || /^[a-z][a-z0-9+.-]+:/i.test(location);
+    const isFile = isUrl
+      ? String(location).startsWith("file:")
+      : typeof process === "object" && typeof process.versions?.node === "string";
+    if (!isFile) {
+      yield* this.fetch(location);
+      return;
+    }
+    const { readFile, stat } = await import("node:fs/promises");
+    const { most = Number.POSITIVE_INFINITY } = this.options;
+    let bytes: Uint8Array;
+    try {
+      const path = isUrl ? new URL(location) : location;
+      const { size } = await stat(path);
+      if (size > most) throw tooLarge(size, most);
+      bytes = await readFile(path, { signal: this.signal });
+    } catch (cause) {
+      this.signal.throwIfAborted();
+      if (cause instanceof BitbasisError) throw cause;
+      throw new BitbasisError("MODEL", `cannot read ${shown(location)}: ${fileReason(cause)}`, { cause });
+    }
+    yield bytes;
+  }
+
+  private async *fetch(request: string | URL | Request): AsyncGenerator<Uint8Array> {
+    let response: Response;
+    try {
+      response = await fetch(request, { signal: this.signal });
+    } catch (cause) {
+      this.signal.throwIfAborted();
+      const url = request instanceof Request ? request.url : request;
+      throw new BitbasisError("MODEL", `cannot fetch ${shown(url)}: ${reasonOf(cause)}`, { cause });
+    }
+    yield* this.response(response);
+  }
+
+  private async *response(response: Response): AsyncGenerator<Uint8Array> {
+    const { ok, url, status, body, headers } = response;
+    if (!ok) {
+      await body?.cancel().catch(() => undefined);
+      throw new BitbasisError("MODEL", `expected a model from ${url || "the response"}, got HTTP status ${status}`);
+    }
+    if (body === null) throw new BitbasisError("MODEL", "expected a model, got a response without a body");
+    const total = Number(headers.get("content-length") ?? 0);
+    yield* this.stream(body, Number.isFinite(total) ? total : 0, url);
+  }
+
+  /** @param url - where the stream comes from, when it is a response's */
+  private async *stream(stream: ReadableStream<Uint8Array>, total: number, url?: string): AsyncGenerator<Uint8Array> {
+    if (stream.locked) throw new TypeError('"source" expected a stream that nobody has read, got one that is in use');
+    const reader = stream.getReader();
+    const stop = (): void => {
+      reader.cancel(this.signal.reason).catch(() => undefined);
+    };
+    this.signal.addEventListener("abort", stop, { once: true });
+    let loaded = 0;
+    try {
+      for (;;) {
+        this.signal.throwIfAborted();
+        const { done, value } = await reader.read();
+        this.signal.throwIfAborted();
+        if (done) return;
+        if (!(value instanceof Uint8Array)) {
+          throw new TypeError(`"source" expected a stream of Uint8Array, got a chunk of ${typeof value}`);
+        }
+        loaded += value.length;
+        this.options.onProgress?.({ phase: "load", loaded, total: Math.max(total, loaded) });
+        yield value;
+      }
+    } catch (cause) {
+      this.signal.throwIfAborted();
+      // A connection that breaks: the engine's words differ from runtime to runtime.
+      if (url === undefined || !(cause instanceof TypeError)) throw cause;
+      const from = shown(url || "the response");
+      throw new BitbasisError("MODEL", `reading ${from} ended after ${loaded} bytes: ${reasonOf(cause)}`, { cause });
+    } finally {
+      this.signal.removeEventListener("abort", stop);
+      reader.cancel().catch(() => undefined);
+    }
+  }
 }
 
 export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
@@ -55,52 +189,26 @@ function isBuffer(value: unknown): value is ArrayBufferLike {
   );
 }
 
-function signalOf({ signal }: LoadOptions): RequestInit {
-  return signal === undefined ? {} : { signal };
-}
-
-async function* readLocation(location: string | URL, options: LoadOptions): AsyncGenerator<Uint8Array> {
-  const isUrl = location instanceof URL || /^[a-z][a-z0-9+.-]+:/i.test(location);
-  const isFile = isUrl
-    ? String(location).startsWith("file:")
-    : typeof process === "object" && typeof process.versions?.node === "string";
-  if (!isFile) {
-    yield* readResponse(await fetch(location, signalOf(options)), options);
-    return;
-  }
-  const { readFile } = await import("node:fs/promises");
-  const path = isUrl ? new URL(location) : location;
-  yield await readFile(path, signalOf(options) as { signal?: AbortSignal });
-}
-
-async function* readResponse(response: Response, options: LoadOptions): AsyncGenerator<Uint8Array> {
-  if (!response.ok) {
-    throw new BitbasisError(
-      "MODEL",
-      `expected a model from ${response.url || "the response"}, got HTTP status ${response.status}`,
-    );
-  }
-  if (response.body === null) throw new BitbasisError("MODEL", "expected a model, got a response without a body");
-  yield* readStream(response.body, Number(response.headers.get("content-length") ?? 0), options);
-}
-
-async function* readStream(
-  stream: ReadableStream<Uint8Array>,
-  total: number,
-  options: LoadOptions,
-): AsyncGenerator<Uint8Array> {
-  const reader = stream.getReader();
-  let loaded = 0;
+function bytesOf(buffer: ArrayBufferLike): Uint8Array {
   try {
-    for (;;) {
-      options.signal?.throwIfAborted();
-      const { done, value } = await reader.read();
-      if (done) return;
-      loaded += value.length;
-      options.onProgress?.({ phase: "load", loaded, total });
-      yield value;
-    }
-  } finally {
-    reader.cancel().catch(() => undefined);
+    return new Uint8Array(buffer);
+  } catch (cause) {
+    throw new TypeError('"source" expected bytes, got a detached ArrayBuffer', { cause });
   }
+}
+
+function tooLarge(bytes: number, most: number): BitbasisError {
+  return new BitbasisError("MEMORY", `the model has ${bytes} bytes or more, "limits.bytes" allows ${most}`);
+}
+
+/** Control characters and quotes stay visible. */
+function shown(location: string | URL): string {
+  const text = String(location);
+  return /^[\x21-\x7e]+$/.test(text) ? text : JSON.stringify(text);
+}
+
+/** `fetch failed` says nothing: what it failed for is in the cause. */
+function reasonOf(error: unknown): string {
+  const { message, cause } = error as Error;
+  return cause instanceof Error ? `${message} (${cause.message})` : message;
 }

@@ -1,26 +1,53 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, kindOf } from "../core/index.ts";
 
 /** A core build from elsewhere than the package. */
 export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
 
-/** Compiles what was given; a page served in place of the module is named. */
+/**
+ * Compiles what was given; a page served in place of the module is named.
+ *
+ * @throws TypeError for something that is no such source, BitbasisError BUILD for what is no WebAssembly module
+ */
 export async function loadWasm(source: WasmSource | Promise<WasmSource>): Promise<WebAssembly.Module> {
   const from = await source;
   if (from instanceof WebAssembly.Module) return from;
-  if (from instanceof URL) return loadWasm(await fetch(from));
+  if (from instanceof URL) return loadWasm(await read(from));
   if (from instanceof Response) {
+    if (from.bodyUsed) throw new TypeError('"wasm" expected a Response that nobody has read, got one that is in use');
     const bytes = new Uint8Array(await from.arrayBuffer());
-    return WebAssembly.compile(checkMagic(bytes, ` from ${from.url || "the response"} (HTTP status ${from.status})`));
+    return compile(bytes, ` from ${from.url || "the response"} (HTTP status ${from.status})`);
   }
-  const bytes =
-    from instanceof ArrayBuffer
-      ? new Uint8Array(from)
-      : new Uint8Array(from.buffer as ArrayBuffer, from.byteOffset, from.byteLength);
-  return WebAssembly.compile(checkMagic(bytes, ""));
+  const bytes = from instanceof ArrayBuffer ? new Uint8Array(from) : from;
+  if (!ArrayBuffer.isView(bytes)) {
+    throw new TypeError(`"wasm" expected a WebAssembly.Module, bytes, URL or Response, got ${kindOf(from)}`);
+  }
+  return compile(new Uint8Array(bytes.buffer as ArrayBuffer, bytes.byteOffset, bytes.byteLength), "");
 }
 
-function checkMagic(bytes: Uint8Array<ArrayBuffer>, origin: string): Uint8Array<ArrayBuffer> {
-  if (bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d) return bytes;
+async function read(url: URL): Promise<Response | Uint8Array<ArrayBuffer>> {
+  try {
+    if (url.protocol !== "file:") return await fetch(url);
+    const { readFile } = await import("node:fs/promises");
+    return new Uint8Array(await readFile(url));
+  } catch (cause) {
+    throw new BitbasisError("BUILD", `cannot read "wasm" from ${url.href}: ${(cause as Error).message}`, { cause });
+  }
+}
+
+async function compile(bytes: Uint8Array<ArrayBuffer>, origin: string): Promise<WebAssembly.Module> {
+  checkMagic(bytes, origin);
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    const why = (cause as Error).message;
+    throw new BitbasisError("BUILD", `"wasm" expected a WebAssembly module, got a damaged one${origin}: ${why}`, {
+      cause,
+    });
+  }
+}
+
+function checkMagic(bytes: Uint8Array, origin: string): void {
+  if (bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d) return;
   const text = new TextDecoder().decode(bytes.subarray(0, 64)).trimStart();
   const kind = text.startsWith("<") ? "HTML" : bytes.length === 0 ? "nothing" : "other bytes";
   throw new BitbasisError("BUILD", `"wasm" expected a WebAssembly module, got ${kind}${origin}`);

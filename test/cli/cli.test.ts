@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { zipSync } from "fflate";
 import { dump, parse } from "npyjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 
@@ -100,7 +101,67 @@ describe("bitbasis", () => {
     }
   });
 
+  it("writes the one output of a model to stdout", () => {
+    const { status, stdout } = bitbasis(["run", MODEL, "--random", "--output", "-"]);
+    expect(status).toBe(0);
+    const { shape, data } = parse(new Uint8Array(stdout).buffer);
+    expect(shape).toEqual([1, 10]);
+    const printed = json(["run", MODEL, "--random"]) as { logits: { data: number[] } };
+    expect(Array.from(data as Float32Array)).toEqual(printed.logits.data);
+  });
+
+  it("does not replace the model that it quantizes, unless it is told to", () => {
+    const model = join(folder, "own.onnx");
+    writeFileSync(model, readFileSync(MODEL));
+    const alias = join(folder, "alias.onnx");
+    symlinkSync(model, alias);
+    for (const output of [model, alias, `${folder}/../${basename(folder)}/own.onnx`]) {
+      const refused = bitbasis(["quantize", model, "-o", output]);
+      expect(refused.stderr).toContain("the model itself");
+      expect(refused.status).toBe(2);
+    }
+    expect(readFileSync(model).equals(readFileSync(MODEL))).toBe(true);
+    expect(bitbasis(["quantize", model, "-o", model, "--force"]).status).toBe(0);
+    expect(json(["inspect", model])).toMatchObject({ format: "bitbasis" });
+  });
+
+  it("reads .npz files and stdin", () => {
+    const pixels = new Uint8Array(dump(new Float32Array(784).fill(0.5), [1, 1, 28, 28]));
+    const [npy, npz] = [join(folder, "half.npy"), join(folder, "half.npz")];
+    writeFileSync(npy, pixels);
+    writeFileSync(npz, zipSync({ "image.npy": pixels, "other.npy": new Uint8Array(3) }));
+    const expected = json(["run", MODEL, "--input", `image=${npy}`]);
+    expect(json(["run", MODEL, "--input", `image=${npz}`])).toEqual(expected);
+    const piped = bitbasis(["run", MODEL, "--input", "image=-", "--json"], pixels);
+    expect(JSON.parse(piped.stdout.toString())).toEqual(expected);
+  });
+
+  it("refuses a .npz file that would unpack to gigabytes, before it is unpacked", () => {
+    const bomb = zipSync({ "image.npy": new Uint8Array(100) });
+    // The size in the central directory, 24 bytes behind its signature.
+    const directory = bomb.findIndex((_, i) => bomb[i] === 0x50 && bomb[i + 1] === 0x4b && bomb[i + 2] === 1);
+    new DataView(bomb.buffer).setUint32(directory + 24, 0xf0000000, true);
+    const [large, broken] = [join(folder, "bomb.npz"), join(folder, "broken.npz")];
+    writeFileSync(large, bomb);
+    writeFileSync(broken, bomb.subarray(0, 60));
+    const refused = bitbasis(["run", MODEL, "--input", `image=${large}`]);
+    expect(refused.stderr).toContain("expected entries of 1073741824 bytes at most, got 4026531840");
+    expect(refused.status).toBe(2);
+    expect(bitbasis(["run", MODEL, "--input", `image=${broken}`])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining("is a damaged .npz file"),
+    });
+  });
+
   it.each([
+    [["run", MODEL, "--random", "--output", "-", "--json"], 2, "would both write to stdout"],
+    [["run", MODEL, "--random", "--output", MODEL], 1, "a file of that name is there"],
+    [
+      ["run", MODEL, "--random", "--preset", "-"],
+      2,
+      "--preset expected one of float32, faithful, fast, compact, got -",
+    ],
+    [["run", MODEL, "--random", "--shape", "image=40000,1,40000,40000"], 2, "bytes, at most"],
     [["frobnicate"], 2, 'unknown command "frobnicate"'],
     [[], 2, "expected a command"],
     [["quantize", MODEL], 2, "expected -o"],

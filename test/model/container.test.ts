@@ -2,9 +2,17 @@ import { createHash } from "node:crypto";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BitbasisError } from "../../src/core/index.ts";
-import { isContainer, limitTerms, readModel, readModelStream, totalTerms, writeModel } from "../../src/model/index.ts";
+import {
+  isContainer,
+  limitTerms,
+  type ModelStream,
+  readModel,
+  readModelStream,
+  totalTerms,
+  writeModel,
+} from "../../src/model/index.ts";
 import { sha256 } from "../../src/model/sha256.ts";
-import { fuse } from "../../src/series/index.ts";
+import { fuse, type WeightSeries } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { smallModel } from "./models.ts";
 
@@ -92,7 +100,7 @@ describe("a container", () => {
       expect(stream.model).toEqual(limitTerms(model, 1));
       const grown: string[][] = [];
       for (let n = 2; ; n++) {
-        const series = await stream.next();
+        const series = await next(stream);
         if (series.length === 0) break;
         grown.push(series.map((s) => s.name));
         expect(stream.model).toEqual(limitTerms(model, n));
@@ -103,6 +111,24 @@ describe("a container", () => {
     }
   });
 
+  test("holds a term back until it is taken", async () => {
+    const stream = await readModelStream(inChunks(bytes, 64));
+    expect(await Promise.all([stream.arrived(), stream.arrived()])).toEqual([true, true]);
+    expect(stream.terms.loaded).toBe(1);
+    expect(stream.model).toEqual(limitTerms(model, 1));
+    expect(stream.take().length).toBe(2);
+    expect(stream.take()).toEqual([]);
+    expect(stream.model).toEqual(limitTerms(model, 2));
+  });
+
+  test("says that bytes follow its end, with all terms in, and says it again", async () => {
+    const longer = new Uint8Array([...bytes, 0]);
+    const stream = await readModelStream(inChunks(longer, 64));
+    while (stream.terms.loaded < 3) await next(stream);
+    expect(stream.model).toEqual(model);
+    for (let i = 0; i < 2; i++) await expect(next(stream)).rejects.toThrow("bytes follow its end");
+  });
+
   test("needs no more than what it returns", async () => {
     let taken = 0;
     async function* counted() {
@@ -111,11 +137,10 @@ describe("a container", () => {
         yield chunk;
       }
     }
-    const stream = await readModelStream(counted());
+    await readModelStream(counted());
     const last = readModel(bytes).weights.get("7")!.planes.length;
     expect(last).toBe(3);
     expect(taken).toBeLessThan(bytes.length - 16);
-    await stream.close();
   });
 
   test("without any series", async () => {
@@ -130,7 +155,7 @@ describe("a container", () => {
     expect(totalTerms(plain)).toBe(0);
     const stream = await readModelStream(inChunks(stored, 50));
     expect(stream.terms).toEqual({ loaded: 0, total: 0 });
-    expect(await stream.next()).toEqual([]);
+    expect(await next(stream)).toEqual([]);
   });
 
   test("will not be written with strings or with terms missing", () => {
@@ -140,6 +165,10 @@ describe("a container", () => {
   });
 });
 
+async function next(stream: ModelStream): Promise<readonly WeightSeries[]> {
+  return (await stream.arrived()) ? stream.take() : [];
+}
+
 describe("bad bytes", () => {
   test("every cut is noticed, whole and streamed", async () => {
     for (let length = 0; length < bytes.length; length++) {
@@ -148,7 +177,7 @@ describe("bad bytes", () => {
       if (length % 5 > 0 && length > 100) continue;
       const drain = async () => {
         const stream = await readModelStream(inChunks(cut, 97));
-        while ((await stream.next()).length > 0);
+        while ((await next(stream)).length > 0);
       };
       await expect(drain()).rejects.toMatchObject({ code: "MODEL" });
     }
@@ -172,9 +201,12 @@ describe("bad bytes", () => {
     const damaged = bytes.slice();
     damaged[bytes.length - 1]! ^= 1;
     const stream = await readModelStream(inChunks(damaged, 100));
-    expect((await stream.next()).length).toBe(2);
-    await expect(stream.next()).rejects.toThrow('"term 3" does not match');
-    expect(stream.model).toEqual(limitTerms(model, 2));
+    expect((await next(stream)).length).toBe(2);
+    for (let i = 0; i < 3; i++) {
+      await expect(next(stream)).rejects.toThrow('"term 3" does not match');
+      expect(stream.terms).toEqual({ loaded: 2, total: 3 });
+      expect(stream.model).toEqual(limitTerms(model, 2));
+    }
   });
 
   test.each([

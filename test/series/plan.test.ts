@@ -83,7 +83,7 @@ describe("checkPlan", () => {
   test.each<[unknown, string]>([
     [null, '"plan" expected an object, got null'],
     [[], '"plan" expected an object'],
-    [{ default: layer }, '"plan.version" expected 1, got undefined'],
+    [{ default: layer }, '"plan.version" expected 1, got nothing'],
     [{ version: 2, default: layer }, '"plan.version" expected 1, got 2'],
     [{ version: 1, default: layer, layer: {} }, 'got "layer"'],
     [{ version: 1 }, '"plan.default" expected an object'],

@@ -71,6 +71,7 @@ describe("bytes that are no model", () => {
     ["a picture", png, "PNG"],
     ["a ZIP file", Uint8Array.of(0x50, 0x4b, 3, 4, ...new Uint8Array(40)), "zip"],
     ["JSON", new TextEncoder().encode('{"model": "none", "version": 12345}'), "JSON"],
+    ["an ORT file", new TextEncoder().encode("\x1c\0\0\0ORTM\0\0\0\0".padEnd(64, "\0")), "ORT format"],
     ["zeros", new Uint8Array(64), "ONNX"],
   ])("%s", async (_, bytes, word) => {
     const error = await refused(() => InferenceSession.create(bytes));

@@ -21,3 +21,24 @@ export function evaluate(
   const data = operator.evaluate(call, outputs);
   return data?.map((d, i) => new Tensor(outputs[i]!.type, d, outputs[i]!.shape));
 }
+
+/**
+ * What folding may cost in all, so that a small file cannot make gigabytes (27 times Concat(c, c)) or hours (thousands of sums over one large
+ * constant). A node that is not folded any more runs as steps, under the session's limits.
+ */
+export class FoldBudget {
+  /** @param made - elements that may be made, @param read - and read; one node may exceed what is left */
+  constructor(
+    private made: number,
+    private read: number,
+  ) {}
+
+  get spent(): boolean {
+    return this.made <= 0 || this.read <= 0;
+  }
+
+  count(call: Call, outputs: readonly Tensor[]): void {
+    for (const { size } of outputs) this.made -= size;
+    for (let i = 0; i < call.count; i++) this.read -= call.constant(i)?.size ?? 0;
+  }
+}

@@ -1,7 +1,7 @@
 import { Tensor } from "../../tensor/index.ts";
 import type { Graph, Node } from "../graph.ts";
 import { operatorOf } from "../operators/index.ts";
-import { captures, subgraphs } from "../order.ts";
+import { captures, reads, subgraphs } from "../order.ts";
 import { type Ranks, ranksOf } from "../ranks.ts";
 import { applyRules } from "./editor.ts";
 import { dropIdentity, joinTransposes, shareNodes } from "./eliminate.ts";
@@ -39,8 +39,15 @@ export class Layout {
   /** Values whose spatial extents are all 1: both forms have the same order of elements. */
   private readonly points = new Set<string>();
   private readonly names: Names;
+  /** Nodes that read each value; a body counts for what it captures. */
+  private readonly readers = new Map<string, number>();
+  private readonly outputs: ReadonlySet<string>;
 
   constructor(readonly graph: Graph) {
+    this.outputs = new Set(graph.outputs.map((output) => output.name));
+    for (const node of graph.nodes) {
+      for (const name of new Set(reads(node))) this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
+    }
     this.initializers = new Map(graph.initializers);
     this.ranks = ranksOf(graph);
     this.names = new Names(graph);
@@ -139,9 +146,7 @@ export class Layout {
 
   /** Changes weights that only `reader` reads under their own name, others under a new one. */
   change(name: string, tensor: Tensor): string {
-    const readers = this.graph.nodes.filter((node) => node.inputs.includes(name) || subgraphs(node).length > 0);
-    const shared = readers.length > 1 || this.graph.outputs.some((output) => output.name === name);
-    if (!shared) {
+    if ((this.readers.get(name) ?? 0) <= 1 && !this.outputs.has(name)) {
       this.initializers.set(name, tensor);
       return name;
     }

@@ -4,7 +4,7 @@ import type { Graph, Node } from "../graph.ts";
 import { halfInputs } from "../half.ts";
 import { Call } from "../operators/call.ts";
 import { outputsOf } from "../operators/contract.ts";
-import { evaluate } from "../operators/evaluate.ts";
+import { evaluate, FoldBudget } from "../operators/evaluate.ts";
 import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
 import { Editor } from "./editor.ts";
@@ -17,8 +17,12 @@ const SMALL = 4096;
 export function foldConstants(graph: Graph): Graph {
   const normal = normalize(graph);
   const editor = new Editor(normal);
+  let given = 0;
+  for (const { size } of normal.initializers.values()) given += size;
+  const budget = new FoldBudget(4 * given + 2 ** 20, 64 * given + 2 ** 26);
   for (const node of normal.nodes) {
-    const outputs = fold(node, normal, editor);
+    if (budget.spent) break;
+    const outputs = fold(node, normal, editor, budget);
     if (outputs === undefined) continue;
     for (const [i, tensor] of outputs.entries()) {
       const name = node.outputs[i] ?? "";
@@ -29,7 +33,7 @@ export function foldConstants(graph: Graph): Graph {
   return editor.finish();
 }
 
-function fold(node: Node, graph: Graph, editor: Editor): readonly Tensor[] | undefined {
+function fold(node: Node, graph: Graph, editor: Editor, budget: FoldBudget): readonly Tensor[] | undefined {
   const operator = operatorOf(node);
   if (operator?.shape === undefined || subgraphs(node).length > 0) return undefined;
   const constants = node.inputs.map((name) => editor.constant(name));
@@ -41,7 +45,9 @@ function fold(node: Node, graph: Graph, editor: Editor): readonly Tensor[] | und
   const given = constants.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
   const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);
   if (made > Math.max(SMALL, given)) return undefined;
-  return evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);
+  const folded = evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);
+  if (folded !== undefined) budget.count(call, folded);
+  return folded;
 }
 
 /** Initializers of equal type, shape and bits become one. */

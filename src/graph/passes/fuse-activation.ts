@@ -19,13 +19,22 @@ interface Product {
   readonly nodes: Node[];
 }
 
+/** The patterns have at most four products; a longer chain is looked at this far only, so that n products take n steps. */
+const MOST_PRODUCTS = 8;
+
 function productOf(node: Node, editor: Editor): Product {
   const product: Product = { factors: [], scalar: 1, nodes: [node] };
   const add = (value: string, inverse: boolean): void => {
     const scalar = editor.scalar(value);
     const inner = editor.madeBy(value, "Mul", "Div");
     if (scalar !== undefined) product.scalar *= inverse ? 1 / scalar : scalar;
-    else if (!inverse && inner !== undefined && editor.onlyReader(value) !== undefined && isProduct(inner, editor)) {
+    else if (
+      !inverse &&
+      inner !== undefined &&
+      product.nodes.length < MOST_PRODUCTS &&
+      editor.onlyReader(value) !== undefined &&
+      isProduct(inner, editor)
+    ) {
       product.nodes.push(inner);
       add(inner.inputs[0]!, false);
       add(inner.inputs[1]!, inner.op === "Div");

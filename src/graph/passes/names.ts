@@ -1,20 +1,31 @@
 import type { Graph } from "../graph.ts";
 import { subgraphs } from "../order.ts";
 
-/** Makes names that no value of a graph has, its subgraphs included. */
-export class Names {
-  private readonly used = new Set<string>([""]);
-
-  constructor(graph: Graph) {
-    this.collect(graph);
-  }
+/** Makes names that are not taken yet. The numbers tried for a base are remembered: n equal names take n steps, not n². */
+export class UniqueNames {
+  protected readonly used = new Set<string>();
+  private readonly next = new Map<string, number>();
 
   /** `base`, or `base_1`, `base_2`, …; the result counts as used from now on. */
   unique(base: string): string {
     let name = base;
-    for (let i = 1; this.used.has(name); i++) name = `${base}_${i}`;
+    if (this.used.has(base)) {
+      let i = this.next.get(base) ?? 1;
+      while (this.used.has(`${base}_${i}`)) i++;
+      name = `${base}_${i}`;
+      this.next.set(base, i + 1);
+    }
     this.used.add(name);
     return name;
+  }
+}
+
+/** Makes names that no value of a graph has, its subgraphs included. */
+export class Names extends UniqueNames {
+  constructor(graph: Graph) {
+    super();
+    this.used.add("");
+    this.collect(graph);
   }
 
   private collect(graph: Graph): void {

@@ -1,0 +1,16 @@
+/** What a value is, in a word, for sentences about arguments: null and lists are told apart from other objects. */
+export function kindOf(value: unknown): string {
+  if (value === null) return "null";
+  return value === undefined ? "nothing" : Array.isArray(value) ? "a list" : typeof value;
+}
+
+/** A value as it is written, for sentences about arguments; the kind of what has no short spelling. */
+export function shown(value: unknown): string {
+  if (typeof value === "number" || typeof value === "bigint") return String(value);
+  try {
+    const text = JSON.stringify(value) as string | undefined;
+    return text !== undefined && text.length <= 80 ? text : kindOf(value);
+  } catch {
+    return kindOf(value); // it holds itself, or a bigint
+  }
+}
