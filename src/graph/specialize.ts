@@ -8,7 +8,7 @@ import { outputsOf } from "./operators/contract.ts";
 import { evaluate } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
-import { isGraph, live } from "./order.ts";
+import { isGraph, live, subgraphs } from "./order.ts";
 import { normalize } from "./passes/normalize.ts";
 
 /** What is known of an input: its type and shape, and its elements when shapes depend on them. */
@@ -59,8 +59,11 @@ class Specializer {
   private readonly expanded = new Set<string>();
   /** Those that must run. */
   readonly nodes: Node[] = [];
+  /** What the names of folded constants begin with. */
+  private readonly folded: string;
 
   constructor(readonly graph: Graph) {
+    this.folded = unusedPrefix(graph, "folded:");
     this.constants = new Map(graph.initializers);
     for (const [name, { type, dims }] of graph.initializers) this.values.set(name, { type, shape: dims });
   }
@@ -104,7 +107,7 @@ class Specializer {
       if (source === undefined || inputs.some((input) => input.name === name)) continue;
       const known = this.values.get(source)!;
       // A constant under the name of an output: move it aside, so that the output is written by a step.
-      const from = source === name ? `folded:${contentName(this.constants.get(name)!)}` : source;
+      const from = source === name ? `${this.folded}${contentName(this.constants.get(name)!)}` : source;
       if (source === name) this.constants.set(from, this.constants.get(name)!);
       this.constants.delete(name);
       this.values.set(from, known);
@@ -170,7 +173,7 @@ class Specializer {
 
   private fold(name: string | undefined, tensor: Tensor): void {
     if (name === undefined || name === "") return;
-    const folded = `folded:${contentName(tensor)}`;
+    const folded = `${this.folded}${contentName(tensor)}`;
     this.constants.set(folded, tensor);
     this.values.set(folded, { type: tensor.type, shape: tensor.dims });
     this.values.set(name, { type: tensor.type, shape: tensor.dims });
@@ -205,6 +208,21 @@ class Specializer {
       }
     });
   }
+}
+
+/** `prefix`, so often that no name of the graph begins with it: the same one whatever the input shapes. */
+function unusedPrefix(graph: Graph, prefix: string): string {
+  const isUsed = ({ inputs, initializers, nodes }: Graph, start: string): boolean =>
+    inputs.some(({ name }) => name.startsWith(start)) ||
+    [...initializers.keys()].some((name) => name.startsWith(start)) ||
+    nodes.some(
+      (node) =>
+        [node.name, ...node.inputs, ...node.outputs].some((name) => name.startsWith(start)) ||
+        subgraphs(node).some((body) => isUsed(body, start)),
+    );
+  let start = prefix;
+  while (isUsed(graph, start)) start += prefix;
+  return start;
 }
 
 /** A body with its own values and nodes renamed, so that it can stand in the enclosing graph. */

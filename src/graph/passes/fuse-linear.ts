@@ -108,7 +108,7 @@ function channelsOf(layer: Node, dims: readonly number[]): number {
 
 /** Whether the weights of a matrix product are [N, K]. */
 function isTransposed(layer: Node): boolean {
-  return layer.op === "Gemm" && layer.attributes["transB"] === 1;
+  return layer.op === "Gemm" && (layer.attributes["transB"] ?? 0) !== 0;
 }
 
 /** gamma·(x − mean)/√(variance + epsilon) + beta, when the statistics are constant. */
