@@ -4,7 +4,7 @@ import type { Model } from "../model/index.ts";
 import type { Compiled, ProgramValue } from "../program/compile.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels } from "../program/panels.ts";
-import type { WeightSeries } from "../series/index.ts";
+import { dequantize, type WeightSeries } from "../series/index.ts";
 import {
   allocateData,
   elementBytes,
@@ -38,6 +38,7 @@ export interface Bound {
 /** A model in the memory of a core: all that a session drops when it is released. */
 export class Engine {
   private readonly panels: Panels;
+  private readonly constants: Constants;
   private readonly programs: ProgramCache;
   /** Types and shapes of the weights that are not initializers of the graph, because they are series. */
   private readonly weights: ReadonlyMap<string, KnownValue>;
@@ -50,12 +51,17 @@ export class Engine {
   ) {
     this.panels = new Panels(core);
     this.weights = new Map([...model.weights].map(([name, { shape }]) => [name, { type: "float32", shape }]));
-    this.programs = new ProgramCache(model, { core, constants: new Constants(core), panels: this.panels, threads: 1 });
+    this.constants = new Constants(core);
+    this.programs = new ProgramCache(model, { core, constants: this.constants, panels: this.panels, threads: 1 });
   }
 
   /** Adds the terms that have arrived since to the weights. */
   refine(grown: readonly WeightSeries[]): void {
-    for (const series of grown) this.panels.refine(series);
+    for (const series of grown) {
+      this.panels.refine(series);
+      // A table that rows are looked up in.
+      this.constants.replace(series.name, () => dequantize(series));
+    }
   }
 
   /** The program for these feeds, with the feeds written into the arena. */

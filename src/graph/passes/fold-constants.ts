@@ -6,15 +6,19 @@ import { outputsOf } from "../operators/contract.ts";
 import { evaluate } from "../operators/evaluate.ts";
 import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
-import { Editor } from "./editor.ts";
+import { applyRules, Editor } from "./editor.ts";
+import { tieWeights } from "./fuse-linear.ts";
 import { normalize } from "./normalize.ts";
 
 /** Constants made by folding may be this large, or as large as what they are made of: a folded graph should not be a larger file. */
 const SMALL = 4096;
 
-/** Evaluates every node whose inputs are all constants; the results are initializers under the names of the values. */
+/**
+ * Evaluates every node whose inputs are all constants; the results are initializers under the names of the values. Tables that are also multiplied
+ * stay one.
+ */
 export function foldConstants(graph: Graph): Graph {
-  const normal = normalize(graph);
+  const normal = applyRules(normalize(graph), [tieWeights]);
   const editor = new Editor(normal);
   for (const node of normal.nodes) {
     const outputs = fold(node, normal, editor);
@@ -36,7 +40,8 @@ function fold(node: Node, graph: Graph, editor: Editor): readonly Tensor[] | und
   const values = constants.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
   const call = new Call(node, graph.opsets, values, constants);
   const outputs = outputsOf(call, operator);
-  const given = constants.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
+  // A constant that is read twice counts once: concatenations with itself would double it without end.
+  const given = [...new Set(constants)].reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
   const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);
   if (made > Math.max(SMALL, given)) return undefined;
   return evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);

@@ -26,6 +26,8 @@ export const foldAffine: Rule = (node, editor) => {
   if (form === undefined) return false;
   const affine = affineOf(node, at, editor, form);
   if (affine === undefined) return false;
+  // A scaled copy of a table that is multiplied as it lies would be stored beside it.
+  if (affine.scale !== undefined && key(layer) === "bitbasis/MatMul" && isTransposed(layer)) return false;
   const weights = affine.scale && scaleWeights(layer, form, affine.scale);
   const bias = shiftBias(form, affine);
   if ((affine.scale !== undefined && weights === undefined) || bias?.some((v) => !Number.isFinite(v))) return false;
@@ -108,7 +110,7 @@ function channelsOf(layer: Node, dims: readonly number[]): number {
 
 /** Whether the weights of a matrix product are [N, K]. */
 function isTransposed(layer: Node): boolean {
-  return layer.op === "Gemm" && (layer.attributes["transB"] ?? 0) !== 0;
+  return (layer.op === "Gemm" || layer.domain === "bitbasis") && (layer.attributes["transB"] ?? 0) !== 0;
 }
 
 /** gamma·(x − mean)/√(variance + epsilon) + beta, when the statistics are constant. */
@@ -224,7 +226,8 @@ export const gemmToMatMul: Rule = (node, editor) => {
   if (form === undefined) return false;
   const { weights, bias, channels } = form;
   const inputs = node.inputs.slice(0, 2);
-  if (isTransposed(node)) {
+  const shared = isTransposed(node) && editor.readers(node.inputs[1]!).length > 1;
+  if (isTransposed(node) && !shared) {
     const turned = transposed(weights, [1, 0]);
     inputs[1] = editor.changeInitializer(node.inputs[1]!, turned, node);
   }
@@ -234,7 +237,23 @@ export const gemmToMatMul: Rule = (node, editor) => {
     const row = new Tensor("float32", wide, [channels]);
     inputs[2] = isVector ? node.inputs[2]! : editor.changeInitializer(node.inputs[2]!, row, node);
   }
-  editor.replace(node, { ...node, op: "MatMul", domain: "bitbasis", inputs, attributes: {} });
+  editor.replace(node, { ...node, op: "MatMul", domain: "bitbasis", inputs, attributes: shared ? { transB: 1 } : {} });
+  return true;
+};
+
+/**
+ * A table that others read too, as an embedding does, is multiplied as it lies: a transposed copy of it would be stored as well. Before constants are
+ * folded.
+ */
+export const tieWeights: Rule = (node, editor) => {
+  if (key(node) !== "MatMul") return false;
+  const turned = editor.madeBy(node.inputs[1], "Transpose");
+  const table = editor.constant(turned?.inputs[0]);
+  if (turned === undefined || table?.type !== "float32" || table.dims.length !== 2) return false;
+  if (((turned.attributes["perm"] as readonly number[] | undefined) ?? [1, 0]).join() !== "1,0") return false;
+  if (editor.readers(turned.inputs[0]!).every((reader) => key(reader) === "Transpose")) return false;
+  const inputs = [node.inputs[0]!, turned.inputs[0]!];
+  editor.replace(node, { ...node, domain: "bitbasis", inputs, attributes: { transB: 1 } });
   return true;
 };
 
