@@ -13,9 +13,10 @@ export function isPadded(step: usize): bool {
   return top > 0 || left > 0 || lastY >= argument(step, ConvStep.inHeight) || lastX >= argument(step, ConvStep.inWidth);
 }
 
-/** Whether output pixel p sees input pixel p and nothing else, so that no table is needed. */
+/** Whether output pixel p sees input pixel p and nothing else, so that no table is needed. Pads below 0 crop: they shift what a pixel sees. */
 export function isDense(step: usize): bool {
   return argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth) == 1 && !isPadded(step) &&
+    (argument(step, ConvStep.padTop) | argument(step, ConvStep.padLeft)) == 0 &&
     argument(step, ConvStep.strideHeight) * argument(step, ConvStep.strideWidth) == 1 &&
     argument(step, ConvStep.outWidth) == argument(step, ConvStep.inWidth);
 }
@@ -46,10 +47,10 @@ export function writePointers(step: usize, input: usize, pixel: i32, padding: us
   }
 }
 
-/** First column of outputs all of whose taps lie inside of the input's width. */
+/** First column of outputs all of whose taps lie inside of the input's width; 0 where the left side is cropped. */
 export function insideFrom(step: usize): i32 {
   const stride = argument(step, ConvStep.strideWidth);
-  return (argument(step, ConvStep.padLeft) + stride - 1) / stride;
+  return max(0, (argument(step, ConvStep.padLeft) + stride - 1) / stride);
 }
 
 /** Column after the last such; may be less than insideFrom, when there is none. */

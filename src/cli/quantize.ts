@@ -82,7 +82,7 @@ export function reportTable(report: QuantizationReport): string {
   const rows = report.layers.map((layer) => [
     layer.name,
     layer.op,
-    layer.shape.join("x"),
+    layer.shape?.join("x") ?? "",
     `${layer.plan.weightTerms}x${layer.plan.bits} / ${layer.plan.activationTerms}x${layer.plan.bits}`,
     layer.relativeError.toExponential(2),
     layer.accumulatorBits,

@@ -58,7 +58,8 @@ class Standard {
 
   private matMul(node: Node): void {
     const [x, w, bias] = node.inputs as [string, string, string?];
-    const product = this.emit(node, "MatMul", [x, w]);
+    const right = node.attributes["transB"] === 1 ? this.emit(node, "Transpose", [w], { perm: [1, 0] }) : w;
+    const product = this.emit(node, "MatMul", [x, right]);
     const sum = bias ? this.emit(node, "Add", [product, bias]) : product;
     this.finish(node, sum);
   }

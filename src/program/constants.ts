@@ -16,6 +16,14 @@ export class Constants {
     return at;
   }
 
+  /** Writes the data that `make` gives where those of `key` lie, if they have been placed. */
+  replace(key: string, make: () => ArrayBufferView): void {
+    const at = this.placed.get(key);
+    if (at === undefined) return;
+    const { buffer, byteOffset, byteLength } = make();
+    this.core.u8(at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
+  }
+
   /** The address of `bytes` bytes that `pack` makes from source data in memory, which is given back; done once per key. */
   derive(key: string, source: ArrayBufferView, bytes: number, pack: (from: number, to: number) => void): number {
     let at = this.placed.get(key);

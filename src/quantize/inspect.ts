@@ -57,10 +57,10 @@ export interface InspectOptions {
 export async function inspect(bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelSummary> {
   if (isContainer(bytes)) return inspectModel(readModel(bytes), bytes.length);
   const graph = readOnnx(bytes, { externalData: { ...options.externalData } });
-  return { format: "onnx", bytes: bytes.length, ...summarize(graph), parameters: elements(graph) };
+  return { format: "onnx", bytes: bytes.length, ...(await summarize(graph)), parameters: elements(graph) };
 }
 
-function inspectModel(model: Model, bytes: number): ModelSummary {
+async function inspectModel(model: Model, bytes: number): Promise<ModelSummary> {
   const { graph, weights, preset, plan } = model;
   const counted = new Set<string>();
   const layers = everyNode(graph).flatMap((node): LayerSummary[] => {
@@ -76,13 +76,13 @@ function inspectModel(model: Model, bytes: number): ModelSummary {
   let parameters = elements(graph);
   for (const [name, { shape }] of weights) if (!graph.initializers.has(name)) parameters += sizeOf(shape);
   return {
-    ...{ format: "bitbasis", bytes, ...summarize(graph), parameters },
+    ...{ format: "bitbasis", bytes, ...(await summarize(graph)), parameters },
     ...(preset === undefined ? {} : { preset }),
     ...{ plan, terms: totalTerms(model), layers },
   };
 }
 
-function summarize(graph: Graph): Omit<ModelSummary, "format" | "bytes" | "parameters"> {
+async function summarize(graph: Graph): Promise<Omit<ModelSummary, "format" | "bytes" | "parameters">> {
   const { name, inputs, outputs, opsets, nodes } = graph;
   const counts = new Map<string, number>();
   for (const { domain, op } of nodes) {
@@ -90,16 +90,16 @@ function summarize(graph: Graph): Omit<ModelSummary, "format" | "bytes" | "param
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   const operators = Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
-  const runs = prepared(graph);
+  const runs = await prepared(graph);
   if (runs === undefined) return { name, inputs, outputs, opsets, operators };
   return { name, inputs, outputs, opsets, operators, unsupported: unsupportedNodes(runs) };
 }
 
 /** What a session would run; undefined when the passes refuse the model, which says nothing about its operators. */
-function prepared(graph: Graph): Graph | undefined {
+async function prepared(graph: Graph): Promise<Graph | undefined> {
   if ("bitbasis" in graph.opsets) return graph;
   try {
-    return prepare(graph);
+    return await prepare(graph);
   } catch (error) {
     if (error instanceof BitbasisError) return undefined;
     throw error;

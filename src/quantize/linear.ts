@@ -12,29 +12,61 @@ export interface LinearNode {
   readonly weights?: { readonly name: string; readonly tensor: Tensor<"float32">; readonly axis: number };
 }
 
+/** A linear node that runs in float32 whatever the plan says. */
+export interface FloatNode {
+  readonly node: Node;
+  /** Its constant operand, when it has one. */
+  readonly constant?: { readonly name: string; readonly tensor: Tensor };
+  readonly reason: string;
+}
+
 /**
  * The nodes of a prepared graph that run under a plan, in order: convolutions, matrix products with a constant float32 matrix on the right,
- * and products of two activations. Everything else runs in float32: batched constants, a constant left operand, transposed Gemm inputs.
+ * and products of two activations.
  */
 export function linearNodes(graph: Graph): LinearNode[] {
   const result: LinearNode[] = [];
   let seen = false;
   for (const node of everyNode(graph)) {
-    const axis = channelAxis(node, graph);
-    if (axis === undefined) continue;
-    const name = node.inputs[1] ?? "";
-    const tensor = graph.initializers.get(name);
-    if (tensor === undefined) {
-      if (node.op === "MatMul" && !graph.initializers.has(node.inputs[0] ?? ""))
-        result.push({ node, kind: "product", last: false });
-      continue;
-    }
-    if (!isFloat32(tensor) || sizeOf(tensor.dims) === 0) continue;
-    const kind = isDepthwise(node, tensor) ? "depthwise" : seen ? "other" : "first";
-    result.push({ node, kind, last: false, weights: { name, tensor, axis } });
+    const found = weightsOf(node, graph);
+    if (found === "product") result.push({ node, kind: "product", last: false });
+    if (typeof found !== "object" || !("axis" in found)) continue;
+    const kind = isDepthwise(node, found.tensor) ? "depthwise" : seen ? "other" : "first";
+    result.push({ node, kind, last: false, weights: found });
     seen = true;
   }
   return place(graph, result);
+}
+
+/** The other linear nodes, those of bodies included, and why they stay in float32. */
+export function floatNodes(graph: Graph): FloatNode[] {
+  return everyNode(graph).flatMap((node) => {
+    const found = weightsOf(node, graph);
+    return typeof found === "object" && "reason" in found ? [{ node, ...found }] : [];
+  });
+}
+
+type Found = NonNullable<LinearNode["weights"]> | "product" | Omit<FloatNode, "node"> | undefined;
+
+/** The weights of a linear node, or why it has none that may be a series; undefined for other nodes. */
+function weightsOf(node: Node, graph: Graph): Found {
+  const record = operatorOf(node)?.weights?.[0];
+  if (record === undefined) return undefined;
+  const name = node.inputs[record.input] ?? "";
+  const tensor = graph.initializers.get(name);
+  if (tensor === undefined) {
+    const left = node.inputs[0] ?? "";
+    const constant = graph.initializers.get(left);
+    if (constant !== undefined)
+      return { constant: { name: left, tensor: constant }, reason: "float32: the constant operand is the left one" };
+    return node.op === "MatMul" ? "product" : { reason: "float32: the weights are computed while the model runs" };
+  }
+  const constant = { name, tensor };
+  if (!isFloat32(tensor)) return { constant, reason: `float32: the weights are ${tensor.type}` };
+  const axis = record.axis(node, tensor.dims.length);
+  if (axis === undefined) return { constant, reason: `float32: the weights have ${tensor.dims.length} axes` };
+  if (sizeOf(tensor.dims) === 0) return { constant, reason: "float32: there are no weights" };
+  return { name, tensor, axis };
 }
 
 /**
@@ -65,12 +97,6 @@ function place(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
 
 function isDepthwise(node: Node, weights: Tensor): boolean {
   return node.op === "Conv" && groups(node) > 1 && weights.dims.at(-1) === 1;
-}
-
-/** Axis of the output channels of the node's weights; undefined when the node does not run on integers. */
-function channelAxis(node: Node, graph: Graph): number | undefined {
-  const weights = operatorOf(node)?.weights?.[0];
-  return weights?.axis(node, graph.initializers.get(node.inputs[weights.input] ?? "")?.dims.length);
 }
 
 function groups(node: Node): number {

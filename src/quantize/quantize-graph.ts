@@ -1,5 +1,5 @@
 import { BitbasisError, Core, chooseBuild } from "../core/index.ts";
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, Node } from "../graph/graph.ts";
 import type { Model } from "../model/index.ts";
 import {
   type Expansion,
@@ -11,7 +11,7 @@ import {
   type WeightSeries,
 } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { type LinearNode, linearNodes, readersOf } from "./linear.ts";
+import { type FloatNode, floatNodes, type LinearNode, linearNodes, readersOf } from "./linear.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
 
 export interface QuantizeOptions {
@@ -36,14 +36,14 @@ export interface QuantizedLayer {
  * Gives the linear layers of a prepared graph (folded, fused, channels-last) their series.
  *
  * Weights that several layers share get one series, with as many terms as the most demanding of them; where their channels run along
- * different axes, the later layers stay in float32.
+ * different axes, the later layers stay in float32. A table that Gather reads as well is stored once: Gather reads the series.
  *
  * @throws BitbasisError MODEL for NaN or infinite weights, RangeError for a plan that does not fit, the signal's reason when it aborts
  */
 export async function expandGraph(
   graph: Graph,
   options: QuantizeOptions = {},
-): Promise<{ model: Model; layers: QuantizedLayer[] }> {
+): Promise<{ model: Model; layers: QuantizedLayer[]; floats: FloatNode[] }> {
   const { onProgress, signal } = options;
   signal?.throwIfAborted();
   const core = await Core.create(chooseBuild("auto"));
@@ -51,6 +51,7 @@ export async function expandGraph(
   for (const { weights } of linear) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
   const { plan, preset, layers: planned } = planLayers(core, linear, options);
   const shared = shareWeights(linear, planned);
+  if (options.plan === undefined) strengthenTables(graph, shared);
   const total = [...shared.values()].reduce((sum, { weights }) => sum + 4 * weights.tensor.size, 0);
 
   const expansions = new Map<string, Expansion>();
@@ -76,7 +77,7 @@ export async function expandGraph(
     }
     return { linear: entry, plan: { ...asked, weightTerms: expansion.terms }, expansion };
   });
-  return { model: assemble(graph, plan, preset, layers), layers };
+  return { model: assemble(graph, plan, preset, layers), layers, floats: floatNodes(graph) };
 }
 
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
@@ -106,6 +107,22 @@ function shareWeights(
   return shared;
 }
 
+/** Whether the node looks up rows of a table, and nothing else of it. */
+function readsTable(node: Node, name: string): boolean {
+  return (
+    `${node.domain}/${node.op}` === "/Gather" && node.inputs.indexOf(name) === 0 && node.inputs.lastIndexOf(name) === 0
+  );
+}
+
+/** Rows of a table that are looked up are not averaged over as sums of products are: a preset gives them two terms at least. */
+function strengthenTables(graph: Graph, shared: ReadonlyMap<string, SharedWeights>): void {
+  const readers = readersOf(graph);
+  for (const [name, weights] of shared) {
+    const isTable = readers.get(name)?.some((node) => readsTable(node, name)) ?? false;
+    if (isTable && weights.layer.weightTerms < 2) weights.layer = { ...weights.layer, weightTerms: 2 };
+  }
+}
+
 function assemble(graph: Graph, plan: Plan, preset: Preset | undefined, layers: readonly QuantizedLayer[]): Model {
   const weights = new Map<string, WeightSeries>();
   const plans = new Map<string, LayerPlan>();
@@ -123,7 +140,9 @@ function assemble(graph: Graph, plan: Plan, preset: Preset | undefined, layers: 
   const outputs = new Set(graph.outputs.map((output) => output.name));
   const initializers = new Map(graph.initializers);
   for (const [name, nodes] of served) {
-    const all = (readers.get(name) ?? []).every((node) => nodes.has(node.name) && node.inputs.indexOf(name) === 1);
+    const all = (readers.get(name) ?? []).every(
+      (node) => readsTable(node, name) || (nodes.has(node.name) && node.inputs.indexOf(name) === 1),
+    );
     if (all && !outputs.has(name)) initializers.delete(name);
   }
   return {

@@ -10,6 +10,7 @@ import {
 } from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
 import { readOnnx } from "../onnx/index.ts";
+import { computeConstants } from "./constants.ts";
 import { expandGraph, type QuantizeOptions } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
 
@@ -35,10 +36,10 @@ export async function quantize(
 ): Promise<{ bytes: Uint8Array; report: QuantizationReport }> {
   const { externalData = {} } = options;
   const graph = readOnnx(onnx, { externalData: { ...externalData } });
-  const { model, layers } = await expandGraph(prepare(graph), options);
+  const { model, layers, floats } = await expandGraph(await prepare(graph), options);
   const bytes = writeModel(model);
   const outside = Object.values(externalData).reduce((sum, file) => sum + file.length, 0);
-  const report = { bytesBefore: onnx.length + outside, bytesAfter: bytes.length, layers: reportLayers(layers) };
+  const report = { bytesBefore: onnx.length + outside, bytesAfter: bytes.length, layers: reportLayers(layers, floats) };
   return { bytes, report };
 }
 
@@ -48,11 +49,11 @@ export async function quantize(
  * @throws as `quantize`
  */
 export async function quantizeGraph(graph: Graph, options: QuantizeOptions = {}): Promise<Model> {
-  return (await expandGraph(prepare(graph), options)).model;
+  return (await expandGraph(await prepare(graph), options)).model;
 }
 
 /** Folded, fused, channels-last, bodies too: what plans and kernels are made for. */
-export function prepare(graph: Graph): Graph {
-  const passed = everyBody(normalize(float32Inside(graph)), (one) => channelsLast(optimize(one)));
-  return hoistConstants(uniqueNames(passed));
+export async function prepare(graph: Graph): Promise<Graph> {
+  const computed = await computeConstants(normalize(float32Inside(graph)));
+  return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
 }

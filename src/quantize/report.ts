@@ -1,5 +1,6 @@
 import { accumulatorBits, type LayerPlan, planeBytes } from "../series/index.ts";
-import type { Shape } from "../tensor/index.ts";
+import { elementBytes, type Shape } from "../tensor/index.ts";
+import type { FloatNode } from "./linear.ts";
 import type { QuantizedLayer } from "./quantize-graph.ts";
 
 /** What quantization did, and what is proved about it. */
@@ -11,13 +12,13 @@ export interface QuantizationReport {
   readonly layers: readonly LayerReport[];
 }
 
-/** One linear layer with weights. */
+/** One linear layer with weights, or whose weights the quantizer does not find: the reason then tells why it stays in float32. */
 export interface LayerReport {
   /** Of the node. */
   readonly name: string;
   readonly op: string;
-  /** Of the weights. */
-  readonly shape: Shape;
+  /** Of the weights; absent where they are computed while the model runs. */
+  readonly shape?: Shape;
   readonly plan: LayerPlan;
   /** Why the plan is not the default. */
   readonly reason?: string;
@@ -37,9 +38,26 @@ export interface LayerReport {
   readonly bytesAfter: number;
 }
 
-/** The report's rows. */
-export function reportLayers(layers: readonly QuantizedLayer[]): LayerReport[] {
+const NOT_EXPANDED = { relativeError: 0, errorBound: 0, outliers: 0, accumulatorBits: 0, exactInInt32: false };
+
+/** The report's rows: layers under a plan in the order of the graph, then those that have none. */
+export function reportLayers(layers: readonly QuantizedLayer[], floats: readonly FloatNode[]): LayerReport[] {
   const counted = new Set<string>();
+  return [...plannedLayers(layers, counted), ...floats.map((float) => floatLayer(float, counted))];
+}
+
+function floatLayer({ node, constant, reason }: FloatNode, counted: Set<string>): LayerReport {
+  const fresh = constant !== undefined && !counted.has(constant.name);
+  if (constant !== undefined) counted.add(constant.name);
+  const bytes = fresh ? elementBytes(constant.tensor.type) * constant.tensor.size : 0;
+  return {
+    ...{ name: node.name, op: node.op, plan: { bits: 4, weightTerms: 0, activationTerms: 0 }, reason, ...NOT_EXPANDED },
+    ...(constant === undefined ? {} : { shape: constant.tensor.dims }),
+    ...{ bytesBefore: bytes, bytesAfter: bytes },
+  };
+}
+
+function plannedLayers(layers: readonly QuantizedLayer[], counted: Set<string>): LayerReport[] {
   return layers.flatMap(({ linear, plan: { reason, ...plan }, expansion }): LayerReport[] => {
     const { node, weights } = linear;
     if (weights === undefined) return [];
@@ -54,8 +72,7 @@ export function reportLayers(layers: readonly QuantizedLayer[]): LayerReport[] {
       ...(reason === undefined ? {} : { reason }),
     };
     if (expansion === undefined) {
-      const none = { relativeError: 0, errorBound: 0, outliers: 0, accumulatorBits: 0, exactInInt32: false };
-      return [{ ...about, ...none, bytesBefore: before, bytesAfter: before }];
+      return [{ ...about, ...NOT_EXPANDED, bytesBefore: before, bytesAfter: before }];
     }
     const bits = accumulatorBits({ weights: expansion, activationWidth: plan.bits * plan.activationTerms });
     return [

@@ -4,7 +4,7 @@ import type { Model } from "../model/index.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
-import type { WeightSeries } from "../series/index.ts";
+import { dequantize, type WeightSeries } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
@@ -18,6 +18,7 @@ export type Output = Tensor | readonly Tensor[] | null;
 /** A model in the memory of a core: all that a session drops when it is released. */
 export class Engine {
   private readonly panels: Panels;
+  private readonly constants: Constants;
   private readonly schedule: Schedule;
   private readonly main: Routine;
 
@@ -28,15 +29,20 @@ export class Engine {
     private readonly macs: number,
   ) {
     this.panels = new Panels(core);
+    this.constants = new Constants(core);
     const weights = new Map([...model.weights].map(([name, { shape }]) => [name, { type: "float32", shape }] as const));
-    const target = { core, constants: new Constants(core), panels: this.panels, threads: 1 };
+    const target = { core, constants: this.constants, panels: this.panels, threads: 1 };
     this.schedule = new Schedule(model, target, weights satisfies ReadonlyMap<string, KnownValue>);
     this.main = routineOf(model.graph, false);
   }
 
   /** Adds the terms that have arrived since to the weights. */
   refine(grown: readonly WeightSeries[]): void {
-    for (const series of grown) this.panels.refine(series);
+    for (const series of grown) {
+      this.panels.refine(series);
+      // A table that rows are looked up in.
+      this.constants.replace(series.name, () => dequantize(series));
+    }
   }
 
   /** Copies of the outputs named; in slices, with the event loop between them, when there is a signal to look at. */

@@ -156,8 +156,7 @@ const pool: Run = (node, [x], shape) => {
 };
 
 const matmul: Run = (node, [a, b, bias], shape) => {
-  const gemm = node.op === "Gemm";
-  const flip = gemm && node.attributes["transB"] === 1;
+  const flip = node.attributes["transB"] === 1;
   const k = a!.dims.at(-1)!;
   const [m, n] = [a!.dims.at(-2) ?? 1, shape.at(-1)!];
   const batch = sizeOf(shape) / (m * n);

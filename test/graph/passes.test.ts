@@ -212,8 +212,8 @@ describe("fusions of patterns", () => {
 
   it("joins and drops scalars", () => {
     const nodes: NodeSpec[] = [
-      ["Mul", ["x", "three"], ["a"]],
-      ["Div", ["a", "two"], ["b"]],
+      ["Div", ["x", "two"], ["a"]],
+      ["Mul", ["a", "three"], ["b"]],
       ["Mul", ["one", "b"], ["c"]],
       ["Add", ["c", "zero"], ["y"]],
     ];

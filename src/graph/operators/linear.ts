@@ -1,6 +1,11 @@
 import { broadcast, type Shape } from "../../tensor/index.ts";
+import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
+
+function isTransposed(attributes: Node["attributes"]): boolean {
+  return (attributes["transB"] ?? 0) !== 0;
+}
 
 /** The shape of a NumPy matrix product. */
 function product(call: Call, a: Shape, b: Shape): number[] {
@@ -16,7 +21,10 @@ function product(call: Call, a: Shape, b: Shape): number[] {
 }
 
 const matmulShape: ShapeRule = (call) => {
-  const shape = product(call, call.shape(0), call.shape(1));
+  const right = call.shape(1);
+  const turned = isTransposed(call.node.attributes);
+  if (turned && right.length !== 2) throw call.fail("transB expected a matrix");
+  const shape = product(call, call.shape(0), turned ? [right[1]!, right[0]!] : right);
   if (call.has(2)) {
     const bias = call.shape(2);
     if (bias.length !== 1 || bias[0] !== shape.at(-1)) throw call.fail(`the bias expected shape [${shape.at(-1)}]`);
@@ -28,7 +36,7 @@ const gemmShape: ShapeRule = (call) => {
   const [a, b] = [call.shape(0), call.shape(1)];
   if (a.length !== 2 || b.length !== 2) throw call.fail("A and B expected two dimensions");
   const [m, k] = call.number("transA", 0) !== 0 ? [a[1]!, a[0]!] : [a[0]!, a[1]!];
-  const [kb, n] = call.number("transB", 0) !== 0 ? [b[1]!, b[0]!] : [b[0]!, b[1]!];
+  const [kb, n] = isTransposed(call.node.attributes) ? [b[1]!, b[0]!] : [b[0]!, b[1]!];
   if (k !== kb) throw call.fail("the matrices do not fit");
   if (call.has(2) && broadcast([m, n], call.shape(2))?.join() !== `${m},${n}`) throw call.fail("C does not broadcast");
   return [{ type: call.type(0), shape: [m, n] }];
@@ -49,9 +57,19 @@ const matmul = {
   types: { T: PRODUCTS },
   rank: matmulRank,
   shape: matmulShape,
-  weights: [{ input: 1, axis: (_, rank) => (rank === undefined || rank === 2 ? 1 : undefined) }],
+  weights: [
+    {
+      input: 1,
+      axis: ({ attributes }, rank) => (rank === undefined || rank === 2 ? channelAxis(attributes) : undefined),
+    },
+  ],
   steps: true,
 } as const satisfies Operator;
+
+/** Where the output channels of the right operand are. */
+function channelAxis(attributes: Node["attributes"]): number {
+  return isTransposed(attributes) ? 0 : 1;
+}
 
 /** Products of matrices. */
 export const products = {
@@ -59,7 +77,8 @@ export const products = {
   "bitbasis/MatMul": {
     ...matmul,
     inputs: "T T T?",
-    attributes: { activation: ["Clip", "HardSwish"], min: "float", max: "float" },
+    // transB: the weights are [N, K], a table that others read as well.
+    attributes: { activation: ["Clip", "HardSwish"], min: "float", max: "float", transB: "int" },
   },
   "/Gemm": {
     since: 1,
@@ -68,15 +87,7 @@ export const products = {
     attributes: { alpha: "float", beta: "float", transA: "int", transB: "int" },
     rank: rankOf(2),
     shape: gemmShape,
-    weights: [
-      {
-        input: 1,
-        axis: ({ attributes }, rank) => {
-          if (rank !== 2 || (attributes["transA"] ?? 0) !== 0) return undefined;
-          return (attributes["transB"] ?? 0) !== 0 ? 0 : 1;
-        },
-      },
-    ],
+    weights: [{ input: 1, axis: ({ attributes }, rank) => (rank === 2 ? channelAxis(attributes) : undefined) }],
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -1,6 +1,6 @@
 import type { Tensor } from "../../tensor/index.ts";
 import type { Graph, Node } from "../graph.ts";
-import { live, reads } from "../order.ts";
+import { captures, live, reads, subgraphs } from "../order.ts";
 import { type Ranks, ranksOf } from "../ranks.ts";
 import { Names } from "./names.ts";
 
@@ -16,6 +16,7 @@ export class Editor {
   private readonly users = new Map<string, Set<Node>>();
   private readonly outputs: ReadonlySet<string>;
   private readonly names: Names;
+  private readonly properties = new Map<unknown, boolean>();
   private knownRanks: Ranks | undefined;
 
   constructor(private readonly graph: Graph) {
@@ -31,6 +32,16 @@ export class Editor {
   /** The nodes now, in order. */
   nodes(): Node[] {
     return this.slots.flat();
+  }
+
+  /** Whether a node had a property when the round began; the answer is found once per round. */
+  some(property: (node: Node, editor: Editor) => boolean): boolean {
+    let answer = this.properties.get(property);
+    if (answer === undefined) {
+      answer = this.graph.nodes.some((node) => property(node, this));
+      this.properties.set(property, answer);
+    }
+    return answer;
   }
 
   has(node: Node): boolean {
@@ -85,8 +96,24 @@ export class Editor {
     return tensor?.type === "float32" && tensor.size === 1 ? (tensor.data as Float32Array)[0] : undefined;
   }
 
-  /** Elements of an integer constant. */
-  integers(value: string | undefined): number[] | undefined {
+  /**
+   * The value of input `i` of a binary operator, when it is a float constant of one element beside which the other input keeps its shape: [1, 1] beside
+   * a vector makes a matrix of it.
+   */
+  scalarOf(node: Node, i: 0 | 1): number | undefined {
+    const scalar = this.scalar(node.inputs[i]);
+    const other = node.inputs[1 - i];
+    return scalar !== undefined && other !== undefined && this.keepsRank(node.inputs[i]!, other) ? scalar : undefined;
+  }
+
+  /** Whether broadcasting a constant against a value gives the rank of the value. */
+  keepsRank(constant: string, value: string): boolean {
+    const own = this.constant(constant)!.dims.length;
+    return own === 0 || own <= (this.rank(value) ?? 0);
+  }
+
+  /** Elements of a constant. */
+  numbers(value: string | undefined): number[] | undefined {
     const tensor = this.constant(value);
     return tensor === undefined ? undefined : Array.from(tensor.data as ArrayLike<number | bigint>, Number);
   }
@@ -115,9 +142,7 @@ export class Editor {
   bypass(node: Node, to: string): boolean {
     const from = node.outputs[0]!;
     if (this.isOutput(from)) return this.renameMaker(node, to);
-    for (const reader of this.readers(from)) {
-      if (!reader.inputs.includes(from)) return false;
-    }
+    if (this.readers(from).some((reader) => isCaptured(from, reader))) return false;
     for (const reader of this.readers(from)) {
       this.replace(reader, { ...reader, inputs: reader.inputs.map((name) => (name === from ? to : name)) });
     }
@@ -158,7 +183,7 @@ export class Editor {
   private renameMaker(node: Node, to: string): boolean {
     const from = node.outputs[0]!;
     const maker = this.maker(to);
-    if (maker === undefined || this.isOutput(to) || this.readers(to).some((reader) => !reader.inputs.includes(to)))
+    if (maker === undefined || this.isOutput(to) || this.readers(to).some((reader) => isCaptured(to, reader)))
       return false;
     for (const reader of this.readers(to)) {
       if (reader !== node)
@@ -183,6 +208,11 @@ export class Editor {
     for (const value of node.outputs) if (this.makers.get(value) === node) this.makers.delete(value);
     for (const value of reads(node)) this.users.get(value)?.delete(node);
   }
+}
+
+/** Whether a body of the node reads the value, whose name it then has to keep. */
+function isCaptured(value: string, reader: Node): boolean {
+  return subgraphs(reader).some((body) => captures(body).has(value));
 }
 
 /** `op`, or `domain/op` outside of ONNX's own domain. */

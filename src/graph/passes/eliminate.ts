@@ -5,7 +5,7 @@ import { operatorOf } from "../operators/index.ts";
 import { captures, subgraphs } from "../order.ts";
 import { key, type Rule } from "./editor.ts";
 
-/** Identity, and Cast to the type that is there already. */
+/** Identity. */
 export const dropIdentity: Rule = (node, editor) => key(node) === "Identity" && editor.bypass(node, node.inputs[0]!);
 
 /** Two Transposes in a row are one; one that moves nothing is none. */
@@ -13,10 +13,12 @@ export const joinTransposes: Rule = (node, editor) => {
   if (key(node) !== "Transpose") return false;
   const perm = node.attributes["perm"] as readonly number[] | undefined;
   if (perm === undefined) return false;
-  if (perm.every((axis, i) => axis === i)) return editor.bypass(node, node.inputs[0]!);
+  // A permutation of another rank is an error, which is found where shapes are known.
+  const fits = editor.rank(node.inputs[0]!) === perm.length;
+  if (fits && perm.every((axis, i) => axis === i)) return editor.bypass(node, node.inputs[0]!);
   const before = editor.madeBy(node.inputs[0], "Transpose");
   const inner = before?.attributes["perm"] as readonly number[] | undefined;
-  if (before === undefined || inner === undefined) return false;
+  if (before === undefined || inner?.length !== perm.length) return false;
   const joined = perm.map((axis) => inner[axis]!);
   editor.replace(node, { ...node, inputs: [before.inputs[0]!], attributes: { perm: joined } });
   return true;
@@ -24,11 +26,11 @@ export const joinTransposes: Rule = (node, editor) => {
 
 const RESHAPES = ["Reshape", "Flatten", "Squeeze", "Unsqueeze"];
 
-/** A Reshape of a reshaped value reads the original, unless its target copies dimensions. */
+/** A Reshape of a reshaped value reads the original, unless its target copies dimensions or is written with its zeros. */
 export const joinReshapes: Rule = (node, editor) => {
   if (key(node) !== "Reshape") return false;
   const before = editor.madeBy(node.inputs[0], ...RESHAPES);
-  const target = editor.integers(node.inputs[1]);
+  const target = editor.numbers(node.inputs[1]);
   if (before === undefined || target === undefined || target.includes(0)) return false;
   editor.replace(node, { ...node, inputs: [before.inputs[0]!, node.inputs[1]!] });
   return true;
@@ -37,6 +39,8 @@ export const joinReshapes: Rule = (node, editor) => {
 /** ONNX numbers of types that hold 0 and 1: float32, int32, int64, float64. */
 const WIDE = [1, 6, 7, 11];
 
+const BOOLEAN = new Set("And Equal Greater GreaterOrEqual IsInf IsNaN Less LessOrEqual Not Or Xor".split(" "));
+
 /** Cast(Cast(x)): the inner one goes when it only widened a comparison's result. */
 export const joinCasts: Rule = (node, editor) => {
   if (key(node) !== "Cast") return false;
@@ -44,8 +48,7 @@ export const joinCasts: Rule = (node, editor) => {
   if (before === undefined) return false;
   const first = before.attributes["to"] as number;
   const source = editor.maker(before.inputs[0]);
-  const isBool = source !== undefined && /^(Equal|Not|And|Or|Xor|Less|Greater)/.test(source.op);
-  if (!isBool || !WIDE.includes(first)) return false;
+  if (source === undefined || !BOOLEAN.has(key(source)) || !WIDE.includes(first)) return false;
   editor.replace(node, { ...node, inputs: [before.inputs[0]!] });
   return true;
 };
@@ -75,11 +78,18 @@ export function shareNodes(graph: Graph): Graph {
   return { ...graph, nodes };
 }
 
+/** JSON has no −0, NaN and infinities. */
+function spelled(_key: string, value: unknown): unknown {
+  return typeof value === "number" && (Object.is(value, -0) || !Number.isFinite(value))
+    ? { number: Object.is(value, -0) ? "-0" : String(value) }
+    : value;
+}
+
 function contentOf(node: Node): string | undefined {
   if (operatorOf(node)?.random || subgraphs(node).length > 0) return undefined;
   const attributes = Object.entries(node.attributes)
     .sort(([a], [b]) => (a < b ? -1 : 1))
-    .map(([name, value]) => `${name}=${value instanceof Tensor ? contentName(value) : JSON.stringify(value)}`);
+    .map(([name, value]) => `${name}=${value instanceof Tensor ? contentName(value) : JSON.stringify(value, spelled)}`);
   // Outputs that are absent in one of the two differ in what the operator makes.
   const made = node.outputs.map((name) => (name === "" ? 0 : 1)).join("");
   return `${key(node)}${made}${JSON.stringify(node.inputs)}${attributes.join(";")}`;

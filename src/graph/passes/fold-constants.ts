@@ -7,15 +7,19 @@ import { outputsOf } from "../operators/contract.ts";
 import { evaluate, FoldBudget } from "../operators/evaluate.ts";
 import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
-import { Editor } from "./editor.ts";
+import { applyRules, Editor } from "./editor.ts";
+import { tieWeights } from "./fuse-linear.ts";
 import { normalize } from "./normalize.ts";
 
 /** Constants made by folding may be this large, or as large as what they are made of: a folded graph should not be a larger file. */
 const SMALL = 4096;
 
-/** Evaluates every node whose inputs are all constants; the results are initializers under the names of the values. */
+/**
+ * Evaluates every node whose inputs are all constants; the results are initializers under the names of the values. Tables that are also multiplied
+ * stay one.
+ */
 export function foldConstants(graph: Graph): Graph {
-  const normal = normalize(graph);
+  const normal = applyRules(normalize(graph), [tieWeights]);
   const editor = new Editor(normal);
   let given = 0;
   for (const { size } of normal.initializers.values()) given += size;
@@ -42,7 +46,8 @@ function fold(node: Node, graph: Graph, editor: Editor, budget: FoldBudget): rea
   const call = new Call(node, graph.opsets, values, constants);
   if (halfInputs(call, operator).length > 0) return undefined;
   const outputs = outputsOf(call, operator);
-  const given = constants.reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
+  // A constant that is read twice counts once: concatenations with itself would double it without end.
+  const given = [...new Set(constants)].reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
   const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);
   if (made > Math.max(SMALL, given)) return undefined;
   const folded = evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);

@@ -4,10 +4,10 @@ import { type Editor, key, type Rule } from "./editor.ts";
 const near = (value: number | undefined, wanted: number): boolean =>
   value !== undefined && Math.abs(value - wanted) <= 1e-6 * Math.abs(wanted);
 
-/** The two inputs of a commutative node as [value, scalar]. */
+/** The two inputs of a commutative node as [value, scalar]; the result has the shape of the value. */
 export function withScalar(node: Node | undefined, editor: Editor): [string, number] | undefined {
   if (node === undefined) return undefined;
-  const [a, b] = [editor.scalar(node.inputs[0]), editor.scalar(node.inputs[1])];
+  const [a, b] = [editor.scalarOf(node, 0), editor.scalarOf(node, 1)];
   if (b !== undefined && a === undefined) return [node.inputs[0]!, b];
   return a !== undefined && b === undefined ? [node.inputs[1]!, a] : undefined;
 }
@@ -24,29 +24,31 @@ const MOST_PRODUCTS = 8;
 
 function productOf(node: Node, editor: Editor): Product {
   const product: Product = { factors: [], scalar: 1, nodes: [node] };
-  const add = (value: string, inverse: boolean): void => {
-    const scalar = editor.scalar(value);
+  const add = (from: Node, i: 0 | 1): void => {
+    const value = from.inputs[i]!;
+    const inverse = i === 1 && from.op === "Div";
+    const scalar = editor.scalarOf(from, i);
     const inner = editor.madeBy(value, "Mul", "Div");
     if (scalar !== undefined) product.scalar *= inverse ? 1 / scalar : scalar;
     else if (
-      !inverse &&
       inner !== undefined &&
       product.nodes.length < MOST_PRODUCTS &&
       editor.onlyReader(value) !== undefined &&
       isProduct(inner, editor)
     ) {
       product.nodes.push(inner);
-      add(inner.inputs[0]!, false);
-      add(inner.inputs[1]!, inner.op === "Div");
+      add(inner, 0);
+      add(inner, 1);
     } else product.factors.push(value);
   };
-  add(node.inputs[0]!, false);
-  add(node.inputs[1]!, node.op === "Div");
+  add(node, 0);
+  add(node, 1);
   return product;
 }
 
+/** A product, or a quotient by a constant. */
 function isProduct(node: Node, editor: Editor): boolean {
-  return key(node) === "Mul" || (key(node) === "Div" && editor.scalar(node.inputs[1]) !== undefined);
+  return key(node) === "Mul" || (key(node) === "Div" && editor.scalarOf(node, 1) !== undefined);
 }
 
 /** Bounds of Relu and of Clip with constant bounds; undefined for anything else. */
@@ -58,10 +60,11 @@ export function clipBounds(
   const value = node.inputs[0]!;
   if (key(node) === "Relu") return { value, min: 0, max: Number.POSITIVE_INFINITY };
   if (key(node) !== "Clip") return undefined;
-  const bound = (name: string | undefined, absent: number): number | undefined => (name ? editor.scalar(name) : absent);
+  const bound = (name: string | undefined, absent: number): number => (name ? (editor.scalar(name) ?? NaN) : absent);
   const min = bound(node.inputs[1], Number.NEGATIVE_INFINITY);
   const max = bound(node.inputs[2], Number.POSITIVE_INFINITY);
-  return min === undefined || max === undefined ? undefined : { value, min, max };
+  // A bound of the wrong infinity makes every value infinite: rare enough to be left as it is.
+  return min < Number.POSITIVE_INFINITY && max > Number.NEGATIVE_INFINITY ? { value, min, max } : undefined;
 }
 
 /** The argument of clip(x + 3, 0, 6), or of HardSigmoid with slope 1/6, with the factor that makes it clip(x/6 + 1/2, 0, 1). */
@@ -181,11 +184,12 @@ export const fuseActivation: Rule = (node, editor) => {
   return true;
 };
 
-/** MatMul by constant weights followed by an activation takes it as bitbasis/MatMul. */
+/** MatMul by constant float32 weights followed by an activation takes it as bitbasis/MatMul. */
 export const adoptMatMul: Rule = (node, editor) => {
   if (clipBounds(node, editor) === undefined && key(node) !== "HardSwish") return false;
   const layer = editor.madeBy(node.inputs[0], "MatMul");
-  if (layer === undefined || editor.constant(layer.inputs[1])?.dims.length !== 2) return false;
+  const weights = editor.constant(layer?.inputs[1]);
+  if (layer === undefined || weights?.type !== "float32" || weights.dims.length !== 2) return false;
   if (editor.onlyReader(node.inputs[0]!) !== node) return false;
   editor.replace(layer, { ...layer, domain: "bitbasis" });
   return true;

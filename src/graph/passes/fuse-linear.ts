@@ -1,6 +1,8 @@
 import { sizeOf, Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import { type Editor, key, type Rule } from "./editor.ts";
+import { isRounding } from "./fuse-scalars.ts";
+import { transposed } from "./layout.ts";
 
 /**
  * y[…, c, …] = x[…, c, …]·scale[c] + shift[c] after a linear layer, in double: what a BatchNormalization, or a Mul, Div, Add or Sub by constants
@@ -16,32 +18,25 @@ const LINEAR = ["Conv", "ConvTranspose", "Gemm", "MatMul", "bitbasis/MatMul"];
 /** Affine per-channel operators are computed into the weights and the bias of the layer before them. */
 export const foldAffine: Rule = (node, editor) => {
   const at = dataInput(node, editor);
-  if (at === undefined) return false;
-  const value = node.inputs[at]!;
+  const value = at === undefined ? undefined : node.inputs[at];
   const layer = editor.madeBy(value, ...LINEAR);
-  if (layer === undefined || editor.onlyReader(value) !== node) return false;
-  const weights = editor.constant(layer.inputs[1]);
-  if (weights === undefined || weights.type !== "float32" || (layer.op === "Gemm" && !isPlain(layer))) return false;
-  const channels = channelsOf(layer, weights);
-  if (channels === undefined) return false;
-  const affine = affineOf(node, at, editor, channels, layer.op.startsWith("Conv") ? weights.dims.length : undefined);
+  if (at === undefined || value === undefined || layer === undefined || editor.onlyReader(value) !== node) return false;
+  if (isRounding(node, editor)) return false;
+  const form = formOf(layer, editor);
+  if (form === undefined) return false;
+  const affine = affineOf(node, at, editor, form);
   if (affine === undefined) return false;
-  const bias = editor.constant(layer.inputs[2]);
-  if (layer.inputs[2] && (bias === undefined || (bias.size !== 1 && bias.size !== channels))) return false;
+  // A scaled copy of a table that is multiplied as it lies would be stored beside it.
+  if (affine.scale !== undefined && key(layer) === "bitbasis/MatMul" && isTransposed(layer)) return false;
+  const weights = affine.scale && scaleWeights(layer, form, affine.scale);
+  const bias = shiftBias(form, affine);
+  if ((affine.scale !== undefined && weights === undefined) || bias?.some((v) => !Number.isFinite(v))) return false;
   const inputs = [...layer.inputs];
-  if (affine.scale !== undefined) {
-    const scaled = scaleWeights(layer, weights, channels, affine.scale);
-    inputs[1] = editor.changeInitializer(layer.inputs[1]!, scaled, layer);
-  }
-  if (bias !== undefined || affine.shift !== undefined) {
-    const old = bias?.data as Float32Array | undefined;
-    const data = Float32Array.from({ length: channels }, (_, c) => {
-      const before = old === undefined ? 0 : old[old.length === 1 ? 0 : c]!;
-      return before * (affine.scale?.(c) ?? 1) + (affine.shift?.(c) ?? 0);
-    });
-    const tensor = new Tensor("float32", data, [channels]);
+  if (weights !== undefined) inputs[1] = editor.changeInitializer(layer.inputs[1]!, weights, layer);
+  if (bias !== undefined) {
+    const tensor = new Tensor("float32", bias, [form.channels]);
     inputs[2] =
-      bias === undefined
+      form.bias === undefined
         ? editor.addInitializer(`${layer.name}/bias`, tensor)
         : editor.changeInitializer(layer.inputs[2]!, tensor, layer);
   }
@@ -52,7 +47,7 @@ export const foldAffine: Rule = (node, editor) => {
 };
 
 /** The input that is not constant; undefined when the operator is not affine with constants. */
-function dataInput(node: Node, editor: Editor): number | undefined {
+function dataInput(node: Node, editor: Editor): 0 | 1 | undefined {
   switch (key(node)) {
     case "BatchNormalization":
     case "Sub":
@@ -66,44 +61,83 @@ function dataInput(node: Node, editor: Editor): number | undefined {
   return undefined;
 }
 
+/** What a linear layer that may take over an affine operator gives. */
+interface Form {
+  readonly weights: Tensor;
+  /** Constant, one element or one per channel. */
+  readonly bias: Float32Array | undefined;
+  readonly channels: number;
+  /** Of the result; undefined when the graph does not tell. */
+  readonly rank: number | undefined;
+  /** Axis of the channels in the result: from the front for convolutions, from the back for matrix products. */
+  readonly axis: 1 | -1;
+}
+
+function formOf(layer: Node, editor: Editor): Form | undefined {
+  const weights = editor.constant(layer.inputs[1]);
+  if (weights?.type !== "float32" || "activation" in layer.attributes) return undefined;
+  const { dims } = weights;
+  const isConv = layer.op === "Conv" || layer.op === "ConvTranspose";
+  if (isConv ? dims.length < 3 : dims.length !== 2) return undefined;
+  if (layer.op === "Gemm" && !isPlain(layer)) return undefined;
+  const channels = channelsOf(layer, dims);
+  const bias = editor.constant(layer.inputs[2]);
+  if (layer.inputs[2] && (bias?.type !== "float32" || !isRow(bias.dims, channels))) return undefined;
+  const rank = isConv ? dims.length : layer.op === "Gemm" ? 2 : editor.rank(layer.outputs[0]!);
+  return { weights, bias: bias?.data as Float32Array | undefined, channels, rank, axis: isConv ? 1 : -1 };
+}
+
+/** Whether a bias is one number, or one per column: [M, 1] is one per row, also where M = N. */
+function isRow(dims: readonly number[], channels: number): boolean {
+  const size = sizeOf(dims);
+  return size === 1 || (size === channels && dims.at(-1) === channels);
+}
+
 function isPlain(gemm: Node): boolean {
   const { alpha = 1, beta = 1, transA = 0 } = gemm.attributes;
   return alpha === 1 && beta === 1 && transA === 0;
 }
 
-function channelsOf(layer: Node, weights: Tensor): number | undefined {
-  const { dims } = weights;
+function channelsOf(layer: Node, dims: readonly number[]): number {
   switch (layer.op) {
     case "Conv":
-      return dims[0];
+      return dims[0]!;
     case "ConvTranspose":
       return dims[1]! * ((layer.attributes["group"] as number | undefined) ?? 1);
-    case "Gemm":
-      return layer.attributes["transB"] === 1 ? dims[0] : dims[1];
   }
-  return dims.length === 2 ? dims[1] : undefined;
+  return isTransposed(layer) ? dims[0]! : dims[1]!;
 }
 
-/** What BatchNormalization does to channel c: x·scale + shift. */
-export function batchAffine(node: Node, editor: Editor): Affine | undefined {
-  const parts = node.inputs.slice(1, 5).map((name) => editor.constant(name)?.data as Float32Array | undefined);
-  if (parts.length !== 4 || parts.some((part) => part === undefined)) return undefined;
-  const [gamma, beta, mean, variance] = parts as [Float32Array, Float32Array, Float32Array, Float32Array];
+/** Whether the weights of a matrix product are [N, K]. */
+function isTransposed(layer: Node): boolean {
+  return (layer.op === "Gemm" || layer.domain === "bitbasis") && (layer.attributes["transB"] ?? 0) !== 0;
+}
+
+/** gamma·(x − mean)/√(variance + epsilon) + beta, when the statistics are constant. */
+function batchAffine(node: Node, editor: Editor): (Affine & { readonly channels: number }) | undefined {
+  const tensors = node.inputs.slice(1, 5).map((name) => editor.constant(name));
+  const channels = tensors[0]?.size ?? 0;
+  if (tensors.length !== 4 || tensors.some((t) => t?.type !== "float32" || t.dims.length !== 1 || t.size !== channels))
+    return undefined;
+  const [gamma, beta, mean, variance] = tensors.map((tensor) => tensor!.data) as [
+    Float32Array,
+    Float32Array,
+    Float32Array,
+    Float32Array,
+  ];
   const epsilon = (node.attributes["epsilon"] as number | undefined) ?? 1e-5;
   const scale = (c: number): number => gamma[c]! / Math.sqrt(variance[c]! + epsilon);
-  return { scale, shift: (c) => beta[c]! - mean[c]! * scale(c) };
+  return { scale, shift: (c) => beta[c]! - mean[c]! * scale(c), channels };
 }
 
-function affineOf(
-  node: Node,
-  at: number,
-  editor: Editor,
-  channels: number,
-  rank: number | undefined,
-): Affine | undefined {
-  if (node.op === "BatchNormalization") return batchAffine(node, editor);
+function affineOf(node: Node, at: 0 | 1, editor: Editor, form: Form): Affine | undefined {
+  if (node.op === "BatchNormalization") {
+    // It works on axis 1, which is the last one of matrices only.
+    const affine = batchAffine(node, editor);
+    return affine?.channels === form.channels && (form.axis === 1 || form.rank === 2) ? affine : undefined;
+  }
   const constant = editor.constant(node.inputs[1 - at])!;
-  if (!perChannel(constant.dims, channels, rank)) return undefined;
+  if (!perChannel(constant.dims, form)) return undefined;
   const data = constant.data as Float32Array;
   const entry = (c: number): number => data[data.length === 1 ? 0 : c]!;
   switch (node.op) {
@@ -117,29 +151,45 @@ function affineOf(
   return { scale: undefined, shift: (c) => -entry(c) };
 }
 
-/** Whether a constant has one value, or one per channel; channels are second of `rank` axes for convolutions and last otherwise. */
-function perChannel(dims: readonly number[], channels: number, rank: number | undefined): boolean {
+/** Whether a constant has one value, or one per channel, and does not raise the rank of what the layer gives (a matrix product gives at least a vector). */
+function perChannel(dims: readonly number[], { channels, rank, axis }: Form): boolean {
+  if (dims.length > (rank ?? 1)) return false;
   const size = sizeOf(dims);
-  if (dims.length > (rank ?? 2)) return false;
-  if (size === 1) return rank !== undefined || dims.length <= 2;
-  const axis = dims.length - (rank === undefined ? 1 : rank - 1);
-  return size === channels && dims[axis] === channels;
+  if (size === 1) return true;
+  return size === channels && dims.at(axis === -1 ? -1 : 1 - rank!) === channels;
 }
 
-function scaleWeights(layer: Node, weights: Tensor, channels: number, scale: (c: number) => number): Tensor {
+function shiftBias({ bias, channels }: Form, { scale, shift }: Affine): Float32Array | undefined {
+  if (bias === undefined && shift === undefined) return undefined;
+  return Float32Array.from({ length: channels }, (_, c) => {
+    const before = bias === undefined ? 0 : bias[bias.length === 1 ? 0 : c]!;
+    return before * (scale?.(c) ?? 1) + (shift?.(c) ?? 0);
+  });
+}
+
+/** The weights times a factor per output channel; undefined where that leaves the range in which float32 has all its digits. */
+function scaleWeights(layer: Node, { weights, channels }: Form, scale: (c: number) => number): Tensor | undefined {
   const from = weights.data as Float32Array;
   const group = layer.op === "ConvTranspose" ? ((layer.attributes["group"] as number | undefined) ?? 1) : 1;
-  const rowMajor = layer.op === "Conv" || (layer.op === "Gemm" && layer.attributes["transB"] === 1);
+  const rowMajor = layer.op === "Conv" || isTransposed(layer);
   const inner = rowMajor ? from.length / channels : layer.op === "ConvTranspose" ? sizeOf(weights.dims.slice(2)) : 1;
   const perGroup = channels / group;
   const rowsPerGroup = weights.dims[0]! / group;
+  const [before, after] = [new Float64Array(channels), new Float64Array(channels)];
   const to = Float32Array.from(from, (w, i) => {
     const block = Math.floor(i / inner);
-    if (rowMajor) return w * scale(block);
     const groupOf = group === 1 ? 0 : Math.floor(Math.floor(block / perGroup) / rowsPerGroup);
-    return w * scale(groupOf * perGroup + (block % perGroup));
+    const c = rowMajor ? block : groupOf * perGroup + (block % perGroup);
+    const scaled = w * scale(c);
+    before[c] = Math.max(before[c]!, Math.abs(w));
+    after[c] = Math.max(after[c]!, Math.abs(scaled));
+    return scaled;
   });
-  return new Tensor("float32", to, weights.dims);
+  // NaN fails the first test. Below 2^−102 the weights beside the largest one begin to lose digits, which matters unless the channel was dead before.
+  const good = after.every(
+    (most, c) => most < 2 ** 127 && (most > 2 ** -102 || scale(c) === 0 || before[c]! < 2 ** -64),
+  );
+  return good ? new Tensor("float32", to, weights.dims) : undefined;
 }
 
 /** A BatchNormalization that follows no linear layer is a product and a sum per channel. */
@@ -147,8 +197,8 @@ export const spellBatchNormalization: Rule = (node, editor) => {
   if (key(node) !== "BatchNormalization") return false;
   const rank = editor.rank(node.inputs[0]!);
   const affine = batchAffine(node, editor);
-  const channels = editor.constant(node.inputs[1])?.size;
-  if (rank === undefined || rank < 2 || affine === undefined || channels === undefined) return false;
+  if (rank === undefined || rank < 2 || affine === undefined) return false;
+  const { channels } = affine;
   const dims = [channels, ...new Array<number>(rank - 2).fill(1)];
   const all = (f: (c: number) => number): Tensor =>
     new Tensor(
@@ -170,28 +220,40 @@ export const spellBatchNormalization: Rule = (node, editor) => {
 
 /** Gemm with constant weights is bitbasis/MatMul, whose weights are [K, N]. */
 export const gemmToMatMul: Rule = (node, editor) => {
-  if (key(node) !== "Gemm" || !isPlain(node)) return false;
-  const weights = editor.constant(node.inputs[1]);
-  if (weights === undefined || weights.type !== "float32") return false;
-  const [rows, columns] = weights.dims as [number, number];
-  const transposed = node.attributes["transB"] === 1;
-  const n = transposed ? rows : columns;
-  const bias = editor.constant(node.inputs[2]);
-  if (node.inputs[2] && (bias === undefined || (bias.size !== 1 && (bias.size !== n || bias.dims.at(-1) !== n))))
-    return false;
-  const inputs = [...node.inputs];
-  if (transposed) {
-    const from = weights.data as Float32Array;
-    const to = new Float32Array(from.length);
-    for (let r = 0; r < rows; r++) for (let c = 0; c < columns; c++) to[c * rows + r] = from[r * columns + c]!;
-    inputs[1] = editor.changeInitializer(node.inputs[1]!, new Tensor("float32", to, [columns, rows]), node);
+  // MatMul would take an input of any rank.
+  if (key(node) !== "Gemm" || !isPlain(node) || editor.rank(node.inputs[0]!) !== 2) return false;
+  const form = formOf(node, editor);
+  if (form === undefined) return false;
+  const { weights, bias, channels } = form;
+  const inputs = node.inputs.slice(0, 2);
+  const shared = isTransposed(node) && editor.readers(node.inputs[1]!).length > 1;
+  if (isTransposed(node) && !shared) {
+    const turned = transposed(weights, [1, 0]);
+    inputs[1] = editor.changeInitializer(node.inputs[1]!, turned, node);
   }
-  if (bias !== undefined && bias.dims.join() !== String(n)) {
-    const data = bias.data as Float32Array;
-    const wide = Float32Array.from({ length: n }, (_, c) => data[data.length === 1 ? 0 : c]!);
-    inputs[2] = editor.changeInitializer(node.inputs[2]!, new Tensor("float32", wide, [n]), node);
+  if (bias !== undefined) {
+    const wide = Float32Array.from({ length: channels }, (_, c) => bias[bias.length === 1 ? 0 : c]!);
+    const isVector = editor.constant(node.inputs[2])!.dims.join() === String(channels);
+    const row = new Tensor("float32", wide, [channels]);
+    inputs[2] = isVector ? node.inputs[2]! : editor.changeInitializer(node.inputs[2]!, row, node);
   }
-  editor.replace(node, { ...node, op: "MatMul", domain: "bitbasis", inputs, attributes: {} });
+  editor.replace(node, { ...node, op: "MatMul", domain: "bitbasis", inputs, attributes: shared ? { transB: 1 } : {} });
+  return true;
+};
+
+/**
+ * A table that others read too, as an embedding does, is multiplied as it lies: a transposed copy of it would be stored as well. Before constants are
+ * folded.
+ */
+export const tieWeights: Rule = (node, editor) => {
+  if (key(node) !== "MatMul") return false;
+  const turned = editor.madeBy(node.inputs[1], "Transpose");
+  const table = editor.constant(turned?.inputs[0]);
+  if (turned === undefined || table?.type !== "float32" || table.dims.length !== 2) return false;
+  if (((turned.attributes["perm"] as readonly number[] | undefined) ?? [1, 0]).join() !== "1,0") return false;
+  if (editor.readers(turned.inputs[0]!).every((reader) => key(reader) === "Transpose")) return false;
+  const inputs = [node.inputs[0]!, turned.inputs[0]!];
+  editor.replace(node, { ...node, domain: "bitbasis", inputs, attributes: { transB: 1 } });
   return true;
 };
 
@@ -200,7 +262,7 @@ export const foldPad: Rule = (node, editor) => {
   if (key(node) !== "Conv" || (node.attributes["auto_pad"] ?? "NOTSET") !== "NOTSET") return false;
   const pad = editor.madeBy(node.inputs[0], "Pad");
   if (pad === undefined || (pad.attributes["mode"] ?? "constant") !== "constant") return false;
-  const amounts = editor.integers(pad.inputs[1]);
+  const amounts = editor.numbers(pad.inputs[1]);
   const rank = editor.constant(node.inputs[1])?.dims.length;
   if (amounts === undefined || rank === undefined || amounts.length !== 2 * rank || pad.inputs[3]) return false;
   if (pad.inputs[2] && editor.scalar(pad.inputs[2]) !== 0) return false;
@@ -208,6 +270,7 @@ export const foldPad: Rule = (node, editor) => {
   if (outer.some((amount) => amount !== 0) || amounts.some((amount) => amount < 0)) return false;
   const n = rank - 2;
   const own = (node.attributes["pads"] as readonly number[] | undefined) ?? new Array<number>(2 * n).fill(0);
+  if (own.length !== 2 * n || own.some((amount) => amount < 0)) return false;
   const added = [...amounts.slice(2, rank), ...amounts.slice(rank + 2)];
   const pads = own.map((amount, i) => amount + added[i]!);
   editor.replace(node, {

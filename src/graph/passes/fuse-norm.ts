@@ -6,14 +6,14 @@ import { substitute, withScalar } from "./fuse-activation.ts";
 function meanOf(value: string | undefined, editor: Editor): Node | undefined {
   const node = editor.madeBy(value, "ReduceMean");
   if (node === undefined || (node.attributes["keepdims"] ?? 1) !== 1) return undefined;
-  const axes = editor.integers(node.inputs[1]);
+  const axes = editor.numbers(node.inputs[1]);
   const rank = editor.rank(node.inputs[0]!);
   return axes?.length === 1 && (axes[0] === -1 || axes[0] === (rank ?? 0) - 1) ? node : undefined;
 }
 
 /** x², written as Pow or as Mul. */
 function squareOf(node: Node | undefined, editor: Editor): string | undefined {
-  if (node?.op === "Pow") return editor.scalar(node.inputs[1]) === 2 ? node.inputs[0] : undefined;
+  if (node?.op === "Pow") return editor.scalarOf(node, 1) === 2 ? node.inputs[0] : undefined;
   return node?.op === "Mul" && node.inputs[0] === node.inputs[1] ? node.inputs[0] : undefined;
 }
 
@@ -45,6 +45,8 @@ export const fuseLayerNorm: Rule = (node, editor) => {
   const mean = meanOf(difference?.inputs[1], editor);
   if (mean === undefined || centred !== divided.inputs[0] || mean.inputs[0] !== difference!.inputs[0]) return false;
   const size = editor.constant(scale)!.size;
+  // One γ for a row of any length is a broadcast, which LayerNormalization does not have.
+  if (size === 1) return false;
   if (shift !== undefined && editor.constant(shift)!.size !== size) return false;
   const all = new Set([node, scaled, divided, root!, sum!, variance!, square!, difference!, mean]);
   const inputs = [mean.inputs[0]!, scale, ...(shift === undefined ? [] : [shift])];

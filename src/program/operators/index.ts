@@ -8,6 +8,7 @@ import { GATHER } from "./gather.ts";
 import { lowerGemm, lowerMatMul } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORMALIZE } from "./normalize.ts";
+import { PAD } from "./pad.ts";
 import { POOL } from "./pool.ts";
 import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
@@ -37,6 +38,7 @@ const LOWERINGS = exactly({
   ...UNARY,
   ...BINARY,
   ...MOVEMENT,
+  ...PAD,
   ...GATHER,
   ...POOL,
   ...RESIZE,

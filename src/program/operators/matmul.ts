@@ -16,14 +16,16 @@ export function lowerMatMul(l: Lowering): void {
   const a = l.input(0);
   const y = l.output();
   const name = l.node.inputs[1] ?? "";
-  const right = l.shapeOf(name);
+  const transposed = l.attribute("transB", 0) !== 0;
+  const given = l.shapeOf(name);
+  const right = transposed ? [given[1]!, given[0]!] : given;
   requireFloat32(l, a, y);
   const k = a.shape.at(-1) ?? 1;
   const n = right.length === 1 ? 1 : (right.at(-1) ?? 1);
   const rows = a.shape.length === 1 ? 1 : (a.shape.at(-2) ?? 1);
   const batchA = a.shape.slice(0, -2);
   const batchB = right.slice(0, -2);
-  const shared = { y, k, n, name, transposed: false, bias: biasOf(l, l.optional(2)) };
+  const shared = { y, k, n, name, transposed, bias: biasOf(l, l.optional(2)) };
   if (sizeOf(batchB) === 1) {
     emitProduct(l, { ...shared, a, rows: rows * sizeOf(batchA), batch: 1 });
     return;

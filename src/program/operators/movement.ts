@@ -2,11 +2,11 @@ import { FillStep, SequenceStep } from "../../core/abi/movement.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
 import { elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
-import type { Lower, Lowering, Operand } from "../lowering.ts";
+import type { Lower, Lowering } from "../lowering.ts";
 import { axisOf, broadcastStrides, byteStrides, codeOf, emitCopy, opset, type Source, shifted } from "./support.ts";
 
 /** Bytes of one element of a value that can be moved. */
-function unit(l: Lowering, x: Source): number {
+export function unit(l: Lowering, x: Source): number {
   const bytes = elementBytes(x.type);
   if (bytes === 0) throw l.unsupported("strings are not moved");
   return bytes;
@@ -101,88 +101,7 @@ export function emitFill(l: Lowering, out: Source, pattern: Uint8Array): void {
   );
 }
 
-/** The bytes of the first element of a constant, zeros when there is none. */
-function firstElement(x: Operand | undefined, bytes: number): Uint8Array {
-  if (x?.constant === undefined) return new Uint8Array(bytes);
-  const { buffer, byteOffset } = x.constant.data as ArrayBufferView;
-  return new Uint8Array(buffer, byteOffset, bytes);
-}
-
-/** Pad: constant, edge, reflect and wrap; negative pads crop. All but constant fill one axis after the other from the output itself. */
-function lowerPad(l: Lowering): void {
-  const [x, out] = [l.input(0), l.output()];
-  const rank = x.shape.length;
-  const mode = l.text("mode", "constant");
-  const given = l.integers("pads") ?? l.integers("paddings") ?? l.constantNumbers(1) ?? [];
-  const axes = (l.constantNumbers(3) ?? x.shape.map((_, i) => i)).map((a) => axisOf(l, a, rank));
-  const before = new Array<number>(rank).fill(0);
-  const after = new Array<number>(rank).fill(0);
-  axes.forEach((axis, i) => {
-    before[axis] = given[i]!;
-    after[axis] = given[axes.length + i]!;
-  });
-  const bytes = unit(l, x);
-  if (mode === "constant" && [...before, ...after].some((p) => p > 0)) emitPadding(l, out, bytes);
-  const [from, to] = [byteStrides(x), byteStrides(out)];
-  let [source, target] = [0, 0];
-  const core = x.shape.map((extent, i) => {
-    source += Math.max(0, -before[i]!) * from[i]!;
-    target += Math.max(0, before[i]!) * to[i]!;
-    return Math.max(0, extent + Math.min(0, before[i]!) + Math.min(0, after[i]!));
-  });
-  emitCopy(l, shifted(x.at, source), shifted(out.at, target), bytes, core, from, to);
-  if (mode === "constant") return;
-  const filled = [...core];
-  for (let axis = 0; axis < rank; axis++) {
-    const extent = core[axis]!;
-    const [left, right] = [Math.max(0, before[axis]!), Math.max(0, after[axis]!)];
-    if (Math.max(left, right) > (mode === "reflect" ? extent - 1 : extent) && mode !== "edge") {
-      throw l.unsupported(`mode "${mode}" with pads [${left}, ${right}] on an axis of ${extent}`);
-    }
-    // the axes done so far are complete, the ones to come start at their own left pad
-    const corner = to.reduce((sum, s, i) => sum + (i > axis ? Math.max(0, before[i]!) * s : 0), 0);
-    const stride = to[axis]!;
-    const side = (width: number, first: number, direction: number, origin: number, jump: number): void => {
-      if (width === 0) return;
-      const extents = filled.map((e, i) => (i === axis ? width : e));
-      const outputs = to.map((s, i) => (i === axis ? s * direction : s));
-      const inputs = to.map((s, i) => (i === axis ? s * jump : s));
-      const [read, write] = [corner + origin * stride, corner + first * stride];
-      emitCopy(l, shifted(out.at, read), shifted(out.at, write), bytes, extents, inputs, outputs);
-    };
-    const end = left + extent - 1;
-    switch (mode) {
-      case "edge":
-        side(left, left - 1, -1, left, 0);
-        side(right, end + 1, 1, end, 0);
-        break;
-      case "reflect":
-        side(left, left - 1, -1, left + 1, 1);
-        side(right, end + 1, 1, end - 1, -1);
-        break;
-      case "wrap":
-        side(left, left - 1, -1, end, -1);
-        side(right, end + 1, 1, left, 1);
-        break;
-      default:
-        throw l.unsupported(`mode "${mode}"`);
-    }
-    filled[axis] = out.shape[axis]!;
-  }
-}
-
-/** The whole output becomes the padding value: known now, or copied from the input that holds it. */
-function emitPadding(l: Lowering, out: Source, bytes: number): void {
-  const value = l.optional(2);
-  if (value === undefined || value.constant !== undefined) {
-    const pattern = firstElement(value, bytes);
-    const attribute = l.attribute("value", 0);
-    if (value === undefined && attribute !== 0) new DataView(pattern.buffer).setFloat32(0, attribute, true);
-    emitFill(l, out, pattern);
-  } else emitExpand(l, { ...value, shape: [] }, out);
-}
-
-function emitExpand(l: Lowering, x: Source, out: Source): void {
+export function emitExpand(l: Lowering, x: Source, out: Source): void {
   emitCopy(l, x.at, out.at, unit(l, x), out.shape, broadcastStrides(x, out.shape), byteStrides(out));
 }
 
@@ -290,7 +209,6 @@ export const MOVEMENT = {
   "/Concat": lowerConcat,
   "/Split": lowerSplit,
   "/Slice": lowerSlice,
-  "/Pad": lowerPad,
   "/Expand": lowerExpand,
   "/Tile": lowerTile,
   "/ConstantOfShape": lowerConstantOfShape,
