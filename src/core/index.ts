@@ -4,4 +4,5 @@ export * from "./core.ts";
 export * from "./errors.ts";
 export * from "./lattice.ts";
 export * from "./linear.ts";
+export * from "./pointers.ts";
 export * from "./steps.ts";

@@ -1,6 +1,7 @@
 import { CanonicalizeStep } from "../core/abi/elementwise.ts";
 import { Opcode } from "../core/abi/opcode.ts";
-import { type Core, programBytes, type Ref, step, writeProgram } from "../core/index.ts";
+import { type BadIndex, type Core, type Ref, step } from "../core/index.ts";
+import { nodeMessage } from "../graph/errors.ts";
 import type { KnownValue, SpecializedGraph } from "../graph/graph.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
@@ -25,6 +26,8 @@ export interface Compiled {
   readonly arenaBytes: number;
   /** Writes the program for an arena at the given address and returns its own address. */
   write(arena: number): number;
+  /** An error of the run, told with the node that the failing step belongs to. */
+  explain(error: BadIndex): RangeError;
   /** Gives back the constants that only this program had. */
   release(): void;
 }
@@ -60,7 +63,7 @@ function lowered(
   for (const { name } of planned.graph.inputs) {
     const value = graph.values.get(name);
     if (value === undefined) continue;
-    const at = l.allocate(sizeOf(value.shape) * elementBytes(value.type));
+    const at = l.allocate(sizeOf(value.shape) * elementBytes(value.type), -1);
     l.locate(name, at);
     inputs.set(name, { ...value, at });
   }
@@ -91,17 +94,19 @@ function lowered(
   const offsetOf = (ref: Ref): number => memory.offsets[ref.buffer]! + ref.offset;
   const placeOf = (at: Ref | number, constant?: Tensor): Place =>
     constant !== undefined ? { constant } : typeof at === "number" ? { address: at } : { arena: offsetOf(at) };
-  const steps = l.steps.map((s) => s.step);
+  const steps = l.steps.map((s) => ({ ...s.step, node: s.node }));
   return {
     steps: l.steps,
     inputs: mapValues(inputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at) })),
     outputs: mapValues(outputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at, v.constant) })),
     arenaBytes: memory.bytes,
-    write(arena) {
-      const at = target.core.allocate(programBytes(steps));
-      writeProgram(target.core.memory.buffer, at, steps, (ref) => arena + offsetOf(ref));
-      return at;
-    },
+    explain: (error) =>
+      new RangeError(nodeMessage(l.steps[error.step]!.from, graph.opsets, error.message), { cause: error }),
+    write: (arena) =>
+      target.core.write(
+        steps,
+        l.buffers.map((buffer, i) => ({ ...buffer, at: arena + memory.offsets[i]! })),
+      ),
   };
 }
 

@@ -1,4 +1,4 @@
-import { BitbasisError, type Core } from "../core/index.ts";
+import { BadIndex, BitbasisError, type Core } from "../core/index.ts";
 import { DependsOnData, type Feed as GraphFeed, type KnownValue, specialize } from "../graph/index.ts";
 import type { Model } from "../model/index.ts";
 import type { Compiled, ProgramValue } from "../program/compile.ts";
@@ -71,10 +71,10 @@ export class Engine {
   }
 
   /** Runs all steps; in slices, with the event loop between them, when there is a signal to look at. */
-  async run({ program, address }: Bound, signal: AbortSignal | undefined): Promise<void> {
-    const { steps } = program;
+  async run(bound: Bound, signal: AbortSignal | undefined): Promise<void> {
+    const { steps } = bound.program;
     if (signal === undefined) {
-      this.core.run(address, 0, steps.length);
+      this.steps(bound, 0, steps.length);
       return;
     }
     for (let first = 0; first < steps.length; ) {
@@ -83,7 +83,7 @@ export class Engine {
         const { macs, bytes } = steps[first + count]!;
         work += macs + bytes;
       }
-      this.core.run(address, first, count);
+      this.steps(bound, first, count);
       first += count;
       await yieldToEventLoop();
       signal.throwIfAborted();
@@ -91,12 +91,20 @@ export class Engine {
   }
 
   /** Runs every step by itself. */
-  time({ program, address }: Bound): StepTiming[] {
-    return program.steps.map(({ node, op, kernel, macs, bytes }, i) => {
+  time(bound: Bound): StepTiming[] {
+    return bound.program.steps.map(({ node, op, kernel, macs, bytes }, i) => {
       const start = performance.now();
-      this.core.run(address, i, 1);
+      this.steps(bound, i, 1);
       return { step: i, op, node, kernel, milliseconds: performance.now() - start, macs, bytes };
     });
+  }
+
+  private steps({ program, address }: Bound, first: number, count: number): void {
+    try {
+      this.core.run(address, first, count);
+    } catch (error) {
+      throw error instanceof BadIndex ? program.explain(error) : error;
+    }
   }
 
   /** A copy of an output. */
@@ -108,7 +116,7 @@ export class Engine {
       const copy = allocateData(type, 0).constructor as unknown as { from(data: unknown): Float32Array };
       return new Tensor(type, copy.from(place.constant.data), shape);
     }
-    const bytes = this.core.u8(addressOf(value, arena), length * elementBytes(type)).slice();
+    const bytes = this.core.read(addressOf(value, arena), length * elementBytes(type));
     if (type === "float16" && Float16 !== undefined) return new Tensor(type, new Float16(bytes.buffer), shape);
     return new Tensor(type, viewData(type as NumericType, bytes, length), shape);
   }

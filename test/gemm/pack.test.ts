@@ -3,8 +3,6 @@ import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import {
-  type Build,
-  Core,
   convScratchBytes,
   depthwiseBytesF32,
   depthwiseBytesI16,
@@ -16,13 +14,13 @@ import {
   type Step,
   step,
 } from "../../src/core/index.ts";
-import { BUILDS, bitsOf, canonical, dirty, quantizeReference, random, runAll } from "./harness.ts";
+import { BUILDS, bitsOf, canonical, dirty, newCore, quantizeReference, random, runAll } from "./harness.ts";
 
 const f = Math.fround;
 
 /** [batch, M, K] × [batch, K, N] of two activations; the right one transposed in memory when asked for. */
 async function matmul(
-  build: Build,
+  build: (typeof BUILDS)[number],
   threads: number,
   left: Float32Array,
   right: Float32Array,
@@ -30,7 +28,7 @@ async function matmul(
   bits: number,
   transposed: boolean,
 ): Promise<Float32Array> {
-  const core = await Core.create(build);
+  const core = await newCore(build);
   const rows = batch * m;
   const wide = Math.ceil(n / 8) * 8;
   const input = core.place(left);
@@ -52,6 +50,7 @@ async function matmul(
     rows: k,
     columns: n,
     transposed: transposed ? 1 : 0,
+    slots: threads,
     bits,
   };
   if (bits > 0) {
@@ -71,6 +70,7 @@ async function matmul(
       bits,
       mask: 0,
       maskChannels: k,
+      slots: threads,
     };
     const partials = dirty(core, threads * batch * 16);
     steps.push(
@@ -140,6 +140,7 @@ async function matmul(
       activationMax: f32Bits(0),
       scratch: dirty(core, scratchBytes * threads),
       scratchBytes,
+      slots: threads,
     }),
   );
   runAll(core, steps, threads);
@@ -247,7 +248,7 @@ describe("addTerm", () => {
           const count = groups * rows * taps * channels;
           const planes = [64, 1].map(() => Array.from({ length: count }, () => low + Math.floor(next() * 2 ** bits)));
           for (const build of BUILDS) {
-            const core = await Core.create(build);
+            const core = await newCore(build);
             const bytes = depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, rows, taps, channels);
             const panels = dirty(core, bytes);
             const sums = dirty(core, groups * rows * 4);
@@ -292,7 +293,7 @@ describe("addTerm", () => {
 describe("load-time packing of f32 weights", () => {
   it("lays out OHWI, [K, N] and depthwise weights", async () => {
     for (const build of BUILDS) {
-      const core = await Core.create(build);
+      const core = await newCore(build);
       const ohwi = Float32Array.from({ length: 2 * 9 * 2 * 3 }, (_, i) => i + 1);
       const at = dirty(core, panelBytesF32(2, 9, 2, 3));
       core.exports.packWeights(core.place(ohwi), 2, 9, 2, 3, at);
