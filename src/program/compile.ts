@@ -5,9 +5,10 @@ import { nodeMessage } from "../graph/errors.ts";
 import type { KnownValue, SpecializedGraph } from "../graph/graph.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
-import { boundary, type LoweredStep, Lowering } from "./lowering.ts";
+import { boundary, type LoweredStep, Lowering, type Operand } from "./lowering.ts";
 import { planMemory } from "./memory.ts";
 import { loweringOf } from "./operators/index.ts";
+import { byteStrides, emitCopy } from "./operators/support.ts";
 import type { Panels } from "./panels.ts";
 import type { PlannedGraph } from "./planned.ts";
 
@@ -76,7 +77,7 @@ function lowered(
   const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
   l.node = boundary("outputs");
   for (const { name } of planned.graph.outputs) {
-    const value = l.operand(name);
+    const value = ownOutput(l, l.operand(name));
     if (value.constant === undefined && value.type === "float32") {
       const count = sizeOf(value.shape);
       l.emit(step(Opcode.Canonicalize, CanonicalizeStep, { data: value.at, count }), {
@@ -108,6 +109,16 @@ function lowered(
         l.buffers.map((buffer, i) => ({ ...buffer, at: arena + memory.offsets[i]! })),
       ),
   };
+}
+
+/** What is made canonical in place must not be a weight that an Identity made an output. */
+function ownOutput(l: Lowering, value: Operand): Operand {
+  if (value.constant !== undefined || typeof value.at !== "number") return value;
+  const bytes = elementBytes(value.type);
+  const at = l.allocate(sizeOf(value.shape) * bytes);
+  const strides = byteStrides(value);
+  emitCopy(l, value.at, at, bytes, value.shape, strides, strides);
+  return { ...value, at };
 }
 
 function mapValues<K, A, B>(map: ReadonlyMap<K, A>, f: (value: A) => B): Map<K, B> {

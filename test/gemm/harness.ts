@@ -108,11 +108,12 @@ export function dirty(core: Core, bytes: number): number {
   return at;
 }
 
-/** Runs each step once per thread, as a barrier between steps would. */
-export function runAll(core: Core, steps: readonly Step[], threads = 1): void {
+/** Runs each step once per thread, as a barrier between steps would; `slices` stand for one thread and so run in order. */
+export function runAll(core: Core, steps: readonly Step[], threads = 1, slices = 1): void {
   const at = core.write(steps);
   steps.forEach((_, i) => {
-    for (let t = threads - 1; t >= 0; t--) core.run(at, i, 1, t, threads);
+    if (slices > 1) for (let t = 0; t < slices; t++) core.run(at, i, 1, t, slices);
+    else for (let t = threads - 1; t >= 0; t--) core.run(at, i, 1, t, threads);
   });
   core.release(at);
 }
@@ -218,7 +219,7 @@ export function reference(l: Linear): Float32Array {
 }
 
 /** Runs Range, Quantize and ConvI16, or ConvF32 (or their depthwise twins), and returns the outputs, dense. */
-export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1): Promise<Float32Array> {
+export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1, slices = 1): Promise<Float32Array> {
   const core = await newCore(build);
   const s = l.shape;
   const [outHeight, outWidth] = outSize(s);
@@ -325,7 +326,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   );
   const fence = dirty(core, 4096);
   core.u8(fence, 4096).fill(0x5a);
-  runAll(core, steps, threads);
+  runAll(core, steps, threads, slices);
   if (!core.u8(fence, 4096).every((byte) => byte === 0x5a)) throw new Error("a step wrote behind its memory");
   const bits = core.i32(output, count);
   const dense = new Int32Array(s.batch * pixels * total);

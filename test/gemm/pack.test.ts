@@ -27,6 +27,7 @@ async function matmul(
   [batch, m, k, n]: readonly [number, number, number, number],
   bits: number,
   transposed: boolean,
+  slices = 1,
 ): Promise<Float32Array> {
   const core = await newCore(build);
   const rows = batch * m;
@@ -143,7 +144,7 @@ async function matmul(
       slots: threads,
     }),
   );
-  runAll(core, steps, threads);
+  runAll(core, steps, threads, slices);
   return core.f32(output, rows * n).slice();
 }
 
@@ -204,6 +205,8 @@ describe("MatMul of two activations", () => {
               const got = await matmul(build, threads, left, right, sizes, bits, transposed);
               expect(bits > 0 ? bitsOf(got) : canonical(got)).toEqual(want);
             }
+            const sliced = await matmul(build, 1, left, right, sizes, bits, transposed, 7);
+            expect(bits > 0 ? bitsOf(sliced) : canonical(sliced)).toEqual(want);
           }
         },
       ),

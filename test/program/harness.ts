@@ -69,6 +69,8 @@ export function graphOf(c: OperatorCase): { graph: SpecializedGraph; feeds: Map<
 export interface RunOptions {
   readonly build?: TestBuild;
   readonly threads?: number;
+  /** Slices of one thread: see src/program/slices.ts. */
+  readonly slices?: number;
   /** What memory holds that nobody has written. */
   readonly poison?: number;
 }
@@ -101,11 +103,11 @@ export async function runGraph(
   const buffers = lowering.buffers.map((b) => ({ ...b, at: core.allocate(b.bytes) }));
   const program = core.write(steps, buffers);
   blocks.push(...buffers.map((b) => b.at), program);
-  const threads = options.threads ?? 1;
+  const parts = options.slices ?? options.threads ?? 1;
   const results = new Map<string, Tensor>();
   try {
     for (let i = 0; i < steps.length; i++) {
-      for (let thread = 0; thread < threads; thread++) core.run(program, i, 1, thread, threads);
+      for (let thread = 0; thread < parts; thread++) core.run(program, i, 1, thread, parts);
     }
     for (const name of fetches) {
       const { at, type, shape } = lowering.operand(name);
