@@ -1,4 +1,4 @@
-// Compiles build/checked/{scalar,simd}.wasm, the core with every access to memory checked, and build/checked/guard.wasm, which checks it.
+// For build-wasm.mjs: compiles build/checked/{scalar,simd}.wasm, the core with every access to memory checked, and build/checked/guard.wasm, which checks it.
 // For tests only: package.json's "files" takes nothing from build/'s subfolders. How tests use it: test/support/checked/core.ts.
 //
 // The sources are rewritten on their way into the compiler: load<T>(at, offset) becomes load<T>(guardRead(at, offset, sizeof<T>()), offset),
@@ -32,8 +32,11 @@ const FORMS = {
 const ACCESS =
   /(?<![\w.])((?:v128|i32|i64|f32|f64|memory|atomic)\.(?:load|store|copy|fill|atomic)(?!sign)\w*|load|store)(?:<(\w+)>)?\(/g;
 
-for (const build of ["scalar", "simd"]) await compile("checked/core.ts", build, `${build}.wasm`, checked);
-await compile("checked/guard.ts", "scalar", "guard.wasm", (text) => text);
+/** The checked twin of a build, and the guard. */
+export async function buildChecked(build) {
+  await compile("checked/core.ts", build, `${build}.wasm`, checked);
+  await compile("checked/guard.ts", "scalar", "guard.wasm", (text) => text);
+}
 
 async function compile(entry, target, output, rewrite) {
   mkdirSync(OUTPUT, { recursive: true });

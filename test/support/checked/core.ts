@@ -9,7 +9,7 @@
  * - Scripts: `npm run build:tools`, import everything from build/tools/src/ (a class of dist/ is another one), and call `checkSessions`
  *   of build/tools/test/support/checked/core.js; test/slow/conformance.mjs --checked does that.
  *
- * `node scripts/build-checked.mjs` makes the modules. What the lattice module writes over a core's memory is not seen.
+ * `node scripts/build-wasm.mjs` makes the modules. What the lattice module writes over a core's memory is not seen.
  */
 
 import { Opcode } from "../../../src/core/abi/opcode.ts";

@@ -39,7 +39,7 @@ export function checkedModule(name: "scalar" | "simd" | "guard"): WebAssembly.Mo
     try {
       module = new WebAssembly.Module(readFileSync(fileURLToPath(new URL(path, root()))));
     } catch (cause) {
-      throw new Error(`${path} is missing: node scripts/build-checked.mjs makes it`, { cause });
+      throw new Error(`${path} is missing: node scripts/build-wasm.mjs makes it`, { cause });
     }
     modules.set(name, module);
   }
