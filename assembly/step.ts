@@ -18,6 +18,15 @@ export function number(step: usize, index: i32): f32 {
   return load<f32>(step + (<usize>index << 2));
 }
 
+/**
+ * Which of `slots` pieces of memory of its own a thread uses. More threads than slots are slices of one thread's work, one after the other:
+ * neighbours share a piece.
+ */
+@inline
+export function slotOf(thread: i32, threads: i32, slots: i32): i32 {
+  return threads > slots ? share(slots, thread, threads) : thread;
+}
+
 /** First of `count` items that belong to `thread`; its last is before share(count, thread + 1, threads). */
 @inline
 export function share(count: i32, thread: i32, threads: i32): i32 {

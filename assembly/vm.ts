@@ -1,6 +1,6 @@
 // opcode → kernel: the only dispatch inside WASM. Steps are described in src/core/abi/.
 import { Opcode } from "../src/core/abi/opcode";
-import { Program, Status } from "../src/core/abi/program";
+import { Program, ProgramHeader, Status } from "../src/core/abi/program";
 import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
 import { convF32, convI16 } from "./gemm/conv";
 import { packF32, packRight } from "./tensor/pack";
@@ -16,105 +16,106 @@ import { arg, reduce } from "./tensor/reduce";
 import { cumSum, sequence, topK } from "./tensor/sequence";
 import { unary } from "./tensor/unary";
 import { where } from "./tensor/where";
+import { address, argument } from "./step";
 
-export function run(program: usize, first: i32, count: i32, thread: i32, threads: i32): i32 {
-  if (load<i32>(program) != Program.Magic || load<i32>(program, 4) != Program.Version) return Status.BadProgram;
-  if (first < 0 || count < 0 || first + count > load<i32>(program, 8)) return Status.BadProgram;
-  let table = program + ((<usize>Program.HeaderWords + <usize>first) << 2);
-  let status = Status.Ok;
-  for (let i = 0; i < count; i++, table += 4) {
-    let step = <usize>load<u32>(table);
-    if (dispatch(step, thread, threads)) continue;
-    // a bad index is one thread's news: go on, so that the others do not wait for this one
-    let opcode = load<i32>(step);
-    if (opcode != Opcode.Gather && opcode != Opcode.GatherElements) return Status.BadOpcode;
-    status = Status.BadIndex;
+/** Runs steps first…first + count − 1, until one fails: `ProgramHeader` then says which. */
+export function run(program: usize, first: i32, count: i32, thread: i32, threads: i32): Status {
+  if (argument(program, ProgramHeader.magic) != Program.Magic) return Status.BadProgram;
+  if (argument(program, ProgramHeader.version) != Program.Version) return Status.BadProgram;
+  let steps = argument(program, ProgramHeader.steps);
+  if (first < 0 || count < 0 || first > steps - count) return Status.BadProgram;
+  for (let i = first; i < first + count; i++) {
+    let status = dispatch(program, address(program, ProgramHeader.length + i), thread, threads);
+    if (status == Status.Ok) continue;
+    store<i32>(program + (ProgramHeader.failedStep << 2), i);
+    return status;
   }
-  return status;
+  return Status.Ok;
 }
 
-function dispatch(step: usize, thread: i32, threads: i32): bool {
+function dispatch(program: usize, step: usize, thread: i32, threads: i32): Status {
   switch (load<i32>(step)) {
     case Opcode.Range:
       range(step, thread, threads);
-      return true;
+      break;
     case Opcode.Quantize:
       quantize(step, thread, threads);
-      return true;
+      break;
     case Opcode.PackRight:
       packRight(step, thread, threads);
-      return true;
+      break;
     case Opcode.ConvI16:
       convI16(step, thread, threads);
-      return true;
+      break;
     case Opcode.ConvF32:
       convF32(step, thread, threads);
-      return true;
+      break;
     case Opcode.DepthwiseI16:
       depthwiseI16(step, thread, threads);
-      return true;
+      break;
     case Opcode.DepthwiseF32:
       depthwiseF32(step, thread, threads);
-      return true;
+      break;
     case Opcode.PackF32:
       packF32(step, thread, threads);
-      return true;
+      break;
     case Opcode.Unary:
       unary(step, thread, threads);
-      return true;
+      break;
     case Opcode.Binary:
       binary(step, thread, threads);
-      return true;
+      break;
     case Opcode.Compare:
       compare(step, thread, threads);
-      return true;
+      break;
     case Opcode.Where:
       where(step, thread, threads);
-      return true;
+      break;
     case Opcode.Cast:
       cast(step, thread, threads);
-      return true;
+      break;
     case Opcode.Pool:
       pool(step, thread, threads);
-      return true;
+      break;
     case Opcode.Reduce:
       reduce(step, thread, threads);
-      return true;
+      break;
     case Opcode.Softmax:
       softmax(step, thread, threads);
-      return true;
+      break;
     case Opcode.LayerNorm:
       layerNorm(step, thread, threads);
-      return true;
+      break;
     case Opcode.Copy:
       copy(step, thread, threads);
-      return true;
+      break;
     case Opcode.Fill:
       fill(step, thread, threads);
-      return true;
+      break;
     case Opcode.Resize:
       resize(step, thread, threads);
-      return true;
+      break;
     case Opcode.Canonicalize:
       canonicalize(step, thread, threads);
-      return true;
+      break;
     case Opcode.Sequence:
       sequence(step, thread, threads);
-      return true;
+      break;
     case Opcode.Arg:
       arg(step, thread, threads);
-      return true;
+      break;
     case Opcode.CumSum:
       cumSum(step, thread, threads);
-      return true;
+      break;
     case Opcode.TopK:
       topK(step, thread, threads);
-      return true;
+      break;
     case Opcode.Gather:
-      return gather(step, thread, threads);
+      return gather(program, step, thread, threads);
     case Opcode.GatherElements:
-      return gatherElements(step, thread, threads);
+      return gatherElements(program, step, thread, threads);
     default:
-      return false;
+      return Status.BadOpcode;
   }
+  return Status.Ok;
 }

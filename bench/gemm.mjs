@@ -67,6 +67,7 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
     bits: BITS,
     mask: 0,
     maskChannels: 1,
+    slots: 1,
   };
   const pairs = core.pairsPerBlock(LARGEST, 2 ** (BITS - 1));
   const output = wasm.allocate(pixels * outChannels * 4);
@@ -121,6 +122,7 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
       activationMax: 0,
       scratch: wasm.allocate(scratchBytes),
       scratchBytes,
+      slots: 1,
     };
   };
   const steps = [
@@ -129,8 +131,7 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
     core.step(depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16, ConvStep, linear(true)),
     core.step(depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32, ConvStep, linear(false)),
   ];
-  const at = wasm.allocate(core.programBytes(steps));
-  core.writeProgram(wasm.memory.buffer, at, steps, () => 0);
+  const at = wasm.write(steps);
   wasm.run(at, 0, 3);
   const integers = wasm.f32(output, pixels * outChannels).slice();
   wasm.run(at, 3, 1);

@@ -1,8 +1,9 @@
 // Compiles assembly/ into build/<name>.wasm and, beside each, build/<name>.js with the same bytes as base64,
-// so that no path problem can exist where a bundler or a worker loads the package.
+// so that no path problem can exist where a bundler or a worker loads the package. With a build of the core goes its checked twin, which tests use.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
+import { buildChecked } from "./build-checked.mjs";
 
 const root = new URL("../", import.meta.url);
 mkdirSync(new URL("build/", root), { recursive: true });
@@ -21,4 +22,5 @@ for (const name of Object.keys(targets)) {
   writeFileSync(new URL(`build/${name}.js`, root), `export default "${bytes.toString("base64")}";\n`);
   writeFileSync(new URL(`build/${name}.d.ts`, root), "declare const base64: string;\nexport default base64;\n");
   console.log(`build/${name}.wasm ${bytes.length} bytes`);
+  if (name !== "lattice") await buildChecked(name);
 }

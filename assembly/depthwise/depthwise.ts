@@ -2,17 +2,17 @@
 // table of row pointers serves all of them; along borders every pixel has its own. Pixels go three (f32: four) at a time, or alone, through all blocks of 8
 // channels, so that every line of the cache is read where it is met. Threads share the pixels, or, when there are few, the blocks.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
+import { Blocking, Scratch } from "../../src/core/abi/scratch";
 import { setColumns } from "../gemm/conv";
 import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, seesMasked, writePointers } from "../gemm/geometry";
-import { Scratch, Tile } from "../gemm/tile";
-import { address, argument, share } from "../step";
+import { Tile } from "../gemm/tile";
+import { address, argument, share, slotOf } from "../step";
 import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
 import {
   depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_1x8__simd, depthwise_i16_i16_1x8_blocks__simd, depthwise_i16_i16_3x8__simd,
 } from "./depthwise_i16_i16_3x8";
 
 const NAN: u32 = 0x7fc00000;
-const MOST_PIXELS: i32 = 64;
 
 export function depthwiseI16(step: usize, thread: i32, threads: i32): void {
   depthwise<i16>(step, thread, threads);
@@ -49,7 +49,8 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   }
   if (row >= rowEnd || first >= end) return;
 
-  const scratch = address(step, ConvStep.scratch) + <usize>thread * address(step, ConvStep.scratchBytes);
+  const scratch = address(step, ConvStep.scratch) +
+    <usize>slotOf(thread, threads, argument(step, ConvStep.slots)) * address(step, ConvStep.scratchBytes);
   const padding = scratch + Scratch.padding;
   let table = padding;
   if (isPadded(step)) {
@@ -57,7 +58,7 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
     if (isFloat<T>()) memory.fill(padding, 0, table - padding);
   }
   const room = <i32>(scratch + address(step, ConvStep.scratchBytes) - table);
-  const most = max(1, min(MOST_PIXELS, room / (slots << 2)));
+  const most = max(1, min<i32>(Blocking.depthwisePixels, room / (slots << 2)));
   store<i32>(scratch, argument(step, ConvStep.activation), Tile.activation);
   store<i32>(scratch, argument(step, ConvStep.activationMin), Tile.low);
   store<i32>(scratch, argument(step, ConvStep.activationMax), Tile.high);

@@ -3,19 +3,17 @@
 // while the tiles of a block pass over it.
 // Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
+import { Blocking, Scratch } from "../../src/core/abi/scratch";
 import { isDense, isPadded, seesMasked } from "./geometry";
 import { gemm_f32_1x32__simd, gemm_f32_1x8__simd, gemm_f32_4x8__scalar, gemm_f32_4x8__simd } from "./gemm_f32_4x8";
 import {
   gemm_i16_i16_1x8__simd, gemm_i16_i16_4x8__scalar, gemm_i16_i16_4x8__simd, gemm_i16_i16_4x8_blocks, prepareShared__simd,
 } from "./gemm_i16_i16_4x8";
 import { isMergeable, isMerged, writeTable } from "./table";
-import { Scratch, Tile } from "./tile";
-import { address, argument, share } from "../step";
+import { Tile } from "./tile";
+import { address, argument, share, slotOf } from "../step";
 
 const NAN: u32 = 0x7fc00000;
-/** Bytes of activations in a block: half of a small second-level cache. */
-const BLOCK_BYTES: i32 = 131072;
-const MOST_ROWS: i32 = 256;
 
 export function convI16(step: usize, thread: i32, threads: i32): void {
   conv<i16>(step, thread, threads);
@@ -47,7 +45,8 @@ function conv<T>(step: usize, thread: i32, threads: i32): void {
   }
   if (row >= rowEnd || unit >= unitEnd) return;
 
-  const scratch = address(step, ConvStep.scratch) + <usize>thread * address(step, ConvStep.scratchBytes);
+  const scratch = address(step, ConvStep.scratch) +
+    <usize>slotOf(thread, threads, argument(step, ConvStep.slots)) * address(step, ConvStep.scratchBytes);
   const dense = isDense(step);
   const merge = !dense && isMergeable(step, <usize>depth << 2);
   const padding = scratch + Scratch.padding;
@@ -56,7 +55,7 @@ function conv<T>(step: usize, thread: i32, threads: i32): void {
     table += <usize>((argument(step, ConvStep.groups) - 1) * argument(step, ConvStep.groupStride) + (depth << 2) + 15) & ~15;
     if (isFloat<T>()) memory.fill(padding, 0, table - padding);
   }
-  let most = min(MOST_ROWS, BLOCK_BYTES / (taps * (depth << 2)));
+  let most = min<i32>(Blocking.rows, Blocking.bytes / (taps * (depth << 2)));
   if (!dense) most = min(most, <i32>(scratch + address(step, ConvStep.scratchBytes) - table) / (taps << 2));
   most = max(4, most & ~3);
   store<i32>(scratch, argument(step, ConvStep.activation), Tile.activation);
@@ -100,7 +99,7 @@ function block<T>(
   const outStride = address(step, ConvStep.outPixelStride);
   const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * outStride;
   const pixelStride = address(step, ConvStep.pixelStride);
-  const first = load<usize>(scratch, Tile.parameters);
+  const first: usize = isInteger<T>() ? load<usize>(scratch, Tile.parameters) : 0;
   const entryStep: usize = argument(step, ConvStep.rowsPerParameter) == 1 ? <usize>ActivationParameters.bytes : 0;
   store<usize>(scratch, entryStep, Tile.parameterStep);
   const result = scratch + Scratch.result;
@@ -148,7 +147,7 @@ function block<T>(
     }
     unit++;
   }
-  store<usize>(scratch, first, Tile.parameters);
+  if (isInteger<T>()) store<usize>(scratch, first, Tile.parameters);
 }
 
 @inline
@@ -182,6 +181,7 @@ export function setColumns<T>(step: usize, scratch: usize, sample: i32, column: 
 @inline
 function whole(from: usize, copy: usize, columns: i32): usize {
   if (columns == 8) return from;
+  memory.fill(copy, 0, 32);
   memory.copy(copy, from, columns << 2);
   return copy;
 }

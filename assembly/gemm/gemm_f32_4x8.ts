@@ -2,7 +2,8 @@
 // then channel), one rounding per multiplication and per addition, the same in both builds.
 // table, offset: as in gemm_i16_i16_4x8; panel: [tap][channel][8 columns] f32.
 // Sums start at −0: −0 + x = x for every x, so the first product enters unchanged.
-import { finish__scalar, finish__simd, finish4__simd, Scratch, Tile } from "./tile";
+import { Scratch } from "../../src/core/abi/scratch";
+import { finish__scalar, finish__simd, finish4__simd, Tile } from "./tile";
 
 export function gemm_f32_4x8__simd(table: usize, taps: i32, channels: i32, offset: usize, panel: usize, tile: usize): void {
   let c00 = f32x4.splat(-0.0);

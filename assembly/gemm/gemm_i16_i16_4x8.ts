@@ -5,7 +5,8 @@
 // Exact in int32 when the corrected sum is below 2^31 (sums may wrap in between); else int32 blocks of `pairsPerBlock` pairs are added
 // in f64, the correction too (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once.
 import { ActivationParameters } from "../../src/core/abi/conv";
-import { finish__scalar, finish__simd, finish4__simd, Scratch, Tile } from "./tile";
+import { Scratch } from "../../src/core/abi/scratch";
+import { finish__scalar, finish__simd, finish4__simd, Tile } from "./tile";
 
 /** The int32 sums of 4 columns of a row under its own parameters: corrected and scaled. */
 @inline

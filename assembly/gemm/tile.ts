@@ -1,6 +1,7 @@
 // What a GEMM kernel is told about its tile besides its operands: a record in the scratch of one thread, written by the driver.
 // After it, in the same scratch: the pieces whose offsets are in `Scratch`.
 import { Activation } from "../../src/core/abi/conv";
+import { Scratch } from "../../src/core/abi/scratch";
 
 export enum Tile {
   /** Address of the first output and bytes between output rows. */
@@ -19,28 +20,6 @@ export enum Tile {
   high = 36,
   /** 0: the corrected sum fits int32; else k-pairs whose raw sum fits. */
   pairsPerBlock = 40,
-}
-
-/** Offsets in the scratch of one thread. */
-export enum Scratch {
-  tile = 0,
-  /** 8 f32, 8 i32, 8 f32: the last panel's scales, sums and bias, padded; and 8 f32 −0, the bias of a layer that has none (x + −0 = x). */
-  scales = 64,
-  sums = 96,
-  bias = 128,
-  noBias = 160,
-  /** 4 row pointers of a dense tile. */
-  pointers = 192,
-  /** f32 [4][8]: the result of a tile that has fewer than 8 columns. */
-  result = 256,
-  /** i32 [4][8] and f64 [4][8]: sums of one block and of all blocks. */
-  sums32 = 384,
-  sums64 = 512,
-  /** SIMD, all rows sharing their parameters: i32 −z·Σw of 8 columns and f32 scale_a·scale_w; else zeros and nothing. */
-  starts = 768,
-  factors = 800,
-  /** The row that padded positions read, then the pointer table. */
-  padding = 832,
 }
 
 /** Bytes from the bias of 8 columns to that of the next 8: the one of a layer that has none serves all. */

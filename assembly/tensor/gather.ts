@@ -1,6 +1,7 @@
-// Gather, GatherND, ScatterND and GatherElements, ScatterElements; see GatherStep. They return false when an index is out of range.
+// Gather, GatherND, ScatterND and GatherElements, ScatterElements; see GatherStep. A bad index ends the step: it is told in the program's header.
 import { ElementCode } from "../../src/core/abi/element";
 import { GatherElementsStep, GatherStep } from "../../src/core/abi/movement";
+import { ProgramHeader, Status } from "../../src/core/abi/program";
 import { combine } from "./combine";
 import { countOf } from "./lanes";
 import { address, argument, share } from "../step";
@@ -9,7 +10,14 @@ import { address, argument, share } from "../step";
   return bytes == 8 ? load<i64>(at + (<usize>i << 3)) : <i64>load<i32>(at + (<usize>i << 2));
 }
 
-export function gather(step: usize, thread: i32, threads: i32): bool {
+function badIndex(program: usize, index: i64, axis: i32, extent: i64): Status {
+  store<i32>(program + (ProgramHeader.failedAxis << 2), axis);
+  store<i32>(program + (ProgramHeader.failedExtent << 2), <i32>extent);
+  store<i64>(program + (ProgramHeader.failedIndex << 2), index);
+  return Status.BadIndex;
+}
+
+export function gather(program: usize, step: usize, thread: i32, threads: i32): Status {
   let count = argument(step, GatherStep.count);
   let tuple = argument(step, GatherStep.tuple);
   let bytes = argument(step, GatherStep.indexBytes);
@@ -19,35 +27,25 @@ export function gather(step: usize, thread: i32, threads: i32): bool {
   let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
   let end = scatter ? total : share(total, thread + 1, threads);
   let output = address(step, GatherStep.output) + <usize>at * <usize>slice;
-  let valid = true;
   for (; at < end; at++) {
     let batch = at / count;
     let indices = address(step, GatherStep.indices) + <usize>batch * <usize>argument(step, GatherStep.indexStride);
-    let from = address(step, GatherStep.data) + <usize>batch * <usize>argument(step, GatherStep.dataStride);
+    let data = address(step, GatherStep.data) + <usize>batch * <usize>argument(step, GatherStep.dataStride);
     let first = (at - batch * count) * tuple;
-    let inside = true;
     for (let j = 0; j < tuple; j++) {
       let extent = <i64>argument(step, GatherStep.length + 2 * j);
       let index = indexAt(indices, first + j, bytes);
-      if (index < 0) index += extent;
-      if (<u64>index >= <u64>extent) {
-        inside = false;
-        index = 0;
-      }
-      from += <usize>index * <usize>argument(step, GatherStep.length + 2 * j + 1);
+      let place = index < 0 ? index + extent : index;
+      if (<u64>place >= <u64>extent) return badIndex(program, index, argument(step, GatherStep.axis) + j, extent);
+      data += <usize>place * <usize>argument(step, GatherStep.length + 2 * j + 1);
     }
-    if (!inside) valid = false;
-    if (!scatter) {
-      // an empty axis has no element 0
-      if (inside) memory.copy(output, from, <usize>slice);
-    } else if (inside) {
-      let operation = argument(step, GatherStep.operation);
-      if (operation < 0) memory.copy(from, output, <usize>slice);
-      else join(operation, argument(step, GatherStep.type), from, output, slice);
-    }
+    let operation = argument(step, GatherStep.operation);
+    if (!scatter) memory.copy(output, data, <usize>slice);
+    else if (operation < 0) memory.copy(data, output, <usize>slice);
+    else join(operation, argument(step, GatherStep.type), data, output, slice);
     output += <usize>slice;
   }
-  return valid;
+  return Status.Ok;
 }
 
 /** data ⟵ data ∘ update over `bytes` bytes. */
@@ -67,7 +65,7 @@ function join(operation: i32, type: i32, data: usize, update: usize, bytes: i32)
   }
 }
 
-export function gatherElements(step: usize, thread: i32, threads: i32): bool {
+export function gatherElements(program: usize, step: usize, thread: i32, threads: i32): Status {
   let rank = argument(step, GatherElementsStep.rank);
   let axis = argument(step, GatherElementsStep.axis);
   let bytes = argument(step, GatherElementsStep.indexBytes);
@@ -79,20 +77,16 @@ export function gatherElements(step: usize, thread: i32, threads: i32): bool {
   let total = countOf(step, GatherElementsStep.length, rank);
   let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
   let end = scatter ? total : share(total, thread + 1, threads);
-  let valid = true;
   for (; at < end; at++) {
     let index = indexAt(indices, at, bytes);
-    if (index < 0) index += extent;
-    if (<u64>index >= <u64>extent) {
-      valid = false;
-      continue;
-    }
+    let place = index < 0 ? index + extent : index;
+    if (<u64>place >= <u64>extent) return badIndex(program, index, axis, extent);
     let data = address(step, GatherElementsStep.data);
     let rest = at;
     for (let i = rank - 1; i >= 0; i--) {
       let n = argument(step, GatherElementsStep.length + i);
       let next = rest / n;
-      let coordinate = i == axis ? <i32>index : rest - next * n;
+      let coordinate = i == axis ? <i32>place : rest - next * n;
       data += <usize>coordinate * <usize>argument(step, GatherElementsStep.length + rank + i);
       rest = next;
     }
@@ -101,5 +95,5 @@ export function gatherElements(step: usize, thread: i32, threads: i32): bool {
     else if (operation < 0) memory.copy(data, output, <usize>size);
     else join(operation, argument(step, GatherElementsStep.type), data, output, size);
   }
-  return valid;
+  return Status.Ok;
 }

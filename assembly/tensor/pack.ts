@@ -15,6 +15,7 @@ export function packRight(step: usize, thread: i32, threads: i32): void {
   const transposed = argument(step, PackRightStep.transposed);
   const bits = argument(step, PackRightStep.bits);
   const partials = address(step, PackRightStep.partials);
+  const slots = argument(step, PackRightStep.slots);
   const panels = (columns + 7) >> 3;
   const panelBytes = <usize>((rows + 1) >> 1) << 5;
   const downStride: usize = transposed ? 4 : <usize>columns << 2;
@@ -23,8 +24,8 @@ export function packRight(step: usize, thread: i32, threads: i32): void {
   for (let unit = share(batch * panels, thread, threads); unit < end; unit++) {
     const matrix = unit / panels;
     const column = (unit - matrix * panels) << 3;
-    const low = lowOf(partials, matrix, batch, threads);
-    const scale = scaleOf(low, highOf(partials, matrix, batch, threads), bits);
+    const low = lowOf(partials, matrix, batch, slots);
+    const scale = scaleOf(low, highOf(partials, matrix, batch, slots), bits);
     const zero = zeroOf(low, scale, bits);
     const panel = address(step, PackRightStep.output) + <usize>unit * panelBytes;
     memory.fill(panel, 0, panelBytes);

@@ -5,31 +5,30 @@
 // Differences and divisions are f32 operations, nearestEven is exact, the rest is i32; no f64 anywhere. |x / s| < 2^18 even for subnormal s,
 // so that adding 1.5·2^23 rounds to nearest even; z is clamped like q, which only a subnormal s can make necessary.
 // s = 0 (a constant-zero sample, or one whose s underflows): q = 0, z = 0.
-import { ActivationParameters, QuantizeStep } from "../../src/core/abi/conv";
+import { ActivationParameters, Partial, QuantizeStep } from "../../src/core/abi/conv";
 import { address, argument, share } from "../step";
-import { PARTIAL } from "./range";
 
 /** Bits of 1.5·2^23: the sum of it and a small number, as an integer, less these bits, is that number rounded to nearest even. */
 const ROUNDER_BITS: i32 = 0x4b400000;
 const ROUNDER: f32 = 12582912;
 
-/** Least value of a sample over the partials of all threads. */
-export function lowOf(partials: usize, sample: i32, samples: i32, threads: i32): f32 {
+/** Least value of a sample over the partials of all slots. */
+export function lowOf(partials: usize, sample: i32, samples: i32, slots: i32): f32 {
   let low: f32 = 0;
-  for (let t = 0; t < threads; t++) low = min(low, load<f32>(partials + <usize>(t * samples + sample) * PARTIAL));
+  for (let t = 0; t < slots; t++) low = min(low, load<f32>(partials + <usize>(t * samples + sample) * Partial.bytes, Partial.low));
   return low;
 }
 
-export function highOf(partials: usize, sample: i32, samples: i32, threads: i32): f32 {
+export function highOf(partials: usize, sample: i32, samples: i32, slots: i32): f32 {
   let high: f32 = 0;
-  for (let t = 0; t < threads; t++) high = max(high, load<f32>(partials + <usize>(t * samples + sample) * PARTIAL, 4));
+  for (let t = 0; t < slots; t++) high = max(high, load<f32>(partials + <usize>(t * samples + sample) * Partial.bytes, Partial.high));
   return high;
 }
 
 /** Whether a sample holds NaN or infinity. */
-export function nonFiniteOf(partials: usize, sample: i32, samples: i32, threads: i32): i32 {
+export function nonFiniteOf(partials: usize, sample: i32, samples: i32, slots: i32): i32 {
   let odd = 0;
-  for (let t = 0; t < threads; t++) odd |= load<i32>(partials + <usize>(t * samples + sample) * PARTIAL, 8);
+  for (let t = 0; t < slots; t++) odd |= load<i32>(partials + <usize>(t * samples + sample) * Partial.bytes, Partial.nonFinite);
   return odd;
 }
 
@@ -68,6 +67,7 @@ export function quantize(step: usize, thread: i32, threads: i32): void {
   const rows = argument(step, QuantizeStep.rowsPerSample);
   const width = argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups);
   const bits = argument(step, QuantizeStep.bits);
+  const slots = argument(step, QuantizeStep.slots);
   const partials = address(step, QuantizeStep.partials);
   const parameters = address(step, QuantizeStep.parameters);
   const pixelStride = address(step, QuantizeStep.pixelStride);
@@ -75,10 +75,10 @@ export function quantize(step: usize, thread: i32, threads: i32): void {
   for (let row = share(samples * rows, thread, threads); row < end; ) {
     const sample = row / rows;
     const count = min(end, (sample + 1) * rows) - row;
-    const low = lowOf(partials, sample, samples, threads);
-    const scale = scaleOf(low, highOf(partials, sample, samples, threads), bits);
+    const low = lowOf(partials, sample, samples, slots);
+    const scale = scaleOf(low, highOf(partials, sample, samples, slots), bits);
     const zero = zeroOf(low, scale, bits);
-    const nonFinite = nonFiniteOf(partials, sample, samples, threads);
+    const nonFinite = nonFiniteOf(partials, sample, samples, slots);
     if (row == sample * rows) {
       const entry = parameters + <usize>sample * ActivationParameters.bytes;
       store<f32>(entry, scale, ActivationParameters.scale);
@@ -94,6 +94,13 @@ export function quantize(step: usize, thread: i32, threads: i32): void {
     if (nonFinite != 0) markRows(step, input, row, count);
     row += count;
   }
+}
+
+/** Bytes of a pixel behind its last pair of channels: a depthwise layer reads whole blocks of channels. */
+@inline
+function tailOf(step: usize): usize {
+  const pairs = <usize>((argument(step, QuantizeStep.channels) + 1) >> 1) << 2;
+  return address(step, QuantizeStep.pixelStride) - <usize>(argument(step, QuantizeStep.groups) - 1) * address(step, QuantizeStep.groupStride) - pairs;
 }
 
 /** `rows` rows of a sample that is finite. */
@@ -113,12 +120,14 @@ function finiteRows(step: usize, input: usize, output: usize, rows: i32, scale: 
       return;
     }
   }
+  const tail = tailOf(step);
   for (let r = 0; r < rows; r++, output += pixelStride) {
     for (let g = 0; g < groups; g++, input += <usize>channels << 2) {
       const to = output + <usize>g * groupStride;
       span(input, to, channels, scale, zero, bits);
       if (channels & 1) store<i16>(to + (<usize>channels << 1), 0);
     }
+    if (tail != 0) memory.fill(output + pixelStride - tail, 0, tail);
   }
 }
 
@@ -167,7 +176,9 @@ function oddRows(step: usize, input: usize, output: usize, rows: i32, scale: f32
   const channels = argument(step, QuantizeStep.channels);
   const groups = argument(step, QuantizeStep.groups);
   const low = -(1 << (argument(step, QuantizeStep.bits) - 1));
-  for (let r = 0; r < rows; r++, output += argument(step, QuantizeStep.pixelStride)) {
+  const tail = tailOf(step);
+  const pixelStride = address(step, QuantizeStep.pixelStride);
+  for (let r = 0; r < rows; r++, output += pixelStride) {
     for (let g = 0; g < groups; g++) {
       let to = output + g * argument(step, QuantizeStep.groupStride);
       for (let c = 0; c < channels; c++, input += 4, to += 2) {
@@ -176,6 +187,7 @@ function oddRows(step: usize, input: usize, output: usize, rows: i32, scale: f32
       }
       if (channels & 1) store<i16>(to, 0);
     }
+    if (tail != 0) memory.fill(output + pixelStride - tail, 0, tail);
   }
 }
 

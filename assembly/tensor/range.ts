@@ -1,10 +1,7 @@
 // Range: least and largest finite value of each sample, 0 included, and whether it holds NaN or infinity. Comparisons only: exact.
 // Threads share the rows of all samples; each writes its own partials, {0, 0, 0} for a sample that it does not touch.
-import { QuantizeStep } from "../../src/core/abi/conv";
-import { address, argument, share } from "../step";
-
-/** Bytes of a partial {f32 lo, f32 hi, i32 nonFinite, 0}. */
-export const PARTIAL: usize = 16;
+import { Partial, QuantizeStep } from "../../src/core/abi/conv";
+import { address, argument, share, slotOf } from "../step";
 
 export function range(step: usize, thread: i32, threads: i32): void {
   const samples = argument(step, QuantizeStep.samples);
@@ -12,20 +9,29 @@ export function range(step: usize, thread: i32, threads: i32): void {
   const width = argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups);
   const first = share(samples * rows, thread, threads);
   const end = share(samples * rows, thread + 1, threads);
-  let partial = address(step, QuantizeStep.partials) + <usize>thread * <usize>samples * PARTIAL;
+  const slots = argument(step, QuantizeStep.slots);
+  const slot = slotOf(thread, threads, slots);
+  const joins = threads > slots && thread > 0 && slotOf(thread - 1, threads, slots) == slot;
+  const bytes = <usize>samples * Partial.bytes;
+  let partial = address(step, QuantizeStep.partials) + <usize>slot * bytes;
+  // slots that no thread has
+  for (let other = thread + threads; other < slots; other += threads) {
+    memory.fill(partial + <usize>(other - slot) * bytes, 0, bytes);
+  }
   const input = address(step, QuantizeStep.input);
-  for (let sample = 0, row = 0; sample < samples; sample++, row += rows, partial += PARTIAL) {
+  for (let sample = 0, row = 0; sample < samples; sample++, row += rows, partial += Partial.bytes) {
     const from = max(row, first);
     const to = min(row + rows, end);
     if (from < to) {
-      span(input + (<usize>from * <usize>width << 2), (to - from) * width, partial);
-    } else {
-      memory.fill(partial, 0, PARTIAL);
+      span(input + (<usize>from * <usize>width << 2), (to - from) * width, partial, joins);
+    } else if (!joins) {
+      memory.fill(partial, 0, Partial.bytes);
     }
   }
 }
 
-function span(at: usize, count: i32, partial: usize): void {
+/** `joins`: together with what the partial knows already. */
+function span(at: usize, count: i32, partial: usize, joins: bool): void {
   const end = at + (<usize>count << 2);
   let low: f32 = 0;
   let high: f32 = 0;
@@ -69,8 +75,14 @@ function span(at: usize, count: i32, partial: usize): void {
       if (x > high && x != Infinity) high = x;
     }
   }
-  store<f32>(partial, low);
-  store<f32>(partial, high, 4);
-  store<i32>(partial, <i32>odd, 8);
+  let nonFinite = <i32>odd;
+  if (joins) {
+    low = min(low, load<f32>(partial, Partial.low));
+    high = max(high, load<f32>(partial, Partial.high));
+    nonFinite |= load<i32>(partial, Partial.nonFinite);
+  }
+  store<f32>(partial, low, Partial.low);
+  store<f32>(partial, high, Partial.high);
+  store<i32>(partial, nonFinite, Partial.nonFinite);
   store<i32>(partial, 0, 12);
 }

@@ -1,6 +1,6 @@
 import { Activation, ConvStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
-import { f32Bits, programBytes, step, writeProgram } from "../core/index.ts";
+import { f32Bits, step } from "../core/index.ts";
 import { largestCode, placeMaxima } from "./collisions.ts";
 import type { Workbench } from "./kernels.ts";
 import type { KeySet, Pace } from "./keys.ts";
@@ -153,16 +153,17 @@ export async function retrieve(bench: Workbench, request: RetrievalRequest, pace
         activationMax: 0,
         scratch,
         scratchBytes: SCRATCH,
+        slots: 1,
         mask: 0,
       });
-    const program = allocate(programBytes([gemm(1, 1, 0)]));
     for await (const { first, rows: columns, data } of pieces(keys)) {
       encode(data, columns);
       kernels.keyPanels(keyCodes, columns, stride, panels);
       for (let q = 0; q < m; q += QUERIES) {
         const rows = Math.min(QUERIES, m - q);
-        writeProgram(core.memory.buffer, program, [gemm(rows, columns, q)], () => 0);
+        const program = core.write([gemm(rows, columns, q)]);
         core.run(program, 0, 1);
+        core.release(program);
         kernels.scanScores(
           scores,
           rows,

@@ -1,10 +1,10 @@
 import { instantiate } from "@assemblyscript/loader";
-import { Status } from "./abi/program.ts";
+import { ProgramHeader, Status } from "./abi/program.ts";
 import type { Digits } from "./abi/series.ts";
 import { type Build, checkModule, loadModule } from "./builds.ts";
-import { BitbasisError } from "./errors.ts";
+import { BadIndex, BitbasisError } from "./errors.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
-import { programBytes, writeProgram } from "./steps.ts";
+import { type PlacedBuffer, programBytes, type Step, writeProgram } from "./steps.ts";
 
 /** The functions of assembly/scalar.ts and assembly/simd.ts; pointers are byte addresses. */
 export interface CoreExports {
@@ -86,7 +86,7 @@ export interface CoreExports {
 
 /** One instance of the core with a memory of its own. */
 export class Core extends LinearMemory {
-  private constructor(
+  protected constructor(
     readonly build: Build,
     memory: WebAssembly.Memory,
     readonly exports: CoreExports,
@@ -112,12 +112,31 @@ export class Core extends LinearMemory {
     return core;
   }
 
-  /** Runs steps `first … first + count − 1` of the program at `program`. */
+  /**
+   * Writes a program into a new block and returns its address.
+   * @param buffers - where the planned buffers lie that the steps refer to
+   */
+  write(steps: readonly Step[], buffers: readonly PlacedBuffer[] = []): number {
+    const at = this.allocate(programBytes(steps));
+    writeProgram(this.memory.buffer, at, steps, ({ buffer, offset }) => buffers[buffer]!.at + offset);
+    return at;
+  }
+
+  /**
+   * Runs steps `first … first + count − 1` of the program at `program`, or part `thread` of `threads` of each.
+   * @throws BadIndex where an index in the data lies outside of its axis; the steps after it have not run
+   */
   run(program: number, first: number, count: number, thread = 0, threads = 1): void {
     const status = this.exports.run(program, first, count, thread, threads);
-    if (status === Status.BadIndex)
-      throw new RangeError("an index in the data lies outside the axis that it selects from");
-    if (status !== Status.Ok) throw new BitbasisError("INTERNAL", `the core refused the program: ${Status[status]}`);
+    if (status === Status.Ok) return;
+    const header = new DataView(this.memory.buffer, program, 4 * ProgramHeader.length);
+    const word = (index: ProgramHeader): number => header.getInt32(4 * index, true);
+    const step = word(ProgramHeader.failedStep);
+    if (status !== Status.BadIndex) {
+      throw new BitbasisError("INTERNAL", `the core refused the program at step ${step}: ${Status[status]}`);
+    }
+    const index = header.getBigInt64(4 * ProgramHeader.failedIndex, true);
+    throw new BadIndex(step, index, word(ProgramHeader.failedAxis), word(ProgramHeader.failedExtent));
   }
 
   /** A module takes programs of its own version only: an empty one tells. */

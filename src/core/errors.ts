@@ -1,3 +1,17 @@
+/** A step read an index that lies outside of the axis that it selects from. */
+export class BadIndex extends RangeError {
+  constructor(
+    /** Position of the step in its program. */
+    readonly step: number,
+    readonly index: bigint,
+    readonly axis: number,
+    readonly extent: number,
+  ) {
+    const range = extent === 0 ? "nothing: the axis is empty" : `one of ${-extent}..${extent - 1}`;
+    super(`index ${index} on axis ${axis} expected ${range}`);
+  }
+}
+
 /** Errors that a caller may want to tell apart by `code`; wrong arguments are TypeError and RangeError. */
 export class BitbasisError extends Error {
   override readonly name: string = "BitbasisError";

@@ -1,12 +1,5 @@
 // Sizes of what the linear steps (abi/conv.ts) read and write beside their tensors.
-
-/** Bytes before the padding row in the scratch of a thread: assembly/gemm/tile.ts, `Scratch.padding`. */
-const HEADER_BYTES = 832;
-/** Rows of a block: assembly/gemm/conv.ts; fewer only cost speed. */
-const BLOCK_BYTES = 131072;
-const MOST_ROWS = 256;
-/** Output pixels per pointer table: assembly/depthwise/depthwise.ts. */
-const DEPTHWISE_PIXELS = 64;
+import { Blocking, Scratch } from "./abi/scratch.ts";
 
 /** k-pairs of `channels` channels: int16 operands are read two at a time. */
 export function pairsOf(channels: number): number {
@@ -59,12 +52,12 @@ export function convScratchBytes(needs: ScratchNeeds): number {
   if (needs.depthwise) {
     const size = needs.integer ? 2 : 4;
     const padding = Math.ceil(groups / 8) * 8 * size;
-    return align(HEADER_BYTES + padding + 4 * Math.min(DEPTHWISE_PIXELS, pixels) * 2 * Math.ceil(taps / 2));
+    return align(Scratch.padding + padding + 4 * Math.min(Blocking.depthwisePixels, pixels) * 2 * Math.ceil(taps / 2));
   }
   const depthBytes = 4 * (needs.integer ? pairsOf(channels) : channels);
   const padding = align((groups - 1) * needs.groupStride + depthBytes);
-  const rows = Math.min(MOST_ROWS, Math.ceil(pixels / 4) * 4, Math.floor(BLOCK_BYTES / (taps * depthBytes)));
-  return align(HEADER_BYTES + padding + 4 * taps * Math.max(4, rows - (rows % 4)));
+  const rows = Math.min(Blocking.rows, Math.ceil(pixels / 4) * 4, Math.floor(Blocking.bytes / (taps * depthBytes)));
+  return align(Scratch.padding + padding + 4 * taps * Math.max(4, rows - (rows % 4)));
 }
 
 /**

@@ -56,6 +56,11 @@ export class LinearMemory {
     return new Float64Array(this.memory.buffer as ArrayBuffer, at, length);
   }
 
+  /** A copy of what lies at `at`. */
+  read(at: number, bytes: number): Uint8Array<ArrayBuffer> {
+    return this.u8(at, bytes).slice();
+  }
+
   /** Copies bytes into a new block and returns its address. */
   place(data: ArrayBufferView): number {
     const at = this.allocate(data.byteLength);

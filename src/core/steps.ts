@@ -1,5 +1,5 @@
 import type { Opcode } from "./abi/opcode.ts";
-import { Program } from "./abi/program.ts";
+import { Program, ProgramHeader } from "./abi/program.ts";
 
 /** An argument of a step: a number, or an address that is known only after the arena has been planned. */
 export type Argument = number | Ref;
@@ -10,10 +10,20 @@ export interface Ref {
   readonly offset: number;
 }
 
+/** A planned buffer in its place; alive from step `first` (−1: before the program, for feeds) to step `last`. */
+export interface PlacedBuffer {
+  readonly at: number;
+  readonly bytes: number;
+  readonly first: number;
+  readonly last: number;
+}
+
 /** One step with named arguments, before it is written to memory. */
 export interface Step {
   readonly opcode: Opcode;
   readonly words: readonly Argument[];
+  /** The node that it comes from, for messages. */
+  readonly node?: string;
 }
 
 const floatBits = new DataView(new ArrayBuffer(4));
@@ -43,7 +53,7 @@ export function step<Layout extends { length: number }>(
 
 /** Bytes of a written program. */
 export function programBytes(steps: readonly Step[]): number {
-  return 4 * (Program.HeaderWords + steps.length + steps.reduce((sum, s) => sum + s.words.length, 0));
+  return 4 * (ProgramHeader.length + steps.length + steps.reduce((sum, s) => sum + s.words.length, 0));
 }
 
 /** Writes a program at byte address `at` of `memory`; `resolve` turns planned buffers into addresses. */
@@ -54,10 +64,11 @@ export function writeProgram(
   resolve: (ref: Ref) => number,
 ): void {
   const words = new Int32Array(memory, at, programBytes(steps) / 4);
-  words.set([Program.Magic, Program.Version, steps.length, 0]);
-  let next = Program.HeaderWords + steps.length;
+  words.fill(0, 0, ProgramHeader.length);
+  words.set([Program.Magic, Program.Version, steps.length]);
+  let next = ProgramHeader.length + steps.length;
   steps.forEach((s, i) => {
-    words[Program.HeaderWords + i] = at + 4 * next;
+    words[ProgramHeader.length + i] = at + 4 * next;
     for (const word of s.words) words[next++] = typeof word === "number" ? word : resolve(word);
   });
 }

@@ -1,13 +1,15 @@
 import { CanonicalizeStep } from "../core/abi/elementwise.ts";
 import { Opcode } from "../core/abi/opcode.ts";
-import { type Core, programBytes, type Ref, step, writeProgram } from "../core/index.ts";
+import { type BadIndex, type Core, type Ref, step } from "../core/index.ts";
+import { nodeMessage } from "../graph/errors.ts";
 import type { KnownValue } from "../graph/graph.ts";
 import type { Stage } from "../graph/specialize.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
-import { boundary, type LoweredStep, Lowering } from "./lowering.ts";
+import { boundary, type LoweredStep, Lowering, type Operand } from "./lowering.ts";
 import { planMemory } from "./memory.ts";
 import { loweringOf } from "./operators/index.ts";
+import { byteStrides, emitCopy } from "./operators/support.ts";
 import type { Panels } from "./panels.ts";
 import type { PlannedGraph } from "./planned.ts";
 
@@ -26,6 +28,8 @@ export interface Compiled {
   readonly arenaBytes: number;
   /** Writes the program for an arena at the given address and returns its own address. */
   write(arena: number): number;
+  /** An error of the run, told with the node that the failing step belongs to. */
+  explain(error: BadIndex): RangeError;
   /** Gives back the constants that only this program had. */
   release(): void;
 }
@@ -55,7 +59,7 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
   const inputs = new Map<string, KnownValue & { at: Ref }>();
   for (const name of graph.inputs) {
     const value = graph.values.get(name)!;
-    const at = l.allocate(sizeOf(value.shape) * elementBytes(value.type));
+    const at = l.allocate(sizeOf(value.shape) * elementBytes(value.type), -1);
     l.locate(name, at);
     inputs.set(name, { ...value, at });
   }
@@ -68,7 +72,7 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
   const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
   l.node = boundary("outputs");
   for (const name of graph.outputs) {
-    const value = l.operand(name);
+    const value = graph.final ? ownOutput(l, l.operand(name)) : l.operand(name);
     if (graph.final && value.constant === undefined && value.type === "float32") {
       const count = sizeOf(value.shape);
       l.emit(step(Opcode.Canonicalize, CanonicalizeStep, { data: value.at, count }), {
@@ -86,18 +90,30 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
   const offsetOf = (ref: Ref): number => memory.offsets[ref.buffer]! + ref.offset;
   const placeOf = (at: Ref | number, constant?: Tensor): Place =>
     constant !== undefined ? { constant } : typeof at === "number" ? { address: at } : { arena: offsetOf(at) };
-  const steps = l.steps.map((s) => s.step);
+  const steps = l.steps.map((s) => ({ ...s.step, node: s.node }));
   return {
     steps: l.steps,
     inputs: mapValues(inputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at) })),
     outputs: mapValues(outputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at, v.constant) })),
     arenaBytes: memory.bytes,
-    write(arena) {
-      const at = target.core.allocate(programBytes(steps));
-      writeProgram(target.core.memory.buffer, at, steps, (ref) => arena + offsetOf(ref));
-      return at;
-    },
+    explain: (error) =>
+      new RangeError(nodeMessage(l.steps[error.step]!.from, graph.opsets, error.message), { cause: error }),
+    write: (arena) =>
+      target.core.write(
+        steps,
+        l.buffers.map((buffer, i) => ({ ...buffer, at: arena + memory.offsets[i]! })),
+      ),
   };
+}
+
+/** What is made canonical in place must not be a weight that an Identity made an output. */
+function ownOutput(l: Lowering, value: Operand): Operand {
+  if (value.constant !== undefined || typeof value.at !== "number") return value;
+  const bytes = elementBytes(value.type);
+  const at = l.allocate(sizeOf(value.shape) * bytes);
+  const strides = byteStrides(value);
+  emitCopy(l, value.at, at, bytes, value.shape, strides, strides);
+  return { ...value, at };
 }
 
 function mapValues<K, A, B>(map: ReadonlyMap<K, A>, f: (value: A) => B): Map<K, B> {

@@ -24,6 +24,8 @@ export interface LoweredStep {
   readonly step: Step;
   readonly node: string;
   readonly op: string;
+  /** The node itself, for messages. */
+  readonly from: Node;
   /** For example `gemm_i16_i16_4x8`. */
   readonly kernel: string;
   /** Multiply-accumulates, 0 where that means nothing. */
@@ -32,7 +34,7 @@ export interface LoweredStep {
   readonly bytes: number;
 }
 
-/** A piece of arena: alive from step `first` to step `last`. */
+/** A piece of arena: alive from step `first` (−1: it holds a feed) to step `last`. */
 export interface PlannedBuffer {
   readonly bytes: number;
   readonly first: number;
@@ -114,13 +116,13 @@ export class Lowering {
     this.located.set(name, at);
   }
 
-  /** Arena memory that lives from this step on, as long as steps refer to it. */
-  allocate(bytes: number): Ref {
+  /** Arena memory that lives from step `first` on (this one, −1 for what the caller writes), as long as steps refer to it. */
+  allocate(bytes: number, first = this.steps.length): Ref {
     if (!(bytes <= LARGEST_BUFFER)) {
       const why = `a buffer of ${bytes} bytes is larger than the ${LARGEST_BUFFER} that the core addresses`;
       throw new BitbasisError("MEMORY", nodeMessage(this.node, this.graph.opsets, why));
     }
-    this.buffers.push({ bytes, first: this.steps.length, last: this.steps.length });
+    this.buffers.push({ bytes, first, last: this.steps.length });
     return { buffer: this.buffers.length - 1, offset: 0 };
   }
 
@@ -129,8 +131,16 @@ export class Lowering {
     for (const word of step.words) {
       if (typeof word !== "number") this.buffers[word.buffer]!.last = this.steps.length;
     }
-    const { name, op } = this.node;
-    this.steps.push({ step, node: name, op, kernel: about.kernel, macs: about.macs ?? 0, bytes: about.bytes ?? 0 });
+    const { node } = this;
+    this.steps.push({
+      step,
+      node: node.name,
+      op: node.op,
+      from: node,
+      kernel: about.kernel,
+      macs: about.macs ?? 0,
+      bytes: about.bytes ?? 0,
+    });
   }
 
   attribute(name: string, fallback: number): number {

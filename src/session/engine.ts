@@ -1,4 +1,4 @@
-import type { Core } from "../core/index.ts";
+import { BadIndex, type Core } from "../core/index.ts";
 import type { KnownValue } from "../graph/index.ts";
 import type { Model } from "../model/index.ts";
 import { Constants } from "../program/constants.ts";
@@ -9,7 +9,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
 import type { StepTiming } from "./options.ts";
-import { slicesOf, Turns } from "./slices.ts";
+import { type Slice, sliced, Turns } from "./slices.ts";
 import { isHeld, Scope, toTensor, type Value } from "./values.ts";
 
 /** What an output is to a caller. */
@@ -53,15 +53,15 @@ export class Engine {
   ): Promise<Record<string, Output>> {
     const [turns, meter] = [new Turns(signal), new WorkMeter(this.macs)];
     const turn = (): Promise<void> => turns.next();
-    const program = async ({ part, address }: Bound): Promise<void> => {
-      const { steps } = part.program;
+    const program = async (bound: Bound): Promise<void> => {
+      const { steps } = bound.part.program;
       meter.add(steps);
       if (signal === undefined) {
-        this.core.run(address, 0, steps.length);
+        this.steps(bound, { first: 0, count: steps.length, part: 0, parts: 1 });
         return;
       }
-      for (const { first, count, part, parts } of slicesOf(steps)) {
-        this.core.run(address, first, count, part, parts);
+      for (const slice of sliced(steps)) {
+        this.steps(bound, slice);
         await turns.next();
       }
     };
@@ -79,10 +79,10 @@ export class Engine {
   /** Runs once, every step by itself. */
   async time(inputs: ReadonlyMap<string, Value>): Promise<StepTiming[]> {
     const timings: StepTiming[] = [];
-    const program = async ({ part, address }: Bound): Promise<void> => {
-      for (const [i, { node, op, kernel, macs, bytes }] of part.program.steps.entries()) {
+    const program = async (bound: Bound): Promise<void> => {
+      for (const [i, { node, op, kernel, macs, bytes }] of bound.part.program.steps.entries()) {
         const start = performance.now();
-        this.core.run(address, i, 1);
+        this.steps(bound, { first: i, count: 1, part: 0, parts: 1 });
         const milliseconds = performance.now() - start;
         timings.push({ step: timings.length, op, node, kernel, milliseconds, macs, bytes });
       }
@@ -98,6 +98,14 @@ export class Engine {
       scope.release();
     }
     return timings;
+  }
+
+  private steps({ part, address }: Bound, { first, count, part: thread, parts }: Slice): void {
+    try {
+      this.core.run(address, first, count, thread, parts);
+    } catch (error) {
+      throw error instanceof BadIndex ? part.program.explain(error) : error;
+    }
   }
 
   private read(value: Value): Output {

@@ -1,13 +1,7 @@
-import { Opcode } from "../core/abi/opcode.ts";
 import type { LoweredStep } from "../program/lowering.ts";
+import { slicesOf } from "../program/slices.ts";
 import { workOf } from "./limits.ts";
 import { yieldToEventLoop } from "./yield.ts";
-
-/** Steps with memory per thread, which programs have for one thread only. */
-const WHOLE: ReadonlySet<Opcode> = new Set([
-  ...[Opcode.Range, Opcode.Quantize, Opcode.PackRight],
-  ...[Opcode.ConvI16, Opcode.ConvF32, Opcode.DepthwiseI16, Opcode.DepthwiseF32],
-]);
 
 /** Some steps, or one part of a step: `core.run(program, first, count, part, parts)`. */
 export interface Slice {
@@ -19,6 +13,7 @@ export interface Slice {
 
 /** At most 5 ms in the slowest case that was measured (exponentials in the scalar build, 25 ns each); products take below 1 ms. */
 const SLICE_WORK = 2 ** 21;
+const SLICE_MILLISECONDS = 4;
 
 /** What a caller who aborts waits at most, besides the slice that runs. */
 const TURN_MILLISECONDS = 8;
@@ -27,15 +22,15 @@ const TURN_MILLISECONDS = 8;
  * Cuts a program into slices of little work. A large step is run in parts, one after the other: every kernel splits its output by thread and
  * threads, and gives the same bits for any number of them.
  */
-export function* slicesOf(steps: readonly Pick<LoweredStep, "macs" | "bytes" | "step">[]): Generator<Slice> {
+export function* sliced(steps: readonly LoweredStep[]): Generator<Slice> {
   for (let first = 0; first < steps.length; ) {
-    let work = workOf(steps[first]!);
-    const parts = WHOLE.has(steps[first]!.step.opcode) ? 1 : Math.min(Math.ceil(work / SLICE_WORK), 2 ** 20);
+    const parts = slicesOf(steps[first]!, SLICE_MILLISECONDS);
     if (parts > 1) {
       for (let part = 0; part < parts; part++) yield { first, count: 1, part, parts };
       first++;
       continue;
     }
+    let work = workOf(steps[first]!);
     let count = 1;
     for (; first + count < steps.length; count++) {
       work += workOf(steps[first + count]!);

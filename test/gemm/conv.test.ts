@@ -16,19 +16,23 @@ import {
 
 const NAN = 0x7fc00000;
 
-/** All builds and thread counts give the bits of the reference. */
+/** All builds, thread counts and slices of a thread give the bits of the reference. */
 async function check(l: Linear): Promise<Float32Array> {
   const expected = canonical(reference(l));
   let result: Float32Array = new Float32Array();
   for (const build of BUILDS) {
-    for (const threads of [1, 3]) {
-      result = await run(build, l, threads);
+    for (const [threads, slices] of [
+      [1, 1],
+      [3, 1],
+      [1, 5],
+    ] as const) {
+      result = await run(build, l, threads, slices);
       const actual = l.bits > 0 ? bitsOf(result) : canonical(result);
       const at = actual.findIndex((b, i) => b !== expected[i]);
       const seen = new Float32Array(expected.buffer);
       if (at >= 0)
         expect.fail(
-          `${build}, ${threads} threads: [${at}] expected ${seen[at]}, got ${result[at]}; ${JSON.stringify(l.shape)}`,
+          `${build}, ${threads} threads, ${slices} slices: [${at}] expected ${seen[at]}, got ${result[at]}; ${JSON.stringify(l.shape)}`,
         );
       expect(actual.length).toBe(expected.length);
     }

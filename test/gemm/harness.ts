@@ -3,7 +3,6 @@
 import { Activation, ConvStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import {
-  type Build,
   Core,
   convScratchBytes,
   depthwiseBytesF32,
@@ -13,13 +12,19 @@ import {
   pairsPerBlock,
   panelBytesF32,
   panelBytesI16,
-  programBytes,
   type Step,
   step,
-  writeProgram,
 } from "../../src/core/index.ts";
+import { CheckedCore } from "../support/checked/core.ts";
 
-export const BUILDS: readonly Build[] = ["scalar", "simd"];
+export const BUILDS = ["scalar", "simd", "checked", "checked-simd"] as const;
+
+/** A core of its own; the checked builds are those of test/support/checked/core.ts. */
+export function newCore(build: (typeof BUILDS)[number]): Promise<Core> {
+  if (build === "checked") return CheckedCore.checked("scalar");
+  return build === "checked-simd" ? CheckedCore.checked("simd") : Core.create(build);
+}
+
 const f = Math.fround;
 /** f32 values between two output pixels that nobody may touch. */
 const GAP = 3;
@@ -98,18 +103,17 @@ export function outSize(s: Shape): [number, number] {
 /** A block of memory that holds neither zeros nor anything sensible: steps must not count on what they did not write. */
 export function dirty(core: Core, bytes: number): number {
   const at = core.allocate(bytes);
-  core.u8(at, bytes).fill(0x77);
+  // not by u8(): a checked core takes what is viewed for written
+  new Uint8Array(core.memory.buffer, at, bytes).fill(0x77);
   return at;
 }
 
-/** Runs each step once per thread, as a barrier between steps would. */
-export function runAll(core: Core, steps: readonly Step[], threads = 1): void {
-  const at = core.allocate(programBytes(steps));
-  writeProgram(core.memory.buffer, at, steps, () => {
-    throw new Error("the tests use addresses only");
-  });
+/** Runs each step once per thread, as a barrier between steps would; `slices` stand for one thread and so run in order. */
+export function runAll(core: Core, steps: readonly Step[], threads = 1, slices = 1): void {
+  const at = core.write(steps);
   steps.forEach((_, i) => {
-    for (let t = threads - 1; t >= 0; t--) core.run(at, i, 1, t, threads);
+    if (slices > 1) for (let t = 0; t < slices; t++) core.run(at, i, 1, t, slices);
+    else for (let t = threads - 1; t >= 0; t--) core.run(at, i, 1, t, threads);
   });
   core.release(at);
 }
@@ -215,8 +219,8 @@ export function reference(l: Linear): Float32Array {
 }
 
 /** Runs Range, Quantize and ConvI16, or ConvF32 (or their depthwise twins), and returns the outputs, dense. */
-export async function run(build: Build, l: Linear, threads = 1): Promise<Float32Array> {
-  const core = await Core.create(build);
+export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1, slices = 1): Promise<Float32Array> {
+  const core = await newCore(build);
   const s = l.shape;
   const [outHeight, outWidth] = outSize(s);
   const pixels = outHeight * outWidth;
@@ -253,6 +257,7 @@ export async function run(build: Build, l: Linear, threads = 1): Promise<Float32
       bits: l.bits,
       mask,
       maskChannels: depthwise ? 1 : s.channels,
+      slots: threads,
     };
     steps.push(step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common));
   }
@@ -273,7 +278,6 @@ export async function run(build: Build, l: Linear, threads = 1): Promise<Float32
   const output = dirty(core, count * 4);
   core.i32(output, count).fill(SENTINEL);
   const scratch = dirty(core, scratchBytes * threads);
-  core.u8(scratch, scratchBytes * threads).fill(0xa5);
   const [conv, dw] = integer ? [Opcode.ConvI16, Opcode.DepthwiseI16] : [Opcode.ConvF32, Opcode.DepthwiseF32];
   const largest = l.weights.reduce((m, w) => Math.max(m, Math.abs(w)), 0);
   steps.push(
@@ -317,11 +321,12 @@ export async function run(build: Build, l: Linear, threads = 1): Promise<Float32
       activationMax: f32Bits(l.high ?? Infinity),
       scratch,
       scratchBytes,
+      slots: threads,
     }),
   );
   const fence = dirty(core, 4096);
   core.u8(fence, 4096).fill(0x5a);
-  runAll(core, steps, threads);
+  runAll(core, steps, threads, slices);
   if (!core.u8(fence, 4096).every((byte) => byte === 0x5a)) throw new Error("a step wrote behind its memory");
   const bits = core.i32(output, count);
   const dense = new Int32Array(s.batch * pixels * total);

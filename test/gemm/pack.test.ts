@@ -3,8 +3,6 @@ import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import {
-  type Build,
-  Core,
   convScratchBytes,
   depthwiseBytesF32,
   depthwiseBytesI16,
@@ -16,21 +14,22 @@ import {
   type Step,
   step,
 } from "../../src/core/index.ts";
-import { BUILDS, bitsOf, canonical, dirty, quantizeReference, random, runAll } from "./harness.ts";
+import { BUILDS, bitsOf, canonical, dirty, newCore, quantizeReference, random, runAll } from "./harness.ts";
 
 const f = Math.fround;
 
 /** [batch, M, K] × [batch, K, N] of two activations; the right one transposed in memory when asked for. */
 async function matmul(
-  build: Build,
+  build: (typeof BUILDS)[number],
   threads: number,
   left: Float32Array,
   right: Float32Array,
   [batch, m, k, n]: readonly [number, number, number, number],
   bits: number,
   transposed: boolean,
+  slices = 1,
 ): Promise<Float32Array> {
-  const core = await Core.create(build);
+  const core = await newCore(build);
   const rows = batch * m;
   const wide = Math.ceil(n / 8) * 8;
   const input = core.place(left);
@@ -52,6 +51,7 @@ async function matmul(
     rows: k,
     columns: n,
     transposed: transposed ? 1 : 0,
+    slots: threads,
     bits,
   };
   if (bits > 0) {
@@ -71,6 +71,7 @@ async function matmul(
       bits,
       mask: 0,
       maskChannels: k,
+      slots: threads,
     };
     const partials = dirty(core, threads * batch * 16);
     steps.push(
@@ -140,9 +141,10 @@ async function matmul(
       activationMax: f32Bits(0),
       scratch: dirty(core, scratchBytes * threads),
       scratchBytes,
+      slots: threads,
     }),
   );
-  runAll(core, steps, threads);
+  runAll(core, steps, threads, slices);
   return core.f32(output, rows * n).slice();
 }
 
@@ -203,6 +205,8 @@ describe("MatMul of two activations", () => {
               const got = await matmul(build, threads, left, right, sizes, bits, transposed);
               expect(bits > 0 ? bitsOf(got) : canonical(got)).toEqual(want);
             }
+            const sliced = await matmul(build, 1, left, right, sizes, bits, transposed, 7);
+            expect(bits > 0 ? bitsOf(sliced) : canonical(sliced)).toEqual(want);
           }
         },
       ),
@@ -247,7 +251,7 @@ describe("addTerm", () => {
           const count = groups * rows * taps * channels;
           const planes = [64, 1].map(() => Array.from({ length: count }, () => low + Math.floor(next() * 2 ** bits)));
           for (const build of BUILDS) {
-            const core = await Core.create(build);
+            const core = await newCore(build);
             const bytes = depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, rows, taps, channels);
             const panels = dirty(core, bytes);
             const sums = dirty(core, groups * rows * 4);
@@ -292,7 +296,7 @@ describe("addTerm", () => {
 describe("load-time packing of f32 weights", () => {
   it("lays out OHWI, [K, N] and depthwise weights", async () => {
     for (const build of BUILDS) {
-      const core = await Core.create(build);
+      const core = await newCore(build);
       const ohwi = Float32Array.from({ length: 2 * 9 * 2 * 3 }, (_, i) => i + 1);
       const at = dirty(core, panelBytesF32(2, 9, 2, 3));
       core.exports.packWeights(core.place(ohwi), 2, 9, 2, 3, at);

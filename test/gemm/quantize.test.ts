@@ -2,8 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
-import { type Build, Core, step } from "../../src/core/index.ts";
-import { BUILDS, dirty, quantizeReference, runAll } from "./harness.ts";
+import { step } from "../../src/core/index.ts";
+import { BUILDS, dirty, newCore, quantizeReference, runAll } from "./harness.ts";
 
 interface Result {
   q: Int16Array;
@@ -14,7 +14,7 @@ interface Result {
 }
 
 async function quantize(
-  build: Build,
+  build: (typeof BUILDS)[number],
   values: Float32Array,
   samples: number,
   rows: number,
@@ -23,7 +23,7 @@ async function quantize(
   bits: number,
   threads: number,
 ): Promise<Result> {
-  const core = await Core.create(build);
+  const core = await newCore(build);
   const groupStride = 4 * Math.ceil(channels / 2);
   const pixelStride = groups * groupStride;
   const output = dirty(core, samples * rows * pixelStride);
@@ -44,6 +44,7 @@ async function quantize(
     bits,
     mask,
     maskChannels: channels,
+    slots: threads,
   };
   runAll(core, [step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common)], threads);
   const entries = Array.from({ length: samples }, (_, i) => i);

@@ -14,13 +14,15 @@ function bitsOf(t: Tensor): Uint8Array {
   return copy;
 }
 
-/** Runs a case on scalar and simd, on 1 and 3 threads; all must give the same bits, which are returned. */
+/** Runs a case on scalar, simd and their checked builds, on 1 and 3 threads, in slices; all must give the same bits, which are returned. */
 export async function agreed(c: OperatorCase): Promise<Tensor[]> {
   const results = await runOperator(c, { build: "simd" });
   for (const options of [
-    { build: "scalar" },
-    { build: "simd", threads: 3 },
+    { build: "scalar", poison: 0 },
+    { build: "simd", threads: 3, poison: 0xff },
     { build: "scalar", threads: 3 },
+    { build: "checked", slices: 5 },
+    { build: "checked-simd", threads: 3 },
   ] as const) {
     const others = await runOperator(c, options);
     others.forEach((other, i) => {

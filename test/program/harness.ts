@@ -1,6 +1,6 @@
 // Runs a few nodes through the core without a session: lowers them, places every buffer by itself (no reuse), writes the program, runs
 // it, reads values back. For tests of operators; what a session does about memory is tested elsewhere.
-import { type Build, Core, programBytes, writeProgram } from "../../src/core/index.ts";
+import type { Build, Core } from "../../src/core/index.ts";
 import type { Attribute, Node, SpecializedGraph } from "../../src/graph/graph.ts";
 import { Constants } from "../../src/program/constants.ts";
 import { Lowering } from "../../src/program/lowering.ts";
@@ -8,15 +8,22 @@ import { loweringOf } from "../../src/program/operators/index.ts";
 import { Panels } from "../../src/program/panels.ts";
 import type { PlannedGraph } from "../../src/program/planned.ts";
 import { type ElementType, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../../src/tensor/index.ts";
+import { CheckedCore, PoisonedCore } from "../support/checked/core.ts";
 
-const cores = new Map<Build, Promise<Core>>();
+/** The checked builds say which of their bytes are read before they are written; see test/support/checked/core.ts. */
+export type TestBuild = Build | "checked" | "checked-simd";
 
-/** One core per build for the whole test file. */
-export function coreOf(build: Build): Promise<Core> {
-  let core = cores.get(build);
+const cores = new Map<string, Promise<Core>>();
+
+/** One core per build, and per contents of memory that nobody has written, for the whole test file. */
+export function coreOf(build: TestBuild, poison = 0xa5): Promise<Core> {
+  const key = `${build}:${poison}`;
+  let core = cores.get(key);
   if (core === undefined) {
-    core = Core.create(build);
-    cores.set(build, core);
+    if (build === "checked") core = CheckedCore.checked("scalar", poison);
+    else if (build === "checked-simd") core = CheckedCore.checked("simd", poison);
+    else core = PoisonedCore.poisoned(build, poison);
+    cores.set(key, core);
   }
   return core;
 }
@@ -59,14 +66,23 @@ export function graphOf(c: OperatorCase): { graph: SpecializedGraph; feeds: Map<
   return { graph: { nodes: [node], values, constants, opsets: { "": c.opset ?? 17 } }, feeds };
 }
 
+export interface RunOptions {
+  readonly build?: TestBuild;
+  readonly threads?: number;
+  /** Slices of one thread: see src/program/slices.ts. */
+  readonly slices?: number;
+  /** What memory holds that nobody has written. */
+  readonly poison?: number;
+}
+
 /** Lowers and runs `graph` on `build`, every step on all of `threads` in turn; the values named in `fetches`. */
 export async function runGraph(
   graph: SpecializedGraph,
   feeds: ReadonlyMap<string, Tensor>,
   fetches: readonly string[],
-  options: { build?: Build; threads?: number; planned?: Partial<PlannedGraph> } = {},
+  options: RunOptions & { planned?: Partial<PlannedGraph> } = {},
 ): Promise<Map<string, Tensor>> {
-  const core = await coreOf(options.build ?? "simd");
+  const core = await coreOf(options.build ?? "simd", options.poison);
   const constants = new Constants(core);
   const empty = { name: "test", opsets: graph.opsets, inputs: [], outputs: [], nodes: [], initializers: new Map() };
   const planned: PlannedGraph = { graph: empty, weights: new Map(), layers: new Map(), ...options.planned };
@@ -84,25 +100,19 @@ export async function runGraph(
     lower(lowering);
   }
   const steps = lowering.steps.map((s) => s.step);
-  const buffers = lowering.buffers.map((b) => core.allocate(b.bytes));
-  blocks.push(...buffers);
-  // what a kernel does not write must not look right by accident
-  buffers.forEach((at, i) => {
-    core.u8(at, lowering.buffers[i]!.bytes).fill(0xa5);
-  });
-  const program = core.allocate(programBytes(steps));
-  blocks.push(program);
-  writeProgram(core.memory.buffer, program, steps, ({ buffer, offset }) => buffers[buffer]! + offset);
-  const threads = options.threads ?? 1;
+  const buffers = lowering.buffers.map((b) => ({ ...b, at: core.allocate(b.bytes) }));
+  const program = core.write(steps, buffers);
+  blocks.push(...buffers.map((b) => b.at), program);
+  const parts = options.slices ?? options.threads ?? 1;
   const results = new Map<string, Tensor>();
   try {
     for (let i = 0; i < steps.length; i++) {
-      for (let thread = 0; thread < threads; thread++) core.run(program, i, 1, thread, threads);
+      for (let thread = 0; thread < parts; thread++) core.run(program, i, 1, thread, parts);
     }
     for (const name of fetches) {
       const { at, type, shape } = lowering.operand(name);
-      const address = typeof at === "number" ? at : buffers[at.buffer]! + at.offset;
-      const bytes = core.u8(address, sizeOf(shape) * elementBytes(type)).slice();
+      const address = typeof at === "number" ? at : buffers[at.buffer]!.at + at.offset;
+      const bytes = core.read(address, sizeOf(shape) * elementBytes(type));
       results.set(
         name,
         new Tensor(type, viewData(type as NumericType, bytes, sizeOf(shape)) as ArrayBufferView, shape),
@@ -115,10 +125,7 @@ export async function runGraph(
 }
 
 /** Runs one operator. */
-export async function runOperator(
-  c: OperatorCase,
-  options: { build?: Build; threads?: number } = {},
-): Promise<Tensor[]> {
+export async function runOperator(c: OperatorCase, options: RunOptions = {}): Promise<Tensor[]> {
   const { graph, feeds } = graphOf(c);
   const names = graph.nodes[0]!.outputs.filter((name) => name !== "");
   const results = await runGraph(graph, feeds, names, options);

@@ -1,20 +1,16 @@
 /**
  * ONNX's own node tests (Debian's package libonnx-testdata, ONNX 1.12) through InferenceSession with preset float32, in both builds.
  *
- *     npm run conformance [-- --filter=RegExp] [--verbose]
+ *     npm run conformance [-- --filter=RegExp] [--verbose] [--checked]
  *
  * The package is installed when apt-get can; elsewhere the script says that it is skipped. ONNX_TESTDATA names a folder of cases instead.
  * Floats pass within rtol 1e-3 and atol 1e-7, the tolerances of ONNX's own runner; float16 within one part in 2^10 more; integers and booleans exactly.
+ * --checked, after `npm run build:tools`: on the checked build of the core, see test/support/checked/core.ts.
  * Exit 1 on a wrong answer, on an error that is not UNSUPPORTED, and when the builds differ in a bit.
  */
 import { spawnSync } from "node:child_process";
 import { existsSync, readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
-import { InferenceSession, Tensor } from "../../dist/entries/index.js";
-import { readTensorProto } from "../../dist/onnx/schema.js";
-import { readTensor } from "../../dist/onnx/tensors.js";
-import { StrictReader } from "../../dist/onnx/wire.js";
-import { bfloatToFloat, halfToFloat } from "../../dist/tensor/index.js";
 
 const RTOL = 1e-3;
 const ATOL = 1e-7;
@@ -31,6 +27,15 @@ const DEVIATIONS = [
 ];
 
 const args = process.argv.slice(2);
+/** The checked core needs its own copy of everything: npm run build:tools makes it. */
+const checked = args.includes("--checked");
+const module = (path) => import(new URL(`../../${checked ? "build/tools/src" : "dist"}/${path}`, import.meta.url));
+const { InferenceSession, Tensor } = await module("entries/index.js");
+const { readTensorProto } = await module("onnx/schema.js");
+const { readTensor } = await module("onnx/tensors.js");
+const { StrictReader } = await module("onnx/wire.js");
+const { bfloatToFloat, halfToFloat } = await module("tensor/index.js");
+if (checked) (await import("../../build/tools/test/support/checked/core.js")).checkSessions();
 const filter = new RegExp(args.find((a) => a.startsWith("--filter="))?.slice(9) ?? "");
 const verbose = args.includes("--verbose");
 

@@ -12,7 +12,7 @@
  * Weights, f32: [group][ceil(N/8)][tap][C][8] f32.
  * Depthwise (groups = C, channels = outChannels = 1; groupStride is not read): column sums, scales and bias per channel.
  * Depthwise weights, f32: [tap][C rounded up to 8]. Depthwise weights, i16: [ceil(C/8)][ceil(taps/2)][8 channels][2 taps], so that two taps
- * are one dot product; missing values 0. Its i16 input has pixels of at least 2·(C rounded up to 8) bytes, whatever the excess holds.
+ * are one dot product; missing values 0. Its i16 input has pixels of at least 2·(C rounded up to 8) bytes, the excess 0.
  * Input, i16: pixels of `pixelStride` bytes; group g starts at g·groupStride; C rounded up to pairs, the odd one out holds 0 (its weight is 0).
  */
 export enum ConvStep {
@@ -75,6 +75,8 @@ export enum ConvStep {
   /** Scratch of `scratchBytes` per thread (see `convScratchBytes`): pointer table, a row for padding, f64 accumulators. */
   scratch,
   scratchBytes,
+  /** Threads that scratch has room for; run as more slices than that, the slices must come one after the other, in order. */
+  slots,
   length,
 }
 
@@ -96,9 +98,17 @@ export enum ActivationParameters {
   bytes = 16,
 }
 
+/** What Range knows of a sample. */
+export enum Partial {
+  low = 0,
+  high = 4,
+  nonFinite = 8,
+  bytes = 16,
+}
+
 /**
  * Range: least and largest finite value (0 included) of each sample or row, per thread into `partials`
- * ([thread][sample] of {f32 lo, f32 hi, i32 nonFinite, 0}). Quantize: joins the partials of all `threads`, writes the parameters, then
+ * ([slot][sample] of {f32 lo, f32 hi, i32 nonFinite, 0}, `Partial`). Quantize: joins the partials of all slots, writes the parameters, then
  * q = clamp(nearestEven(x/s) + z, −2^(n−1), 2^(n−1)−1) as i16.
  */
 export enum QuantizeStep {
@@ -124,6 +134,8 @@ export enum QuantizeStep {
    */
   mask,
   maskChannels,
+  /** Entries of `partials` per sample: as many as threads may run Range at the same time. More slices than that must run in order. */
+  slots,
   length,
 }
 
@@ -146,5 +158,7 @@ export enum PackRightStep {
   columns,
   transposed,
   bits,
+  /** As in QuantizeStep. */
+  slots,
   length,
 }

@@ -25,8 +25,8 @@ export enum FillStep {
 
 /**
  * Gather: output[b][t] = the `sliceBytes` at data + b·dataStride + Σ_j index[b][t][j]·stride_j; after the named words follow
- * `tuple` pairs of words (extent_j, byte stride_j). Negative indices count from the end; one outside −extent…extent−1 makes `run` return
- * `Status.BadIndex` and is treated as 0, so that nothing outside the data is touched. Serves Gather (tuple of 1) and GatherND.
+ * `tuple` pairs of words (extent_j, byte stride_j). Negative indices count from the end; one outside −extent…extent−1 ends the run with
+ * `Status.BadIndex`. Serves Gather (tuple of 1) and GatherND.
  * Scatter: data[…] ⟵ updates, the same addressing, `data` already holding the copy; tuples in order, on one thread, so the last wins.
  */
 export enum GatherStep {
@@ -43,6 +43,8 @@ export enum GatherStep {
   /** Tuples of each batch. */
   count,
   tuple,
+  /** The axis of the data that the first of a tuple selects from, for messages. */
+  axis,
   sliceBytes,
   /** 0: Gather. 1: Scatter. */
   scatter,

@@ -25,7 +25,6 @@ export enum Opcode {
   Fill,
   Resize,
   Canonicalize,
-  DequantizeRows,
   GatherElements,
   Sequence,
   Arg,

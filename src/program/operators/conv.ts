@@ -104,7 +104,7 @@ export function packF32(
     const output = l.allocate(m.batch * 8 * Math.ceil(m.columns / 8) * m.rows * 4);
     l.emit(
       step(Opcode.PackF32, PackRightStep, {
-        ...{ input: matrix.at, output, scales: 0, columnSums: 0, partials: 0, bits: 0 },
+        ...{ input: matrix.at, output, scales: 0, columnSums: 0, partials: 0, bits: 0, slots: 0 },
         ...{ batch: m.batch, rows: m.rows, columns: m.columns, transposed: m.transposed ? 1 : 0 },
       }),
       { kernel: "pack_f32_x8", bytes: 8 * m.batch * m.rows * m.columns },
@@ -139,6 +139,7 @@ export function emitConv(l: Lowering, opcode: Opcode, g: Geometry, operands: Ope
       ...fusedActivation(l),
       scratch: l.allocate(bytes * l.threads),
       scratchBytes: bytes,
+      slots: l.threads,
     }),
     { kernel: KERNELS[opcode] ?? "", macs: macsOf(g) },
   );

@@ -80,7 +80,7 @@ export function quantizeActivation(l: Lowering, x: Operand, layout: ActivationLa
     l.emit(
       step(Opcode.Quantize, QuantizeStep, {
         ...{ input: x.at, output: at, partials, parameters, samples, rowsPerSample, channels, groups },
-        ...{ pixelStride, groupStride, bits, mask, maskChannels },
+        ...{ pixelStride, groupStride, bits, mask, maskChannels, slots: l.threads },
       }),
       { kernel: "quantize_f32_i16", bytes: 6 * samples * rowsPerSample * groups * channels },
     );
@@ -98,7 +98,7 @@ export function emitRange(
   l.emit(
     step(Opcode.Range, QuantizeStep, {
       ...{ input: x.at, output: 0, partials, parameters: 0, samples, rowsPerSample, channels, groups },
-      ...{ pixelStride: 0, groupStride: 0, bits, mask: 0, maskChannels: 1 },
+      ...{ pixelStride: 0, groupStride: 0, bits, mask: 0, maskChannels: 1, slots: l.threads },
     }),
     { kernel: "range_f32", bytes: 4 * samples * rowsPerSample * channels * groups },
   );

@@ -169,7 +169,7 @@ function packRight(
     l.emit(
       step(Opcode.PackRight, PackRightStep, {
         ...{ input: b.at, output: weights, scales, columnSums, partials, batch: p.batch, bits },
-        ...{ rows: p.k, columns: p.n, transposed: p.transposed ? 1 : 0 },
+        ...{ rows: p.k, columns: p.n, transposed: p.transposed ? 1 : 0, slots: l.threads },
       }),
       { kernel: "pack_f32_i16_x8", bytes: 4 * p.batch * p.k * p.n },
     );
