@@ -16,13 +16,14 @@ export interface MemoryPlan {
 export function planMemory(buffers: readonly PlannedBuffer[]): MemoryPlan {
   const offsets = new Array<number>(buffers.length).fill(0);
   const order = buffers.map((_, i) => i).sort((a, b) => buffers[b]!.bytes - buffers[a]!.bytes || a - b);
-  const occupied = new Occupied(buffers.reduce((steps, { last }) => Math.max(steps, last + 1), 1));
+  const occupied = new Occupied(buffers.reduce((steps, { last }) => Math.max(steps, last + 2), 1));
   let bytes = 0;
   for (const i of order) {
     const { bytes: given, first, last } = buffers[i]!;
     const size = Math.ceil(given / ALIGNMENT) * ALIGNMENT;
     if (size === 0) continue;
-    const offset = occupied.place(first, last, size);
+    // Before step 0 there is the time in which feeds are written, number −1.
+    const offset = occupied.place(first + 1, last + 1, size);
     offsets[i] = offset;
     bytes = Math.max(bytes, offset + size);
   }

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import type { PlannedBuffer } from "../../src/program/lowering.ts";
 import { planMemory } from "../../src/program/memory.ts";
 
-const buffer = fc.record({ bytes: fc.nat(10_000), first: fc.integer({ min: 0, max: 50 }), length: fc.nat(20) });
+const buffer = fc.record({ bytes: fc.nat(10_000), first: fc.integer({ min: -1, max: 50 }), length: fc.nat(20) });
 
 /** Each buffer, largest first, at the first offset where no buffer of its time is in the way: looking at all of them. */
 function plainPlan(buffers: readonly PlannedBuffer[]): number[] {

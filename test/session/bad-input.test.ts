@@ -144,8 +144,8 @@ describe("models that we cannot run", () => {
     }
   });
 
-  it("an opset that is too new or too old", async () => {
-    for (const opset of [0, 99]) {
+  it("an opset that is too new", async () => {
+    for (const opset of [29, 99]) {
       const error = await refused(() =>
         InferenceSession.create(model({ x: [4] }, {}, [["Relu", ["x"], ["y"]]], ["y"], opset)),
       );
