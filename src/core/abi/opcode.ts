@@ -29,6 +29,7 @@ export enum Opcode {
   GatherElements,
   Sequence,
   Arg,
-  CumSum,
+  Cumulate,
   TopK,
+  Product,
 }

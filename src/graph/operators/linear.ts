@@ -1,6 +1,6 @@
 import { broadcast, type Shape } from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
-import { type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
+import { NUMBERS, type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
 
 /** The shape of a NumPy matrix product. */
 function product(call: Call, a: Shape, b: Shape): number[] {
@@ -40,8 +40,8 @@ function matmulRank(_: unknown, { rank }: RankView) {
   return a === 1 || b === 1 ? a + b - 2 : Math.max(a, b);
 }
 
-/** The core multiplies float32 matrices, and series of integers that stand for them. */
-const PRODUCTS = ["float32"] as const;
+/** The core has fast kernels for float32 matrices, and series of integers that stand for them; for the others plain ones. */
+const PRODUCTS = NUMBERS;
 
 const matmul = {
   since: 1,

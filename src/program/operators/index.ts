@@ -9,6 +9,7 @@ import { lowerGemm, lowerMatMul } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORMALIZE } from "./normalize.ts";
 import { POOL } from "./pool.ts";
+import { lowerPow } from "./pow.ts";
 import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
 import { RESIZE } from "./resize.ts";
@@ -36,6 +37,7 @@ const LOWERINGS = exactly({
   "bitbasis/MatMul": lowerMatMul,
   ...UNARY,
   ...BINARY,
+  "/Pow": lowerPow,
   ...MOVEMENT,
   ...GATHER,
   ...POOL,
