@@ -50,7 +50,10 @@ function erf(x: number): number {
   const terms = [a];
   for (let n = 1; n < 200; n++) terms.push((terms[n - 1]! * 2 * a * a) / (2 * n + 1));
   const sum = terms.reduceRight((total, term) => total + term, 0);
-  return (x < 0 || Object.is(x, -0) ? -1 : 1) * sum * Math.exp(-a * a) * (2 / Math.sqrt(Math.PI));
+  // the square of h is exact
+  const h = Math.fround(a);
+  const power = Math.exp(-h * h) * Math.exp(-(a - h) * (a + h));
+  return (x < 0 || Object.is(x, -0) ? -1 : 1) * sum * power * (2 / Math.sqrt(Math.PI));
 }
 
 const softplus = (x: number): number => Math.max(x, 0) + Math.log1p(Math.exp(-Math.abs(x)));

@@ -15,7 +15,7 @@ export function erf(x: f64): f64 {
   const e = exp(-high, -low);
   if (a > 1.5) {
     let fraction: f64 = a;
-    for (let k: f64 = 60; k > 0; k--) fraction = a + (0.5 * k) / fraction;
+    for (let k: f64 = 100; k > 0; k--) fraction = a + (0.5 * k) / fraction;
     return f64.copysign(1 - (e * 0.5641895835477563) / fraction, x); // 1/√π
   }
   let term = a;
