@@ -78,7 +78,7 @@ const FUNCTIONS: readonly (readonly [op: string, reference: (x: number) => numbe
   ["Softplus", softplus, 2],
   ["Sqrt", Math.sqrt, 0],
   ["Reciprocal", (x) => 1 / x, 0],
-  ["Erf", erf, 5],
+  ["Erf", erf, 7],
 ];
 /** Those that f32 has no polynomial of its own for. */
 const SINGLE = new Set("Sinh Cosh Asinh Acosh Atanh Tan Asin Acos Atan".split(" "));

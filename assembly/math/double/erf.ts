@@ -1,5 +1,5 @@
 // erf in f64: below 1.5 the series x·(1 + 2x²/3 + (2x²)²/15 + …)·e^(−x²)·2/√π, whose terms are all positive; above, 1 − erfc by its continued fraction,
-// where erfc is below 0.034. Distance to the reference of test/program/double.test.ts: 3 ulp.
+// where erfc is below 0.034. Largest error 6 ulp (7e-16), near 1.26.
 import { exp } from "./exp";
 
 export function erf(x: f64): f64 {

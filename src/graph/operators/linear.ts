@@ -1,6 +1,6 @@
-import { broadcast, type Shape } from "../../tensor/index.ts";
+import { broadcast, type ElementType, type Shape } from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
-import { NUMBERS, type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
+import { INTEGERS, type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
 
 /** The shape of a NumPy matrix product. */
 function product(call: Call, a: Shape, b: Shape): number[] {
@@ -41,7 +41,7 @@ function matmulRank(_: unknown, { rank }: RankView) {
 }
 
 /** The core has fast kernels for float32 matrices, and series of integers that stand for them; for the others plain ones. */
-const PRODUCTS = NUMBERS;
+const PRODUCTS: readonly ElementType[] = ["float32", "float64", ...INTEGERS];
 
 const matmul = {
   since: 1,

@@ -10,28 +10,16 @@ import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
 import { activationBits, biasOf, emitRange, matrixGeometry, quantizeActivation } from "./linear.ts";
 import { emitTranspose } from "./movement.ts";
 import { lowerPlainGemm, lowerPlainMatMul } from "./product.ts";
-import {
-  broadcastStrides,
-  byteStrides,
-  constant,
-  converted,
-  emitCast,
-  emitCopy,
-  emitUnary,
-  isFloat,
-  type Source,
-  temporary,
-} from "./support.ts";
+import { broadcastStrides, byteStrides, constant, emitCopy, emitUnary, type Source, temporary } from "./support.ts";
 
 /** MatMul and bitbasis/MatMul (with bias and activation): [batch…, M, K] by [batch…, K, N], as NumPy multiplies them. Other types than float32: product.ts. */
 export function lowerMatMul(l: Lowering): void {
-  if (isNarrow(l.output())) throughFloat32(l, (y) => emitMatMul(l, y));
-  else if (l.output().type === "float32") emitMatMul(l, l.output());
-  else lowerPlainMatMul(l);
-}
-
-function emitMatMul(l: Lowering, y: Operand): void {
-  const a = single(l, l.input(0));
+  const y = l.output();
+  if (y.type !== "float32") {
+    lowerPlainMatMul(l);
+    return;
+  }
+  const a = l.input(0);
   const name = l.node.inputs[1] ?? "";
   const right = l.shapeOf(name);
   const k = a.shape.at(-1) ?? 1;
@@ -39,16 +27,14 @@ function emitMatMul(l: Lowering, y: Operand): void {
   const rows = a.shape.length === 1 ? 1 : (a.shape.at(-2) ?? 1);
   const batchA = a.shape.slice(0, -2);
   const batchB = right.slice(0, -2);
-  const right32 = singleRight(l);
-  const bias = l.optional(2);
-  const shared = { y, k, n, name, transposed: false, bias: biasOf(l, bias && single(l, bias)), ...right32 };
+  const shared = { y, k, n, name, transposed: false, bias: biasOf(l, l.optional(2)) };
   if (sizeOf(batchB) === 1) {
     emitProduct(l, { ...shared, a, rows: rows * sizeOf(batchA), batch: 1 });
     return;
   }
   const batch = broadcast(batchA, batchB)!;
   const whole = sizeOf(batchB) === sizeOf(batch);
-  const repeated = whole ? {} : { b: expanded(l, right32.b ?? l.input(1), [...batch, k, n]) };
+  const repeated = whole ? {} : { b: expanded(l, l.input(1), [...batch, k, n]) };
   emitProduct(l, { ...shared, a: expanded(l, a, [...batch, rows, k]), rows, batch: sizeOf(batch), ...repeated });
 }
 
@@ -63,55 +49,30 @@ function expanded(l: Lowering, value: Operand, shape: Shape): Operand {
 
 /** Gemm: alpha·A·B + beta·C, A [M, K] ([K, M] when transA), B [K, N] ([N, K] when transB), C broadcast to [M, N]. */
 export function lowerGemm(l: Lowering): void {
-  if (isNarrow(l.output())) throughFloat32(l, (y) => emitGemm(l, y));
-  else if (l.output().type === "float32") emitGemm(l, l.output());
-  else lowerPlainGemm(l);
-}
-
-function emitGemm(l: Lowering, y: Operand): void {
-  const x = single(l, l.input(0));
+  const [x, y] = [l.input(0), l.output()];
+  if (y.type !== "float32") {
+    lowerPlainGemm(l);
+    return;
+  }
   const [rows = 1, n = 1] = y.shape;
   const transA = l.attribute("transA", 0) !== 0;
   const k = x.shape[transA ? 0 : 1] ?? 1;
   const [alpha, beta] = [l.attribute("alpha", 1), l.attribute("beta", 1)];
   const c = l.optional(2);
-  const row = c?.type === "float32" && sizeOf(c.shape) === n && (c.shape.at(-1) ?? 1) === n;
-  const fused = row && alpha === 1 && beta === 1;
+  const fused = c !== undefined && alpha === 1 && beta === 1 && sizeOf(c.shape) === n && (c.shape.at(-1) ?? 1) === n;
   const name = l.node.inputs[1] ?? "";
   const transposed = l.attribute("transB", 0) !== 0;
   const bias = fused ? biasOf(l, c) : 0;
   const a = transA ? transposedMatrix(l, x) : x;
-  emitProduct(l, { a, y, k, n, rows, batch: 1, name, transposed, bias, ...singleRight(l) });
+  emitProduct(l, { a, y, k, n, rows, batch: 1, name, transposed, bias });
   if (alpha !== 1) emitBinary(l, BinaryFunction.Mul, y, constant(l, "float32", alpha), y);
   if (c === undefined || fused) return;
   let addend: Source = c;
   if (beta !== 1) {
     addend = temporary(l, "float32", c.shape);
-    emitBinary(l, BinaryFunction.Mul, converted(l, c, "float32"), constant(l, "float32", beta), addend);
+    emitBinary(l, BinaryFunction.Mul, c, constant(l, "float32", beta), addend);
   }
   emitBinary(l, BinaryFunction.Add, y, addend, y);
-}
-
-/** Floats that are computed in float32 and rounded once. */
-function isNarrow({ type }: Operand): boolean {
-  return isFloat(type) && type !== "float32" && type !== "float64";
-}
-
-function throughFloat32(l: Lowering, body: (y: Operand) => void): void {
-  const y = l.output();
-  const wide: Operand = { name: `${y.name}/float32`, ...temporary(l, "float32", y.shape) };
-  body(wide);
-  emitCast(l, wide, y);
-}
-
-function single(l: Lowering, x: Operand): Operand {
-  return x.type === "float32" ? x : { name: `${x.name}/float32`, ...converted(l, x, "float32") };
-}
-
-/** The right operand as float32, where it is narrower; else nothing: it may be a series, which is no operand. */
-function singleRight(l: Lowering): { b?: Operand } {
-  const type = l.graph.values.get(l.node.inputs[1] ?? "")?.type ?? "float32";
-  return type === "float32" ? {} : { b: single(l, l.input(1)) };
 }
 
 function transposedMatrix(l: Lowering, x: Operand): Operand {
