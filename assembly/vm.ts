@@ -13,7 +13,9 @@ import { gather, gatherElements } from "./tensor/gather";
 import { layerNorm, softmax } from "./tensor/normalize";
 import { pool, resize } from "./tensor/pool";
 import { arg, reduce } from "./tensor/reduce";
-import { cumSum, sequence, topK } from "./tensor/sequence";
+import { product } from "./tensor/product";
+import { cumulate, sequence } from "./tensor/sequence";
+import { topK } from "./tensor/topk";
 import { unary } from "./tensor/unary";
 import { where } from "./tensor/where";
 import { address, argument } from "./step";
@@ -104,11 +106,14 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
     case Opcode.Arg:
       arg(step, thread, threads);
       break;
-    case Opcode.CumSum:
-      cumSum(step, thread, threads);
+    case Opcode.Cumulate:
+      cumulate(step, thread, threads);
       break;
     case Opcode.TopK:
       topK(step, thread, threads);
+      break;
+    case Opcode.Product:
+      product(step, thread, threads);
       break;
     case Opcode.Gather:
       return gather(program, step, thread, threads);

@@ -32,7 +32,7 @@ export function biasStep(tile: usize): usize {
 @inline
 export function activate(y: f32, activation: i32, low: f32, high: f32): f32 {
   if (activation == Activation.Clip) return clip(y, low, high);
-  if (activation == Activation.HardSwish) return y * clip(y + 3, 0, 6) * (<f32>1 / 6);
+  if (activation == Activation.HardSwish) return y * (clip(y + 3, 0, 6) * (<f32>1 / 6));
   return y;
 }
 
@@ -47,7 +47,7 @@ export function activate__simd(y: v128, activation: i32, low: f32, high: f32): v
   if (activation == Activation.Clip) return f32x4.pmin(f32x4.pmax(y, f32x4.splat(low)), f32x4.splat(high));
   if (activation == Activation.HardSwish) {
     const gate = f32x4.pmin(f32x4.pmax(f32x4.add(y, f32x4.splat(3)), f32x4.splat(0)), f32x4.splat(6));
-    return f32x4.mul(f32x4.mul(y, gate), f32x4.splat(<f32>1 / 6));
+    return f32x4.mul(y, f32x4.mul(gate, f32x4.splat(<f32>1 / 6)));
   }
   return y;
 }

@@ -1,12 +1,13 @@
-// The functions of UnaryFunction over T = f32 or v128. Mish: 4 ulp above −87; below, e^x is subnormal and the result, below 1e−36, has fewer digits.
+// The functions of UnaryFunction over T = f32, v128 or f64. Mish in f32: 4 ulp above −87; below, e^x is subnormal and the result, below 1e−36, has fewer digits.
 import { UnaryFunction } from "../../src/core/abi/elementwise";
-import { erf } from "./erf";
-import { exp, expm1, sigmoid, tanh } from "./exp";
+import * as double from "./double/functions";
+import { erf as erfSingle } from "./erf";
+import { exp as expSingle, expm1 as expm1Single, sigmoid as sigmoidSingle, tanh as tanhSingle } from "./exp";
 import {
-  abs, add, atLeast, atMost, bits, ceil, copysign, div, floor, ifEqual, ifLess, k, mul, nearest, neg, sqrt, sub,
+  abs, add, atLeast, atMost, ceil, copysign, div, floor, ifEqual, ifLess, k, mul, nearest, neg, notANumber, sqrt, sub,
 } from "./lane";
-import { log, softplus } from "./log";
-import { cos, sin } from "./trig";
+import { log as logSingle, softplus as softplusSingle } from "./log";
+import { cos as cosSingle, sin as sinSingle } from "./trig";
 
 @inline export function apply<T>(operation: i32, x: T, a: T, b: T): T {
   if (operation == UnaryFunction.Abs) return abs<T>(x);
@@ -26,15 +27,15 @@ import { cos, sin } from "./trig";
   if (operation == UnaryFunction.Sigmoid) return sigmoid<T>(x);
   if (operation == UnaryFunction.Erf) return erf<T>(x);
   if (operation == UnaryFunction.Softplus) return softplus<T>(x);
-  if (operation == UnaryFunction.Sin) return eachSin<T>(x);
-  if (operation == UnaryFunction.Cos) return eachCos<T>(x);
+  if (operation >= UnaryFunction.Sin && operation <= UnaryFunction.Atanh) return each<T>(operation, x);
   if (operation == UnaryFunction.Clip) return atMost<T>(atLeast<T>(x, a), b);
   if (operation == UnaryFunction.HardSigmoid) {
     return atLeast<T>(atMost<T>(add<T>(mul<T>(a, x), b), k<T>(1)), k<T>(0));
   }
   if (operation == UnaryFunction.HardSwish) {
     let gate = atMost<T>(atLeast<T>(add<T>(x, k<T>(3)), k<T>(0)), k<T>(6));
-    return mul<T>(mul<T>(x, gate), k<T>(0.16666667163372040)); // 1/6
+    // the gate first: x·6 would overflow near the largest x
+    return mul<T>(x, mul<T>(gate, k<T>(1.0 / 6)));
   }
   if (operation == UnaryFunction.LeakyRelu) return ifLess<T>(x, k<T>(0), mul<T>(a, x), x);
   if (operation == UnaryFunction.Elu) {
@@ -44,7 +45,8 @@ import { cos, sin } from "./trig";
     return ifLess<T>(x, k<T>(0), mul<T>(a, expm1<T>(div<T>(atMost<T>(x, k<T>(0)), a))), x);
   }
   if (operation == UnaryFunction.ThresholdedRelu) {
-    return ifEqual<T>(x, x, ifLess<T>(a, x, x, k<T>(0)), x);
+    // NaN is not above a
+    return ifLess<T>(a, x, x, k<T>(0));
   }
   if (operation == UnaryFunction.Softsign) return div<T>(x, add<T>(k<T>(1), abs<T>(x)));
   if (operation == UnaryFunction.Mish) {
@@ -62,29 +64,55 @@ import { cos, sin } from "./trig";
     return mul<T>(x, sigmoid<T>(mul<T>(u, k<T>(1.5957691216057308)))); // 2·√(2/π)
   }
   if (operation == UnaryFunction.Shrink) {
-    let moved = sub<T>(x, copysign<T>(a, mul<T>(x, ifLess<T>(a, k<T>(0), k<T>(-1), k<T>(1)))));
-    return ifEqual<T>(x, x, ifLess<T>(b, abs<T>(x), moved, k<T>(0)), x);
+    return ifLess<T>(x, neg<T>(b), add<T>(x, a), ifLess<T>(b, x, sub<T>(x, a), k<T>(0)));
   }
-  if (operation == UnaryFunction.Expm1) return expm1<T>(x);
-  return bits<T>(0x7fc00000);
+  return notANumber<T>();
 }
 
-@inline function eachSin<T>(x: T): T {
-  if (isVector<T>()) {
-    let v = f32x4.splat(sin(f32x4.extract_lane(x, 0)));
-    v = f32x4.replace_lane(v, 1, sin(f32x4.extract_lane(x, 1)));
-    v = f32x4.replace_lane(v, 2, sin(f32x4.extract_lane(x, 2)));
-    return f32x4.replace_lane(v, 3, sin(f32x4.extract_lane(x, 3)));
-  }
-  return sin(x) as T;
+@inline function exp<T>(x: T): T {
+  if (sizeof<T>() == 8) return double.exp(x) as T;
+  return expSingle<T>(x);
+}
+@inline function expm1<T>(x: T): T {
+  if (sizeof<T>() == 8) return double.expm1(x) as T;
+  return expm1Single<T>(x);
+}
+@inline function tanh<T>(x: T): T {
+  if (sizeof<T>() == 8) return double.tanh(x) as T;
+  return tanhSingle<T>(x);
+}
+@inline function sigmoid<T>(x: T): T {
+  if (sizeof<T>() == 8) return double.sigmoid(x) as T;
+  return sigmoidSingle<T>(x);
+}
+@inline function erf<T>(x: T): T {
+  if (sizeof<T>() == 8) return double.erf(x) as T;
+  return erfSingle<T>(x);
+}
+@inline function softplus<T>(x: T): T {
+  if (sizeof<T>() == 8) return double.softplus(x) as T;
+  return softplusSingle<T>(x);
+}
+@inline function log<T>(x: T): T {
+  if (sizeof<T>() == 8) return double.log(x) as T;
+  return logSingle<T>(x);
 }
 
-@inline function eachCos<T>(x: T): T {
+/** Functions that no lane form exists of: one lane at a time, in f64, rounded once. */
+@inline function each<T>(operation: i32, x: T): T {
   if (isVector<T>()) {
-    let v = f32x4.splat(cos(f32x4.extract_lane(x, 0)));
-    v = f32x4.replace_lane(v, 1, cos(f32x4.extract_lane(x, 1)));
-    v = f32x4.replace_lane(v, 2, cos(f32x4.extract_lane(x, 2)));
-    return f32x4.replace_lane(v, 3, cos(f32x4.extract_lane(x, 3)));
+    let v = f32x4.splat(single(operation, f32x4.extract_lane(x, 0)));
+    v = f32x4.replace_lane(v, 1, single(operation, f32x4.extract_lane(x, 1)));
+    v = f32x4.replace_lane(v, 2, single(operation, f32x4.extract_lane(x, 2)));
+    return f32x4.replace_lane(v, 3, single(operation, f32x4.extract_lane(x, 3)));
   }
-  return cos(x) as T;
+  if (sizeof<T>() == 8) return double.apply(operation, x) as T;
+  return single(operation, x) as T;
+}
+
+/** Sine and cosine, which networks have many of, need fewer terms for f32. */
+@inline function single(operation: i32, x: f32): f32 {
+  if (operation == UnaryFunction.Sin) return sinSingle(x);
+  if (operation == UnaryFunction.Cos) return cosSingle(x);
+  return <f32>double.apply(operation, <f64>x);
 }

@@ -1,14 +1,15 @@
-// One f32 or four: every function of this folder is written once over T = f32 or T = v128, and the compiler drops the other
-// branch. Both forms are the same IEEE single operations in the same order, so the scalar and simd builds agree bit for bit.
+// One f32 or four, or one f64: every function of this folder is written once over T = f32, v128 or f64, and the compiler drops the other
+// branches. f32 and v128 are the same IEEE single operations in the same order, so the scalar and simd builds agree bit for bit.
 // min and max are WebAssembly's: a NaN operand gives NaN, −0 < +0.
 
-@inline export function k<T>(x: f32): T {
-  if (isVector<T>()) return f32x4.splat(x);
+@inline export function k<T>(x: f64): T {
+  if (isVector<T>()) return f32x4.splat(<f32>x);
   return x as T;
 }
-@inline export function bits<T>(x: i32): T {
-  if (isVector<T>()) return i32x4.splat(x);
-  return reinterpret<f32>(x) as T;
+@inline export function notANumber<T>(): T {
+  if (isVector<T>()) return i32x4.splat(0x7fc00000);
+  if (sizeof<T>() == 8) return reinterpret<f64>(0x7ff8000000000000) as T;
+  return reinterpret<f32>(0x7fc00000) as T;
 }
 @inline export function add<T>(a: T, b: T): T {
   if (isVector<T>()) return f32x4.add(a, b);
@@ -28,10 +29,12 @@
 }
 @inline export function min<T>(a: T, b: T): T {
   if (isVector<T>()) return f32x4.min(a, b);
+  if (sizeof<T>() == 8) return f64.min(a, b) as T;
   return f32.min(a, b) as T;
 }
 @inline export function max<T>(a: T, b: T): T {
   if (isVector<T>()) return f32x4.max(a, b);
+  if (sizeof<T>() == 8) return f64.max(a, b) as T;
   return f32.max(a, b) as T;
 }
 /** a, or the bound when a is above it; a NaN stays. One instruction, where min is eight. */
@@ -46,6 +49,7 @@
 }
 @inline export function abs<T>(a: T): T {
   if (isVector<T>()) return f32x4.abs(a);
+  if (sizeof<T>() == 8) return f64.abs(a) as T;
   return f32.abs(a) as T;
 }
 @inline export function neg<T>(a: T): T {
@@ -54,19 +58,23 @@
 }
 @inline export function sqrt<T>(a: T): T {
   if (isVector<T>()) return f32x4.sqrt(a);
+  if (sizeof<T>() == 8) return f64.sqrt(a) as T;
   return f32.sqrt(a) as T;
 }
 @inline export function ceil<T>(a: T): T {
   if (isVector<T>()) return f32x4.ceil(a);
+  if (sizeof<T>() == 8) return f64.ceil(a) as T;
   return f32.ceil(a) as T;
 }
 @inline export function floor<T>(a: T): T {
   if (isVector<T>()) return f32x4.floor(a);
+  if (sizeof<T>() == 8) return f64.floor(a) as T;
   return f32.floor(a) as T;
 }
 /** Half to even. */
 @inline export function nearest<T>(a: T): T {
   if (isVector<T>()) return f32x4.nearest(a);
+  if (sizeof<T>() == 8) return f64.nearest(a) as T;
   return f32.nearest(a) as T;
 }
 /** a < b ? x : y */
@@ -82,6 +90,7 @@
 /** |a| with the sign bit of b. */
 @inline export function copysign<T>(a: T, b: T): T {
   if (isVector<T>()) return v128.bitselect(b, a, i32x4.splat(0x80000000));
+  if (sizeof<T>() == 8) return f64.copysign(a, b) as T;
   return f32.copysign(a, b) as T;
 }
 /** 2^n for integral n in −126…127: added to 1.5·2^23 + 127, n + 127 stands in the low bits. Something for a NaN. */

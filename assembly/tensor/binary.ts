@@ -2,7 +2,7 @@
 // is 0 is splatted once per row. f32 has a vector loop per function; the other types share one loop per type.
 import { BinaryFunction, BinaryStep, CompareFunction } from "../../src/core/abi/elementwise";
 import { ElementCode } from "../../src/core/abi/element";
-import { add, div, ifLess, k, max, min, mul, sub } from "../math/lane";
+import { add, atLeast, atMost, div, ifLess, k, max, min, mul, sub } from "../math/lane";
 import { pow } from "../math/pow";
 import { combine } from "./combine";
 import { countOf, lanes, loadLanes, loadUpTo, offsetOf, storeLanes, storeUpTo } from "./lanes";
@@ -48,7 +48,7 @@ function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
 
 function bytesOf(type: i32): usize {
   if (type == ElementCode.float32 || type == ElementCode.int32) return 4;
-  if (type == ElementCode.float64 || type == ElementCode.int64) return 8;
+  if (type == ElementCode.float64 || type == ElementCode.int64 || type == ElementCode.uint64) return 8;
   return 1;
 }
 
@@ -61,6 +61,7 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
     case ElementCode.float64: plainRow<f64>(operation, a, b, output, n, sa, sb); break;
     case ElementCode.int32: plainRow<i32>(operation, a, b, output, n, sa, sb); break;
     case ElementCode.int64: plainRow<i64>(operation, a, b, output, n, sa, sb); break;
+    case ElementCode.uint64: plainRow<u64>(operation, a, b, output, n, sa, sb); break;
     default: plainRow<u8>(operation, a, b, output, n, sa, sb);
   }
 }
@@ -85,6 +86,8 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
     case BinaryFunction.Pow: map<T>(BinaryFunction.Pow, a, b, output, n, sa, sb); break;
     case BinaryFunction.Mod: map<T>(BinaryFunction.Mod, a, b, output, n, sa, sb); break;
     case BinaryFunction.Fmod: map<T>(BinaryFunction.Fmod, a, b, output, n, sa, sb); break;
+    case BinaryFunction.AtLeast: map<T>(BinaryFunction.AtLeast, a, b, output, n, sa, sb); break;
+    case BinaryFunction.AtMost: map<T>(BinaryFunction.AtMost, a, b, output, n, sa, sb); break;
     case BinaryFunction.PRelu: map<T>(BinaryFunction.PRelu, a, b, output, n, sa, sb); break;
   }
 }
@@ -96,6 +99,8 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   if (operation == BinaryFunction.Div) return div<T>(a, b);
   if (operation == BinaryFunction.Min) return min<T>(a, b);
   if (operation == BinaryFunction.Max) return max<T>(a, b);
+  if (operation == BinaryFunction.AtLeast) return atLeast<T>(a, b);
+  if (operation == BinaryFunction.AtMost) return atMost<T>(a, b);
   if (operation == BinaryFunction.PRelu) return ifLess<T>(a, k<T>(0), mul<T>(a, b), a);
   return each<T>(operation, a, b);
 }
@@ -152,6 +157,7 @@ function compareRow(type: i32, operation: i32, a: usize, b: usize, output: usize
     case ElementCode.float64: compareAll<f64>(operation, a, b, output, n, sa, sb); break;
     case ElementCode.int32: compareAll<i32>(operation, a, b, output, n, sa, sb); break;
     case ElementCode.int64: compareAll<i64>(operation, a, b, output, n, sa, sb); break;
+    case ElementCode.uint64: compareAll<u64>(operation, a, b, output, n, sa, sb); break;
     default: compareAll<u8>(operation, a, b, output, n, sa, sb);
   }
 }

@@ -1,7 +1,7 @@
 // Cast between all numeric types, and Canonicalize; see CastStep.
 import { ElementCode } from "../../src/core/abi/element";
 import { CanonicalizeStep, CastStep } from "../../src/core/abi/elementwise";
-import { ifEqual, k } from "../math/lane";
+import { ifEqual, notANumber } from "../math/lane";
 import { fromSmall, toSmall } from "../math/small-float";
 import { address, argument, share } from "../step";
 import { lanes, loadUpTo, storeUpTo } from "./lanes";
@@ -95,7 +95,7 @@ export function canonicalize(step: usize, thread: i32, threads: i32): void {
 }
 
 @inline function canonical<T>(data: usize, n: i32): void {
-  let nan = k<T>(reinterpret<f32>(0x7fc00000));
+  let nan = notANumber<T>();
   for (; n > 0; n -= lanes<T>()) {
     let x = loadUpTo<T>(data, n);
     storeUpTo<T>(data, ifEqual<T>(x, x, x, nan), n);

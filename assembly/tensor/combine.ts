@@ -1,5 +1,6 @@
 // One element of Binary for any type; see BinaryFunction for what integers do where mathematics has no answer.
 import { BinaryFunction } from "../../src/core/abi/elementwise";
+import * as double from "../math/double/pow";
 import { pow } from "../math/pow";
 
 export function combine<T>(operation: i32, a: T, b: T): T {
@@ -23,6 +24,9 @@ export function combine<T>(operation: i32, a: T, b: T): T {
       if (isFloat<T>()) return max<T>(a, b);
       return a > b ? a : b;
     case BinaryFunction.Pow: return power<T>(a, b);
+    case BinaryFunction.PowInteger:
+      if (isFloat<T>() && sizeof<T>() == 8) return <T>double.powInteger(<f64>a, reinterpret<i64>(<f64>b));
+      return 0;
     case BinaryFunction.Mod: {
       let r = remainder<T>(a, b);
       if (isSigned<T>() || isFloat<T>()) {
@@ -31,6 +35,8 @@ export function combine<T>(operation: i32, a: T, b: T): T {
       return r;
     }
     case BinaryFunction.Fmod: return remainder<T>(a, b);
+    case BinaryFunction.AtLeast: return a < b ? b : a;
+    case BinaryFunction.AtMost: return b < a ? b : a;
     case BinaryFunction.PRelu: return a < 0 ? <T>(a * b) : a;
   }
   if (isInteger<T>()) {
@@ -58,7 +64,10 @@ export function combine<T>(operation: i32, a: T, b: T): T {
 }
 
 @inline function power<T>(a: T, b: T): T {
-  if (isFloat<T>()) return <T>pow(<f32>a, <f32>b);
+  if (isFloat<T>()) {
+    if (sizeof<T>() == 8) return <T>double.pow(<f64>a, <f64>b);
+    return <T>pow(<f32>a, <f32>b);
+  }
   if (isSigned<T>()) {
     if (b < 0) {
       if (a == 1) return 1;

@@ -55,6 +55,7 @@ function join(operation: i32, type: i32, data: usize, update: usize, bytes: i32)
     case ElementCode.float64: joinAll<f64>(operation, data, update, bytes); break;
     case ElementCode.int32: joinAll<i32>(operation, data, update, bytes); break;
     case ElementCode.int64: joinAll<i64>(operation, data, update, bytes); break;
+    case ElementCode.uint64: joinAll<u64>(operation, data, update, bytes); break;
     default: joinAll<u8>(operation, data, update, bytes);
   }
 }

@@ -9,12 +9,12 @@ import { argument } from "../step";
 
 @inline export function loadLanes<T>(at: usize): T {
   if (isVector<T>()) return v128.load(at);
-  return load<f32>(at) as T;
+  return load<T>(at);
 }
 
 @inline export function storeLanes<T>(at: usize, value: T): void {
   if (isVector<T>()) v128.store(at, value);
-  else store<f32>(at, value);
+  else store<T>(at, value);
 }
 
 /** The first n of four lanes, n = 1…3; the others repeat the first, so that they raise no cost (subnormals, NaN). */

@@ -11,8 +11,8 @@ import { address, argument, number, share } from "../step";
   return (a + c) + (b + d);
 }
 
-/** The sum of (x − mean)^power over a row, power 1 or 2. */
-function sumOf(row: usize, extent: i32, mean: f32, power: i32): f32 {
+/** The sum of ((x − mean) − rest)^power over a row, power 1 or 2. */
+function sumOf(row: usize, extent: i32, mean: f32, rest: f32, power: i32): f32 {
   let i = 0;
   let a: f32 = 0;
   let b: f32 = 0;
@@ -21,8 +21,9 @@ function sumOf(row: usize, extent: i32, mean: f32, power: i32): f32 {
   if (ASC_FEATURE_SIMD) {
     let sum = k<v128>(0);
     let m = k<v128>(mean);
+    let r = k<v128>(rest);
     for (; i + 4 <= extent; i += 4) {
-      let x = sub<v128>(v128.load(row + (<usize>i << 2)), m);
+      let x = sub<v128>(sub<v128>(v128.load(row + (<usize>i << 2)), m), r);
       sum = add<v128>(sum, power == 2 ? mul<v128>(x, x) : x);
     }
     a = f32x4.extract_lane(sum, 0);
@@ -32,21 +33,21 @@ function sumOf(row: usize, extent: i32, mean: f32, power: i32): f32 {
   } else {
     for (; i + 4 <= extent; i += 4) {
       let at = row + (<usize>i << 2);
-      a += term(at, mean, power);
-      b += term(at + 4, mean, power);
-      c += term(at + 8, mean, power);
-      d += term(at + 12, mean, power);
+      a += term(at, mean, rest, power);
+      b += term(at + 4, mean, rest, power);
+      c += term(at + 8, mean, rest, power);
+      d += term(at + 12, mean, rest, power);
     }
   }
   let at = row + (<usize>i << 2);
-  if (i < extent) a += term(at, mean, power);
-  if (i + 1 < extent) b += term(at + 4, mean, power);
-  if (i + 2 < extent) c += term(at + 8, mean, power);
+  if (i < extent) a += term(at, mean, rest, power);
+  if (i + 1 < extent) b += term(at + 4, mean, rest, power);
+  if (i + 2 < extent) c += term(at + 8, mean, rest, power);
   return joined(a, b, c, d);
 }
 
-@inline function term(at: usize, mean: f32, power: i32): f32 {
-  let x = load<f32>(at) - mean;
+@inline function term(at: usize, mean: f32, rest: f32, power: i32): f32 {
+  let x = load<f32>(at) - mean - rest;
   return power == 2 ? x * x : x;
 }
 
@@ -97,7 +98,7 @@ export function softmax(step: usize, thread: i32, threads: i32): void {
     let m = largest(row, extent);
     if (ASC_FEATURE_SIMD) exponentials<v128>(row, output, extent, k<v128>(m));
     else exponentials<f32>(row, output, extent, m);
-    let s = sumOf(output, extent, 0, 1);
+    let s = sumOf(output, extent, 0, 0, 1);
     if (logarithm) s = log<f32>(s);
     let from = logarithm ? row : output;
     if (ASC_FEATURE_SIMD) finish<v128>(from, output, extent, k<v128>(m), k<v128>(s), logarithm);
@@ -119,18 +120,25 @@ export function layerNorm(step: usize, thread: i32, threads: i32): void {
     let offset = <usize>i * <usize>extent << 2;
     let row = address(step, LayerNormStep.input) + offset;
     let output = address(step, LayerNormStep.output) + offset;
-    let mean: f32 = rms ? 0 : sumOf(row, extent, 0, 1) / <f32>extent;
-    let inverse: f32 = 1 / f32.sqrt(sumOf(row, extent, mean, 2) / <f32>extent + epsilon);
-    if (means != 0) store<f32>(means + (<usize>i << 2), mean);
+    let mean: f32 = 0;
+    let rest: f32 = 0;
+    if (!rms) {
+      mean = sumOf(row, extent, 0, 0, 1) / <f32>extent;
+      rest = sumOf(row, extent, mean, 0, 1) / <f32>extent;
+    }
+    let inverse: f32 = 1 / f32.sqrt(sumOf(row, extent, mean, rest, 2) / <f32>extent + epsilon);
+    if (means != 0) store<f32>(means + (<usize>i << 2), mean + rest);
     if (inverses != 0) store<f32>(inverses + (<usize>i << 2), inverse);
-    if (ASC_FEATURE_SIMD) scaled<v128>(row, output, extent, k<v128>(mean), k<v128>(inverse), scale, bias);
-    else scaled<f32>(row, output, extent, mean, inverse, scale, bias);
+    if (ASC_FEATURE_SIMD) scaled<v128>(row, output, extent, k<v128>(mean), k<v128>(rest), k<v128>(inverse), scale, bias);
+    else scaled<f32>(row, output, extent, mean, rest, inverse, scale, bias);
   }
 }
 
-@inline function scaled<T>(row: usize, output: usize, n: i32, mean: T, inverse: T, scale: usize, bias: usize): void {
+@inline function scaled<T>(
+  row: usize, output: usize, n: i32, mean: T, rest: T, inverse: T, scale: usize, bias: usize,
+): void {
   for (; n > 0; n -= lanes<T>()) {
-    let x = mul<T>(sub<T>(loadUpTo<T>(row, n), mean), inverse);
+    let x = mul<T>(sub<T>(sub<T>(loadUpTo<T>(row, n), mean), rest), inverse);
     if (scale != 0) {
       x = mul<T>(x, loadUpTo<T>(scale, n));
       scale += sizeof<T>();

@@ -8,8 +8,10 @@ import { address, argument, share } from "../step";
 
 export function reduce(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ReduceStep.type);
-  if (type == ElementCode.int32) integers<i32>(step, thread, threads);
-  else if (type == ElementCode.int64) integers<i64>(step, thread, threads);
+  if (type == ElementCode.int32) inOrder<i32>(step, thread, threads);
+  else if (type == ElementCode.int64) inOrder<i64>(step, thread, threads);
+  else if (type == ElementCode.uint64) inOrder<u64>(step, thread, threads);
+  else if (type == ElementCode.float64) inOrder<f64>(step, thread, threads);
   else {
     let operation = argument(step, ReduceStep.operation);
     switch (operation) {
@@ -181,7 +183,29 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
   return join<f32>(operation, join<f32>(operation, a, c), join<f32>(operation, b, d));
 }
 
-@inline function integers<T>(step: usize, thread: i32, threads: i32): void {
+@inline function least<T>(): T {
+  if (isFloat<T>()) return <T>-Infinity;
+  return isSigned<T>() ? <T>(<T>1 << (sizeof<T>() * 8 - 1)) : 0;
+}
+
+@inline function greatest<T>(): T {
+  if (isFloat<T>()) return <T>Infinity;
+  return <T>~least<T>();
+}
+
+/** A NaN on either side wins. */
+@inline function larger<T>(x: T, y: T): T {
+  if (isFloat<T>()) return <T>f64.max(<f64>x, <f64>y);
+  return x > y ? x : y;
+}
+
+@inline function smaller<T>(x: T, y: T): T {
+  if (isFloat<T>()) return <T>f64.min(<f64>x, <f64>y);
+  return x < y ? x : y;
+}
+
+/** Integers, where the order does not matter, and f64, from the first element to the last. */
+function inOrder<T>(step: usize, thread: i32, threads: i32): void {
   let operation = argument(step, ReduceStep.operation);
   let extent = argument(step, ReduceStep.extent);
   let inner = argument(step, ReduceStep.inner);
@@ -191,22 +215,24 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
     let from = address(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
     let r: T = 0;
     if (operation == ReduceFunction.Prod) r = 1;
-    else if (operation == ReduceFunction.Max) r = <T>(<T>1 << (sizeof<T>() * 8 - 1));
-    else if (operation == ReduceFunction.Min) r = ~(<T>(<T>1 << (sizeof<T>() * 8 - 1)));
+    else if (operation == ReduceFunction.Max) r = least<T>();
+    else if (operation == ReduceFunction.Min) r = greatest<T>();
     for (let i = 0; i < extent; i++) {
       let x = load<T>(from);
       switch (operation) {
-        case ReduceFunction.Max: r = x > r ? x : r; break;
-        case ReduceFunction.Min: r = x < r ? x : r; break;
+        case ReduceFunction.Max: r = larger<T>(x, r); break;
+        case ReduceFunction.Min: r = smaller<T>(x, r); break;
         case ReduceFunction.Prod: r *= x; break;
         case ReduceFunction.L1: r += x < 0 ? 0 - x : x; break;
-        case ReduceFunction.SumSquare: r += x * x; break;
+        case ReduceFunction.SumSquare:
+        case ReduceFunction.L2: r += x * x; break;
         default: r += x;
       }
       from += <usize>inner * sizeof<T>();
     }
-    // towards zero
-    if (operation == ReduceFunction.Mean && extent > 0) r /= <T>extent;
+    // integers: towards zero
+    if (operation == ReduceFunction.Mean && (isFloat<T>() || extent > 0)) r /= <T>extent;
+    if (isFloat<T>() && operation == ReduceFunction.L2) r = <T>f64.sqrt(<f64>r);
     store<T>(address(step, ReduceStep.output) + <usize>at * sizeof<T>(), r);
   }
 }
@@ -214,7 +240,9 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
 export function arg(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ArgStep.type);
   if (type == ElementCode.float32) extreme<f32>(step, thread, threads);
+  else if (type == ElementCode.float64) extreme<f64>(step, thread, threads);
   else if (type == ElementCode.int32) extreme<i32>(step, thread, threads);
+  else if (type == ElementCode.uint64) extreme<u64>(step, thread, threads);
   else extreme<i64>(step, thread, threads);
 }
 

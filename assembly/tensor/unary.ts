@@ -1,4 +1,5 @@
-// Unary on f32; see UnaryStep. One loop per function, the choice outside of it.
+// Unary; see UnaryStep. In f32 one loop per function, the choice outside of it; in f64, which is rare, one loop for all.
+import { ElementCode } from "../../src/core/abi/element";
 import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
 import { apply } from "../math/functions";
 import { k } from "../math/lane";
@@ -9,12 +10,23 @@ export function unary(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, UnaryStep.count);
   let first = share(count, thread, threads);
   let n = share(count, thread + 1, threads) - first;
-  let input = address(step, UnaryStep.input) + (<usize>first << 2);
-  let output = address(step, UnaryStep.output) + (<usize>first << 2);
   let a = number(step, UnaryStep.alpha);
   let b = number(step, UnaryStep.beta);
-  if (ASC_FEATURE_SIMD) choose<v128>(argument(step, UnaryStep.operation), input, output, n, a, b);
+  let wide = argument(step, UnaryStep.type) == ElementCode.float64;
+  let offset = <usize>first << (wide ? 3 : 2);
+  let input = address(step, UnaryStep.input) + offset;
+  let output = address(step, UnaryStep.output) + offset;
+  if (wide) doubles(argument(step, UnaryStep.operation), input, output, n, a, b);
+  else if (ASC_FEATURE_SIMD) choose<v128>(argument(step, UnaryStep.operation), input, output, n, a, b);
   else choose<f32>(argument(step, UnaryStep.operation), input, output, n, a, b);
+}
+
+function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b: f64): void {
+  for (; n > 0; n--) {
+    store<f64>(output, apply<f64>(operation, load<f64>(input), a, b));
+    input += 8;
+    output += 8;
+  }
 }
 
 @inline function choose<T>(operation: i32, input: usize, output: usize, n: i32, alpha: f32, beta: f32): void {
@@ -50,7 +62,8 @@ export function unary(step: usize, thread: i32, threads: i32): void {
     case UnaryFunction.Gelu: map<T>(UnaryFunction.Gelu, input, output, n, a, b); break;
     case UnaryFunction.GeluTanh: map<T>(UnaryFunction.GeluTanh, input, output, n, a, b); break;
     case UnaryFunction.Shrink: map<T>(UnaryFunction.Shrink, input, output, n, a, b); break;
-    case UnaryFunction.Expm1: map<T>(UnaryFunction.Expm1, input, output, n, a, b); break;
+    // Tan … Atanh, which choose for themselves
+    default: map<T>(operation, input, output, n, a, b);
   }
 }
 

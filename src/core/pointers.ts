@@ -3,7 +3,8 @@ import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./
 import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
 import { Opcode } from "./abi/opcode.ts";
 import { PoolStep, ResizeStep } from "./abi/pool.ts";
-import { ArgStep, CumSumStep, LayerNormStep, ReduceStep, SoftmaxStep, TopKStep } from "./abi/reduce.ts";
+import { ProductStep } from "./abi/product.ts";
+import { ArgStep, CumulateStep, LayerNormStep, ReduceStep, SoftmaxStep, TopKStep } from "./abi/reduce.ts";
 
 /** Which words of a step are addresses: what it reads, and what it writes (and may read again once it has). */
 export interface Pointers {
@@ -54,8 +55,9 @@ const POINTERS: { readonly [name in Exclude<keyof typeof Opcode, number>]: Point
   GatherElements: pointers(GatherElementsStep, ["data", "indices"], ["output"]),
   Sequence: pointers(SequenceStep, ["start", "delta"], ["output"]),
   Arg: pointers(ArgStep, ["input"], ["output"]),
-  CumSum: pointers(CumSumStep, ["input"], ["output"]),
+  Cumulate: pointers(CumulateStep, ["input"], ["output"]),
   TopK: pointers(TopKStep, ["input"], ["values", "indices"]),
+  Product: pointers(ProductStep, ["a", "b"], ["output"]),
 };
 
 const SCATTER: { readonly [opcode in Opcode]?: { readonly flag: number; readonly pointers: Pointers } } = {

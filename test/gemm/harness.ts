@@ -164,7 +164,7 @@ function activate(y: number, l: Linear): number {
     return bounded > (l.high ?? Infinity) ? (l.high ?? Infinity) : bounded;
   }
   if (l.activation === Activation.HardSwish) {
-    return f(f(y * Math.min(Math.max(f(y + 3), 0), 6)) * f(1 / 6));
+    return f(y * f(Math.min(Math.max(f(y + 3), 0), 6) * f(1 / 6)));
   }
   return y;
 }

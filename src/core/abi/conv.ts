@@ -80,7 +80,7 @@ export enum ConvStep {
   length,
 }
 
-/** Fused into the end of a linear step. Relu is Clip(0, +inf); in Clip NaN and −0 stay. HardSwish is x·clip(x/6 + 1/2, 0, 1), computed as (x·clip(x + 3, 0, 6))·(1/6). */
+/** Fused into the end of a linear step. Relu is Clip(0, +inf); in Clip NaN and −0 stay. HardSwish is x·clip(x/6 + 1/2, 0, 1), computed as x·(clip(x + 3, 0, 6)·(1/6)). */
 export enum Activation {
   None = 0,
   Clip = 1,

@@ -1,4 +1,4 @@
-/** Unary: out[i] = f(x[i]; alpha, beta) on f32; input and output may be the same memory. */
+/** Unary: out[i] = f(x[i]; alpha, beta) on f32 or f64; input and output may be the same memory. */
 export enum UnaryStep {
   input = 1,
   output,
@@ -6,9 +6,11 @@ export enum UnaryStep {
   count,
   /** `UnaryFunction`. */
   operation,
-  /** f32 bits. */
+  /** f32 bits, also for f64: an attribute of ONNX is an f32. */
   alpha,
   beta,
+  /** `ElementCode`: float32 or float64. */
+  type,
   length,
 }
 
@@ -32,11 +34,20 @@ export enum UnaryFunction {
   Softplus,
   Sin,
   Cos,
+  Tan,
+  Asin,
+  Acos,
+  Atan,
+  Sinh,
+  Cosh,
+  Asinh,
+  Acosh,
+  Atanh,
   /** x, or the bound that it exceeds; NaN and −0 stay. */
   Clip,
   /** max(0, min(1, a·x + b)). */
   HardSigmoid,
-  /** (x·min(max(x + 3, 0), 6))·(1/6). */
+  /** x·(min(max(x + 3, 0), 6)·(1/6)). */
   HardSwish,
   /** x < 0 ? a·x : x. */
   LeakyRelu,
@@ -44,7 +55,7 @@ export enum UnaryFunction {
   Elu,
   /** x < 0 ? a·(e^(x/a) − 1) : x. */
   Celu,
-  /** x > a ? x : 0. */
+  /** x > a ? x : 0, which is 0 for NaN. */
   ThresholdedRelu,
   Softsign,
   Mish,
@@ -54,10 +65,8 @@ export enum UnaryFunction {
   Gelu,
   /** ½x·(1 + tanh(√(2/π)·(x + 0.044715x³))), computed as x·sigmoid(2u). */
   GeluTanh,
-  /** |x| ≤ b ? 0 : x − sign(x)·a, ONNX's Shrink with bias a and lambd b. */
+  /** x < −b ? x + a : x > b ? x − a : 0 (NaN: 0), ONNX's Shrink with bias a and lambd b. */
   Shrink,
-  /** e^x − 1 for x ≤ 0. */
-  Expm1,
 }
 
 /**
@@ -71,7 +80,7 @@ export enum BinaryStep {
   output,
   /** `BinaryFunction`, or `CompareFunction`. */
   operation,
-  /** `ElementCode` of a and b: float32, float64, int32, int64, uint8 or bool. */
+  /** `ElementCode` of a and b: float32, float64, int32, int64, uint64, uint8 or bool. */
   type,
   rank,
   length,
@@ -86,14 +95,19 @@ export enum BinaryFunction {
   Div,
   Min,
   Max,
-  /** Integers: by squaring; a negative exponent gives 0, except for base ±1. */
+  /** Integers: by squaring; a negative exponent gives 0, except for base ±1. float64: 1.2 ulp. */
   Pow,
+  /** float64 to the power of an int64, whose bits stand where b's would. */
+  PowInteger,
   /** The sign of the divisor, as in Python. */
   Mod,
   /** The sign of the dividend, as in C. */
   Fmod,
   /** a < 0 ? a·b : a. */
   PRelu,
+  /** a < b ? b : a, and b < a ? b : a: where Max and Min would turn −0 into +0, or let a NaN of b pass, the bounds of a Clip do not. */
+  AtLeast,
+  AtMost,
   /** Integers and bool only, bit by bit. */
   And,
   Or,

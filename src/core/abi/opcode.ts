@@ -28,6 +28,7 @@ export enum Opcode {
   GatherElements,
   Sequence,
   Arg,
-  CumSum,
+  Cumulate,
   TopK,
+  Product,
 }

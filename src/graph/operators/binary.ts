@@ -100,7 +100,9 @@ function arithmetic(op: string): Evaluate {
 const pow: Evaluate = (call, [output]) => {
   const exponents = call.numbers(1)!;
   if (call.type(0) !== "float32" || exponents.some((e) => e !== 2 && e !== 0.5 && e !== 1)) return undefined;
-  const power = (x: number, e: number): number => (e === 2 ? x * x : e === 1 ? x : x < 0 ? Number.NaN : Math.sqrt(x));
+  // IEEE 754: the root of −0 is 0 as a power, and that of −∞ is ∞
+  const root = (x: number): number => (x === 0 ? 0 : Math.sqrt(x === Number.NEGATIVE_INFINITY ? -x : x));
+  const power = (x: number, e: number): number => (e === 2 ? x * x : e === 1 ? x : root(x));
   if (!isFloat(call.type(1))) return undefined;
   return [pairwise<number>(call, output!, power)];
 };
@@ -171,7 +173,7 @@ const mean = (node: Node, make: Maker): readonly Node[] => {
   const [first = "", ...rest] = node.inputs;
   if (rest.length === 0) return make.end("Identity", [first]);
   const sum = rest.reduce((left, right) => make.op("Add", [left, right]), first);
-  return make.end("Div", [sum, make.tensor("count", "float32", node.inputs.length)]);
+  return make.end("Div", [sum, make.op("CastLike", [make.tensor("count", "float32", node.inputs.length), sum])]);
 };
 
 /** Functions of the elements of several tensors that broadcast. */

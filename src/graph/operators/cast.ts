@@ -1,9 +1,9 @@
-import { castData, type ElementType, TYPE_OF_CODE } from "../../tensor/index.ts";
+import { castData, type ElementType, elementBytes, TYPE_OF_CODE } from "../../tensor/index.ts";
 import { nodeError } from "../errors.ts";
 import type { KnownValue, Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { unaryLayout } from "./layout-rules.ts";
-import { ANY, type Evaluate, type Operator, sameLength, sameRank } from "./operator.ts";
+import { ANY, type Evaluate, NUMBERS, type Operator, sameLength, sameRank } from "./operator.ts";
 
 /** The element type of an attribute that holds an ONNX data type (`to` of Cast, `dtype` of EyeLike). */
 export function typeAttribute(call: Call, name: string, fallback?: ElementType): ElementType {
@@ -70,6 +70,21 @@ export const casts = {
       return [{ ...node, attributes: { ...node.attributes, to: code } }];
     },
     shape: (call: Call) => [{ type: typeAttribute(call, "to"), shape: call.shape(0) }],
+  },
+  "/BitCast": {
+    since: 26,
+    inputs: "T",
+    types: { T: [...NUMBERS, "bool"] },
+    attributes: { to: "int" },
+    rank: sameRank,
+    layout: unaryLayout,
+    shape: (call: Call) => {
+      const type = typeAttribute(call, "to");
+      if (elementBytes(type) !== elementBytes(call.type(0)))
+        throw call.fail(`"to" expected a type of ${elementBytes(call.type(0))} bytes, got ${type}`);
+      return [{ type, shape: call.shape(0) }];
+    },
+    steps: true,
   },
   "/CastLike": {
     ...shared,

@@ -1,7 +1,7 @@
-import { broadcast, type Shape } from "../../tensor/index.ts";
+import { broadcast, type ElementType, type Shape } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
-import { type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
+import { INTEGERS, type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
 
 function isTransposed(attributes: Node["attributes"]): boolean {
   return (attributes["transB"] ?? 0) !== 0;
@@ -48,8 +48,8 @@ function matmulRank(_: unknown, { rank }: RankView) {
   return a === 1 || b === 1 ? a + b - 2 : Math.max(a, b);
 }
 
-/** The core multiplies float32 matrices, and series of integers that stand for them. */
-const PRODUCTS = ["float32"] as const;
+/** The core has fast kernels for float32 matrices, and series of integers that stand for them; for the others plain ones. */
+const PRODUCTS: readonly ElementType[] = ["float32", "float64", ...INTEGERS];
 
 const matmul = {
   since: 1,

@@ -1,7 +1,7 @@
 import { broadcast } from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
 import { axisLayout, twinLayout } from "./layout-rules.ts";
-import { each, type Operator, type ShapeRule, sameRank } from "./operator.ts";
+import { each, FLOATS, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 import { type Rewrite, without } from "./rewrite.ts";
 
 /** Inputs `from` … `to` are vectors with an entry for each of `count` channels. */
@@ -82,11 +82,10 @@ const softmaxBecomes: Rewrite = (node, make) => {
   return make.end("Reshape", [soft, shape], { allowzero: 1 });
 };
 
-const HALVES = ["float32", "float16"] as const;
 const softmax = {
   since: 1,
   inputs: "T",
-  types: { T: HALVES },
+  types: { T: FLOATS },
   attributes: { axis: "int" },
   becomes: softmaxBecomes,
   rank: sameRank,
@@ -98,7 +97,7 @@ const softmax = {
 const instance = {
   since: 1,
   inputs: "T T T",
-  types: { T: HALVES },
+  types: { T: FLOATS },
   attributes: { epsilon: "float" },
   rank: sameRank,
   shape: instanceShape,
@@ -108,11 +107,11 @@ const instance = {
 
 /** Statistics of rows or channels taken out of the elements. */
 export const normalizations = {
-  ...each(["Softmax", "LogSoftmax"], softmax),
+  ...each(["Softmax", "LogSoftmax", "Hardmax"], softmax),
   "/BatchNormalization": {
     since: 1,
     inputs: "T U U V V",
-    types: { T: HALVES, U: ["float32"], V: ["float32"] },
+    types: { T: FLOATS, U: FLOATS, V: FLOATS },
     attributes: { epsilon: "float" },
     becomes: batchBecomes,
     rank: sameRank,
@@ -124,7 +123,7 @@ export const normalizations = {
   "/GroupNormalization": {
     since: 18,
     inputs: "T T T",
-    types: { T: HALVES },
+    types: { T: FLOATS },
     attributes: { epsilon: "float", num_groups: "int" },
     rank: sameRank,
     shape: groupShape,
@@ -133,7 +132,7 @@ export const normalizations = {
   "/LayerNormalization": {
     since: 17,
     inputs: "T T T?",
-    types: { T: ["float32"] },
+    types: { T: FLOATS },
     attributes: { axis: "int", epsilon: "float", stash_type: "int" },
     rank: sameRank,
     shape: layerShape,
@@ -150,7 +149,7 @@ export const normalizations = {
   "/RMSNormalization": {
     since: 23,
     inputs: "T T",
-    types: { T: ["float32"] },
+    types: { T: FLOATS },
     attributes: { axis: "int", epsilon: "float", stash_type: "int" },
     rank: sameRank,
     shape: (call: Call) => layerShape(call).slice(0, 1),

@@ -9,6 +9,7 @@ import { axesConstant, axisLayout, unaryLayout } from "./layout-rules.ts";
 import {
   type Evaluate,
   each,
+  INDEX,
   NUMBERS,
   type Operator,
   plus,
@@ -56,7 +57,7 @@ const topKShape: ShapeRule = (call) => {
   ];
 };
 
-const cumSumShape: ShapeRule = (call) => {
+const cumulateShape: ShapeRule = (call) => {
   if (sizeOf(call.shape(1)) !== 1) throw call.fail("the axis expected a scalar");
   call.axis(call.needed(1)[0]!, call.shape(0).length);
   return [call.value(0)];
@@ -120,7 +121,10 @@ const zero = (like: Value): Value => (typeof like === "bigint" ? 0n : 0);
 const one = (like: Value): Value => (typeof like === "bigint" ? 1n : 1);
 const add = (a: Value, b: Value): Value => (typeof a === "bigint" ? a + (b as bigint) : a + (b as number));
 const multiply = (a: Value, b: Value): Value => (typeof a === "bigint" ? a * (b as bigint) : Math.imul(a, b as number));
-const notANumber = (a: Value): boolean => typeof a === "number" && Number.isNaN(a);
+/** As WebAssembly's min and max: a NaN wins, and −0 < +0. */
+function extreme(of: (a: number, b: number) => number, first: boolean, a: Value, b: Value): Value {
+  return typeof a === "number" ? of(a, b as number) : first ? a : b;
+}
 
 const cumSum: Evaluate = (call, [output]) => {
   const { type, shape } = output!;
@@ -162,6 +166,15 @@ const arg = {
   steps: true,
 } as const satisfies Operator;
 
+const cumulative = {
+  inputs: "T I",
+  types: { T: NUMBERS, I: INDEX },
+  attributes: { exclusive: "int", reverse: "int" },
+  rank: sameRank,
+  shape: cumulateShape,
+  steps: true,
+} as const satisfies Partial<Operator>;
+
 /** Many elements become one, or are put in order. */
 export const reductions = {
   ...each(["ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"], reduction),
@@ -172,7 +185,7 @@ export const reductions = {
     types: { T: [...NUMBERS, "bool"] },
     evaluate: folded(
       (v) => v,
-      (a, b) => (notANumber(a) || a > b ? a : b),
+      (a, b) => extreme(Math.max, a > b, a, b),
       true,
     ),
   },
@@ -181,7 +194,7 @@ export const reductions = {
     types: { T: [...NUMBERS, "bool"] },
     evaluate: folded(
       (v) => v,
-      (a, b) => (notANumber(a) || a < b ? a : b),
+      (a, b) => extreme(Math.min, a < b, a, b),
       true,
     ),
   },
@@ -202,14 +215,6 @@ export const reductions = {
     shape: topKShape,
     steps: true,
   },
-  "/CumSum": {
-    since: 11,
-    inputs: "T I",
-    types: { T: NUMBERS, I: ["int32", "int64"] },
-    attributes: { exclusive: "int", reverse: "int" },
-    rank: sameRank,
-    shape: cumSumShape,
-    evaluate: cumSum,
-    steps: true,
-  },
+  "/CumSum": { ...cumulative, since: 11, evaluate: cumSum },
+  "/CumProd": { ...cumulative, since: 26 },
 } as const satisfies Readonly<Record<string, Operator>>;

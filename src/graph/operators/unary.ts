@@ -36,9 +36,13 @@ function mapped(op: (x: number) => number, integers: "same" | "no" | ((x: bigint
 }
 
 const plain = { inputs: "T", rank: sameRank, shape: sameAsInput, layout: unaryLayout } as const;
-/** What the core computes in f32. */
-const HALVES = ["float32", "float16"] as const;
-const ofFloats = { ...plain, types: { T: HALVES }, steps: true } as const satisfies Partial<Operator>;
+const ofFloats = { ...plain, types: { T: FLOATS }, steps: true } as const satisfies Partial<Operator>;
+
+/** Half to even; what becomes 0 keeps its sign, as in the core. */
+function nearest(x: number): number {
+  const rounded = roundEven(x);
+  return rounded === 0 && (x < 0 || Object.is(x, -0)) ? -0 : rounded;
+}
 
 const clip: Evaluate = (call) => {
   const tensor = call.constant(0)!;
@@ -77,6 +81,8 @@ export const unary = {
     ...ofFloats,
     since: 1,
   }),
+  ...each(["Tan", "Asin", "Acos", "Atan"], { ...ofFloats, since: 7 }),
+  ...each(["Sinh", "Cosh", "Asinh", "Acosh", "Atanh"], { ...ofFloats, since: 9 }),
   "/Abs": {
     ...plain,
     since: 1,
@@ -98,7 +104,10 @@ export const unary = {
     ...plain,
     since: 9,
     types: { T: NUMBERS },
-    evaluate: mapped(Math.sign, (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n)),
+    evaluate: mapped(
+      (x) => (x === 0 ? 0 : Math.sign(x)),
+      (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
+    ),
     steps: true,
   },
   "/Relu": {
@@ -115,14 +124,14 @@ export const unary = {
   "/Reciprocal": { ...ofFloats, since: 1, evaluate: mapped((x) => 1 / x) },
   "/Floor": { ...ofFloats, since: 1, evaluate: mapped(Math.floor, "same") },
   "/Ceil": { ...ofFloats, since: 1, evaluate: mapped(Math.ceil, "same") },
-  "/Round": { ...ofFloats, since: 11, evaluate: mapped(roundEven, "same") },
+  "/Round": { ...ofFloats, since: 11, evaluate: mapped(nearest, "same") },
   "/HardSigmoid": { ...ofFloats, since: 1, attributes: { alpha: "float", beta: "float" } },
   ...each(["LeakyRelu", "Elu"], { ...ofFloats, since: 1, attributes: { alpha: "float" } }),
   "/ThresholdedRelu": { ...ofFloats, since: 10, attributes: { alpha: "float" } },
   "/Selu": { ...ofFloats, since: 1, attributes: { alpha: "float", gamma: "float" } },
   "/Celu": { ...ofFloats, since: 12, attributes: { alpha: "float" } },
   "/Swish": { ...ofFloats, since: 24, attributes: { alpha: "float" } },
-  "/Shrink": { ...ofFloats, since: 9, attributes: { bias: "float", lambd: "float" } },
+  "/Shrink": { ...ofFloats, types: { T: NUMBERS }, since: 9, attributes: { bias: "float", lambd: "float" } },
   "/Gelu": {
     since: 20,
     becomes: (node) => [{ ...node, domain: "bitbasis", attributes: { approximate: "none", ...node.attributes } }],

@@ -16,8 +16,8 @@ import {
   withLists,
 } from "./support.ts";
 
-/** The type that the core computes in: its own six, else the next wider one, whose low bits are the same. */
-function computeType(l: Lowering, type: ElementType): ElementType {
+/** The type that the core computes in: its own seven, else the next wider one, whose low bits are the same. */
+export function computeType(l: Lowering, type: ElementType): ElementType {
   switch (type) {
     case "float16":
       return "float32";
@@ -26,7 +26,6 @@ function computeType(l: Lowering, type: ElementType): ElementType {
     case "uint16":
       return "int32";
     case "uint32":
-    case "uint64":
       return "int64";
     case "string":
       throw l.unsupported("strings are not computed with");
@@ -79,22 +78,6 @@ const compare =
   (l) =>
     emitCompare(l, operation, l.input(swapped ? 1 : 0), l.input(swapped ? 0 : 1), l.output());
 
-/** Exponents that need no logarithm become what they are; the exponent takes the base's type. */
-function lowerPow(l: Lowering): void {
-  const [x, exponent, out] = [l.input(0), l.input(1), l.output()];
-  if (x.type === "float64") throw l.unsupported("Pow of float64");
-  const known = exponent.constant?.size === 1 ? (exponent.constant.data as ArrayLike<number | bigint>)[0] : undefined;
-  if (x.type === "float32" && known !== undefined && Number(known) === 2) emitBinary(l, B.Mul, x, x, out);
-  else if (x.type.startsWith("float") || !exponent.type.startsWith("float")) {
-    emitBinary(l, B.Pow, x, converted(l, exponent, computeType(l, x.type)), out);
-  } else {
-    // integer base, float exponent: in float, then back
-    const result = temporary(l, "float32", out.shape);
-    emitBinary(l, B.Pow, converted(l, x, "float32"), converted(l, exponent, "float32"), result);
-    emitCast(l, result, out);
-  }
-}
-
 function emitWhere(l: Lowering, condition: Operand, a: Operand, b: Operand, out: Source): void {
   if (sizeOf(out.shape) === 0) return;
   const strides = [condition, a, b].map((x) => broadcastStrides(x, out.shape));
@@ -117,10 +100,9 @@ function emitWhere(l: Lowering, condition: Operand, a: Operand, b: Operand, out:
 
 /** IsInf: equality with +∞ or −∞, as the attributes ask; IsNaN: x ≠ x. */
 function lowerIsInf(l: Lowering): void {
-  const x = converted(l, l.input(0), "float32");
-  const out = l.output();
+  const [x, out] = [l.input(0), l.output()];
   const [positive, negative] = [l.attribute("detect_positive", 1), l.attribute("detect_negative", 1)];
-  const test = (value: number, to: Source): void => emitCompare(l, C.Equal, x, constant(l, "float32", value), to);
+  const test = (value: number, to: Source): void => emitCompare(l, C.Equal, x, constant(l, x.type, value), to);
   if (positive && negative) {
     const [first, other] = [temporary(l, "bool", out.shape), temporary(l, "bool", out.shape)];
     test(Number.POSITIVE_INFINITY, first);
@@ -156,7 +138,6 @@ export const BINARY = {
   "/BitwiseNot": (l) => emitBinary(l, B.Sub, constant(l, l.input(0).type, -1), l.input(0), l.output()),
   "/BitShift": (l) => binary(l.text("direction", "LEFT") === "LEFT" ? B.ShiftLeft : B.ShiftRight)(l),
   "/Mod": (l) => binary(l.attribute("fmod", 0) === 1 ? B.Fmod : B.Mod)(l),
-  "/Pow": lowerPow,
   "/Equal": compare(C.Equal),
   "/Less": compare(C.Less),
   "/LessOrEqual": compare(C.LessOrEqual),

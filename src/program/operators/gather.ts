@@ -4,7 +4,18 @@ import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
 import { elementBytes, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering, Operand } from "../lowering.ts";
-import { axisOf, byteStrides, codeOf, emitCopy, type Source, withLists } from "./support.ts";
+import { computeType } from "./binary.ts";
+import {
+  axisOf,
+  byteStrides,
+  codeOf,
+  converted,
+  emitCast,
+  emitCopy,
+  type Source,
+  temporary,
+  withLists,
+} from "./support.ts";
 
 function indexBytes(l: Lowering, indices: Operand): number {
   if (indices.type !== "int32" && indices.type !== "int64") throw l.unsupported(`indices of type ${indices.type}`);
@@ -85,49 +96,55 @@ function reduction(l: Lowering): number {
     max: BinaryFunction.Max,
   }[name];
   if (operation === undefined) throw l.unsupported(`reduction "${name}"`);
-  const computed = ["float32", "float64", "int32", "int64", "uint8"].includes(l.input(0).type);
-  if (operation >= 0 && !computed) throw l.unsupported(`reduction "${name}" of ${l.input(0).type}`);
+  if (operation >= 0 && l.input(0).type === "string") throw l.unsupported(`reduction "${name}" of strings`);
   return operation;
 }
 
-function copied(l: Lowering): Operand {
-  const [data, out] = [l.input(0), l.output()];
-  const strides = byteStrides(data);
-  emitCopy(l, data.at, out.at, elementBytes(data.type), data.shape, strides, strides);
-  return out;
+/**
+ * Scatters into a copy of the data: `body` gets the copy and the updates, both in a type that the core combines when there is a reduction; several
+ * updates of one element are rounded or wrapped to the data's type once, after the last.
+ */
+function scattered(l: Lowering, body: (data: Source, updates: Source) => void): void {
+  const [data, updates, out] = [l.input(0), l.input(2), l.output()];
+  const type = reduction(l) < 0 ? data.type : computeType(l, data.type);
+  const copy: Source = type === data.type ? out : temporary(l, type, out.shape);
+  if (copy === out) {
+    const strides = byteStrides(data);
+    emitCopy(l, data.at, out.at, elementBytes(data.type), data.shape, strides, strides);
+  } else emitCast(l, data, copy);
+  body(copy, converted(l, updates, type));
+  if (copy !== out) emitCast(l, copy, out);
 }
 
-function elements(scatter: boolean): Lower {
-  return (l) => {
-    const [data, indices] = [scatter ? copied(l) : l.input(0), l.input(1)];
-    const out = scatter ? l.input(2) : l.output();
-    const axis = axisOf(l, l.attribute("axis", 0), data.shape.length);
-    if (elementBytes(data.type) === 0) throw l.unsupported("strings are not moved");
-    if (sizeOf(indices.shape) === 0) return;
-    const base = step(Opcode.GatherElements, GatherElementsStep, {
-      data: data.at,
-      indices: indices.at,
-      output: out.at,
-      indexBytes: indexBytes(l, indices),
-      elementBytes: elementBytes(data.type),
-      extent: data.shape[axis]!,
-      axis,
-      rank: data.shape.length,
-      scatter: scatter ? 1 : 0,
-      operation: scatter ? reduction(l) : -1,
-      type: codeOf(l, data.type),
-    });
-    l.emit(withLists(base, indices.shape, byteStrides(data)), {
-      kernel: scatter ? "scatter_elements" : "gather_elements",
-      bytes: 2 * sizeOf(indices.shape) * elementBytes(data.type),
-    });
-  };
+/** `values` is the output of GatherElements, the updates of ScatterElements. */
+function emitElements(l: Lowering, data: Source, values: Source, scatter: boolean): void {
+  const indices = l.input(1);
+  const axis = axisOf(l, l.attribute("axis", 0), data.shape.length);
+  if (elementBytes(data.type) === 0) throw l.unsupported("strings are not moved");
+  if (sizeOf(indices.shape) === 0) return;
+  const base = step(Opcode.GatherElements, GatherElementsStep, {
+    data: data.at,
+    indices: indices.at,
+    output: values.at,
+    indexBytes: indexBytes(l, indices),
+    elementBytes: elementBytes(data.type),
+    extent: data.shape[axis]!,
+    axis,
+    rank: data.shape.length,
+    scatter: scatter ? 1 : 0,
+    operation: scatter ? reduction(l) : -1,
+    type: codeOf(l, data.type),
+  });
+  l.emit(withLists(base, indices.shape, byteStrides(data)), {
+    kernel: scatter ? "scatter_elements" : "gather_elements",
+    bytes: 2 * sizeOf(indices.shape) * elementBytes(data.type),
+  });
 }
 
 export const GATHER = {
   "/Gather": lowerGather,
   "/GatherND": (l) => emitTuples(l, l.input(0), l.input(1), l.output(), l.attribute("batch_dims", 0), false),
-  "/ScatterND": (l) => emitTuples(l, copied(l), l.input(1), l.input(2), 0, true),
-  "/GatherElements": elements(false),
-  "/ScatterElements": elements(true),
+  "/ScatterND": (l) => scattered(l, (data, updates) => emitTuples(l, data, l.input(1), updates, 0, true)),
+  "/GatherElements": (l) => emitElements(l, l.input(0), l.output(), false),
+  "/ScatterElements": (l) => scattered(l, (data, updates) => emitElements(l, data, updates, true)),
 } satisfies Readonly<Record<string, Lower>>;

@@ -10,6 +10,7 @@ import { MOVEMENT } from "./movement.ts";
 import { NORMALIZE } from "./normalize.ts";
 import { PAD } from "./pad.ts";
 import { POOL } from "./pool.ts";
+import { lowerPow } from "./pow.ts";
 import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
 import { RESIZE } from "./resize.ts";
@@ -37,6 +38,7 @@ const LOWERINGS = exactly({
   "bitbasis/MatMul": lowerMatMul,
   ...UNARY,
   ...BINARY,
+  "/Pow": lowerPow,
   ...MOVEMENT,
   ...PAD,
   ...GATHER,

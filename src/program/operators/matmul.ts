@@ -9,17 +9,21 @@ import { emitBinary } from "./binary.ts";
 import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
 import { activationBits, biasOf, emitRange, matrixGeometry, quantizeActivation } from "./linear.ts";
 import { emitTranspose } from "./movement.ts";
+import { lowerPlainGemm, lowerPlainMatMul } from "./product.ts";
 import { broadcastStrides, byteStrides, constant, emitCopy, emitUnary, type Source, temporary } from "./support.ts";
 
-/** MatMul and bitbasis/MatMul (with bias and activation): [batch…, M, K] by [batch…, K, N], as NumPy multiplies them. */
+/** MatMul and bitbasis/MatMul (with bias and activation): [batch…, M, K] by [batch…, K, N], as NumPy multiplies them. Other types than float32: product.ts. */
 export function lowerMatMul(l: Lowering): void {
-  const a = l.input(0);
   const y = l.output();
+  if (y.type !== "float32") {
+    lowerPlainMatMul(l);
+    return;
+  }
+  const a = l.input(0);
   const name = l.node.inputs[1] ?? "";
   const transposed = l.attribute("transB", 0) !== 0;
   const given = l.shapeOf(name);
   const right = transposed ? [given[1]!, given[0]!] : given;
-  requireFloat32(l, a, y);
   const k = a.shape.at(-1) ?? 1;
   const n = right.length === 1 ? 1 : (right.at(-1) ?? 1);
   const rows = a.shape.length === 1 ? 1 : (a.shape.at(-2) ?? 1);
@@ -48,7 +52,10 @@ function expanded(l: Lowering, value: Operand, shape: Shape): Operand {
 /** Gemm: alpha·A·B + beta·C, A [M, K] ([K, M] when transA), B [K, N] ([N, K] when transB), C broadcast to [M, N]. */
 export function lowerGemm(l: Lowering): void {
   const [x, y] = [l.input(0), l.output()];
-  requireFloat32(l, x, y);
+  if (y.type !== "float32") {
+    lowerPlainGemm(l);
+    return;
+  }
   const [rows = 1, n = 1] = y.shape;
   const transA = l.attribute("transA", 0) !== 0;
   const k = x.shape[transA ? 0 : 1] ?? 1;
@@ -58,10 +65,10 @@ export function lowerGemm(l: Lowering): void {
   const name = l.node.inputs[1] ?? "";
   const transposed = l.attribute("transB", 0) !== 0;
   const bias = fused ? biasOf(l, c) : 0;
-  emitProduct(l, { a: transA ? transposedMatrix(l, x) : x, y, k, n, rows, batch: 1, name, transposed, bias });
+  const a = transA ? transposedMatrix(l, x) : x;
+  emitProduct(l, { a, y, k, n, rows, batch: 1, name, transposed, bias });
   if (alpha !== 1) emitBinary(l, BinaryFunction.Mul, y, constant(l, "float32", alpha), y);
   if (c === undefined || fused) return;
-  if (c.type !== "float32") throw l.unsupported(`C of type ${c.type}`);
   let addend: Source = c;
   if (beta !== 1) {
     addend = temporary(l, "float32", c.shape);
@@ -75,12 +82,6 @@ function transposedMatrix(l: Lowering, x: Operand): Operand {
   const { at } = temporary(l, "float32", shape);
   emitTranspose(l, x, { at, type: "float32", shape }, [1, 0]);
   return { name: `${x.name}/${l.node.name}`, type: "float32", shape, at };
-}
-
-/** Both operands of a product: the core has float32 kernels, and integer ones for the series. */
-function requireFloat32(l: Lowering, a: Operand, y: Operand): void {
-  const right = l.graph.values.get(l.node.inputs[1] ?? "")?.type ?? "float32";
-  for (const type of [a.type, right, y.type]) if (type !== "float32") throw l.unsupported(`a product of ${type}`);
 }
 
 /** The product without elements to add up is 0 plus the bias. */

@@ -1,9 +1,22 @@
 import { FillStep, SequenceStep } from "../../core/abi/movement.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
-import { elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
+import { type ElementType, elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
-import { axisOf, broadcastStrides, byteStrides, codeOf, emitCopy, opset, type Source, shifted } from "./support.ts";
+import {
+  axisOf,
+  broadcastStrides,
+  byteStrides,
+  codeOf,
+  converted,
+  emitCast,
+  emitCopy,
+  isFloat,
+  opset,
+  type Source,
+  shifted,
+  temporary,
+} from "./support.ts";
 
 /** Bytes of one element of a value that can be moved. */
 export function unit(l: Lowering, x: Source): number {
@@ -135,12 +148,12 @@ function lowerConstantOfShape(l: Lowering): void {
 }
 
 function lowerRange(l: Lowering): void {
-  const [start, delta, out] = [l.input(0), l.input(2), l.output()];
-  if (out.type !== "float32" && out.type !== "int32" && out.type !== "int64") {
-    throw l.unsupported(`Range of ${out.type}`);
-  }
-  const count = sizeOf(out.shape);
+  const y = l.output();
+  const count = sizeOf(y.shape);
   if (count === 0) return;
+  const type = rangeType(y.type);
+  const [start, delta] = [converted(l, l.input(0), type), converted(l, l.input(2), type)];
+  const out = type === y.type ? y : temporary(l, type, y.shape);
   l.emit(
     step(Opcode.Sequence, SequenceStep, {
       start: start.at,
@@ -151,6 +164,13 @@ function lowerRange(l: Lowering): void {
     }),
     { kernel: "range", bytes: count * elementBytes(out.type) },
   );
+  if (out !== y) emitCast(l, out, y);
+}
+
+/** The type that the core counts in. */
+function rangeType(type: ElementType): ElementType {
+  if (isFloat(type)) return type === "float64" ? type : "float32";
+  return elementBytes(type) === 8 ? "int64" : "int32";
 }
 
 /** Blocks of the channels become pixels (DCR: the block comes first in the channels; CRD: last), or the way back. */
@@ -216,5 +236,7 @@ export const MOVEMENT = {
   "/DepthToSpace": depth(true),
   "/SpaceToDepth": depth(false),
   "/Trilu": lowerTrilu,
+  // the same bytes under another type
+  "/BitCast": (l) => l.alias(0, 0),
   "/Dropout": lowerDropout,
 } satisfies Readonly<Record<string, Lower>>;

@@ -1,49 +1,81 @@
-import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
+import { BinaryFunction, CompareFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { LayerNormStep, SoftmaxStep } from "../../core/abi/reduce.ts";
+import { LayerNormStep, ReduceFunction, SoftmaxStep } from "../../core/abi/reduce.ts";
 import { f32Bits, type Ref, step } from "../../core/index.ts";
 import { sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
-import { emitBinary } from "./binary.ts";
+import { emitBinary, emitCompare } from "./binary.ts";
 import { emitTranspose } from "./movement.ts";
 import { lastOrder } from "./pool.ts";
-import { axisOf, constant, emitUnary, inFloat32, opset, type Source, temporary } from "./support.ts";
+import { emitArg, emitReduce } from "./reduce.ts";
+import {
+  around,
+  axisOf,
+  constant,
+  converted,
+  emitCast,
+  emitUnary,
+  inFloat,
+  type Source,
+  temporary,
+} from "./support.ts";
 
 function emitSoftmax(l: Lowering, x: Source, out: Source, extent: number, log: boolean): void {
   const rows = sizeOf(x.shape) / extent;
+  if (x.type === "float64") {
+    emitSoftmax64(l, x, out, { rows, extent }, log);
+    return;
+  }
   l.emit(step(Opcode.Softmax, SoftmaxStep, { input: x.at, output: out.at, rows, extent, log: log ? 1 : 0 }), {
     kernel: log ? "log_softmax" : "softmax",
     bytes: 8 * sizeOf(x.shape),
   });
 }
 
-/** Before opset 13 everything from `axis` on is one row; since, the axis alone. */
+/** Softmax of rows of float64, by the kernels for one operation. */
+function emitSoftmax64(l: Lowering, x: Source, out: Source, rows: Rows, log: boolean): void {
+  const shape = [rows.rows, rows.extent];
+  const input: Source = { ...x, shape };
+  const output: Source = { ...out, shape };
+  const of = { outer: rows.rows, extent: rows.extent, inner: 1 };
+  const row = temporary(l, "float64", [rows.rows, 1]);
+  const count = sizeOf(shape);
+  emitReduce(l, ReduceFunction.Max, input, row, of);
+  emitBinary(l, BinaryFunction.Sub, input, row, output);
+  const powers = log ? temporary(l, "float64", shape) : output;
+  emitUnary(l, UnaryFunction.Exp, output.at, powers.at, count, 0, 0, "float64");
+  emitReduce(l, ReduceFunction.Sum, powers, row, of);
+  if (log) emitUnary(l, UnaryFunction.Log, row.at, row.at, rows.rows, 0, 0, "float64");
+  emitBinary(l, log ? BinaryFunction.Sub : BinaryFunction.Div, output, row, output);
+}
+
 function softmax(log: boolean): Lower {
   return (l) =>
-    inFloat32(l, l.input(0), l.output(), (x, out) => {
+    inFloat(l, l.input(0), l.output(), (x, out) => {
       if (sizeOf(x.shape) === 0) return;
       const rank = x.shape.length;
-      const old = l.node.domain === "" && opset(l) < 13;
-      const axis = axisOf(l, l.attribute("axis", old ? 1 : -1), rank);
-      if (old) return emitSoftmax(l, x, out, sizeOf(x.shape.slice(axis)), log);
+      const axis = axisOf(l, l.attribute("axis", -1), rank);
       const extent = x.shape[axis] ?? 1;
       if (sizeOf(x.shape.slice(axis + 1)) === 1) return emitSoftmax(l, x, out, extent, log);
       const swap = x.shape.map((_, i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i));
       const moved = temporary(
         l,
-        "float32",
+        x.type,
         swap.map((i) => x.shape[i]!),
       );
-      const result = temporary(l, "float32", moved.shape);
+      const result = temporary(l, x.type, moved.shape);
       emitTranspose(l, x, moved, swap);
       emitSoftmax(l, moved, result, extent, log);
       emitTranspose(l, result, out, swap);
     });
 }
 
-interface Norm {
+interface Rows {
   readonly rows: number;
   readonly extent: number;
+}
+
+interface Norm extends Rows {
   readonly epsilon: number;
   readonly rms?: boolean;
   readonly scale?: Ref | number;
@@ -54,6 +86,10 @@ interface Norm {
 
 function emitNorm(l: Lowering, x: Source, out: Source, norm: Norm): void {
   if (norm.rows * norm.extent === 0) return;
+  if (x.type === "float64") {
+    emitNorm64(l, x, out, norm);
+    return;
+  }
   l.emit(
     step(Opcode.LayerNorm, LayerNormStep, {
       input: x.at,
@@ -71,30 +107,65 @@ function emitNorm(l: Lowering, x: Source, out: Source, norm: Norm): void {
   );
 }
 
+/** The same on float64, by the kernels for one operation; scale, bias, mean and inverse are float64 as well. */
+function emitNorm64(l: Lowering, x: Source, out: Source, norm: Norm): void {
+  const shape = [norm.rows, norm.extent];
+  const of = { outer: norm.rows, extent: norm.extent, inner: 1 };
+  const vector = (at: Ref | number | undefined): Source =>
+    at === undefined ? temporary(l, "float64", [norm.rows, 1]) : { at, type: "float64", shape: [norm.rows, 1] };
+  const output: Source = { ...out, shape };
+  let centred: Source = { ...x, shape };
+  if (!norm.rms) {
+    const mean = vector(norm.mean);
+    emitReduce(l, ReduceFunction.Mean, centred, mean, of);
+    emitBinary(l, BinaryFunction.Sub, centred, mean, output);
+    centred = output;
+  }
+  const [squares, inverse] = [temporary(l, "float64", shape), vector(norm.inverse)];
+  emitBinary(l, BinaryFunction.Mul, centred, centred, squares);
+  emitReduce(l, ReduceFunction.Mean, squares, inverse, of);
+  emitBinary(l, BinaryFunction.Add, inverse, constant(l, "float64", norm.epsilon), inverse);
+  emitUnary(l, UnaryFunction.Sqrt, inverse.at, inverse.at, norm.rows, 0, 0, "float64");
+  emitUnary(l, UnaryFunction.Reciprocal, inverse.at, inverse.at, norm.rows, 0, 0, "float64");
+  emitBinary(l, BinaryFunction.Mul, centred, inverse, output);
+  const parameter = (at: Ref | number): Source => ({ at, type: "float64", shape: [norm.extent] });
+  if (norm.scale !== undefined) emitBinary(l, BinaryFunction.Mul, output, parameter(norm.scale), output);
+  if (norm.bias !== undefined) emitBinary(l, BinaryFunction.Add, output, parameter(norm.bias), output);
+}
+
 /** LayerNormalization and its root-mean-square form: rows are everything from `axis` on. */
 function layerNorm(rms: boolean): Lower {
-  return (l) => {
-    const x = l.input(0);
-    if (x.type !== "float32") throw l.unsupported(`element type ${x.type} where float32 is expected`);
-    const axis = axisOf(l, l.attribute("axis", -1), x.shape.length);
-    const extent = sizeOf(x.shape.slice(axis));
-    const [scale, bias] = [l.optional(1), rms ? undefined : l.optional(2)];
-    const out = l.output();
-    const norm: Norm = {
-      rows: sizeOf(x.shape.slice(0, axis)),
-      extent,
-      epsilon: l.attribute("epsilon", 1e-5),
-      rms,
-      ...(l.wants(1) ? { mean: l.output(1).at } : {}),
-      ...(l.wants(2) ? { inverse: l.output(2).at } : {}),
-    };
-    const whole = [scale, bias].every((p) => p === undefined || sizeOf(p.shape) === extent);
-    if (whole)
-      return emitNorm(l, x, out, { ...norm, ...(scale && { scale: scale.at }), ...(bias && { bias: bias.at }) });
+  return (l) => inFloat(l, l.input(0), l.output(), (x, out) => emitLayerNorm(l, x, out, rms));
+}
+
+function emitLayerNorm(l: Lowering, x: Source, out: Source, rms: boolean): void {
+  const axis = axisOf(l, l.attribute("axis", -1), x.shape.length);
+  const extent = sizeOf(x.shape.slice(axis));
+  const parameter = (i: number): Source | undefined => {
+    const given = l.optional(i);
+    return given && converted(l, given, x.type);
+  };
+  const [scale, bias] = [parameter(1), rms ? undefined : parameter(2)];
+  const statistics = [1, 2].map((i) => {
+    if (!l.wants(i)) return undefined;
+    return l.output(i).type === x.type ? l.output(i) : temporary(l, x.type, l.output(i).shape);
+  });
+  const [mean, inverse] = statistics;
+  const norm: Norm = {
+    ...{ rows: sizeOf(x.shape.slice(0, axis)), extent, epsilon: l.attribute("epsilon", 1e-5), rms },
+    ...(mean && { mean: mean.at }),
+    ...(inverse && { inverse: inverse.at }),
+  };
+  if ([scale, bias].every((p) => p === undefined || sizeOf(p.shape) === extent)) {
+    emitNorm(l, x, out, { ...norm, ...(scale && { scale: scale.at }), ...(bias && { bias: bias.at }) });
+  } else {
     emitNorm(l, x, out, norm);
     if (scale !== undefined) emitBinary(l, BinaryFunction.Mul, out, scale, out);
     if (bias !== undefined) emitBinary(l, BinaryFunction.Add, out, bias, out);
-  };
+  }
+  statistics.forEach((value, i) => {
+    if (value !== undefined && value.type !== l.output(i + 1).type) emitCast(l, value, l.output(i + 1));
+  });
 }
 
 /** A vector of C under [N, C, …]. */
@@ -104,7 +175,7 @@ function perChannel(x: Source, rank: number): Source {
 
 /** Rows of a sample's channel (InstanceNormalization) or group of channels, then scale and bias per channel. */
 function groupNorm(instance: boolean): Lower {
-  return (l) => inFloat32(l, l.input(0), l.output(), (x, out) => emitGroupNorm(l, x, out, instance));
+  return (l) => inFloat(l, l.input(0), l.output(), (x, out) => emitGroupNorm(l, x, out, instance));
 }
 
 function emitGroupNorm(l: Lowering, x: Source, out: Source, instance: boolean): void {
@@ -123,35 +194,52 @@ function emitGroupNorm(l: Lowering, x: Source, out: Source, instance: boolean): 
 
 /** Channels last: by way of channels first, where a sample's channel is one row. */
 function lowerInstanceNormLast(l: Lowering): void {
-  inFloat32(l, l.input(0), l.output(), (x, out) => {
+  inFloat(l, l.input(0), l.output(), (x, out) => {
     const { there, back } = lastOrder(x.shape.length);
     const shape = back.map((i) => x.shape[i]!);
-    const [input, result] = [temporary(l, "float32", shape), temporary(l, "float32", shape)];
+    const [input, result] = [temporary(l, x.type, shape), temporary(l, x.type, shape)];
     emitTranspose(l, x, input, back);
     emitGroupNorm(l, input, result, true);
     emitTranspose(l, result, out, there);
   });
 }
 
-/** x·a + b with a = scale/√(variance + ε), b = bias − mean·a, all in f32. */
+/** (x − mean)·(scale/√(variance + ε)) + bias: the mean first, so that a channel far from 0 keeps its digits. */
 function lowerBatchNorm(l: Lowering): void {
-  inFloat32(l, l.input(0), l.output(), (x, out) => {
-    const [scale, bias, mean, variance] = [l.input(1), l.input(2), l.input(3), l.input(4)];
-    const shape = [sizeOf(scale.shape)];
-    const [a, b] = [temporary(l, "float32", shape), temporary(l, "float32", shape)];
-    emitBinary(l, BinaryFunction.Add, variance, constant(l, "float32", l.attribute("epsilon", 1e-5)), a);
-    emitUnary(l, UnaryFunction.Sqrt, a.at, a.at, sizeOf(shape));
-    emitBinary(l, BinaryFunction.Div, scale, a, a);
-    emitBinary(l, BinaryFunction.Mul, mean, a, b);
-    emitBinary(l, BinaryFunction.Sub, bias, b, b);
-    emitBinary(l, BinaryFunction.Mul, x, perChannel(a, x.shape.length), out);
-    emitBinary(l, BinaryFunction.Add, out, perChannel(b, x.shape.length), out);
+  inFloat(l, l.input(0), l.output(), (x, out) => {
+    const { type } = x;
+    const parameter = (i: number): Source => converted(l, l.input(i), type);
+    const wide = (v: Source): Source => perChannel(v, x.shape.length);
+    const factor = temporary(l, type, l.input(1).shape);
+    emitBinary(l, BinaryFunction.Add, parameter(4), constant(l, type, l.attribute("epsilon", 1e-5)), factor);
+    emitUnary(l, UnaryFunction.Sqrt, factor.at, factor.at, sizeOf(factor.shape), 0, 0, type);
+    emitBinary(l, BinaryFunction.Div, parameter(1), factor, factor);
+    emitBinary(l, BinaryFunction.Sub, x, wide(parameter(3)), out);
+    emitBinary(l, BinaryFunction.Mul, out, wide(factor), out);
+    emitBinary(l, BinaryFunction.Add, out, wide(parameter(2)), out);
   });
+}
+
+/** Hardmax: 1 at the first of the largest, 0 elsewhere. */
+function lowerHardmax(l: Lowering): void {
+  const [x, out] = [l.input(0), l.output()];
+  if (sizeOf(x.shape) === 0) return;
+  const whole = around(x.shape, axisOf(l, l.attribute("axis", -1), x.shape.length));
+  const { outer, extent, inner } = whole;
+  const largest = temporary(l, "int64", [outer, 1, inner]);
+  emitArg(l, x, largest, whole, {});
+  const positions = l.constants.place(`positions:${extent}`, () =>
+    BigInt64Array.from({ length: extent }, (_, i) => BigInt(i)),
+  );
+  const chosen = temporary(l, "bool", [outer, extent, inner]);
+  emitCompare(l, CompareFunction.Equal, largest, { at: positions, type: "int64", shape: [extent, 1] }, chosen);
+  emitCast(l, { ...chosen, shape: x.shape }, out);
 }
 
 export const NORMALIZE = {
   "/Softmax": softmax(false),
   "/LogSoftmax": softmax(true),
+  "/Hardmax": lowerHardmax,
   "/LayerNormalization": layerNorm(false),
   "/RMSNormalization": layerNorm(true),
   "/InstanceNormalization": groupNorm(true),

@@ -1,12 +1,27 @@
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { ArgStep, CumSumStep, ReduceFunction as R, ReduceStep, TopKStep } from "../../core/abi/reduce.ts";
+import { ArgStep, CumulateStep, ReduceFunction as R, ReduceStep, TopKStep } from "../../core/abi/reduce.ts";
 import { step } from "../../core/index.ts";
-import { elementBytes, sizeOf } from "../../tensor/index.ts";
+import { type ElementType, elementBytes, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
 import { emitTranspose } from "./movement.ts";
-import { around, axisOf, codeOf, converted, emitCast, emitUnary, type Source, temporary } from "./support.ts";
+import {
+  around,
+  axisOf,
+  broadcastStrides,
+  byteStrides,
+  codeOf,
+  constant,
+  converted,
+  emitCast,
+  emitCopy,
+  emitUnary,
+  inFloat,
+  isFloat,
+  type Source,
+  temporary,
+} from "./support.ts";
 
 interface Extents {
   readonly outer: number;
@@ -14,7 +29,7 @@ interface Extents {
   readonly inner: number;
 }
 
-/** [outer, extent, inner] → [outer, inner] on float32, int32 or int64. */
+/** [outer, extent, inner] → [outer, inner] on the core's types; see ReduceStep. */
 export function emitReduce(l: Lowering, operation: R, x: Source, out: Source, extents: Extents): void {
   if (extents.outer * extents.inner === 0) return;
   l.emit(
@@ -57,101 +72,143 @@ function emitOver(l: Lowering, operation: R, x: Source, out: Source, axes: reado
   emitReduce(l, operation, moved, out, { outer: sizeOf(out.shape), extent, inner: 1 });
 }
 
-/** `after` is applied to the f32 result in place. */
-function reduce(operation: R, after?: UnaryFunction): Lower {
+/** The type that the core reduces in: its own five, else the next wider one. */
+function reduceType(type: ElementType): ElementType {
+  if (isFloat(type)) return type === "float64" ? type : "float32";
+  if (type === "uint32") return "int64";
+  return ["int64", "uint64"].includes(type) ? type : "int32";
+}
+
+/** Largest and least value of a type. */
+function boundsOf(type: ElementType): readonly [least: number | bigint, greatest: number | bigint] {
+  if (isFloat(type)) return [Number.NEGATIVE_INFINITY, Number.POSITIVE_INFINITY];
+  if (type === "bool") return [0, 1];
+  const bits = BigInt(8 * elementBytes(type));
+  return type.startsWith("u") ? [0, 2n ** bits - 1n] : [-(2n ** (bits - 1n)), 2n ** (bits - 1n) - 1n];
+}
+
+/** What a reduction over no element gives. */
+function emitNeutral(l: Lowering, operation: R, out: Source, logarithm: boolean): void {
+  const [least, greatest] = boundsOf(out.type);
+  const mean = isFloat(out.type) ? Number.NaN : 0;
+  const neutral = { [R.Max]: least, [R.Min]: greatest, [R.Prod]: 1, [R.Mean]: mean } as Partial<
+    Record<R, number | bigint>
+  >;
+  const value = constant(l, out.type, logarithm ? least : (neutral[operation] ?? 0));
+  const [from, to] = [broadcastStrides(value, out.shape), byteStrides(out)];
+  emitCopy(l, value.at, out.at, elementBytes(out.type), out.shape, from, to);
+}
+
+/** Reductions, of integers exactly and wrapping; their roots and logarithms in float64. */
+function reduce(operation: R, logarithm = false): Lower {
   return (l) => {
     const [x, out] = [l.input(0), l.output()];
     const axes = axesOf(l, x.shape.length);
-    const type = x.type === "int32" || x.type === "int64" ? x.type : x.type.startsWith("float") ? "float32" : "int32";
-    if (x.type === "float64" || x.type === "uint32" || x.type === "uint64")
-      throw l.unsupported(`reduction of ${x.type}`);
-    const float = type !== "float32" && (after !== undefined || operation === R.L2);
-    const input = converted(l, x, float ? "float32" : type);
+    if (sizeOf(x.shape) === 0 && axes !== undefined) return emitNeutral(l, operation, out, logarithm);
+    const root = !isFloat(x.type) && (logarithm || operation === R.L2);
+    const input = converted(l, x, root ? "float64" : reduceType(x.type));
     const result = out.type === input.type ? out : temporary(l, input.type, out.shape);
     // without axes the operator is applied to every element by itself
     if (axes === undefined) emitReduce(l, operation, input, result, { outer: sizeOf(x.shape), extent: 1, inner: 1 });
     else emitOver(l, operation, input, result, axes);
-    if (after !== undefined) emitUnary(l, after, result.at, result.at, sizeOf(out.shape));
+    if (logarithm) emitUnary(l, UnaryFunction.Log, result.at, result.at, sizeOf(out.shape), 0, 0, input.type);
     if (result !== out) emitCast(l, result, out);
   };
 }
 
 /** max + log Σ e^(x − max), the maximum brought into the finite range so that infinities come out right. */
 function lowerLogSumExp(l: Lowering): void {
-  const [input, out] = [l.input(0), l.output()];
-  const x = converted(l, input, "float32");
-  const axes = axesOf(l, x.shape.length) ?? [];
-  const shape = x.shape.map((e, i) => (axes.includes(i) ? 1 : e));
-  const max = temporary(l, "float32", shape);
-  emitOver(l, R.Max, x, max, axes);
-  const FINITE = 3.4028234663852886e38;
-  emitUnary(l, UnaryFunction.Clip, max.at, max.at, sizeOf(shape), -FINITE, FINITE);
-  const exponentials = temporary(l, "float32", x.shape);
-  emitBinary(l, BinaryFunction.Sub, x, max, exponentials);
-  emitUnary(l, UnaryFunction.Exp, exponentials.at, exponentials.at, sizeOf(x.shape));
-  const sum = temporary(l, "float32", shape);
-  emitOver(l, R.Sum, exponentials, sum, axes);
-  emitUnary(l, UnaryFunction.Log, sum.at, sum.at, sizeOf(shape));
-  const result = out.type === "float32" ? { ...out, shape } : temporary(l, "float32", shape);
-  emitBinary(l, BinaryFunction.Add, sum, max, result);
-  if (out.type !== "float32") emitCast(l, result, { ...out, shape });
+  const [given, out] = [l.input(0), l.output()];
+  inFloat(l, given, out, (x, y) => {
+    const axes = axesOf(l, x.shape.length) ?? [];
+    const shape = x.shape.map((e, i) => (axes.includes(i) ? 1 : e));
+    const { type } = x;
+    const largest = temporary(l, type, shape);
+    emitOver(l, R.Max, x, largest, axes);
+    const finite = type === "float64" ? Number.MAX_VALUE : 3.4028234663852886e38;
+    emitBinary(l, BinaryFunction.Max, largest, constant(l, type, -finite), largest);
+    emitBinary(l, BinaryFunction.Min, largest, constant(l, type, finite), largest);
+    const exponentials = temporary(l, type, x.shape);
+    emitBinary(l, BinaryFunction.Sub, x, largest, exponentials);
+    emitUnary(l, UnaryFunction.Exp, exponentials.at, exponentials.at, sizeOf(x.shape), 0, 0, type);
+    const sum = temporary(l, type, shape);
+    emitOver(l, R.Sum, exponentials, sum, axes);
+    emitUnary(l, UnaryFunction.Log, sum.at, sum.at, sizeOf(shape), 0, 0, type);
+    emitBinary(l, BinaryFunction.Add, sum, largest, { ...y, shape });
+  });
+}
+
+/** Index of the largest (or least) of each [outer, ·, inner], as int64. */
+export function emitArg(
+  l: Lowering,
+  x: Source,
+  out: Source,
+  extents: Extents,
+  { least = false, last = false }: { least?: boolean; last?: boolean },
+): void {
+  if (extents.outer * extents.inner === 0) return;
+  if (extents.extent === 0) throw l.unsupported("the axis has no element");
+  const type = reduceType(x.type);
+  l.emit(
+    step(Opcode.Arg, ArgStep, {
+      ...{ input: converted(l, x, type).at, output: out.at, ...extents, type: codeOf(l, type) },
+      ...{ least: least ? 1 : 0, last: last ? 1 : 0 },
+    }),
+    { kernel: `arg_${least ? "min" : "max"}_${type}`, bytes: sizeOf(x.shape) * elementBytes(type) },
+  );
 }
 
 function arg(least: boolean): Lower {
   return (l) => {
     const [x, out] = [l.input(0), l.output()];
     const axis = axisOf(l, l.attribute("axis", 0), x.shape.length);
-    if (sizeOf(out.shape) === 0) return;
-    const type = x.type === "int64" ? "int64" : x.type.startsWith("float") ? "float32" : "int32";
-    if (x.type === "float64" || x.type === "uint32" || x.type === "uint64")
-      throw l.unsupported(`index search in ${x.type}`);
-    l.emit(
-      step(Opcode.Arg, ArgStep, {
-        input: converted(l, x, type).at,
-        output: out.at,
-        ...around(x.shape, axis),
-        type: codeOf(l, type),
-        least: least ? 1 : 0,
-        last: l.attribute("select_last_index", 0),
-      }),
-      { kernel: `arg_${least ? "min" : "max"}_${type}`, bytes: sizeOf(x.shape) * elementBytes(x.type) },
-    );
+    emitArg(l, x, out, around(x.shape, axis), { least, last: l.attribute("select_last_index", 0) === 1 });
   };
 }
 
-function lowerCumSum(l: Lowering): void {
-  const [x, out] = [l.input(0), l.output()];
-  if (!["float32", "float64", "int32", "int64"].includes(x.type)) throw l.unsupported(`CumSum of ${x.type}`);
-  const axis = axisOf(l, l.constantNumbers(1)![0]!, x.shape.length);
-  if (sizeOf(x.shape) === 0) return;
-  l.emit(
-    step(Opcode.CumSum, CumSumStep, {
-      input: x.at,
-      output: out.at,
-      ...around(x.shape, axis),
-      type: codeOf(l, x.type),
-      exclusive: l.attribute("exclusive", 0),
-      reverse: l.attribute("reverse", 0),
-    }),
-    { kernel: `cumsum_${x.type}`, bytes: 2 * sizeOf(x.shape) * elementBytes(x.type) },
-  );
+/** CumSum and CumProd; unsigned types wrap as the signed ones do. */
+function cumulate(product: boolean): Lower {
+  return (l) => {
+    const [x, out] = [l.input(0), l.output()];
+    const axis = axisOf(l, l.constantNumbers(1)![0]!, x.shape.length);
+    if (sizeOf(x.shape) === 0) return;
+    const wide = reduceType(x.type);
+    const type = wide === "uint64" ? "int64" : wide;
+    const direct = elementBytes(type) === elementBytes(x.type);
+    const input: Source = direct ? { ...x, type } : converted(l, x, type);
+    const result: Source = direct ? { ...out, type } : temporary(l, type, x.shape);
+    l.emit(
+      step(Opcode.Cumulate, CumulateStep, {
+        input: input.at,
+        output: result.at,
+        ...around(x.shape, axis),
+        type: codeOf(l, type),
+        exclusive: l.attribute("exclusive", 0),
+        reverse: l.attribute("reverse", 0),
+        product: product ? 1 : 0,
+      }),
+      { kernel: `${product ? "cumprod" : "cumsum"}_${type}`, bytes: 2 * sizeOf(x.shape) * elementBytes(type) },
+    );
+    if (!direct) emitCast(l, result, out);
+  };
 }
 
-/** TopK of f32 along any axis, through the last one. The output is sorted whatever `sorted` says. */
+/** TopK along any axis, through the last one. The output is sorted whatever `sorted` says. */
 function lowerTopK(l: Lowering): void {
-  const x = l.input(0);
-  if (x.type !== "float32") throw l.unsupported(`TopK of ${x.type}`);
+  const given = l.input(0);
+  const type = reduceType(given.type);
+  const x = converted(l, given, type);
   const rank = x.shape.length;
   const axis = axisOf(l, l.attribute("axis", -1), rank);
   const shape = l.graph.values.get(l.node.outputs.find((name) => name !== "")!)!.shape;
   const swap = x.shape.map((_, i) => (i === axis ? rank - 1 : i === rank - 1 ? axis : i));
   const last = axis === rank - 1;
   const moved = (of: readonly number[]): number[] => swap.map((i) => of[i]!);
-  const input = last ? x : temporary(l, "float32", moved(x.shape));
+  const input = last ? x : temporary(l, type, moved(x.shape));
   if (!last) emitTranspose(l, x, input, swap);
-  const place = (i: number, type: "float32" | "int64"): Source =>
-    last && l.wants(i) ? l.output(i) : temporary(l, type, moved(shape));
-  const [values, indices] = [place(0, "float32"), place(1, "int64")];
+  const place = (i: number, of: ElementType): Source =>
+    last && l.wants(i) && l.output(i).type === of ? l.output(i) : temporary(l, of, moved(shape));
+  const [values, indices] = [place(0, type), place(1, "int64")];
   if (sizeOf(shape) > 0) {
     l.emit(
       step(Opcode.TopK, TopKStep, {
@@ -162,13 +219,15 @@ function lowerTopK(l: Lowering): void {
         extent: x.shape[axis]!,
         k: shape[axis]!,
         least: 1 - l.attribute("largest", 1),
+        type: codeOf(l, type),
       }),
-      { kernel: "topk", bytes: 4 * sizeOf(x.shape) },
+      { kernel: `topk_${type}`, bytes: elementBytes(type) * sizeOf(x.shape) },
     );
   }
-  if (last) return;
-  if (l.wants(0)) emitTranspose(l, values, l.output(0), swap);
-  if (l.wants(1)) emitTranspose(l, indices, l.output(1), swap);
+  const narrow = type !== given.type;
+  if (l.wants(0) && !last) emitTranspose(l, converted(l, values, given.type), l.output(0), swap);
+  else if (l.wants(0) && narrow) emitCast(l, values, l.output(0));
+  if (!last && l.wants(1)) emitTranspose(l, indices, l.output(1), swap);
 }
 
 export const REDUCE = {
@@ -180,10 +239,11 @@ export const REDUCE = {
   "/ReduceL1": reduce(R.L1),
   "/ReduceL2": reduce(R.L2),
   "/ReduceSumSquare": reduce(R.SumSquare),
-  "/ReduceLogSum": reduce(R.Sum, UnaryFunction.Log),
+  "/ReduceLogSum": reduce(R.Sum, true),
   "/ReduceLogSumExp": lowerLogSumExp,
   "/ArgMax": arg(false),
   "/ArgMin": arg(true),
-  "/CumSum": lowerCumSum,
+  "/CumSum": cumulate(false),
+  "/CumProd": cumulate(true),
   "/TopK": lowerTopK,
 } satisfies Readonly<Record<string, Lower>>;

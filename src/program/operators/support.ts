@@ -5,7 +5,7 @@ import { Opcode } from "../../core/abi/opcode.ts";
 import { PowerRounding } from "../../core/abi/small-float.ts";
 import { type Argument, f32Bits, type Ref, type Step, step } from "../../core/index.ts";
 import { INTERNAL } from "../../graph/internal.ts";
-import { type ElementType, elementBytes, type Shape, sizeOf, stridesOf } from "../../tensor/index.ts";
+import { type ElementType, elementBytes, floatToHalf, type Shape, sizeOf, stridesOf } from "../../tensor/index.ts";
 import type { Lowering } from "../lowering.ts";
 
 /** A dense value in memory: an operand, or something in between. */
@@ -142,7 +142,7 @@ export function emitCast(l: Lowering, from: Source, to: Source, rounding = DEFAU
   );
 }
 
-/** f32 → f32, element by element; in place when both are the same memory. */
+/** f(x) element by element, on float32 or float64; in place when both are the same memory. */
 export function emitUnary(
   l: Lowering,
   operation: UnaryFunction,
@@ -151,12 +151,21 @@ export function emitUnary(
   count: number,
   alpha = 0,
   beta = 0,
+  type: ElementType = "float32",
 ): void {
   if (count === 0) return;
   l.emit(
-    step(Opcode.Unary, UnaryStep, { input, output, count, operation, alpha: f32Bits(alpha), beta: f32Bits(beta) }),
-    { kernel: `unary_${UnaryFunction[operation].toLowerCase()}`, bytes: 8 * count },
+    step(Opcode.Unary, UnaryStep, {
+      ...{ input, output, count, operation, alpha: f32Bits(alpha), beta: f32Bits(beta) },
+      type: codeOf(l, type),
+    }),
+    { kernel: `unary_${UnaryFunction[operation].toLowerCase()}`, bytes: 2 * elementBytes(type) * count },
   );
+}
+
+/** Whether the type is one of the floats, whatever its width. */
+export function isFloat(type: ElementType): boolean {
+  return type.includes("float");
 }
 
 /**
@@ -174,6 +183,19 @@ export function inFloat32(
   }
   const result = output.type === "float32" ? output : temporary(l, "float32", output.shape);
   body(converted(l, value, "float32"), result);
+  if (result !== output) emitCast(l, result, output);
+}
+
+/** As `inFloat32`, but float64 stays float64, and integers, which few operators of this kind take, are computed in it (exact to 2^53). */
+export function inFloat(
+  l: Lowering,
+  value: Source,
+  output: Source,
+  body: (input: Source, output: Source) => void,
+): void {
+  const type = isFloat(value.type) && value.type !== "float64" ? "float32" : "float64";
+  const result = output.type === type ? output : temporary(l, type, output.shape);
+  body(converted(l, value, type), result);
   if (result !== output) emitCast(l, result, output);
 }
 
@@ -197,30 +219,32 @@ export function opset(l: Lowering): number {
 }
 
 /** One number of the given type, shared by the session's programs. */
-export function constant(l: Lowering, type: Source["type"], value: number): Source {
+export function constant(l: Lowering, type: Source["type"], value: number | bigint): Source {
   const at = l.constants.place(`${INTERNAL}literal:${type}:${value}`, () => {
     switch (type) {
       case "float64":
-        return Float64Array.of(value);
+        return Float64Array.of(Number(value));
       case "int64":
         return BigInt64Array.of(BigInt(value));
       case "uint64":
         return BigUint64Array.of(BigInt(value));
       case "float32":
-        return Float32Array.of(value);
+        return Float32Array.of(Number(value));
+      case "float16":
+        return Uint16Array.of(floatToHalf(Number(value)));
       case "int32":
-        return Int32Array.of(value);
+        return Int32Array.of(Number(value));
       case "uint32":
-        return Uint32Array.of(value);
+        return Uint32Array.of(Number(value));
       case "int16":
-        return Int16Array.of(value);
+        return Int16Array.of(Number(value));
       case "uint16":
-        return Uint16Array.of(value);
+        return Uint16Array.of(Number(value));
       case "int8":
-        return Int8Array.of(value);
+        return Int8Array.of(Number(value));
       case "uint8":
       case "bool":
-        return Uint8Array.of(value);
+        return Uint8Array.of(Number(value));
       default:
         throw l.unsupported(`arithmetic on ${type}`);
     }

@@ -2,7 +2,7 @@ import { BinaryFunction, UnaryFunction as F } from "../../core/abi/elementwise.t
 import { sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
-import { constant, emitUnary, inFloat32, type Source, temporary } from "./support.ts";
+import { constant, emitUnary, inFloat, isFloat, type Source, temporary } from "./support.ts";
 
 /** alpha and beta of the step, from the node's attributes. */
 type Parameters = (l: Lowering) => readonly [alpha: number, beta: number];
@@ -10,7 +10,9 @@ type Parameters = (l: Lowering) => readonly [alpha: number, beta: number];
 function unary(operation: F, parameters: Parameters = () => [0, 0]): Lower {
   return (l) => {
     const [alpha, beta] = parameters(l);
-    inFloat32(l, l.input(0), l.output(), (x, y) => emitUnary(l, operation, x.at, y.at, sizeOf(x.shape), alpha, beta));
+    inFloat(l, l.input(0), l.output(), (x, y) => {
+      emitUnary(l, operation, x.at, y.at, sizeOf(x.shape), alpha, beta, x.type);
+    });
   };
 }
 
@@ -18,12 +20,12 @@ const alpha =
   (fallback: number): Parameters =>
   (l) => [l.attribute("alpha", fallback), 0];
 
-/** Abs, Neg and Sign exist for integers and float64 too: as max(x, 0 − x), 0 − x and min(max(x, −1), 1). */
+/** Abs, Neg and Sign exist for integers too: as max(x, 0 − x), 0 − x and min(max(x, −1), 1). */
 function signed(operation: F.Abs | F.Neg | F.Sign): Lower {
   const onFloats = unary(operation);
   return (l) => {
     const x = l.input(0);
-    if (x.type === "float32" || x.type === "float16") return onFloats(l);
+    if (isFloat(x.type)) return onFloats(l);
     const y = l.output();
     const literal = (value: number): Source => constant(l, x.type, value);
     if (operation === F.Neg) return emitBinary(l, BinaryFunction.Sub, literal(0), x, y);
@@ -34,7 +36,6 @@ function signed(operation: F.Abs | F.Neg | F.Sign): Lower {
       emitBinary(l, BinaryFunction.Max, x, inner, y);
       return;
     }
-    if (x.type === "float64") throw l.unsupported("Sign of float64");
     if (x.type.startsWith("u")) return emitBinary(l, BinaryFunction.Min, x, literal(1), y);
     emitBinary(l, BinaryFunction.Max, x, literal(-1), inner);
     emitBinary(l, BinaryFunction.Min, inner, literal(1), y);
@@ -62,8 +63,8 @@ function lowerClip(l: Lowering): void {
     return;
   }
   const inner = low !== undefined && high !== undefined ? temporary(l, x.type, x.shape) : y;
-  if (low !== undefined) emitBinary(l, BinaryFunction.Max, x, low, inner);
-  if (high !== undefined) emitBinary(l, BinaryFunction.Min, low === undefined ? x : inner, high, y);
+  if (low !== undefined) emitBinary(l, BinaryFunction.AtLeast, x, low, inner);
+  if (high !== undefined) emitBinary(l, BinaryFunction.AtMost, low === undefined ? x : inner, high, y);
 }
 
 const reluOfFloats = unary(F.Clip, () => [0, Number.POSITIVE_INFINITY]);
@@ -71,8 +72,19 @@ const reluOfFloats = unary(F.Clip, () => [0, Number.POSITIVE_INFINITY]);
 /** Relu on floats is Clip(0, +inf); integers take the maximum with 0. */
 function lowerRelu(l: Lowering): void {
   const x = l.input(0);
-  if (x.type === "float32" || x.type === "float16") reluOfFloats(l);
+  if (isFloat(x.type)) reluOfFloats(l);
   else emitBinary(l, BinaryFunction.Max, x, constant(l, x.type, 0), l.output());
+}
+
+/** gamma·Elu(x); in float32 gamma goes into both branches. */
+function lowerSelu(l: Lowering): void {
+  const [alpha, gamma] = [l.attribute("alpha", 1.6732632423543772), l.attribute("gamma", 1.0507009873554805)];
+  inFloat(l, l.input(0), l.output(), (x, y) => {
+    const count = sizeOf(x.shape);
+    if (x.type === "float32") return emitUnary(l, F.Elu, x.at, y.at, count, alpha * gamma, gamma);
+    emitUnary(l, F.Elu, x.at, y.at, count, alpha, 1, x.type);
+    emitBinary(l, BinaryFunction.Mul, y, constant(l, x.type, Math.fround(gamma)), y);
+  });
 }
 
 export const UNARY = {
@@ -92,6 +104,15 @@ export const UNARY = {
   "/Softplus": unary(F.Softplus),
   "/Sin": unary(F.Sin),
   "/Cos": unary(F.Cos),
+  "/Tan": unary(F.Tan),
+  "/Asin": unary(F.Asin),
+  "/Acos": unary(F.Acos),
+  "/Atan": unary(F.Atan),
+  "/Sinh": unary(F.Sinh),
+  "/Cosh": unary(F.Cosh),
+  "/Asinh": unary(F.Asinh),
+  "/Acosh": unary(F.Acosh),
+  "/Atanh": unary(F.Atanh),
   "/Softsign": unary(F.Softsign),
   "/Mish": unary(F.Mish),
   "/HardSwish": unary(F.HardSwish),
@@ -99,10 +120,7 @@ export const UNARY = {
   "/LeakyRelu": unary(F.LeakyRelu, alpha(0.01)),
   "/ThresholdedRelu": unary(F.ThresholdedRelu, alpha(1)),
   "/Elu": unary(F.Elu, (l) => [l.attribute("alpha", 1), 1]),
-  "/Selu": unary(F.Elu, (l) => {
-    const gamma = l.attribute("gamma", 1.0507009873554805);
-    return [l.attribute("alpha", 1.6732632423543772) * gamma, gamma];
-  }),
+  "/Selu": lowerSelu,
   "/Celu": unary(F.Celu, alpha(1)),
   "/Swish": unary(F.Swish, alpha(1)),
   "bitbasis/Silu": unary(F.Swish, alpha(1)),
