@@ -336,6 +336,8 @@ const where: Operator = (op) => {
 const prelu: Operator = (op) => {
   const [x, slope] = [op.x(0), op.x(1)];
   sameType(x, slope, op);
+  if (op.opset >= 7 && broadcastShape(x.dims, slope.dims).join() !== x.dims.join())
+    throw new Refusal("a slope that does not broadcast to the input");
   const aligned =
     op.opset < 7 && slope.dims.length === 1 && x.dims.length > 2
       ? { ...slope, dims: [...slope.dims, ...x.dims.slice(2).map(() => 1)] }

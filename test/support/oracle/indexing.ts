@@ -74,6 +74,7 @@ function sliceAt(x: Value, batch: readonly number[], tuple: readonly number[]): 
 const gatherND: Operator = (op) => {
   const [x, at] = [op.x(0), op.x(1)];
   const batch = op.number("batch_dims", 0);
+  if (at.type !== "int64") throw new Refusal(`indices of ${at.type}`);
   const depth = at.dims.at(-1)!;
   if (x.dims.slice(0, batch).join() !== at.dims.slice(0, batch).join()) throw new Refusal("batches that do not fit");
   const rest = x.dims.slice(batch + depth);
@@ -122,6 +123,7 @@ const scatterElements: Operator = (op) => {
 const scatterND: Operator = (op) => {
   const [x, at, updates] = [op.x(0), op.x(1), op.x(2)];
   const depth = at.dims.at(-1)!;
+  if (at.type !== "int64") throw new Refusal(`indices of ${at.type}`);
   const rest = x.dims.slice(depth);
   if (updates.dims.join() !== [...at.dims.slice(0, -1), ...rest].join()) throw new Refusal("updates that do not fit");
   const data = [...x.data];

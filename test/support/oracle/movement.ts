@@ -28,6 +28,7 @@ const reshape: Operator = (op) => {
   });
   if (dims.filter((d) => d === -1).length > 1 || dims.some((d) => d < -1)) throw new Refusal(`shape [${dims}]`);
   const known = dims.filter((d) => d !== -1).reduce((a, b) => a * b, 1);
+  if (dims.includes(-1) && known !== 0 && x.data.length % known !== 0) throw new Refusal(`[${dims}] of [${x.dims}]`);
   return reshaped(
     x,
     dims.map((d) => (d === -1 ? (known === 0 ? 0 : x.data.length / known) : d)),
@@ -94,6 +95,7 @@ export function pick(x: Value, axis: number, positions: readonly number[], fill?
 }
 
 const range = (from: number, to: number, step = 1): number[] => {
+  if (Math.abs((to - from) / step) > 2 ** 21) throw new Refusal(`from ${from} to ${to} by ${step}`);
   const list: number[] = [];
   for (let i = from; step > 0 ? i < to : i > to; i += step) list.push(i);
   return list;

@@ -183,9 +183,15 @@ export function broadcastShape(...shapes: (readonly number[])[]): number[] {
   });
 }
 
+/** More elements than any test needs: what asks for more is a mistake or a bomb. */
+const MOST_ELEMENTS = 2 ** 21;
+
 /** Makes a value element by element from its index. */
 export function generate(type: string, dims: readonly number[], f: (index: number[]) => Element): Value {
-  return value(type, dims, [...indices(dims)].map(f));
+  if (size(dims) > MOST_ELEMENTS) throw new Refusal(`[${dims}] is too large`);
+  const data: Element[] = [];
+  for (const index of indices(dims)) data.push(f(index));
+  return value(type, dims, data);
 }
 
 export function axisOf(axis: number, rank: number): number {
