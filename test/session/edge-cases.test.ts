@@ -1,11 +1,11 @@
 import { describe, expect, it } from "vitest";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
-import { type Graph, specialize } from "../../src/graph/index.ts";
+import type { Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import { broadcast, halfToFloat } from "../../src/tensor/index.ts";
+import { halfToFloat } from "../../src/tensor/index.ts";
 import { build, i64, type NodeSpec } from "../graph/build.ts";
-import { interpret } from "../graph/interpret.ts";
 import { noise } from "../model/models.ts";
+import { interpret } from "../support/oracle/index.ts";
 
 type Inputs = Parameters<typeof build>[0];
 type Feeds = Record<string, Tensor>;
@@ -22,89 +22,6 @@ function describeFeeds(feeds: Feeds): Inputs {
   );
 }
 
-/** What the ONNX operators say, in double where it matters. */
-function expected(graph: Graph, feeds: Feeds): Map<string, Tensor> {
-  const known = Object.entries(feeds).map(([name, { type, dims, data }]) => [name, { type, shape: dims, data }]);
-  const values = new Map([...graph.initializers, ...Object.entries(feeds)]);
-  for (const { op, inputs, outputs, attributes } of graph.nodes) {
-    const [a, b, c] = inputs.map((name) => values.get(name)!);
-    if (op === "MatMul") values.set(outputs[0]!, product(a!, b!));
-    if (op === "Gemm") values.set(outputs[0]!, gemm(a!, b!, c, attributes as Record<string, number>));
-  }
-  if (graph.outputs.every(({ name }) => values.has(name))) return values;
-  return interpret(specialize(graph, Object.fromEntries(known)), feeds);
-}
-
-/** A model of one spatial axis as one of two, the second of extent 1: what the interpreter knows. */
-function widened(graph: Graph, feeds: Feeds): Map<string, Tensor> {
-  const wide = (t: Tensor): Tensor => (t.dims.length === 3 ? t.reshape([...t.dims, 1]) : t);
-  const all = (tensors: Iterable<[string, Tensor]>): [string, Tensor][] => [...tensors].map(([n, t]) => [n, wide(t)]);
-  const given = Object.fromEntries(all(Object.entries(feeds)));
-  const nodes = graph.nodes.map((node) => {
-    const { pads = [0, 0], strides = [1], dilations = [1], ...rest } = node.attributes as Record<string, number[]>;
-    const attributes = {
-      ...rest,
-      pads: [pads[0]!, 0, pads[1]!, 0],
-      strides: [...strides, 1],
-      dilations: [...dilations, 1],
-    };
-    return { ...node, attributes };
-  });
-  const inputs = graph.inputs.map((input) => ({ ...input, shape: undefined }));
-  const two = { ...graph, inputs, nodes, initializers: new Map(all(graph.initializers)) };
-  const y = expected(two, given).get("y")!;
-  return new Map([["y", y.reshape(y.dims.slice(0, 3))]]);
-}
-
-type Entry = (...index: number[]) => number;
-
-/** Entry of a broadcast tensor; leading indices that it does not have are dropped. */
-function entry({ data, dims }: Tensor): Entry {
-  return (...index) => {
-    let at = 0;
-    dims.forEach((d, i) => {
-      at = at * d + (d === 1 ? 0 : index[index.length - dims.length + i]!);
-    });
-    return (data as Float32Array)[at]!;
-  };
-}
-
-function tabulate(dims: readonly number[], f: Entry): Tensor {
-  const size = dims.reduce((a, b) => a * b, 1);
-  const data = Float32Array.from({ length: size }, (_, flat) => {
-    const index: number[] = [];
-    for (let i = dims.length - 1, rest = flat; i >= 0; rest = Math.floor(rest / dims[i]!), i--)
-      index.unshift(rest % dims[i]!);
-    return f(...index);
-  });
-  return new Tensor("float32", data, dims);
-}
-
-/** As numpy.matmul. */
-function product(a: Tensor, b: Tensor): Tensor {
-  const left = a.dims.length === 1 ? a.reshape([1, a.size]) : a;
-  const right = b.dims.length === 1 ? b.reshape([b.size, 1]) : b;
-  const [rows, k] = left.dims.slice(-2) as [number, number];
-  const columns = right.dims.at(-1)!;
-  const batch = broadcast(left.dims.slice(0, -2), right.dims.slice(0, -2))!;
-  const [x, y] = [entry(left), entry(right)];
-  const result = tabulate([...batch, rows, columns], (...index) => {
-    const [column, row] = [index.pop()!, index.pop()!];
-    let sum = 0;
-    for (let i = 0; i < k; i++) sum += x(...index, row, i) * y(...index, i, column);
-    return sum;
-  });
-  const dims = [...batch, ...(a.dims.length > 1 ? [rows] : []), ...(b.dims.length > 1 ? [columns] : [])];
-  return result.reshape(dims);
-}
-
-function gemm(a: Tensor, b: Tensor, c: Tensor | undefined, attributes: Record<string, number>): Tensor {
-  const { transA = 0, transB = 0, alpha = 1, beta = 1 } = attributes;
-  const turned = (t: Tensor): Tensor => tabulate([t.dims[1]!, t.dims[0]!], (i, j) => entry(t)(j!, i!));
-  const ab = product(transA ? turned(a) : a, transB ? turned(b) : b);
-  return tabulate(ab.dims, (...at) => alpha * entry(ab)(...at) + (c === undefined ? 0 : beta * entry(c)(...at)));
-}
-
 async function answers(graph: Graph, feeds: Feeds, options: object): Promise<Feeds> {
   const session = await InferenceSession.create(writeOnnx(graph), options);
   const first = await session.run(feeds);
@@ -115,7 +32,7 @@ async function answers(graph: Graph, feeds: Feeds, options: object): Promise<Fee
 
 /** float32 agrees with the definition, the builds agree to the bit, and a series of 12 bits is near. */
 async function agrees(graph: Graph, feeds: Feeds, names: readonly string[] = ["y"]): Promise<void> {
-  const reference = feeds["x"]?.dims.length === 3 ? widened(graph, feeds) : expected(graph, feeds);
+  const reference = interpret(graph, feeds);
   for (const [preset, tolerance] of [
     ["float32", 1e-5],
     ["faithful", 2e-2],
