@@ -1,12 +1,11 @@
-import { halfToFloat, type Shape, sizeOf, type Tensor } from "../../tensor/index.ts";
+import { holdsBits, type Shape, sizeOf, smallFloatValues, stridesOf, type Tensor } from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
 import { ANY, type Evaluate, type Operator, rankOf, type ShapeRule } from "./operator.ts";
 
-/** Elements that can be compared: float16 as numbers. */
-function comparable(tensor: Tensor): readonly (number | bigint | string)[] {
-  const list = Array.from(tensor.data as ArrayLike<number | bigint | string>);
-  return tensor.type === "float16" ? list.map((bits) => halfToFloat(bits as number)) : list;
+/** Elements that can be compared: small floats as numbers. */
+function comparable({ type, data }: Tensor): ArrayLike<number | bigint | string> {
+  return holdsBits(type) ? smallFloatValues(type, data as ArrayLike<number>) : elementsOf(data);
 }
 
 /** The elements of an input, which decide the shape of the result. */
@@ -24,6 +23,21 @@ function once<T>(compute: (call: Call) => T): (call: Call) => T {
     return known.get(call) as T;
   };
 }
+
+/** Where the elements are that are not 0. */
+const nonZeros = once((call) => {
+  const all = comparable(elements(call, 0));
+  const places: number[] = [];
+  for (let at = 0; at < all.length; at++) if (Number(all[at]) !== 0) places.push(at);
+  return places;
+});
+
+const nonZero: Evaluate = (call) => {
+  const places = nonZeros(call);
+  const strides = stridesOf(call.shape(0));
+  const rows = call.shape(0).map((d, axis) => places.map((at) => BigInt(Math.floor(at / strides[axis]!) % d)));
+  return [BigInt64Array.from(rows.flat())];
+};
 
 /** Slabs of a tensor along an axis, or its elements, that are kept. */
 const kept = once((call) => {
@@ -196,6 +210,14 @@ const selected = once((call): [number, number, number][] => {
 
 /** What is selected by the data themselves: evaluated in TypeScript when the data are there. */
 export const selections = {
+  "/NonZero": {
+    since: 9,
+    inputs: "T",
+    types: { T: ANY.filter((type) => type !== "string") },
+    rank: rankOf(2),
+    shape: (call: Call) => [{ type: "int64", shape: [call.shape(0).length, nonZeros(call).length] }],
+    evaluate: nonZero,
+  },
   "/Compress": {
     since: 9,
     inputs: "T bool",

@@ -1,4 +1,4 @@
-import { allocateData, type ElementType, sizeOf, stridesOf, Tensor } from "../../tensor/index.ts";
+import { allocateData, type ElementType, sizeOf, Tensor } from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
 import { ANY, type Evaluate, type Operator, rankOf, type ShapeRule, sameRank } from "./operator.ts";
@@ -68,29 +68,6 @@ const trilu: Evaluate = (call, [output]) => {
   return [dataOf(to)];
 };
 
-const nonZeroShape: ShapeRule = (call) => {
-  const tensor = call.constant(0);
-  if (tensor === undefined) throw call.dependsOn(0);
-  const count = Array.from(tensor.data as ArrayLike<number | bigint>).filter((v) => Number(v) !== 0).length;
-  return [{ type: "int64", shape: [call.shape(0).length, count] }];
-};
-
-const nonZero: Evaluate = (call, [output]) => {
-  const dims = call.shape(0);
-  const strides = stridesOf(dims);
-  const count = output!.shape[1]!;
-  const to = new BigInt64Array(dims.length * count);
-  let column = 0;
-  call.needed(0).forEach((value, at) => {
-    if (value === 0) return;
-    dims.forEach((d, axis) => {
-      to[axis * count + column] = BigInt(Math.floor(at / strides[axis]!) % d);
-    });
-    column++;
-  });
-  return [to];
-};
-
 const RANGE_TYPES: readonly ElementType[] = ["float32", "float64", "int16", "int32", "int64"];
 
 /** Shapes as values, and values made from shapes. */
@@ -149,14 +126,6 @@ export const shapes = {
     shape: triluShape,
     evaluate: trilu,
     steps: true,
-  },
-  "/NonZero": {
-    since: 9,
-    inputs: "T",
-    types: { T: ANY.filter((type) => type !== "string" && type !== "float16") },
-    rank: rankOf(2),
-    shape: nonZeroShape,
-    evaluate: nonZero,
   },
   "/Dropout": {
     since: 1,
