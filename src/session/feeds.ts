@@ -5,18 +5,25 @@ import { type ElementType, elementBytes, sizeOf, Tensor, type TensorLike } from 
 /** A feed: our tensor, onnxruntime-common's, or the bare array of an input whose shape is static. */
 export type Feed = TensorLike | ArrayBufferView;
 
+/** What is fed for any input: for a sequence an array of tensors, for an optional that holds nothing null. */
+export type AnyFeed = Feed | readonly Feed[] | null;
+
+/** A feed that has been checked and copied. */
+export type Fed = Tensor | readonly Tensor[] | undefined;
+
 /** A shape as a reader sees it: `float32 [batch, 3, 224, 224]`. */
-export function describe({ type, shape }: Pick<ValueInfo, "type" | "shape">): string {
-  return `${type} ${shape === undefined ? "of any shape" : `[${shape.join(", ")}]`}`;
+export function describe({ type, shape, holder }: Pick<ValueInfo, "type" | "shape" | "holder">): string {
+  const tensor = `${type} ${shape === undefined ? "of any shape" : `[${shape.join(", ")}]`}`;
+  return holder === undefined ? tensor : `${holder} of ${tensor}`;
 }
 
 /**
  * Checks feeds against the inputs of a model, and copies them: what the caller does to its arrays afterwards is not seen.
  *
- * @returns the tensors by input name
+ * @returns the tensors by input name; a list for a sequence, undefined for an optional that holds nothing
  * @throws TypeError or RangeError that names the input, what was expected and what came
  */
-export function checkFeeds(inputs: readonly ValueInfo[], feeds: Readonly<Record<string, Feed>>): Map<string, Tensor> {
+export function checkFeeds(inputs: readonly ValueInfo[], feeds: Readonly<Record<string, AnyFeed>>): Map<string, Fed> {
   if (typeof feeds !== "object" || feeds === null)
     throw new TypeError(`"feeds" expected an object of tensors, got ${kindOf(feeds)}`);
   const known = inputs.map(({ name }) => JSON.stringify(name)).join(", ");
@@ -29,8 +36,21 @@ export function checkFeeds(inputs: readonly ValueInfo[], feeds: Readonly<Record<
     inputs.map((input) => {
       const { name } = input;
       const feed = Object.hasOwn(feeds, name) ? feeds[name] : undefined;
-      return [name, copyOf(checkFeed(input, feed, bound))];
+      return [name, input.holder === undefined ? copyOf(checkFeed(input, feed, bound)) : checkHeld(input, feed)];
     }),
+  );
+}
+
+/** The feed of a sequence or an optional, copied. */
+function checkHeld(input: ValueInfo, feed: AnyFeed | undefined): Fed {
+  const { name, holder } = input;
+  if (holder !== "sequence" && (feed === null || feed === undefined)) return undefined;
+  if (holder === "optional") return copyOf(checkFeed(input, feed, new Map()));
+  if (!Array.isArray(feed))
+    throw new TypeError(`input "${name}" expected an array for a ${describe(input)}, got ${kindOf(feed)}`);
+  // Every tensor has sizes of its own where the declared shape names a dimension.
+  return feed.map((one: Feed, i) =>
+    copyOf(checkFeed({ name: `${name}[${i}]`, type: input.type, shape: input.shape }, one, new Map())),
   );
 }
 
@@ -38,7 +58,11 @@ function copyOf({ type, data, dims }: Tensor): Tensor {
   return new Tensor(type, data.slice(), dims);
 }
 
-function checkFeed(input: ValueInfo, feed: Feed | undefined, bound: Map<string, { size: number; by: string }>): Tensor {
+function checkFeed(
+  input: ValueInfo,
+  feed: AnyFeed | undefined,
+  bound: Map<string, { size: number; by: string }>,
+): Tensor {
   const { name, type } = input;
   if (feed === undefined) throw new TypeError(`input "${name}" expected ${describe(input)}, got nothing`);
   const tensor = toTensor(input, feed);
@@ -70,7 +94,7 @@ function checkFeed(input: ValueInfo, feed: Feed | undefined, bound: Map<string, 
   return tensor;
 }
 
-function toTensor(input: ValueInfo, feed: Feed): Tensor {
+function toTensor(input: ValueInfo, feed: AnyFeed): Tensor {
   const { name, type, shape } = input;
   if (ArrayBuffer.isView(feed)) {
     const dims = shape?.every((d): d is number => typeof d === "number") ? shape : undefined;
@@ -79,7 +103,13 @@ function toTensor(input: ValueInfo, feed: Feed): Tensor {
     return toTensor(input, { type, data: feed, dims });
   }
   if (feed instanceof Tensor) return feed;
-  if (typeof feed !== "object" || feed === null || !Array.isArray(feed.dims) || typeof feed.type !== "string") {
+  if (
+    typeof feed !== "object" ||
+    feed === null ||
+    !("dims" in feed) ||
+    !Array.isArray(feed.dims) ||
+    typeof feed.type !== "string"
+  ) {
     throw new TypeError(`input "${name}" expected ${describe(input)}, got ${kindOf(feed)}`);
   }
   try {

@@ -3,7 +3,7 @@ import type { Graph, ValueInfo } from "../graph/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
-import { checkFeeds, type Feed } from "./feeds.ts";
+import { type AnyFeed, checkFeeds } from "./feeds.ts";
 import { type Fetches, fill, readRequest } from "./fetches.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
@@ -85,7 +85,8 @@ export class InferenceSession {
    * Runs the model, after the calls before it. Feeds are read now, so that they may be changed at once. Outputs are copies; a sequence is an
    * array of tensors, an optional that holds nothing is null.
    *
-   * @param feeds - a tensor for each input; a bare typed array where the input's shape is static
+   * @param feeds - a tensor for each input; a bare typed array where the input's shape is static; an array of tensors for a sequence, null for an
+   *   optional that holds nothing
    * @param fetches - names of the outputs wanted (default all), or by name a tensor to fill or null for a new one, or the options
    * @returns the outputs by name; a tensor that was given to be filled is the same object
    * @throws TypeError or RangeError that names the input or fetch and what was expected; BitbasisError MEMORY or LIMIT for more than
@@ -94,7 +95,7 @@ export class InferenceSession {
    * const { logits } = await session.run({ image }, ["logits"], { signal: AbortSignal.timeout(1000) });
    */
   async run(
-    feeds: Readonly<Record<string, Feed>>,
+    feeds: Readonly<Record<string, AnyFeed>>,
     fetches?: Fetches,
     options?: RunOptions,
   ): Promise<Record<string, Tensor>> {
@@ -146,7 +147,7 @@ export class InferenceSession {
   }
 
   /** Runs once and times every step by itself. Times are of one run; call it after a warm-up. */
-  async profile(feeds: Readonly<Record<string, Feed>>): Promise<StepTiming[]> {
+  async profile(feeds: Readonly<Record<string, AnyFeed>>): Promise<StepTiming[]> {
     const tensors = checkFeeds(this.inputs, feeds);
     return this.enqueue(async ({ engine }) => engine.time(tensors));
   }
@@ -186,8 +187,8 @@ interface Live {
   readonly reading: Reading;
 }
 
-function metadata({ name, type, shape }: ValueInfo): ValueMetadata {
-  return { name, isTensor: true, type, shape: shape ?? [] };
+function metadata({ name, type, shape, holder }: ValueInfo): ValueMetadata {
+  return { name, isTensor: holder === undefined, type, shape: shape ?? [] };
 }
 
 /** The graph whose inputs have these sizes where they name the dimension. */

@@ -502,6 +502,41 @@ describe("sequences and optionals", () => {
     expect([numbers(yes), numbers(y), numbers(no)]).toEqual([[1], [1, 2], [0]]);
   });
 
+  it("are fed and given as arrays, and null where an optional holds nothing", async () => {
+    const graph = build(
+      { s: ["n"], o: ["n"], k: [1] },
+      {},
+      [
+        ["SequenceInsert", ["s", "k"], ["t"]],
+        ["OptionalHasElement", ["o"], ["has"]],
+        ["Identity", ["o"], ["same"]],
+      ],
+      ["t", "has", "same"],
+      18,
+    );
+    const holders = { s: "sequence", o: "optional" } as const;
+    const inputs = graph.inputs.map((input) => {
+      const holder = holders[input.name as keyof typeof holders];
+      return holder === undefined ? input : { ...input, holder };
+    });
+    const session = await InferenceSession.create(writeOnnx({ ...graph, inputs }));
+    expect(session.inputMetadata.map(({ isTensor }) => isTensor)).toEqual([false, false, true]);
+    const [a, k] = [vector(1, 2), vector(3)];
+    const empty = await session.run({ s: [a, vector(4)], o: null, k });
+    expect(empty).toMatchObject({ t: [a, vector(4), k], same: null });
+    expect(numbers(empty["has"])).toEqual([0]);
+    const full = await session.run({ s: [], o: a, k });
+    expect(full).toMatchObject({ t: [k], same: a });
+    expect(numbers(full["has"])).toEqual([1]);
+    await expect(session.run({ s: a, o: null, k })).rejects.toThrow(
+      'input "s" expected an array for a sequence of float32 [n], got',
+    );
+    await expect(session.run({ s: [i64(1)], o: null, k })).rejects.toThrow(
+      'input "s[0]" expected float32 [n], got int64 [1]',
+    );
+    await session.release();
+  });
+
   it("refuse tensors, and places that they do not have", async () => {
     const graph = (spec: NodeSpec): Graph =>
       build({ x: ["n"], i: INT }, {}, [["SequenceConstruct", ["x", "x"], ["s"]], spec], ["y"]);

@@ -193,6 +193,16 @@ describe("operators whose results have shapes of their own", () => {
     ]);
   });
 
+  it("Unique of strings and of one element, with nothing to run after it", async () => {
+    const outputs = ["y", "first", "inverse", "counts"];
+    const [one_] = await run(one("Unique", { x: { type: "int64", shape: ["n"] } }, outputs), { x: i64(0) });
+    expect(outputs.map((name) => numbers(one_![name]))).toEqual([[0], [0], [0], [1]]);
+    const x = new Tensor("string", ["b", "a", "b"]);
+    const [texts] = await run(one("Unique", { x: { type: "string", shape: ["n"] } }, outputs), { x });
+    expect(texts!["y"]).toMatchObject({ type: "string", data: ["a", "b"], dims: [2] });
+    expect(numbers(texts!["counts"])).toEqual([1, 2]);
+  });
+
   it("Unique of rows and columns", async () => {
     const x = f32([3, 2], [3, 1, 0, 5, 3, 1]);
     const [rows] = await run(one("Unique", { x: [3, 2] }, ["y", "first"], { axis: 0 }), { x });
