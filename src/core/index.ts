@@ -4,6 +4,6 @@ export * from "./core.ts";
 export * from "./errors.ts";
 export * from "./lattice.ts";
 export * from "./linear.ts";
-export * from "./pointers.ts";
 export * from "./shown.ts";
 export * from "./steps.ts";
+export * from "./words.ts";

@@ -1,4 +1,4 @@
-import { BitbasisError, type Ref, type Step } from "../core/index.ts";
+import { BitbasisError, type Ref, type Step, uncountable } from "../core/index.ts";
 import { DependsOnData, nodeMessage } from "../graph/errors.ts";
 import type { Node, SpecializedGraph } from "../graph/graph.ts";
 import { dequantize } from "../series/index.ts";
@@ -128,6 +128,8 @@ export class Lowering {
 
   /** Adds a step of the current node; buffers that it names stay alive at least until it has run. */
   emit(step: Step, about: { kernel: string; macs?: number; bytes?: number }): void {
+    const why = uncountable(step);
+    if (why !== undefined) throw new BitbasisError("MEMORY", nodeMessage(this.node, this.graph.opsets, why));
     for (const word of step.words) {
       if (typeof word !== "number") this.buffers[word.buffer]!.last = this.steps.length;
     }

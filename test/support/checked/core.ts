@@ -21,9 +21,9 @@ import {
   type CoreExports,
   loadModule,
   type PlacedBuffer,
-  pointersOf,
   programBytes,
   type Step,
+  wordsOf,
 } from "../../../src/core/index.ts";
 import { newMemory } from "../../../src/core/memory.ts";
 import { checkedModule, Guard, type Region, Violation } from "./guard.ts";
@@ -192,7 +192,7 @@ export class CheckedCore extends PoisonedCore {
       { from: program + table, bytes: 4 * steps.length, writable: false, name: "the program's table" },
       { from: program + own, bytes: 4 * words.length, writable: false, name: "the step" },
     ];
-    const { reads, writes } = pointersOf(opcode, words);
+    const { reads, writes } = wordsOf(opcode, words);
     for (const word of reads) this.allow(regions, buffers, words[word], false, `word ${word}`, what);
     for (const word of writes) this.allow(regions, buffers, words[word], true, `word ${word}`, what);
     return regions;

@@ -1,0 +1,122 @@
+import { ConvStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
+import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
+import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
+import { Opcode } from "./abi/opcode.ts";
+import { PoolStep, ResizeStep } from "./abi/pool.ts";
+import { ProductStep } from "./abi/product.ts";
+import { ArgStep, CumulateStep, LayerNormStep, ReduceStep, SoftmaxStep, TopKStep } from "./abi/reduce.ts";
+import type { Step } from "./steps.ts";
+
+/** What the words of a step are, beside plain numbers. */
+export interface Words {
+  /** Addresses that it reads. */
+  readonly reads: readonly number[];
+  /** Addresses that it writes, and may read again once it has. */
+  readonly writes: readonly number[];
+  /** Windows that move over an axis. */
+  readonly windows: readonly Window[];
+}
+
+/** Positions of the words about one axis of a window. */
+interface Window {
+  readonly out: number;
+  readonly kernel: number;
+  readonly stride: number;
+  readonly dilation: number;
+  readonly pad: number;
+}
+
+/** The words by name; a layout that moves a window names them all alike: outHeight, kernelHeight, strideHeight, dilationHeight, padTop. */
+function words<Layout extends object>(
+  layout: Layout,
+  reads: readonly (keyof Layout & string)[],
+  writes: readonly (keyof Layout & string)[],
+): Words {
+  const named = layout as Readonly<Record<string, number | undefined>>;
+  const positions = (names: readonly string[]): number[] => names.map((name) => named[name]!);
+  const windows = [
+    ["Depth", "padFront"],
+    ["Height", "padTop"],
+    ["Width", "padLeft"],
+  ].flatMap(([axis, before]) => {
+    const [out, kernel, stride] = [named[`out${axis}`], named[`kernel${axis}`], named[`stride${axis}`]];
+    const [dilation, pad] = [named[`dilation${axis}`], named[before!]];
+    const all = { out, kernel, stride, dilation, pad };
+    return Object.values(all).includes(undefined) ? [] : [all as Window];
+  });
+  return { reads: positions(reads), writes: positions(writes), windows };
+}
+
+const CONV = words(
+  ConvStep,
+  ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask"],
+  ["output", "scratch"],
+);
+const COMPARE = words(BinaryStep, ["a", "b"], ["output"]);
+
+/** The other way round: `data` is written, `output` are the updates. */
+const SCATTER = words(GatherStep, ["output", "indices"], ["data"]);
+const SCATTER_ELEMENTS = words(GatherElementsStep, ["output", "indices"], ["data"]);
+const GATHER = words(GatherStep, ["data", "indices"], ["output"]);
+const GATHER_ELEMENTS = words(GatherElementsStep, ["data", "indices"], ["output"]);
+
+/** By opcode; a function where the words of a step decide what they are. */
+const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly unknown[]) => Words) } = {
+  Range: words(QuantizeStep, ["input"], ["partials"]),
+  Quantize: words(QuantizeStep, ["input", "partials"], ["output", "parameters", "mask"]),
+  PackRight: words(PackRightStep, ["input", "partials"], ["output", "scales", "columnSums"]),
+  ConvI16: CONV,
+  ConvF32: CONV,
+  DepthwiseI16: CONV,
+  DepthwiseF32: CONV,
+  PackF32: words(PackRightStep, ["input"], ["output"]),
+  Unary: words(UnaryStep, ["input"], ["output"]),
+  Binary: COMPARE,
+  Compare: COMPARE,
+  Where: words(WhereStep, ["condition", "a", "b"], ["output"]),
+  Cast: words(CastStep, ["input"], ["output"]),
+  Pool: words(PoolStep, ["input"], ["output"]),
+  Reduce: words(ReduceStep, ["input"], ["output"]),
+  Softmax: words(SoftmaxStep, ["input"], ["output"]),
+  LayerNorm: words(LayerNormStep, ["input", "scale", "bias"], ["output", "mean", "inverse"]),
+  Copy: words(CopyStep, ["input"], ["output"]),
+  Gather: (step) => (step[GatherStep.scatter] === 0 ? GATHER : SCATTER),
+  Fill: words(FillStep, [], ["output"]),
+  Resize: words(ResizeStep, ["input", "rows", "columns"], ["output"]),
+  Canonicalize: words(CanonicalizeStep, [], ["data"]),
+  GatherElements: (step) => (step[GatherElementsStep.scatter] === 0 ? GATHER_ELEMENTS : SCATTER_ELEMENTS),
+  Sequence: words(SequenceStep, ["start", "delta"], ["output"]),
+  Arg: words(ArgStep, ["input"], ["output"]),
+  Cumulate: words(CumulateStep, ["input"], ["output"]),
+  TopK: words(TopKStep, ["input"], ["values", "indices"]),
+  Product: words(ProductStep, ["a", "b"], ["output"]),
+};
+
+/** What the words of this step are. */
+export function wordsOf(opcode: Opcode, step: readonly unknown[]): Words {
+  const found = WORDS[Opcode[opcode] as keyof typeof Opcode];
+  if (found === undefined) throw new RangeError(`"opcode" expected one of the core's, got ${opcode}`);
+  return typeof found === "function" ? found(step) : found;
+}
+
+/** The core counts in int32; half of that leaves room for the sum of two. */
+const LARGEST = 2 ** 30;
+
+/** Why the core could not count with the words of a step, or undefined: numbers are int32, addresses uint32, and windows end well inside of int32. */
+export function uncountable({ opcode, words: step }: Step): string | undefined {
+  const { reads, writes, windows } = wordsOf(opcode, step);
+  for (const [i, word] of step.entries()) {
+    if (typeof word !== "number") continue;
+    const end = reads.includes(i) || writes.includes(i) ? 2 ** 32 : 2 ** 31;
+    if (!Number.isInteger(word)) return `a number of its step expected an integer, got ${word}`;
+    if (word < -(2 ** 31) || word >= end) return `its step needs the number ${word}, and the core counts in int32`;
+  }
+  const at = (position: number): number => Number(step[position]);
+  for (const { out, kernel, stride, dilation, pad } of windows) {
+    const reach = Math.max(0, at(out) - 1) * at(stride) + Math.max(0, at(kernel) - 1) * at(dilation);
+    const largest = Math.max(reach, at(stride), at(dilation), Math.abs(at(pad)));
+    if (largest > LARGEST)
+      return `its window reaches over ${largest} elements, more than the ${LARGEST} that the core counts`;
+  }
+  return undefined;
+}
