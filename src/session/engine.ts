@@ -52,7 +52,10 @@ export class Engine {
     signal: AbortSignal | undefined,
   ): Promise<Record<string, Output>> {
     const [turns, meter] = [new Turns(signal), new WorkMeter(this.macs)];
-    const turn = (): Promise<void> => turns.next();
+    const turn = (): Promise<void> => {
+      meter.call();
+      return turns.next();
+    };
     const program = async (bound: Bound): Promise<void> => {
       const { steps } = bound.part.program;
       meter.add(steps);

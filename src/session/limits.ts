@@ -38,6 +38,12 @@ export function workOf({ macs, bytes }: Pick<LoweredStep, "macs" | "bytes">): nu
   return Math.max(macs, bytes);
 }
 
+/**
+ * What a call of a loop's body counts beside its steps, which may be none: some 20 µs of finding and binding its programs. A loop without
+ * end is stopped by the limit too.
+ */
+const CALL_WORK = 2 ** 17;
+
 /** A program's work is summed up once. */
 const known = new WeakMap<readonly LoweredStep[], number>();
 
@@ -54,13 +60,24 @@ export class WorkMeter {
       work = steps.reduce((sum, step) => sum + workOf(step), 0);
       known.set(steps, work);
     }
+    this.take(work, () => {
+      const { node, op, ...step } = steps.reduce((a, b) => (workOf(b) > workOf(a) ? b : a));
+      return `; node "${node}" (${op}) alone takes ${workOf(step).toPrecision(3)}`;
+    });
+  }
+
+  /** Counts a call of a body. */
+  call(): void {
+    this.take(CALL_WORK, () => ", most of them in the calls of a loop's body");
+  }
+
+  private take(work: number, why: () => string): void {
     this.done += work;
     if (this.done <= this.most) return;
-    const largest = steps.reduce((a, b) => (workOf(b) > workOf(a) ? b : a));
+    const [done, most] = [this.done, this.most].map((macs) => macs.toPrecision(3));
     throw new BitbasisError(
       "LIMIT",
-      `the run takes ${this.done.toPrecision(3)} multiply-accumulates, "limits.macs" allows ${this.most.toPrecision(3)}; ` +
-        `node "${largest.node}" (${largest.op}) alone takes ${workOf(largest).toPrecision(3)}`,
+      `the run takes ${done} multiply-accumulates, "limits.macs" allows ${most}${why()}`,
     );
   }
 }

@@ -1,3 +1,4 @@
+import type { ExternalData } from "../onnx/index.ts";
 import type { Plan, Preset } from "../series/index.ts";
 import type { WasmSource } from "./wasm.ts";
 
@@ -24,8 +25,8 @@ export interface SessionOptions {
   readonly build?: "auto" | "scalar" | "simd" | "relaxed";
   /** A module of this version of the package in place of the inlined one; anything else is refused (BitbasisError BUILD). */
   readonly wasm?: WasmSource | Promise<WasmSource>;
-  /** ONNX external data by location. */
-  readonly externalData?: Record<string, Uint8Array>;
+  /** ONNX external data by the location that the model gives ("./x" and "x" are one), or onnxruntime-web's list of `{ path, data }`. */
+  readonly externalData?: ExternalData;
   /**
    * What a file and its feeds may cost, so that a hostile one of some bytes cannot take the machine. `bytes`, default 2^30: most of the
    * model's file, and of the WASM memory with its weights and intermediate values (BitbasisError MEMORY). `macs`, default 1e12: most

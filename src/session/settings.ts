@@ -32,8 +32,9 @@ export function readSettings(options: SessionOptions): Settings {
     throw wrong("progressive", "a boolean", progressive);
   checkSignal(signal);
   if (onProgress !== undefined && typeof onProgress !== "function") throw wrong("onProgress", "a function", onProgress);
-  if (externalData !== undefined && !isRecord(externalData))
-    throw wrong("externalData", "files by location", externalData);
+  if (externalData !== undefined && !isRecord(externalData) && !isFileList(externalData)) {
+    throw wrong("externalData", "files by location, or a list of { path, data }", externalData);
+  }
   if (freeDimensionOverrides !== undefined) {
     if (!isRecord(freeDimensionOverrides))
       throw wrong("freeDimensionOverrides", "sizes by name", freeDimensionOverrides);
@@ -72,6 +73,10 @@ function integer(name: string, value: unknown, least: number): void {
 
 function wrong(name: string, expected: string, value: unknown): TypeError {
   return new TypeError(`"${name}" expected ${expected}, got ${kindOf(value)}`);
+}
+
+function isFileList(value: unknown): boolean {
+  return Array.isArray(value) && value.every((file: unknown) => isRecord(file) && typeof file["path"] === "string");
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,0 +1,109 @@
+import { describe, expect, it } from "vitest";
+import { InferenceSession, Tensor } from "../../src/entries/index.ts";
+import type { Graph } from "../../src/graph/index.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import type { LoweredStep } from "../../src/program/lowering.ts";
+import { sliced } from "../../src/session/slices.ts";
+import { build, f32 } from "../graph/build.ts";
+
+/** Milliseconds from the abort to the rejection; `after` the abort comes. */
+async function patience(session: InferenceSession, feeds: Record<string, Tensor>, after: number): Promise<number> {
+  const controller = new AbortController();
+  const reason = new Error("enough");
+  let aborted = 0;
+  setTimeout(() => {
+    aborted = performance.now();
+    controller.abort(reason);
+  }, after);
+  await expect(session.run(feeds, { signal: controller.signal })).rejects.toBe(reason);
+  return performance.now() - aborted;
+}
+
+/** A loop that nothing ends. */
+function endless(): Uint8Array {
+  const body: Graph = {
+    ...{ name: "body", opsets: { "": 17 }, initializers: new Map() },
+    inputs: [
+      { name: "i", type: "int64", shape: [] },
+      { name: "goes", type: "bool", shape: [] },
+      { name: "a", type: "float32", shape: [2] },
+    ],
+    outputs: [
+      { name: "still", type: "bool", shape: [] },
+      { name: "b", type: "float32", shape: [2] },
+    ],
+    nodes: [
+      { name: "c", op: "Identity", domain: "", inputs: ["goes"], outputs: ["still"], attributes: {} },
+      { name: "d", op: "Add", domain: "", inputs: ["a", "a"], outputs: ["b"], attributes: {} },
+    ],
+  };
+  const loop = build({ x: [2] }, {}, [["Loop", ["", "", "x"], ["y"], { body }]], ["y"]);
+  return writeOnnx(loop);
+}
+
+describe("an abort is honoured in the middle", () => {
+  it.each(["scalar", "simd"] as const)("of one large step: %s", async (build_) => {
+    const onnx = writeOnnx(build({ x: ["N"] }, {}, [["Erf", ["x"], ["y"]]], ["y"]));
+    const session = await InferenceSession.create(onnx, { preset: "float32", build: build_ });
+    const feeds = { x: new Tensor("float32", new Float32Array(2 ** 25).fill(0.5), [2 ** 25]) };
+    const start = performance.now();
+    const { y } = await session.run(feeds);
+    expect(performance.now() - start).toBeGreaterThan(100);
+    // Slices take up to 5 ms; the rest is for other processes on the machine.
+    expect(await patience(session, feeds, 30)).toBeLessThan(50);
+    const again = await session.run(feeds, { signal: new AbortController().signal });
+    expect(again["y"]!.data).toEqual(y!.data);
+    await session.release();
+  });
+
+  it.each(["float32", "faithful"] as const)("of one large product: %s", async (preset) => {
+    const data = Float32Array.from({ length: 2 ** 20 }, (_, i) => Math.sin(i));
+    const w = new Tensor("float32", data, [1024, 1024]);
+    const session = await InferenceSession.create(
+      writeOnnx(build({ x: ["N", 1024] }, { w }, [["MatMul", ["x", "w"], ["y"]]], ["y"])),
+      { preset, build: "scalar" },
+    );
+    const feeds = { x: new Tensor("float32", data, [1024, 1024]) };
+    const start = performance.now();
+    const { y } = await session.run(feeds);
+    expect(performance.now() - start).toBeGreaterThan(100);
+    expect(await patience(session, feeds, 30)).toBeLessThan(50);
+    const again = await session.run(feeds, { signal: new AbortController().signal });
+    expect(again["y"]!.data).toEqual(y!.data);
+    await session.release();
+  });
+
+  it("of a loop without end, which limits stop without a signal", async () => {
+    const session = await InferenceSession.create(endless(), { preset: "float32", limits: { macs: 2 ** 40 } });
+    expect(await patience(session, { x: f32([2]) }, 30)).toBeLessThan(50);
+    await session.release();
+    const limited = await InferenceSession.create(endless(), { preset: "float32", limits: { macs: 1e8 } });
+    await expect(limited.run({ x: f32([2]) })).rejects.toMatchObject({ code: "LIMIT" });
+    await limited.release();
+  });
+
+  it("of a wait for the runs before it", async () => {
+    const session = await InferenceSession.create(endless(), { preset: "float32", limits: { macs: 2 ** 40 } });
+    const first = new AbortController();
+    const running = session.run({ x: f32([2]) }, { signal: first.signal });
+    expect(await patience(session, { x: f32([2]) }, 20)).toBeLessThan(50);
+    first.abort();
+    await expect(running).rejects.toThrow("abort");
+    await session.release();
+  });
+});
+
+describe("slices", () => {
+  const step = (macs: number, bytes = 0): LoweredStep => ({ macs, bytes }) as LoweredStep;
+
+  it("hold every step once, in order, large ones in parts", () => {
+    const slices = [...sliced([step(10), step(0, 10), step(2 ** 22), step(5), step(2 ** 20), step(2 ** 20), step(1)])];
+    expect(slices.map(({ first, count, parts }) => [first, count, parts])).toEqual([
+      [0, 2, 1],
+      ...[0, 1, 2, 3].map(() => [2, 1, 4]),
+      [3, 2, 1],
+      [5, 2, 1],
+    ]);
+    expect(slices.slice(1, 5).map(({ part }) => part)).toEqual([0, 1, 2, 3]);
+  });
+});
