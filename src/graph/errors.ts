@@ -36,9 +36,14 @@ export function nodeError(
   return new BitbasisError(code, nodeMessage(node, opsets, why));
 }
 
+/** The version of a domain that a graph asks for. A domain is any text of a file, also "__proto__", which every object has. */
+export function opsetOf(opsets: Readonly<Record<string, number>>, domain: string): number | undefined {
+  return Object.hasOwn(opsets, domain) ? opsets[domain] : undefined;
+}
+
 /** `node "conv1" (Conv, opset 17): why`; what our passes made of an ONNX operator counts as that operator. */
 export function nodeMessage(node: Node, opsets: Readonly<Record<string, number>>, why: string): string {
   const standard = node.domain === "" || node.domain === "bitbasis";
-  const opset = standard ? `opset ${opsets[""] ?? "?"}` : `${node.domain} ${opsets[node.domain] ?? 1}`;
+  const opset = standard ? `opset ${opsets[""] ?? "?"}` : `${node.domain} ${opsetOf(opsets, node.domain) ?? 1}`;
   return `node "${node.name}" (${node.op}, ${opset}): ${why}`;
 }

@@ -1,4 +1,5 @@
 import { BitbasisError } from "../core/errors.ts";
+import { opsetOf } from "./errors.ts";
 import type { Graph, Node } from "./graph.ts";
 import { operatorOf } from "./operators/index.ts";
 import { subgraphs } from "./order.ts";
@@ -26,7 +27,7 @@ function runs(node: Node): boolean {
 export function unsupportedNodes(graph: Graph): UnsupportedNode[] {
   return graph.nodes.flatMap((node) => {
     const { name, op, domain } = node;
-    const own = runs(node) ? [] : [{ name, op, domain, opset: graph.opsets[domain] ?? 0 }];
+    const own = runs(node) ? [] : [{ name, op, domain, opset: opsetOf(graph.opsets, domain) ?? 0 }];
     return [...own, ...subgraphs(node).flatMap((body) => unsupportedNodes(body))];
   });
 }

@@ -27,7 +27,8 @@ export function openGraph(
     graph = graphFromJson(json as GraphJson, initializers);
   } catch (cause) {
     if (cause instanceof BitbasisError) throw cause;
-    throw new BitbasisError("MODEL", `the container is damaged: its graph does not fit: ${(cause as Error).message}`, {
+    // What the engine says of a missing field is no sentence for a reader; the fields are named by checkGraph when they are there at all.
+    throw new BitbasisError("MODEL", "the container is damaged: its graph lacks a part or holds one of another kind", {
       cause,
     });
   }
@@ -52,7 +53,9 @@ function checkGraph(graph: Graph, outer: ReadonlySet<string>): void {
 function checkNode(node: Node, known: Set<string>): void {
   const { name, op, domain, inputs, outputs, attributes } = node;
   if (![name, op, domain].every(isText) || !isList(inputs) || !isList(outputs)) {
-    throw damaged(`the node ${JSON.stringify(name)} expected a name, an operator, inputs and outputs`);
+    throw damaged(
+      `${isText(name) ? `the node ${JSON.stringify(name)}` : "a node"} expected a name, an operator, inputs and outputs`,
+    );
   }
   const missing = inputs.find((input) => input !== "" && !known.has(input));
   if (missing !== undefined) throw damaged(`the node "${name}" reads "${missing}" before anybody writes it`);

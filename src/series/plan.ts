@@ -41,19 +41,19 @@ const LAYER_KEYS: ReadonlySet<string> = new Set([
  * @throws TypeError or RangeError that names the layer, the field, what was expected and what was given
  */
 export function checkPlan(plan: unknown): asserts plan is Plan {
-  if (!isRecord(plan)) throw new TypeError(`"plan" expected an object, got ${plan === null ? "null" : typeof plan}`);
+  if (!isRecord(plan)) throw new TypeError(`"plan" expected an object, got ${kindOf(plan)}`);
   if (plan["version"] !== 1) throw new RangeError(`"plan.version" expected 1, got ${shown(plan["version"])}`);
   const extra = Object.keys(plan).find((key) => !["version", "default", "layers"].includes(key));
   if (extra !== undefined) throw new RangeError(`"plan" expected version, default and layers, got "${extra}"`);
   checkLayerPlan(plan["default"], "plan.default");
   const layers = plan["layers"] ?? {};
-  if (!isRecord(layers)) throw new TypeError(`"plan.layers" expected an object, got ${typeof layers}`);
+  if (!isRecord(layers)) throw new TypeError(`"plan.layers" expected an object, got ${kindOf(layers)}`);
   for (const [name, layer] of Object.entries(layers)) checkLayerPlan(layer, `plan.layers["${name}"]`);
 }
 
 /** Checks the plan of one layer, which messages call `what`. */
 export function checkLayerPlan(plan: unknown, what: string): asserts plan is LayerPlan {
-  if (!isRecord(plan)) throw new TypeError(`"${what}" expected an object, got ${plan === null ? "null" : typeof plan}`);
+  if (!isRecord(plan)) throw new TypeError(`"${what}" expected an object, got ${kindOf(plan)}`);
   const extra = Object.keys(plan).find((key) => !LAYER_KEYS.has(key));
   if (extra !== undefined) throw new RangeError(`"${what}" expected ${[...LAYER_KEYS].join(", ")}, got "${extra}"`);
   const { bits, weightTerms, activationTerms } = plan;
@@ -93,4 +93,8 @@ function integer(value: unknown, least: number, most: number, what: string): ass
 
 function isRecord(value: unknown): value is Record<string, unknown> {
   return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function kindOf(value: unknown): string {
+  return value === undefined ? "nothing" : value === null ? "null" : Array.isArray(value) ? "a list" : typeof value;
 }

@@ -293,7 +293,7 @@ describe("bad bytes", () => {
     [
       "nodes that are no list",
       (h) => h.replace('\\"nodes\\":[', '\\"nodes\\":7,\\"other\\":['),
-      /its graph does not fit/,
+      /its graph lacks a part/,
     ],
     [
       "an input of no type",

@@ -1,4 +1,5 @@
 import { BitbasisError } from "../../core/errors.ts";
+import { nodeError, opsetOf } from "../errors.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
 import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
@@ -60,6 +61,9 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
       ranks.add(node);
       return;
     }
+    // A rewriting takes inputs as they are told; one that a damaged node does not have is found here, before its name is read.
+    if (made.some(({ inputs }) => inputs.some((name) => (name as string | undefined) === undefined)))
+      throw nodeError(node, graph.opsets, `${node.inputs.length} inputs are fewer than it needs`, "MODEL");
     // What has been rewritten into its own newest form is done.
     for (const one of made) put(one, NEWEST, one.op === node.op && one.domain === node.domain ? DEPTH : depth + 1);
   };
@@ -68,7 +72,7 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
     for (const [name, value] of Object.entries(given.attributes)) {
       attributes[name] = isGraph(value) ? rewrite(value, names, ranks.all()) : value;
     }
-    put({ ...given, attributes }, graph.opsets[given.domain] ?? 1, 0);
+    put({ ...given, attributes }, opsetOf(graph.opsets, given.domain) ?? 1, 0);
   }
   return { ...graph, opsets: { ...graph.opsets, bitbasis: 1 }, nodes, initializers };
 }
