@@ -32,7 +32,7 @@ export function readSettings(options: SessionOptions): Settings {
     throw wrong("progressive", "a boolean", progressive);
   checkSignal(signal);
   if (onProgress !== undefined && typeof onProgress !== "function") throw wrong("onProgress", "a function", onProgress);
-  if (externalData !== undefined && !isRecord(externalData))
+  if (externalData !== undefined && !isRecord(externalData) && !Array.isArray(externalData))
     throw wrong("externalData", "files by location", externalData);
   if (freeDimensionOverrides !== undefined) {
     if (!isRecord(freeDimensionOverrides))
