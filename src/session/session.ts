@@ -1,14 +1,14 @@
 import { BitbasisError, Core, kindOf } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
+import type { Model } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
 import { checkFeeds, type Feed } from "./feeds.ts";
 import { type Fetches, fill, readRequest } from "./fetches.ts";
 import { type OpenModel, openModel } from "./open.ts";
-import { Overrides } from "./overrides.ts";
 import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
-import type { Model } from "../model/index.ts";
+import { Overrides } from "./overrides.ts";
 import { checkSignal, readSettings, type Settings } from "./settings.ts";
 import { Reading, type Source } from "./source.ts";
 import type { Value } from "./values.ts";
@@ -183,7 +183,9 @@ export class InferenceSession {
 
   /** The feeds, checked and copied, and which of them are initializers. */
   private readFeeds(feeds: Readonly<Record<string, Feed>>): Given {
-    const fed = this.overridable.filter(({ name }) => typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name));
+    const fed = this.overridable.filter(
+      ({ name }) => typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name),
+    );
     return { tensors: checkFeeds([...this.inputs, ...fed], feeds), fed: fed.map(({ name }) => name) };
   }
 
@@ -214,7 +216,10 @@ interface Given {
   readonly fed: readonly string[];
 }
 
-async function engineFor({ engine, overrides }: Live, { tensors, fed }: Given): Promise<{ engine: Engine; tensors: Given["tensors"] }> {
+async function engineFor(
+  { engine, overrides }: Live,
+  { tensors, fed }: Given,
+): Promise<{ engine: Engine; tensors: Given["tensors"] }> {
   return fed.length === 0 ? { engine, tensors } : overrides.bind(fed, tensors);
 }
 
