@@ -39,7 +39,11 @@ export interface ReadOptions {
  * console.log(graph.inputs.map((input) => `${input.name} ${input.type} [${input.shape}]`));
  */
 export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): Graph {
-  const model = parseModel(bytes);
+  return readModelGraph(parseModel(bytes), options);
+}
+
+/** The graph of a parsed model; throws as `readOnnx`. */
+export function readModelGraph(model: ModelProto, options: ReadOptions = {}): Graph {
   const opsets = readOpsets(model);
   const graph = inlineFunctions(model, model.graph!);
   const tensors = new TensorReader(new ExternalFiles(options.externalData));
@@ -87,7 +91,7 @@ function readOpsets({ opset_import, functions }: ModelProto): Readonly<Record<st
       `opset ${version} is newer than ${MAX_OPSET}, the last one that is known here`,
     );
   }
-  if (version < 1) throw new BitbasisError("MODEL", `opset ${version} expected a version from 1 on`);
+  if (version < 1) throw new BitbasisError("UNSUPPORTED", `opset ${version} expected a version from 1 on`);
   // Object.fromEntries: a file may name a domain "__proto__".
   return Object.fromEntries(opsets.set("", version));
 }
