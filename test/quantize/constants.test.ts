@@ -63,6 +63,23 @@ describe("weights that are expressions of constants", () => {
     expect((await folded.profile({ x: identity })).map(({ op }) => op)).not.toContain("Exp");
   });
 
+  test("shapes that depend on computed constants are left to the session", async () => {
+    const graph = build(
+      { x: [1, 2] },
+      { c: new Tensor("float32", [-200, 0, -200, 1], [4]) },
+      [
+        ["Exp", ["c"], ["e"]],
+        ["NonZero", ["e"], ["i"]],
+        ["Gather", ["e", "i"], ["g"]],
+        ["Add", ["x", "g"], ["y"]],
+      ],
+      ["y"],
+    );
+    const session = await InferenceSession.create(writeOnnx(graph), { preset: "fast" });
+    const { y } = await session.run({ x: new Tensor("float32", [0, 0], [1, 2]) });
+    expect([...(y!.data as Float32Array)]).toEqual([1, Math.fround(Math.E)]);
+  });
+
   test("results that are larger than what they are made of stay expressions", async () => {
     const graph = build(
       { x: [100, 100] },
