@@ -75,5 +75,8 @@ function smallEnough(part: Graph): Set<string> {
     sources.set(outputs[0]!, Math.min(sum, total));
   }
   const names = part.outputs.map(({ name }) => name);
-  return new Set(names.filter((name) => sizeOf(values.get(name)!.shape) <= Math.max(SMALL, sources.get(name)!)));
+  // What comes after a shape that must be computed first has no shape yet, and is left to the session.
+  return new Set(
+    names.filter((name) => sizeOf(values.get(name)?.shape ?? [Infinity]) <= Math.max(SMALL, sources.get(name)!)),
+  );
 }
