@@ -6,12 +6,19 @@ import { convF32, convI16 } from "./gemm/conv";
 import { packF32, packRight } from "./tensor/pack";
 import { quantize } from "./tensor/quantize";
 import { range } from "./tensor/range";
+import { recurrent } from "./recurrent/recurrent";
+import { deformColumns } from "./spatial/deform";
+import { fold } from "./spatial/fold";
+import { gridSample } from "./spatial/grid-sample";
+import { maxRoiPool, roiAlign } from "./spatial/roi";
 import { binary, compare } from "./tensor/binary";
 import { canonicalize, cast } from "./tensor/cast";
 import { copy, fill } from "./tensor/copy";
+import { determinant } from "./tensor/determinant";
 import { gather, gatherElements } from "./tensor/gather";
 import { layerNorm, softmax } from "./tensor/normalize";
 import { pool, resize } from "./tensor/pool";
+import { maxPool } from "./tensor/max-pool";
 import { arg, reduce } from "./tensor/reduce";
 import { product } from "./tensor/product";
 import { cumulate, sequence } from "./tensor/sequence";
@@ -115,6 +122,27 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
     case Opcode.Product:
       product(step, thread, threads);
       break;
+    case Opcode.MaxPool:
+      maxPool(step, thread, threads);
+      break;
+    case Opcode.GridSample:
+      gridSample(step, thread, threads);
+      break;
+    case Opcode.DeformColumns:
+      deformColumns(step, thread, threads);
+      break;
+    case Opcode.Fold:
+      fold(step, thread, threads);
+      break;
+    case Opcode.Determinant:
+      determinant(step, thread, threads);
+      break;
+    case Opcode.RoiAlign:
+      return roiAlign(program, step, thread, threads);
+    case Opcode.MaxRoiPool:
+      return maxRoiPool(program, step, thread, threads);
+    case Opcode.Recurrent:
+      return recurrent(program, step, thread, threads);
     case Opcode.Gather:
       return gather(program, step, thread, threads);
     case Opcode.GatherElements:

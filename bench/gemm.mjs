@@ -93,6 +93,7 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
       rowsPerParameter: pixels,
       mask: 0,
       batch: 1,
+      ...core.FLAT,
       inHeight: height,
       inWidth: width,
       outHeight,

@@ -4,7 +4,7 @@
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Blocking, Scratch } from "../../src/core/abi/scratch";
 import { setColumns } from "../gemm/conv";
-import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, seesMasked, writePointers } from "../gemm/geometry";
+import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, pixelsOf, seesMasked, tapsOf, writePointers } from "../gemm/geometry";
 import { Tile } from "../gemm/tile";
 import { address, argument, share, slotOf } from "../step";
 import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
@@ -24,17 +24,17 @@ export function depthwiseF32(step: usize, thread: i32, threads: i32): void {
 
 /** Taps with a pointer: two at a time in int16. */
 @inline
-function tapsOf<T>(step: usize): i32 {
-  const taps = argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth);
+function slotsOf<T>(step: usize): i32 {
+  const taps = tapsOf(step);
   return isFloat<T>() ? taps : (taps + 1) & ~1;
 }
 
 function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   const channels = argument(step, ConvStep.groups);
   const blocks = (channels + 7) >> 3;
-  const taps = argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth);
-  const slots = tapsOf<T>(step);
-  const pixels = argument(step, ConvStep.outHeight) * argument(step, ConvStep.outWidth);
+  const taps = tapsOf(step);
+  const slots = slotsOf<T>(step);
+  const pixels = pixelsOf(step);
   const rows = argument(step, ConvStep.batch) * pixels;
   let row = 0;
   let rowEnd = rows;
@@ -117,7 +117,7 @@ function borderRun(step: usize, pixel: i32, most: i32, from: i32, to: i32): i32 
 function blocksOf<T>(
   step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, pixel: i32, count: i32, first: i32, end: i32,
 ): void {
-  const slots = tapsOf<T>(step);
+  const slots = slotsOf<T>(step);
   const outStride = address(step, ConvStep.outPixelStride);
   const weights = address(step, ConvStep.weights);
   let out = outputOf(step, sample, pixel) + (<usize>first << 5);
@@ -159,7 +159,7 @@ function lastBlock<T>(
 ): void {
   const channels = argument(step, ConvStep.groups);
   const columns = channels - (b << 3);
-  const slots = tapsOf<T>(step);
+  const slots = slotsOf<T>(step);
   const weights = address(step, ConvStep.weights);
   const tapBytes = <usize>((channels + 7) & ~7) << 2;
   const outStride = address(step, ConvStep.outPixelStride);

@@ -4,7 +4,7 @@
 // Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Blocking, Scratch } from "../../src/core/abi/scratch";
-import { isDense, isPadded, seesMasked } from "./geometry";
+import { isDense, isPadded, pixelsOf, seesMasked, tapsOf } from "./geometry";
 import { gemm_f32_1x32__simd, gemm_f32_1x8__simd, gemm_f32_4x8__scalar, gemm_f32_4x8__simd } from "./gemm_f32_4x8";
 import {
   gemm_i16_i16_1x8__simd, gemm_i16_i16_4x8__scalar, gemm_i16_i16_4x8__simd, gemm_i16_i16_4x8_blocks, prepareShared__simd,
@@ -26,9 +26,9 @@ export function convF32(step: usize, thread: i32, threads: i32): void {
 function conv<T>(step: usize, thread: i32, threads: i32): void {
   const channels = argument(step, ConvStep.channels);
   const depth = isFloat<T>() ? channels : (channels + 1) >> 1;
-  const taps = argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth);
+  const taps = tapsOf(step);
   const panels = (argument(step, ConvStep.outChannels) + 7) >> 3;
-  const pixels = argument(step, ConvStep.outHeight) * argument(step, ConvStep.outWidth);
+  const pixels = pixelsOf(step);
   const rows = argument(step, ConvStep.batch) * pixels;
   const units = argument(step, ConvStep.groups) * panels;
   const tiles = (rows + 3) >> 2;
@@ -91,7 +91,7 @@ function block<T>(
 ): void {
   const channels = argument(step, ConvStep.channels);
   const depth = isFloat<T>() ? channels : (channels + 1) >> 1;
-  const taps = argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth);
+  const taps = tapsOf(step);
   const outChannels = argument(step, ConvStep.outChannels);
   const panels = (outChannels + 7) >> 3;
   const panelBytes = <usize>(taps * depth) << 5;
@@ -117,7 +117,7 @@ function block<T>(
       const pointers = dense ? scratch + Scratch.pointers : table + <usize>(((r >> 2) * taps) << 4) + <usize>((r & 3) << 2);
       const live = r + 4 <= count ? 4 : 1;
       const merged = merge && live == 4 && isMerged(pointers, taps);
-      const runs = merged ? argument(step, ConvStep.kernelHeight) : taps;
+      const runs = merged ? taps / argument(step, ConvStep.kernelWidth) : taps;
       const run = merged ? depth * argument(step, ConvStep.kernelWidth) : depth;
       if (dense) {
         for (let i = 0; i < live; i++) {
@@ -190,7 +190,7 @@ function whole(from: usize, copy: usize, columns: i32): usize {
 function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
   const outChannels = argument(step, ConvStep.outChannels);
   const panels = (outChannels + 7) >> 3;
-  const row = sample * argument(step, ConvStep.outHeight) * argument(step, ConvStep.outWidth) + pixel;
+  const row = sample * pixelsOf(step) + pixel;
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   const stride = address(step, ConvStep.outPixelStride);
   const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * stride;

@@ -2,23 +2,41 @@
 import { ConvStep } from "../../src/core/abi/conv";
 import { address, argument } from "../step";
 
-/** Whether some tap of some output pixel lies outside of the input. */
-export function isPadded(step: usize): bool {
-  const top = argument(step, ConvStep.padTop);
-  const left = argument(step, ConvStep.padLeft);
-  const lastY = (argument(step, ConvStep.outHeight) - 1) * argument(step, ConvStep.strideHeight) - top +
-    (argument(step, ConvStep.kernelHeight) - 1) * argument(step, ConvStep.dilationHeight);
-  const lastX = (argument(step, ConvStep.outWidth) - 1) * argument(step, ConvStep.strideWidth) - left +
-    (argument(step, ConvStep.kernelWidth) - 1) * argument(step, ConvStep.dilationWidth);
-  return top > 0 || left > 0 || lastY >= argument(step, ConvStep.inHeight) || lastX >= argument(step, ConvStep.inWidth);
+/** Output pixels of a sample. */
+export function pixelsOf(step: usize): i32 {
+  return argument(step, ConvStep.outDepth) * argument(step, ConvStep.outHeight) * argument(step, ConvStep.outWidth);
 }
 
-/** Whether output pixel p sees input pixel p and nothing else, so that no table is needed. Pads below 0 crop: they shift what a pixel sees. */
+export function tapsOf(step: usize): i32 {
+  return argument(step, ConvStep.kernelDepth) * argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth);
+}
+
+/** Whether some tap of some output lies outside of the input along one axis. */
+function isPaddedBy(extent: i32, outputs: i32, kernel: i32, stride: i32, dilation: i32, pad: i32): bool {
+  return pad > 0 || (outputs - 1) * stride - pad + (kernel - 1) * dilation >= extent;
+}
+
+/** Whether some tap of some output pixel lies outside of the input. */
+export function isPadded(step: usize): bool {
+  return isPaddedBy(
+    argument(step, ConvStep.inDepth), argument(step, ConvStep.outDepth), argument(step, ConvStep.kernelDepth),
+    argument(step, ConvStep.strideDepth), argument(step, ConvStep.dilationDepth), argument(step, ConvStep.padFront),
+  ) || isPaddedBy(
+    argument(step, ConvStep.inHeight), argument(step, ConvStep.outHeight), argument(step, ConvStep.kernelHeight),
+    argument(step, ConvStep.strideHeight), argument(step, ConvStep.dilationHeight), argument(step, ConvStep.padTop),
+  ) || isPaddedBy(
+    argument(step, ConvStep.inWidth), argument(step, ConvStep.outWidth), argument(step, ConvStep.kernelWidth),
+    argument(step, ConvStep.strideWidth), argument(step, ConvStep.dilationWidth), argument(step, ConvStep.padLeft),
+  );
+}
+
+/** Whether output pixel p sees input pixel p and nothing else, so that no table is needed. A negative pad crops. */
 export function isDense(step: usize): bool {
-  return argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth) == 1 && !isPadded(step) &&
-    (argument(step, ConvStep.padTop) | argument(step, ConvStep.padLeft)) == 0 &&
-    argument(step, ConvStep.strideHeight) * argument(step, ConvStep.strideWidth) == 1 &&
-    argument(step, ConvStep.outWidth) == argument(step, ConvStep.inWidth);
+  return tapsOf(step) == 1 && !isPadded(step) &&
+    (argument(step, ConvStep.padFront) | argument(step, ConvStep.padTop) | argument(step, ConvStep.padLeft)) == 0 &&
+    argument(step, ConvStep.strideDepth) * argument(step, ConvStep.strideHeight) * argument(step, ConvStep.strideWidth) == 1 &&
+    argument(step, ConvStep.outWidth) == argument(step, ConvStep.inWidth) &&
+    (argument(step, ConvStep.outDepth) == 1 || argument(step, ConvStep.outHeight) == argument(step, ConvStep.inHeight));
 }
 
 /**
@@ -26,31 +44,49 @@ export function isDense(step: usize): bool {
  * outside of the input get `padding`.
  */
 export function writePointers(step: usize, input: usize, pixel: i32, padding: usize, table: usize, tapBytes: usize): void {
+  const inDepth = argument(step, ConvStep.inDepth);
   const inHeight = argument(step, ConvStep.inHeight);
   const inWidth = argument(step, ConvStep.inWidth);
   const outWidth = argument(step, ConvStep.outWidth);
+  const kernelDepth = argument(step, ConvStep.kernelDepth);
   const kernelHeight = argument(step, ConvStep.kernelHeight);
   const kernelWidth = argument(step, ConvStep.kernelWidth);
+  const dilationDepth = argument(step, ConvStep.dilationDepth);
   const dilationHeight = argument(step, ConvStep.dilationHeight);
   const dilationWidth = argument(step, ConvStep.dilationWidth);
   const pixelStride = argument(step, ConvStep.pixelStride);
   const row = pixel / outWidth;
-  let y = row * argument(step, ConvStep.strideHeight) - argument(step, ConvStep.padTop);
+  const top = topOf(step, row);
   const left = (pixel - row * outWidth) * argument(step, ConvStep.strideWidth) - argument(step, ConvStep.padLeft);
-  for (let i = 0; i < kernelHeight; i++, y += dilationHeight) {
-    const inside = <u32>y < <u32>inHeight;
-    const line = input + y * inWidth * pixelStride;
-    let x = left;
-    for (let j = 0; j < kernelWidth; j++, x += dilationWidth, table += tapBytes) {
-      store<usize>(table, inside && <u32>x < <u32>inWidth ? line + x * pixelStride : padding);
+  let z = frontOf(step, row);
+  for (let h = 0; h < kernelDepth; h++, z += dilationDepth) {
+    let y = top;
+    for (let i = 0; i < kernelHeight; i++, y += dilationHeight) {
+      const inside = <u32>z < <u32>inDepth && <u32>y < <u32>inHeight;
+      const line = input + (z * inHeight + y) * inWidth * pixelStride;
+      let x = left;
+      for (let j = 0; j < kernelWidth; j++, x += dilationWidth, table += tapBytes) {
+        store<usize>(table, inside && <u32>x < <u32>inWidth ? line + x * pixelStride : padding);
+      }
     }
   }
+}
+
+/** Input coordinates of the first tap of output row `row`, counted through all planes. */
+@inline
+export function frontOf(step: usize, row: i32): i32 {
+  return (row / argument(step, ConvStep.outHeight)) * argument(step, ConvStep.strideDepth) - argument(step, ConvStep.padFront);
+}
+
+@inline
+export function topOf(step: usize, row: i32): i32 {
+  return (row % argument(step, ConvStep.outHeight)) * argument(step, ConvStep.strideHeight) - argument(step, ConvStep.padTop);
 }
 
 /** First column of outputs all of whose taps lie inside of the input's width; 0 where the left side is cropped. */
 export function insideFrom(step: usize): i32 {
   const stride = argument(step, ConvStep.strideWidth);
-  return max(0, (argument(step, ConvStep.padLeft) + stride - 1) / stride);
+  return max(0, argument(step, ConvStep.padLeft) + stride - 1) / stride;
 }
 
 /** Column after the last such; may be less than insideFrom, when there is none. */
@@ -60,10 +96,12 @@ export function insideTo(step: usize): i32 {
   return last < 0 ? 0 : min(argument(step, ConvStep.outWidth), last / argument(step, ConvStep.strideWidth) + 1);
 }
 
-/** Whether all taps of output row `row` lie inside of the input's height. */
+/** Whether all taps of output row `row`, counted through all planes, lie inside of the input's depth and height. */
 export function isRowInside(step: usize, row: i32): bool {
-  const top = row * argument(step, ConvStep.strideHeight) - argument(step, ConvStep.padTop);
-  return top >= 0 && top + (argument(step, ConvStep.kernelHeight) - 1) * argument(step, ConvStep.dilationHeight) < argument(step, ConvStep.inHeight);
+  const front = frontOf(step, row);
+  const top = topOf(step, row);
+  return front >= 0 && front + (argument(step, ConvStep.kernelDepth) - 1) * argument(step, ConvStep.dilationDepth) < argument(step, ConvStep.inDepth) &&
+    top >= 0 && top + (argument(step, ConvStep.kernelHeight) - 1) * argument(step, ConvStep.dilationHeight) < argument(step, ConvStep.inHeight);
 }
 
 /** Bytes between the input pixels of two neighbouring outputs of a row. */
@@ -76,20 +114,27 @@ export function advanceOf(step: usize): usize {
 export function seesMasked(step: usize, sample: i32, pixel: i32, group: i32): bool {
   const mask = address(step, ConvStep.mask);
   if (mask == 0) return true;
+  const inDepth = argument(step, ConvStep.inDepth);
   const inHeight = argument(step, ConvStep.inHeight);
   const inWidth = argument(step, ConvStep.inWidth);
   const outWidth = argument(step, ConvStep.outWidth);
   const groups = argument(step, ConvStep.groups);
   const row = pixel / outWidth;
-  const top = row * argument(step, ConvStep.strideHeight) - argument(step, ConvStep.padTop);
+  const front = frontOf(step, row);
+  const top = topOf(step, row);
   const left = (pixel - row * outWidth) * argument(step, ConvStep.strideWidth) - argument(step, ConvStep.padLeft);
-  for (let i = 0; i < argument(step, ConvStep.kernelHeight); i++) {
-    const y = top + i * argument(step, ConvStep.dilationHeight);
-    if (<u32>y >= <u32>inHeight) continue;
-    for (let j = 0; j < argument(step, ConvStep.kernelWidth); j++) {
-      const x = left + j * argument(step, ConvStep.dilationWidth);
-      if (<u32>x >= <u32>inWidth) continue;
-      if (load<u8>(mask + <usize>(((sample * inHeight + y) * inWidth + x) * groups + group))) return true;
+  for (let h = 0; h < argument(step, ConvStep.kernelDepth); h++) {
+    const z = front + h * argument(step, ConvStep.dilationDepth);
+    if (<u32>z >= <u32>inDepth) continue;
+    for (let i = 0; i < argument(step, ConvStep.kernelHeight); i++) {
+      const y = top + i * argument(step, ConvStep.dilationHeight);
+      if (<u32>y >= <u32>inHeight) continue;
+      for (let j = 0; j < argument(step, ConvStep.kernelWidth); j++) {
+        const x = left + j * argument(step, ConvStep.dilationWidth);
+        if (<u32>x >= <u32>inWidth) continue;
+        const at = ((sample * inDepth + z) * inHeight + y) * inWidth + x;
+        if (load<u8>(mask + <usize>(at * groups + group))) return true;
+      }
     }
   }
   return false;

@@ -1,9 +1,9 @@
 // The pointer table of a block of rows: per tile of 4 rows, [tap][4] addresses, taps·16 bytes.
 // A tile whose taps are all inside of the input needs no bounds checks, and where the pixels of a kernel row lie side by side in memory, as the
-// panel's do, they are one long tap: such a merged tile has kernelHeight taps, and 0 in the last word of its table (a stem convolution
+// panel's do, they are one long tap: such a merged tile has a tap for each kernel row, and 0 in the last word of its table (a stem convolution
 // has 3 channels, 2 k-pairs a tap; with this and the cheaper tables 3×3 s2 224² 3→32 went from 17 to 22 GMAC/s).
 import { ConvStep } from "../../src/core/abi/conv";
-import { advanceOf, insideFrom, insideTo, isRowInside, writePointers } from "./geometry";
+import { advanceOf, frontOf, insideFrom, insideTo, isRowInside, tapsOf, topOf, writePointers } from "./geometry";
 import { address, argument } from "../step";
 
 /** Whether the taps of a kernel row are one run of `tapBytes` each. */
@@ -22,7 +22,7 @@ export function writeTable(step: usize, input: usize, pixel: i32, count: i32, pa
   const outWidth = argument(step, ConvStep.outWidth);
   const from = insideFrom(step);
   const to = insideTo(step);
-  const tileBytes = (argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth)) << 4;
+  const tileBytes = tapsOf(step) << 4;
   let row = pixel / outWidth;
   let column = pixel - row * outWidth;
   for (let r = 0; r < count; r += 4, table += tileBytes) {
@@ -41,19 +41,23 @@ export function writeTable(step: usize, input: usize, pixel: i32, count: i32, pa
 function writeInside(step: usize, input: usize, row: i32, column: i32, table: usize, merge: bool): void {
   const pixelStride = address(step, ConvStep.pixelStride);
   const advance = advanceOf(step);
-  const y = row * argument(step, ConvStep.strideHeight) - argument(step, ConvStep.padTop);
+  const inHeight = argument(step, ConvStep.inHeight);
   const x = column * argument(step, ConvStep.strideWidth) - argument(step, ConvStep.padLeft);
-  let line = input + <usize>(y * argument(step, ConvStep.inWidth) + x) * pixelStride;
   const lineStep = address(step, ConvStep.dilationHeight) * address(step, ConvStep.inWidth) * pixelStride;
   const tapStep = address(step, ConvStep.dilationWidth) * pixelStride;
   const taps = merge ? 1 : argument(step, ConvStep.kernelWidth);
-  for (let i = argument(step, ConvStep.kernelHeight); i > 0; i--, line += lineStep) {
-    let at = line;
-    for (let j = 0; j < taps; j++, at += tapStep, table += 16) {
-      store<usize>(table, at);
-      store<usize>(table, at + advance, 4);
-      store<usize>(table, at + 2 * advance, 8);
-      store<usize>(table, at + 3 * advance, 12);
+  const top = topOf(step, row);
+  let z = frontOf(step, row);
+  for (let h = argument(step, ConvStep.kernelDepth); h > 0; h--, z += argument(step, ConvStep.dilationDepth)) {
+    let line = input + <usize>((z * inHeight + top) * argument(step, ConvStep.inWidth) + x) * pixelStride;
+    for (let i = argument(step, ConvStep.kernelHeight); i > 0; i--, line += lineStep) {
+      let at = line;
+      for (let j = 0; j < taps; j++, at += tapStep, table += 16) {
+        store<usize>(table, at);
+        store<usize>(table, at + advance, 4);
+        store<usize>(table, at + 2 * advance, 8);
+        store<usize>(table, at + 3 * advance, 12);
+      }
     }
   }
 }

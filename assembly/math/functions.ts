@@ -66,6 +66,8 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   if (operation == UnaryFunction.Shrink) {
     return ifLess<T>(x, neg<T>(b), add<T>(x, a), ifLess<T>(b, x, sub<T>(x, a), k<T>(0)));
   }
+  if (operation == UnaryFunction.Affine) return add<T>(mul<T>(a, x), b);
+  if (operation == UnaryFunction.ScaledTanh) return mul<T>(a, tanh<T>(mul<T>(b, x)));
   return notANumber<T>();
 }
 

@@ -10,7 +10,8 @@ import { address, argument, share } from "../step";
   return bytes == 8 ? load<i64>(at + (<usize>i << 3)) : <i64>load<i32>(at + (<usize>i << 2));
 }
 
-function badIndex(program: usize, index: i64, axis: i32, extent: i64): Status {
+/** Tells in the program's header about an index that stops it. */
+export function badIndex(program: usize, index: i64, axis: i32, extent: i64): Status {
   store<i32>(program + (ProgramHeader.failedAxis << 2), axis);
   store<i32>(program + (ProgramHeader.failedExtent << 2), <i32>extent);
   store<i64>(program + (ProgramHeader.failedIndex << 2), index);

@@ -17,8 +17,13 @@ export function unary(step: usize, thread: i32, threads: i32): void {
   let input = address(step, UnaryStep.input) + offset;
   let output = address(step, UnaryStep.output) + offset;
   if (wide) doubles(argument(step, UnaryStep.operation), input, output, n, a, b);
-  else if (ASC_FEATURE_SIMD) choose<v128>(argument(step, UnaryStep.operation), input, output, n, a, b);
-  else choose<f32>(argument(step, UnaryStep.operation), input, output, n, a, b);
+  else mapAll(argument(step, UnaryStep.operation), input, output, n, a, b);
+}
+
+/** `n` f32 from `input` to `output`, which may be the same memory. */
+export function mapAll(operation: i32, input: usize, output: usize, n: i32, alpha: f32, beta: f32): void {
+  if (ASC_FEATURE_SIMD) choose<v128>(operation, input, output, n, alpha, beta);
+  else choose<f32>(operation, input, output, n, alpha, beta);
 }
 
 function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b: f64): void {
@@ -62,6 +67,8 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
     case UnaryFunction.Gelu: map<T>(UnaryFunction.Gelu, input, output, n, a, b); break;
     case UnaryFunction.GeluTanh: map<T>(UnaryFunction.GeluTanh, input, output, n, a, b); break;
     case UnaryFunction.Shrink: map<T>(UnaryFunction.Shrink, input, output, n, a, b); break;
+    case UnaryFunction.Affine: light<T>(UnaryFunction.Affine, input, output, n, a, b); break;
+    case UnaryFunction.ScaledTanh: map<T>(UnaryFunction.ScaledTanh, input, output, n, a, b); break;
     // Tan … Atanh, which choose for themselves
     default: map<T>(operation, input, output, n, a, b);
   }

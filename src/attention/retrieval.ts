@@ -1,6 +1,6 @@
 import { Activation, ConvStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
-import { f32Bits, step } from "../core/index.ts";
+import { FLAT, f32Bits, step } from "../core/index.ts";
 import { largestCode, placeMaxima } from "./collisions.ts";
 import type { Workbench } from "./kernels.ts";
 import type { KeySet, Pace } from "./keys.ts";
@@ -124,6 +124,7 @@ export async function retrieve(bench: Workbench, request: RetrievalRequest, pace
         parameters,
         rowsPerParameter: rows,
         batch: 1,
+        ...FLAT,
         inHeight: 1,
         inWidth: rows,
         outHeight: 1,

@@ -1,6 +1,11 @@
 // Sizes of what the linear steps (abi/conv.ts) read and write beside their tensors.
 import { Blocking, Scratch } from "./abi/scratch.ts";
 
+/** The words of a ConvStep that a picture, or a matrix, has no use for. */
+export const FLAT = {
+  ...{ inDepth: 1, outDepth: 1, kernelDepth: 1, strideDepth: 1, dilationDepth: 1, padFront: 0 },
+} as const;
+
 /** k-pairs of `channels` channels: int16 operands are read two at a time. */
 export function pairsOf(channels: number): number {
   return Math.ceil(channels / 2);
@@ -30,14 +35,14 @@ export function depthwiseBytesF32(channels: number, taps: number): number {
 export interface ScratchNeeds {
   readonly depthwise: boolean;
   readonly integer: boolean;
-  /** kernelHeight · kernelWidth. */
+  /** kernelDepth · kernelHeight · kernelWidth. */
   readonly taps: number;
   /** Of a group. */
   readonly channels: number;
   readonly groups: number;
   /** Bytes between the groups of an input pixel. */
   readonly groupStride: number;
-  /** outHeight · outWidth. */
+  /** outDepth · outHeight · outWidth. */
   readonly pixels: number;
 }
 

@@ -2,9 +2,18 @@ import { ConvStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
 import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
 import { Opcode } from "./abi/opcode.ts";
-import { PoolStep, ResizeStep } from "./abi/pool.ts";
+import { MaxPoolStep, PoolStep, ResizeStep } from "./abi/pool.ts";
 import { ProductStep } from "./abi/product.ts";
+import { RecurrentStep } from "./abi/recurrent.ts";
 import { ArgStep, CumulateStep, LayerNormStep, ReduceStep, SoftmaxStep, TopKStep } from "./abi/reduce.ts";
+import {
+  DeformColumnsStep,
+  DeterminantStep,
+  FoldStep,
+  GridSampleStep,
+  MaxRoiPoolStep,
+  RoiAlignStep,
+} from "./abi/spatial.ts";
 import type { Step } from "./steps.ts";
 
 /** What the words of a step are, beside plain numbers. */
@@ -60,6 +69,30 @@ const SCATTER_ELEMENTS = words(GatherElementsStep, ["output", "indices"], ["data
 const GATHER = words(GatherStep, ["data", "indices"], ["output"]);
 const GATHER_ELEMENTS = words(GatherElementsStep, ["data", "indices"], ["output"]);
 
+const RECURRENT = words(
+  RecurrentStep,
+  ["input", "extra", "lengths"],
+  ["output", "state", "cell", "gates", "reset", "candidate", "copies"],
+);
+/** Range writes the partials that Quantize reads. */
+const QUANTIZE = words(QuantizeStep, ["input"], ["partials", "output", "parameters", "mask"]);
+
+/** A Recurrent step holds the steps of its products behind its own words. */
+function recurrent(step: readonly unknown[]): Words {
+  const all = { reads: [...RECURRENT.reads], writes: [...RECURRENT.writes], windows: [] };
+  const quantize = [{ inner: QUANTIZE, length: QuantizeStep.length }];
+  const product = [...(step[RecurrentStep.quantized] === 1 ? quantize : []), { inner: CONV, length: ConvStep.length }];
+  let at: number = RecurrentStep.length;
+  for (let i = 0; i < Number(step[RecurrentStep.products]); i++) {
+    for (const { inner, length } of product) {
+      all.reads.push(...inner.reads.map((word) => at + word));
+      all.writes.push(...inner.writes.map((word) => at + word));
+      at += length;
+    }
+  }
+  return all;
+}
+
 /** By opcode; a function where the words of a step decide what they are. */
 const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly unknown[]) => Words) } = {
   Range: words(QuantizeStep, ["input"], ["partials"]),
@@ -90,6 +123,14 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   Cumulate: words(CumulateStep, ["input"], ["output"]),
   TopK: words(TopKStep, ["input"], ["values", "indices"]),
   Product: words(ProductStep, ["a", "b"], ["output"]),
+  Recurrent: recurrent,
+  MaxPool: words(MaxPoolStep, ["input"], ["output", "indices"]),
+  GridSample: words(GridSampleStep, ["input", "grid"], ["output", "scratch"]),
+  RoiAlign: words(RoiAlignStep, ["input", "regions", "batchIndices"], ["output"]),
+  MaxRoiPool: words(MaxRoiPoolStep, ["input", "regions"], ["output"]),
+  DeformColumns: words(DeformColumnsStep, ["input", "offsets", "mask"], ["output", "scratch"]),
+  Fold: words(FoldStep, ["input"], ["output"]),
+  Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };
 
 /** What the words of this step are. */

@@ -60,6 +60,7 @@ export class Lowering {
   readonly buffers: PlannedBuffer[] = [];
   private readonly located = new Map<string, Ref | number>();
   private readonly shared = new Map<string, unknown>();
+  private captured: LoweredStep[] | undefined;
 
   constructor(
     readonly graph: SpecializedGraph,
@@ -134,7 +135,7 @@ export class Lowering {
       if (typeof word !== "number") this.buffers[word.buffer]!.last = this.steps.length;
     }
     const { node } = this;
-    this.steps.push({
+    (this.captured ?? this.steps).push({
       step,
       node: node.name,
       op: node.op,
@@ -143,6 +144,15 @@ export class Lowering {
       macs: about.macs ?? 0,
       bytes: about.bytes ?? 0,
     });
+  }
+
+  /** The steps that `body` emits, kept out of the program, for the next step, which holds all of their words and runs them itself. */
+  capture(body: () => void): readonly LoweredStep[] {
+    const captured: LoweredStep[] = [];
+    this.captured = captured;
+    body();
+    this.captured = undefined;
+    return captured;
   }
 
   attribute(name: string, fallback: number): number {

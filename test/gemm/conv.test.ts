@@ -43,6 +43,12 @@ async function check(l: Linear): Promise<Float32Array> {
 const shapes: fc.Arbitrary<Shape> = fc
   .record({
     batch: fc.integer({ min: 1, max: 3 }),
+    // half of them are pictures, whose depth is 1
+    inDepth: fc.constantFrom(1, 1, 1, 2, 3, 5),
+    kernelDepth: fc.constantFrom(1, 1, 2, 3),
+    strideDepth: fc.constantFrom(1, 2),
+    dilationDepth: fc.constantFrom(1, 2),
+    depthPads: fc.constantFrom<[number, number]>([0, 0], [1, 0], [0, 2], [1, 1]),
     inHeight: fc.integer({ min: 1, max: 9 }),
     inWidth: fc.integer({ min: 1, max: 9 }),
     channels: fc.integer({ min: 1, max: 9 }),

@@ -42,19 +42,25 @@ export function random(seed: number): () => number {
 
 export interface Shape {
   readonly batch: number;
+  readonly inDepth: number;
   readonly inHeight: number;
   readonly inWidth: number;
   readonly channels: number;
   readonly groups: number;
   readonly outChannels: number;
+  readonly kernelDepth: number;
   readonly kernelHeight: number;
   readonly kernelWidth: number;
+  readonly strideDepth: number;
   readonly strideHeight: number;
   readonly strideWidth: number;
+  readonly dilationDepth: number;
   readonly dilationHeight: number;
   readonly dilationWidth: number;
   /** top, left, bottom, right. */
   readonly pads: readonly [number, number, number, number];
+  /** front, back. */
+  readonly depthPads: readonly [number, number];
 }
 
 export interface Linear {
@@ -79,25 +85,32 @@ export interface Linear {
 
 export const plain = (shape: Partial<Shape>): Shape => ({
   batch: 1,
+  inDepth: 1,
   inHeight: 1,
   inWidth: 1,
   channels: 1,
   groups: 1,
   outChannels: 1,
+  kernelDepth: 1,
   kernelHeight: 1,
   kernelWidth: 1,
+  strideDepth: 1,
   strideHeight: 1,
   strideWidth: 1,
+  dilationDepth: 1,
   dilationHeight: 1,
   dilationWidth: 1,
   pads: [0, 0, 0, 0],
+  depthPads: [0, 0],
   ...shape,
 });
 
-export function outSize(s: Shape): [number, number] {
+/** Depth, height and width of the output. */
+export function outSize(s: Shape): [number, number, number] {
+  const d = s.inDepth + s.depthPads[0] + s.depthPads[1] - (s.kernelDepth - 1) * s.dilationDepth - 1;
   const h = s.inHeight + s.pads[0] + s.pads[2] - (s.kernelHeight - 1) * s.dilationHeight - 1;
   const w = s.inWidth + s.pads[1] + s.pads[3] - (s.kernelWidth - 1) * s.dilationWidth - 1;
-  return [Math.floor(h / s.strideHeight) + 1, Math.floor(w / s.strideWidth) + 1];
+  return [Math.floor(d / s.strideDepth) + 1, Math.floor(h / s.strideHeight) + 1, Math.floor(w / s.strideWidth) + 1];
 }
 
 /** A block of memory that holds neither zeros nor anything sensible: steps must not count on what they did not write. */
@@ -172,11 +185,11 @@ function activate(y: number, l: Linear): number {
 /** The outputs, dense; NaN where a non-finite input is seen. */
 export function reference(l: Linear): Float32Array {
   const s = l.shape;
-  const [outHeight, outWidth] = outSize(s);
+  const [outDepth, outHeight, outWidth] = outSize(s);
   const width = s.channels * s.groups;
   const total = s.groups * s.outChannels;
-  const out = new Float32Array(s.batch * outHeight * outWidth * total);
-  const samples = l.perRow ? s.batch * s.inHeight * s.inWidth : s.batch;
+  const out = new Float32Array(s.batch * outDepth * outHeight * outWidth * total);
+  const samples = l.perRow ? s.batch * s.inDepth * s.inHeight * s.inWidth : s.batch;
   const size = l.input.length / samples;
   const quantized: Quantized[] = [];
   for (let i = 0; i < samples && l.bits > 0; i++) {
@@ -184,20 +197,24 @@ export function reference(l: Linear): Float32Array {
   }
   let at = 0;
   for (let b = 0; b < s.batch; b++) {
-    for (let oy = 0; oy < outHeight; oy++) {
+    for (let row = 0; row < outDepth * outHeight; row++) {
+      const [oz, oy] = [Math.floor(row / outHeight), row % outHeight];
       for (let ox = 0; ox < outWidth; ox++) {
         for (let o = 0; o < total; o++) {
           const group = Math.floor(o / s.outChannels);
           let sum = l.bits > 0 ? 0 : -0;
           let bad = false;
-          let w = o * s.kernelHeight * s.kernelWidth * s.channels;
-          const entry = quantized[l.perRow ? (b * outHeight + oy) * outWidth + ox : b];
-          for (let i = 0; i < s.kernelHeight; i++) {
+          let w = o * s.kernelDepth * s.kernelHeight * s.kernelWidth * s.channels;
+          const entry = quantized[l.perRow ? (b * outDepth * outHeight + row) * outWidth + ox : b];
+          for (let k = 0; k < s.kernelDepth * s.kernelHeight; k++) {
+            const [h, i] = [Math.floor(k / s.kernelHeight), k % s.kernelHeight];
             for (let j = 0; j < s.kernelWidth; j++) {
               const y = oy * s.strideHeight - s.pads[0] + i * s.dilationHeight;
               const x = ox * s.strideWidth - s.pads[1] + j * s.dilationWidth;
-              const inside = y >= 0 && y < s.inHeight && x >= 0 && x < s.inWidth;
-              const from = ((b * s.inHeight + y) * s.inWidth + x) * width + group * s.channels;
+              const z = oz * s.strideDepth - s.depthPads[0] + h * s.dilationDepth;
+              const within = z >= 0 && z < s.inDepth && y >= 0 && y < s.inHeight;
+              const inside = within && x >= 0 && x < s.inWidth;
+              const from = (((b * s.inDepth + z) * s.inHeight + y) * s.inWidth + x) * width + group * s.channels;
               for (let c = 0; c < s.channels; c++, w++) {
                 if (entry === undefined) {
                   sum = f(sum + f((inside ? l.input[from + c]! : 0) * l.weights[w]!));
@@ -222,9 +239,10 @@ export function reference(l: Linear): Float32Array {
 export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1, slices = 1): Promise<Float32Array> {
   const core = await newCore(build);
   const s = l.shape;
-  const [outHeight, outWidth] = outSize(s);
-  const pixels = outHeight * outWidth;
-  const taps = s.kernelHeight * s.kernelWidth;
+  const [outDepth, outHeight, outWidth] = outSize(s);
+  const pixels = outDepth * outHeight * outWidth;
+  const inPixels = s.inDepth * s.inHeight * s.inWidth;
+  const taps = s.kernelDepth * s.kernelHeight * s.kernelWidth;
   const total = s.groups * s.outChannels;
   const integer = l.bits > 0;
   const depthwise = l.depthwise ?? false;
@@ -237,8 +255,8 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   let parameters = 0;
   let mask = 0;
   if (integer) {
-    const samples = l.perRow ? s.batch * s.inHeight * s.inWidth : s.batch;
-    const rows = s.batch * s.inHeight * s.inWidth;
+    const samples = l.perRow ? s.batch * inPixels : s.batch;
+    const rows = s.batch * inPixels;
     source = dirty(core, rows * pixelStride);
     parameters = dirty(core, samples * 16);
     mask = l.perRow ? 0 : dirty(core, rows * s.groups);
@@ -292,22 +310,28 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       rowsPerParameter: l.perRow ? 1 : pixels,
       mask,
       batch: s.batch,
+      inDepth: s.inDepth,
       inHeight: s.inHeight,
       inWidth: s.inWidth,
+      outDepth,
       outHeight,
       outWidth,
+      kernelDepth: s.kernelDepth,
       kernelHeight: s.kernelHeight,
       kernelWidth: s.kernelWidth,
+      strideDepth: s.strideDepth,
       strideHeight: s.strideHeight,
       strideWidth: s.strideWidth,
+      dilationDepth: s.dilationDepth,
       dilationHeight: s.dilationHeight,
       dilationWidth: s.dilationWidth,
+      padFront: s.depthPads[0],
       padTop: s.pads[0],
       padLeft: s.pads[1],
       groups: s.groups,
       channels: s.channels,
       outChannels: s.outChannels,
-      batchStride: s.inHeight * s.inWidth * pixelStride,
+      batchStride: inPixels * pixelStride,
       pixelStride,
       groupStride,
       outBatchStride: pixels * outPixelStride,
@@ -341,8 +365,8 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
 
 /** Weights as the step wants them; integers as two planes of 8-bit digits. */
 function placeWeights(core: Core, l: Linear, columnSums: number): number {
-  const { groups, outChannels, channels, kernelHeight, kernelWidth } = l.shape;
-  const taps = kernelHeight * kernelWidth;
+  const { groups, outChannels, channels, kernelDepth, kernelHeight, kernelWidth } = l.shape;
+  const taps = kernelDepth * kernelHeight * kernelWidth;
   if (l.bits === 0) {
     const source = core.place(l.weights);
     if (l.depthwise) {
@@ -387,16 +411,20 @@ export function layer(
   options: Omit<Partial<Linear>, "shape"> & { seed: number; bits: number; largest?: number; withBias?: boolean },
 ): Linear {
   const next = random(options.seed);
-  const { batch, inHeight, inWidth, channels, groups, outChannels, kernelHeight, kernelWidth } = shape;
+  const { batch, inDepth, inHeight, inWidth, channels, groups, outChannels } = shape;
+  const taps = shape.kernelDepth * shape.kernelHeight * shape.kernelWidth;
   const { largest = 119, bits } = options;
   const normal = () => next() + next() + next() - 1.5;
   const total = groups * outChannels;
-  const weights = Float32Array.from({ length: total * kernelHeight * kernelWidth * channels }, () =>
+  const weights = Float32Array.from({ length: total * taps * channels }, () =>
     bits > 0 ? Math.round((2 * next() - 1) * largest) : normal(),
   );
   return {
     shape,
-    input: Float32Array.from({ length: batch * inHeight * inWidth * channels * groups }, () => 4 * normal() + 0.7),
+    input: Float32Array.from(
+      { length: batch * inDepth * inHeight * inWidth * channels * groups },
+      () => 4 * normal() + 0.7,
+    ),
     weights,
     scales: Float32Array.from({ length: total }, () => 0.001 + next() * 0.01),
     ...(options.withBias === false ? {} : { bias: Float32Array.from({ length: total }, normal) }),

@@ -3,73 +3,144 @@ import { describe, expect, test } from "vitest";
 import { Tensor } from "../../src/tensor/index.ts";
 import { agreed, close, tensor } from "./agree.ts";
 
-const extents = fc.constantFrom(3, 5, 8);
-const window = fc.record({
-  height: extents,
-  width: extents,
-  channels: fc.constantFrom(1, 3, 4, 9),
-  kernel: fc.tuple(fc.constantFrom(1, 2, 3), fc.constantFrom(1, 2, 3)),
-  strides: fc.tuple(fc.constantFrom(1, 2, 3), fc.constantFrom(1, 2)),
-  dilations: fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 1)),
-  pads: fc.tuple(fc.nat(1), fc.nat(1), fc.nat(1), fc.nat(1)),
-  ceil: fc.boolean(),
-  include: fc.nat(1),
-  seed: fc.nat(999),
-});
+const window = fc
+  .record({
+    extents: fc.array(fc.constantFrom(1, 3, 5, 8), { minLength: 1, maxLength: 3 }),
+    channels: fc.constantFrom(1, 3, 4, 9),
+    kernel: fc.tuple(fc.constantFrom(1, 2, 3), fc.constantFrom(1, 2, 3), fc.constantFrom(1, 2)),
+    strides: fc.tuple(fc.constantFrom(1, 2, 3), fc.constantFrom(1, 2), fc.constantFrom(1, 2)),
+    dilations: fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 1), fc.constantFrom(1, 2)),
+    before: fc.tuple(fc.nat(1), fc.nat(1), fc.nat(1)),
+    after: fc.tuple(fc.nat(1), fc.nat(1), fc.nat(1)),
+    ceil: fc.boolean(),
+    seed: fc.nat(999),
+  })
+  .map((w) => {
+    const rank = w.extents.length;
+    const cut = (list: readonly number[]): number[] => list.slice(0, rank);
+    const [kernel, strides, dilations] = [cut(w.kernel), cut(w.strides), cut(w.dilations)];
+    const [before, after] = [cut(w.before), cut(w.after)];
+    const out = w.extents.map((e, i) => {
+      const room = e + before[i]! + after[i]! - (kernel[i]! - 1) * dilations[i]! - 1;
+      const n = Math.floor(room / strides[i]!) + 1;
+      // a window that would start in the right padding is left out
+      return w.ceil && room % strides[i]! !== 0 && n * strides[i]! < e + before[i]! ? n + 1 : n;
+    });
+    return { ...w, kernel, strides, dilations, before, after, out };
+  })
+  // pads are less than the kernel
+  .filter((w) => w.out.every((n, i) => n > 0 && Math.max(w.before[i]!, w.after[i]!) < w.kernel[i]!));
+
+type Window = typeof window extends fc.Arbitrary<infer T> ? T : never;
+
+/** Coordinates of element `i` of a dense shape. */
+function coordinates(i: number, shape: readonly number[]): number[] {
+  return shape.map((extent, axis) => Math.floor(i / shape.slice(axis + 1).reduce((a, b) => a * b, 1)) % extent);
+}
+
+/** Of output pixel `pixel`: the input pixels under its taps, and how many taps lie in the input or its padding. */
+function under(w: Window, pixel: number): { inside: number[]; counted: number } {
+  const at = coordinates(pixel, w.out);
+  const inside: number[] = [];
+  let counted = 0;
+  for (let tap = 0; tap < w.kernel.reduce((a, b) => a * b, 1); tap++) {
+    const k = coordinates(tap, w.kernel);
+    const x = at.map((o, i) => o * w.strides[i]! - w.before[i]! + k[i]! * w.dilations[i]!);
+    if (x.every((v, i) => v < w.extents[i]! + w.after[i]!)) counted++;
+    if (x.every((v, i) => v >= 0 && v < w.extents[i]!))
+      inside.push(x.reduce((sum, v, i) => sum * w.extents[i]! + v, 0));
+  }
+  return { inside, counted };
+}
+
+function attributesOf(w: Window): Record<string, number | readonly number[]> {
+  return { kernel_shape: w.kernel, strides: w.strides, dilations: w.dilations, pads: [...w.before, ...w.after] };
+}
+
+const size = (shape: readonly number[]): number => shape.reduce((a, b) => a * b, 1);
 
 describe("pooling, channels last", () => {
-  test("MaxPool and AveragePool against their definitions", async () => {
+  test("MaxPool, AveragePool and LpPool over one to three axes against their definitions", async () => {
     await fc.assert(
-      fc.asyncProperty(window, async (w) => {
-        const input = [w.height, w.width];
-        const kernel = w.kernel.map((k, i) => Math.min(k, w.pads[i]! > 0 ? 3 : k));
-        const out = input.map((e, i) => {
-          const span = e + w.pads[i]! + w.pads[i + 2]! - (kernel[i]! - 1) * w.dilations[i]! - 1;
-          let n = Math.floor(span / w.strides[i]!) + 1;
-          // a window that would start in the right padding is left out
-          if (w.ceil && span % w.strides[i]! !== 0 && n * w.strides[i]! < e + w.pads[i]!) n++;
-          return n;
-        });
-        // pads are less than the kernel
-        if (out.some((e) => e < 1) || kernel.some((k, i) => Math.max(w.pads[i]!, w.pads[i + 2]!) >= k)) return;
-        const x = tensor(w.seed, [2, w.height, w.width, w.channels], false);
-        const shape = [2, ...out, w.channels];
-        const attributes = {
-          kernel_shape: kernel,
-          strides: [...w.strides],
-          dilations: [...w.dilations],
-          pads: [...w.pads],
-          ceil_mode: w.ceil ? 1 : 0,
-          count_include_pad: w.include,
-        };
-        const expected = { max: [] as number[], average: [] as number[] };
-        for (let i = 0; i < 2 * out[0]! * out[1]! * w.channels; i++) {
-          const c = i % w.channels;
-          const ox = Math.floor(i / w.channels) % out[1]!;
-          const oy = Math.floor(i / w.channels / out[1]!) % out[0]!;
-          const b = Math.floor(i / w.channels / out[1]! / out[0]!);
-          const inside: number[] = [];
-          let counted = 0;
-          for (let ky = 0; ky < kernel[0]!; ky++) {
-            for (let kx = 0; kx < kernel[1]!; kx++) {
-              const y = oy * w.strides[0] - w.pads[0] + ky * w.dilations[0];
-              const z = ox * w.strides[1] - w.pads[1] + kx * w.dilations[1];
-              if (y < w.height + w.pads[2] && z < w.width + w.pads[3]) counted++;
-              if (y < 0 || z < 0 || y >= w.height || z >= w.width) continue;
-              inside.push(Number(x.data[((b * w.height + y) * w.width + z) * w.channels + c]));
-            }
-          }
-          expected.max.push(Math.max(...inside));
-          expected.average.push(inside.reduce((s, v) => s + v, 0) / (w.include ? counted : inside.length));
+      fc.asyncProperty(window, fc.nat(1), fc.constantFrom(1, 2, 3), async (w, include, p) => {
+        const x = tensor(w.seed, [2, ...w.extents, w.channels], false);
+        const outputs = [{ type: "float32", shape: [2, ...w.out, w.channels] }] as const;
+        const expected = { max: [] as number[], average: [] as number[], norm: [] as number[] };
+        for (let i = 0; i < size(outputs[0].shape); i++) {
+          const pixels = size(w.out);
+          const [sample, pixel, c] = coordinates(i, [2, pixels, w.channels]) as [number, number, number];
+          const { inside, counted } = under(w, pixel);
+          const values = inside.map((at) => Number(x.data[(sample * size(w.extents) + at) * w.channels + c]));
+          expected.max.push(Math.max(...values));
+          expected.average.push(values.reduce((s, v) => s + v, 0) / (include ? counted : values.length));
+          expected.norm.push(values.reduce((s, v) => s + Math.abs(v) ** p, 0) ** (1 / p));
         }
-        const outputs = [{ type: "float32", shape }] as const;
-        const [max] = await agreed({ op: "MaxPool", domain: "bitbasis", attributes, inputs: [x], outputs });
+        const c = { domain: "bitbasis", inputs: [x], outputs } as const;
+        const attributes = attributesOf(w);
+        const [max] = await agreed({ ...c, op: "MaxPool", attributes });
         expect([...(max!.data as Float32Array)]).toEqual(expected.max);
-        const [average] = await agreed({ op: "AveragePool", domain: "bitbasis", attributes, inputs: [x], outputs });
+        const [average] = await agreed({
+          ...c,
+          op: "AveragePool",
+          attributes: { ...attributes, count_include_pad: include },
+        });
         close(average!.data as Float32Array, expected.average, 1e-5);
+        const [norm] = await agreed({ ...c, op: "LpPool", attributes: { ...attributes, p } });
+        close(norm!.data as Float32Array, expected.norm, 1e-5);
       }),
-      { numRuns: 60 },
+      { numRuns: 40 },
     );
+  });
+
+  const LEAST = { float32: -Infinity, float64: -Infinity, int8: -128, uint8: 0 } as const;
+
+  test("MaxPool of any type, with the places of the maxima in either order, the first of equals", async () => {
+    const types = fc.constantFrom("float32" as const, "float64" as const, "int8" as const, "uint8" as const);
+    await fc.assert(
+      fc.asyncProperty(window, types, fc.nat(1), async (w, type, order) => {
+        const count = 2 * w.channels * size(w.extents);
+        const values = Array.from({ length: count }, (_, i) => ((i * (w.seed + 7)) % 23) - (type === "uint8" ? 0 : 11));
+        const x = new Tensor(type, values, [2, w.channels, ...w.extents]);
+        const shape = [2, w.channels, ...w.out];
+        const maxima: number[] = [];
+        const places: bigint[] = [];
+        for (let i = 0; i < size(shape); i++) {
+          const map = Math.floor(i / size(w.out));
+          const { inside } = under(w, i % size(w.out));
+          const at = (pixel: number): number => values[map * size(w.extents) + pixel]!;
+          // a dilated window may have all of its taps in the padding
+          const place = inside.reduce((best, pixel) => (at(pixel) > at(best) ? pixel : best), inside[0] ?? 0);
+          maxima.push(inside.length > 0 ? at(place) : LEAST[type]);
+          const axes = coordinates(place, w.extents);
+          const column = axes.reduceRight((sum, v, axis) => sum * w.extents[axis]! + v, 0);
+          places.push(BigInt(map * size(w.extents) + (order === 1 ? column : place)));
+        }
+        const outputs = [
+          { type, shape },
+          { type: "int64", shape },
+        ] as const;
+        const attributes = { ...attributesOf(w), storage_order: order };
+        const [max, indices] = await agreed({ op: "MaxPool", attributes, inputs: [x], outputs });
+        expect([...(max!.data as Float32Array)]).toEqual(maxima);
+        expect([...(indices!.data as BigInt64Array)]).toEqual(places);
+      }),
+      { numRuns: 40 },
+    );
+  });
+
+  test("windows that lie in the padding alone: no maximum, and place 0", async () => {
+    const x = new Tensor("float32", [1, NaN, 3], [1, 1, 3]);
+    const outputs = [
+      { type: "float32", shape: [1, 1, 7] },
+      { type: "int64", shape: [1, 1, 7] },
+    ] as const;
+    const attributes = { kernel_shape: [1], strides: [1], dilations: [1], pads: [2, 2] };
+    const [max, indices] = await agreed({ op: "MaxPool", attributes, inputs: [x], outputs });
+    expect([...(max!.data as Float32Array)]).toEqual([-Infinity, -Infinity, 1, NaN, 3, -Infinity, -Infinity]);
+    expect([...(indices!.data as BigInt64Array)]).toEqual([0n, 0n, 0n, 1n, 2n, 0n, 0n]);
+    const c = { inputs: [x], outputs: [outputs[0]], attributes } as const;
+    const [sum] = await agreed({ ...c, op: "LpPool" });
+    expect([...(sum!.data as Float32Array)]).toEqual([0, 0, 1, NaN, 3, 0, 0]);
   });
 
   test("global pools, both layouts", async () => {

@@ -17,7 +17,7 @@
  */
 export enum ConvStep {
   input = 1,
-  /** f32 [batch, outHeight, outWidth, groups·outChannels]; pixels `outPixelStride` bytes apart. */
+  /** f32 [batch, outDepth, outHeight, outWidth, groups·outChannels]; pixels `outPixelStride` bytes apart. */
   output,
   weights,
   /** f32 bias per output channel (all groups), or 0. */
@@ -28,24 +28,32 @@ export enum ConvStep {
   columnSums,
   /** ConvI16: activation parameters, see `ActivationParameters`; one entry per `rowsPerParameter` output rows of the whole batch. */
   parameters,
-  /** Output rows (pixels, over all samples) that share one entry: outHeight·outWidth for Conv, 1 for Gemm. */
+  /** Output rows (pixels, over all samples) that share one entry: outDepth·outHeight·outWidth for Conv, 1 for Gemm. */
   rowsPerParameter,
   /**
-   * ConvI16, DepthwiseI16: the `mask` that Quantize wrote, [batch, inHeight, inWidth, groups] bytes, read only where an entry of `parameters`
+   * ConvI16, DepthwiseI16: the `mask` that Quantize wrote, [batch, inDepth, inHeight, inWidth, groups] bytes, read only where an entry of `parameters`
    * says nonFinite; 0 when every output of such an entry sees the non-finite value (Gemm: one entry per row, one group).
    */
   mask,
   batch,
+  /** A picture has a depth of 1. */
+  inDepth,
   inHeight,
   inWidth,
+  outDepth,
   outHeight,
   outWidth,
+  kernelDepth,
   kernelHeight,
   kernelWidth,
+  strideDepth,
   strideHeight,
   strideWidth,
+  dilationDepth,
   dilationHeight,
   dilationWidth,
+  /** Negative pads crop. */
+  padFront,
   padTop,
   padLeft,
   groups,

@@ -67,6 +67,10 @@ export enum UnaryFunction {
   GeluTanh,
   /** x < −b ? x + a : x > b ? x − a : 0 (NaN: 0), ONNX's Shrink with bias a and lambd b. */
   Shrink,
+  /** a·x + b. */
+  Affine,
+  /** a·tanh(b·x). */
+  ScaledTanh,
 }
 
 /**

@@ -31,4 +31,12 @@ export enum Opcode {
   Cumulate,
   TopK,
   Product,
+  Recurrent,
+  MaxPool,
+  GridSample,
+  RoiAlign,
+  MaxRoiPool,
+  DeformColumns,
+  Fold,
+  Determinant,
 }

@@ -1,25 +1,85 @@
-/** Pool, channels last: f32 [batch, inHeight, inWidth, channels] → [batch, outHeight, outWidth, channels]; taps in row-major order. */
+/**
+ * Pool, channels last: f32 [batch, inDepth, inHeight, inWidth, channels] → [batch, outDepth, outHeight, outWidth, channels]; taps in row-major
+ * order. A picture has a depth of 1.
+ */
 export enum PoolStep {
   input = 1,
   output,
   batch,
+  inDepth,
   inHeight,
   inWidth,
+  outDepth,
   outHeight,
   outWidth,
   channels,
+  kernelDepth,
   kernelHeight,
   kernelWidth,
+  strideDepth,
   strideHeight,
   strideWidth,
+  dilationDepth,
   dilationHeight,
   dilationWidth,
+  padFront,
   padTop,
   padLeft,
+  padBack,
   padBottom,
   padRight,
-  /** 0: max. 1: average over the taps inside the input. 2: average over those inside input and padding. */
+  /** `PoolFunction`. */
   operation,
+  length,
+}
+
+export enum PoolFunction {
+  Max = 0,
+  /** Over the taps inside the input. */
+  Average,
+  /** Over those inside input and padding. */
+  AveragePadded,
+  Sum,
+}
+
+/**
+ * MaxPool of elements of any type, with the places of the maxima: input [batch, channels, inDepth, inHeight, inWidth] with `channelStride` and
+ * `pixelStride` elements between channels and pixels, output the same with its own extents and `outChannelStride`, `outPixelStride`. The first of equals
+ * wins, a NaN counts as larger than everything; a window that has no tap inside gives the least value and place 0.
+ */
+export enum MaxPoolStep {
+  input = 1,
+  output,
+  /** int64 [batch, channels, outDepth, outHeight, outWidth], dense, or 0: the index of the maximum in a dense input. */
+  indices,
+  /** `ElementCode`. */
+  type,
+  /** 1: the index counts the spatial axes from the first on (column-major). */
+  columnMajor,
+  batch,
+  channels,
+  channelStride,
+  pixelStride,
+  outChannelStride,
+  outPixelStride,
+  inDepth,
+  inHeight,
+  inWidth,
+  outDepth,
+  outHeight,
+  outWidth,
+  kernelDepth,
+  kernelHeight,
+  kernelWidth,
+  strideDepth,
+  strideHeight,
+  strideWidth,
+  dilationDepth,
+  dilationHeight,
+  dilationWidth,
+  padFront,
+  padTop,
+  padLeft,
   length,
 }
 

@@ -74,7 +74,7 @@ const fused = { activation: ["Clip", "HardSwish"], min: "float", max: "float" } 
 const transposedAttributes = { ...attributes, output_padding: "ints", output_shape: "ints" } as const;
 /** Weights of the twins have their output channels first. */
 const weights = [
-  { input: 1, axis: (_, rank) => (rank === 3 || rank === 4 ? 0 : undefined) },
+  { input: 1, axis: (_, rank) => (rank !== undefined && SPATIAL_RANKS.includes(rank) ? 0 : undefined) },
 ] as const satisfies Operator["weights"];
 
 /** Convolutions; those of ONNX become their channels-last twins. */

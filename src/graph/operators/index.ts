@@ -9,8 +9,10 @@ import { contribAttention } from "./contrib-attention.ts";
 import { controls } from "./control.ts";
 import { convolutions } from "./conv.ts";
 import { depths } from "./depth.ts";
+import { determinants } from "./determinant.ts";
 import { einsum } from "./einsum.ts";
 import { expansions } from "./expand.ts";
+import { folds } from "./fold.ts";
 import { gathers } from "./gather.ts";
 import { products } from "./linear.ts";
 import { normalizations } from "./normalization.ts";
@@ -18,9 +20,11 @@ import type { Operator } from "./operator.ts";
 import { pads } from "./pad.ts";
 import { pools } from "./pool.ts";
 import { quantized } from "./quantized.ts";
+import { recurrent } from "./recurrent.ts";
 import { reductions } from "./reduce.ts";
 import { reshapes } from "./reshape.ts";
 import { resizing } from "./resize.ts";
+import { samples } from "./sample.ts";
 import { selections } from "./selection.ts";
 import { shapes } from "./shape.ts";
 import { slicing } from "./slice.ts";
@@ -40,11 +44,15 @@ const RECORDS = {
   ...expansions,
   ...gathers,
   ...shapes,
+  ...recurrent,
   ...reductions,
   ...products,
   ...convolutions,
   ...pools,
   ...resizing,
+  ...samples,
+  ...folds,
+  ...determinants,
   ...normalizations,
   ...depths,
   ...quantized,

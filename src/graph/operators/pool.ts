@@ -25,8 +25,18 @@ const pool = {
 } as const satisfies Operator;
 
 const attributes = { ...WINDOW_ATTRIBUTES, ceil_mode: "int" } as const;
-const maximum = { ...pool, attributes: { ...attributes, storage_order: "int" } } as const;
+const maximum = {
+  ...pool,
+  types: { T: ["float32", "float64", "int8", "uint8"] },
+  attributes: { ...attributes, storage_order: "int" },
+} as const;
 const average = { ...pool, attributes: { ...attributes, count_include_pad: "int" } } as const;
+const normShape: ShapeRule = (call) => {
+  const p = call.number("p", 2);
+  if (p < 1) throw call.fail(`"p" expected integer ≥ 1, got ${p}`);
+  return poolShape(call);
+};
+const norm = { ...pool, attributes: { ...attributes, p: "int" }, shape: normShape } as const;
 const global = {
   since: 1,
   inputs: "T",
@@ -43,6 +53,8 @@ export const pools = {
   "bitbasis/MaxPool": maximum,
   "/AveragePool": average,
   "bitbasis/AveragePool": average,
+  "/LpPool": norm,
+  "bitbasis/LpPool": norm,
   "/GlobalMaxPool": global,
   "bitbasis/GlobalMaxPool": global,
   "/GlobalAveragePool": global,

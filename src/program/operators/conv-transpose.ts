@@ -1,13 +1,13 @@
 import { type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
-import { convolve, type LayerWeights, pair, weightsOf } from "./conv.ts";
+import { convolve, type LayerWeights, volume, weightsOf } from "./conv.ts";
 import type { Geometry } from "./linear.ts";
 import { emitFill, emitTranspose } from "./movement.ts";
 import { lastOrder } from "./pool.ts";
 import { byteStrides, emitCopy, shifted, temporary } from "./support.ts";
 
 /**
- * bitbasis/ConvTranspose: [N, spatial…, C] by [O, kernel…, I/g], spatial rank 1 or 2, as a convolution with stride 1.
+ * bitbasis/ConvTranspose: [N, spatial…, C] by [O, kernel…, I/g], spatial rank 1 to 3, as a convolution with stride 1.
  *
  * out[o] = Σ_k X[(o + p − k·d)/s]·w[k], where the input has zeros between its elements: with Z of size (I − 1)·s + 1, reversed, and the output
  * reversed too, that is Σ_k Z[o + k·d − (O + p − (I − 1)·s − 1)]·w[k], a convolution with the kernel as it is stored. Zeros do not change the range
@@ -20,7 +20,7 @@ export function lowerConvTranspose(l: Lowering): void {
 
 function transposedConvolution(l: Lowering, x: Operand, w: LayerWeights, y: Operand): void {
   const spatial = x.shape.length - 2;
-  if (spatial < 1 || spatial > 2) throw l.unsupported(`${spatial} spatial dimensions`);
+  const axes = (values: readonly number[] | undefined, fallback: number) => volume(l, values, fallback, spatial);
   if (sizeOf(y.shape) === 0) return;
   const strides = l.integers("strides") ?? new Array<number>(spatial).fill(1);
   const dilations = l.integers("dilations") ?? new Array<number>(spatial).fill(1);
@@ -29,14 +29,15 @@ function transposedConvolution(l: Lowering, x: Operand, w: LayerWeights, y: Oper
   const z = reversed(l, x, wide, strides);
   const pads = begin.slice(0, spatial).map((p, i) => y.shape[i + 1]! + p - wide[i + 1]!);
   const groups = l.attribute("group", 1);
-  const [inHeight, inWidth] = pair(wide.slice(1, -1), 1, spatial);
-  const [outHeight, outWidth] = pair(y.shape.slice(1, -1), 1, spatial);
-  const [kernelHeight, kernelWidth] = pair(w.shape.slice(1, -1), 1, spatial);
-  const [dilationHeight, dilationWidth] = pair(dilations, 1, spatial);
-  const [padTop, padLeft] = pair(pads, 0, spatial);
+  const [inDepth, inHeight, inWidth] = axes(wide.slice(1, -1), 1);
+  const [outDepth, outHeight, outWidth] = axes(y.shape.slice(1, -1), 1);
+  const [kernelDepth, kernelHeight, kernelWidth] = axes(w.shape.slice(1, -1), 1);
+  const [dilationDepth, dilationHeight, dilationWidth] = axes(dilations, 1);
+  const [padFront, padTop, padLeft] = axes(pads, 0);
   const geometry: Geometry = {
-    ...{ batch: x.shape[0]!, inHeight, inWidth, outHeight, outWidth, kernelHeight, kernelWidth },
-    ...{ strideHeight: 1, strideWidth: 1, dilationHeight, dilationWidth, padTop, padLeft, groups },
+    ...{ batch: x.shape[0]!, inDepth, inHeight, inWidth, outDepth, outHeight, outWidth },
+    ...{ kernelDepth, kernelHeight, kernelWidth, strideDepth: 1, strideHeight: 1, strideWidth: 1 },
+    ...{ dilationDepth, dilationHeight, dilationWidth, padFront, padTop, padLeft, groups },
     channels: x.shape.at(-1)! / groups,
     outChannels: w.shape[0]! / groups,
   };

@@ -4,9 +4,18 @@ import { type Argument, convScratchBytes, depthwiseBytesF32, panelBytesF32, type
 import type { Shape } from "../../tensor/index.ts";
 import { exactnessOf } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
-import { activationBits, biasOf, fusedActivation, type Geometry, macsOf, quantizeActivation, taps } from "./linear.ts";
+import {
+  activationBits,
+  biasOf,
+  fusedActivation,
+  type Geometry,
+  macsOf,
+  pixelsOf,
+  quantizeActivation,
+  taps,
+} from "./linear.ts";
 
-/** bitbasis/Conv: [N, spatial…, C] by [O, kernel…, I/g], spatial rank 1 or 2. */
+/** bitbasis/Conv: [N, spatial…, C] by [O, kernel…, I/g], spatial rank 1 to 3. */
 export function lowerConv(l: Lowering): void {
   const [x, y] = [l.input(0), l.output()];
   const weights = weightsOf(l, x, y);
@@ -34,15 +43,21 @@ export function weightsOf(l: Lowering, x: Operand, y: Operand): LayerWeights {
 }
 
 /** The steps of a convolution, on integers where the plan says so. */
-export function convolve(l: Lowering, x: Operand, w: LayerWeights, y: Operand, g: Geometry): void {
+export function convolve(
+  l: Lowering,
+  x: Operand,
+  w: LayerWeights,
+  y: Operand,
+  g: Geometry,
+  bias: Argument = biasOf(l, l.optional(2)),
+): void {
   const depthwise = g.channels === 1 && g.outChannels === 1 && g.groups > 1 && w.computed === undefined;
-  const bias = biasOf(l, l.optional(2));
   const plan = l.planned.layers.get(l.node.name);
   const series = l.planned.weights.get(w.name);
   const bits = activationBits(plan);
   if (g.batch === 0 || y.shape.includes(0)) return;
 
-  const pixels = g.inHeight * g.inWidth;
+  const pixels = g.inDepth * g.inHeight * g.inWidth;
   if (series !== undefined && bits > 0) {
     const exactness = exactnessOf(series, bits);
     const kind = depthwise ? "depthwise" : "conv";
@@ -124,18 +139,18 @@ export function emitConv(l: Lowering, opcode: Opcode, g: Geometry, operands: Ope
   const integer = opcode === Opcode.ConvI16 || opcode === Opcode.DepthwiseI16;
   const depthwise = opcode === Opcode.DepthwiseI16 || opcode === Opcode.DepthwiseF32;
   const { groups, channels } = g;
-  const needs = { depthwise, integer, taps: taps(g), channels, groups, pixels: g.outHeight * g.outWidth };
+  const needs = { depthwise, integer, taps: taps(g), channels, groups, pixels: pixelsOf(g) };
   const bytes = convScratchBytes({ ...needs, groupStride: Number(operands.groupStride) });
   const outPixelStride = 4 * g.groups * g.outChannels;
   l.emit(
     step(opcode, ConvStep, {
-      rowsPerParameter: g.outHeight * g.outWidth,
+      rowsPerParameter: pixelsOf(g),
       weightsBatchStride: 0,
       scalesBatchStride: 0,
       ...g,
       ...operands,
       outPixelStride,
-      outBatchStride: g.outHeight * g.outWidth * outPixelStride,
+      outBatchStride: pixelsOf(g) * outPixelStride,
       ...fusedActivation(l),
       scratch: l.allocate(bytes * l.threads),
       scratchBytes: bytes,
@@ -154,34 +169,31 @@ const KERNELS: { readonly [opcode in Opcode]?: string } = {
 
 function convGeometry(l: Lowering, x: Operand, w: readonly number[], y: Operand): Geometry {
   const spatial = x.shape.length - 2;
-  if (spatial < 1 || spatial > 2) throw l.unsupported(`${spatial} spatial dimensions`);
-  const pick = (name: string, fallback: number): [number, number] => pair(l.integers(name), fallback, spatial);
-  const [inHeight, inWidth] = pair(x.shape.slice(1, -1), 1, spatial);
-  const [outHeight, outWidth] = pair(y.shape.slice(1, -1), 1, spatial);
-  const [kernelHeight, kernelWidth] = pair(w.slice(1, -1), 1, spatial);
-  const [strideHeight, strideWidth] = pick("strides", 1);
-  const [dilationHeight, dilationWidth] = pick("dilations", 1);
+  const axes = (values: readonly number[] | undefined, fallback: number) => volume(l, values, fallback, spatial);
+  const [inDepth, inHeight, inWidth] = axes(x.shape.slice(1, -1), 1);
+  const [outDepth, outHeight, outWidth] = axes(y.shape.slice(1, -1), 1);
+  const [kernelDepth, kernelHeight, kernelWidth] = axes(w.slice(1, -1), 1);
+  const [strideDepth, strideHeight, strideWidth] = axes(l.integers("strides"), 1);
+  const [dilationDepth, dilationHeight, dilationWidth] = axes(l.integers("dilations"), 1);
+  const [padFront, padTop, padLeft] = axes(l.integers("pads")?.slice(0, spatial), 0);
   const groups = l.attribute("group", 1);
-  const auto = l.text("auto_pad", "NOTSET");
-  let [padTop, padLeft] = pair(l.integers("pads")?.slice(0, spatial), 0, spatial);
-  if (auto === "SAME_UPPER" || auto === "SAME_LOWER") {
-    const begin = (input: number, output: number, kernel: number, stride: number, dilation: number): number => {
-      const total = Math.max(0, (output - 1) * stride + (kernel - 1) * dilation + 1 - input);
-      return auto === "SAME_UPPER" ? Math.floor(total / 2) : Math.ceil(total / 2);
-    };
-    padTop = spatial === 1 ? 0 : begin(inHeight, outHeight, kernelHeight, strideHeight, dilationHeight);
-    padLeft = begin(inWidth, outWidth, kernelWidth, strideWidth, dilationWidth);
-  }
   return {
-    ...{ batch: x.shape[0] ?? 0, inHeight, inWidth, outHeight, outWidth, kernelHeight, kernelWidth },
-    ...{ strideHeight, strideWidth, dilationHeight, dilationWidth, padTop, padLeft, groups },
+    ...{ batch: x.shape[0] ?? 0, inDepth, inHeight, inWidth, outDepth, outHeight, outWidth },
+    ...{ kernelDepth, kernelHeight, kernelWidth, strideDepth, strideHeight, strideWidth },
+    ...{ dilationDepth, dilationHeight, dilationWidth, padFront, padTop, padLeft, groups },
     channels: (x.shape.at(-1) ?? 0) / groups,
     outChannels: (w[0] ?? 0) / groups,
   };
 }
 
-/** Two spatial values; one dimension is a row of height 1. */
-export function pair(values: readonly number[] | undefined, fallback: number, spatial: number): [number, number] {
-  const [a = fallback, b = fallback] = values ?? [];
-  return spatial === 1 ? [fallback === 0 ? 0 : 1, a] : [a, b];
+/** Values of one, two or three spatial axes as those of depth, height and width, which a row or a picture has not. */
+export function volume(
+  l: Lowering,
+  values: readonly number[] | undefined,
+  fallback: number,
+  spatial: number,
+): [number, number, number] {
+  if (spatial < 1 || spatial > 3) throw l.unsupported(`${spatial} spatial dimensions`);
+  const missing = new Array<number>(3 - spatial).fill(fallback);
+  return [...missing, ...(values ?? new Array<number>(spatial).fill(fallback))] as [number, number, number];
 }

@@ -4,6 +4,8 @@ import type { Lower } from "../lowering.ts";
 import { BINARY } from "./binary.ts";
 import { lowerConv } from "./conv.ts";
 import { lowerChannelsFirst, lowerConvTranspose } from "./conv-transpose.ts";
+import { DETERMINANT } from "./determinant.ts";
+import { FOLD } from "./fold.ts";
 import { GATHER } from "./gather.ts";
 import { lowerGemm, lowerMatMul } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
@@ -11,9 +13,11 @@ import { NORMALIZE } from "./normalize.ts";
 import { PAD } from "./pad.ts";
 import { POOL } from "./pool.ts";
 import { lowerPow } from "./pow.ts";
+import { RECURRENT } from "./recurrent.ts";
 import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
 import { RESIZE } from "./resize.ts";
+import { SAMPLE } from "./sample.ts";
 import { UNARY } from "./unary.ts";
 
 /** Refuses a row that no record asks for, as a missing one is refused. */
@@ -43,7 +47,11 @@ const LOWERINGS = exactly({
   ...PAD,
   ...GATHER,
   ...POOL,
+  ...SAMPLE,
+  ...FOLD,
+  ...DETERMINANT,
   ...RESIZE,
+  ...RECURRENT,
   ...REDUCE,
   ...NORMALIZE,
 });

@@ -1,22 +1,28 @@
 import { Activation, ActivationParameters, type ConvStep, QuantizeStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, f32Bits, pairsOf, type Ref, step } from "../../core/index.ts";
+import { type Argument, FLAT, f32Bits, pairsOf, type Ref, step } from "../../core/index.ts";
 import type { LayerPlan } from "../../series/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 
 /** Sizes of a linear step, the same for int16 and f32; a matrix product is a 1×1 convolution over one row of M pixels. */
 export interface Geometry {
   readonly batch: number;
+  readonly inDepth: number;
   readonly inHeight: number;
   readonly inWidth: number;
+  readonly outDepth: number;
   readonly outHeight: number;
   readonly outWidth: number;
+  readonly kernelDepth: number;
   readonly kernelHeight: number;
   readonly kernelWidth: number;
+  readonly strideDepth: number;
   readonly strideHeight: number;
   readonly strideWidth: number;
+  readonly dilationDepth: number;
   readonly dilationHeight: number;
   readonly dilationWidth: number;
+  readonly padFront: number;
   readonly padTop: number;
   readonly padLeft: number;
   readonly groups: number;
@@ -28,18 +34,24 @@ export interface Geometry {
 /** The geometry of `rows`×`channels` by `channels`×`outChannels`, `batch` times. */
 export function matrixGeometry(batch: number, rows: number, channels: number, outChannels: number): Geometry {
   return {
+    ...FLAT,
     ...{ batch, inHeight: 1, inWidth: rows, outHeight: 1, outWidth: rows },
     ...{ kernelHeight: 1, kernelWidth: 1, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1 },
     ...{ padTop: 0, padLeft: 0, groups: 1, channels, outChannels },
   };
 }
 
-export function taps({ kernelHeight, kernelWidth }: Geometry): number {
-  return kernelHeight * kernelWidth;
+export function taps({ kernelDepth, kernelHeight, kernelWidth }: Geometry): number {
+  return kernelDepth * kernelHeight * kernelWidth;
+}
+
+/** Pixels of a sample of the output. */
+export function pixelsOf({ outDepth, outHeight, outWidth }: Geometry): number {
+  return outDepth * outHeight * outWidth;
 }
 
 export function macsOf(g: Geometry): number {
-  return g.batch * g.outHeight * g.outWidth * g.groups * g.outChannels * g.channels * taps(g);
+  return g.batch * pixelsOf(g) * g.groups * g.outChannels * g.channels * taps(g);
 }
 
 /** Activations as int16 with their parameters. */

@@ -101,7 +101,8 @@ function emitProduct(l: Lowering, p: Product): void {
   else if (activation === "HardSwish") emitUnary(l, UnaryFunction.HardSwish, p.y.at, p.y.at, count);
 }
 
-interface Product {
+/** [rows, k] by [k, n], `batch` times. */
+export interface Product {
   readonly a: Operand;
   readonly y: Operand;
   readonly batch: number;
@@ -115,15 +116,17 @@ interface Product {
   /** Instead of it: the right operand repeated for the batch. */
   readonly b?: Operand;
   readonly bias: Argument;
+  /** In float32 whatever the plan says. */
+  readonly float?: boolean;
 }
 
-function lowerProduct(l: Lowering, p: Product): void {
+export function lowerProduct(l: Lowering, p: Product): void {
   const series = l.planned.weights.get(p.name);
   const bits = activationBits(l.planned.layers.get(l.node.name));
   const g = matrixGeometry(p.batch, p.rows, p.k, p.n);
   const { bias } = p;
   const output = p.y.at;
-  if (bits === 0 || (l.graph.constants.has(p.name) && series === undefined)) {
+  if (bits === 0 || p.float === true || (l.graph.constants.has(p.name) && series === undefined)) {
     const { weights, stride } = floatRight(l, p);
     emitConv(l, Opcode.ConvF32, g, {
       ...{ input: p.a.at, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS },

@@ -1,12 +1,15 @@
+import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { PoolStep } from "../../core/abi/pool.ts";
+import { MaxPoolStep, PoolFunction, PoolStep } from "../../core/abi/pool.ts";
 import { ReduceFunction } from "../../core/abi/reduce.ts";
 import { step } from "../../core/index.ts";
-import { type Shape, sizeOf } from "../../tensor/index.ts";
+import { elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
+import { emitBinary } from "./binary.ts";
+import { volume } from "./conv.ts";
 import { emitTranspose } from "./movement.ts";
 import { emitReduce } from "./reduce.ts";
-import { inFloat32, type Source, temporary } from "./support.ts";
+import { codeOf, constant, emitUnary, inFloat32, type Source, temporary } from "./support.ts";
 
 /** The order that brings channels last, and the one that brings them back. */
 export function lastOrder(rank: number): { there: number[]; back: number[] } {
@@ -32,82 +35,108 @@ export function throughChannelsLast(l: Lowering, x: Source, out: Source, body: (
   emitTranspose(l, result, out, back);
 }
 
-/** Pads before and after each spatial axis; `sizes` are the spatial extents of input and output. */
-function padsOf(
-  l: Lowering,
-  kernel: Shape,
-  strides: Shape,
-  dilations: Shape,
-  input: Shape,
-  output: Shape,
-): [number[], number[]] {
-  const auto = l.text("auto_pad", "NOTSET");
-  if (auto === "NOTSET" || auto === "VALID") {
-    const pads = auto === "VALID" ? undefined : l.integers("pads");
-    return [kernel.map((_, i) => pads?.[i] ?? 0), kernel.map((_, i) => pads?.[kernel.length + i] ?? 0)];
-  }
-  const total = kernel.map((k, i) =>
-    Math.max(0, (output[i]! - 1) * strides[i]! + (k - 1) * dilations[i]! + 1 - input[i]!),
-  );
-  const small = total.map((p) => Math.floor(p / 2));
-  const large = total.map((p, i) => p - small[i]!);
-  return auto === "SAME_LOWER" ? [large, small] : [small, large];
+/** What a window and its extents are called in a step; the axes that a row or a picture lacks have an extent of 1. */
+function windowWords(l: Lowering, input: Shape, output: Shape) {
+  const spatial = input.length;
+  const axes = (values: readonly number[] | undefined, fallback: number) => volume(l, values, fallback, spatial);
+  const [inDepth, inHeight, inWidth] = axes(input, 1);
+  const [outDepth, outHeight, outWidth] = axes(output, 1);
+  const [kernelDepth, kernelHeight, kernelWidth] = axes(l.integers("kernel_shape"), 1);
+  const [strideDepth, strideHeight, strideWidth] = axes(l.integers("strides"), 1);
+  const [dilationDepth, dilationHeight, dilationWidth] = axes(l.integers("dilations"), 1);
+  const [padFront, padTop, padLeft] = axes(l.integers("pads")?.slice(0, spatial), 0);
+  return {
+    ...{ inDepth, inHeight, inWidth, outDepth, outHeight, outWidth, kernelDepth, kernelHeight, kernelWidth },
+    ...{ strideDepth, strideHeight, strideWidth, dilationDepth, dilationHeight, dilationWidth },
+    ...{ padFront, padTop, padLeft },
+  };
 }
 
-/** Operation of the step: 0 max, 1 average, 2 average with padding. */
-function emitPool(l: Lowering, x: Source, out: Source, operation: number): void {
+function emitPool(l: Lowering, x: Source, out: Source, operation: PoolFunction): void {
   const spatial = x.shape.length - 2;
-  const kernel = l.integers("kernel_shape") ?? [];
-  if (spatial < 1 || spatial > 2) throw l.unsupported(`${spatial} spatial axes`);
-  const ones = kernel.map(() => 1);
-  const strides = l.integers("strides") ?? ones;
-  const dilations = l.integers("dilations") ?? ones;
-  const [before, after] = padsOf(l, kernel, strides, dilations, x.shape.slice(1, -1), out.shape.slice(1, -1));
+  const window = windowWords(l, x.shape.slice(1, -1), out.shape.slice(1, -1));
   if (sizeOf(out.shape) === 0) return;
-  // one spatial axis is a picture of one row
-  const two = (list: Shape, row: number): [number, number] => (spatial === 1 ? [row, list[0]!] : [list[0]!, list[1]!]);
-  const [inHeight, inWidth] = two(x.shape.slice(1, -1), 1);
-  const [outHeight, outWidth] = two(out.shape.slice(1, -1), 1);
-  const [kernelHeight, kernelWidth] = two(kernel, 1);
-  const [strideHeight, strideWidth] = two(strides, 1);
-  const [dilationHeight, dilationWidth] = two(dilations, 1);
-  const [padTop, padLeft] = two(before, 0);
-  const [padBottom, padRight] = two(after, 0);
+  const [padBack, padBottom, padRight] = volume(l, l.integers("pads")?.slice(spatial), 0, spatial);
   l.emit(
     step(Opcode.Pool, PoolStep, {
-      input: x.at,
-      output: out.at,
-      batch: x.shape[0]!,
-      inHeight,
-      inWidth,
-      outHeight,
-      outWidth,
-      channels: x.shape.at(-1)!,
-      kernelHeight,
-      kernelWidth,
-      strideHeight,
-      strideWidth,
-      dilationHeight,
-      dilationWidth,
-      padTop,
-      padLeft,
-      padBottom,
-      padRight,
-      operation,
+      ...{ input: x.at, output: out.at, batch: x.shape[0]!, channels: x.shape.at(-1)!, ...window },
+      ...{ padBack, padBottom, padRight, operation },
     }),
-    { kernel: operation === 0 ? "pool_max" : "pool_average", bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)) },
+    {
+      kernel: `pool_${PoolFunction[operation].toLowerCase()}`,
+      bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)),
+    },
   );
 }
 
-function pool(average: boolean, channelsLast: boolean): Lower {
+function averagePool(channelsLast: boolean): Lower {
   return (l) => {
-    if (l.wants(1)) throw l.unsupported("the indices of the maxima");
-    const operation = average ? 1 + l.attribute("count_include_pad", 0) : 0;
-    inFloat32(l, l.input(0), l.output(), (x, out) => {
-      if (channelsLast) emitPool(l, x, out, operation);
-      else throughChannelsLast(l, x, out, (a, b) => emitPool(l, a, b, operation));
-    });
+    const padded = l.attribute("count_include_pad", 0) === 1;
+    through(l, channelsLast, (x, out) =>
+      emitPool(l, x, out, padded ? PoolFunction.AveragePadded : PoolFunction.Average),
+    );
   };
+}
+
+/** Runs `body` in float32 and with the channels last. */
+function through(l: Lowering, channelsLast: boolean, body: (x: Source, out: Source) => void): void {
+  inFloat32(l, l.input(0), l.output(), (x, out) => {
+    if (channelsLast) body(x, out);
+    else throughChannelsLast(l, x, out, body);
+  });
+}
+
+function maxPool(channelsLast: boolean): Lower {
+  return (l) => {
+    const [x, out] = [l.input(0), l.output()];
+    const float = x.type === "float32" || x.type === "float16";
+    if (float && !l.wants(1)) through(l, channelsLast, (a, b) => emitPool(l, a, b, PoolFunction.Max));
+    else if (x.type === "float16") inFloat32(l, x, out, (a, b) => emitMaxPool(l, a, b, channelsLast));
+    else emitMaxPool(l, x, out, channelsLast);
+  };
+}
+
+function emitMaxPool(l: Lowering, x: Source, out: Source, channelsLast: boolean): void {
+  if (!["float32", "float64", "int8", "uint8"].includes(x.type)) throw l.unsupported(`the largest of ${x.type}`);
+  const indices = l.wants(1) ? l.output(1).at : 0;
+  const spatial = (shape: Shape): Shape => (channelsLast ? shape.slice(1, -1) : shape.slice(2));
+  const window = windowWords(l, spatial(x.shape), spatial(out.shape));
+  if (sizeOf(out.shape) === 0) return;
+  const channels = x.shape[channelsLast ? x.shape.length - 1 : 1]!;
+  const [channelStride, pixelStride] = channelsLast ? [1, channels] : [sizeOf(spatial(x.shape)), 1];
+  const [outChannelStride, outPixelStride] = channelsLast ? [1, channels] : [sizeOf(spatial(out.shape)), 1];
+  l.emit(
+    step(Opcode.MaxPool, MaxPoolStep, {
+      ...{ input: x.at, output: out.at, indices, type: codeOf(l, x.type), batch: x.shape[0]!, channels, ...window },
+      ...{ channelStride, pixelStride, outChannelStride, outPixelStride, columnMajor: l.attribute("storage_order", 0) },
+    }),
+    { kernel: "max_pool", bytes: elementBytes(x.type) * (sizeOf(x.shape) + sizeOf(out.shape)) },
+  );
+}
+
+/** The p-norm of each window: (Σ|x|^p)^(1/p). */
+function lpPool(channelsLast: boolean): Lower {
+  return (l) =>
+    through(l, channelsLast, (x, out) => {
+      const p = l.attribute("p", 2);
+      const powers = temporary(l, "float32", x.shape);
+      emitPower(l, x, p, powers);
+      emitPool(l, powers, out, PoolFunction.Sum);
+      emitRoot(l, out, p);
+    });
+}
+
+/** |x|^p. */
+function emitPower(l: Lowering, x: Source, p: number, to: Source): void {
+  if (p === 2) emitBinary(l, BinaryFunction.Mul, x, x, to);
+  else emitUnary(l, UnaryFunction.Abs, x.at, to.at, sizeOf(x.shape));
+  if (p > 2) emitBinary(l, BinaryFunction.Pow, to, constant(l, "float32", p), to);
+}
+
+/** x^(1/p), in place. */
+function emitRoot(l: Lowering, x: Source, p: number): void {
+  if (p === 2) emitUnary(l, UnaryFunction.Sqrt, x.at, x.at, sizeOf(x.shape));
+  else if (p > 2) emitBinary(l, BinaryFunction.Pow, x, constant(l, "float32", 1 / p), x);
 }
 
 function globalPool(operation: ReduceFunction, channelsLast: boolean): Lower {
@@ -121,12 +150,14 @@ function globalPool(operation: ReduceFunction, channelsLast: boolean): Lower {
 }
 
 export const POOL = {
-  "/MaxPool": pool(false, false),
-  "/AveragePool": pool(true, false),
+  "/MaxPool": maxPool(false),
+  "/AveragePool": averagePool(false),
+  "/LpPool": lpPool(false),
   "/GlobalAveragePool": globalPool(ReduceFunction.Mean, false),
   "/GlobalMaxPool": globalPool(ReduceFunction.Max, false),
-  "bitbasis/MaxPool": pool(false, true),
-  "bitbasis/AveragePool": pool(true, true),
+  "bitbasis/MaxPool": maxPool(true),
+  "bitbasis/AveragePool": averagePool(true),
+  "bitbasis/LpPool": lpPool(true),
   "bitbasis/GlobalAveragePool": globalPool(ReduceFunction.Mean, true),
   "bitbasis/GlobalMaxPool": globalPool(ReduceFunction.Max, true),
 } satisfies Readonly<Record<string, Lower>>;
