@@ -2,7 +2,7 @@ import type { CAC } from "cac";
 import type { Preset } from "../series/index.ts";
 import { type Comparison, compare } from "../session/compare.ts";
 import { InferenceSession } from "../session/session.ts";
-import { readBytes } from "./files.ts";
+import { readModelFile } from "./files.ts";
 import { type InputOptions, readFeeds } from "./inputs.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -25,13 +25,13 @@ export function registerCompare(cli: CAC): void {
     .option("--json", "Print one JSON document")
     .example("bitbasis compare model.onnx --random 4 --shape image=1,3,224,224")
     .action(async (model: string, options: Options) => {
-      const onnx = await readBytes(model);
+      const { bytes: onnx, externalData } = await readModelFile(model);
       const named = repeated(options.preset).map((p) => choice<Preset>("--preset", p, PRESETS));
-      const session = await InferenceSession.create(onnx, { preset: "float32" });
+      const session = await InferenceSession.create(onnx, { preset: "float32", externalData });
       const feeds = await readFeeds(session.inputMetadata, options);
       await session.release();
       const rows = await withProgress((onProgress) =>
-        compare(onnx, feeds, { onProgress, ...(named.length > 0 && { presets: named }) }),
+        compare(onnx, feeds, { onProgress, externalData, ...(named.length > 0 && { presets: named }) }),
       );
       if (options.json) printJson(rows);
       else printText(comparisonTable(rows));

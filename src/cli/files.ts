@@ -1,5 +1,8 @@
 import { createReadStream, writeSync } from "node:fs";
 import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { dirname } from "node:path";
+import { isContainer } from "../model/index.ts";
+import { ExternalFiles, filesBeside, parseModel } from "../onnx/index.ts";
 import { fileReason } from "../session/file-reason.ts";
 import { concatenate } from "../session/source.ts";
 import { UsageError } from "./usage.ts";
@@ -23,6 +26,13 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   } catch (cause) {
     throw fileError("read", path, cause);
   }
+}
+
+/** The bytes of a model and, for an .onnx file, of the files beside it that it keeps its weights in. */
+export async function readModelFile(path: string): Promise<{ bytes: Uint8Array; externalData: ExternalFiles }> {
+  const bytes = await readBytes(path);
+  const alone = path === STDIO || isContainer(bytes.subarray(0, 16));
+  return { bytes, externalData: alone ? new ExternalFiles() : await filesBeside(parseModel(bytes), dirname(path)) };
 }
 
 /** Writes a file, or to stdout. */

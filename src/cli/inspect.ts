@@ -1,7 +1,7 @@
 import type { CAC } from "cac";
 import { inspect, type ModelSummary } from "../quantize/index.ts";
 import { describe } from "../session/feeds.ts";
-import { readBytes } from "./files.ts";
+import { readModelFile } from "./files.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
 
 export function registerInspect(cli: CAC): void {
@@ -10,7 +10,8 @@ export function registerInspect(cli: CAC): void {
     .option("--json", "Print one JSON document")
     .example("bitbasis inspect model.onnx")
     .action(async (model: string, options: { json?: boolean }) => {
-      const summary = await inspect(await readBytes(model));
+      const { bytes, externalData } = await readModelFile(model);
+      const summary = await inspect(bytes, { externalData });
       if (options.json) printJson(summary);
       else printText(summaryText(summary));
     });

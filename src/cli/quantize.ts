@@ -1,7 +1,7 @@
 import type { CAC } from "cac";
 import { type QuantizationReport, quantize } from "../quantize/index.ts";
 import { checkPlan, type Plan, type Preset } from "../series/index.ts";
-import { isSameFile, readBytes, readJson, STDIO, writeBytes } from "./files.ts";
+import { isSameFile, readJson, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { formatBytes, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { choice, integer, UsageError } from "./usage.ts";
@@ -38,8 +38,10 @@ export function registerQuantize(cli: CAC): void {
       if (!options.force && (await isSameFile(model, String(options.output)))) {
         throw new UsageError(`${model} is the model itself, which the container would replace; --force does so`);
       }
-      const onnx = await readBytes(model);
-      const { bytes, report } = await withProgress((onProgress) => quantize(onnx, { ...how, onProgress }));
+      const { bytes: onnx, externalData } = await readModelFile(model);
+      const { bytes, report } = await withProgress((onProgress) =>
+        quantize(onnx, { ...how, externalData, onProgress }),
+      );
       await writeBytes(String(options.output), bytes);
       if (options.json) printJson(report);
       else process.stderr.write(`${reportTable(report)}\n`);

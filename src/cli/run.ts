@@ -5,7 +5,7 @@ import type { Preset } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { makeFolder, readBytes, STDIO, writeBytes } from "./files.ts";
+import { makeFolder, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -42,13 +42,15 @@ export function registerRun(cli: CAC): void {
       if (options.output === STDIO && options.json) {
         throw new UsageError("--json and --output - would both write to stdout");
       }
-      const bytes = await readBytes(model);
+      const { bytes, externalData } = await readModelFile(model);
       if (settings.preset !== undefined && isContainer(bytes.subarray(0, 16))) {
         throw new UsageError(
           "--preset is for .onnx files: a container carries its plan; --terms uses fewer terms of it",
         );
       }
-      const session = await withProgress((onProgress) => InferenceSession.create(bytes, { ...settings, onProgress }));
+      const session = await withProgress((onProgress) =>
+        InferenceSession.create(bytes, { ...settings, externalData, onProgress }),
+      );
       const { outputNames } = session;
       if (options.output === STDIO && outputNames.length !== 1) {
         throw new UsageError(

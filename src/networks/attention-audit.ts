@@ -4,7 +4,7 @@ import { createWorkbench, type Workbench } from "../attention/kernels.ts";
 import { KeySet } from "../attention/keys.ts";
 import { sensitivityOn } from "../attention/sensitivity.ts";
 import type { Graph } from "../graph/graph.ts";
-import { readOnnx, writeOnnx } from "../onnx/index.ts";
+import { type ExternalData, readOnnx, writeOnnx } from "../onnx/index.ts";
 import { PRESETS, type Preset, presetDefault } from "../series/index.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -32,7 +32,7 @@ export interface AuditOptions {
   readonly bits?: readonly number[];
   /** The preset to compare with, default `faithful`. */
   readonly preset?: AuditPreset;
-  readonly externalData?: Record<string, Uint8Array>;
+  readonly externalData?: ExternalData;
   readonly signal?: AbortSignal;
   readonly onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }

@@ -39,7 +39,11 @@ export interface ReadOptions {
  * console.log(graph.inputs.map((input) => `${input.name} ${input.type} [${input.shape}]`));
  */
 export function readOnnx(bytes: Uint8Array, options: ReadOptions = {}): Graph {
-  const model = parseModel(bytes);
+  return readModelGraph(parseModel(bytes), options);
+}
+
+/** The graph of a parsed model; throws as `readOnnx`. */
+export function readModelGraph(model: ModelProto, options: ReadOptions = {}): Graph {
   const opsets = readOpsets(model);
   const graph = inlineFunctions(model, model.graph!);
   const tensors = new TensorReader(new ExternalFiles(options.externalData));

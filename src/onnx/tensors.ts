@@ -11,11 +11,10 @@ import {
   type TensorData,
   viewData,
 } from "../tensor/index.ts";
-import { ExternalFiles } from "./external.ts";
+import { ExternalFiles, isExternal } from "./external.ts";
 import type { SparseTensorProto, TensorProto } from "./schema.ts";
 import { dataType, dataTypeName, elementType } from "./types.ts";
 
-const EXTERNAL = 1;
 const utf8 = new TextDecoder();
 
 /** What tensors of a model share while it is read. */
@@ -33,7 +32,7 @@ export class TensorReader {
   read(proto: TensorProto, what: string): Tensor {
     const type = typeOf(proto, what);
     const size = sizeOf(proto.dims, what);
-    const bytes = proto.data_location === EXTERNAL ? this.external.read(proto, what) : proto.raw_data;
+    const bytes = isExternal(proto) ? this.external.read(proto, what) : proto.raw_data;
     const data = bytes === undefined ? typedData(proto, type, size) : rawData(type, bytes, size);
     if (data === undefined || data.length !== size) {
       const given = bytes === undefined ? `${data?.length ?? 0} elements` : `${bytes.length} bytes`;

@@ -1,7 +1,7 @@
 import { BitbasisError } from "../core/index.ts";
 import { everyNode, type Graph, type UnsupportedNode, unsupportedNodes, type ValueInfo } from "../graph/index.ts";
 import { isContainer, type Model, readModel, totalTerms } from "../model/index.ts";
-import { readOnnx } from "../onnx/index.ts";
+import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import type { LayerPlan, Plan, Preset } from "../series/index.ts";
 import { type Shape, sizeOf } from "../tensor/index.ts";
 import { prepare } from "./quantize.ts";
@@ -44,7 +44,7 @@ export interface LayerSummary {
 }
 
 export interface InspectOptions {
-  readonly externalData?: Readonly<Record<string, Uint8Array>>;
+  readonly externalData?: ExternalData;
 }
 
 /**
@@ -56,7 +56,7 @@ export interface InspectOptions {
  */
 export async function inspect(bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelSummary> {
   if (isContainer(bytes)) return inspectModel(readModel(bytes), bytes.length);
-  const graph = readOnnx(bytes, { externalData: { ...options.externalData } });
+  const graph = readOnnx(bytes, options);
   return { format: "onnx", bytes: bytes.length, ...(await summarize(graph)), parameters: elements(graph) };
 }
 

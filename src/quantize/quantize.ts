@@ -9,14 +9,14 @@ import {
   uniqueNames,
 } from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
-import { readOnnx } from "../onnx/index.ts";
+import { type ExternalData, ExternalFiles, readOnnx } from "../onnx/index.ts";
 import { computeConstants } from "./constants.ts";
 import { expandGraph, type QuantizeOptions } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
 
 export interface QuantizeFileOptions extends QuantizeOptions {
-  /** ONNX external data by location. */
-  readonly externalData?: Readonly<Record<string, Uint8Array>>;
+  /** ONNX external data by location, or as onnxruntime-web takes them. */
+  readonly externalData?: ExternalData;
 }
 
 /**
@@ -34,12 +34,15 @@ export async function quantize(
   onnx: Uint8Array,
   options: QuantizeFileOptions = {},
 ): Promise<{ bytes: Uint8Array; report: QuantizationReport }> {
-  const { externalData = {} } = options;
-  const graph = readOnnx(onnx, { externalData: { ...externalData } });
+  const externalData = new ExternalFiles(options.externalData);
+  const graph = readOnnx(onnx, { externalData });
   const { model, layers, floats } = await expandGraph(await prepare(graph), options);
   const bytes = writeModel(model);
-  const outside = Object.values(externalData).reduce((sum, file) => sum + file.length, 0);
-  const report = { bytesBefore: onnx.length + outside, bytesAfter: bytes.length, layers: reportLayers(layers, floats) };
+  const report = {
+    bytesBefore: onnx.length + externalData.bytes,
+    bytesAfter: bytes.length,
+    layers: reportLayers(layers, floats),
+  };
   return { bytes, report };
 }
 

@@ -1,3 +1,4 @@
+import type { ExternalData } from "../onnx/index.ts";
 import { quantize } from "../quantize/index.ts";
 import type { Preset } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
@@ -24,7 +25,7 @@ export interface Comparison {
 export interface CompareOptions {
   /** Default: faithful, fast, compact. */
   readonly presets?: readonly Preset[];
-  readonly externalData?: Record<string, Uint8Array>;
+  readonly externalData?: ExternalData;
   readonly signal?: AbortSignal;
   readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
 }

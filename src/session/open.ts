@@ -1,9 +1,11 @@
 import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
 import { isContainer, limitTerms, type Model, readModel, readModelStream, totalTerms } from "../model/index.ts";
-import { readOnnx } from "../onnx/index.ts";
+import { parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
 import type { WeightSeries } from "../series/index.ts";
+import { externalFiles } from "./external.ts";
 import type { SessionOptions } from "./options.ts";
+import { type Override, withInputs } from "./overrides.ts";
 import { concatenate, type Reading } from "./source.ts";
 
 /** A model as a session holds it, with the terms that may still arrive. */
@@ -14,6 +16,8 @@ export interface OpenModel {
   arrived(): Promise<boolean>;
   /** Adds the term that has arrived; the series that have grown. */
   take(): readonly WeightSeries[];
+  /** Present when initializers of the model may be fed. */
+  readonly override?: Override;
 }
 
 /** What of the options decides how a model is opened. */
@@ -29,7 +33,7 @@ const START_BYTES = 16;
 export async function openModel(reading: Reading, options: OpenOptions): Promise<OpenModel> {
   const { chunks } = reading;
   const start = await readStart(chunks);
-  if (!isContainer(start)) return checked(await openOnnx(await readRest(start, chunks), options, reading.signal));
+  if (!isContainer(start)) return openOnnx(await readRest(start, chunks), options, reading);
   if (options.progressive) return checked(await openStream(chain(start, chunks), options));
   return checked(whole(readModel(await readRest(start, chunks)), options.terms));
 }
@@ -41,16 +45,26 @@ function checked(opened: OpenModel): OpenModel {
   return opened;
 }
 
-async function openOnnx(bytes: Uint8Array, options: OpenOptions, signal: AbortSignal): Promise<OpenModel> {
-  const { preset, plan, externalData, onProgress, terms } = options;
-  const graph = readOnnx(bytes, externalData === undefined ? {} : { externalData });
-  const model = await quantizeGraph(graph, {
+async function openOnnx(bytes: Uint8Array, options: OpenOptions, reading: Reading): Promise<OpenModel> {
+  const { preset, plan, onProgress, terms } = options;
+  const proto = parseModel(bytes);
+  const graph = readModelGraph(proto, { externalData: await externalFiles(proto, reading, options.externalData) });
+  const quantization = {
     ...(preset !== undefined && { preset }),
     ...(plan !== undefined && { plan }),
+  };
+  const model = await quantizeGraph(graph, {
+    ...quantization,
     ...(onProgress !== undefined && { onProgress }),
-    signal,
+    signal: reading.signal,
   });
-  return whole(model, terms);
+  const opened = checked(whole(model, terms));
+  if (graph.overridable === undefined) return opened;
+  const override: Override = {
+    defaults: graph.initializers,
+    model: async (names) => checked(whole(await quantizeGraph(withInputs(graph, names), quantization), terms)).model,
+  };
+  return { ...opened, override };
 }
 
 /** A model that is all there. */

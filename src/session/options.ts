@@ -1,5 +1,5 @@
-import type { ExternalData } from "../onnx/index.ts";
 import type { Plan, Preset } from "../series/index.ts";
+import type { ExternalSources } from "./external.ts";
 import type { WasmSource } from "./wasm.ts";
 
 /**
@@ -25,8 +25,11 @@ export interface SessionOptions {
   readonly build?: "auto" | "scalar" | "simd" | "relaxed";
   /** A module of this version of the package in place of the inlined one; anything else is refused (BitbasisError BUILD). */
   readonly wasm?: WasmSource | Promise<WasmSource>;
-  /** ONNX external data by the location that the model gives ("./x" and "x" are one), or onnxruntime-web's list of `{ path, data }`. */
-  readonly externalData?: ExternalData;
+  /**
+   * Files that an ONNX model keeps its weights in: by the location that the model gives, or as `{ path, data }` where data may be a URL or path.
+   * A model that is read from a path finds files inside of its own folder by itself.
+   */
+  readonly externalData?: ExternalSources;
   /**
    * What a file and its feeds may cost, so that a hostile one of some bytes cannot take the machine. `bytes`, default 2^30: most of the
    * model's file, and of the WASM memory with its weights and intermediate values (BitbasisError MEMORY). `macs`, default 1e12: most

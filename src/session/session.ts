@@ -1,5 +1,6 @@
 import { BitbasisError, Core, kindOf } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
+import type { Model } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
@@ -7,8 +8,10 @@ import { type AnyFeed, checkFeeds } from "./feeds.ts";
 import { type Fetches, fill, readRequest } from "./fetches.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
+import { Overrides } from "./overrides.ts";
 import { checkSignal, readSettings, type Settings } from "./settings.ts";
 import { Reading, type Source } from "./source.ts";
+import type { Value } from "./values.ts";
 import { loadWasm } from "./wasm.ts";
 
 /**
@@ -25,6 +28,7 @@ export class InferenceSession {
   readonly inputMetadata: readonly ValueMetadata[];
   readonly outputMetadata: readonly ValueMetadata[];
   private readonly inputs: readonly ValueInfo[];
+  private readonly overridable: readonly ValueInfo[];
   private queue: Promise<unknown> = Promise.resolve();
   /** Gone after `release`, and with it the WASM memory and the weights. */
   private live: Live | undefined;
@@ -34,8 +38,14 @@ export class InferenceSession {
 
   private constructor(core: Core, opened: OpenModel, reading: Reading, { limits, options }: Settings) {
     const graph = withDimensions(opened.model.graph, options.freeDimensionOverrides ?? {});
-    const { inputs, outputs } = graph;
-    this.live = { engine: new Engine(core, { ...opened.model, graph }, limits.macs), opened, reading };
+    const { inputs, outputs, overridable = [] } = graph;
+    const engineOf = (model: Model): Engine => {
+      const sized = withDimensions(model.graph, options.freeDimensionOverrides ?? {});
+      return new Engine(core, { ...model, graph: sized }, limits.macs);
+    };
+    const overrides = new Overrides(overridable, opened.override, engineOf);
+    this.live = { engine: engineOf(opened.model), opened, reading, overrides };
+    this.overridable = overridable;
     this.lastTerms = opened.terms;
     this.inputs = inputs;
     this.inputNames = inputs.map((input) => input.name);
@@ -86,7 +96,7 @@ export class InferenceSession {
    * array of tensors, an optional that holds nothing is null.
    *
    * @param feeds - a tensor for each input; a bare typed array where the input's shape is static; an array of tensors for a sequence, null for an
-   *   optional that holds nothing
+   *   optional that holds nothing. An initializer that is an input of the ONNX graph too may be fed as well: its value is the default
    * @param fetches - names of the outputs wanted (default all), or by name a tensor to fill or null for a new one, or the options
    * @returns the outputs by name; a tensor that was given to be filled is the same object
    * @throws TypeError or RangeError that names the input or fetch and what was expected; BitbasisError MEMORY or LIMIT for more than
@@ -100,9 +110,10 @@ export class InferenceSession {
     options?: RunOptions,
   ): Promise<Record<string, Tensor>> {
     const { outputs, signal } = readRequest(this.outputNames, fetches, options);
-    const tensors = checkFeeds(this.inputs, feeds);
-    const running = this.enqueue(async ({ engine }) => {
+    const given = this.readFeeds(feeds);
+    const running = this.enqueue(async (live) => {
       signal?.throwIfAborted();
+      const { engine, tensors } = await engineFor(live, given);
       const made = await engine.run(tensors, [...outputs.keys()], signal);
       const results = Object.entries(made).map(([name, value]) => {
         const into = outputs.get(name) ?? null;
@@ -148,8 +159,11 @@ export class InferenceSession {
 
   /** Runs once and times every step by itself. Times are of one run; call it after a warm-up. */
   async profile(feeds: Readonly<Record<string, AnyFeed>>): Promise<StepTiming[]> {
-    const tensors = checkFeeds(this.inputs, feeds);
-    return this.enqueue(async ({ engine }) => engine.time(tensors));
+    const given = this.readFeeds(feeds);
+    return this.enqueue(async (live) => {
+      const { engine, tensors } = await engineFor(live, given);
+      return engine.time(tensors);
+    });
   }
 
   /** Drops the WASM instance and the weights once the calls before it are done; later calls, and a `refine` that waits, are refused. */
@@ -165,6 +179,14 @@ export class InferenceSession {
 
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
+  }
+
+  /** The feeds, checked and copied, and which of them are initializers. */
+  private readFeeds(feeds: Readonly<Record<string, AnyFeed>>): Given {
+    const fed = this.overridable.filter(
+      ({ name }) => typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name),
+    );
+    return { tensors: checkFeeds([...this.inputs, ...fed], feeds), fed: fed.map(({ name }) => name) };
   }
 
   private alive(): Live {
@@ -185,6 +207,20 @@ interface Live {
   readonly engine: Engine;
   readonly opened: OpenModel;
   readonly reading: Reading;
+  readonly overrides: Overrides;
+}
+
+/** The feeds of a run; those named in `fed` are initializers of the model. */
+interface Given {
+  readonly tensors: ReadonlyMap<string, Value>;
+  readonly fed: readonly string[];
+}
+
+async function engineFor(
+  { engine, overrides }: Live,
+  { tensors, fed }: Given,
+): Promise<{ engine: Engine; tensors: Given["tensors"] }> {
+  return fed.length === 0 ? { engine, tensors } : overrides.bind(fed, tensors);
 }
 
 function metadata({ name, type, shape, holder }: ValueInfo): ValueMetadata {

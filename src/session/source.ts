@@ -40,6 +40,17 @@ export class Reading {
     this.chunks = this.read();
   }
 
+  /** The file that is read, when it is one. */
+  async file(): Promise<string | URL | undefined> {
+    const from = await this.source;
+    return typeof from === "string" || from instanceof URL ? filePath(from) : undefined;
+  }
+
+  /** Most bytes that are read. */
+  get most(): number {
+    return this.options.most ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Aborts when the caller's signal does, and on `stop`. */
   get signal(): AbortSignal {
     return this.stopping.signal;
@@ -90,19 +101,15 @@ export class Reading {
   }
 
   private async *location(location: string | URL): AsyncGenerator<Uint8Array> {
-    const isUrl = location instanceof URL || /^[a-z][a-z0-9+.-]+:/i.test(location);
-    const isFile = isUrl
-      ? String(location).startsWith("file:")
-      : typeof process === "object" && typeof process.versions?.node === "string";
-    if (!isFile) {
+    const path = filePath(location);
+    if (path === undefined) {
       yield* this.fetch(location);
       return;
     }
     const { readFile, stat } = await import("node:fs/promises");
-    const { most = Number.POSITIVE_INFINITY } = this.options;
+    const { most } = this;
     let bytes: Uint8Array;
     try {
-      const path = isUrl ? new URL(location) : location;
       const { size } = await stat(path);
       if (size > most) throw tooLarge(size, most);
       bytes = await readFile(path, { signal: this.signal });
@@ -181,6 +188,13 @@ export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
     at += chunk.length;
   }
   return bytes;
+}
+
+/** A location that is a file, as a path or a file: URL; undefined for one that is fetched. */
+function filePath(location: string | URL): string | URL | undefined {
+  const isUrl = location instanceof URL || /^[a-z][a-z0-9+.-]+:/i.test(location);
+  if (isUrl) return String(location).startsWith("file:") ? new URL(location) : undefined;
+  return typeof process === "object" && typeof process.versions?.node === "string" ? location : undefined;
 }
 
 function isBuffer(value: unknown): value is ArrayBufferLike {

@@ -1,0 +1,30 @@
+import { type ExternalData, ExternalFiles, filesBeside, type ModelProto } from "../onnx/index.ts";
+import { concatenate, Reading } from "./source.ts";
+
+/** ONNX external data as a session takes them: files by location, as bytes or, in onnxruntime-web's form, as a URL or path. */
+export type ExternalSources = ExternalData | readonly { readonly path: string; readonly data: Uint8Array | string }[];
+
+/** All external data of a model: those given, and the files beside a model that was read from a path. */
+export async function externalFiles(
+  model: ModelProto,
+  reading: Reading,
+  given: ExternalSources | undefined,
+): Promise<ExternalFiles> {
+  const loaded = Array.isArray(given) ? await Promise.all(given.map((one) => load(one, reading))) : given;
+  const files = new ExternalFiles(loaded as ExternalData | undefined);
+  const path = await reading.file();
+  if (path === undefined) return files;
+  const [{ dirname }, { fileURLToPath }] = await Promise.all([import("node:path"), import("node:url")]);
+  const folder = dirname(typeof path === "string" ? path : fileURLToPath(path));
+  return filesBeside(model, folder, { given: files, signal: reading.signal, most: reading.most });
+}
+
+async function load(
+  one: { readonly path: string; readonly data: Uint8Array | string },
+  { signal, most }: Reading,
+): Promise<{ path: string; data: Uint8Array }> {
+  if (typeof one?.data !== "string") return one as { path: string; data: Uint8Array };
+  const chunks: Uint8Array[] = [];
+  for await (const chunk of new Reading(one.data, { signal, most }).chunks) chunks.push(chunk);
+  return { path: one.path, data: concatenate(chunks) };
+}
