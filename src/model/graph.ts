@@ -8,6 +8,7 @@ import {
   uniqueNames,
   type ValueInfo,
 } from "../graph/index.ts";
+import { INTERNAL } from "../graph/internal.ts";
 import { ELEMENT_TYPES, type Tensor } from "../tensor/index.ts";
 import { damaged } from "./header.ts";
 
@@ -40,18 +41,20 @@ function checkGraph(graph: Graph, outer: ReadonlySet<string>): void {
   if (typeof graph.name !== "string" || !isRecordOf(graph.opsets, Number.isInteger)) {
     throw damaged("its graph expected a name and versions of operator sets");
   }
-  for (const list of [graph.inputs, graph.outputs]) {
+  for (const list of [graph.inputs, graph.outputs, graph.overridable ?? []]) {
     if (!Array.isArray(list) || !list.every(isValueInfo)) throw damaged("its graph expected inputs and outputs");
   }
   for (const { name } of graph.inputs) known.add(name);
   for (const node of graph.nodes) checkNode(node, known);
+  const ours = [...known].find((name) => name.startsWith(INTERNAL));
+  if (ours !== undefined) throw damaged(`no file may name a value ${JSON.stringify(ours)}`);
   const missing = graph.outputs.find(({ name }) => !known.has(name));
   if (missing !== undefined) throw damaged(`nobody writes the output "${missing.name}"`);
 }
 
 function checkNode(node: Node, known: Set<string>): void {
-  const { name, op, domain, inputs, outputs, attributes } = node;
-  if (![name, op, domain].every(isText) || !isList(inputs) || !isList(outputs)) {
+  const { name, op, domain, inputs, outputs, attributes, kinds = {} } = node;
+  if (![name, op, domain].every(isText) || !isList(inputs) || !isList(outputs) || !isRecordOf(kinds, isText)) {
     throw damaged(`the node ${JSON.stringify(name)} expected a name, an operator, inputs and outputs`);
   }
   const missing = inputs.find((input) => input !== "" && !known.has(input));
@@ -61,7 +64,8 @@ function checkNode(node: Node, known: Set<string>): void {
 }
 
 function isValueInfo(value: unknown): value is ValueInfo {
-  const { name, type, shape } = (value ?? {}) as Partial<ValueInfo>;
+  const { name, type, shape, holder } = (value ?? {}) as Partial<ValueInfo>;
+  if (holder !== undefined && !["sequence", "optional", "optional sequence"].includes(holder)) return false;
   const isDimension = (d: unknown) => typeof d === "string" || (Number.isInteger(d) && Number(d) >= 0);
   const types: readonly unknown[] = ELEMENT_TYPES;
   return (

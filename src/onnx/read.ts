@@ -91,7 +91,7 @@ function readOpsets({ opset_import, functions }: ModelProto): Readonly<Record<st
       `opset ${version} is newer than ${MAX_OPSET}, the last one that is known here`,
     );
   }
-  if (version < 1) throw new BitbasisError("MODEL", `opset ${version} expected a version from 1 on`);
+  if (version < 1) throw new BitbasisError("UNSUPPORTED", `opset ${version} expected a version from 1 on`);
   // Object.fromEntries: a file may name a domain "__proto__".
   return Object.fromEntries(opsets.set("", version));
 }

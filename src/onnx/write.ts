@@ -13,8 +13,8 @@ const IR_VERSIONS: readonly (readonly [opset: number, version: number])[] = [
   [25, 13],
   [24, 12],
   [23, 11],
-  [1, 10],
 ];
+const OLDEST_IR_VERSION = 10;
 /** A normalized graph (see src/graph/passes/normalize.ts) has operators in the form of this opset. */
 const NORMAL_OPSET = 21;
 
@@ -29,7 +29,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
   const opsets = { ...graph.opsets };
   if ("bitbasis" in opsets) opsets[""] = Math.max(opsets[""] ?? 0, NORMAL_OPSET);
   const model: Partial<ModelProto> = {
-    ir_version: IR_VERSIONS.find(([opset]) => (opsets[""] ?? 1) >= opset)![1],
+    ir_version: IR_VERSIONS.find(([opset]) => (opsets[""] ?? 1) >= opset)?.[1] ?? OLDEST_IR_VERSION,
     producer_name: "bitbasis",
     opset_import: Object.entries(opsets).map(([domain, version]) => ({ domain, version })),
     graph: writeGraph(graph),

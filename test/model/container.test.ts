@@ -286,6 +286,16 @@ describe("bad bytes", () => {
       /nobody writes the output "x7"/,
     ],
     [
+      "a value that is named like ours",
+      (h) => h.replaceAll('\\"x1\\"', '\\"\\\\u0000folded:x\\"'),
+      /no file may name a value "\\u0000folded:x"/,
+    ],
+    [
+      "an input that is held by nothing known",
+      (h) => h.replace('\\"type\\":\\"float32\\"', '\\"holder\\":\\"map\\",$&'),
+      /expected inputs and outputs/,
+    ],
+    [
       "a node without inputs",
       (h) => h.replace('\\"inputs\\":[\\"x0\\",\\"7\\"]', '\\"inputs\\":7'),
       /node "gemm 0" expected/,
