@@ -1,6 +1,7 @@
 import { BitbasisError } from "../../core/errors.ts";
 import { nodeError, opsetOf } from "../errors.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
+import { signatureOf } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
 import { isGraph } from "../order.ts";
@@ -57,13 +58,11 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
   const put = (node: Node, opset: number, depth: number): void => {
     const made = operatorOf(node)?.becomes?.(node, new Maker(node, opset, around));
     if (made === undefined || depth === DEPTH) {
+      checkPresent(node, graph.opsets);
       nodes.push(node);
       ranks.add(node);
       return;
     }
-    // A rewriting takes inputs as they are told; one that a damaged node does not have is found here, before its name is read.
-    if (made.some(({ inputs }) => inputs.some((name) => (name as string | undefined) === undefined)))
-      throw nodeError(node, graph.opsets, `${node.inputs.length} inputs are fewer than it needs`, "MODEL");
     // What has been rewritten into its own newest form is done.
     for (const one of made) put(one, NEWEST, one.op === node.op && one.domain === node.domain ? DEPTH : depth + 1);
   };
@@ -75,4 +74,12 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
     put({ ...given, attributes }, opsetOf(graph.opsets, given.domain) ?? 1, 0);
   }
   return { ...graph, opsets: { ...graph.opsets, bitbasis: 1 }, nodes, initializers };
+}
+
+/** The passes behind read inputs as the record tells them: a damaged node that lacks one is refused before. */
+function checkPresent(node: Node, opsets: Graph["opsets"]): void {
+  const missing = signatureOf(operatorOf(node)?.inputs ?? "").parameters.findIndex(
+    ({ optional }, i) => !optional && (node.inputs[i] ?? "") === "",
+  );
+  if (missing >= 0) throw nodeError(node, opsets, `input ${missing} is missing`, "MODEL");
 }

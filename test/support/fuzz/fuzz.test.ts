@@ -1,0 +1,39 @@
+import { spawnSync } from "node:child_process";
+import { fileURLToPath } from "node:url";
+import { expect, it } from "vitest";
+import { writeOnnx } from "../../../src/onnx/index.ts";
+import { Tensor } from "../../../src/tensor/index.ts";
+import { build, f32 } from "../../graph/build.ts";
+import { judge } from "./judge.ts";
+import { randomGraph } from "./random-graph.ts";
+
+const SCRIPT = fileURLToPath(new URL("../../slow/fuzz.mjs", import.meta.url));
+/** About a minute on one core of 2024; `npm run fuzz` does a million. */
+const COUNT = 20_000;
+
+// The short form of `npm run fuzz`.
+it(`finds no fault in ${COUNT} random and damaged models`, { timeout: 900_000 }, () => {
+  const { stdout } = spawnSync(process.execPath, [SCRIPT, "--json", "--count", String(COUNT)], {
+    encoding: "utf8",
+    maxBuffer: 2 ** 26,
+  });
+  const { counts, faults } = JSON.parse(stdout) as { counts: Record<string, number>; faults: unknown[] };
+  expect(faults).toEqual([]);
+  expect(Object.values(counts).reduce((a, b) => a + b, 0)).toBe(COUNT);
+  // An input must get past the reader often enough for its answer to say something.
+  expect(counts["agree"]).toBeGreaterThan(COUNT / 40);
+  expect(counts["ok"]).toBeGreaterThan(COUNT / 10);
+});
+
+it("gives the same graph for the same seed", () => {
+  expect(writeOnnx(randomGraph(7).graph)).toEqual(writeOnnx(randomGraph(7).graph));
+  expect(writeOnnx(randomGraph(7).graph)).not.toEqual(writeOnnx(randomGraph(8).graph));
+});
+
+it("sees an answer that is not the model's", async () => {
+  const told = build({ x: [3] }, { b: f32([1], [1]) }, [["Add", ["x", "b"], ["y"]]], ["y"]);
+  const meant = build({ x: [3] }, { b: f32([1], [1]) }, [["Sub", ["x", "b"], ["y"]]], ["y"]);
+  const feeds = { x: new Tensor("float32", [1, 2, 3]) };
+  expect(await judge(writeOnnx(told), feeds, told)).toEqual({ outcome: "agree" });
+  expect((await judge(writeOnnx(told), feeds, meant)).outcome).toBe("differs");
+});
