@@ -1,0 +1,68 @@
+// docs/operators.md is made from the records: `UPDATE_DOCS=1 npx vitest run test/graph/operator-table.test.ts` writes it, the test holds it against them.
+import { readFileSync, writeFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { runsBetween } from "../../src/graph/host.ts";
+import { signatureOf } from "../../src/graph/operators/contract.ts";
+import { OPERATORS } from "../../src/graph/operators/index.ts";
+import type { Operator } from "../../src/graph/operators/operator.ts";
+
+const FILE = new URL("../../docs/operators.md", import.meta.url);
+
+const DOMAINS: readonly (readonly [domain: string, title: string])[] = [
+  ["", "ai.onnx"],
+  ["com.microsoft", "com.microsoft"],
+];
+
+function how(
+  domain: string,
+  op: string,
+  { steps, becomes, expands, evaluate, evaluatesShapes, layout }: Operator,
+): string {
+  const node = { name: "", op, domain, inputs: [], outputs: [], attributes: {} };
+  if (steps) return "kernel";
+  if (evaluatesShapes) return "shapes only";
+  if (runsBetween(node)) return "between programs";
+  if (expands !== undefined) return "other operators, once shapes are known";
+  if (layout !== undefined) return "channels-last kernel";
+  if (evaluate !== undefined) return "in JavaScript, between programs";
+  return becomes === undefined ? "–" : "other operators, when the file is read";
+}
+
+function types({ inputs = "", types = {} }: Operator): string {
+  const letters = [...new Set(signatureOf(inputs).parameters.map(({ type }) => type))];
+  return letters
+    .map((letter) => (types[letter] === undefined ? letter : `${letter}: ${types[letter].join(" ")}`))
+    .join("; ");
+}
+
+function table(): string {
+  const lines = [
+    "# Operators",
+    "",
+    "Made from the records in `src/graph/operators/`. An older form of an operator is rewritten into the newest one when the file is read; types are those of the newest form. Where float32 is listed and a 16-bit float is not,",
+    "the operator computes in float32 and its results are rounded.",
+  ];
+  for (const [domain, title] of DOMAINS) {
+    const rows = Object.entries(OPERATORS)
+      .filter(([key]) => key.slice(0, key.lastIndexOf("/")) === domain)
+      .map(([key, record]) => [key.slice(key.lastIndexOf("/") + 1), record] as const)
+      .sort(([a], [b]) => (a < b ? -1 : 1));
+    lines.push(
+      "",
+      `## ${title}: ${rows.length}`,
+      "",
+      "| operator | versions | inputs | types | runs as |",
+      "|---|---|---|---|---|",
+    );
+    for (const [op, record] of rows) {
+      const versions = record.until === undefined ? `${record.since}…` : `${record.since}…${record.until}`;
+      lines.push(`| ${op} | ${versions} | ${record.inputs ?? ""} | ${types(record)} | ${how(domain, op, record)} |`);
+    }
+  }
+  return `${lines.join("\n")}\n`;
+}
+
+it("docs/operators.md says what the records say", () => {
+  if (process.env["UPDATE_DOCS"] === "1") writeFileSync(FILE, table());
+  expect(readFileSync(FILE, "utf8")).toBe(table());
+});
