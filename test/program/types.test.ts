@@ -218,6 +218,17 @@ describe("products of other types", () => {
     const rows = [dot(1, 2, 0.1, 0.3), dot(1, 2, 0.2, 0.4), dot(3, 4, 0.1, 0.3), dot(3, 4, 0.2, 0.4)];
     await run("MatMul", [a, b], of("float64", rows, [2, 1, 2]));
   });
+  test("a MatMul that a pass has given a bias, an activation and turned weights", async () => {
+    const attributes = { activation: "Clip", min: 0, max: 20, transB: 1 };
+    const inputs = [
+      of("int64", [1n, 2n, 3n, 4n], [2, 2]),
+      of("int64", [5n, 6n, 7n, 8n], [2, 2]),
+      of("int64", [-40n, 1n]),
+    ];
+    await run("MatMul", inputs, of("int64", [0n, 20n, 0n, 20n], [2, 2]), { domain: "bitbasis", attributes });
+    const open = { ...attributes, min: -100, max: 100 };
+    await run("MatMul", inputs, of("int64", [-23n, 24n, -1n, 54n], [2, 2]), { domain: "bitbasis", attributes: open });
+  });
   test("Gemm: transposes, alpha, beta and a column to add", async () => {
     const attributes = { transA: 1, transB: 1, alpha: 2, beta: 3 };
     const inputs = [of("int32", [1, 2, 3, 4], [2, 2]), of("int32", [5, 6, 7, 8], [2, 2]), of("int32", [1, -1], [2, 1])];

@@ -83,10 +83,15 @@ export function lowerPlainMatMul(l: Lowering): void {
   const [a, b] = [operand(l, l.input(0), type), operand(l, l.input(1), type)];
   const depth = a.shape.at(-1) ?? 1;
   const rows = a.shape.length === 1 ? 1 : (a.shape.at(-2) ?? 1);
-  const columns = b.shape.length === 1 ? 1 : (b.shape.at(-1) ?? 1);
+  const turned = l.attribute("transB", 0) !== 0;
+  const columns = b.shape.length === 1 ? 1 : (b.shape.at(turned ? -2 : -1) ?? 1);
   const batch = broadcast(a.shape.slice(0, -2), b.shape.slice(0, -2)) ?? [];
+  const bytes = elementBytes(type);
+  const right = turned
+    ? { at: b.at, batchStride: 0, rowStride: bytes, columnStride: depth * bytes }
+    : stacked(l, b, batch, depth, columns);
   const result = plainResult(l, y, type);
-  const matrices = [stacked(l, a, batch, rows, depth), stacked(l, b, batch, depth, columns), result.at] as const;
+  const matrices = [stacked(l, a, batch, rows, depth), right, result.at] as const;
   emitProduct(l, type, matrices, [sizeOf(batch), rows, depth, columns]);
   const bias = l.optional(2);
   if (bias !== undefined) emitBinary(l, BinaryFunction.Add, result, operand(l, bias, type), result);
