@@ -3,6 +3,7 @@ import type { Node } from "../graph.ts";
 import type { LayoutRule } from "../passes/channels-last.ts";
 import { toLast, transposed, transposedWeights } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
+import { isExact } from "./exact.ts";
 import { SPATIAL_RANKS } from "./layout-rules.ts";
 import type { Operator, ShapeRule } from "./operator.ts";
 import { arrange, extents, formOf, settleWindow, WINDOW_ATTRIBUTES, windowOf } from "./spatial.ts";
@@ -69,12 +70,17 @@ const common = {
   settle: settleWindow,
 } as const satisfies Partial<Operator>;
 
-const attributes = { ...WINDOW_ATTRIBUTES, group: "int" } as const;
+/** `exact`: the operands are integers and so is the result, see exact.ts. */
+const attributes = { ...WINDOW_ATTRIBUTES, group: "int", exact: "int" } as const;
 const fused = { activation: ["Clip", "HardSwish"], min: "float", max: "float" } as const;
 const transposedAttributes = { ...attributes, output_padding: "ints", output_shape: "ints" } as const;
 /** Weights of the twins have their output channels first. */
 const weights = [
-  { input: 1, axis: (_, rank) => (rank !== undefined && SPATIAL_RANKS.includes(rank) ? 0 : undefined) },
+  {
+    input: 1,
+    axis: ({ attributes }, rank) =>
+      rank !== undefined && SPATIAL_RANKS.includes(rank) && !isExact(attributes) ? 0 : undefined,
+  },
 ] as const satisfies Operator["weights"];
 
 /** Convolutions; those of ONNX become their channels-last twins. */

@@ -6,6 +6,7 @@ import { composites } from "./composite.ts";
 import { concats } from "./concat.ts";
 import { contrib } from "./contrib.ts";
 import { contribAttention } from "./contrib-attention.ts";
+import { contribQuantized } from "./contrib-quantized.ts";
 import { controls } from "./control.ts";
 import { convolutions } from "./conv.ts";
 import { depths } from "./depth.ts";
@@ -61,6 +62,7 @@ const RECORDS = {
   ...einsum,
   ...contrib,
   ...contribAttention,
+  ...contribQuantized,
   ...controls,
   ...selections,
 };

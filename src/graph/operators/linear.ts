@@ -1,6 +1,7 @@
 import { broadcast, type ElementType, type Shape } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
+import { isExact } from "./exact.ts";
 import { INTEGERS, type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
 
 function isTransposed(attributes: Node["attributes"]): boolean {
@@ -55,12 +56,15 @@ const matmul = {
   since: 1,
   inputs: "T T",
   types: { T: PRODUCTS },
+  // exact: the operands are integers and so is the result, see exact.ts.
+  attributes: { exact: "int" },
   rank: matmulRank,
   shape: matmulShape,
   weights: [
     {
       input: 1,
-      axis: ({ attributes }, rank) => (rank === undefined || rank === 2 ? channelAxis(attributes) : undefined),
+      axis: ({ attributes }, rank) =>
+        (rank === undefined || rank === 2) && !isExact(attributes) ? channelAxis(attributes) : undefined,
     },
   ],
   steps: true,
@@ -78,7 +82,7 @@ export const products = {
     ...matmul,
     inputs: "T T T?",
     // transB: the weights are [N, K], a table that others read as well.
-    attributes: { activation: ["Clip", "HardSwish"], min: "float", max: "float", transB: "int" },
+    attributes: { activation: ["Clip", "HardSwish"], min: "float", max: "float", transB: "int", exact: "int" },
   },
   "/Gemm": {
     since: 1,
