@@ -292,7 +292,7 @@ class Specializer {
       if (!this.isNumeric(name) || inputs.some((input) => input.name === name)) continue;
       const constant = this.constants.get(resolved);
       if (resolved === name && constant === undefined) continue;
-      // A constant under the name of an output: move it aside, so that the output is written by a step, the first one: others may read it.
+      // A constant under the name of an output: move it aside, so that the output is written by a step; the first one, since bodies may capture it.
       const from = resolved === name ? foldedName(constant!) : resolved;
       const known = this.values.get(resolved)!;
       if (resolved === name) this.constants.set(from, constant!);
@@ -302,8 +302,12 @@ class Specializer {
       this.values.set(name, known);
       const identity = { name: `${name}/constant`, op: "Identity", domain: "", attributes: {} };
       const node = { ...identity, inputs: [from], outputs: [name] };
-      if (resolved === name) this.nodes.unshift(node);
-      else this.nodes.push(node);
+      if (resolved === name) {
+        // Lowerings that must know the elements find them under the constant's name only.
+        const read = (input: string): string => (input === name ? from : input);
+        for (const [i, one] of this.nodes.entries()) this.nodes[i] = { ...one, inputs: one.inputs.map(read) };
+        this.nodes.unshift(node);
+      } else this.nodes.push(node);
     }
   }
 

@@ -263,6 +263,16 @@ describe("names and shapes of a file", () => {
     const bytes = encode({ input: [valueProto("x", [2])], output, node, initializer });
     const { y, w } = await outputs(bytes, { x: new Tensor("float32", [10, 20]) });
     expect([y!.data, w!.data]).toEqual([Float32Array.of(11, 22), Float32Array.of(1, 2)]);
+    // Slice must know its bounds before it runs.
+    const bounds = [ints("from", [1]), ints("to", [2])] as unknown as Initializers;
+    const sliced = encode({
+      input: [valueProto("x", [2])],
+      output: [valueProto("y"), valueProto("from", [1], 7)],
+      node: [nodeProto("Slice", ["x", "from", "to"], ["y"])],
+      initializer: bounds,
+    });
+    const results = await outputs(sliced, { x: new Tensor("float32", [10, 20]) });
+    expect([results["y"]!.data, results["from"]!.data]).toEqual([Float32Array.of(20), BigInt64Array.of(1n)]);
   });
 
   it("are checked", () => {
