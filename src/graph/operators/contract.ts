@@ -1,6 +1,6 @@
 import { Tensor } from "../../tensor/index.ts";
 import { nodeError } from "../errors.ts";
-import type { Attribute, KnownValue } from "../graph.ts";
+import type { Attribute, KnownValue, Node } from "../graph.ts";
 import { isGraph } from "../order.ts";
 import type { Call } from "./call.ts";
 import type { AttributeKind, Operator } from "./operator.ts";
@@ -40,7 +40,7 @@ export function signatureOf(inputs: string): Signature {
  */
 export function outputsOf(call: Call, operator: Operator): readonly KnownValue[] {
   checkInputs(call, operator);
-  checkAttributes(call, operator);
+  checkAttributes(call.node, operator, (why) => call.fail(why));
   if (operator.shape === undefined && operator.expands !== undefined) return [];
   if (operator.shape === undefined) throw nodeError(call.node, call.opsets, "this operator is not supported");
   return operator.shape(call);
@@ -77,12 +77,13 @@ function checkInputs(call: Call, operator: Operator): void {
   }
 }
 
-function checkAttributes(call: Call, operator: Operator): void {
+/** Throws what `fail` makes of an attribute that is of another kind than the record says: passes trust what they read after that. */
+export function checkAttributes(node: Node, operator: Operator, fail: (why: string) => Error): void {
   for (const [name, kind] of Object.entries(operator.attributes ?? {})) {
-    const value = call.node.attributes[name];
+    const value = node.attributes[name];
     if (value !== undefined && !isOfKind(value, kind)) {
       const expected = typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
-      throw call.fail(`"${name}" expected ${expected}, got ${described(value)}`);
+      throw fail(`"${name}" expected ${expected}, got ${described(value)}`);
     }
   }
 }

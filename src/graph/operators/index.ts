@@ -19,6 +19,7 @@ import { products } from "./linear.ts";
 import { normalizations } from "./normalization.ts";
 import type { Operator } from "./operator.ts";
 import { pads } from "./pad.ts";
+import { places } from "./places.ts";
 import { pools } from "./pool.ts";
 import { quantized } from "./quantized.ts";
 import { recurrent } from "./recurrent.ts";
@@ -28,6 +29,7 @@ import { resizing } from "./resize.ts";
 import { samples } from "./sample.ts";
 import { selections } from "./selection.ts";
 import { shapes } from "./shape.ts";
+import { signals } from "./signal.ts";
 import { slicing } from "./slice.ts";
 import { transposes } from "./transpose.ts";
 import { unary } from "./unary.ts";
@@ -63,6 +65,8 @@ const RECORDS = {
   ...contrib,
   ...contribAttention,
   ...contribQuantized,
+  ...places,
+  ...signals,
   ...controls,
   ...selections,
 };

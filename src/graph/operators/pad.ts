@@ -72,7 +72,11 @@ const becomes: Rewrite = (node, make) => {
   if (!Array.isArray(paddings) || !paddings.every(Number.isInteger) || typeof value !== "number")
     throw make.fail('"pads" expected integers and "value" a number', "MODEL");
   const inputs = [node.inputs[0] ?? "", make.integers("pads", paddings as number[])];
-  return make.end("Pad", value === 0 ? inputs : [...inputs, make.tensor("value", "float32", value)], attributes);
+  return make.end(
+    "Pad",
+    value === 0 ? inputs : [...inputs, make.op("CastLike", [make.tensor("value", "float32", value), inputs[0]!])],
+    attributes,
+  );
 };
 
 export const pads = {

@@ -1,7 +1,7 @@
 import { BitbasisError } from "../../core/errors.ts";
 import { nodeError, opsetOf } from "../errors.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
-import { signatureOf } from "../operators/contract.ts";
+import { checkAttributes, signatureOf } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
 import { isGraph } from "../order.ts";
@@ -58,6 +58,8 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
   const put = (node: Node, opset: number, depth: number): void => {
     const made = operatorOf(node)?.becomes?.(node, new Maker(node, opset, around));
     if (made === undefined || depth === DEPTH) {
+      const operator = operatorOf(node);
+      if (operator !== undefined) checkAttributes(node, operator, (why) => nodeError(node, graph.opsets, why, "MODEL"));
       checkPresent(node, graph.opsets);
       nodes.push(node);
       ranks.add(node);

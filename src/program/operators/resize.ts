@@ -153,16 +153,18 @@ function resize(channelsLast: boolean): Lower {
     inFloat32(l, l.input(0), l.output(), (x, out) => {
       const scales = scalesOf(l, x, out);
       const rank = x.shape.length;
+      const keeps = (axis: number): boolean => x.shape[axis] === out.shape[axis] && scales[axis] === 1;
       if (channelsLast) {
         if (rank < 3 || rank > 4) throw l.unsupported(`${rank - 2} spatial axes`);
+        if (!keeps(0) || !keeps(rank - 1)) throw l.unsupported("other axes than the spatial ones");
         return emitResize(l, x, out, scales.slice(1, -1));
       }
-      if (x.shape.slice(0, -2).every((e, i) => e === out.shape[i] && scales[i] === 1)) {
+      if (x.shape.slice(0, -2).every((_, i) => keeps(i))) {
         // all that is not resized is one batch of single channels when there are few, else the lanes
         const flat = (v: Source): Source => ({ ...v, shape: [1, sizeOf(v.shape.slice(0, -2)), ...v.shape.slice(-2)] });
         return throughChannelsLast(l, flat(x), flat(out), (a, b) => emitResize(l, a, b, scales.slice(-2)));
       }
-      if (rank !== 3 || scales[0] !== 1 || scales[1] !== 1) throw l.unsupported("axes other than the last two");
+      if (rank !== 3 || !keeps(0) || !keeps(1)) throw l.unsupported("axes other than the last two");
       throughChannelsLast(l, x, out, (a, b) => emitResize(l, a, b, scales.slice(2)));
     });
 }
