@@ -1,6 +1,6 @@
 import { Tensor } from "../../tensor/index.ts";
 import { nodeError } from "../errors.ts";
-import type { Attribute, KnownValue } from "../graph.ts";
+import type { Attribute, KnownValue, Node } from "../graph.ts";
 import { isGraph } from "../order.ts";
 import type { Call } from "./call.ts";
 import type { AttributeKind, Operator } from "./operator.ts";
@@ -78,13 +78,28 @@ function checkInputs(call: Call, operator: Operator): void {
 }
 
 function checkAttributes(call: Call, operator: Operator): void {
+  const why = wrongAttribute(call.node, operator);
+  if (why !== undefined) throw call.fail(why);
+}
+
+/**
+ * Why the passes may not look at a node: they read inputs and attributes as the record tells them, before types and shapes are known. undefined for a node that
+ * is whole.
+ */
+export function nodeFault(node: Node, operator: Operator): string | undefined {
+  const { parameters } = signatureOf(operator.inputs ?? "");
+  const missing = parameters.findIndex(({ optional }, i) => !optional && (node.inputs[i] ?? "") === "");
+  return missing >= 0 ? `input ${missing} is missing` : wrongAttribute(node, operator);
+}
+
+function wrongAttribute(node: Node, operator: Operator): string | undefined {
   for (const [name, kind] of Object.entries(operator.attributes ?? {})) {
-    const value = call.node.attributes[name];
-    if (value !== undefined && !isOfKind(value, kind)) {
-      const expected = typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
-      throw call.fail(`"${name}" expected ${expected}, got ${described(value)}`);
-    }
+    const value = node.attributes[name];
+    if (value === undefined || isOfKind(value, kind)) continue;
+    const expected = typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
+    return `"${name}" expected ${expected}, got ${described(value)}`;
   }
+  return undefined;
 }
 
 type KindName = Extract<AttributeKind, string>;
