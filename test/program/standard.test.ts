@@ -211,6 +211,17 @@ describe("rounding of halves", () => {
   );
 });
 
+it.each(["reflect", "wrap", "edge", "constant"])("Pad, mode %s, of an output without elements ends", async (mode) => {
+  const opset = 21;
+  await agreesNode({
+    op: "Pad",
+    opset,
+    inputs: [f32([3, 1, 0]), i64(0, 0, 0, 1, 0, 0)],
+    attributes: { mode },
+    constants: [1],
+  });
+});
+
 describe("NaN", () => {
   const x = f32([6], [1, Number.NaN, 3, -2, Number.NaN, 3]);
   it.each([0, 1])("is the largest for TopK, largest %i", async (largest) => {
