@@ -12,9 +12,6 @@ export const KNOWN: Readonly<Record<string, string>> = {
 
   "power-mel-log": 'faithful, scalar: call 1: "Y" is off by 9.81e-1 of the largest, allowed is 0.01',
 
-  "qdq-activation":
-    'create: BitbasisError UNSUPPORTED: the model uses operators that are not supported: QuantizeLinear (opset 13): node "Qua',
-
   stft17:
     'create: BitbasisError UNSUPPORTED: the model uses operators that are not supported: STFT (opset 17): node "STFT_Y"',
 };
