@@ -25,11 +25,13 @@ const LOADER = new URL("../support/typescript.mjs", import.meta.url).href;
 const CHILD = fileURLToPath(new URL("../support/fuzz/child.ts", import.meta.url));
 const FAULTS = ["bare", "outside", "unwritten", "differs", "slow", "large"];
 
+await import("../support/typescript.mjs");
+// Modules older than their sources would be judged in the place of these.
+(await import("../support/fresh-builds.ts")).refreshModules(fileURLToPath(new URL("../../", import.meta.url)));
 if (values.only !== undefined) await judgeOne(Number(values.only));
 else await judgeAll();
 
 async function judgeOne(index) {
-  await import("../support/typescript.mjs");
   const { inputOf } = await import("../support/fuzz/inputs.ts");
   const { judge } = await import("../support/fuzz/judge.ts");
   const { kind, bytes, feeds, graph } = await inputOf(seed, index);

@@ -40,7 +40,7 @@ export function signatureOf(inputs: string): Signature {
  */
 export function outputsOf(call: Call, operator: Operator): readonly KnownValue[] {
   checkInputs(call, operator);
-  checkAttributes(call.node, operator, (why) => call.fail(why));
+  checkAttributes(call, operator);
   if (operator.shape === undefined && operator.expands !== undefined) return [];
   if (operator.shape === undefined) throw nodeError(call.node, call.opsets, "this operator is not supported");
   return operator.shape(call);
@@ -77,15 +77,29 @@ function checkInputs(call: Call, operator: Operator): void {
   }
 }
 
-/** Throws what `fail` makes of an attribute that is of another kind than the record says: passes trust what they read after that. */
-export function checkAttributes(node: Node, operator: Operator, fail: (why: string) => Error): void {
+function checkAttributes(call: Call, operator: Operator): void {
+  const why = wrongAttribute(call.node, operator);
+  if (why !== undefined) throw call.fail(why);
+}
+
+/**
+ * Why the passes may not look at a node: they read inputs and attributes as the record tells them, before types and shapes are known. undefined for a node that
+ * is whole.
+ */
+export function nodeFault(node: Node, operator: Operator): string | undefined {
+  const { parameters } = signatureOf(operator.inputs ?? "");
+  const missing = parameters.findIndex(({ optional }, i) => !optional && (node.inputs[i] ?? "") === "");
+  return missing >= 0 ? `input ${missing} is missing` : wrongAttribute(node, operator);
+}
+
+function wrongAttribute(node: Node, operator: Operator): string | undefined {
   for (const [name, kind] of Object.entries(operator.attributes ?? {})) {
     const value = node.attributes[name];
-    if (value !== undefined && !isOfKind(value, kind)) {
-      const expected = typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
-      throw fail(`"${name}" expected ${expected}, got ${described(value)}`);
-    }
+    if (value === undefined || isOfKind(value, kind)) continue;
+    const expected = typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
+    return `"${name}" expected ${expected}, got ${described(value)}`;
   }
+  return undefined;
 }
 
 type KindName = Extract<AttributeKind, string>;

@@ -1,7 +1,7 @@
 import { BitbasisError } from "../../core/errors.ts";
 import { nodeError, opsetOf } from "../errors.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
-import { checkAttributes, signatureOf } from "../operators/contract.ts";
+import { nodeFault } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
 import { isGraph } from "../order.ts";
@@ -58,9 +58,7 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
   const put = (node: Node, opset: number, depth: number): void => {
     const made = operatorOf(node)?.becomes?.(node, new Maker(node, opset, around));
     if (made === undefined || depth === DEPTH) {
-      const operator = operatorOf(node);
-      if (operator !== undefined) checkAttributes(node, operator, (why) => nodeError(node, graph.opsets, why, "MODEL"));
-      checkPresent(node, graph.opsets);
+      checkWhole(node, graph.opsets);
       nodes.push(node);
       ranks.add(node);
       return;
@@ -78,10 +76,9 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
   return { ...graph, opsets: { ...graph.opsets, bitbasis: 1 }, nodes, initializers };
 }
 
-/** The passes behind read inputs as the record tells them: a damaged node that lacks one is refused before. */
-function checkPresent(node: Node, opsets: Graph["opsets"]): void {
-  const missing = signatureOf(operatorOf(node)?.inputs ?? "").parameters.findIndex(
-    ({ optional }, i) => !optional && (node.inputs[i] ?? "") === "",
-  );
-  if (missing >= 0) throw nodeError(node, opsets, `input ${missing} is missing`, "MODEL");
+/** @throws BitbasisError MODEL for a node that lacks an input or has an attribute of another kind */
+function checkWhole(node: Node, opsets: Graph["opsets"]): void {
+  const operator = operatorOf(node);
+  const why = operator === undefined ? undefined : nodeFault(node, operator);
+  if (why !== undefined) throw nodeError(node, opsets, why, "MODEL");
 }

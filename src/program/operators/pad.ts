@@ -1,4 +1,4 @@
-import type { Shape } from "../../tensor/index.ts";
+import { type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitExpand, emitFill, unit } from "./movement.ts";
 import { axisOf, byteStrides, emitCopy, type Source, shifted } from "./support.ts";
@@ -17,6 +17,8 @@ interface PaddedAxis {
  */
 function lowerPad(l: Lowering): void {
   const [x, out] = [l.input(0), l.output()];
+  // Nothing to fill; an axis without elements has no period either.
+  if (sizeOf(out.shape) === 0) return;
   const mode = l.text("mode", "constant");
   const { before, after } = padsOf(l, x.shape.length);
   const bytes = unit(l, x);

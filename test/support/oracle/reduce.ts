@@ -24,6 +24,14 @@ const bigSum = (line: readonly bigint[]): bigint => line.reduce((a, b) => a + b,
 const largest = (line: readonly number[]): number =>
   line.some(Number.isNaN) ? Number.NaN : line.reduce((a, b) => Math.max(a, b), Number.NEGATIVE_INFINITY);
 
+/** Sums that leave the type are not defined. */
+function bigMean(line: readonly bigint[], type: string): bigint {
+  const [low, high] = limits(type);
+  const total = bigSum(line);
+  if (total < low || total > high) throw new Refusal(`a mean whose sum leaves ${type}`);
+  return total / BigInt(line.length);
+}
+
 function logSumExp(line: readonly number[]): number {
   const most = largest(line);
   return Number.isFinite(most) ? most + Math.log(sum(line.map((v) => Math.exp(v - most)))) : most;
@@ -31,7 +39,7 @@ function logSumExp(line: readonly number[]): number {
 
 const REDUCTIONS: Readonly<Record<string, Reduction>> = {
   Sum: { float: sum, integer: bigSum },
-  Mean: { float: (line) => sum(line) / line.length, integer: (line) => bigSum(line) / BigInt(line.length) },
+  Mean: { float: (line) => sum(line) / line.length, integer: bigMean },
   Max: {
     float: largest,
     integer: (line, type) => line.reduce((a, b) => (a > b ? a : b), limits(type)[0]),

@@ -103,6 +103,9 @@ const convTranspose: Operator = (op) => {
     before = total.map((t) => (upper ? Math.floor(t / 2) : t - Math.floor(t / 2)));
     after = total.map((t) => (upper ? t - Math.floor(t / 2) : Math.floor(t / 2)));
   }
+  // The standard says input times stride, onnxruntime what the kernel reaches: where that is less, nobody knows.
+  if (asked === undefined && wanted?.some((d, i) => d > full[i]!))
+    throw new Refusal("auto_pad asks for more than there is");
   const output = wanted ?? full.map((d, i) => d - before[i]! - after[i]!);
   if (output.some((d) => d < 1)) throw new Refusal("pads larger than the output");
   const taps = [...indices(kernel)];
