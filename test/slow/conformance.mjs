@@ -3,7 +3,7 @@
  *
  *     npm run conformance [-- --filter=RegExp] [--verbose] [--checked]
  *
- * The package is installed when apt-get can; elsewhere the script says that it is skipped. ONNX_TESTDATA names a folder of cases instead.
+ * The package is installed when apt-get can; elsewhere the script says that it is skipped. BITBASIS_CONFORMANCE names a folder of cases instead.
  * Floats pass within rtol 1e-3 and atol 1e-7, the tolerances of ONNX's own runner; float16 within one part in 2^10 more; integers and booleans exactly.
  * --checked, after `npm run build:tools`: on the checked build of the core, see test/support/checked/core.ts.
  * Exit 1 on a wrong answer, on an error that is not UNSUPPORTED, and when the builds differ in a bit.
@@ -53,7 +53,7 @@ for (const name of readdirSync(folder).sort()) {
 process.exitCode = report(results);
 
 function findCases() {
-  const own = process.env.ONNX_TESTDATA;
+  const own = process.env.BITBASIS_CONFORMANCE;
   if (own !== undefined) return own;
   const installed = "/usr/share/libonnx-testdata/data/node";
   if (!existsSync(installed)) spawnSync("apt-get", ["install", "-y", "libonnx-testdata"], { stdio: "ignore" });

@@ -1,6 +1,6 @@
 // Judges the judge: the test suite's own interpreter (test/support/oracle) against ONNX's node cases, whose answers come from elsewhere.
 //
-//     ONNX_TESTDATA=folder node --import ./test/support/typescript.mjs test/slow/oracle.ts [--verbose]
+//     BITBASIS_CONFORMANCE=folder node --import ./test/support/typescript.mjs test/slow/oracle.ts [--verbose]
 //
 // The folder holds a folder per case with model.onnx, test_data_set_*, and perhaps tol (rtol and atol). Exit 1 on a wrong answer.
 import { existsSync, readdirSync, readFileSync } from "node:fs";
@@ -13,9 +13,9 @@ import type { Tensor } from "../../src/tensor/index.ts";
 import { interpret, Refusal } from "../support/oracle/index.ts";
 import { fromTensor } from "../support/oracle/value.ts";
 
-const folder = process.env["ONNX_TESTDATA"];
+const folder = process.env["BITBASIS_CONFORMANCE"];
 if (folder === undefined) {
-  console.log("skipped: ONNX_TESTDATA names no folder of cases");
+  console.log("skipped: BITBASIS_CONFORMANCE names no folder of cases");
   process.exit(0);
 }
 const verbose = process.argv.includes("--verbose");
