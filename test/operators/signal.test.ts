@@ -38,7 +38,9 @@ function spectrum(real: readonly number[], imaginary: readonly number[], bins: n
 
 function close(tensor: Tensor, expected: readonly number[]): void {
   expect(tensor.size).toBe(expected.length);
-  expected.forEach((value, i) => expect(Math.abs(Number(tensor.data[i]) - value), `[${i}]`).toBeLessThan(1e-4));
+  expected.forEach((value, i) => {
+    expect(Math.abs(Number(tensor.data[i]) - value), `[${i}]`).toBeLessThan(1e-4);
+  });
 }
 
 describe("DFT", () => {
@@ -97,6 +99,17 @@ describe("windows and places", () => {
     const x = new Tensor("float32", [1, 2, 3, 4, 5, 6], [3, 2]);
     const y = await run("ReverseSequence", { x }, { n: i64(2, 3) });
     expect([...(y.data as Float32Array)]).toEqual([3, 6, 1, 4, 5, 2]);
+  });
+  it("SpaceToDepth puts the block last in the channels where it is asked to", async () => {
+    const x = new Tensor(
+      "float32",
+      Array.from({ length: 8 }, (_, i) => i),
+      [1, 2, 2, 2],
+    );
+    const dcr = await run("SpaceToDepth", { x }, {}, { blocksize: 2 });
+    expect([...(dcr.data as Float32Array)]).toEqual([0, 4, 1, 5, 2, 6, 3, 7]);
+    const crd = await run("SpaceToDepth", { x }, {}, { blocksize: 2, mode: "CRD" });
+    expect([...(crd.data as Float32Array)]).toEqual([0, 1, 2, 3, 4, 5, 6, 7]);
   });
   it("CenterCropPad", async () => {
     const x = new Tensor("float32", [1, 2, 3, 4, 5], [5]);

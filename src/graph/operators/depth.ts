@@ -25,7 +25,7 @@ export const depths = {
   },
   "/SpaceToDepth": {
     ...common,
-    attributes: { blocksize: "int" },
+    attributes: { blocksize: "int", mode: ["DCR", "CRD"] },
     shape: (call: Call) => {
       const { n, c, h, w, b } = blocks(call);
       if (h % b !== 0 || w % b !== 0) throw call.fail(`"blocksize" = ${b} does not divide ${h} × ${w}`);

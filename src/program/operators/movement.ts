@@ -178,7 +178,7 @@ function depth(toSpace: boolean): Lower {
   return (l) => {
     const [x, out] = [l.input(0), l.output()];
     const block = l.attribute("blocksize", 1);
-    const blockFirst = !toSpace || l.text("mode", "DCR") === "DCR";
+    const blockFirst = l.text("mode", "DCR") === "DCR";
     const [small, large] = toSpace ? [x, out] : [out, x];
     const [n, c, h, w] = small.shape as [number, number, number, number];
     const channels = c / block / block;
