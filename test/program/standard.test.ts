@@ -19,6 +19,7 @@ describe("Slice", () => {
       [-1, -6, step],
       [-1, -5, step],
       [9, -9, step],
+      [-9, BEGIN, step],
       [2, 4, step],
     ]),
     ...[1, 2, 7].flatMap((step): [number, number, number][] => [
@@ -152,6 +153,14 @@ describe("Reduce", () => {
     },
   );
 });
+
+it.each([[[0, 2]], [[2, 0]], [[1, 3]], [[3, 1]], [[1]], [[0, 3]], [[-2]]])(
+  "Reduce over axes %j keeps the order of two others that lie apart",
+  async (axes) => {
+    for (const op of ["ReduceSum", "ReduceMax", "ReduceLogSumExp"])
+      await agreesNode({ op, inputs: [f32([2, 3, 4, 5]), i64(...axes)], attributes: { keepdims: 0 } });
+  },
+);
 
 describe("Gather keeps the rank of its indices", () => {
   const at = (dims: number[], ...v: number[]): Tensor => new Tensor("int64", v.map(BigInt), dims);

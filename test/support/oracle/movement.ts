@@ -140,7 +140,7 @@ const split: Operator = (op) => {
   });
 };
 
-/** Python's slice on each axis. */
+/** Python's slice on each axis, but that a start before the axis is its first element also where steps go back. */
 const slice: Operator = (op) => {
   let x = op.x();
   const starts = op.listOr("starts", 1)!;
@@ -157,7 +157,7 @@ const slice: Operator = (op) => {
     const [from, to] =
       step > 0
         ? [place(starts[i]!, 0, d), place(ends[i]!, 0, d)]
-        : [place(starts[i]!, -1, d - 1), place(ends[i]!, -1, d - 1)];
+        : [place(starts[i]!, 0, d - 1), place(ends[i]!, -1, d - 1)];
     x = pick(x, axis, range(from, to, step));
   });
   return [x];
