@@ -1,5 +1,6 @@
 // sin and cos of one f32, computed in f64 and rounded once: correctly rounded on all of 477,000 values of the whole line. Reduction by π/2: two steps of Cody and Waite below 2^20, above that
 // the fraction of x·2/π from an integer product with the bits of 2/π (Payne and Hanek 1983), so that no argument is too large.
+import { window } from "./double/trig";
 
 export function sin(x: f32): f32 {
   // −0 and what rounds to itself
@@ -53,22 +54,4 @@ function quadrant(x: f32, shift: i32): f32 {
     y = p * z * r + r;
   }
   return f32(n & 2 ? -y : y);
-}
-
-/** 64 bits of 2/π after the first `position` bits behind the point; in front of the point there are zeros. */
-function window(position: i32): u64 {
-  let at = position + 64;
-  let shift = <u64>(at & 63);
-  let high = word(at >> 6);
-  return shift == 0 ? high : (high << shift) | (word((at >> 6) + 1) >> (64 - shift));
-}
-
-function word(i: i32): u64 {
-  switch (i) {
-    case 0: return 0;
-    case 1: return 0xa2f9836e4e441529;
-    case 2: return 0xfc2757d1f534ddc0;
-    case 3: return 0xdb6295993c439041;
-    default: return 0xfe5163abdebbc561;
-  }
 }

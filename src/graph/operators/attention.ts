@@ -2,12 +2,10 @@ import { type Attended, attend, biasOf, range, shape, splitHeads, toFloat, windo
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
 import type { Maker } from "./maker.ts";
-import type { Operator } from "./operator.ts";
-
-const HALVES = ["float32", "float16"] as const;
+import { HALVES, type Operator } from "./operator.ts";
 
 /** A query, key or value in the form [batch, heads, length, size]. */
-interface Heads {
+export interface Heads {
   readonly name: string;
   readonly batch: number;
   readonly heads: number;
@@ -167,7 +165,7 @@ export function rotate(make: Maker, r: Rotary): string {
 }
 
 function rotaryExpands(call: Call, make: Maker) {
-  const x = headsOf4(call, make);
+  const x = headsOf(call, make, 0, call.number("num_heads", 0));
   const width = call.number("rotary_embedding_dim", 0) || x.size;
   if (width > x.size || width % 2 !== 0) throw call.fail(`"rotary_embedding_dim" expected an even number ≤ ${x.size}`);
   const [cos, sin] = [1, 2].map((i) => {
@@ -189,10 +187,6 @@ function rotaryExpands(call: Call, make: Maker) {
   if (call.shape(0).length === 4) return make.end("Identity", [turned]);
   const moved = make.op("Transpose", [turned], { perm: [0, 2, 1, 3] });
   return make.end("Reshape", [moved, shape(make, call.shape(0))]);
-}
-
-function headsOf4(call: Call, make: Maker): Heads {
-  return headsOf(call, make, 0, call.number("num_heads", 0));
 }
 
 /** Attention and what comes with it, written out in products once shapes are known. */

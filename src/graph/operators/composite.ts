@@ -1,12 +1,10 @@
-import { type ElementType, sizeOf } from "../../tensor/index.ts";
+import { sizeOf } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import { range, shape } from "./attend.ts";
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
 import type { Maker } from "./maker.ts";
-import { FLOATS, INDEX, type Operator, sameRank } from "./operator.ts";
-
-const HALVES: readonly ElementType[] = ["float32", "float16"];
+import { FLOATS, HALVES, INDEX, type Operator, sameRank } from "./operator.ts";
 
 /** A constant of the element type of an input. */
 function like(call: Call, make: Maker, base: string, value: number): string {

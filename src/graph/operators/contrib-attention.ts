@@ -1,20 +1,10 @@
 import { type Attending, attend, biasOf, range, shape, splitHeads, toFloat, windowBias } from "./attend.ts";
-import { headsOf, joinHeads, present, rotate } from "./attention.ts";
+import { type Heads, headsOf, joinHeads, present, rotate } from "./attention.ts";
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
 import type { Maker } from "./maker.ts";
-import { INDEX, type Operator } from "./operator.ts";
+import { HALVES, INDEX, type Operator } from "./operator.ts";
 import type { Rewrite } from "./rewrite.ts";
-
-const HALVES = ["float32", "float16"] as const;
-
-interface Heads {
-  readonly name: string;
-  readonly batch: number;
-  readonly heads: number;
-  readonly length: number;
-  readonly size: number;
-}
 
 /** Several heads in one: [batch, length, heads, parts, size] → `parts` values [batch, heads, length, size]. */
 function unpacked(call: Call, make: Maker, i: number, parts: number): Heads[] {

@@ -1,13 +1,11 @@
 import type { BitbasisError } from "../../core/errors.ts";
 import { Tensor } from "../../tensor/index.ts";
-import type { Attribute, Node } from "../graph.ts";
+import type { Node } from "../graph.ts";
 import { range, shape } from "./attend.ts";
 import type { Call } from "./call.ts";
 import type { Maker } from "./maker.ts";
-import { INDEX, type Operator } from "./operator.ts";
-import { type Rewrite, without } from "./rewrite.ts";
-
-const HALVES = ["float32", "float16"] as const;
+import { HALVES, INDEX, type Operator } from "./operator.ts";
+import { type Rewrite, sameAs, without } from "./rewrite.ts";
 
 /** x + bias, where there is a bias. */
 function biased(make: Maker, x: string, bias: string | undefined): string {
@@ -181,15 +179,6 @@ const matMulNBits: Rewrite = (node, make) => {
   return bias ? make.end("Add", [product, bias]) : make.end("Identity", [product]);
 };
 
-/** The operator of ONNX's own domain that is the same. */
-const sameAs =
-  (
-    op: string,
-    attributes: (node: Node) => Readonly<Record<string, Attribute>> = ({ attributes }) => attributes,
-  ): Rewrite =>
-  (node, make) =>
-    make.end(op, node.inputs, attributes(node));
-
 /** What onnxruntime's optimizer and exporters write. */
 export const contrib = {
   "com.microsoft/Gelu": { since: 1, becomes: gelu("none") },
@@ -232,14 +221,8 @@ export const contrib = {
     becomes: fusedMatMul,
     expands: (call: Call, make: Maker) => fusedMatMul(call.node, make),
   },
-  "com.microsoft/TransposeMatMul": {
-    since: 1,
-    becomes: (node, make) => make.end("com.microsoft/FusedMatMul", node.inputs, node.attributes),
-  },
-  "com.microsoft/FusedMatMulActivation": {
-    since: 1,
-    becomes: (node, make) => make.end("com.microsoft/FusedMatMul", node.inputs, node.attributes),
-  },
+  "com.microsoft/TransposeMatMul": { since: 1, becomes: sameAs("com.microsoft/FusedMatMul") },
+  "com.microsoft/FusedMatMulActivation": { since: 1, becomes: sameAs("com.microsoft/FusedMatMul") },
   "com.microsoft/MatMulNBits": { since: 1, becomes: matMulNBits },
   "com.microsoft/ExpandDims": {
     since: 1,

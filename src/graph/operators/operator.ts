@@ -103,6 +103,8 @@ export function each<const Names extends readonly string[], const Row extends Op
 }
 
 export const FLOATS: readonly ElementType[] = ["float32", "float16", "float64"];
+/** What is computed in f32. */
+export const HALVES: readonly ElementType[] = ["float32", "float16"];
 export const SIGNED: readonly ElementType[] = ["int8", "int16", "int32", "int64"];
 export const UNSIGNED: readonly ElementType[] = ["uint8", "uint16", "uint32", "uint64"];
 export const INTEGERS: readonly ElementType[] = [...SIGNED, ...UNSIGNED];

@@ -1,14 +1,14 @@
 import { type ElementType, elementBits, holdsBits, kindOf, type NumericType, sizeOf } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import { toFirst, toLast } from "../passes/layout.ts";
-import { range, shape } from "./attend.ts";
+import { range, shape, toFloat } from "./attend.ts";
 import type { Call } from "./call.ts";
 import { typeAttribute, typeCode } from "./cast.ts";
 import { elementsOf } from "./elements.ts";
 import { centred, EXACT_ATTRIBUTE, exactProduct, isExactSum, LARGEST } from "./exact.ts";
 import type { Maker } from "./maker.ts";
 import { type Evaluate, type Operator, sameRank } from "./operator.ts";
-import { type Rewrite, without } from "./rewrite.ts";
+import { type Rewrite, sameAs } from "./rewrite.ts";
 import { WINDOW_ATTRIBUTES } from "./spatial.ts";
 
 const FLOAT = { to: 1 };
@@ -78,7 +78,7 @@ const evaluate: Evaluate = (call, [output]) => {
 /** Scales or zero points in float32, so that they broadcast to the values. */
 function spread(call: Call, make: Maker, i: number): string {
   const [x, own] = [call.shape(0), call.shape(i)];
-  const value = call.type(i) === "float32" ? call.node.inputs[i]! : make.op("Cast", [call.node.inputs[i]!], FLOAT);
+  const value = toFloat(make, call.node.inputs[i]!, call.type(i));
   const axis = axisOf(call);
   const block = call.number("block_size", 0);
   if (block > 0) {
@@ -89,12 +89,8 @@ function spread(call: Call, make: Maker, i: number): string {
   return make.op("Reshape", [value, shape(make, wide)]);
 }
 
-function asFloat(call: Call, make: Maker): string {
-  return call.type(0) === "float32" ? call.node.inputs[0]! : make.op("Cast", [call.node.inputs[0]!], FLOAT);
-}
-
 function dequantize(call: Call, make: Maker): readonly Node[] {
-  const x = asFloat(call, make);
+  const x = toFloat(make, call.node.inputs[0]!, call.type(0));
   const moved = call.has(2) ? make.op("Sub", [x, spread(call, make, 2)]) : x;
   const to = typeAttribute(call, "output_dtype", call.type(1) === "float8e8m0" ? "float32" : call.type(1));
   return make.end("Cast", [make.op("Mul", [moved, spread(call, make, 1)])], { to: typeCode(to) });
@@ -105,7 +101,7 @@ function quantize(call: Call, make: Maker): readonly Node[] {
   checkScales(call);
   const type = call.has(2) ? call.type(2) : typeAttribute(call, "output_dtype", "uint8");
   if (!STORED.includes(type) || type === "int32") throw call.fail(`values of ${type} are not made here`, "UNSUPPORTED");
-  const divided = make.op("Div", [asFloat(call, make), spread(call, make, 1)]);
+  const divided = make.op("Div", [toFloat(make, call.node.inputs[0]!, call.type(0)), spread(call, make, 1)]);
   const to = { to: typeCode(type) };
   if (SMALL_FLOATS.includes(type)) {
     // The zero point of a float type is 0, and adding it makes −0 into 0.
@@ -291,12 +287,6 @@ export const quantized = {
   },
   "/QLinearConv": { since: 10, becomes: qLinearConv },
   "/QLinearMatMul": { since: 10, becomes: qLinearMatMul },
-  "com.microsoft/QuantizeLinear": {
-    since: 1,
-    becomes: (node, make) => make.end("QuantizeLinear", node.inputs, without(node)),
-  },
-  "com.microsoft/DequantizeLinear": {
-    since: 1,
-    becomes: (node, make) => make.end("DequantizeLinear", node.inputs, without(node)),
-  },
+  "com.microsoft/QuantizeLinear": { since: 1, becomes: sameAs("QuantizeLinear") },
+  "com.microsoft/DequantizeLinear": { since: 1, becomes: sameAs("DequantizeLinear") },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -1,4 +1,3 @@
-import { Tensor } from "../../tensor/index.ts";
 import type { Attribute, Node } from "../graph.ts";
 import type { Maker } from "./maker.ts";
 
@@ -46,10 +45,11 @@ export function leftFold(op: string): Rewrite {
   };
 }
 
-/** The first input and output alone. */
-export const identity: Rewrite = (node, make) => make.end("Identity", [node.inputs[0] ?? ""]);
-
-/** A constant of one element; the name of a constant is that of the tensor that is already there. */
-export function scalar(value: number): Tensor {
-  return new Tensor("float32", [value], []);
-}
+/** The operator of ONNX's own domain, or `domain/op`, that is the same. */
+export const sameAs =
+  (
+    op: string,
+    attributes: (node: Node) => Readonly<Record<string, Attribute>> = ({ attributes }) => attributes,
+  ): Rewrite =>
+  (node, make) =>
+    make.end(op, node.inputs, attributes(node));
