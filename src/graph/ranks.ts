@@ -33,8 +33,10 @@ export class Ranks {
   add(node: Node): void {
     const operator = operatorOf(node);
     const view = this.view(node);
-    const rank = operator?.rank?.(node, view);
-    if (rank !== undefined) for (const output of node.outputs) this.known.set(output, rank);
+    node.outputs.forEach((output, i) => {
+      const rank = operator?.rank?.(node, view, i);
+      if (rank !== undefined) this.known.set(output, rank);
+    });
     const length = operator?.length?.(node, view);
     if (length !== undefined) this.lengths.set(node.outputs[0]!, length);
     // Weights tell the rank of what they are applied to, also when the producer does not.

@@ -125,6 +125,16 @@ describe("integer products are exact", () => {
     expect([...(computed!.data as Int32Array)]).toEqual(expected);
   });
 
+  it("of so many products that only binary digits fit", async () => {
+    const a = tensor("uint8", new Array(40_000).fill(255), [1, 40_000]);
+    const [y] = await run(
+      "MatMulInteger",
+      { a },
+      { constants: { b: tensor("int8", new Array(40_000).fill(127), [40_000, 1]) } },
+    );
+    expect([...(y!.data as Int32Array)]).toEqual([40_000 * 255 * 127]);
+  });
+
   it("pads a convolution with the zero point", async () => {
     const x = tensor("uint8", [2, 3, 4, 5, 6, 7, 8, 9, 10], [1, 1, 3, 3]);
     const w = tensor("uint8", [1, 1, 1, 1], [1, 1, 2, 2]);

@@ -1,6 +1,8 @@
 import { expect } from "vitest";
 import { InferenceSession } from "../../src/entries/index.ts";
 import type { Attribute, Graph } from "../../src/graph/graph.ts";
+import { normalize } from "../../src/graph/index.ts";
+import { ranksOf } from "../../src/graph/ranks.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { disagreement } from "./fuzz/agree.ts";
@@ -48,6 +50,7 @@ export function modelOf(c: NodeCase): { graph: Graph; feeds: Record<string, Tens
 
 /**
  * Runs a node the way of every model: its bytes are read, shapes inferred, passes done, steps lowered and run, in both builds, which must give the same bits.
+ * What is said of the outputs' ranks before shapes are known must hold.
  *
  * @returns the outputs
  */
@@ -59,6 +62,10 @@ export async function runModel(graph: Graph, feeds: Readonly<Record<string, Tens
     await session.release();
   }
   expect(results[1], "simd against scalar").toEqual(results[0]);
+  const ranks = ranksOf(normalize(graph));
+  for (const [name, { dims }] of Object.entries(results[0]!)) {
+    expect(ranks.rank(name) ?? dims.length, `the rank of "${name}"`).toBe(dims.length);
+  }
   return results[0]!;
 }
 

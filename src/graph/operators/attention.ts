@@ -206,7 +206,7 @@ export const attention = {
       softcap: "float",
       softmax_precision: "int",
     },
-    rank: (_, { rank }) => rank(0),
+    rank: (_, { rank }, output) => (output === 0 ? rank(0) : 4),
     expands: attentionExpands,
   },
   "/RotaryEmbedding": {

@@ -27,29 +27,45 @@ export function centred(make: Maker, weights: Tensor, zeros: Tensor | undefined,
   const points = zeros?.data as Int8Array | Uint8Array | undefined;
   if (points !== undefined && points.length !== 1 && points.length !== extent)
     throw make.fail(`the zero points of the weights expected 1 or ${extent} values, got ${points.length}`, "MODEL");
-  return Float32Array.from(from, (value, at) => {
-    if (points === undefined) return value;
-    return value - points[points.length === 1 ? 0 : Math.floor(at / stride) % extent]!;
-  });
+  const centred = Float32Array.from(from);
+  if (points === undefined) return centred;
+  for (let start = 0, row = 0; start < centred.length; start += stride, row++) {
+    const point = points[points.length === 1 ? 0 : row % extent]!;
+    for (let at = start; at < start + stride; at++) centred[at] = centred[at]! - point;
+  }
+  return centred;
 }
 
-/** Largest Σ|w| over the weights of one output; `rowOf` says which output an element belongs to. */
-function largestSum(weights: Float32Array, outputs: number, rowOf: (at: number) => number): number {
-  const sums = new Float64Array(outputs);
-  weights.forEach((value, at) => {
-    const row = rowOf(at);
-    sums[row] = sums[row]! + Math.abs(value);
-  });
+/** The output that weight `at` belongs to is ⌊at / stride⌋ mod count. */
+interface Outputs {
+  readonly count: number;
+  readonly stride: number;
+}
+
+/** Largest Σ|w| over the weights of one output. */
+function largestSum(weights: Float32Array, { count, stride }: Outputs): number {
+  const sums = new Float64Array(count);
+  for (let start = 0, row = 0; start < weights.length; start += stride, row = (row + 1) % count) {
+    for (let at = start; at < start + stride; at++) sums[row] = sums[row]! + Math.abs(weights[at]!);
+  }
   return sums.reduce((a, b) => Math.max(a, b), 0);
 }
 
-/** w = Σ digit·base^i with digits in −base/2 … base/2 − 1, lowest first. */
+/** w = Σ digit·base^i with digits in −base/2 … base/2 − 1, of base 2 in −1 … 1 with the sign of w; lowest first. */
 function digitsOf(weights: Float32Array, base: number): Float32Array[] {
   const planes: Float32Array[] = [];
-  for (let rest = weights; rest.some((value) => value !== 0) || planes.length === 0; ) {
-    const digits = rest.map((value) => value - base * Math.floor((value + base / 2) / base));
+  const rest = weights.slice();
+  for (let left = true; left; ) {
+    const digits = new Float32Array(rest.length);
+    left = false;
+    for (let at = 0; at < rest.length; at++) {
+      const value = rest[at]!;
+      const carried = base === 2 ? Math.trunc(value / 2) : Math.floor((value + base / 2) / base);
+      digits[at] = value - base * carried;
+      rest[at] = carried;
+      left ||= carried !== 0;
+    }
     planes.push(digits);
-    rest = rest.map((value, at) => (value - digits[at]!) / base);
   }
   return planes;
 }
@@ -59,7 +75,7 @@ function digitsOf(weights: Float32Array, base: number): Float32Array[] {
  * as few digits as that takes by their own sums.
  *
  * @param x - float32 integers of magnitude ≤ 255
- * @param weights - of these dims; `rowOf` says which output an element belongs to
+ * @param weights - of these dims; `outputs` says which output an element belongs to
  */
 export function exactProduct(
   make: Maker,
@@ -67,11 +83,11 @@ export function exactProduct(
   x: string,
   weights: Float32Array,
   dims: readonly number[],
-  outputs: { readonly count: number; readonly of: (at: number) => number },
+  outputs: Outputs,
   attributes: Readonly<Record<string, Attribute>>,
 ): string {
   const fits = (planes: readonly Float32Array[]): boolean =>
-    planes.every((plane) => isExactSum(largestSum(plane, outputs.count, outputs.of)));
+    planes.every((plane) => isExactSum(largestSum(plane, outputs)));
   let [planes, base] = [[weights], 1];
   for (const next of [16, 4, 2]) {
     if (fits(planes)) break;

@@ -68,7 +68,8 @@ export interface Operator {
    * An operator that always becomes another has nothing below.
    */
   readonly becomes?: (node: Node, make: Maker) => readonly Node[] | undefined;
-  readonly rank?: (node: Node, view: RankView) => Rank;
+  /** The rank of output `output`. */
+  readonly rank?: (node: Node, view: RankView, output: number) => Rank;
   /** Number of elements of the output, a vector that shapes are computed with. */
   readonly length?: (node: Node, view: RankView) => Rank;
   /** Types and shapes of the outputs; refuses inputs whose ranks or extents the definition does not allow. */

@@ -158,7 +158,7 @@ const convInteger: Rewrite = (node, make) => {
   if (weights === undefined) return undefined;
   const { dims, data } = weights;
   const perRow = sizeOf(dims.slice(1));
-  const outputs = { count: dims[0]!, of: (at: number) => Math.floor(at / perRow) };
+  const outputs = { count: dims[0]!, stride: perRow };
   const x = shifted(make, node.inputs[0] ?? "", node.inputs[2]);
   return make.end("Identity", [exactProduct(make, "Conv", x, data, dims, outputs, node.attributes)]);
 };
@@ -195,7 +195,7 @@ const matMulInteger: Rewrite = (node, make) => {
   const weights = weightsOf(node, make, (rank) => rank - 1);
   if (weights === undefined || weights.dims.length !== 2) return undefined;
   const { dims, data } = weights;
-  const outputs = { count: dims[1]!, of: (at: number) => at % dims[1]! };
+  const outputs = { count: dims[1]!, stride: 1 };
   const x = shifted(make, node.inputs[0] ?? "", node.inputs[2]);
   return make.end("Identity", [exactProduct(make, "MatMul", x, data, dims, outputs, {})]);
 };
@@ -269,7 +269,12 @@ export const quantized = {
     evaluate,
     expands: dequantize,
   },
-  "/DynamicQuantizeLinear": { since: 11, inputs: "float32", rank: sameRank, expands: dynamic },
+  "/DynamicQuantizeLinear": {
+    since: 11,
+    inputs: "float32",
+    rank: (_, { rank }, output) => (output === 0 ? rank(0) : 0),
+    expands: dynamic,
+  },
   "/ConvInteger": {
     since: 10,
     inputs: "A B A? B?",

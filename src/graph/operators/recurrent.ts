@@ -1,7 +1,7 @@
 import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import type { Maker } from "./maker.ts";
-import type { Operator, ShapeRule, WeightInput } from "./operator.ts";
+import type { Operator, RankView, ShapeRule, WeightInput } from "./operator.ts";
 
 type Cell = "RNN" | "GRU" | "LSTM";
 
@@ -178,7 +178,7 @@ const common = {
     input_forget: "int",
     linear_before_reset: "int",
   },
-  rank: ({ outputs }: Node) => (outputs.slice(1).some((name) => name !== "") ? undefined : 3),
+  rank: (_: Node, __: RankView, output: number) => (output === 0 ? 3 : 2),
   weights: [{ input: 1, axis: (_, rank) => (rank === 2 ? 0 : undefined) }] as readonly WeightInput[],
   steps: true,
 } as const satisfies Operator;
