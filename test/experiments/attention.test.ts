@@ -1,7 +1,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { experiments } from "../../src/experiments/attention/index.ts";
-import { type ExperimentResult, plot } from "../../src/experiments/index.ts";
+import { type ExperimentResult, plot, type Verdict } from "../../src/experiments/index.ts";
+import { expectFindings } from "./findings.ts";
 
+/** Claims that are not simply confirmed, by experiment and position. */
+const OTHERS: Readonly<Record<string, Readonly<Record<number, Verdict>>>> = {
+  "attention-audit": { 2: "open" },
+  "attention-membership": { 1: "corrected" },
+};
 const results = new Map<string, ExperimentResult>();
 
 /** Figures of an experiment, run once. */
@@ -156,6 +162,7 @@ describe("every attention experiment", () => {
       expect(summary).toMatch(/\.$/);
       const figures = await data(name);
       expect(JSON.parse(JSON.stringify(figures))).toEqual(figures);
+      expectFindings(results.get(name)!, OTHERS[name]);
       const svg = await plot(results.get(name)!.chart!);
       expect(svg).toMatch(/^<svg[^>]*>/);
       expect(svg).not.toContain("NaN");

@@ -1,5 +1,5 @@
 import { bestCount, exhaustEmbeddings, exhaustMachines } from "../../attention/index.ts";
-import type { Experiment, ExperimentResult } from "../experiment.ts";
+import { type Experiment, type ExperimentResult, finding } from "../experiment.ts";
 
 /** Symbols and codes beside the seven symbols and three codes of p = 2. */
 const CASES = [
@@ -30,8 +30,24 @@ export const tight: Experiment = {
       const { pairs, correct, classes } = bestCount(symbols, codes);
       return { symbols, codes, pairs, correct, wrong: pairs - correct, bound: symbols - codes + 1, classes };
     });
+    const embeddings = { ...exhaustEmbeddings() };
+    const tight = rows.filter((row) => row.wrong === row.bound).length;
     return {
-      data: { rows, embeddings: { ...exhaustEmbeddings() }, machines: { ...exhaustMachines() } },
+      data: { rows, embeddings, machines: { ...exhaustMachines() } },
+      findings: [
+        finding(
+          "N − K + 1 wrong answers are forced, and no more: search over all embeddings and readouts",
+          rows.map((row) => row.bound).join(", "),
+          rows.map((row) => row.wrong).join(", "),
+          tight === rows.length,
+        ),
+        finding(
+          "Every one-bit embedding of seven symbols makes two of them one",
+          "all 2,187",
+          `${embeddings.colliding} of ${embeddings.models}`,
+          embeddings.colliding === embeddings.models,
+        ),
+      ],
       chart: [
         {
           title: "Wrong answers: found by search (points) and forced by counting (line)",
