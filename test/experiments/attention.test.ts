@@ -64,17 +64,17 @@ describe("attention-threshold", () => {
 
 describe("attention-tight", () => {
   it("attains the counting bound: 44 of 49 at p = 2", async () => {
-    const { rows, embeddings, machines } = await data<{
+    const { rows, embeddings, machines, automata } = await data<{
       rows: { symbols: number; codes: number; correct: number; wrong: number; bound: number }[];
       embeddings: { models: number; colliding: number };
-      machines: { models: number; colliding: number };
+      machines: { machines: number; wrong: number };
+      automata: { states: number; bound: number; wrong: number }[];
     }>("attention-tight");
     expect(rows.find((r) => r.symbols === 7 && r.codes === 3)).toMatchObject({ correct: 44, wrong: 5 });
     for (const r of rows) expect(r.wrong).toBe(r.bound);
-    expect([embeddings, machines]).toEqual([
-      { models: 2187, colliding: 2187 },
-      { models: 46_656, colliding: 46_656 },
-    ]);
+    expect(embeddings).toEqual({ models: 2187, colliding: 2187 });
+    expect(machines).toEqual({ machines: 36, wrong: 6 });
+    expect(automata.map(({ wrong }) => wrong)).toEqual([7, 6, 5, 4, 3]);
   });
 });
 

@@ -151,7 +151,7 @@ function tokenRow(p: number) {
 }
 
 function accumulatorRow(p: number, seed: number) {
-  const d = gamma(p, 1, { kind: "accumulator" }).leastDimension;
+  const d = gamma(p, 1, { kind: "accumulator" }).leastDimension.free;
   const g = gamma(p, d, { kind: "accumulator" });
   const rows = Number(g.rows);
   const { pairs, wrong } = verifyGamma(g, rows ** 2 > ALL_PAIRS ? { samples: SAMPLES, seed } : {});
@@ -160,7 +160,8 @@ function accumulatorRow(p: number, seed: number) {
     numerator: state.numerator.map((n, j) => (j === token.axis ? clamp(n + token.sign, most) : n)),
     denominator: clamp(state.denominator + 2 ** (p - 2), most),
   });
-  const certificate = rows <= 2 ** 16 ? certify({ update }, { p, d, kind: "accumulator" }) : undefined;
+  const certificate =
+    rows <= 2 ** 16 ? certify({ update }, { p, d, kind: "accumulator", positions: "free" }) : undefined;
   // The layer on counters that saturate at p − 1 bits says "equal" where every counter ends at 0; it is right to say so for u = −v only, and with
   // |u_j| ≤ 2^(p−1) − 1 it does.
   const says = zeroPerAxis(p) ** d;
