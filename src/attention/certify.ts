@@ -1,8 +1,9 @@
-import type { State, Step } from "./accumulator.ts";
+import type { State } from "./accumulator.ts";
 import { certifyAccumulator } from "./certify-accumulator.ts";
 import { certifyToken } from "./certify-token.ts";
 import { gridSize, integerIn } from "./checks.ts";
 import type { Kind } from "./gamma.ts";
+import { POSITIONS, type Positions, type Step } from "./words.ts";
 
 /** An embedding, by table (row = index of the symbol) or by function. Codes are integers in −(2^bits − 1)…2^bits − 1, `width` of them. */
 export type Embedding =
@@ -21,17 +22,20 @@ export interface TokenModel {
   readonly embeddingB?: Embedding;
 }
 
-/** What one token adds to the state, by position and by symbol (+e_1, −e_1, +e_2, …); the sum saturates at 2^bits − 1, the denominator at 0 below. */
+/**
+ * What one token adds to the state, by position and by symbol (+e_1, −e_1, +e_2, …); the sum saturates at 2^bits − 1, the denominator at 0 below. One row for
+ * positions `free`; 2d·(2^p − 1) or more, the length of x|y, for `known`.
+ */
 export type UpdateTable = readonly (readonly {
   readonly numerator: readonly number[];
   readonly denominator: number;
 }[])[];
 
-/** A model of the accumulator class: how the state changes with a token. Scores, values, embeddings, positions and readout do not matter. */
+/** A model of the accumulator class: how the state changes with a token. Scores, values, embeddings and readout do not matter. */
 export interface AccumulatorModel {
   /** Bits of the numbers in the state, default p − 1. */
   readonly bits?: number;
-  /** A table with at least d·(2^p − 1) positions, or a function that returns the next state within the range. */
+  /** A table, or a pure function that returns the next state within the range; it is given the position for positions `known` only. */
   readonly update: UpdateTable | ((state: State, token: Step, position: number) => State);
 }
 
@@ -70,20 +74,28 @@ export interface TokenCertificate extends CertificateBase {
 
 export interface AccumulatorCertificate extends CertificateBase {
   readonly kind: "accumulator";
+  /** The class of machines that the statement is about. */
+  readonly positions: Positions;
   /** Vectors of counts that must be told apart. */
   readonly rows: bigint;
   /** States of `bits` bits. */
   readonly states: bigint;
-  /** Prefixes x and x′ that end in the same state, and y with counts −u(x): inputs x|y and x′|y get the same answer, and Γ's are 1 and 0. */
+  /**
+   * Prefixes x and x′ that end in the same state (of the same length, where positions are known), and y with counts −u(x): inputs x|y and x′|y end in `final`
+   * both and get the same answer, and Γ's are 1 and 0.
+   */
   readonly collision?: {
     readonly x: readonly Step[];
     readonly other: readonly Step[];
     readonly y: readonly Step[];
     readonly counts: readonly [readonly number[], readonly number[]];
     readonly state: State;
+    readonly final: State;
   };
-  /** Wrong answers among rows² canonical inputs that this machine forces, whatever reads the state. */
+  /** Wrong answers among the rows² inputs that this machine gives at least, whatever reads its final state. */
   readonly wrong: bigint;
+  /** `wrong` is what the best readout attains, by going through all inputs; else (more than 2^22 tokens) a bound from the colliding prefixes. */
+  readonly exact: boolean;
 }
 
 export type Certificate = TokenCertificate | AccumulatorCertificate;
@@ -96,7 +108,11 @@ const MOST_ROWS = 2 ** 22;
  * counting forces. For a model of enough bits it says so, and still finds a collision if there is one.
  *
  * @param model the embedding (kind `token`) or the update rule (kind `accumulator`), as a table or a function
- * @param options p 2…16 and d 1…64 of Γ, and the kind, default `token`
+ * The accumulator kind needs to know what the machine may use besides its state. `positions: "known"`, the default, holds for every machine and needs one
+ * dimension more before counting forbids anything; `"free"` is for machines whose update and answer see neither position nor length. (A one-bit machine that
+ * skips positions 3 and 5 answers all 49 canonical inputs at p = 2, d = 1, where every free one errs on 2.)
+ *
+ * @param options p 2…16 and d 1…64 of Γ, the kind, default `token`, and the positions
  * @throws TypeError, RangeError for codes or states outside the range, tables of the wrong size, p or d out of range, and more than 2^22 symbols
  * @example
  * const c = certify({ embedding: (symbol) => symbol.map((v) => Math.sign(v)) }, { p: 2, d: 1, kind: "token" });
@@ -105,15 +121,15 @@ const MOST_ROWS = 2 ** 22;
 export function certify(model: TokenModel, options: { p: number; d: number; kind?: "token" }): TokenCertificate;
 export function certify(
   model: AccumulatorModel,
-  options: { p: number; d: number; kind: "accumulator" },
+  options: { p: number; d: number; kind: "accumulator"; positions?: Positions },
 ): AccumulatorCertificate;
 export function certify(
   model: TokenModel | AccumulatorModel,
-  options: { p: number; d: number; kind?: Kind },
+  options: { p: number; d: number; kind?: Kind; positions?: Positions },
 ): Certificate;
 export function certify(
   model: TokenModel | AccumulatorModel,
-  { p, d, kind = "token" }: { p: number; d: number; kind?: Kind },
+  { p, d, kind = "token", positions = "known" }: { p: number; d: number; kind?: Kind; positions?: Positions },
 ): Certificate {
   integerIn("p", p, 2, 16);
   integerIn("d", d, 1, 64);
@@ -121,8 +137,11 @@ export function certify(
   if (gridSize(p, d) > MOST_ROWS) {
     throw new RangeError(`"p" and "d" expected at most ${MOST_ROWS} symbols to go through, got ${gridSize(p, d)}`);
   }
+  if (!POSITIONS.includes(positions)) {
+    throw new RangeError(`"positions" expected "free" or "known", got ${JSON.stringify(positions)}`);
+  }
   if (kind === "token" && "embedding" in model) return certifyToken(model, p, d, bits);
-  if (kind === "accumulator" && "update" in model) return certifyAccumulator(model, p, d, bits);
+  if (kind === "accumulator" && "update" in model) return certifyAccumulator(model, p, d, bits, positions);
   if (kind !== "token" && kind !== "accumulator") {
     throw new RangeError(`"kind" expected "token" or "accumulator", got ${JSON.stringify(kind)}`);
   }

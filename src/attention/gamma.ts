@@ -1,7 +1,8 @@
-import { type AccumulatorGamma, accumulatorGamma, canonicalString } from "./accumulator.ts";
+import { type AccumulatorGamma, accumulatorGamma } from "./accumulator.ts";
 import { integerIn } from "./checks.ts";
 import { generator } from "./random.ts";
 import { type TokenGamma, tokenGamma } from "./token.ts";
+import { POSITIONS, type Positions } from "./words.ts";
 
 /** What the bits are counted in: the embedding of a token, or the state of streaming attention. */
 export type Kind = "token" | "accumulator";
@@ -17,6 +18,7 @@ export type Gamma = TokenGamma | AccumulatorGamma;
  *
  * @param p bits of a number without its sign, 2…16: the integers −(2^p − 1)…2^p − 1 in units of 1/s
  * @param d width of the embedding or of the value vector, 1…64
+ * @param options.positions `accumulator`: the class of machines that the statements about p − 1 bits are about, default `free`
  * @returns the instance: sizes, weights, and `evaluate`, which returns every intermediate
  * @throws TypeError, RangeError for p, d or kind outside their ranges
  * @example
@@ -24,14 +26,17 @@ export type Gamma = TokenGamma | AccumulatorGamma;
  * if (g.kind === "token") console.log(g.evaluate([1], [1]).equal, g.evaluate([1], [2]).equal); // true false
  */
 export function gamma(p: number, d: number, options?: { kind?: "token" }): TokenGamma;
-export function gamma(p: number, d: number, options: { kind: "accumulator" }): AccumulatorGamma;
-export function gamma(p: number, d: number, options?: { kind?: Kind }): Gamma;
-export function gamma(p: number, d: number, options: { kind?: Kind } = {}): Gamma {
+export function gamma(p: number, d: number, options: { kind: "accumulator"; positions?: Positions }): AccumulatorGamma;
+export function gamma(p: number, d: number, options?: { kind?: Kind; positions?: Positions }): Gamma;
+export function gamma(p: number, d: number, options: { kind?: Kind; positions?: Positions } = {}): Gamma {
   integerIn("p", p, 2, 16);
   integerIn("d", d, 1, 64);
-  const { kind = "token" } = options;
+  const { kind = "token", positions = "free" } = options;
+  if (!POSITIONS.includes(positions)) {
+    throw new RangeError(`"positions" expected "free" or "known", got ${JSON.stringify(positions)}`);
+  }
   if (kind === "token") return tokenGamma(p, d);
-  if (kind === "accumulator") return accumulatorGamma(p, d);
+  if (kind === "accumulator") return accumulatorGamma(p, d, positions);
   throw new RangeError(`"kind" expected "token" or "accumulator", got ${JSON.stringify(kind)}`);
 }
 
@@ -49,7 +54,7 @@ export interface GammaVerification {
 const MOST_PAIRS = 2 ** 26;
 
 /**
- * Compares the p-bit layer with Γ on all pairs of symbols (of canonical strings, for the accumulator model).
+ * Compares the p-bit layer with Γ on all pairs of symbols (of strings of its class, for the accumulator model).
  *
  * @param options.samples evaluates that many random pairs instead, half of them equal or nearly so
  * @param options.seed seed of those, default 1
@@ -81,24 +86,31 @@ export function verifyGamma(g: Gamma, options: { samples?: number; seed?: number
 /** The layer's answer to "i = j?"; for the accumulator model j stands for a second string with the opposite counts. */
 function decider(g: Gamma): (i: readonly number[], j: readonly number[]) => boolean {
   if (g.kind === "token") return (i, j) => g.evaluate(i, j).equal;
-  return (i, j) => g.evaluate(canonicalString(i), canonicalString(j.map((v) => -v))).equal;
+  return (i, j) => g.evaluate(g.word(i), g.word(j.map((v) => 0 - v))).equal;
 }
 
 function verifySamples(g: Gamma, samples: number, seed: number): GammaVerification {
   const random = generator(seed);
   const most = 2 ** g.p - 1;
   const decide = decider(g);
+  // Padded strings have counts of one parity: there coordinates change by 2.
+  const even = g.kind === "accumulator" && g.positions === "known";
+  const draw = (): number[] => {
+    const u = Array.from({ length: g.d }, () => random(2 * most + 1) - most);
+    if (even && (u.reduce((sum, v) => sum + v, 0) - g.d) % 2 !== 0) u[0]! += u[0]! === most ? -1 : 1;
+    return u;
+  };
   let wrong = 0;
   let counterexample: GammaVerification["counterexample"];
   for (let n = 0; n < samples; n++) {
-    const i = Array.from({ length: g.d }, () => random(2 * most + 1) - most);
-    const j = i.slice();
+    const i = draw();
+    let j = i.slice();
     if (n % 2 === 1) {
       const c = random(g.d);
-      j[c] = Math.max(-most, Math.min(most, j[c]! + [-2, -1, 1, 2][random(4)]!));
-    } else if (n % 4 === 2) {
-      for (let c = 0; c < g.d; c++) j[c] = random(2 * most + 1) - most;
-    }
+      const change = even ? [-2, 2][random(2)]! : [-2, -1, 1, 2][random(4)]!;
+      // A change that leaves the range goes the other way.
+      j[c] = Math.abs(j[c]! + change) > most ? j[c]! - change : j[c]! + change;
+    } else if (n % 4 === 2) j = draw();
     if (decide(i, j) === i.every((v, c) => v === j[c])) continue;
     wrong++;
     counterexample ??= [i, j];

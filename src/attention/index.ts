@@ -1,5 +1,4 @@
-export type { AccumulatorEvaluation, AccumulatorGamma, State, Step } from "./accumulator.ts";
-export { canonicalString } from "./accumulator.ts";
+export type { AccumulatorEvaluation, AccumulatorGamma, State } from "./accumulator.ts";
 export * from "./capacity.ts";
 export * from "./certify.ts";
 export { leastWrongPairs } from "./certify-token.ts";
@@ -15,3 +14,4 @@ export {
   type SensitivityRow,
 } from "./sensitivity.ts";
 export type { TokenEvaluation, TokenGamma, TokenLayer, TokenTrace } from "./token.ts";
+export { canonicalString, type Positions, paddedString, type Step } from "./words.ts";

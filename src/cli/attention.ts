@@ -1,11 +1,11 @@
 import type { CAC } from "cac";
 import {
   type AccumulatorModel,
-  canonicalString,
   certify,
   equalitySensitivity,
   gamma,
   type Kind,
+  type Positions,
   type Sensitivity,
   type SensitivityOptions,
   type TokenModel,
@@ -28,6 +28,7 @@ interface Options extends InputOptions {
   readonly p?: unknown;
   readonly d?: unknown;
   readonly kind?: unknown;
+  readonly positions?: unknown;
   readonly pair?: unknown;
   readonly samples?: unknown;
   readonly embeddingBits?: unknown;
@@ -55,6 +56,10 @@ export function registerAttention(cli: CAC): void {
     .option("--p <n>", "gamma, certify: bits without the sign, 2..16")
     .option("--d <n>", "gamma, certify: width of embedding or value (default 1)")
     .option("--kind <kind>", "gamma, certify: token or accumulator (default token)")
+    .option(
+      "--positions <c>",
+      "gamma, certify --kind accumulator: machines that know positions: free (none) or known (default free; certify: known)",
+    )
     .option("--pair <i;j>", "gamma: show every intermediate for two symbols, such as --pair=-1,2;3,1")
     .option("--samples <n>", "gamma: verify on random pairs instead of all")
     .option("-o, --output <file>", "gamma: write the token layer as .onnx")
@@ -91,17 +96,18 @@ function printPlain(value: unknown): void {
   printJson(JSON.parse(JSON.stringify(value, (_, v: unknown) => (typeof v === "bigint" ? v.toString() : v))));
 }
 
-function sizes(options: Options): { p: number; d: number; kind: Kind } {
+function sizes(options: Options, positions: Positions): { p: number; d: number; kind: Kind; positions: Positions } {
   return {
     p: integer("--p", options.p, 2, 16),
     d: integer("--d", options.d ?? 1, 1, 64),
     kind: choice<Kind>("--kind", options.kind ?? "token", ["token", "accumulator"]),
+    positions: choice<Positions>("--positions", options.positions ?? positions, ["free", "known"]),
   };
 }
 
 async function gammaAction(options: Options): Promise<void> {
-  const { p, d, kind } = sizes(options);
-  const g = gamma(p, d, { kind });
+  const { p, d, kind, positions } = sizes(options, "free");
+  const g = gamma(p, d, { kind, positions });
   if (options.output !== undefined) {
     if (kind !== "token") throw new UsageError("--output expected --kind token");
     const embeddingBits = integer("--embedding-bits", options.embeddingBits ?? p, 1, p);
@@ -116,7 +122,7 @@ async function gammaAction(options: Options): Promise<void> {
   let trace: unknown;
   if (options.pair !== undefined) {
     const [i, j] = points(String(options.pair), d, 2 ** p - 1);
-    trace = g.kind === "token" ? g.evaluate(i, j) : g.evaluate(canonicalString(i), canonicalString(j));
+    trace = g.kind === "token" ? g.evaluate(i, j) : g.evaluate(g.word(i), g.word(j));
   }
   if (options.json) return printPlain({ ...g, verified: verified ?? null, ...(trace !== undefined && { trace }) });
   const below =
@@ -149,11 +155,11 @@ function points(text: string, d: number, most: number): [number[], number[]] {
 }
 
 async function certifyAction(file: string, options: Options): Promise<void> {
-  const { p, d, kind } = sizes(options);
+  const { p, d, kind, positions } = sizes(options, "known");
   const model = await readJson(file);
   if (typeof model !== "object" || model === null)
     throw new UsageError(`${file} expected an object with "embedding" or "update"`);
-  const c = certify(model as TokenModel | AccumulatorModel, { p, d, kind });
+  const c = certify(model as TokenModel | AccumulatorModel, { p, d, kind, positions });
   if (options.json) return printPlain(c);
   const found =
     c.collision === undefined
@@ -164,7 +170,7 @@ async function certifyAction(file: string, options: Options): Promise<void> {
   printText(
     [
       found,
-      `This model answers at least ${c.wrong} inputs wrongly; every model of its class at least ${c.leastWrong}.`,
+      `This model answers at least ${c.wrong} inputs wrongly; every model of its class${"positions" in c ? ` (positions: ${c.positions})` : ""} at least ${c.leastWrong}.`,
       "",
       ...c.argument,
       "",

@@ -1,5 +1,5 @@
 import type { CAC } from "cac";
-import { listExperiments, plot } from "../experiments/index.ts";
+import { type Finding, listExperiments, plot } from "../experiments/index.ts";
 import { STDIO, writeBytes } from "./files.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -16,7 +16,7 @@ export function registerExperiment(cli: CAC): void {
     .command("experiment [name]", "Reproduce a published experiment; no name lists them")
     .option("--seed <S>", "Seed of its random choices")
     .option("--svg <file>", "Draw its figures; - is stdout")
-    .option("--json", "Print one JSON document")
+    .option("--json", "Print its figures as one JSON document instead of the table of findings")
     .example("bitbasis experiment attention-threshold --svg threshold.svg")
     .action(async (name: string | undefined, options: Options) => {
       const all = await listExperiments();
@@ -37,11 +37,42 @@ export function registerExperiment(cli: CAC): void {
         throw new UsageError(`no experiment "${name}"; there are ${all.map((e) => e.name).join(", ")}`);
       }
       const seed = options.seed === undefined ? {} : { seed: integer("--seed", options.seed, 0, 2 ** 32 - 1) };
-      const { data, chart } = await withProgress((onProgress) => experiment.run({ onProgress, ...seed }));
+      const { data, findings, chart } = await withProgress((onProgress) => experiment.run({ onProgress, ...seed }));
       if (options.svg !== undefined) {
         if (chart === undefined) throw new UsageError(`experiment "${name}" has no chart`);
         await writeBytes(String(options.svg), new TextEncoder().encode(await plot(chart)));
       }
-      if (options.svg !== STDIO) printJson(data);
+      if (options.svg === STDIO) return;
+      if (options.json) printJson(data);
+      else printText(`${experiment.summary}\n\n${findingsText(findings)}`);
     });
+}
+
+/** Characters of a line of each column; sentences go on below. */
+const COLUMNS = { claim: 38, expected: 30, found: 38 };
+
+function findingsText(findings: readonly Finding[]): string {
+  const rows = findings.flatMap(({ claim, expected, found, verdict }, i) => {
+    const cells = [
+      wrap(claim, COLUMNS.claim),
+      wrap(expected, COLUMNS.expected),
+      wrap(found, COLUMNS.found),
+      [verdict],
+    ] as const;
+    const lines = Math.max(...cells.map((cell) => cell.length));
+    const own = Array.from({ length: lines }, (_, line) => cells.map((cell) => cell[line] ?? ""));
+    return i === 0 ? own : [["", "", "", ""], ...own];
+  });
+  return table(["claim", "expected", "found", "verdict"], rows);
+}
+
+/** Lines of whole words, none longer than `width` unless a word is. */
+function wrap(text: string, width: number): string[] {
+  const lines: string[] = [];
+  for (const word of text.split(" ")) {
+    const last = lines.at(-1);
+    if (last !== undefined && last.length + 1 + word.length <= width) lines[lines.length - 1] = `${last} ${word}`;
+    else lines.push(word);
+  }
+  return lines;
 }

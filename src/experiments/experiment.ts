@@ -13,9 +13,33 @@ export interface ExperimentOptions {
   onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }
 
+/**
+ * What became of a claim: `confirmed` as it stands; `corrected`: true with the change that `found` states; `refuted`; `open`: this run does not decide it
+ * (a figure that is reported because nobody predicted it, or data that are missing).
+ */
+export type Verdict = "confirmed" | "corrected" | "refuted" | "open";
+
+/** One line of an experiment's answer: a claim, what it predicts, what was found. `bitbasis experiment NAME` prints these as a table. */
+export interface Finding {
+  /** The claim in a few words. */
+  claim: string;
+  /** What the claim predicts, with its figures. */
+  expected: string;
+  /** What this run found, with its figures, computed from `data`. */
+  found: string;
+  verdict: Verdict;
+}
+
+/** A finding whose verdict is whether what was found is what was expected. */
+export function finding(claim: string, expected: string, found: string, holds: boolean): Finding {
+  return { claim, expected, found, verdict: holds ? "confirmed" : "refuted" };
+}
+
 export interface ExperimentResult {
   /** The figures; the same options give the same JSON on every machine, timings excepted. */
   data: Json;
+  /** What they say, one claim each; at least one. */
+  findings: readonly Finding[];
   /** Charts of the figures, drawn below one another. */
   chart?: VegaLiteSpec[];
 }

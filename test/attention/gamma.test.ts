@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { canonicalString, gamma, type TokenGamma, verifyGamma } from "../../src/attention/index.ts";
+import { canonicalString, gamma, paddedString, type TokenGamma, verifyGamma } from "../../src/attention/index.ts";
 
 const vectors = JSON.parse(readFileSync(new URL("../vectors/gamma.json", import.meta.url), "utf8")).data;
 
@@ -102,7 +102,7 @@ describe("gamma, accumulator precision", () => {
   it("reproduces the vectors", () => {
     for (const v of vectors.B2) {
       const g = gamma(v.p, v.d_min, { kind: "accumulator" });
-      expect([g.s, g.leastDimension, String(g.rows), String(g.statesBelow), g.separates]).toEqual([
+      expect([g.s, g.leastDimension.free, String(g.rows), String(g.statesBelow), g.separates]).toEqual([
         v.s,
         v.d_min,
         v.rows,
@@ -117,10 +117,73 @@ describe("gamma, accumulator precision", () => {
     }
   });
 
-  it("needs d ≥ 1, 2, 3, 4, 5 at p = 2 … 6", () => {
-    expect([2, 3, 4, 5, 6].map((p) => gamma(p, 1, { kind: "accumulator" }).leastDimension)).toEqual([1, 2, 3, 4, 5]);
-    for (const p of [2, 3, 4, 5, 6])
-      expect(gamma(p, 1, { kind: "accumulator" }).leastDimensionWithMaximum).toBeLessThanOrEqual(2 * p - 1);
+  it("needs d ≥ p − 1 without positions and d ≥ p with, p = 2 … 7", () => {
+    const least = [2, 3, 4, 5, 6, 7].map((p) => gamma(p, 1, { kind: "accumulator" }).leastDimension);
+    expect(least.map(({ free }) => free)).toEqual([1, 2, 3, 4, 5, 6]);
+    expect(least.map(({ known }) => known)).toEqual([2, 3, 4, 5, 6, 7]);
+    for (const p of [2, 3, 4, 5, 6]) {
+      const { free, known } = gamma(p, 1, { kind: "accumulator" }).leastDimensionWithMaximum;
+      expect(free).toBeLessThanOrEqual(2 * p - 1);
+      expect(known).toBeLessThanOrEqual(2 * p);
+    }
+  });
+
+  it.each([
+    [2, 2, 25, 18, 8],
+    [3, 3, 1688, 1372, 317],
+    [4, 4, 461_761, 405_000, 56_762],
+    [5, 5, 496_218_272, 458_066_416, 38_151_857],
+  ])("counts padded strings when positions are known, p = %i, d = %i", (p, d, rows, states, wrong) => {
+    const g = gamma(p, d, { kind: "accumulator", positions: "known" });
+    expect([g.separates, Number(g.rows), Number(g.statesBelow), Number(g.leastWrongBelow)]).toEqual([
+      true,
+      rows,
+      states,
+      wrong,
+    ]);
+    const below = gamma(p, d - 1, { kind: "accumulator", positions: "known" });
+    expect([below.separates, below.leastWrongBelow]).toEqual([false, 0n]);
+    expect(below.caveat).toContain("counting proves nothing");
+  });
+
+  it("pads to one length, with the counts asked for and no running count out of range", () => {
+    for (const [p, d] of [
+      [2, 1],
+      [2, 2],
+      [3, 2],
+    ] as const) {
+      const g = gamma(p, d, { kind: "accumulator", positions: "known" });
+      const seen = new Set<string>();
+      for (let i = 0; i < Number(g.rows); i++) {
+        const u = g.counts(i);
+        const word = paddedString(u, p);
+        const counts = new Array<number>(d).fill(0);
+        for (const { axis, sign } of word) {
+          counts[axis]! += sign;
+          expect(Math.abs(counts[axis]!)).toBeLessThan(2 ** p);
+        }
+        expect([word.length, counts.map((v) => v + 0)]).toEqual([d * (2 ** p - 1), u.map((v) => v + 0)]);
+        seen.add(u.join());
+      }
+      expect(seen.size).toBe(Number(g.rows));
+    }
+    expect(() => paddedString([2], 2)).toThrow('"u" expected counts that a string of 3 tokens has, got 2');
+  });
+
+  it.each([
+    [2, 1],
+    [2, 2],
+    [2, 3],
+    [3, 1],
+    [3, 2],
+  ])("is right on all pairs of padded strings at p = %i, d = %i", (p, d) => {
+    const g = gamma(p, d, { kind: "accumulator", positions: "known" });
+    expect(verifyGamma(g)).toEqual({ pairs: Number(g.rows) ** 2, wrong: 0 });
+  });
+
+  it("is right on 5,000 samples of padded strings at p = 3, d = 3", () => {
+    const g = gamma(3, 3, { kind: "accumulator", positions: "known" });
+    expect(verifyGamma(g, { samples: 5000 })).toEqual({ pairs: 5000, wrong: 0 });
   });
 
   it.each([
@@ -167,6 +230,9 @@ describe("gamma, bad input", () => {
   it("refuses other kinds", () => {
     expect(() => gamma(2, 1, { kind: "value" as "token" })).toThrow(
       '"kind" expected "token" or "accumulator", got "value"',
+    );
+    expect(() => gamma(2, 1, { positions: "rotary" as "free" })).toThrow(
+      '"positions" expected "free" or "known", got "rotary"',
     );
     expect(() => gamma("2" as unknown as number, 1)).toThrow(TypeError);
   });

@@ -53,9 +53,18 @@ describe("bitbasis attention certify", () => {
       { numerator: [1], denominator: 1 },
       { numerator: [-1], denominator: 1 },
     ];
-    writeFileSync(at("machine.json"), JSON.stringify({ update: [step, step, step] }));
-    const machine = run("certify", at("machine.json"), "--p", "2", "--kind", "accumulator").stdout;
-    expect(machine).toContain("After x = +e1 and x' = +e1 +e1 the state is the same; y = -e1 tells them apart.");
+    writeFileSync(at("free.json"), JSON.stringify({ update: [step] }));
+    const free = ["certify", at("free.json"), "--p", "2", "--kind", "accumulator", "--positions", "free"];
+    expect(run(...free).stdout).toContain(
+      "After x = +e1 and x' = +e1 +e1 the state is the same; y = -e1 tells them apart.",
+    );
+    expect(run(...free).stdout).toContain("every model of its class (positions: free) at least 2.");
+    writeFileSync(at("known.json"), JSON.stringify({ update: [step, step, step, step, step, step] }));
+    const known = run("certify", at("known.json"), "--p", "2", "--kind", "accumulator").stdout;
+    expect(known).toContain(
+      "After x = +e1 -e1 +e1 and x' = +e1 +e1 +e1 the state is the same; y = -e1 +e1 -e1 tells them apart.",
+    );
+    expect(known).toContain("every model of its class (positions: known) at least 0.");
   });
 });
 

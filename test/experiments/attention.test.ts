@@ -1,7 +1,13 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { experiments } from "../../src/experiments/attention/index.ts";
-import { type ExperimentResult, plot } from "../../src/experiments/index.ts";
+import { type ExperimentResult, plot, type Verdict } from "../../src/experiments/index.ts";
+import { expectFindings } from "./findings.ts";
 
+/** Claims that are not simply confirmed, by experiment and position. */
+const OTHERS: Readonly<Record<string, Readonly<Record<number, Verdict>>>> = {
+  "attention-audit": { 2: "open" },
+  "attention-membership": { 1: "corrected" },
+};
 const results = new Map<string, ExperimentResult>();
 
 /** Figures of an experiment, run once. */
@@ -58,17 +64,17 @@ describe("attention-threshold", () => {
 
 describe("attention-tight", () => {
   it("attains the counting bound: 44 of 49 at p = 2", async () => {
-    const { rows, embeddings, machines } = await data<{
+    const { rows, embeddings, machines, automata } = await data<{
       rows: { symbols: number; codes: number; correct: number; wrong: number; bound: number }[];
       embeddings: { models: number; colliding: number };
-      machines: { models: number; colliding: number };
+      machines: { machines: number; wrong: number };
+      automata: { states: number; bound: number; wrong: number }[];
     }>("attention-tight");
     expect(rows.find((r) => r.symbols === 7 && r.codes === 3)).toMatchObject({ correct: 44, wrong: 5 });
     for (const r of rows) expect(r.wrong).toBe(r.bound);
-    expect([embeddings, machines]).toEqual([
-      { models: 2187, colliding: 2187 },
-      { models: 46_656, colliding: 46_656 },
-    ]);
+    expect(embeddings).toEqual({ models: 2187, colliding: 2187 });
+    expect(machines).toEqual({ machines: 36, wrong: 6 });
+    expect(automata.map(({ wrong }) => wrong)).toEqual([7, 6, 5, 4, 3]);
   });
 });
 
@@ -156,6 +162,7 @@ describe("every attention experiment", () => {
       expect(summary).toMatch(/\.$/);
       const figures = await data(name);
       expect(JSON.parse(JSON.stringify(figures))).toEqual(figures);
+      expectFindings(results.get(name)!, OTHERS[name]);
       const svg = await plot(results.get(name)!.chart!);
       expect(svg).toMatch(/^<svg[^>]*>/);
       expect(svg).not.toContain("NaN");

@@ -1,11 +1,14 @@
 import { expect, test } from "vitest";
 import { experiments } from "../../src/experiments/fixed-point/index.ts";
 import { plot } from "../../src/experiments/plot.ts";
+import { expectFindings } from "./findings.ts";
 
 // biome-ignore lint/suspicious/noExplicitAny: the figures are JSON of a shape that each test states.
 async function run(name: string): Promise<any> {
   const experiment = experiments.find((e) => e.name === name)!;
-  const { data, chart } = await experiment.run();
+  const result = await experiment.run();
+  const { data, chart } = result;
+  expectFindings(result, name === "fixed-point-binary" ? { 1: "open" } : {});
   expect(await plot(chart!)).toMatch(/^<svg/);
   return JSON.parse(JSON.stringify(data));
 }

@@ -2,9 +2,12 @@ import { describe, expect, test } from "vitest";
 import { plot } from "../../src/experiments/plot.ts";
 import { experiments } from "../../src/experiments/regimes/index.ts";
 import { achievable, type Style } from "../../src/regimes/index.ts";
+import { expectFindings } from "./findings.ts";
 
 const run = async <T>(name: string): Promise<{ data: T; svg: string }> => {
-  const { data, chart } = await experiments.find((experiment) => experiment.name === name)!.run();
+  const result = await experiments.find((experiment) => experiment.name === name)!.run();
+  const { data, chart } = result;
+  expectFindings(result);
   return { data: data as T, svg: await plot(chart!) };
 };
 

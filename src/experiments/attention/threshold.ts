@@ -10,7 +10,7 @@ import {
 import { clamp, maximum, rdiv } from "../../fixed-point/arithmetic.ts";
 import { gammaOnnx, gammaTokens } from "../../networks/attention-onnx.ts";
 import { InferenceSession } from "../../session/session.ts";
-import type { Experiment, ExperimentResult } from "../experiment.ts";
+import { type Experiment, type ExperimentResult, type Finding, finding } from "../experiment.ts";
 
 const BITS = [2, 3, 4, 5, 6];
 /** Pairs of the accumulator model beyond which pairs are sampled. */
@@ -43,6 +43,7 @@ export const threshold: Experiment = {
     ];
     return {
       data: { token, accumulator, session },
+      findings: findings(token, accumulator, session),
       chart: [
         {
           title: "Wrong answers of the equality layer, by the bits that its numbers have",
@@ -67,6 +68,43 @@ export const threshold: Experiment = {
     };
   },
 };
+
+function findings(
+  token: readonly ReturnType<typeof tokenRow>[],
+  accumulator: readonly ReturnType<typeof accumulatorRow>[],
+  session: readonly Awaited<ReturnType<typeof sessionRow>>[],
+): Finding[] {
+  const list = (values: readonly number[]): string => values.join(", ");
+  const models = [
+    ["tokens", token, token.map((r) => r.bestReadoutBelow)],
+    ["accumulators", accumulator, accumulator.map((r) => r.wrongBelow)],
+  ] as const;
+  const inSession = session.filter(
+    (r) => r.wrong === (r.embeddingBits === r.p ? 0 : token.find((t) => t.p === r.p)!.wrongBelow),
+  );
+  return [
+    ...models.flatMap(([name, rows, below]) => [
+      finding(
+        `p bits compute Γ, p = ${list(rows.map((r) => r.p))}: ${name}`,
+        "no wrong answer",
+        `${list(rows.map((r) => r.wrong))} wrong`,
+        rows.every((r) => r.wrong === 0),
+      ),
+      finding(
+        `p − 1 bits do not: ${name}`,
+        `at least ${list(rows.map((r) => r.leastWrongBelow))} wrong`,
+        `${list(below)} wrong`,
+        rows.every((r, i) => r.leastWrongBelow > 0 && below[i]! >= r.leastWrongBelow),
+      ),
+    ]),
+    finding(
+      "The token layer as an ONNX network answers alike in a session",
+      `the same errors in all ${session.length} networks`,
+      `the same in ${inSession.length}`,
+      inSession.length === session.length,
+    ),
+  ];
+}
 
 function points(model: string, p: number, inputs: number, wrong: number, below: number, least: number) {
   return [
@@ -113,7 +151,7 @@ function tokenRow(p: number) {
 }
 
 function accumulatorRow(p: number, seed: number) {
-  const d = gamma(p, 1, { kind: "accumulator" }).leastDimension;
+  const d = gamma(p, 1, { kind: "accumulator" }).leastDimension.free;
   const g = gamma(p, d, { kind: "accumulator" });
   const rows = Number(g.rows);
   const { pairs, wrong } = verifyGamma(g, rows ** 2 > ALL_PAIRS ? { samples: SAMPLES, seed } : {});
@@ -122,7 +160,8 @@ function accumulatorRow(p: number, seed: number) {
     numerator: state.numerator.map((n, j) => (j === token.axis ? clamp(n + token.sign, most) : n)),
     denominator: clamp(state.denominator + 2 ** (p - 2), most),
   });
-  const certificate = rows <= 2 ** 16 ? certify({ update }, { p, d, kind: "accumulator" }) : undefined;
+  const certificate =
+    rows <= 2 ** 16 ? certify({ update }, { p, d, kind: "accumulator", positions: "free" }) : undefined;
   // The layer on counters that saturate at p − 1 bits says "equal" where every counter ends at 0; it is right to say so for u = −v only, and with
   // |u_j| ≤ 2^(p−1) − 1 it does.
   const says = zeroPerAxis(p) ** d;

@@ -1,5 +1,5 @@
 import { synthesize } from "../../fixed-point/index.ts";
-import type { Experiment } from "../experiment.ts";
+import { type Experiment, finding } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
 import { randomTable } from "./random.ts";
 
@@ -116,8 +116,19 @@ export const floating: Experiment = {
         parameters: (row as unknown as Record<string, number>)[series]!,
       })),
     );
+    const wrong = rows.reduce((sum, row) => sum + row.floatWrong, 0);
+    const most = Math.max(...rows.map((row) => row.float / row.inputs));
     return {
       data: { seed, rows },
+      findings: [
+        finding("Floating-point networks compute the same tables", "0 wrong", `${wrong} wrong`, wrong === 0),
+        finding(
+          "with parameters in proportion to the entries",
+          "a constant factor",
+          `at most ${most.toFixed(1)} per entry`,
+          most < 8,
+        ),
+      ],
       chart: [
         lineChart(
           "A random table in fixed point and in floating point of equal width",

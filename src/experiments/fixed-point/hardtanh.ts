@@ -1,6 +1,6 @@
 import { Lattice } from "../../core/index.ts";
 import { activationTable, analyze, enumerate, gapsOf, reachable, values } from "../../fixed-point/index.ts";
-import type { Experiment } from "../experiment.ts";
+import { type Experiment, finding } from "../experiment.ts";
 
 const [P, S, G] = [3, 1, 5];
 
@@ -26,14 +26,30 @@ export const hardtanh: Experiment = {
         reached: reached.includes(i - m) ? "reached" : "out of reach",
       })),
     );
+    const least = Math.min(...rows.map((row) => row.missing.length));
+    const agreeing = rows.filter((row) => row.agrees).length;
     return {
+      findings: [
+        finding(
+          "5·Hardtanh at p = 3, s = 1 is not universal",
+          "some value missing at every output bias",
+          `at least ${least} of ${2 * m + 1} values missing at each of ${rows.length} biases`,
+          least > 0,
+        ),
+        finding(
+          "The closed form lists the reachable values",
+          "as enumeration does",
+          `equal at ${agreeing} of ${rows.length} biases`,
+          agreeing === rows.length,
+        ),
+      ],
       data: {
         reason,
         g,
         h,
         rows: rows.map((row) => ({ ...row })),
         lemmaApplies: published.divisibility.holds,
-        leastMissing: Math.min(...rows.map((row) => row.missing.length)),
+        leastMissing: least,
       },
       chart: [
         {

@@ -1,5 +1,5 @@
 import { analyze, synthesize } from "../../fixed-point/index.ts";
-import type { Experiment } from "../experiment.ts";
+import { type Experiment, finding } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
 import { randomTable } from "./random.ts";
 
@@ -28,7 +28,23 @@ export const identity: Experiment = {
     const values = rows.flatMap(({ p, s, parameters }) =>
       parameters === null ? [] : [{ p: `p = ${p}`, s, parameters }],
     );
+    const right = rows.filter((row) => row.universal === row.s <= 2 * (2 ** row.p - 1)).length;
+    const built = rows.filter((row) => (row.parameters !== null) === row.universal).length;
     return {
+      findings: [
+        finding(
+          "Without an activation networks are universal exactly while s ≤ 2M",
+          `all ${rows.length} formats`,
+          `${right} of ${rows.length}`,
+          right === rows.length,
+        ),
+        finding(
+          "A random table has a network exactly in these formats",
+          `all ${rows.length} formats`,
+          `${built} of ${rows.length}, every input checked`,
+          built === rows.length,
+        ),
+      ],
       data: { seed, threshold: "s ≤ 2M", rows },
       chart: [
         lineChart(

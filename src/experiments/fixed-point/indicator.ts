@@ -1,5 +1,5 @@
 import { evaluate, networkToJson, synthesize } from "../../fixed-point/index.ts";
-import type { Experiment, Json } from "../experiment.ts";
+import { type Experiment, finding, type Json } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
 
 const P = 7;
@@ -21,6 +21,20 @@ export const indicator: Experiment = {
     const wrong = values.filter(({ x, output }) => output !== inside(x)).length;
     const title = `1 on ${INTERVAL.join(" … ")}: ${parameters} parameters`;
     return {
+      findings: [
+        finding(
+          "The indicator of an interval is exact on every input",
+          "0 of 255 wrong",
+          `${wrong} wrong`,
+          wrong === 0,
+        ),
+        finding(
+          "with the nine parameters of the construction",
+          "widths 2, 1, 1: 9",
+          `widths ${widths.join(", ")}: ${parameters}`,
+          parameters === 9,
+        ),
+      ],
       data: {
         p: P,
         s: 1,

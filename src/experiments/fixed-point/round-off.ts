@@ -1,5 +1,5 @@
 import { activationOfReal, type RealNetwork, roundOff } from "../../fixed-point/index.ts";
-import type { Experiment, VegaLiteSpec } from "../experiment.ts";
+import { type Experiment, finding, type VegaLiteSpec } from "../experiment.ts";
 import { randomIntegers } from "./random.ts";
 
 const HIDDEN = 12;
@@ -92,7 +92,26 @@ export const roundOffStudy: Experiment = {
         threshold: belowThreshold ? "s ≤ 2M" : "s > 2M",
       })),
     );
+    const beyond = values.filter((value) => value.threshold === "s > 2M");
+    const best = Math.max(...beyond.map((value) => value.accuracy));
+    const fine = results.map(
+      ({ accuracy, points }) => accuracy - Math.max(...points.map((point) => point.accuracy ?? 0)),
+    );
     return {
+      findings: [
+        finding(
+          "Beyond s = 2M no neuron tells neighbours apart, and accuracy is gone",
+          "near chance (0.5)",
+          `at most ${best.toFixed(2)} in ${beyond.length} formats`,
+          best < 0.7,
+        ),
+        finding(
+          "The best format keeps the accuracy of the real network",
+          "within 0.03",
+          `${activations.map((activation, i) => `${activation} ${fine[i]!.toFixed(3)}`).join(", ")} lost`,
+          fine.every((loss) => loss < 0.03),
+        ),
+      ],
       data: { seed, hidden: HIDDEN, results },
       chart: results.map(
         ({ activation, accuracy }): VegaLiteSpec => ({

@@ -18,7 +18,7 @@ import {
 } from "../../regimes/index.ts";
 import { InferenceSession } from "../../session/session.ts";
 import { Tensor, uniformNumbers } from "../../tensor/index.ts";
-import type { Experiment, Json } from "../experiment.ts";
+import { type Experiment, finding, type Json } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
 import { randomMlp } from "./mlp.ts";
 
@@ -80,7 +80,34 @@ export const conversion: Experiment = {
       whole: true,
       order: networks,
     });
-    return { data: { rows, accuracy, missing }, chart: [chart] };
+    const unequal = rows.filter((row) => row["equal"] !== true).length;
+    const heads = accuracy.filter((row) => "equalOnAllPictures" in row);
+    const equalHeads = heads.filter((row) => row["equalOnAllPictures"] === true).length;
+    const most = Math.max(...rows.filter((row) => row["bits"] === 1).map((row) => row["sparseSigned"] as number));
+    return {
+      data: { rows, accuracy, missing },
+      findings: [
+        finding(
+          "Lowered layers are equal at random rationals",
+          `all ${rows.length}`,
+          `${rows.length - unequal} of ${rows.length}`,
+          unequal === 0,
+        ),
+        {
+          claim: "Lowered heads give the same logits on every picture",
+          expected: `all ${heads.length}`,
+          found: heads.length === 0 ? `no model at hand (${missing.join(", ")})` : `${equalHeads} of ${heads.length}`,
+          verdict: heads.length === 0 ? "open" : equalHeads === heads.length ? "confirmed" : "refuted",
+        },
+        finding(
+          "Memory stays within a constant factor, zeros not stored, signed digits, one fractional bit",
+          "below 2",
+          `at most ${most.toFixed(2)}`,
+          most < 2,
+        ),
+      ],
+      chart: [chart],
+    };
   },
 };
 

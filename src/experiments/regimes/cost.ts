@@ -49,7 +49,25 @@ export const cost: Experiment = {
       costChart(rows, "precision", "b", "fractional bits of the original (4-32-32-32-3)", false),
       costChart(rows, "width", "width", "width of the original's hidden layers (b = 7)", true),
     ];
-    return { data: rows, chart };
+    const ratios = (form: "sparse" | "dense") =>
+      rows
+        .filter((row) => row["study"] === "precision" && row["bits"] === 1 && row["recoding"] === "signed")
+        .map((row) => row[form] as number);
+    const span = (values: readonly number[]) =>
+      `${Math.min(...values).toFixed(2)} to ${Math.max(...values).toFixed(2)}`;
+    const [sparse, dense] = [ratios("sparse"), ratios("dense")];
+    return {
+      data: rows,
+      findings: [
+        {
+          claim: "Conversion to {0, ±1/2, ±1} keeps memory within a constant factor at every precision",
+          expected: "a constant factor",
+          found: `${span(sparse)} with zeros not stored, ${span(dense)} with zeros stored (b = ${PRECISIONS[0]} to ${PRECISIONS.at(-1)})`,
+          verdict: Math.max(...sparse) < 2 ? "corrected" : "refuted",
+        },
+      ],
+      chart,
+    };
   },
 };
 

@@ -15,7 +15,7 @@ import {
   uniformWidths,
   vcUpperBound,
 } from "../../regimes/index.ts";
-import type { Experiment, Json } from "../experiment.ts";
+import { type Experiment, finding, type Json } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
 import { valuesAt, walk } from "./functions.ts";
 
@@ -97,7 +97,24 @@ export const family: Experiment = {
         order: Object.values(NAMES),
       });
     });
-    return { data: rows, chart };
+    const built = rows.filter((row) => row["measured"] !== null);
+    const below = built.filter((row) => (row["measured"] as number) > (row["proved"] as number)).length;
+    const under = rows.filter(
+      (row) => row["proved"] !== null && (row["proved"] as number) < (row["lower"] as number),
+    ).length;
+    return {
+      data: rows,
+      findings: [
+        finding("No construction errs more than is proved", "0", `${below} of ${built.length} networks`, below === 0),
+        finding(
+          "and none is proved better than the lower bound",
+          "0",
+          `${under} of ${built.length} networks`,
+          under === 0,
+        ),
+      ],
+      chart,
+    };
   },
 };
 

@@ -1,5 +1,5 @@
 import { approximate, approximatePlane, STYLES, type Style, styleBound, toNumber } from "../../regimes/index.ts";
-import type { Experiment, Json } from "../experiment.ts";
+import { type Experiment, finding, type Json } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
 import { logSlope, walk } from "./functions.ts";
 
@@ -90,7 +90,27 @@ export const memory: Experiment = {
       dashed: [BOUND],
       order: [...STYLES, BOUND],
     });
-    return { data: { rows, slopes, plane }, chart: [chart] };
+    const below = rows.filter((row) => (row["proved"] as number) * ((row["denseMemory"] as number) + 1) < 1).length;
+    const scan = rows.filter((row) => row["style"] === "scan").map((row) => row["provedTimesMemory"] as number);
+    return {
+      data: { rows, slopes, plane },
+      findings: [
+        finding("No construction is below the entropy bound", "0", `${below} of ${rows.length}`, below === 0),
+        finding(
+          "The error falls like 1/memory (scan)",
+          "slope −1",
+          `slope ${slopes["scan"]!.toFixed(2)}`,
+          Math.abs(slopes["scan"]! + 1) < 0.15,
+        ),
+        finding(
+          "The scan is optimal up to a constant",
+          "error × memory bounded",
+          `between ${Math.min(...scan).toFixed(1)} and ${Math.max(...scan).toFixed(1)}`,
+          Math.max(...scan) < 25,
+        ),
+      ],
+      chart: [chart],
+    };
   },
 };
 
