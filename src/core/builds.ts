@@ -12,9 +12,9 @@ const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   let module = compiled.get(name);
   if (module === undefined) {
-    module = inlined(name).then(async (base64) => {
+    module = inlined(name).then(async (letters) => {
       try {
-        return await WebAssembly.compile(decode(base64));
+        return await WebAssembly.compile(decode(letters));
       } catch (cause) {
         throw new BitbasisError(
           "BUILD",
@@ -43,8 +43,12 @@ async function inlined(name: ModuleName): Promise<string> {
   }
 }
 
-function decode(base64: string): Uint8Array<ArrayBuffer> {
-  return Uint8Array.from(atob(base64), (c) => c.charCodeAt(0));
+/** Bytes of two letters each, as scripts/build-wasm.mjs writes them. */
+function decode(letters: string): Uint8Array<ArrayBuffer> {
+  const bytes = new Uint8Array(letters.length / 2);
+  for (let i = 0; i < bytes.length; i++)
+    bytes[i] = (letters.charCodeAt(2 * i) - 97) * 16 + letters.charCodeAt(2 * i + 1) - 97;
+  return bytes;
 }
 
 /** A module that replaces `own` must ask for nothing but memory and have all of its functions. */
