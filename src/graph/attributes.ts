@@ -1,17 +1,25 @@
 import { Tensor } from "../tensor/index.ts";
 import type { Attribute, Node } from "./graph.ts";
+import { declaredKind } from "./operators/contract.ts";
+import { operatorOf } from "./operators/index.ts";
 import { isGraph } from "./order.ts";
 
 /** Types of attributes, as ONNX tells them apart. */
 export type AttributeType = "int" | "float" | "text" | "tensor" | "graph" | "ints" | "floats" | "texts";
 
-/** The type of an attribute; undefined when the node does not have it. */
+/** The type of an attribute, by the file that it comes from, or else by its operator, or by its value; undefined when the node does not have it. */
 export function attributeType(
-  { attributes, kinds }: Pick<Node, "attributes" | "kinds">,
+  { attributes, kinds, domain, op }: Pick<Node, "attributes" | "kinds" | "domain" | "op">,
   name: string,
 ): AttributeType | undefined {
   const value = attributes[name];
-  return value === undefined ? undefined : (kinds?.[name] ?? apparentType(value));
+  if (value === undefined) return undefined;
+  const operator = operatorOf({ domain, op });
+  const declared = operator && declaredKind(operator, name);
+  const apparent = apparentType(value);
+  const whole = (declared === "float" && apparent === "int") || (declared === "floats" && apparent === "ints");
+  const empty = declared === "texts" && apparent === "ints" && (value as readonly number[]).length === 0;
+  return kinds?.[name] ?? (whole || empty ? declared : apparent);
 }
 
 /** What a value tells of its type: a whole number counts as an integer, an empty list as one of integers. */

@@ -115,6 +115,9 @@ function guessType(a: AttributeProto): number {
 /** The tensor of a Constant node. */
 export function readConstant(node: NodeProto, what: string, tensors: TensorReader): Tensor {
   const given = node.attribute.filter((a) => /^(sparse_)?value(_|$)/.test(a.name));
+  const strange = node.attribute.find((a) => !given.includes(a) && !a.name.startsWith("__"));
+  if (strange !== undefined)
+    throw new BitbasisError("MODEL", `${what} has an attribute "${strange.name}", which is none`);
   if (given.length !== 1) throw new BitbasisError("MODEL", `${what} expected one value, got ${given.length}`);
   const a = given[0]!;
   switch (a.name) {

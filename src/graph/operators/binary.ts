@@ -151,6 +151,8 @@ const aligned: Rewrite = (node, make) => {
   return make.end(node.op, [a, make.op("Unsqueeze", [b, axes])], attributes);
 };
 
+const ALIGNED = "axis<7 broadcast<7";
+
 const binary = {
   inputs: "T T",
   rank: broadcastRank,
@@ -161,13 +163,27 @@ const binary = {
 } as const satisfies Partial<Operator>;
 
 const numeric = (op: string) =>
-  ({ ...binary, since: 1, types: { T: NUMBERS }, becomes: aligned, evaluate: arithmetic(op) }) as const;
+  ({
+    ...binary,
+    since: 1,
+    types: { T: NUMBERS },
+    others: `${ALIGNED} consumed_inputs<6`,
+    becomes: aligned,
+    evaluate: arithmetic(op),
+  }) as const;
 
 const logic = { ...binary, shape: elementwise(() => "bool") } as const;
 
 /** Of any number of inputs: from left to right. */
 const variadic = (op: string) =>
-  ({ ...binary, since: 1, types: { T: NUMBERS }, becomes: leftFold(op), evaluate: arithmetic(op) }) as const;
+  ({
+    ...binary,
+    since: 1,
+    types: { T: NUMBERS },
+    others: "consumed_inputs<6",
+    becomes: leftFold(op),
+    evaluate: arithmetic(op),
+  }) as const;
 
 const mean = (node: Node, make: Maker): readonly Node[] => {
   const [first = "", ...rest] = node.inputs;
@@ -184,8 +200,8 @@ export const elementwiseOperators = {
   "/Div": numeric("Div"),
   "/Max": variadic("Max"),
   "/Min": variadic("Min"),
-  "/Sum": { since: 1, becomes: leftFold("Add") },
-  "/Mean": { since: 1, becomes: mean },
+  "/Sum": { since: 1, others: "consumed_inputs<6", becomes: leftFold("Add") },
+  "/Mean": { since: 1, others: "consumed_inputs<6", becomes: mean },
   "/Mod": {
     ...binary,
     since: 10,
@@ -193,10 +209,19 @@ export const elementwiseOperators = {
     attributes: { fmod: "int" },
     evaluate: arithmetic("Mod"),
   },
-  "/Pow": { ...binary, since: 1, inputs: "T U", types: { T: NUMBERS, U: NUMBERS }, becomes: aligned, evaluate: pow },
+  "/Pow": {
+    ...binary,
+    since: 1,
+    inputs: "T U",
+    types: { T: NUMBERS, U: NUMBERS },
+    others: ALIGNED,
+    becomes: aligned,
+    evaluate: pow,
+  },
   "/PRelu": {
     ...binary,
     since: 1,
+    others: "consumed_inputs<6",
     types: { T: NUMBERS },
     shape: (call: Call) => {
       const shape = broadcastInputs(call);
@@ -206,20 +231,56 @@ export const elementwiseOperators = {
   },
   ...each(["BitwiseAnd", "BitwiseOr", "BitwiseXor"], { ...binary, since: 18, types: { T: INTEGERS } }),
   "/BitShift": { ...binary, since: 11, types: { T: UNSIGNED }, attributes: { direction: ["LEFT", "RIGHT"] } },
-  "/Equal": { ...logic, since: 1, types: { T: ANY }, becomes: aligned, evaluate: compare((a, b) => a === b) },
-  "/Less": { ...logic, since: 1, types: { T: NUMBERS }, becomes: aligned, evaluate: compare((a, b) => a < b) },
+  "/Equal": {
+    ...logic,
+    since: 1,
+    types: { T: ANY },
+    others: ALIGNED,
+    becomes: aligned,
+    evaluate: compare((a, b) => a === b),
+  },
+  "/Less": {
+    ...logic,
+    since: 1,
+    types: { T: NUMBERS },
+    others: ALIGNED,
+    becomes: aligned,
+    evaluate: compare((a, b) => a < b),
+  },
   "/LessOrEqual": { ...logic, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a <= b) },
-  "/Greater": { ...logic, since: 1, types: { T: NUMBERS }, becomes: aligned, evaluate: compare((a, b) => a > b) },
+  "/Greater": {
+    ...logic,
+    since: 1,
+    types: { T: NUMBERS },
+    others: ALIGNED,
+    becomes: aligned,
+    evaluate: compare((a, b) => a > b),
+  },
   "/GreaterOrEqual": { ...logic, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a >= b) },
   "/And": {
     ...logic,
     since: 1,
     inputs: "bool bool",
+    others: ALIGNED,
     becomes: aligned,
     evaluate: compare((a, b) => a === 1 && b === 1),
   },
-  "/Or": { ...logic, since: 1, inputs: "bool bool", becomes: aligned, evaluate: compare((a, b) => a === 1 || b === 1) },
-  "/Xor": { ...logic, since: 1, inputs: "bool bool", becomes: aligned, evaluate: compare((a, b) => a !== b) },
+  "/Or": {
+    ...logic,
+    since: 1,
+    inputs: "bool bool",
+    others: ALIGNED,
+    becomes: aligned,
+    evaluate: compare((a, b) => a === 1 || b === 1),
+  },
+  "/Xor": {
+    ...logic,
+    since: 1,
+    inputs: "bool bool",
+    others: ALIGNED,
+    becomes: aligned,
+    evaluate: compare((a, b) => a !== b),
+  },
   "/Where": {
     ...binary,
     since: 9,

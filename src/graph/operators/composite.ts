@@ -134,7 +134,7 @@ export const composites = {
   "/LpNormalization": { ...norm, since: 1, attributes: { axis: "int", p: "int" }, expands: lpNormalization },
   "/MeanVarianceNormalization": { ...norm, since: 9, attributes: { axes: "ints" }, expands: meanVariance },
   "/GlobalLpPool": { ...norm, since: 2, attributes: { p: "int" }, expands: globalLpPool },
-  "/SwiGLU": { since: 28, becomes: swiGlu },
+  "/SwiGLU": { since: 28, others: "alpha:float", becomes: swiGlu },
   "/NegativeLogLikelihoodLoss": {
     since: 12,
     inputs: "T I T?",

@@ -3,6 +3,7 @@ import { nodeError } from "../errors.ts";
 import type { Attribute, KnownValue, Node } from "../graph.ts";
 import { isGraph } from "../order.ts";
 import type { Call } from "./call.ts";
+import { EXACT_ATTRIBUTE } from "./exact.ts";
 import type { AttributeKind, Operator } from "./operator.ts";
 
 /** One input of a signature. */
@@ -90,6 +91,38 @@ export function nodeFault(node: Node, operator: Operator): string | undefined {
   const { parameters } = signatureOf(operator.inputs ?? "");
   const missing = parameters.findIndex(({ optional }, i) => !optional && (node.inputs[i] ?? "") === "");
   return missing >= 0 ? `input ${missing} is missing` : wrongAttribute(node, operator);
+}
+
+/** The record's `others` taken apart. */
+function othersOf({ others }: Operator): { readonly name: string; readonly kind?: string; readonly end: number }[] {
+  return (others?.split(" ") ?? []).map((other) => {
+    const [word = "", end = Number.POSITIVE_INFINITY] = other.split("<");
+    const [name = "", kind] = word.split(":");
+    return { name, ...(kind !== undefined && { kind }), end: Number(end) };
+  });
+}
+
+/** What the record of a node says of an attribute; undefined where it does not tell. */
+export function declaredKind(operator: Operator, name: string): AttributeKind | undefined {
+  return (
+    operator.attributes?.[name] ??
+    (othersOf(operator).find((other) => other.name === name)?.kind as KindName | undefined)
+  );
+}
+
+/**
+ * The first attribute of a node of a file that its operator does not have, in words. Names that begin with two underscores are notes of tools,
+ * which onnxruntime passes over as well.
+ */
+export function strangeAttribute({ attributes }: Node, operator: Operator, opset: number): string | undefined {
+  const names = Object.keys(attributes).filter((name) => !name.startsWith("__"));
+  if (names.length === 0) return undefined;
+  const known = new Set(Object.keys(operator.attributes ?? {}));
+  known.delete(EXACT_ATTRIBUTE);
+  for (const { name, end } of othersOf(operator)) if (opset < end) known.add(name);
+  const strange = names.find((name) => !known.has(name));
+  if (strange === undefined) return undefined;
+  return `"${strange}" is none of its attributes (${[...known].sort().join(", ") || "it has none"})`;
 }
 
 function wrongAttribute(node: Node, operator: Operator): string | undefined {

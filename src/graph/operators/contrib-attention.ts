@@ -253,12 +253,32 @@ function groupQuery(call: Call, make: Maker) {
   const bias = [window ?? biasOf(make, make.op("LessOrEqual", [make.integers("places", range(k.length)), lengths]))];
   if (call.has(10)) bias.push(toFloat(make, call.node.inputs[10]!, call.type(10)));
   if (call.has(11)) throw call.fail("head_sink is not supported", "UNSUPPORTED");
+  for (const [name, value] of Object.entries(GROUP_DEFAULTS)) {
+    const given = call.node.attributes[name] ?? value;
+    if (given !== value) throw call.fail(`"${name}" = ${String(given)} is not supported`, "UNSUPPORTED");
+  }
   return finish(call, make, q, k, v, { bias, softcap: call.number("softcap", 0), output: 3 });
 }
 
+/** What we do not have of a GroupQueryAttention, and what says that it is not asked for. */
+const GROUP_DEFAULTS: Readonly<Record<string, number | string>> = {
+  causal: 1,
+  k_quant_type: "NONE",
+  kv_cache_bit_width: 0,
+  qk_output: 0,
+  sliding_window_cache: 0,
+  smooth_softmax: 0,
+  v_quant_type: "NONE",
+};
+
 /** The attention operators of onnxruntime's domain. */
 export const contribAttention = {
-  "com.microsoft/Attention": { since: 1, becomes: packedAttention },
+  "com.microsoft/Attention": {
+    since: 1,
+    others:
+      "do_rotary mask_filter_value:float num_heads past_present_share_buffer qkv_hidden_sizes rotary_embedding_dim scale:float unidirectional",
+    becomes: packedAttention,
+  },
   "com.microsoft/MultiHeadAttention": {
     since: 1,
     inputs: "T T? T? T? I? T? T? T?",
@@ -292,6 +312,7 @@ export const contribAttention = {
       scale: "float",
       softcap: "float",
     },
+    others: `${Object.keys(GROUP_DEFAULTS).join(" ")} qk_norm_epsilon`,
     expands: groupQuery,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

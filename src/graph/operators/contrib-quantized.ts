@@ -63,10 +63,14 @@ export const contribQuantized = {
   "com.microsoft/QLinearAdd": { since: 1, becomes: binary("Add") },
   "com.microsoft/QLinearMul": { since: 1, becomes: binary("Mul") },
   "com.microsoft/QLinearSigmoid": { since: 1, becomes: unary("Sigmoid") },
-  "com.microsoft/QLinearLeakyRelu": { since: 1, becomes: unary("LeakyRelu") },
-  "com.microsoft/QLinearAveragePool": { since: 1, becomes: pool("AveragePool") },
-  "com.microsoft/QLinearGlobalAveragePool": { since: 1, becomes: pool("GlobalAveragePool") },
-  "com.microsoft/QLinearConcat": { since: 1, becomes: concat },
+  "com.microsoft/QLinearLeakyRelu": { since: 1, others: "alpha:float", becomes: unary("LeakyRelu") },
+  "com.microsoft/QLinearAveragePool": {
+    since: 1,
+    others: "auto_pad ceil_mode channels_last count_include_pad kernel_shape pads strides",
+    becomes: pool("AveragePool"),
+  },
+  "com.microsoft/QLinearGlobalAveragePool": { since: 1, others: "channels_last", becomes: pool("GlobalAveragePool") },
+  "com.microsoft/QLinearConcat": { since: 1, others: "axis", becomes: concat },
   "com.microsoft/MatMulIntegerToFloat": { since: 1, becomes: matMulToFloat },
   "com.microsoft/DynamicQuantizeMatMul": { since: 1, becomes: dynamicMatMul },
 } as const satisfies Readonly<Record<string, Operator>>;

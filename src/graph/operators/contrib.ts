@@ -60,6 +60,7 @@ function activated(node: Node, make: Maker, value: string): readonly Node[] {
   return make.end(activation as string, [value], Object.fromEntries(attributes));
 }
 
+const ACTIVATION = "activation activation_alpha:float activation_beta:float activation_gamma:float";
 const FUSED_ATTRIBUTES = ["activation", "activation_params", "activation_alpha", "activation_beta", "activation_gamma"];
 
 const fusedConv: Rewrite = (node, make) => {
@@ -186,6 +187,7 @@ export const contrib = {
   "com.microsoft/FastGelu": { since: 1, becomes: gelu("tanh") },
   "com.microsoft/QuickGelu": {
     since: 1,
+    others: "alpha:float",
     becomes: sameAs("Swish", ({ attributes: { alpha = 1.702 } }) => ({ alpha })),
   },
   "com.microsoft/BiasAdd": {
@@ -195,9 +197,21 @@ export const contrib = {
       return make.end("Add", [make.op("Add", [x, bias]), skip]);
     },
   },
-  "com.microsoft/SkipLayerNormalization": { since: 1, becomes: skipNormalization("LayerNormalization") },
-  "com.microsoft/SkipSimplifiedLayerNormalization": { since: 1, becomes: skipNormalization("RMSNormalization") },
-  "com.microsoft/SimplifiedLayerNormalization": { since: 1, becomes: sameAs("SimplifiedLayerNormalization") },
+  "com.microsoft/SkipLayerNormalization": {
+    since: 1,
+    others: "epsilon:float",
+    becomes: skipNormalization("LayerNormalization"),
+  },
+  "com.microsoft/SkipSimplifiedLayerNormalization": {
+    since: 1,
+    others: "epsilon:float",
+    becomes: skipNormalization("RMSNormalization"),
+  },
+  "com.microsoft/SimplifiedLayerNormalization": {
+    since: 1,
+    others: "axis epsilon:float stash_type",
+    becomes: sameAs("SimplifiedLayerNormalization"),
+  },
   "com.microsoft/EmbedLayerNormalization": {
     since: 1,
     inputs: "I I? T T T? T T I? I?",
@@ -205,8 +219,16 @@ export const contrib = {
     attributes: { epsilon: "float", mask_index_type: "int" },
     expands: embed,
   },
-  "com.microsoft/FusedConv": { since: 1, becomes: fusedConv },
-  "com.microsoft/FusedGemm": { since: 1, becomes: fusedGemm },
+  "com.microsoft/FusedConv": {
+    since: 1,
+    others: "activation activation_params:floats auto_pad dilations group kernel_shape pads strides",
+    becomes: fusedConv,
+  },
+  "com.microsoft/FusedGemm": {
+    since: 1,
+    others: `${ACTIVATION} alpha:float beta:float transA transB`,
+    becomes: fusedGemm,
+  },
   "com.microsoft/FusedMatMul": {
     since: 1,
     inputs: "T T",
@@ -221,9 +243,21 @@ export const contrib = {
     becomes: fusedMatMul,
     expands: (call: Call, make: Maker) => fusedMatMul(call.node, make),
   },
-  "com.microsoft/TransposeMatMul": { since: 1, becomes: sameAs("com.microsoft/FusedMatMul") },
-  "com.microsoft/FusedMatMulActivation": { since: 1, becomes: sameAs("com.microsoft/FusedMatMul") },
-  "com.microsoft/MatMulNBits": { since: 1, becomes: matMulNBits },
+  "com.microsoft/TransposeMatMul": {
+    since: 1,
+    others: "alpha:float transA transB",
+    becomes: sameAs("com.microsoft/FusedMatMul"),
+  },
+  "com.microsoft/FusedMatMulActivation": {
+    since: 1,
+    others: `${ACTIVATION} activation_axis alpha:float transA transB transBatchA transBatchB`,
+    becomes: sameAs("com.microsoft/FusedMatMul"),
+  },
+  "com.microsoft/MatMulNBits": {
+    since: 1,
+    others: "K N bits block_size accuracy_level weight_prepacked",
+    becomes: matMulNBits,
+  },
   "com.microsoft/ExpandDims": {
     since: 1,
     becomes: (node, make) => {
@@ -231,7 +265,7 @@ export const contrib = {
       return make.end("Unsqueeze", [x, make.op("Reshape", [axis, make.integers("vector", [1])])]);
     },
   },
-  "com.microsoft/Trilu": { since: 1, becomes: sameAs("Trilu") },
+  "com.microsoft/Trilu": { since: 1, others: "upper", becomes: sameAs("Trilu") },
   "com.microsoft/Range": {
     since: 1,
     becomes: (node, make) => {

@@ -157,7 +157,7 @@ export const gathers = {
     steps: true,
   },
   "/ScatterElements": scatterElements,
-  "/Scatter": { since: 9, until: 10, becomes: (node) => [{ ...node, op: "ScatterElements" }] },
+  "/Scatter": { since: 9, until: 10, others: "axis", becomes: (node) => [{ ...node, op: "ScatterElements" }] },
   "/ScatterND": {
     since: 11,
     inputs: "T int64 T",

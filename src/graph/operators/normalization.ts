@@ -99,6 +99,7 @@ const instance = {
   inputs: "T T T",
   types: { T: FLOATS },
   attributes: { epsilon: "float" },
+  others: "consumed_inputs<6",
   rank: sameRank,
   shape: instanceShape,
   layout: twinLayout,
@@ -111,6 +112,7 @@ export const normalizations = {
   "/BatchNormalization": {
     since: 1,
     inputs: "T U U V V",
+    others: "momentum:float training_mode consumed_inputs<6 is_test<7 spatial<9",
     types: { T: FLOATS, U: FLOATS, V: FLOATS },
     attributes: { epsilon: "float" },
     becomes: batchBecomes,
@@ -125,6 +127,7 @@ export const normalizations = {
     inputs: "T T T",
     types: { T: FLOATS },
     attributes: { epsilon: "float", num_groups: "int" },
+    others: "stash_type",
     rank: sameRank,
     shape: groupShape,
     steps: true,

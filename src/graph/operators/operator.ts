@@ -64,6 +64,12 @@ export interface Operator {
   /** Attributes that it reads, and what they must be. */
   readonly attributes?: Readonly<Record<string, AttributeKind>>;
   /**
+   * Further attributes that nodes of files may have, since they change nothing or `becomes` reads them. `name<7` is none any more since version 7 of
+   * the domain, and what is ":float" or ":floats" is written as such: "training_mode momentum:float axis<7". Any other attribute of a file is refused, as
+   * onnxruntime does.
+   */
+  readonly others?: string;
+  /**
    * What it becomes when a graph is read: the newest form of an older one, or other operators altogether. undefined: it stays as it is.
    * An operator that always becomes another has nothing below.
    */

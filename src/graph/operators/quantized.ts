@@ -290,8 +290,8 @@ export const quantized = {
     becomes: matMulInteger,
     expands: integerProduct,
   },
-  "/QLinearConv": { since: 10, becomes: qLinearConv },
+  "/QLinearConv": { since: 10, others: "auto_pad dilations group kernel_shape pads strides", becomes: qLinearConv },
   "/QLinearMatMul": { since: 10, becomes: qLinearMatMul },
-  "com.microsoft/QuantizeLinear": { since: 1, becomes: sameAs("QuantizeLinear") },
-  "com.microsoft/DequantizeLinear": { since: 1, becomes: sameAs("DequantizeLinear") },
+  "com.microsoft/QuantizeLinear": { since: 1, others: "axis", becomes: sameAs("QuantizeLinear") },
+  "com.microsoft/DequantizeLinear": { since: 1, others: "axis", becomes: sameAs("DequantizeLinear") },
 } as const satisfies Readonly<Record<string, Operator>>;

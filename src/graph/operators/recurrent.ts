@@ -183,11 +183,14 @@ const common = {
   steps: true,
 } as const satisfies Operator;
 
+const OTHERS =
+  "direction activations activation_alpha:floats activation_beta:floats hidden_size clip:float layout output_sequence<7";
+
 /** Recurrent networks over a sequence. */
 export const recurrent = {
-  "/RNN": { since: 1, becomes: becomes("RNN") },
-  "/GRU": { since: 1, becomes: becomes("GRU") },
-  "/LSTM": { since: 1, becomes: becomes("LSTM") },
+  "/RNN": { since: 1, others: OTHERS, becomes: becomes("RNN") },
+  "/GRU": { since: 1, others: `${OTHERS} linear_before_reset`, becomes: becomes("GRU") },
+  "/LSTM": { since: 1, others: `${OTHERS} input_forget`, becomes: becomes("LSTM") },
   "bitbasis/RNN": { ...common, shape: shape("RNN") },
   "bitbasis/GRU": { ...common, shape: shape("GRU") },
   "bitbasis/LSTM": { ...common, shape: shape("LSTM") },

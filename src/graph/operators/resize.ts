@@ -123,5 +123,10 @@ const resize = {
 export const resizing = {
   "/Resize": resize,
   "bitbasis/Resize": resize,
-  "/Upsample": { since: 1, until: 9, becomes: upsample },
+  "/Upsample": {
+    since: 1,
+    until: 9,
+    others: "mode scales:floats<9 height_scale:float<7 width_scale:float<7",
+    becomes: upsample,
+  },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -112,6 +112,7 @@ export const shapes = {
     since: 11,
     inputs: "T T T",
     types: { T: RANGE_TYPES },
+    others: "stash_type",
     rank: rankOf(1),
     shape: rangeShape,
     evaluate: range,
@@ -131,7 +132,8 @@ export const shapes = {
     since: 1,
     inputs: "T U? bool?",
     types: { T: ["float32", "float16"], U: ["float32", "float16", "float64"] },
-    attributes: { ratio: "float", seed: "int", is_test: "int" },
+    attributes: { seed: "int" },
+    others: "ratio:float<12 is_test<7 consumed_inputs<6",
     becomes: (node, make) => {
       const training = node.inputs[2] ?? "";
       const mode = make.constant(training)?.data as ArrayLike<number> | undefined;

@@ -157,6 +157,7 @@ export const signals = {
     inputs: "T I? J?",
     types: { T: FLOATS, I: INDEX, J: INDEX },
     attributes: { inverse: "int", onesided: "int" },
+    others: "axis<20",
     becomes: dftBecomes,
     rank: sameRank,
     expands: dft,

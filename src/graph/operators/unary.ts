@@ -35,7 +35,13 @@ function mapped(op: (x: number) => number, integers: "same" | "no" | ((x: bigint
   };
 }
 
-const plain = { inputs: "T", rank: sameRank, shape: sameAsInput, layout: unaryLayout } as const;
+const plain = {
+  inputs: "T",
+  others: "consumed_inputs<6",
+  rank: sameRank,
+  shape: sameAsInput,
+  layout: unaryLayout,
+} as const;
 const ofFloats = { ...plain, types: { T: FLOATS }, steps: true } as const satisfies Partial<Operator>;
 
 /** Half to even; what becomes 0 keeps its sign, as in the core. */
@@ -134,6 +140,7 @@ export const unary = {
   "/Shrink": { ...ofFloats, types: { T: NUMBERS }, since: 9, attributes: { bias: "float", lambd: "float" } },
   "/Gelu": {
     since: 20,
+    others: "approximate",
     becomes: (node) => [{ ...node, domain: "bitbasis", attributes: { approximate: "none", ...node.attributes } }],
   },
   "bitbasis/Gelu": { ...ofFloats, since: 1, attributes: { approximate: ["none", "tanh"] } },
@@ -143,6 +150,7 @@ export const unary = {
     since: 1,
     inputs: "T T? T?",
     types: { T: NUMBERS },
+    others: "min:float<11 max:float<11 consumed_inputs<6",
     becomes: toInputs("float32", "min", "max"),
     shape: clipShape,
     evaluate: clip,

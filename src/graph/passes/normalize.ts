@@ -1,7 +1,7 @@
 import { BitbasisError } from "../../core/errors.ts";
 import { nodeError, opsetOf } from "../errors.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
-import { nodeFault } from "../operators/contract.ts";
+import { nodeFault, strangeAttribute } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
 import { isGraph } from "../order.ts";
@@ -71,7 +71,11 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
     for (const [name, value] of Object.entries(given.attributes)) {
       attributes[name] = isGraph(value) ? rewrite(value, names, ranks.all()) : value;
     }
-    put({ ...given, attributes }, opsetOf(graph.opsets, given.domain) ?? 1, 0);
+    const opset = opsetOf(graph.opsets, given.domain) ?? 1;
+    const operator = operatorOf(given);
+    const strange = operator && strangeAttribute(given, operator, opset);
+    if (strange !== undefined) throw nodeError(given, graph.opsets, strange, "MODEL");
+    put({ ...given, attributes }, opset, 0);
   }
   return { ...graph, opsets: { ...graph.opsets, bitbasis: 1 }, nodes, initializers };
 }
