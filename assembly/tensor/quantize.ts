@@ -61,6 +61,17 @@ function rounded__simd(x: v128, scale: v128, rounder: v128, shift: v128): v128 {
   return i32x4.sub(f32x4.add(f32x4.div(x, scale), rounder), shift);
 }
 
+/** q of 8 finite values as i16. */
+@inline
+export function quantized__simd(a: v128, b: v128, scale: f32, zero: i32, bits: i32): v128 {
+  const low = -(1 << (bits - 1));
+  const shift = i32x4.splat(ROUNDER_BITS - zero);
+  const scales = f32x4.splat(scale);
+  const rounder = f32x4.splat(ROUNDER);
+  const q = i16x8.narrow_i32x4_s(rounded__simd(a, scales, rounder, shift), rounded__simd(b, scales, rounder, shift));
+  return i16x8.max_s(i16x8.min_s(q, i16x8.splat(<i16>(-1 - low))), i16x8.splat(<i16>low));
+}
+
 /** Threads share the rows of all samples; the one that has the first row of a sample writes its parameters. */
 export function quantize(step: usize, thread: i32, threads: i32): void {
   const samples = argument(step, QuantizeStep.samples);
@@ -137,17 +148,8 @@ function span(input: usize, output: usize, count: i32, scale: f32, zero: i32, bi
   const high = -1 - low;
   const end = input + (<usize>count << 2);
   if (ASC_FEATURE_SIMD) {
-    const scales = f32x4.splat(scale);
-    const rounder = f32x4.splat(ROUNDER);
-    const shift = i32x4.splat(ROUNDER_BITS - zero);
-    const lows = i16x8.splat(<i16>low);
-    const highs = i16x8.splat(<i16>high);
     for (; input + 32 <= end; input += 32, output += 16) {
-      const q = i16x8.narrow_i32x4_s(
-        rounded__simd(v128.load(input), scales, rounder, shift),
-        rounded__simd(v128.load(input, 16), scales, rounder, shift),
-      );
-      v128.store(output, i16x8.max_s(i16x8.min_s(q, highs), lows));
+      v128.store(output, quantized__simd(v128.load(input), v128.load(input, 16), scale, zero, bits));
     }
   }
   for (; input < end; input += 4, output += 2) store<i16>(output, <i16>quantized(load<f32>(input), scale, zero, low, high));
@@ -155,16 +157,10 @@ function span(input: usize, output: usize, count: i32, scale: f32, zero: i32, bi
 
 /** Pixels of three channels (pictures) into pixels of four, the last 0: one vector each, but for the last, whose vector would reach past the input. */
 function threes__simd(input: usize, output: usize, rows: i32, scale: f32, zero: i32, bits: i32): void {
-  const low = -(1 << (bits - 1));
-  const scales = f32x4.splat(scale);
-  const rounder = f32x4.splat(ROUNDER);
-  const shift = i32x4.splat(ROUNDER_BITS - zero);
-  const lows = i16x8.splat(<i16>low);
-  const highs = i16x8.splat(<i16>(-1 - low));
   const keep = i64x2.splat(0x0000ffffffffffff);
   for (let r = 1; r < rows; r++, input += 12, output += 8) {
-    const q = rounded__simd(v128.load(input), scales, rounder, shift);
-    const clamped = i16x8.max_s(i16x8.min_s(i16x8.narrow_i32x4_s(q, q), highs), lows);
+    const x = v128.load(input);
+    const clamped = quantized__simd(x, x, scale, zero, bits);
     v128.store64_lane(output, v128.and(clamped, keep), 0);
   }
   span(input, output, 3, scale, zero, bits);
