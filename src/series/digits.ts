@@ -18,8 +18,11 @@ export type DigitSystem = "signed" | "odd" | "mixed" | "unsigned";
 
 export const DIGIT_SYSTEMS: readonly DigitSystem[] = ["signed", "odd", "mixed", "unsigned"];
 
-/** Widest series: bits·terms. */
+/** Widest series that runs: bits·terms. One fused operand is an int16. */
 export const LARGEST_WIDTH = 16;
+
+/** Widest series that `expand` makes: Q and every prefix are exact in f64, and nearestEven is exact below 2^51. */
+export const LARGEST_EXPANSION = 48;
 
 /** The number by which the kernels know a digit system. */
 export function digitsCode(digits: DigitSystem): Digits {
@@ -58,6 +61,18 @@ export function largestQ(bits: number, terms: number, digits: DigitSystem): numb
     case "unsigned":
       return radix ** terms - 1;
   }
+}
+
+/**
+ * Least and largest Q of a digit system: B^k consecutive integers.
+ *
+ * @example
+ * rangeOf(4, 2, "signed"); // [-136, 119]
+ */
+export function rangeOf(bits: number, terms: number, digits: DigitSystem): [low: number, high: number] {
+  const low =
+    digits === "unsigned" ? 0 : digits === "mixed" ? -(2 ** (bits * terms - 1)) : -largestTail(bits, terms, digits);
+  return [low, low + radixOf(bits, digits) ** terms - 1];
 }
 
 /** Whether digit `i` (0 is the most significant) has a sign. */
@@ -142,23 +157,27 @@ export function publishedRecurrence(
   return { digits, residual };
 }
 
-/** Throws RangeError unless a series of these bits, terms and digits exists. */
-export function checkSeries(bits: number, terms: number, digits: DigitSystem): void {
+/** Throws RangeError unless a series of these bits, terms and digits exists; `width` is the largest bits·terms. */
+export function checkSeries(bits: number, terms: number, digits: DigitSystem, width = LARGEST_WIDTH): void {
   if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
     throw new RangeError(`"bits" expected integer in 2..8, got ${bits}`);
   }
   if (!DIGIT_SYSTEMS.includes(digits)) {
     throw new RangeError(`"digits" expected one of ${DIGIT_SYSTEMS.join(", ")}, got ${shown(digits)}`);
   }
-  const most = largestTerms(bits, digits);
+  const most = largestTerms(bits, digits, width);
   if (!Number.isInteger(terms) || terms < 1 || terms > most) {
     throw new RangeError(`"terms" expected integer in 1..${most} for ${digits} digits of ${bits} bits, got ${terms}`);
   }
 }
 
-/** Most terms of a series: bits·terms ≤ 16, and ≤ 15 for unsigned digits, so that Q − zero always fits 16 bits. */
-export function largestTerms(bits: number, digits: DigitSystem): number {
-  return Math.floor((digits === "unsigned" ? LARGEST_WIDTH - 1 : LARGEST_WIDTH) / bits);
+/**
+ * Most terms of a series: bits·terms ≤ `width`. Of unsigned digits ≤ 15 where the series must run, so that Q − zero always fits 16 bits, and
+ * ≤ 32 otherwise, so that the zero point fits an int32.
+ */
+export function largestTerms(bits: number, digits: DigitSystem, width = LARGEST_WIDTH): number {
+  const most = digits !== "unsigned" ? width : width <= LARGEST_WIDTH ? width - 1 : Math.min(width, 32);
+  return Math.floor(most / bits);
 }
 
 function modulo(a: number, b: number): number {

@@ -2,6 +2,8 @@ export * from "./accumulator.ts";
 export * from "./basis.ts";
 export * from "./digits.ts";
 export * from "./expansion.ts";
+export * from "./lattice.ts";
+export * from "./outliers.ts";
 export * from "./pairs.ts";
 export * from "./plan.ts";
 export * from "./plan-target.ts";

@@ -1,5 +1,5 @@
 import { type Shape, sizeOf } from "../tensor/index.ts";
-import { type DigitSystem, isSigned, radixOf } from "./digits.ts";
+import { type DigitSystem, isSigned, LARGEST_WIDTH, radixOf } from "./digits.ts";
 
 /** Outliers on the lattice of their row: what Q exceeds the digits by. */
 export interface SparsePart {
@@ -65,7 +65,7 @@ export function termWeight(series: WeightSeries, i: number): number {
  * @param out - integers [rows][columns]
  * @throws RangeError when the term has not been loaded
  */
-export function addTerm(series: WeightSeries, i: number, out: Int16Array | Int32Array): void {
+export function addTerm(series: WeightSeries, i: number, out: Int16Array | Int32Array | Float64Array): void {
   const { rows, columns, bits, zeros, sparse } = series;
   const plane = series.planes[i];
   if (plane === undefined) throw new RangeError(`"term" expected integer in 0..${series.planes.length - 1}, got ${i}`);
@@ -99,15 +99,41 @@ export function addTerm(series: WeightSeries, i: number, out: Int16Array | Int32
  *
  * @param terms - terms to use, 1 … loaded; default all that are loaded
  * @returns i16 [rows][columns]
+ * @throws RangeError for a series of more than 16 bits, whose operand is two of int16: see `fuseHalves`
  * @example
  * const { scales } = expansion;
  * fuse(expansion)[0] * scales[0]; // the first weight
  */
 export function fuse(series: WeightSeries, terms: number = series.planes.length): Int16Array {
   checkTerms(series, terms);
+  const width = series.bits * series.terms;
+  if (width > LARGEST_WIDTH) throw new RangeError(`"series" expected at most ${LARGEST_WIDTH} bits, got ${width}`);
   const out = new Int16Array(series.rows * series.columns);
   for (let i = 0; i < terms; i++) addTerm(series, i, out);
   return out;
+}
+
+/**
+ * Q − zero of a series of 17 … 32 bits as two int16 operands, 2^16·high + low: W·A = 2^16·(high·A) + low·A, each an exact integer sum.
+ *
+ * @param terms - terms to use, 1 … loaded; default all that are loaded
+ * @throws RangeError when a value does not fit, which of 32 bits only mixed and unsigned digits have
+ */
+export function fuseHalves(
+  series: WeightSeries,
+  terms: number = series.planes.length,
+): { readonly high: Int16Array; readonly low: Int16Array } {
+  checkTerms(series, terms);
+  const whole = new Float64Array(series.rows * series.columns);
+  for (let i = 0; i < terms; i++) addTerm(series, i, whole);
+  const low = Int16Array.from(whole, (q) => q % 2 ** 16);
+  const high = Int16Array.from(whole, (q, e) => {
+    const half = (q - low[e]!) / 2 ** 16;
+    if (half < -(2 ** 15) || half >= 2 ** 15)
+      throw new RangeError(`"series" expected values of two int16 halves, got ${q}`);
+    return half;
+  });
+  return { high, low };
 }
 
 /** The weights that the loaded terms stand for, each s·(Q − zero) rounded once to f32, in the order of the tensor. */

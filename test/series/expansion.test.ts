@@ -205,7 +205,8 @@ describe("expand", () => {
         expect(shorter.bound()).toBeGreaterThan(tolerance);
       }
     }
-    await expect(expand(tensor, { bits: 4, tolerance: 1e-6 })).rejects.toThrow(/"tolerance" expected number ≥/);
+    expect((await expand(tensor, { bits: 4, tolerance: 1e-6 })).terms).toBe(6);
+    await expect(expand(tensor, { bits: 4, tolerance: 1e-16 })).rejects.toThrow(/"tolerance" expected number ≥/);
   });
 
   test("one scale without an axis, one per row with one", async () => {
@@ -227,9 +228,14 @@ describe("expand", () => {
 
   test.each([
     [{ bits: 1, terms: 1 }, '"bits" expected integer in 2..8, got 1'],
-    [{ bits: 4, terms: 0 }, '"terms" expected integer in 1..4 for signed digits of 4 bits, got 0'],
-    [{ bits: 4, terms: 5 }, '"terms" expected integer in 1..4 for signed digits of 4 bits, got 5'],
-    [{ bits: 4, terms: 4, digits: "unsigned" as const }, '"terms" expected integer in 1..3 for unsigned digits'],
+    [{ bits: 4, terms: 0 }, '"terms" expected integer in 1..12 for signed digits of 4 bits, got 0'],
+    [{ bits: 4, terms: 13 }, '"terms" expected integer in 1..12 for signed digits of 4 bits, got 13'],
+    [{ bits: 4, terms: 9, digits: "unsigned" as const }, '"terms" expected integer in 1..8 for unsigned digits'],
+    [{ bits: 4, terms: 2, axis: 0, group: 2 }, '"group" expected a divisor of the 3 elements of a row, got 2'],
+    [{ bits: 4, terms: 2, axis: 0, group: 0 }, '"group" expected a divisor of the 3 elements of a row, got 0'],
+    [{ bits: 4, terms: 5, outliers: 0.1 }, '"outliers" expected 0 with more than 16 bits, got 0.1'],
+    [{ bits: 4, terms: 2, zeroPoint: true, outliers: "auto" as const }, "expected 0 with zero points, got auto"],
+    [{ bits: 4, terms: 2, digits: "unsigned" as const, outliers: "auto" as const }, "expected 0 with unsigned digits"],
     [{ bits: 4, terms: 1, axis: 2 }, '"axis" expected integer in -2..1, got 2'],
     [{ bits: 4, tolerance: -1 }, '"tolerance" expected number > 0, got -1'],
     [{ bits: 4, tolerance: 1, terms: 1 }, "got both"],
