@@ -1,5 +1,5 @@
 /**
- * ONNX's own node tests (Debian's package libonnx-testdata, ONNX 1.12) through InferenceSession with preset float32, in both builds.
+ * ONNX's own tests (Debian's package libonnx-testdata, ONNX 1.12: 932 node cases and 140 networks of one or a few nodes) through InferenceSession with preset float32, in both builds.
  *
  *     npm run conformance [-- --filter=RegExp] [--verbose] [--checked]
  *
@@ -41,48 +41,58 @@ if (checked) (await import("../../build/tools/test/support/checked/core.js")).ch
 const filter = new RegExp(args.find((a) => a.startsWith("--filter="))?.slice(9) ?? "");
 const verbose = args.includes("--verbose");
 
-const folder = findCases();
-if (folder === undefined) {
+const folders = findCases();
+if (folders.length === 0) {
   console.log("skipped: libonnx-testdata is not installed and apt-get could not install it");
   process.exit(0);
 }
 
 const results = [];
-for (const name of readdirSync(folder).sort()) {
-  if (filter.test(name) && existsSync(join(folder, name, "model.onnx")))
-    results.push(withDeviation(await runCase(name)));
+for (const folder of folders) {
+  for (const name of readdirSync(folder).sort()) {
+    if (filter.test(name) && existsSync(join(folder, name, "model.onnx")))
+      results.push(withDeviation(await runCase(name, join(folder, name))));
+  }
 }
 process.exitCode = report(results);
 
+/** Folders of cases; none when there is nothing to be had. */
 function findCases() {
   const own = process.env.BITBASIS_CONFORMANCE;
-  if (own !== undefined) return own;
-  const installed = "/usr/share/libonnx-testdata/data/node";
+  if (own !== undefined) return [own];
+  const installed = "/usr/share/libonnx-testdata/data";
   if (!existsSync(installed)) spawnSync("apt-get", ["install", "-y", "libonnx-testdata"], { stdio: "ignore" });
-  return existsSync(installed) ? installed : undefined;
+  // The folder "real" has no networks, only their addresses.
+  const parts = ["node", "simple", "pytorch-converted", "pytorch-operator"];
+  return parts.map((part) => join(installed, part)).filter((part) => existsSync(part));
 }
 
 /** { name, op, outcome: passed | unsupported | wrong | error, why } */
-async function runCase(name) {
-  const bytes = readFileSync(join(folder, name, "model.onnx"));
+async function runCase(name, path) {
+  const bytes = readFileSync(join(path, "model.onnx"));
   try {
     const digests = [];
     for (const build of ["scalar", "simd"]) {
       const session = await InferenceSession.create(bytes, { preset: "float32", build });
-      for (const set of dataSets(name)) {
+      for (const set of dataSets(path)) {
         const why = await runSet(session, set, digests);
-        if (why !== undefined) return { name, outcome: "wrong", why: `${build}: ${why}` };
+        if (why !== undefined) return { name, path, outcome: "wrong", why: `${build}: ${why}` };
       }
       await session.release();
     }
     const half = digests.length / 2;
     for (let i = 0; i < half; i++) {
-      if (digests[i] !== digests[i + half]) return { name, outcome: "wrong", why: "scalar and simd differ" };
+      if (digests[i] !== digests[i + half]) return { name, path, outcome: "wrong", why: "scalar and simd differ" };
     }
-    return { name, outcome: "passed", why: "" };
+    return { name, path, outcome: "passed", why: "" };
   } catch (error) {
     const why = String(error.message).replaceAll(/\s+/g, " ");
-    return { name, outcome: error.code === "UNSUPPORTED" ? "unsupported" : "error", why: `${error.name}: ${why}` };
+    return {
+      name,
+      path,
+      outcome: error.code === "UNSUPPORTED" ? "unsupported" : "error",
+      why: `${error.name}: ${why}`,
+    };
   }
 }
 
@@ -92,10 +102,10 @@ function withDeviation(result) {
   return { ...result, outcome: "deviation", why: `${known[1]} (${result.why})` };
 }
 
-function dataSets(name) {
-  return readdirSync(join(folder, name))
+function dataSets(path) {
+  return readdirSync(path)
     .filter((set) => set.startsWith("test_data_set_"))
-    .map((set) => join(folder, name, set));
+    .map((set) => join(path, set));
 }
 
 /** Runs one set of feeds; what is wrong with the answer, or undefined. */
@@ -118,9 +128,9 @@ function load(path, type) {
   const bytes = new Uint8Array(readFileSync(path));
   try {
     const tensor = readTensor(readTensorProto(new StrictReader(bytes), bytes.length), path);
-    // the files keep bfloat16 as uint16; such inputs are float32 here
-    const brain = type === "float32" && tensor.type === "uint16";
-    return brain ? new Tensor("float32", Float32Array.from(tensor.data, bfloatToFloat), tensor.dims) : tensor;
+    // files of before 1.17 keep the bits of bfloat16 as uint16
+    const brain = type === "bfloat16" && tensor.type === "uint16";
+    return brain ? new Tensor("bfloat16", tensor.data, tensor.dims) : tensor;
   } catch (error) {
     if (error.code !== "UNSUPPORTED") error.code = "UNSUPPORTED"; // sequences and optionals are no tensors
     throw error;
@@ -151,8 +161,8 @@ function values({ type, data }) {
 
 function report(cases) {
   const operators = new Map();
-  for (const { name, outcome } of cases) {
-    const op = operatorOf(name);
+  for (const { name, path, outcome } of cases) {
+    const op = operatorOf(name, path);
     const row = operators.get(op) ?? { passed: 0, wrong: 0, error: 0, unsupported: 0, deviation: 0 };
     row[outcome]++;
     operators.set(op, row);
@@ -169,13 +179,13 @@ function report(cases) {
     for (const { name, why } of of(outcome)) console.log(`${outcome}: ${name}: ${why}`);
   }
   console.log(
-    `${cases.length} cases: ${of("passed").length} passed, ${of("unsupported").length} unsupported, ${of("deviation").length} deviations, ${of("wrong").length} wrong, ${of("error").length} errors`,
+    `${cases.length} cases: ${of("passed").length} passed, ${cases.length - of("passed").length} failed: ${of("unsupported").length} unsupported, ${of("deviation").length} deviations, ${of("wrong").length} wrong, ${of("error").length} errors`,
   );
   return of("wrong").length + of("error").length > 0 ? 1 : 0;
 }
 
 /** The operator that a case is about: that of its last node. */
-function operatorOf(name) {
-  const text = readFileSync(join(folder, name, "model.onnx")).toString("latin1");
+function operatorOf(name, path) {
+  const text = readFileSync(join(path, "model.onnx")).toString("latin1");
   return /"[\s\S]([A-Z][A-Za-z0-9]+)/.exec(text)?.[1] ?? name;
 }

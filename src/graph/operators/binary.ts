@@ -151,6 +151,17 @@ const aligned: Rewrite = (node, make) => {
   return make.end(node.op, [a, make.op("Unsqueeze", [b, axes])], attributes);
 };
 
+/** Before opset 7 a slope of several elements was one per channel, which is axis 1. */
+const perChannel: Rewrite = (node, make) => {
+  const [x = "", slope = ""] = node.inputs;
+  if (make.opset >= 7 || make.rank(slope) !== 1 || make.constant(slope)?.size === 1) return undefined;
+  const rank = make.rank(x);
+  if (rank === undefined) throw make.fail("a slope per channel needs the rank of the input, which is unknown");
+  if (rank <= 2) return undefined;
+  const axes = Array.from({ length: rank - 2 }, (_, i) => i + 1);
+  return make.end("PRelu", [x, make.op("Unsqueeze", [slope, make.integers("axes", axes)])]);
+};
+
 const ALIGNED = "axis<7 broadcast<7";
 
 const binary = {
@@ -223,6 +234,7 @@ export const elementwiseOperators = {
     since: 1,
     others: "consumed_inputs<6",
     types: { T: NUMBERS },
+    becomes: perChannel,
     shape: (call: Call) => {
       const shape = broadcastInputs(call);
       if (shape.join() !== call.shape(0).join()) throw call.fail("the slope expected to broadcast to the input");
