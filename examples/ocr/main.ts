@@ -1,130 +1,41 @@
 /**
- * The main job (`npm start`): PP-OCRv4's recogniser, an FP32 ONNX file of 10.8 MB, is quantized with every preset, without calibration
- * data, and reads the lines of page.png. Results go to stdout, progress to stderr.
+ * The main job (`npm start`): the three networks of PP-OCR, FP32 ONNX files, are quantized while they load, without calibration data, and read a
+ * whole page (scan.png): where its lines are, which stand on their heads, what they say, in reading order. Then every preset reads the lines of
+ * page.png. Results go to stdout, progress to stderr.
  */
 import { mkdir, readFile, writeFile } from "node:fs/promises";
+import { fileURLToPath } from "node:url";
 import { InferenceSession } from "bitbasis";
-import { quantize } from "bitbasis/quantize";
-import { cosine, maxDifference, median } from "./compare.ts";
 import { parseDictionary } from "./ctc.ts";
-import { splitLines } from "./lines.ts";
-import { dictionaryPath, recognizerPath } from "./models.ts";
-import { type Picture, readPicture } from "./picture.ts";
-import { type Reading, readLine } from "./recognizer.ts";
-
-const PRESETS = ["float32", "faithful", "fast", "compact"] as const;
-type Preset = (typeof PRESETS)[number];
-
-/** The page is read this often after the first time; times are medians over all lines and repetitions. */
-const REPETITIONS = 3;
-
-interface Result {
-  readonly preset: Preset;
-  readonly bytes: number;
-  readonly readings: readonly Reading[];
-  /** Median time of a line after the first reading of the page. */
-  readonly milliseconds: number;
-}
-
-/** Quantizes the recogniser, stores it, opens the stored file and reads all lines with it. */
-async function readPage(preset: Preset, onnx: Uint8Array, lines: readonly Picture[], folder: URL): Promise<Result> {
-  const dictionary = parseDictionary(await readFile(dictionaryPath, "utf8"));
-  const file = new URL(`recogniser.${preset}.safetensors`, folder);
-  const { bytes } = await quantize(onnx, {
-    preset,
-    onProgress: ({ loaded, total }) => note(`${preset}: quantizing ${Math.round((100 * loaded) / total)} %`),
-  });
-  await writeFile(file, bytes);
-  const session = await InferenceSession.create(file);
-  const readings: Reading[] = [];
-  const times: number[] = [];
-  for (let pass = 0; pass <= REPETITIONS; pass++) {
-    for (const [i, line] of lines.entries()) {
-      note(`${preset}: pass ${pass + 1} of ${REPETITIONS + 1}, line ${i + 1} of ${lines.length}`);
-      const reading = await readLine(session, line, dictionary);
-      if (pass === 0) readings.push(reading);
-      else times.push(reading.milliseconds);
-    }
-  }
-  await session.release();
-  note("");
-  return { preset, bytes: bytes.length, readings, milliseconds: median(times) };
-}
-
-/** One line of progress, overwritten by the next; nothing when stderr is piped. */
-function note(text: string): void {
-  if (process.stderr.isTTY) process.stderr.write(`\r\u001b[K${text}`);
-}
-
-const withoutSpaces = (text: string): string => text.replaceAll(" ", "");
-
-function printReadings(expected: readonly string[], results: readonly Result[]): void {
-  for (const { preset, readings } of results) {
-    console.log(`\n${preset}`);
-    for (const [i, { text, margin }] of readings.entries()) {
-      const wanted = expected[i]!;
-      const verdict = text === wanted ? "=" : withoutSpaces(text) === withoutSpaces(wanted) ? "~" : "x";
-      console.log(
-        `  ${verdict} ${text}${verdict === "x" ? `   (expected: ${wanted}; least class margin ${margin.toFixed(3)})` : ""}`,
-      );
-    }
-  }
-  console.log("\n= exact   ~ but for spaces   x different");
-}
-
-function printSummary(expected: readonly string[], results: readonly Result[], onnxBytes: number): void {
-  const reference = results[0]!;
-  const header = [
-    "preset",
-    "exact",
-    "but for spaces",
-    "as float32",
-    "size",
-    "of ONNX",
-    "ms/line",
-    "least cosine",
-    "max|a-b|/max|b|",
-  ];
-  const rows = results.map(({ preset, bytes, readings, milliseconds }) => {
-    const count = (same: (reading: Reading, i: number) => boolean): string =>
-      `${readings.filter(same).length}/${readings.length}`;
-    const differences = readings.map(({ probabilities }, i) => {
-      const other = reference.readings[i]!.probabilities;
-      return { cosine: cosine(probabilities, other), difference: maxDifference(probabilities, other) };
-    });
-    return [
-      preset,
-      count((r, i) => r.text === expected[i]),
-      count((r, i) => withoutSpaces(r.text) === withoutSpaces(expected[i]!)),
-      count((r, i) => r.text === reference.readings[i]!.text),
-      `${(bytes / 1e6).toFixed(2)} MB`,
-      `${((100 * bytes) / onnxBytes).toFixed(1)} %`,
-      milliseconds.toFixed(1),
-      Math.min(...differences.map((d) => d.cosine)).toFixed(6),
-      Math.max(...differences.map((d) => d.difference)).toExponential(1),
-    ];
-  });
-  const widths = header.map((h, c) => Math.max(h.length, ...rows.map((row) => row[c]!.length)));
-  const print = (row: readonly string[]): void =>
-    console.log(row.map((cell, c) => (c === 0 ? cell.padEnd(widths[c]!) : cell.padStart(widths[c]!))).join("  "));
-  console.log();
-  print(header);
-  for (const row of rows) print(row);
-}
+import { drawBoxes } from "./draw.ts";
+import { classifierPath, detectorPath, dictionaryPath, recognizerPath } from "./models.ts";
+import { readPage } from "./page.ts";
+import { readPicture } from "./picture.ts";
+import { comparePresets } from "./presets.ts";
 
 const here = new URL("../../../../examples/ocr/", import.meta.url);
 const folder = new URL("../../../models/", import.meta.url);
 await mkdir(folder, { recursive: true });
-const onnx = await readFile(recognizerPath);
-const lines = splitLines(await readPicture(await readFile(new URL("page.png", here))));
-const expected = (await readFile(new URL("page.txt", here), "utf8")).trimEnd().split("\n");
-if (lines.length !== expected.length)
-  throw new Error(`page.png has ${lines.length} lines, page.txt ${expected.length}`);
 
-console.log(
-  `PP-OCRv4 recogniser, ${(onnx.length / 1e6).toFixed(2)} MB of FP32 ONNX, reads ${lines.length} lines of examples/ocr/page.png`,
+const loading = performance.now();
+const [detector, classifier, recognizer] = await Promise.all(
+  [detectorPath, classifierPath, recognizerPath].map((path) => InferenceSession.create(path)),
 );
-const results: Result[] = [];
-for (const preset of PRESETS) results.push(await readPage(preset, onnx, lines, folder));
-printReadings(expected, results);
-printSummary(expected, results, onnx.length);
+const dictionary = parseDictionary(await readFile(dictionaryPath, "utf8"));
+const page = await readPicture(await readFile(new URL("scan.png", here)));
+const reading = performance.now();
+const reader = { detector: detector!, classifier: classifier!, recognizer: recognizer!, dictionary };
+const lines = await readPage(reader, page);
+const done = performance.now();
+const picture = new URL("scan.boxes.png", folder);
+await writeFile(picture, await drawBoxes(page, lines));
+await Promise.all([detector!, classifier!, recognizer!].map((session) => session.release()));
+
+console.log("PP-OCR's three networks, preset faithful, read examples/ocr/scan.png\n");
+for (const [i, { text, upsideDown }] of lines.entries())
+  console.log(`${String(i + 1).padStart(4)}  ${text}${upsideDown ? "   (upside down)" : ""}`);
+const seconds = (from: number, to: number): string => `${((to - from) / 1000).toFixed(1)} s`;
+console.log(
+  `\n${lines.length} lines; loading and quantizing ${seconds(loading, reading)}, reading ${seconds(reading, done)}; boxes: ${fileURLToPath(picture)}\n`,
+);
+await comparePresets(here, folder);
