@@ -89,8 +89,13 @@ export function canonicalize(step: usize, thread: i32, threads: i32): void {
   let count = argument(step, CanonicalizeStep.count);
   let first = share(count, thread, threads);
   let n = share(count, thread + 1, threads) - first;
-  let data = address(step, CanonicalizeStep.data) + (<usize>first << 2);
-  if (ASC_FEATURE_SIMD) canonical<v128>(data, n);
+  let data = address(step, CanonicalizeStep.data) + <usize>first * argument(step, CanonicalizeStep.bytes);
+  if (argument(step, CanonicalizeStep.bytes) == 8) {
+    for (let end = data + (<usize>n << 3); data < end; data += 8) {
+      let x = load<f64>(data);
+      store<f64>(data, ifEqual<f64>(x, x, x, notANumber<f64>()));
+    }
+  } else if (ASC_FEATURE_SIMD) canonical<v128>(data, n);
   else canonical<f32>(data, n);
 }
 

@@ -1,7 +1,7 @@
 import { unzipSync } from "fflate";
 import { dump, parse } from "npyjs";
+import { DEFAULT_LIMITS } from "../core/index.ts";
 import { describe } from "../session/feeds.ts";
-import { DEFAULT_LIMITS } from "../session/limits.ts";
 import type { ValueMetadata } from "../session/options.ts";
 import {
   type ElementType,

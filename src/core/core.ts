@@ -1,7 +1,7 @@
 import { instantiate } from "@assemblyscript/loader";
 import { ProgramHeader, Status } from "./abi/program.ts";
 import type { Digits } from "./abi/series.ts";
-import { type Build, checkModule, loadModule } from "./builds.ts";
+import { type Build, checkModule, chooseBuild, loadModule } from "./builds.ts";
 import { BadIndex, BitbasisError } from "./errors.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
 import { type PlacedBuffer, programBytes, type Step, writeProgram } from "./steps.ts";
@@ -83,6 +83,12 @@ export interface CoreExports {
   /** f32 [channels][taps] → DepthwiseF32's weights. */
   packDepthwise(weights: number, channels: number, taps: number, panels: number): void;
 }
+
+/** Makes the cores that a model is prepared with: those of a session are all of its build, its module and its limits. */
+export type MakeCore = () => Promise<Core>;
+
+/** A core as the runtime takes it. */
+export const newCore: MakeCore = () => Core.create(chooseBuild("auto"));
 
 /** One instance of the core with a memory of its own. */
 export class Core extends LinearMemory {

@@ -73,11 +73,11 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
   l.node = boundary("outputs");
   for (const name of graph.outputs) {
     const value = graph.final ? ownOutput(l, l.operand(name)) : l.operand(name);
-    if (graph.final && value.constant === undefined && value.type === "float32") {
-      const count = sizeOf(value.shape);
-      l.emit(step(Opcode.Canonicalize, CanonicalizeStep, { data: value.at, count }), {
-        kernel: "canonicalize_f32",
-        bytes: 8 * count,
+    if (graph.final && value.constant === undefined && (value.type === "float32" || value.type === "float64")) {
+      const [count, bytes] = [sizeOf(value.shape), elementBytes(value.type)];
+      l.emit(step(Opcode.Canonicalize, CanonicalizeStep, { data: value.at, count, bytes }), {
+        kernel: `canonicalize_f${8 * bytes}`,
+        bytes: 2 * bytes * count,
       });
     }
     outputs.set(name, value);

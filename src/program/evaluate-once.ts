@@ -5,6 +5,7 @@ import { elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../ten
 import { compile } from "./compile.ts";
 import { Constants } from "./constants.ts";
 import { Panels } from "./panels.ts";
+import { runSliced } from "./slices.ts";
 
 /** What one evaluation may cost. */
 export interface EvaluationLimits {
@@ -18,9 +19,15 @@ export interface EvaluationLimits {
  * The outputs of a graph without inputs, computed by the core: the same bits as when a session computes them. undefined when that is beyond the
  * limits.
  *
- * @throws BitbasisError as a session that compiles the graph
+ * @param signal - where there is one, the event loop gets its turn between slices of the work
+ * @throws BitbasisError as a session that compiles the graph; the reason of the signal
  */
-export function evaluateOnce(core: Core, graph: Graph, limits: EvaluationLimits): Map<string, Tensor> | undefined {
+export async function evaluateOnce(
+  core: Core,
+  graph: Graph,
+  limits: EvaluationLimits,
+  signal?: AbortSignal,
+): Promise<Map<string, Tensor> | undefined> {
   const planned = { graph, weights: new Map(), layers: new Map() };
   const constants = new Constants(core);
   const stage = specialize(graph, {});
@@ -29,7 +36,10 @@ export function evaluateOnce(core: Core, graph: Graph, limits: EvaluationLimits)
   const work = program.steps.reduce((sum, { macs, bytes }) => sum + macs + bytes, 0);
   if (program.arenaBytes > limits.bytes || work > limits.work) return undefined;
   const arena = core.allocate(program.arenaBytes);
-  core.run(program.write(arena), 0, program.steps.length);
+  const address = program.write(arena);
+  await runSliced(program.steps, signal, (slice) =>
+    core.run(address, slice.first, slice.count, slice.part, slice.parts),
+  );
   const results = new Map<string, Tensor>();
   for (const [name, { type, shape, place }] of program.outputs) {
     if ("constant" in place) {

@@ -1,4 +1,4 @@
-import { BitbasisError, Core, chooseBuild } from "../core/index.ts";
+import { BitbasisError, type Core, type MakeCore, newCore } from "../core/index.ts";
 import {
   channelsLast,
   foldConstants,
@@ -11,8 +11,9 @@ import {
 import { type EvaluationLimits, evaluateOnce } from "../program/evaluate-once.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 
-/** What costs more than this is computed when the model runs. */
-const LIMITS: EvaluationLimits = { bytes: 2 ** 30, work: 2 ** 33 };
+/** What takes more memory, or more multiply-accumulates, is computed when the model runs. */
+const ARENA_BYTES = 2 ** 30;
+export const CONSTANT_WORK = 2 ** 33;
 /** Results may be this large, or as large as the constants that they are made of: a folded graph should not be a larger file. */
 const SMALL = 4096;
 
@@ -20,11 +21,17 @@ const SMALL = 4096;
  * The graph with its expressions of constants computed, also those that are not folded without the core because their last bits depend on the order
  * of sums or on a polynomial: the norms of weight normalization, exponentials, products. Layers then find their weights.
  */
-export async function computeConstants(given: Graph): Promise<Graph> {
+export async function computeConstants(
+  given: Graph,
+  makeCore: MakeCore = newCore,
+  macs = CONSTANT_WORK,
+  signal?: AbortSignal,
+): Promise<Graph> {
   const graph = foldConstants(given);
   const part = constantPart(graph);
   if (part === undefined) return graph;
-  const computed = evaluated(await Core.create(chooseBuild("auto")), part);
+  const limits = { bytes: ARENA_BYTES, work: Math.min(CONSTANT_WORK, macs) };
+  const computed = await evaluated(await makeCore(), part, limits, signal);
   const nodes = graph.nodes.filter((node) => !node.outputs.some((name) => computed.has(name)));
   return foldConstants({ ...graph, nodes, initializers: new Map([...graph.initializers, ...computed]) });
 }
@@ -52,11 +59,17 @@ function withOutputs(graph: Graph, names: ReadonlySet<string>): Graph {
   return { ...graph, outputs: [...names].map((name) => ({ name, type: "float32", shape: undefined })) };
 }
 
-function evaluated(core: Core, part: Graph): ReadonlyMap<string, Tensor> {
+async function evaluated(
+  core: Core,
+  part: Graph,
+  limits: EvaluationLimits,
+  signal: AbortSignal | undefined,
+): Promise<ReadonlyMap<string, Tensor>> {
   try {
     const kept = smallEnough(part);
     if (kept.size === 0) return new Map();
-    return evaluateOnce(core, channelsLast(foldConstants(withOutputs(part, kept))), LIMITS) ?? new Map();
+    const graph = channelsLast(foldConstants(withOutputs(part, kept)));
+    return (await evaluateOnce(core, graph, limits, signal)) ?? new Map();
   } catch (error) {
     // The session that runs the model says what is wrong, together with what is wrong elsewhere.
     if (error instanceof BitbasisError) return new Map();

@@ -1,4 +1,5 @@
 export { type InspectOptions, inspect, type LayerSummary, type ModelSummary } from "./inspect.ts";
-export { type QuantizeFileOptions, quantize, quantizeGraph } from "./quantize.ts";
-export { expandGraph, type QuantizedLayer, type QuantizeOptions } from "./quantize-graph.ts";
+export { checkPreset, checkQuantizeOptions, type QuantizeFileOptions, type QuantizeOptions } from "./options.ts";
+export { quantize, quantizeGraph } from "./quantize.ts";
+export { expandGraph, type QuantizedLayer } from "./quantize-graph.ts";
 export type { LayerReport, QuantizationReport } from "./report.ts";

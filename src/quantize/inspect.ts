@@ -1,9 +1,10 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkBytes } from "../core/index.ts";
 import { everyNode, type Graph, type UnsupportedNode, unsupportedNodes, type ValueInfo } from "../graph/index.ts";
 import { isContainer, type Model, readModel, totalTerms } from "../model/index.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import type { LayerPlan, Plan, Preset } from "../series/index.ts";
 import { type Shape, sizeOf } from "../tensor/index.ts";
+import { checkQuantizeOptions } from "./options.ts";
 import { prepare } from "./quantize.ts";
 import { seriesBytes } from "./report.ts";
 
@@ -55,6 +56,8 @@ export interface InspectOptions {
  * const { inputs, operators } = await inspect(bytes);
  */
 export async function inspect(bytes: Uint8Array, options: InspectOptions = {}): Promise<ModelSummary> {
+  checkBytes("bytes", bytes);
+  checkQuantizeOptions(options);
   if (isContainer(bytes)) return inspectModel(readModel(bytes), bytes.length);
   const graph = readOnnx(bytes, options);
   return { format: "onnx", bytes: bytes.length, ...(await summarize(graph)), parameters: elements(graph) };

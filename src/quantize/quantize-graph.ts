@@ -1,4 +1,4 @@
-import { BitbasisError, Core, chooseBuild } from "../core/index.ts";
+import { BitbasisError, type MakeCore, newCore, yieldToEventLoop } from "../core/index.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 import type { Model } from "../model/index.ts";
 import {
@@ -12,17 +12,8 @@ import {
 } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type FloatNode, floatNodes, type LinearNode, linearNodes, readersOf } from "./linear.ts";
+import type { QuantizeOptions } from "./options.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
-
-export interface QuantizeOptions {
-  /** Default "faithful", unless a plan is given. */
-  readonly preset?: Preset;
-  /** Overrides the preset, per layer; without a preset it says everything. */
-  readonly plan?: Plan;
-  readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
-  /** Looked at between layers. */
-  readonly signal?: AbortSignal;
-}
 
 /** What became of one linear layer. */
 export interface QuantizedLayer {
@@ -43,10 +34,11 @@ export interface QuantizedLayer {
 export async function expandGraph(
   graph: Graph,
   options: QuantizeOptions = {},
+  makeCore: MakeCore = newCore,
 ): Promise<{ model: Model; layers: QuantizedLayer[]; floats: FloatNode[] }> {
   const { onProgress, signal } = options;
   signal?.throwIfAborted();
-  const core = await Core.create(chooseBuild("auto"));
+  const core = await makeCore();
   const linear = linearNodes(graph);
   for (const { weights } of linear) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
   const { plan, preset, layers: planned } = planLayers(core, linear, options);
@@ -178,9 +170,4 @@ function plainSeries(e: Expansion): WeightSeries {
     ...(sparse === undefined ? {} : { sparse }),
     ...{ planes, largestL1, largestSum },
   };
-}
-
-/** Lets timers, events and abort signals have their turn. */
-function yieldToEventLoop(): Promise<void> {
-  return new Promise((resolve) => setTimeout(resolve, 0));
 }

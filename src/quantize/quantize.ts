@@ -1,3 +1,4 @@
+import { BitbasisError, Core, checkBytes, chooseBuild, type MakeCore, newCore, readLimits } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import {
   channelsLast,
@@ -9,23 +10,19 @@ import {
   uniqueNames,
 } from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
-import { type ExternalData, ExternalFiles, readOnnx } from "../onnx/index.ts";
-import { computeConstants } from "./constants.ts";
-import { expandGraph, type QuantizeOptions } from "./quantize-graph.ts";
+import { ExternalFiles, readOnnx } from "../onnx/index.ts";
+import { CONSTANT_WORK, computeConstants } from "./constants.ts";
+import { checkQuantizeOptions, type QuantizeFileOptions, type QuantizeOptions } from "./options.ts";
+import { expandGraph } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
-
-export interface QuantizeFileOptions extends QuantizeOptions {
-  /** ONNX external data by location, or as onnxruntime-web takes them. */
-  readonly externalData?: ExternalData;
-}
 
 /**
  * Turns a float32 ONNX network into a series of low-bit terms, without calibration data.
  *
  * @param onnx - the bytes of the model
  * @returns a container (a safetensors file), the same for the same input, and what was done to each layer
- * @throws BitbasisError MODEL for bytes that are no model or weights that are NaN or infinite; RangeError or TypeError for a plan that does
- *   not fit; the reason of the signal when it aborts
+ * @throws BitbasisError MODEL for bytes that are no model or weights that are NaN or infinite, MEMORY for more than `limits.bytes`; RangeError or
+ *   TypeError for an option that makes no sense and a plan that does not fit; the reason of the signal when it aborts
  * @example
  * const { bytes, report } = await quantize(onnx, { preset: "fast" });
  * console.log(report.bytesAfter / report.bytesBefore);
@@ -34,9 +31,19 @@ export async function quantize(
   onnx: Uint8Array,
   options: QuantizeFileOptions = {},
 ): Promise<{ bytes: Uint8Array; report: QuantizationReport }> {
+  checkBytes("onnx", onnx);
+  checkQuantizeOptions(options);
+  const { bytes: most, macs } = readLimits(options.limits, { bytes: Number.POSITIVE_INFINITY, macs: CONSTANT_WORK });
+  options.signal?.throwIfAborted();
   const externalData = new ExternalFiles(options.externalData);
-  const graph = readOnnx(onnx, { externalData });
-  const { model, layers, floats } = await expandGraph(await prepare(graph), options);
+  if (onnx.length + externalData.bytes > most)
+    throw new BitbasisError(
+      "MEMORY",
+      `the model takes ${onnx.length + externalData.bytes} bytes, "limits.bytes" allows ${most}`,
+    );
+  const makeCore: MakeCore = () => Core.create(chooseBuild("auto"), undefined, most);
+  const graph = await prepare(readOnnx(onnx, { externalData }), makeCore, macs, options.signal);
+  const { model, layers, floats } = await expandGraph(graph, options, makeCore);
   const bytes = writeModel(model);
   const report = {
     bytesBefore: onnx.length + externalData.bytes,
@@ -51,12 +58,22 @@ export async function quantize(
  *
  * @throws as `quantize`
  */
-export async function quantizeGraph(graph: Graph, options: QuantizeOptions = {}): Promise<Model> {
-  return (await expandGraph(await prepare(graph), options)).model;
+export async function quantizeGraph(
+  graph: Graph,
+  options: QuantizeOptions = {},
+  makeCore: MakeCore = newCore,
+): Promise<Model> {
+  const prepared = await prepare(graph, makeCore, CONSTANT_WORK, options.signal);
+  return (await expandGraph(prepared, options, makeCore)).model;
 }
 
 /** Folded, fused, channels-last, bodies too: what plans and kernels are made for. */
-export async function prepare(graph: Graph): Promise<Graph> {
-  const computed = await computeConstants(normalize(float32Inside(graph)));
+export async function prepare(
+  graph: Graph,
+  makeCore: MakeCore = newCore,
+  macs = CONSTANT_WORK,
+  signal?: AbortSignal,
+): Promise<Graph> {
+  const computed = await computeConstants(normalize(float32Inside(graph)), makeCore, macs, signal);
   return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
 }

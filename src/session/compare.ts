@@ -1,9 +1,10 @@
+import { checkBytes, checkOptions, isRecord, wrongKind, yieldToEventLoop } from "../core/index.ts";
 import type { ExternalData } from "../onnx/index.ts";
-import { quantize } from "../quantize/index.ts";
+import { checkPreset, checkQuantizeOptions, quantize } from "../quantize/index.ts";
 import type { Preset } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
+import type { SessionOptions } from "./options.ts";
 import { InferenceSession } from "./session.ts";
-import { yieldToEventLoop } from "./yield.ts";
 
 export interface Comparison {
   readonly preset: Preset;
@@ -26,6 +27,9 @@ export interface CompareOptions {
   /** Default: faithful, fast, compact. */
   readonly presets?: readonly Preset[];
   readonly externalData?: ExternalData;
+  /** As `SessionOptions.limits`, of every session that is compared. */
+  readonly limits?: SessionOptions["limits"];
+  /** Looked at all the way: while quantizing, and within some 50 ms in a run. */
   readonly signal?: AbortSignal;
   readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
 }
@@ -36,6 +40,7 @@ export interface CompareOptions {
  * @param onnx - the FP32 network
  * @param feeds - one record of tensors per run
  * @returns a row per preset and output
+ * @throws as `InferenceSession.create` and `run`, and `quantize`
  * @example
  * for (const row of await compare(onnx, [{ image }])) console.log(row.preset, row.cosineMin);
  */
@@ -44,9 +49,21 @@ export async function compare(
   feeds: Iterable<Readonly<Record<string, Tensor>>>,
   options: CompareOptions = {},
 ): Promise<Comparison[]> {
-  const { presets = ["faithful", "fast", "compact"], externalData, signal, onProgress } = options;
+  checkBytes("onnx", onnx);
+  checkOptions(options);
+  const { presets = ["faithful", "fast", "compact"], externalData, limits, signal, onProgress } = options;
+  checkQuantizeOptions({ externalData, signal, onProgress });
+  if (!Array.isArray(presets)) throw wrongKind("presets", "a list of presets", presets);
+  for (const [i, preset] of presets.entries()) checkPreset(`presets[${i}]`, preset);
+  if (!isRecord(feeds) && !Array.isArray(feeds)) throw wrongKind("feeds", "records of tensors", feeds);
+  if (typeof feeds[Symbol.iterator] !== "function")
+    throw new TypeError('"feeds" expected a list of records of tensors, one per run, got one object');
   const runs = [...feeds];
-  const load = externalData === undefined ? {} : { externalData };
+  const load = {
+    ...(externalData !== undefined && { externalData }),
+    ...(limits !== undefined && { limits }),
+    ...(signal !== undefined && { signal }),
+  };
   const reference = await InferenceSession.create(onnx, { preset: "float32", ...load });
   const total = runs.length * (presets.length + 1);
   let loaded = 0;
@@ -59,7 +76,7 @@ export async function compare(
     for (const [i, feed] of runs.entries()) {
       signal?.throwIfAborted();
       const start = performance.now();
-      const outputs = await session.run(feed);
+      const outputs = await session.run(feed, signal === undefined ? {} : { signal });
       times.push(performance.now() - start);
       use(outputs, i);
       onProgress?.({ phase, loaded: ++loaded, total });
@@ -73,7 +90,7 @@ export async function compare(
     const rows: Comparison[] = [];
     for (const preset of presets) {
       const { bytes } = await quantize(onnx, { preset, ...load });
-      const session = await InferenceSession.create(bytes);
+      const session = await InferenceSession.create(bytes, load);
       try {
         const measures = new Map(session.outputNames.map((name) => [name, new Measure()]));
         const milliseconds = await runAll(session, preset, (outputs, i) => {

@@ -4,12 +4,12 @@ import type { Model } from "../model/index.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
+import { runSliced, type Slice, Turns } from "../program/slices.ts";
 import { dequantize, type WeightSeries } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
 import type { StepTiming } from "./options.ts";
-import { type Slice, sliced, Turns } from "./slices.ts";
 import { isHeld, Scope, toTensor, type Value } from "./values.ts";
 
 /** What an output is to a caller. */
@@ -59,14 +59,7 @@ export class Engine {
     const program = async (bound: Bound): Promise<void> => {
       const { steps } = bound.part.program;
       meter.add(steps);
-      if (signal === undefined) {
-        this.steps(bound, { first: 0, count: steps.length, part: 0, parts: 1 });
-        return;
-      }
-      for (const slice of sliced(steps)) {
-        this.steps(bound, slice);
-        await turns.next();
-      }
+      await runSliced(steps, signal, (slice) => this.steps(bound, slice), turns);
     };
     const scope = new Scope(this.core);
     try {

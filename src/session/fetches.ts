@@ -1,7 +1,6 @@
-import { kindOf } from "../core/index.ts";
+import { checkSignal, kindOf } from "../core/index.ts";
 import { Tensor, type TensorLike } from "../tensor/index.ts";
 import type { RunOptions } from "./options.ts";
-import { checkSignal } from "./settings.ts";
 
 /** Names of outputs, or tensors to fill by name, null for a new one; or the options in their place. */
 export type Fetches = readonly string[] | Readonly<Record<string, Tensor | TensorLike | null>> | RunOptions;

@@ -1,3 +1,4 @@
+import { type MakeCore, newCore } from "../core/index.ts";
 import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
 import { isContainer, limitTerms, type Model, readModel, readModelStream, totalTerms } from "../model/index.ts";
 import { parseModel, readModelGraph } from "../onnx/index.ts";
@@ -30,10 +31,14 @@ export type OpenOptions = Pick<
 const START_BYTES = 16;
 
 /** Opens a container, or quantizes an ONNX file while loading it. */
-export async function openModel(reading: Reading, options: OpenOptions): Promise<OpenModel> {
+export async function openModel(
+  reading: Reading,
+  options: OpenOptions,
+  makeCore: MakeCore = newCore,
+): Promise<OpenModel> {
   const { chunks } = reading;
   const start = await readStart(chunks);
-  if (!isContainer(start)) return openOnnx(await readRest(start, chunks), options, reading);
+  if (!isContainer(start)) return openOnnx(await readRest(start, chunks), options, reading, makeCore);
   if (options.progressive) return checked(await openStream(chain(start, chunks), options));
   return checked(whole(readModel(await readRest(start, chunks)), options.terms));
 }
@@ -45,7 +50,12 @@ function checked(opened: OpenModel): OpenModel {
   return opened;
 }
 
-async function openOnnx(bytes: Uint8Array, options: OpenOptions, reading: Reading): Promise<OpenModel> {
+async function openOnnx(
+  bytes: Uint8Array,
+  options: OpenOptions,
+  reading: Reading,
+  makeCore: MakeCore,
+): Promise<OpenModel> {
   const { preset, plan, onProgress, terms } = options;
   const proto = parseModel(bytes);
   const graph = readModelGraph(proto, { externalData: await externalFiles(proto, reading, options.externalData) });
@@ -53,16 +63,14 @@ async function openOnnx(bytes: Uint8Array, options: OpenOptions, reading: Readin
     ...(preset !== undefined && { preset }),
     ...(plan !== undefined && { plan }),
   };
-  const model = await quantizeGraph(graph, {
-    ...quantization,
-    ...(onProgress !== undefined && { onProgress }),
-    signal: reading.signal,
-  });
+  const watched = { ...quantization, ...(onProgress !== undefined && { onProgress }), signal: reading.signal };
+  const model = await quantizeGraph(graph, watched, makeCore);
   const opened = checked(whole(model, terms));
   if (graph.overridable === undefined) return opened;
   const override: Override = {
     defaults: graph.initializers,
-    model: async (names) => checked(whole(await quantizeGraph(withInputs(graph, names), quantization), terms)).model,
+    model: async (names) =>
+      checked(whole(await quantizeGraph(withInputs(graph, names), quantization, makeCore), terms)).model,
   };
   return { ...opened, override };
 }

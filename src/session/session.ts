@@ -1,4 +1,4 @@
-import { BitbasisError, Core, kindOf } from "../core/index.ts";
+import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import type { Model } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -9,7 +9,7 @@ import { type Fetches, fill, readRequest } from "./fetches.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
 import { Overrides } from "./overrides.ts";
-import { checkSignal, readSettings, type Settings } from "./settings.ts";
+import { readSettings, type Settings } from "./settings.ts";
 import { Reading, type Source } from "./source.ts";
 import type { Value } from "./values.ts";
 import { loadWasm } from "./wasm.ts";
@@ -69,7 +69,8 @@ export class InferenceSession {
       const settings = readSettings(options);
       const { signal, onProgress } = options;
       reading = new Reading(source, { signal, onProgress, most: settings.limits.bytes });
-      const [opened, core] = await Promise.all([openModel(reading, options), createCore(settings)]);
+      const makeCore = coresOf(settings);
+      const [opened, core] = await Promise.all([openModel(reading, options, makeCore), makeCore()]);
       reading.detach();
       if (settings.numThreads > 1) {
         console.warn("bitbasis: numThreads is not used by this version; running on one thread");
@@ -135,8 +136,7 @@ export class InferenceSession {
    * while (await session.refine({ signal })) draw(await session.run(feeds));
    */
   async refine(options: RefineOptions = {}): Promise<boolean> {
-    if (typeof options !== "object" || options === null)
-      throw new TypeError(`"options" expected an object, got ${kindOf(options)}`);
+    checkOptions(options);
     const { signal } = options;
     checkSignal(signal);
     const refined = this.refining.then(async () => {
@@ -237,7 +237,10 @@ function withDimensions(graph: Graph, sizes: Readonly<Record<string, number>>): 
   return { ...graph, inputs };
 }
 
-async function createCore({ build, limits, options }: Settings): Promise<Core> {
-  const { wasm } = options;
-  return Core.create(build, wasm === undefined ? undefined : await loadWasm(wasm), limits.bytes);
+/** Makes cores of one build, one module, which is read once, and one limit. */
+function coresOf({ build, limits, options }: Settings): MakeCore {
+  const module = options.wasm === undefined ? undefined : loadWasm(options.wasm);
+  // Whoever makes a core hears of it; one that rejects before that is no unhandled rejection.
+  module?.catch(() => undefined);
+  return async () => Core.create(build, await module, limits.bytes);
 }

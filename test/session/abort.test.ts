@@ -4,7 +4,7 @@ import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import type { Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import type { LoweredStep } from "../../src/program/lowering.ts";
-import { sliced } from "../../src/session/slices.ts";
+import { sliced } from "../../src/program/slices.ts";
 import { build, f32 } from "../graph/build.ts";
 
 /** Milliseconds from the abort, which comes `after` some, to the rejection: the least of three, as other processes use the machine too. */

@@ -162,9 +162,11 @@ export enum CastStep {
   length,
 }
 
-/** Canonicalize: every NaN of `count` f32 becomes 7fc00000, in place, so that outputs do not depend on the CPU. */
+/** Canonicalize: every NaN of `count` f32 becomes 7fc00000, of f64 7ff80000_00000000, in place, so that outputs do not depend on the CPU. */
 export enum CanonicalizeStep {
   data = 1,
   count,
+  /** Of an element: 4 or 8. */
+  bytes,
   length,
 }

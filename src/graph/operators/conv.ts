@@ -49,7 +49,9 @@ const layout: LayoutRule = (node, at) => {
   const group = (node.attributes["group"] as number | undefined) ?? 1;
   if (node.op === "ConvTranspose" && (constant === undefined || constant.dims[0]! % group !== 0)) return false;
   const moved =
-    constant === undefined ? at.toLast(weights, rank) : at.change(weights, changedWeights(node, constant, group));
+    constant === undefined
+      ? at.toLast(weights, rank)
+      : at.change(weights, changedWeights(node, constant, group), node.op === "Conv" ? "" : `${group}`);
   const inputs = [at.toLast(node.inputs[0]!, rank), moved, ...node.inputs.slice(2).map((name) => at.first(name))];
   at.emitLast({ ...node, domain: "bitbasis", inputs }, rank);
   const pads = (node.attributes["pads"] as readonly number[] | undefined) ?? [];

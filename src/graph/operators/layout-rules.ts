@@ -22,7 +22,8 @@ export const elementwiseLayout: LayoutRule = (node, layout) => {
   const inputs = node.inputs.map((name) => {
     const constant = layout.constant(name);
     if (name === "" || layout.rank(name) === 0) return layout.first(name);
-    if (constant === undefined) return layout.toLast(name, rank);
+    if (constant === undefined || (layout.hasLast(name) && constant.dims.length === rank))
+      return layout.toLast(name, rank);
     const moved = broadcastLast(constant, rank);
     return moved === constant ? name : layout.add(`${name}/last`, moved);
   });

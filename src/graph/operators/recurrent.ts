@@ -82,9 +82,26 @@ function becomes(cell: Cell): Operator["becomes"] {
     const { hidden_size, clip } = node.attributes;
     const [x = "", w = "", r = "", b = "", lengths = "", state = "", initialCell = "", peepholes = ""] = node.inputs;
     const source = batchFirst ? make.op("Transpose", [x], { perm: [1, 0, 2] }) : x;
-    /** What belongs to direction `d` of an input that has its directions at `axis`. */
-    const part = (name: string, d: number, axis = 0): string =>
-      name === "" ? "" : make.op("Gather", [name, make.tensor("direction", "int64", d)], { axis });
+    const split = new Map<string, readonly string[]>();
+    /** What belongs to direction `d` of an input that has its directions at `axis`: as many as the attribute says. */
+    const part = (name: string, d: number, axis = 0): string => {
+      if (name === "") return "";
+      const constant = make.constant(name);
+      if (constant !== undefined) {
+        if (constant.dims[axis] !== directions.length)
+          throw make.fail(
+            `"${name}" [${constant.dims}] expected ${directions.length} directions along axis ${axis}`,
+            "MODEL",
+          );
+        return make.op("Gather", [name, make.tensor("direction", "int64", d)], { axis });
+      }
+      const sizes = directions.map(() => 1);
+      const key = `${axis} ${name}`;
+      const parts =
+        split.get(key) ?? make.several("Split", [name, make.integers("sizes", sizes)], sizes.length, { axis });
+      split.set(key, parts);
+      return make.op("Squeeze", [parts[d]!, make.integers("axis", [axis])]);
+    };
     const made = directions.map((one, d) => {
       const weights = make.op("Transpose", [part(w, d)], { perm: [1, 0] });
       let product = make.op("MatMul", [source, weights]);

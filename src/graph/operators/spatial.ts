@@ -28,11 +28,24 @@ export function arrange(call: Call, { batch, channels, spatial }: Extents): Know
   return { type: call.type(0), shape };
 }
 
+/**
+ * The window of a pool. One that lies in the padding altogether has no largest element and no mean: pads below the kernel's extents rule that out, which
+ * is onnxruntime's condition too.
+ */
+function resolvePool(call: Call, spatial: readonly number[]): Window {
+  const kernel = call.list("kernel_shape") ?? [];
+  if (spatial.some((d) => d < 1)) throw call.fail("a pool over an empty axis has no elements");
+  const pads = call.text("auto_pad", "NOTSET") === "NOTSET" ? (call.list("pads") ?? []) : [];
+  if (pads.some((pad, i) => pad >= kernel[i % kernel.length]!))
+    throw call.fail(`"pads" [${pads}] expected less than the kernel [${kernel}]`);
+  return resolveWindow(call, spatial, kernel);
+}
+
 /** The window of a Conv, ConvTranspose or pool node, either form. */
 export function windowOf(call: Call): Window {
   const { spatial } = extents(call);
   const { op } = call.node;
-  if (op !== "Conv" && op !== "ConvTranspose") return resolveWindow(call, spatial, call.list("kernel_shape") ?? []);
+  if (op !== "Conv" && op !== "ConvTranspose") return resolvePool(call, spatial);
   const weights = call.shape(1);
   const kernel = formOf(call) === "first" ? weights.slice(2) : weights.slice(1, -1);
   const declared = call.list("kernel_shape");

@@ -49,7 +49,6 @@ export function resolveTransposed(call: Call, spatial: readonly number[], kernel
   const extra = list(call, "output_padding", n, 0, 0);
   if (kernel.length !== n || kernel.some((k) => k < 1))
     throw call.fail(`kernel [${kernel}] does not fit ${n} spatial axes`);
-  if (spatial.some((d) => d < 1)) throw call.fail("a transposed convolution of an empty axis has no size");
   if (extra.some((e, i) => e >= Math.max(strides[i]!, dilations[i]!)))
     throw call.fail(
       `"output_padding" [${extra}] expected less than the strides [${strides}] or dilations [${dilations}]`,
@@ -59,6 +58,7 @@ export function resolveTransposed(call: Call, spatial: readonly number[], kernel
   const wanted = call.list("output_shape")?.slice(-n);
   let pads = list(call, "pads", 2 * n, 0, 0);
   if (wanted !== undefined && wanted.length > 0) {
+    if (spatial.some((d) => d < 1)) throw call.fail('an empty axis cannot have the size of "output_shape"');
     // Without output_padding, an extent leaves open up to stride − 1 elements that the input does not reach.
     const most = full.map((d, i) => Math.max(d, d - extra[i]! + strides[i]! - 1));
     if (wanted.length !== n || wanted.some((d, i) => d < 1 || d > most[i]!))

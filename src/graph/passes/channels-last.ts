@@ -38,15 +38,17 @@ export class Layout {
   private readonly made = new Set<string>();
   /** Values whose spatial extents are all 1: both forms have the same order of elements. */
   private readonly points = new Set<string>();
+  /** Names of changed weights by how they were changed, and their own name. */
+  private readonly changed = new Map<string, string>();
   private readonly names: Names;
-  /** Nodes that read each value; a body counts for what it captures. */
+  /** How often nodes read each value; a body counts for what it captures. */
   private readonly readers = new Map<string, number>();
   private readonly outputs: ReadonlySet<string>;
 
   constructor(readonly graph: Graph) {
     this.outputs = new Set(graph.outputs.map((output) => output.name));
     for (const node of graph.nodes) {
-      for (const name of new Set(reads(node))) this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
+      for (const name of reads(node)) this.readers.set(name, (this.readers.get(name) ?? 0) + 1);
     }
     this.initializers = new Map(graph.initializers);
     this.ranks = ranksOf(graph);
@@ -144,15 +146,16 @@ export class Layout {
     return this.names.unique(base);
   }
 
-  /** Changes weights that only `reader` reads under their own name, others under a new one. */
-  change(name: string, tensor: Tensor): string {
+  /** Changes weights that are read once under their own name, others under a new one: one for each `way` that readers change them in. */
+  change(name: string, tensor: Tensor, way: string): string {
     if ((this.readers.get(name) ?? 0) <= 1 && !this.outputs.has(name)) {
       this.initializers.set(name, tensor);
       return name;
     }
     // Layers that share weights share the changed ones too.
-    const changed = `${name}/last`;
-    if (!this.initializers.has(changed)) this.initializers.set(changed, tensor);
+    const key = `${way} ${name}`;
+    const changed = this.changed.get(key) ?? this.add(`${name}/last`, tensor);
+    this.changed.set(key, changed);
     return changed;
   }
 

@@ -25,7 +25,7 @@ function transposedConvolution(l: Lowering, x: Operand, w: LayerWeights, y: Oper
   const strides = l.integers("strides") ?? new Array<number>(spatial).fill(1);
   const dilations = l.integers("dilations") ?? new Array<number>(spatial).fill(1);
   const begin = l.integers("pads") ?? new Array<number>(2 * spatial).fill(0);
-  const wide = x.shape.map((d, i) => (i === 0 || i > spatial ? d : (d - 1) * strides[i - 1]! + 1));
+  const wide = x.shape.map((d, i) => (i === 0 || i > spatial ? d : Math.max(0, d - 1) * strides[i - 1]! + 1));
   const z = reversed(l, x, wide, strides);
   const pads = begin.slice(0, spatial).map((p, i) => y.shape[i + 1]! + p - wide[i + 1]!);
   const groups = l.attribute("group", 1);
@@ -47,11 +47,12 @@ function transposedConvolution(l: Lowering, x: Operand, w: LayerWeights, y: Oper
   emitReversed(l, result, y, ones);
 }
 
-/** x with its spatial axes reversed, and zeros so that elements are `strides` apart. */
+/** x with its spatial axes reversed, and zeros so that elements are `strides` apart; of an empty axis, a zero. */
 function reversed(l: Lowering, x: Operand, shape: Shape, strides: readonly number[]): Operand {
   const z: Operand = { name: `${x.name}/${l.node.name}`, ...temporary(l, "float32", shape) };
-  if (strides.some((s) => s > 1)) emitFill(l, z, new Uint8Array(4));
-  emitReversed(l, x, z, strides);
+  const empty = sizeOf(x.shape) === 0;
+  if (empty || strides.some((s) => s > 1)) emitFill(l, z, new Uint8Array(4));
+  if (!empty) emitReversed(l, x, z, strides);
   return z;
 }
 
