@@ -4,6 +4,7 @@ import {
   everyBody,
   float32Inside,
   hoistConstants,
+  loadOperators,
   normalize,
   optimize,
   uniqueNames,
@@ -57,6 +58,7 @@ export async function quantizeGraph(graph: Graph, options: QuantizeOptions = {})
 
 /** Folded, fused, channels-last, bodies too: what plans and kernels are made for. */
 export async function prepare(graph: Graph): Promise<Graph> {
+  await loadOperators(graph);
   const computed = await computeConstants(normalize(float32Inside(graph)));
   return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
 }

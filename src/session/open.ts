@@ -1,4 +1,4 @@
-import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
+import { loadOperators, unsupportedError, unsupportedNodes } from "../graph/index.ts";
 import { isContainer, limitTerms, type Model, readModel, readModelStream, totalTerms } from "../model/index.ts";
 import { parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
@@ -39,7 +39,8 @@ export async function openModel(reading: Reading, options: OpenOptions): Promise
 }
 
 /** Throws one error that lists every node whose operator cannot run. */
-function checked(opened: OpenModel): OpenModel {
+async function checked(opened: OpenModel): Promise<OpenModel> {
+  await loadOperators(opened.model.graph);
   const error = unsupportedError(unsupportedNodes(opened.model.graph));
   if (error !== undefined) throw error;
   return opened;
@@ -58,11 +59,12 @@ async function openOnnx(bytes: Uint8Array, options: OpenOptions, reading: Readin
     ...(onProgress !== undefined && { onProgress }),
     signal: reading.signal,
   });
-  const opened = checked(whole(model, terms));
+  const opened = await checked(whole(model, terms));
   if (graph.overridable === undefined) return opened;
   const override: Override = {
     defaults: graph.initializers,
-    model: async (names) => checked(whole(await quantizeGraph(withInputs(graph, names), quantization), terms)).model,
+    model: async (names) =>
+      (await checked(whole(await quantizeGraph(withInputs(graph, names), quantization), terms))).model,
   };
   return { ...opened, override };
 }
