@@ -5,6 +5,7 @@ import {
   everyBody,
   float32Inside,
   hoistConstants,
+  loadOperators,
   normalize,
   optimize,
   uniqueNames,
@@ -74,6 +75,7 @@ export async function prepare(
   macs = CONSTANT_WORK,
   signal?: AbortSignal,
 ): Promise<Graph> {
+  await loadOperators(graph);
   const computed = await computeConstants(normalize(float32Inside(graph)), makeCore, macs, signal);
   return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
 }

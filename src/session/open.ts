@@ -1,5 +1,5 @@
 import { type MakeCore, newCore } from "../core/index.ts";
-import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
+import { loadOperators, unsupportedError, unsupportedNodes } from "../graph/index.ts";
 import { isContainer, limitTerms, type Model, readModel, readModelStream, totalTerms } from "../model/index.ts";
 import { parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
@@ -44,7 +44,8 @@ export async function openModel(
 }
 
 /** Throws one error that lists every node whose operator cannot run. */
-function checked(opened: OpenModel): OpenModel {
+async function checked(opened: OpenModel): Promise<OpenModel> {
+  await loadOperators(opened.model.graph);
   const error = unsupportedError(unsupportedNodes(opened.model.graph));
   if (error !== undefined) throw error;
   return opened;
@@ -65,12 +66,12 @@ async function openOnnx(
   };
   const watched = { ...quantization, ...(onProgress !== undefined && { onProgress }), signal: reading.signal };
   const model = await quantizeGraph(graph, watched, makeCore);
-  const opened = checked(whole(model, terms));
+  const opened = await checked(whole(model, terms));
   if (graph.overridable === undefined) return opened;
   const override: Override = {
     defaults: graph.initializers,
     model: async (names) =>
-      checked(whole(await quantizeGraph(withInputs(graph, names), quantization, makeCore), terms)).model,
+      (await checked(whole(await quantizeGraph(withInputs(graph, names), quantization, makeCore), terms))).model,
   };
   return { ...opened, override };
 }

@@ -2,6 +2,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { runsBetween } from "../../src/graph/host.ts";
+import { CHUNKS } from "../../src/graph/operators/chunks.ts";
 import { signatureOf } from "../../src/graph/operators/contract.ts";
 import { OPERATORS } from "../../src/graph/operators/index.ts";
 import type { Operator } from "../../src/graph/operators/operator.ts";
@@ -10,8 +11,15 @@ const FILE = new URL("../../docs/operators.md", import.meta.url);
 
 const DOMAINS: readonly (readonly [domain: string, title: string])[] = [
   ["", "ai.onnx"],
+  ["ai.onnx.ml", "ai.onnx.ml"],
   ["com.microsoft", "com.microsoft"],
 ];
+
+/** All records, those of chunks included. */
+const ALL: Readonly<Record<string, Operator>> = Object.assign(
+  { ...OPERATORS },
+  ...(await Promise.all(Object.values(CHUNKS).map((load) => load()))),
+);
 
 function how(
   domain: string,
@@ -41,9 +49,14 @@ function table(): string {
     "",
     "Made from the records in `src/graph/operators/`. An older form of an operator is rewritten into the newest one when the file is read; types are those of the newest form. Where float32 is listed and a 16-bit float is not,",
     "the operator computes in float32 and its results are rounded.",
+    "",
+    "What ends in *chunk* is code that is imported when a model has one of these operators. Operators of ai.onnx.ml compute what onnxruntime 1.30 computes, where it and the standard agree; else the standard: the one score of a",
+    "regressor goes through its `post_transform`, two classes that both have scores are compared with each other, and base values count where no tree speaks. OneHotEncoder gives zeros for what is no category, also where `zeros` is 0.",
+    "ZipMap leaves the tensor that it would make maps of, with the columns in the order of its labels: onnxruntime-web cannot return maps. Inputs that are maps (DictVectorizer, CastMap) are refused.",
+    "Random operators draw from one counter-based generator: the same model gives the same numbers in every run, from `seed`, or else from a fixed seed and the name of the node's output, so that two nodes differ.",
   ];
   for (const [domain, title] of DOMAINS) {
-    const rows = Object.entries(OPERATORS)
+    const rows = Object.entries(ALL)
       .filter(([key]) => key.slice(0, key.lastIndexOf("/")) === domain)
       .map(([key, record]) => [key.slice(key.lastIndexOf("/") + 1), record] as const)
       .sort(([a], [b]) => (a < b ? -1 : 1));
@@ -56,7 +69,9 @@ function table(): string {
     );
     for (const [op, record] of rows) {
       const versions = record.until === undefined ? `${record.since}…` : `${record.since}…${record.until}`;
-      lines.push(`| ${op} | ${versions} | ${record.inputs ?? ""} | ${types(record)} | ${how(domain, op, record)} |`);
+      const place = `${domain}/${op}` in OPERATORS ? "" : ", chunk";
+      const row = [op, versions, record.inputs ?? "", types(record), how(domain, op, record) + place];
+      lines.push(`| ${row.join(" | ")} |`);
     }
   }
   return `${lines.join("\n")}\n`;

@@ -80,8 +80,15 @@ export type Stepped = {
   [Key in keyof Records]: Records[Key] extends { readonly steps: true } ? Key : never;
 }[keyof Records];
 
+/** Records of the chunks that have been imported; see chunks.ts. Like every module they stay, and mean the same to all. */
+const imported = new Map<string, Operator>();
+
+export function addOperators(records: Readonly<Record<string, Operator>>): void {
+  for (const [key, record] of Object.entries(records)) imported.set(key, record);
+}
+
 /** The record of a node's operator. */
 export function operatorOf({ domain, op }: Pick<Node, "domain" | "op">): Operator | undefined {
   const key = `${domain}/${op}`;
-  return Object.hasOwn(OPERATORS, key) ? OPERATORS[key] : undefined;
+  return Object.hasOwn(OPERATORS, key) ? OPERATORS[key] : imported.get(key);
 }
