@@ -78,6 +78,8 @@ export interface Linear {
   readonly perRow?: boolean;
   readonly blocks?: boolean;
   readonly pairsPerBlock?: number;
+  /** Zero points of the rows: the digits hold Q = weights + zero. */
+  readonly zeros?: Int32Array;
 }
 
 export const plain = (shape: Partial<Shape>): Shape => ({
@@ -363,10 +365,13 @@ function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number)
     return at;
   }
   core.u8(at, bytes).fill(0);
-  const low = Int8Array.from(l.weights, (w) => w);
-  const high = Int8Array.from(l.weights, (w, i) => (w - low[i]!) / 256);
+  const columns = l.weights.length / (groups * rows);
+  const q = l.weights.map((w, i) => w + (l.zeros?.[Math.floor(i / columns)] ?? 0));
+  const low = Int8Array.from(q);
+  const high = Int8Array.from(q, (w, i) => (w - low[i]!) / 256);
   core.exports.addTerm(...layer, at, columnSums, core.place(high), 8, 0, 256);
   core.exports.addTerm(...layer, at, columnSums, core.place(low), 8, 0, 1);
+  if (l.zeros !== undefined) core.exports.addZeroPoints(...layer, at, columnSums, core.place(l.zeros));
   return at;
 }
 
