@@ -1,4 +1,1 @@
-export { run } from "./vm";
-export { seriesLargest, seriesQuantize, seriesScales, seriesSplit } from "./series/index";
-export { addTerm, addTermDepthwise } from "./series/terms";
-export { packDepthwise, packMatrix, packWeights } from "./tensor/pack";
+export * from "./core";

@@ -2,7 +2,7 @@
 import { Opcode } from "../src/core/abi/opcode";
 import { Program, ProgramHeader, Status } from "../src/core/abi/program";
 import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
-import { convF32, convI16 } from "./gemm/conv";
+import { conv } from "./gemm/conv";
 import { packF32, packRight } from "./tensor/pack";
 import { quantize } from "./tensor/quantize";
 import { range } from "./tensor/range";
@@ -54,10 +54,8 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       packRight(step, thread, threads);
       break;
     case Opcode.ConvI16:
-      convI16(step, thread, threads);
-      break;
     case Opcode.ConvF32:
-      convF32(step, thread, threads);
+      conv(step, thread, threads);
       break;
     case Opcode.DepthwiseI16:
       depthwiseI16(step, thread, threads);

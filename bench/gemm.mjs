@@ -17,40 +17,39 @@ function random() {
   return (seed >>> 0) / 2 ** 32;
 }
 
-async function prepare(kind, height, width, channels, outChannels, kernel, stride, pad) {
+async function prepare(kind, height, width, channels, outChannels, extent, stride, pad) {
   const wasm = await core.Core.create(build);
   const depthwise = kind === "depthwise";
   const groups = depthwise ? channels : 1;
   const inner = depthwise ? 1 : channels;
-  const taps = kernel * kernel;
+  const taps = extent * extent;
   const depth = taps * inner;
-  const outHeight = Math.floor((height + 2 * pad - kernel) / stride) + 1;
-  const outWidth = Math.floor((width + 2 * pad - kernel) / stride) + 1;
+  const outHeight = Math.floor((height + 2 * pad - extent) / stride) + 1;
+  const outWidth = Math.floor((width + 2 * pad - extent) / stride) + 1;
   const pixels = outHeight * outWidth;
-  const pad8 = (n) => Math.ceil(n / 8) * 8;
   const values = Float32Array.from({ length: height * width * channels }, () => random() * 3 - 1);
   const q = Int16Array.from({ length: outChannels * depth }, () => Math.round((random() * 2 - 1) * LARGEST));
   const input = wasm.place(values);
   const floats = wasm.place(Float32Array.from(q));
-  const f32Bytes = depthwise ? core.depthwiseBytesF32(channels, taps) : core.panelBytesF32(1, outChannels, taps, inner);
-  const i16Bytes = depthwise ? core.depthwiseBytesI16(channels, taps) : core.panelBytesI16(1, outChannels, taps, inner);
-  const panelsF32 = wasm.allocate(f32Bytes);
+  const { exports } = wasm;
+  const rows = outChannels / groups;
+  const kernels = [BITS, 0].map((activationBits) => core.chooseKernel({ depthwise, activationBits }));
+  const [layerI16, layerF32] = kernels.map((kernel) => [kernel, groups, rows, taps, inner]);
+  const i16Bytes = exports.panelBytes(...layerI16);
+  const panelsF32 = wasm.allocate(exports.panelBytes(...layerF32));
   const panelsI16 = wasm.allocate(i16Bytes);
   const sums = wasm.allocate(outChannels * 4);
   wasm.u8(panelsI16, i16Bytes).fill(0);
   wasm.i32(sums, outChannels).fill(0);
-  if (depthwise) wasm.exports.packDepthwise(floats, channels, taps, panelsF32);
-  else wasm.exports.packWeights(floats, 1, outChannels, taps, inner, panelsF32);
+  exports.pack(...layerF32, panelsF32, floats, 0);
   const low = Int8Array.from(q);
   for (const [digits, weight] of [
     [Int8Array.from(q, (w, i) => (w - low[i]) / 256), 256],
     [low, 1],
   ]) {
-    const plane = wasm.place(digits);
-    if (depthwise) wasm.exports.addTermDepthwise(plane, 8, weight, channels, taps, panelsI16, sums);
-    else wasm.exports.addTerm(plane, 8, weight, 1, outChannels, taps, inner, panelsI16, sums);
+    exports.addTerm(...layerI16, panelsI16, sums, wasm.place(digits), 8, 0, weight);
   }
-  const pixelStride = depthwise ? 2 * pad8(channels) : 4 * core.pairsOf(channels);
+  const pixelStride = exports.pixelStride(kernels[0], groups, inner);
   const quantized = wasm.allocate(height * width * pixelStride);
   const parameters = wasm.allocate(16);
   const quantize = {
@@ -71,17 +70,9 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
   };
   const pairs = core.pairsPerBlock(LARGEST, 2 ** (BITS - 1));
   const output = wasm.allocate(pixels * outChannels * 4);
-  const linear = (integer) => {
-    const scratchBytes = core.convScratchBytes({
-      depthwise,
-      integer,
-      taps,
-      channels: inner,
-      groups,
-      groupStride: 0,
-      pixels,
-    });
-    const stride4 = integer ? pixelStride : 4 * channels;
+  const linear = (kernel) => {
+    const integer = !core.isFloatKernel(kernel);
+    const scratchBytes = exports.scratchBytes(kernel, groups, taps, inner, pixels);
     return {
       input: integer ? quantized : input,
       output,
@@ -98,8 +89,8 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
       inWidth: width,
       outHeight,
       outWidth,
-      kernelHeight: kernel,
-      kernelWidth: kernel,
+      kernelHeight: extent,
+      kernelWidth: extent,
       strideHeight: stride,
       strideWidth: stride,
       dilationHeight: 1,
@@ -110,13 +101,13 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
       channels: inner,
       outChannels: depthwise ? 1 : outChannels,
       batchStride: 0,
-      pixelStride: stride4,
+      pixelStride: exports.pixelStride(kernel, groups, inner),
       groupStride: 0,
       outBatchStride: 0,
       outPixelStride: 4 * outChannels,
       weightsBatchStride: 0,
       scalesBatchStride: 0,
-      exactInInt32: taps * core.pairsOf(inner) <= pairs ? 1 : 0,
+      exactInInt32: taps * Math.ceil(inner / 2) <= pairs ? 1 : 0,
       pairsPerBlock: pairs,
       activation: Activation.None,
       activationMin: 0,
@@ -129,8 +120,7 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
   const steps = [
     core.step(Opcode.Range, QuantizeStep, quantize),
     core.step(Opcode.Quantize, QuantizeStep, quantize),
-    core.step(depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16, ConvStep, linear(true)),
-    core.step(depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32, ConvStep, linear(false)),
+    ...kernels.map((kernel) => core.step(kernel, ConvStep, linear(kernel))),
   ];
   const at = wasm.write(steps);
   wasm.run(at, 0, 3);
@@ -143,8 +133,8 @@ async function prepare(kind, height, width, channels, outChannels, kernel, strid
     let sum = 0;
     let size = 0;
     for (let t = 0; t < taps; t++) {
-      const y = Math.floor(p / outWidth) * stride - pad + Math.floor(t / kernel);
-      const x = (p % outWidth) * stride - pad + (t % kernel);
+      const y = Math.floor(p / outWidth) * stride - pad + Math.floor(t / extent);
+      const x = (p % outWidth) * stride - pad + (t % extent);
       if (y < 0 || y >= height || x < 0 || x >= width) continue;
       for (let c = 0; c < inner; c++) {
         const product = values[(y * width + x) * channels + (depthwise ? o : c)] * q[o * depth + t * inner + c];

@@ -1,14 +1,15 @@
 // Which keys win: integer scores that the core's GEMM has made, and exact ties; float scores in f64; distances between keys.
+import { COLUMNS } from "../layout";
 
-/** Code rows (`stride` i16 each) as the right operand of ConvI16: [ceil(rows/8)][pair][8][2] i16, missing rows 0; stride is even. */
+/** Code rows (`stride` i16 each) as the right operand of ConvI16 (assembly/layout.ts), missing rows 0; stride is even. */
 export function keyPanels(codes: usize, rows: i32, stride: i32, panels: usize): void {
   const pairs = stride >> 1;
-  for (let base = 0; base < rows; base += 8) {
-    const panel = panels + <usize>(base >> 3) * (<usize>pairs << 5);
-    for (let k = 0; k < 8; k++) {
+  for (let base = 0; base < rows; base += COLUMNS) {
+    const panel = panels + ((<usize>base * <usize>pairs) << 2);
+    for (let k = 0; k < COLUMNS; k++) {
       const row = codes + ((<usize>(base + k) * <usize>stride) << 1);
       let to = panel + (<usize>k << 2);
-      for (let p = 0; p < pairs; p++, to += 32) store<i32>(to, base + k < rows ? load<i32>(row + (<usize>p << 2)) : 0);
+      for (let p = 0; p < pairs; p++, to += COLUMNS << 2) store<i32>(to, base + k < rows ? load<i32>(row + (<usize>p << 2)) : 0);
     }
   }
 }

@@ -5,7 +5,8 @@ import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Blocking, Scratch } from "../../src/core/abi/scratch";
 import { setColumns } from "../gemm/conv";
 import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, pixelsOf, seesMasked, tapsOf, writePointers } from "../gemm/geometry";
-import { Tile } from "../gemm/tile";
+import { beginTiles, Tile } from "../gemm/tile";
+import { COLUMNS, paddingBytes, pointersOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
 import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
 import {
@@ -22,18 +23,11 @@ export function depthwiseF32(step: usize, thread: i32, threads: i32): void {
   depthwise<f32>(step, thread, threads);
 }
 
-/** Taps with a pointer: two at a time in int16. */
-@inline
-function slotsOf<T>(step: usize): i32 {
-  const taps = tapsOf(step);
-  return isFloat<T>() ? taps : (taps + 1) & ~1;
-}
-
 function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   const channels = argument(step, ConvStep.groups);
-  const blocks = (channels + 7) >> 3;
+  const blocks = (channels + COLUMNS - 1) / COLUMNS;
   const taps = tapsOf(step);
-  const slots = slotsOf<T>(step);
+  const slots = pointersOf(argument(step, 0), tapsOf(step));
   const pixels = pixelsOf(step);
   const rows = argument(step, ConvStep.batch) * pixels;
   let row = 0;
@@ -54,17 +48,13 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   const padding = scratch + Scratch.padding;
   let table = padding;
   if (isPadded(step)) {
-    table += <usize>blocks * 8 * sizeof<T>();
+    table += <usize>paddingBytes(argument(step, 0), channels, 1);
     if (isFloat<T>()) memory.fill(padding, 0, table - padding);
   }
   const room = <i32>(scratch + address(step, ConvStep.scratchBytes) - table);
   const most = max(1, min<i32>(Blocking.depthwisePixels, room / (slots << 2)));
-  store<i32>(scratch, argument(step, ConvStep.activation), Tile.activation);
-  store<i32>(scratch, argument(step, ConvStep.activationMin), Tile.low);
-  store<i32>(scratch, argument(step, ConvStep.activationMax), Tile.high);
+  beginTiles(step, scratch);
   store<usize>(scratch, argument(step, ConvStep.outPixelStride), Tile.outputStride);
-  store<i32>(scratch, argument(step, ConvStep.exactInInt32) ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
-  for (let i: usize = 0; i < 8; i++) store<f32>(scratch + Scratch.noBias + (i << 2), -0.0);
 
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   const outWidth = argument(step, ConvStep.outWidth);
@@ -117,11 +107,11 @@ function borderRun(step: usize, pixel: i32, most: i32, from: i32, to: i32): i32 
 function blocksOf<T>(
   step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, pixel: i32, count: i32, first: i32, end: i32,
 ): void {
-  const slots = slotsOf<T>(step);
+  const slots = pointersOf(argument(step, 0), tapsOf(step));
   const outStride = address(step, ConvStep.outPixelStride);
   const weights = address(step, ConvStep.weights);
   let out = outputOf(step, sample, pixel) + (<usize>first << 5);
-  setColumns<T>(step, scratch, sample, first << 3, 8);
+  setColumns(step, argument(step, 0), scratch, sample, first << 3, 8);
   let offset = <usize>first * (8 * sizeof<T>());
   const blocks = end - first;
   if (isFloat<T>()) {
@@ -159,14 +149,14 @@ function lastBlock<T>(
 ): void {
   const channels = argument(step, ConvStep.groups);
   const columns = channels - (b << 3);
-  const slots = slotsOf<T>(step);
+  const slots = pointersOf(argument(step, 0), tapsOf(step));
   const weights = address(step, ConvStep.weights);
   const tapBytes = <usize>((channels + 7) & ~7) << 2;
   const outStride = address(step, ConvStep.outPixelStride);
   const result = scratch + Scratch.result;
   let out = outputOf(step, sample, pixel) + (<usize>b << 5);
   let offset = <usize>b * (8 * sizeof<T>());
-  setColumns<T>(step, scratch, sample, b << 3, columns);
+  setColumns(step, argument(step, 0), scratch, sample, b << 3, columns);
   for (; count > 0; count--, table += tableStep, offset += advance, out += outStride) {
     if (isFloat<T>()) {
       depthwise_f32_1x8__scalar(table, slots, offset, columns, weights + (<usize>b << 5), tapBytes, scratch, out);

@@ -6,9 +6,9 @@ import { activate, activate__simd, biasStep, Tile } from "../gemm/tile";
 export function depthwise_f32_4x8__simd(
   table: usize, advance: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
-  const activation = load<i32>(tile, Tile.activation);
-  const low = load<f32>(tile, Tile.low);
-  const high = load<f32>(tile, Tile.high);
+  const hard = load<i32>(tile, Tile.hardSwish);
+  const low = v128.load_splat<f32>(tile, Tile.low);
+  const high = v128.load_splat<f32>(tile, Tile.high);
   const outStride = load<usize>(tile, Tile.outputStride);
   const start = f32x4.splat(-0.0);
   const end = table + (<usize>taps << 2);
@@ -46,26 +46,26 @@ export function depthwise_f32_4x8__simd(
     const bias0 = v128.load(bias);
     const bias1 = v128.load(bias, 16);
     let to = out;
-    v128.store(to, activate__simd(f32x4.add(c00, bias0), activation, low, high));
-    v128.store(to, activate__simd(f32x4.add(c01, bias1), activation, low, high), 16);
+    v128.store(to, activate__simd(f32x4.add(c00, bias0), hard, low, high));
+    v128.store(to, activate__simd(f32x4.add(c01, bias1), hard, low, high), 16);
     to += outStride;
-    v128.store(to, activate__simd(f32x4.add(c10, bias0), activation, low, high));
-    v128.store(to, activate__simd(f32x4.add(c11, bias1), activation, low, high), 16);
+    v128.store(to, activate__simd(f32x4.add(c10, bias0), hard, low, high));
+    v128.store(to, activate__simd(f32x4.add(c11, bias1), hard, low, high), 16);
     to += outStride;
-    v128.store(to, activate__simd(f32x4.add(c20, bias0), activation, low, high));
-    v128.store(to, activate__simd(f32x4.add(c21, bias1), activation, low, high), 16);
+    v128.store(to, activate__simd(f32x4.add(c20, bias0), hard, low, high));
+    v128.store(to, activate__simd(f32x4.add(c21, bias1), hard, low, high), 16);
     to += outStride;
-    v128.store(to, activate__simd(f32x4.add(c30, bias0), activation, low, high));
-    v128.store(to, activate__simd(f32x4.add(c31, bias1), activation, low, high), 16);
+    v128.store(to, activate__simd(f32x4.add(c30, bias0), hard, low, high));
+    v128.store(to, activate__simd(f32x4.add(c31, bias1), hard, low, high), 16);
   }
 }
 
 export function depthwise_f32_1x8__simd(
   table: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
-  const activation = load<i32>(tile, Tile.activation);
-  const low = load<f32>(tile, Tile.low);
-  const high = load<f32>(tile, Tile.high);
+  const hard = load<i32>(tile, Tile.hardSwish);
+  const low = v128.load_splat<f32>(tile, Tile.low);
+  const high = v128.load_splat<f32>(tile, Tile.high);
   const end = table + (<usize>taps << 2);
   const stepBias = biasStep(tile);
   let bias = load<usize>(tile, Tile.bias);
@@ -78,15 +78,15 @@ export function depthwise_f32_1x8__simd(
       c0 = f32x4.add(c0, f32x4.mul(v128.load(x), v128.load(b)));
       c1 = f32x4.add(c1, f32x4.mul(v128.load(x, 16), v128.load(b, 16)));
     }
-    v128.store(out, activate__simd(f32x4.add(c0, v128.load(bias)), activation, low, high));
-    v128.store(out, activate__simd(f32x4.add(c1, v128.load(bias, 16)), activation, low, high), 16);
+    v128.store(out, activate__simd(f32x4.add(c0, v128.load(bias)), hard, low, high));
+    v128.store(out, activate__simd(f32x4.add(c1, v128.load(bias, 16)), hard, low, high), 16);
   }
 }
 
 export function depthwise_f32_1x8__scalar(
   table: usize, taps: i32, offset: usize, channels: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
-  const activation = load<i32>(tile, Tile.activation);
+  const hard = load<i32>(tile, Tile.hardSwish);
   const bias = load<usize>(tile, Tile.bias);
   for (let c: usize = 0; c < <usize>channels; c++) {
     let sum: f32 = -0.0;
@@ -94,6 +94,6 @@ export function depthwise_f32_1x8__scalar(
       sum += load<f32>(load<usize>(table + (t << 2)) + offset + (c << 2)) * load<f32>(weights + t * tapBytes + (c << 2));
     }
     const y = sum + load<f32>(bias + (c >> 3) * biasStep(tile) + ((c & 7) << 2));
-    store<f32>(out + (c << 2), activate(y, activation, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
+    store<f32>(out + (c << 2), activate(y, hard, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
   }
 }

@@ -4,15 +4,15 @@
 // that one dot product does both: 6 operations for 16 products where extmul takes 8. A fourth pixel is slower: V8 loads all inputs of
 // an iteration first and spills accumulators. out: of the first pixel and block; tile: what the first
 // block reads (Tile), the next blocks following it; tile.parameters is the entry that all pixels share.
-// out = f32(S) · f32(scale_a · scale_w) + bias, then the activation; S as in gemm_i16_i16_4x8: in int32 where that has been proved, else
+// out = f32(S) · f32(scale_a · scale_w) + bias, then the activation; S as in gemm/tile.ts: in int32 where that has been proved, else
 // blocks of `pairsPerBlock` tap pairs are added in f64, and S is rounded once.
 import { ActivationParameters } from "../../src/core/abi/conv";
-import { corrected__simd } from "../gemm/gemm_i16_i16_4x8";
+import { corrected__simd } from "../gemm/gemm_4x8_blocks";
 import { activate, activate__simd, biasStep, Tile } from "../gemm/tile";
 
 @inline
-function finish(sum: v128, scale: v128, bias: v128, activation: i32, low: f32, high: f32): v128 {
-  return activate__simd(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), activation, low, high);
+function finish(sum: v128, scale: v128, bias: v128, hard: i32, low: v128, high: v128): v128 {
+  return activate__simd(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), hard, low, high);
 }
 
 /** Interleaves two taps of channels 0…3. */
@@ -33,9 +33,9 @@ export function depthwise_i16_i16_3x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const activation = load<i32>(tile, Tile.activation);
-  const low = load<f32>(tile, Tile.low);
-  const high = load<f32>(tile, Tile.high);
+  const hard = load<i32>(tile, Tile.hardSwish);
+  const low = v128.load_splat<f32>(tile, Tile.low);
+  const high = v128.load_splat<f32>(tile, Tile.high);
   const outStride = load<usize>(tile, Tile.outputStride);
   const stepBias = biasStep(tile);
   let bias = load<usize>(tile, Tile.bias);
@@ -81,14 +81,14 @@ export function depthwise_i16_i16_3x8__simd(
     const bias0 = v128.load(bias);
     const bias1 = v128.load(bias, 16);
     let to = out + columns;
-    v128.store(to, finish(c00, scale0, bias0, activation, low, high));
-    v128.store(to, finish(c01, scale1, bias1, activation, low, high), 16);
+    v128.store(to, finish(c00, scale0, bias0, hard, low, high));
+    v128.store(to, finish(c01, scale1, bias1, hard, low, high), 16);
     to += outStride;
-    v128.store(to, finish(c10, scale0, bias0, activation, low, high));
-    v128.store(to, finish(c11, scale1, bias1, activation, low, high), 16);
+    v128.store(to, finish(c10, scale0, bias0, hard, low, high));
+    v128.store(to, finish(c11, scale1, bias1, hard, low, high), 16);
     to += outStride;
-    v128.store(to, finish(c20, scale0, bias0, activation, low, high));
-    v128.store(to, finish(c21, scale1, bias1, activation, low, high), 16);
+    v128.store(to, finish(c20, scale0, bias0, hard, low, high));
+    v128.store(to, finish(c21, scale1, bias1, hard, low, high), 16);
   }
 }
 
@@ -98,9 +98,9 @@ export function depthwise_i16_i16_1x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const activation = load<i32>(tile, Tile.activation);
-  const low = load<f32>(tile, Tile.low);
-  const high = load<f32>(tile, Tile.high);
+  const hard = load<i32>(tile, Tile.hardSwish);
+  const low = v128.load_splat<f32>(tile, Tile.low);
+  const high = v128.load_splat<f32>(tile, Tile.high);
   const stepBias = biasStep(tile);
   let bias = load<usize>(tile, Tile.bias);
   let columns: usize = 0;
@@ -119,8 +119,8 @@ export function depthwise_i16_i16_1x8__simd(
       weights += 32;
     } while (weights < end);
     const scales = load<usize>(tile, Tile.scales) + columns;
-    v128.store(out + columns, finish(c0, f32x4.mul(scale, v128.load(scales)), v128.load(bias), activation, low, high));
-    v128.store(out + columns, finish(c1, f32x4.mul(scale, v128.load(scales, 16)), v128.load(bias, 16), activation, low, high), 16);
+    v128.store(out + columns, finish(c0, f32x4.mul(scale, v128.load(scales)), v128.load(bias), hard, low, high));
+    v128.store(out + columns, finish(c1, f32x4.mul(scale, v128.load(scales, 16)), v128.load(bias, 16), hard, low, high), 16);
   }
 }
 
@@ -131,9 +131,9 @@ export function depthwise_i16_i16_1x8_blocks__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = f64x2.splat(<f64>load<i32>(entry, ActivationParameters.zero));
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const activation = load<i32>(tile, Tile.activation);
-  const low = load<f32>(tile, Tile.low);
-  const high = load<f32>(tile, Tile.high);
+  const hard = load<i32>(tile, Tile.hardSwish);
+  const low = v128.load_splat<f32>(tile, Tile.low);
+  const high = v128.load_splat<f32>(tile, Tile.high);
   const capacity = <usize>load<i32>(tile, Tile.pairsPerBlock) << 5;
   const stepBias = biasStep(tile);
   let bias = load<usize>(tile, Tile.bias);
@@ -166,8 +166,8 @@ export function depthwise_i16_i16_1x8_blocks__simd(
     const scales = load<usize>(tile, Tile.scales) + columns;
     const y0 = f32x4.mul(corrected__simd(s0, s1, zero, sums), f32x4.mul(scale, v128.load(scales)));
     const y1 = f32x4.mul(corrected__simd(s2, s3, zero, sums + 16), f32x4.mul(scale, v128.load(scales, 16)));
-    v128.store(out + columns, activate__simd(f32x4.add(y0, v128.load(bias)), activation, low, high));
-    v128.store(out + columns, activate__simd(f32x4.add(y1, v128.load(bias, 16)), activation, low, high), 16);
+    v128.store(out + columns, activate__simd(f32x4.add(y0, v128.load(bias)), hard, low, high));
+    v128.store(out + columns, activate__simd(f32x4.add(y1, v128.load(bias, 16)), hard, low, high), 16);
   }
 }
 
@@ -178,7 +178,7 @@ export function depthwise_i16_i16_1x8__scalar(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = <f64>load<i32>(entry, ActivationParameters.zero);
   const scale = load<f32>(entry, ActivationParameters.scale);
-  const activation = load<i32>(tile, Tile.activation);
+  const hard = load<i32>(tile, Tile.hardSwish);
   const bias = load<usize>(tile, Tile.bias);
   for (let c: usize = 0; c < <usize>blocks << 3; c++, out += 4) {
     let sum = -zero * <f64>load<i32>(load<usize>(tile, Tile.sums) + (c << 2));
@@ -188,6 +188,6 @@ export function depthwise_i16_i16_1x8__scalar(
       sum += <f64>(x * <i32>load<i16>(block + ((t >> 1) << 5) + ((t & 1) << 1)));
     }
     const y = <f32>sum * (scale * load<f32>(load<usize>(tile, Tile.scales) + (c << 2))) + load<f32>(bias + (c >> 3) * biasStep(tile) + ((c & 7) << 2));
-    store<f32>(out, activate(y, activation, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
+    store<f32>(out, activate(y, hard, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
   }
 }

@@ -1,33 +1,26 @@
-// The step driver of ConvI16 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of 8 columns, these into
+// The step driver of ConvI16 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
 // tiles of 4 rows. The rows of a block stay in the second-level cache while all panels pass over them; a panel stays in the first-level cache
 // while the tiles of a block pass over it.
 // Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
-import { Blocking, Scratch } from "../../src/core/abi/scratch";
-import { isDense, isPadded, pixelsOf, seesMasked, tapsOf } from "./geometry";
-import { gemm_f32_1x32__simd, gemm_f32_1x8__simd, gemm_f32_4x8__scalar, gemm_f32_4x8__simd } from "./gemm_f32_4x8";
-import {
-  gemm_i16_i16_1x8__simd, gemm_i16_i16_4x8__scalar, gemm_i16_i16_4x8__simd, gemm_i16_i16_4x8_blocks, prepareShared__simd,
-} from "./gemm_i16_i16_4x8";
-import { isMergeable, isMerged, writeTable } from "./table";
-import { Tile } from "./tile";
+import { Opcode } from "../../src/core/abi/opcode";
+import { Scratch } from "../../src/core/abi/scratch";
+import { blockRows, COLUMNS, isFloatKernel, paddingBytes, panelBytes, wordsOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
+import { gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
+import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
+import { isDense, isPadded, pixelsOf, seesMasked, tapsOf } from "./geometry";
+import { isMergeable, isMerged, writeDense, writeTable } from "./table";
+import { beginTiles, prepareShared__simd, Tile } from "./tile";
 
 const NAN: u32 = 0x7fc00000;
 
-export function convI16(step: usize, thread: i32, threads: i32): void {
-  conv<i16>(step, thread, threads);
-}
-
-export function convF32(step: usize, thread: i32, threads: i32): void {
-  conv<f32>(step, thread, threads);
-}
-
-function conv<T>(step: usize, thread: i32, threads: i32): void {
+export function conv(step: usize, thread: i32, threads: i32): void {
+  const kernel = argument(step, 0);
   const channels = argument(step, ConvStep.channels);
-  const depth = isFloat<T>() ? channels : (channels + 1) >> 1;
+  const words = wordsOf(kernel, channels);
   const taps = tapsOf(step);
-  const panels = (argument(step, ConvStep.outChannels) + 7) >> 3;
+  const panels = (argument(step, ConvStep.outChannels) + COLUMNS - 1) / COLUMNS;
   const pixels = pixelsOf(step);
   const rows = argument(step, ConvStep.batch) * pixels;
   const units = argument(step, ConvStep.groups) * panels;
@@ -48,21 +41,16 @@ function conv<T>(step: usize, thread: i32, threads: i32): void {
   const scratch = address(step, ConvStep.scratch) +
     <usize>slotOf(thread, threads, argument(step, ConvStep.slots)) * address(step, ConvStep.scratchBytes);
   const dense = isDense(step);
-  const merge = !dense && isMergeable(step, <usize>depth << 2);
+  const merge = !dense && isMergeable(step, <usize>words << 2);
   const padding = scratch + Scratch.padding;
   let table = padding;
   if (isPadded(step)) {
-    table += <usize>((argument(step, ConvStep.groups) - 1) * argument(step, ConvStep.groupStride) + (depth << 2) + 15) & ~15;
-    if (isFloat<T>()) memory.fill(padding, 0, table - padding);
+    table += <usize>paddingBytes(kernel, argument(step, ConvStep.groups), channels);
+    if (isFloatKernel(kernel)) memory.fill(padding, 0, table - padding);
   }
-  let most = min<i32>(Blocking.rows, Blocking.bytes / (taps * (depth << 2)));
-  if (!dense) most = min(most, <i32>(scratch + address(step, ConvStep.scratchBytes) - table) / (taps << 2));
-  most = max(4, most & ~3);
-  store<i32>(scratch, argument(step, ConvStep.activation), Tile.activation);
-  store<i32>(scratch, argument(step, ConvStep.activationMin), Tile.low);
-  store<i32>(scratch, argument(step, ConvStep.activationMax), Tile.high);
-  store<i32>(scratch, argument(step, ConvStep.exactInInt32) ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
-  for (let i: usize = 0; i < 8; i++) store<f32>(scratch + Scratch.noBias + (i << 2), -0.0);
+  const room = <i32>(scratch + address(step, ConvStep.scratchBytes) - table) / (taps << 2);
+  const most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
+  beginTiles(step, scratch);
 
   const parameters = argument(step, ConvStep.parameters);
   const perParameter = argument(step, ConvStep.rowsPerParameter);
@@ -71,117 +59,129 @@ function conv<T>(step: usize, thread: i32, threads: i32): void {
     const pixel = row - sample * pixels;
     let count = min(min(most, rowEnd - row), pixels - pixel);
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
-    if (isInteger<T>()) {
+    if (!isFloatKernel(kernel)) {
       if (perParameter > 1) count = min(count, perParameter - (row % perParameter));
       const entry = <usize>parameters + <usize>(row / perParameter) * ActivationParameters.bytes;
       store<usize>(scratch, entry, Tile.parameters);
       const zero = load<i16>(entry, ActivationParameters.zero);
       for (let at = padding; at < table; at += 2) store<i16>(at, zero);
     }
-    if (!dense) writeTable(step, input, pixel, count, padding, table, merge);
-    block<T>(step, scratch, input, table, dense, merge, sample, pixel, count, unit, unitEnd);
-    if (isInteger<T>()) poison(step, sample, pixel, count, unit, unitEnd);
+    if (dense) writeDense(step, input, pixel, count, table);
+    else writeTable(step, input, pixel, count, padding, table, merge);
+    block(step, scratch, table, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd);
+    if (!isFloatKernel(kernel)) poison(step, sample, pixel, count, unit, unitEnd);
     row += count;
   }
 }
 
-/** All panels from `unit` on over `count` rows of a sample. */
-function block<T>(
-  step: usize, scratch: usize, input: usize, table: usize, dense: bool, merge: bool, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
+/** All panels from `unit` on over `count` rows of a sample, whose pointers are in `table`; `width`: taps that a merged tile has in one, or 0. */
+function block(
+  step: usize, scratch: usize, table: usize, width: i32, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
 ): void {
-  const channels = argument(step, ConvStep.channels);
-  const depth = isFloat<T>() ? channels : (channels + 1) >> 1;
+  const kernel = argument(step, 0);
+  const words = wordsOf(kernel, argument(step, ConvStep.channels));
   const taps = tapsOf(step);
   const outChannels = argument(step, ConvStep.outChannels);
-  const panels = (outChannels + 7) >> 3;
-  const panelBytes = <usize>(taps * depth) << 5;
+  const panels = (outChannels + COLUMNS - 1) / COLUMNS;
+  const bytes = <usize>panelBytes(kernel, 1, 1, taps, argument(step, ConvStep.channels));
   const weights = address(step, ConvStep.weights) + <usize>(sample * argument(step, ConvStep.weightsBatchStride));
   const outStride = address(step, ConvStep.outPixelStride);
   const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * outStride;
-  const pixelStride = address(step, ConvStep.pixelStride);
-  const first: usize = isInteger<T>() ? load<usize>(scratch, Tile.parameters) : 0;
-  const entryStep: usize = argument(step, ConvStep.rowsPerParameter) == 1 ? <usize>ActivationParameters.bytes : 0;
+  const first: usize = isFloatKernel(kernel) ? 0 : load<usize>(scratch, Tile.parameters);
+  const entryStep: usize = !isFloatKernel(kernel) && argument(step, ConvStep.rowsPerParameter) == 1 ? <usize>ActivationParameters.bytes : 0;
   store<usize>(scratch, entryStep, Tile.parameterStep);
+  store<usize>(scratch, outStride, Tile.outputStride);
   const result = scratch + Scratch.result;
   while (unit < unitEnd) {
     const group = unit / panels;
     const panel = unit - group * panels;
-    const columns = min(8, outChannels - (panel << 3));
+    const columns = min(COLUMNS, outChannels - panel * COLUMNS);
     const offset = <usize>(group * argument(step, ConvStep.groupStride));
-    const packed = weights + <usize>unit * panelBytes;
-    const column = group * outChannels + (panel << 3);
-    setColumns<T>(step, scratch, sample, column, columns);
-    if (ASC_FEATURE_SIMD && isInteger<T>()) prepareShared__simd(scratch);
+    const packed = weights + <usize>unit * bytes;
+    const column = group * outChannels + panel * COLUMNS;
     const start = output + (<usize>column << 2);
-    for (let r = 0; r < count; ) {
-      const pointers = dense ? scratch + Scratch.pointers : table + <usize>(((r >> 2) * taps) << 4) + <usize>((r & 3) << 2);
-      const live = r + 4 <= count ? 4 : 1;
-      const merged = merge && live == 4 && isMerged(pointers, taps);
-      const runs = merged ? taps / argument(step, ConvStep.kernelWidth) : taps;
-      const run = merged ? depth * argument(step, ConvStep.kernelWidth) : depth;
-      if (dense) {
-        for (let i = 0; i < live; i++) {
-          store<usize>(scratch + Scratch.pointers + (<usize>i << 2), input + <usize>(pixel + r + i) * pixelStride);
+    if (ASC_FEATURE_SIMD) {
+      if (count < 4 && unit + 4 <= unitEnd && (panel + 4) * COLUMNS <= outChannels && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
+        for (let r = 0; r < count; r++) {
+          setColumns(step, kernel, scratch, sample, column, COLUMNS);
+          store<usize>(scratch, start + <usize>r * outStride, Tile.output);
+          store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
+          const pointers = table + (<usize>r << 2);
+          if (kernel == Opcode.ConvF32) gemm_1x32__simd<f32>(pointers, taps, words, offset, packed, bytes, scratch);
+          else gemm_1x32__simd<i16>(pointers, taps, words, offset, packed, bytes, scratch);
         }
+        unit += 4;
+        continue;
       }
+    }
+    setColumns(step, kernel, scratch, sample, column, columns);
+    const whole = columns == COLUMNS;
+    store<usize>(scratch, whole ? outStride : COLUMNS << 2, Tile.outputStride);
+    if (ASC_FEATURE_SIMD && !isFloatKernel(kernel)) {
+      store<usize>(scratch, first, Tile.parameters);
+      prepareShared__simd(scratch);
+    }
+    for (let r = 0; r < count;) {
+      const left = (count - r) >> 2;
+      const tiles = whole ? left : min(1, left);
+      const rows = tiles > 0 ? tiles << 2 : 1;
+      const pointers = table + ((<usize>(r >> 2) * <usize>taps) << 4) + (<usize>(r & 3) << 2);
       const out = start + <usize>r * outStride;
-      if (isInteger<T>()) store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
-      if (columns == 8) {
-        store<usize>(scratch, out, Tile.output);
-        store<usize>(scratch, outStride, Tile.outputStride);
-        if (isFloat<T>() && ASC_FEATURE_SIMD) {
-          if (count == 1 && unit + 4 <= unitEnd && (panel << 3) + 32 <= outChannels) {
-            gemm_f32_1x32__simd(pointers, taps, depth, offset, packed, panelBytes, scratch);
-            unit += 3;
-            break;
-          }
-        }
-        kernel<T>(pointers, live, runs, run, offset, packed, scratch);
-      } else {
-        store<usize>(scratch, result, Tile.output);
-        store<usize>(scratch, 32, Tile.outputStride);
-        kernel<T>(pointers, live, runs, run, offset, packed, scratch);
-        for (let i = 0; i < live; i++) memory.copy(out + <usize>i * outStride, result + (<usize>i << 5), columns << 2);
+      store<usize>(scratch, whole ? out : result, Tile.output);
+      store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
+      if (kernel == Opcode.ConvF32) rowsOf<f32>(pointers, tiles, taps, width, words, offset, packed, scratch);
+      else rowsOf<i16>(pointers, tiles, taps, width, words, offset, packed, scratch);
+      if (!whole) {
+        for (let i = 0; i < rows; i++) memory.copy(out + <usize>i * outStride, result + <usize>(i * COLUMNS << 2), columns << 2);
       }
-      r += live;
+      r += rows;
     }
     unit++;
   }
-  if (isInteger<T>()) store<usize>(scratch, first, Tile.parameters);
+  store<usize>(scratch, first, Tile.parameters);
 }
 
-@inline
-function kernel<T>(table: usize, rows: i32, taps: i32, depth: i32, offset: usize, panel: usize, scratch: usize): void {
-  if (isFloat<T>()) {
-    if (!ASC_FEATURE_SIMD) gemm_f32_4x8__scalar(table, rows, taps, depth, offset, panel, scratch);
-    else if (rows == 4) gemm_f32_4x8__simd(table, taps, depth, offset, panel, scratch);
-    else gemm_f32_1x8__simd(table, taps, depth, offset, panel, scratch);
-  } else if (load<i32>(scratch, Tile.pairsPerBlock) != 0) {
-    gemm_i16_i16_4x8_blocks(table, rows, taps, depth, offset, panel, scratch);
-  } else {
-    if (!ASC_FEATURE_SIMD) gemm_i16_i16_4x8__scalar(table, rows, taps, depth, offset, panel, scratch);
-    else if (rows == 4) gemm_i16_i16_4x8__simd(table, taps, depth, offset, panel, scratch);
-    else gemm_i16_i16_1x8__simd(table, taps, depth, offset, panel, scratch);
+/** `tiles` tiles of four rows, or one row when there are none, under one panel. */
+function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, offset: usize, panel: usize, scratch: usize): void {
+  const blocks = isInteger<T>() && load<i32>(scratch, Tile.pairsPerBlock) != 0;
+  if (ASC_FEATURE_SIMD) {
+    if (!blocks) {
+      if (tiles > 0) gemm_4x8__simd<T>(table, tiles, taps, width, words, offset, panel, scratch);
+      else gemm_1x8__simd<T>(table, taps, words, offset, panel, scratch);
+      return;
+    }
   }
+  const rows = tiles > 0 ? 4 : 1;
+  const outStep = <usize>rows * load<usize>(scratch, Tile.outputStride);
+  const entryStep = <usize>rows * load<usize>(scratch, Tile.parameterStep);
+  do {
+    const merged = width > 0 && tiles > 0 && isMerged(table, taps);
+    const runs = merged ? taps / width : taps;
+    const run = merged ? words * width : words;
+    if (isInteger<T>() && blocks) gemm_4x8_blocks<T>(table, rows, runs, run, offset, panel, scratch);
+    else gemm_4x8__scalar<T>(table, rows, runs, run, offset, panel, scratch);
+    table += <usize>taps << 4;
+    store<usize>(scratch, load<usize>(scratch, Tile.output) + outStep, Tile.output);
+    store<usize>(scratch, load<usize>(scratch, Tile.parameters) + entryStep, Tile.parameters);
+  } while (--tiles > 0);
 }
 
 /** Points the tile at what belongs to `columns` output channels from `column` on; fewer than 8 are copied, so that 8 can be read. */
-export function setColumns<T>(step: usize, scratch: usize, sample: i32, column: i32, columns: i32): void {
+export function setColumns(step: usize, kernel: i32, scratch: usize, sample: i32, column: i32, columns: i32): void {
   const at = <usize>column << 2;
   const bias = address(step, ConvStep.bias);
   if (bias == 0) store<usize>(scratch, scratch + Scratch.noBias, Tile.bias);
   else store<usize>(scratch, whole(bias + at, scratch + Scratch.bias, columns), Tile.bias);
-  if (isInteger<T>()) {
-    const entry = at + (<usize>(sample * argument(step, ConvStep.scalesBatchStride)) << 2);
-    store<usize>(scratch, whole(address(step, ConvStep.scales) + entry, scratch + Scratch.scales, columns), Tile.scales);
-    store<usize>(scratch, whole(address(step, ConvStep.columnSums) + entry, scratch + Scratch.sums, columns), Tile.sums);
-  }
+  if (isFloatKernel(kernel)) return;
+  const entry = at + (<usize>(sample * argument(step, ConvStep.scalesBatchStride)) << 2);
+  store<usize>(scratch, whole(address(step, ConvStep.scales) + entry, scratch + Scratch.scales, columns), Tile.scales);
+  store<usize>(scratch, whole(address(step, ConvStep.columnSums) + entry, scratch + Scratch.sums, columns), Tile.sums);
 }
 
 @inline
 function whole(from: usize, copy: usize, columns: i32): usize {
-  if (columns == 8) return from;
-  memory.fill(copy, 0, 32);
+  if (columns == COLUMNS) return from;
+  memory.fill(copy, 0, COLUMNS << 2);
   memory.copy(copy, from, columns << 2);
   return copy;
 }
@@ -189,7 +189,7 @@ function whole(from: usize, copy: usize, columns: i32): usize {
 /** Writes canonical NaN where a non-finite value went into the integers as z, or where the scale of a column is NaN. */
 function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
   const outChannels = argument(step, ConvStep.outChannels);
-  const panels = (outChannels + 7) >> 3;
+  const panels = (outChannels + COLUMNS - 1) / COLUMNS;
   const row = sample * pixelsOf(step) + pixel;
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   const stride = address(step, ConvStep.outPixelStride);
@@ -202,14 +202,14 @@ function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, uni
         const group = u / panels;
         const panel = u - group * panels;
         if (!seesMasked(step, sample, pixel + r, group)) continue;
-        const out = output + <usize>r * stride + (<usize>(group * outChannels + (panel << 3)) << 2);
-        for (let c = min(8, outChannels - (panel << 3)) - 1; c >= 0; c--) store<u32>(out + (<usize>c << 2), NAN);
+        const out = output + <usize>r * stride + (<usize>(group * outChannels + panel * COLUMNS) << 2);
+        for (let c = min(COLUMNS, outChannels - panel * COLUMNS) - 1; c >= 0; c--) store<u32>(out + (<usize>c << 2), NAN);
       }
     }
   }
   if (scalesStride == 0) return;
   const scales = address(step, ConvStep.scales) + (<usize>(sample * scalesStride) << 2);
-  for (let c = unit << 3; c < min(unitEnd << 3, outChannels); c++) {
+  for (let c = unit * COLUMNS; c < min(unitEnd * COLUMNS, outChannels); c++) {
     const scale = load<f32>(scales + (<usize>c << 2));
     if (scale == scale) continue;
     for (let r = 0; r < count; r++) store<u32>(output + <usize>r * stride + (<usize>c << 2), NAN);

@@ -38,6 +38,13 @@ export function writeTable(step: usize, input: usize, pixel: i32, count: i32, pa
   }
 }
 
+/** The table of output pixels that see one input pixel each, in order. */
+export function writeDense(step: usize, input: usize, pixel: i32, count: i32, table: usize): void {
+  const pixelStride = address(step, ConvStep.pixelStride);
+  const end = table + (<usize>count << 2);
+  for (let at = input + <usize>pixel * pixelStride; table < end; table += 4, at += pixelStride) store<usize>(table, at);
+}
+
 function writeInside(step: usize, input: usize, row: i32, column: i32, table: usize, merge: bool): void {
   const pixelStride = address(step, ConvStep.pixelStride);
   const advance = advanceOf(step);

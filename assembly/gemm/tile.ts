@@ -1,7 +1,10 @@
-// What a GEMM kernel is told about its tile besides its operands: a record in the scratch of one thread, written by the driver.
-// After it, in the same scratch: the pieces whose offsets are in `Scratch`.
-import { Activation } from "../../src/core/abi/conv";
+// What a GEMM kernel is told about its tile besides its operands: a record in the scratch of one thread, written by the driver; and what is done to
+// finished sums. After the record, in the same scratch: the pieces whose offsets are in `Scratch`.
+// Integers: out = f32(S) · f32(scale_a · scale_w) + bias, then the activation, S = Σ q·w − z·Σw. Exact in int32 when the corrected sum is below 2^31
+// (sums may wrap in between); else see gemm_4x8_blocks.ts.
+import { Activation, ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Scratch } from "../../src/core/abi/scratch";
+import { argument, number } from "../step";
 
 export enum Tile {
   /** Address of the first output and bytes between output rows. */
@@ -14,12 +17,23 @@ export enum Tile {
   scales = 16,
   sums = 20,
   bias = 24,
-  /** `Activation` and the f32 bounds of Clip. */
-  activation = 28,
+  /** Whether the activation is HardSwish, and the f32 bounds of Clip; no activation is a Clip without bounds. */
+  hardSwish = 28,
   low = 32,
   high = 36,
   /** 0: the corrected sum fits int32; else k-pairs whose raw sum fits. */
   pairsPerBlock = 40,
+}
+
+/** Writes what all tiles of a step share. */
+export function beginTiles(step: usize, tile: usize): void {
+  const activation = argument(step, ConvStep.activation);
+  const clip = activation == Activation.Clip;
+  store<i32>(tile, activation == Activation.HardSwish ? 1 : 0, Tile.hardSwish);
+  store<f32>(tile, clip ? number(step, ConvStep.activationMin) : -Infinity, Tile.low);
+  store<f32>(tile, clip ? number(step, ConvStep.activationMax) : Infinity, Tile.high);
+  store<i32>(tile, argument(step, ConvStep.exactInInt32) ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
+  for (let i: usize = 0; i < 8; i++) store<f32>(tile + Scratch.noBias + (i << 2), -0.0);
 }
 
 /** Bytes from the bias of 8 columns to that of the next 8: the one of a layer that has none serves all. */
@@ -28,12 +42,21 @@ export function biasStep(tile: usize): usize {
   return load<usize>(tile, Tile.bias) == tile + Scratch.noBias ? 0 : 32;
 }
 
+/** Moves to the next 8 columns. */
+@inline
+export function nextColumns<T>(tile: usize): void {
+  store<usize>(tile, load<usize>(tile, Tile.output) + 32, Tile.output);
+  store<usize>(tile, load<usize>(tile, Tile.bias) + biasStep(tile), Tile.bias);
+  if (isFloat<T>()) return;
+  store<usize>(tile, load<usize>(tile, Tile.scales) + 32, Tile.scales);
+  store<usize>(tile, load<usize>(tile, Tile.sums) + 32, Tile.sums);
+}
+
 /** NaN and −0 stay: comparisons, which are one instruction where WebAssembly's min and max are eight. */
 @inline
-export function activate(y: f32, activation: i32, low: f32, high: f32): f32 {
-  if (activation == Activation.Clip) return clip(y, low, high);
-  if (activation == Activation.HardSwish) return y * (clip(y + 3, 0, 6) * (<f32>1 / 6));
-  return y;
+export function activate(y: f32, hard: i32, low: f32, high: f32): f32 {
+  if (hard) return y * (clip(y + 3, 0, 6) * (<f32>1 / 6));
+  return clip(y, low, high);
 }
 
 @inline
@@ -43,13 +66,48 @@ function clip(y: f32, low: f32, high: f32): f32 {
 }
 
 @inline
-export function activate__simd(y: v128, activation: i32, low: f32, high: f32): v128 {
-  if (activation == Activation.Clip) return f32x4.pmin(f32x4.pmax(y, f32x4.splat(low)), f32x4.splat(high));
-  if (activation == Activation.HardSwish) {
-    const gate = f32x4.pmin(f32x4.pmax(f32x4.add(y, f32x4.splat(3)), f32x4.splat(0)), f32x4.splat(6));
-    return f32x4.mul(y, f32x4.mul(gate, f32x4.splat(<f32>1 / 6)));
+export function hardSwish__simd(y: v128): v128 {
+  const gate = f32x4.pmin(f32x4.pmax(f32x4.add(y, f32x4.splat(3)), f32x4.splat(0)), f32x4.splat(6));
+  return f32x4.mul(y, f32x4.mul(gate, f32x4.splat(<f32>1 / 6)));
+}
+
+@inline
+export function activate__simd(y: v128, hard: i32, low: v128, high: v128): v128 {
+  if (hard) y = hardSwish__simd(y);
+  return f32x4.pmin(f32x4.pmax(y, low), high);
+}
+
+/** The i32 sums of 4 columns of a row under its own parameters: corrected and scaled. */
+@inline
+export function scaled__simd(tile: usize, entry: usize, s: v128, at: usize): v128 {
+  const z = v128.load_splat<i32>(entry, ActivationParameters.zero);
+  s = i32x4.sub(s, i32x4.mul(z, v128.load(load<usize>(tile, Tile.sums) + at)));
+  const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
+  return f32x4.mul(f32x4.convert_i32x4_s(s), f32x4.mul(scale, v128.load(load<usize>(tile, Tile.scales) + at)));
+}
+
+/** The same for one column. */
+@inline
+export function scaled__scalar(tile: usize, entry: usize, s: i32, column: usize): f32 {
+  s -= load<i32>(entry, ActivationParameters.zero) * load<i32>(load<usize>(tile, Tile.sums) + (column << 2));
+  return <f32>s * (load<f32>(entry, ActivationParameters.scale) * load<f32>(load<usize>(tile, Tile.scales) + (column << 2)));
+}
+
+/** Where all rows share their parameters, what they share is computed once for 8 columns; sums that start at −z·Σw need no correction. */
+export function prepareShared__simd(tile: usize): void {
+  if (load<usize>(tile, Tile.parameterStep) != 0) {
+    memory.fill(tile + Scratch.starts, 0, 32);
+    return;
   }
-  return y;
+  const entry = load<usize>(tile, Tile.parameters);
+  const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
+  const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
+  const sums = load<usize>(tile, Tile.sums);
+  const scales = load<usize>(tile, Tile.scales);
+  v128.store(tile, i32x4.neg(i32x4.mul(zero, v128.load(sums))), Scratch.starts);
+  v128.store(tile, i32x4.neg(i32x4.mul(zero, v128.load(sums, 16))), Scratch.starts + 16);
+  v128.store(tile, f32x4.mul(scale, v128.load(scales)), Scratch.factors);
+  v128.store(tile, f32x4.mul(scale, v128.load(scales, 16)), Scratch.factors + 16);
 }
 
 /** Writes 8 finished sums of a row: + bias, activation. */
@@ -57,77 +115,19 @@ export function activate__simd(y: v128, activation: i32, low: f32, high: f32): v
 export function finish__simd(tile: usize, row: i32, y0: v128, y1: v128): void {
   const out = load<usize>(tile, Tile.output) + <usize>row * load<usize>(tile, Tile.outputStride);
   const bias = load<usize>(tile, Tile.bias);
-  y0 = f32x4.add(y0, v128.load(bias));
-  y1 = f32x4.add(y1, v128.load(bias, 16));
-  const activation = load<i32>(tile, Tile.activation);
-  if (activation != Activation.None) {
-    const low = load<f32>(tile, Tile.low);
-    const high = load<f32>(tile, Tile.high);
-    y0 = activate__simd(y0, activation, low, high);
-    y1 = activate__simd(y1, activation, low, high);
-  }
+  const hard = load<i32>(tile, Tile.hardSwish);
+  const low = v128.load_splat<f32>(tile, Tile.low);
+  const high = v128.load_splat<f32>(tile, Tile.high);
+  y0 = activate__simd(f32x4.add(y0, v128.load(bias)), hard, low, high);
+  y1 = activate__simd(f32x4.add(y1, v128.load(bias, 16)), hard, low, high);
   v128.store(out, y0);
   v128.store(out, y1, 16);
 }
 
-/** finish__simd of rows 0…3. */
-@inline
-export function finish4__simd(
-  tile: usize, y00: v128, y01: v128, y10: v128, y11: v128, y20: v128, y21: v128, y30: v128, y31: v128,
-): void {
-  const bias0 = v128.load(load<usize>(tile, Tile.bias));
-  const bias1 = v128.load(load<usize>(tile, Tile.bias), 16);
-  y00 = f32x4.add(y00, bias0);
-  y01 = f32x4.add(y01, bias1);
-  y10 = f32x4.add(y10, bias0);
-  y11 = f32x4.add(y11, bias1);
-  y20 = f32x4.add(y20, bias0);
-  y21 = f32x4.add(y21, bias1);
-  y30 = f32x4.add(y30, bias0);
-  y31 = f32x4.add(y31, bias1);
-  const activation = load<i32>(tile, Tile.activation);
-  if (activation != Activation.None) {
-    const low = load<f32>(tile, Tile.low);
-    const high = load<f32>(tile, Tile.high);
-    if (activation == Activation.Clip) {
-      y00 = activate__simd(y00, Activation.Clip, low, high);
-      y01 = activate__simd(y01, Activation.Clip, low, high);
-      y10 = activate__simd(y10, Activation.Clip, low, high);
-      y11 = activate__simd(y11, Activation.Clip, low, high);
-      y20 = activate__simd(y20, Activation.Clip, low, high);
-      y21 = activate__simd(y21, Activation.Clip, low, high);
-      y30 = activate__simd(y30, Activation.Clip, low, high);
-      y31 = activate__simd(y31, Activation.Clip, low, high);
-    } else {
-      y00 = activate__simd(y00, Activation.HardSwish, low, high);
-      y01 = activate__simd(y01, Activation.HardSwish, low, high);
-      y10 = activate__simd(y10, Activation.HardSwish, low, high);
-      y11 = activate__simd(y11, Activation.HardSwish, low, high);
-      y20 = activate__simd(y20, Activation.HardSwish, low, high);
-      y21 = activate__simd(y21, Activation.HardSwish, low, high);
-      y30 = activate__simd(y30, Activation.HardSwish, low, high);
-      y31 = activate__simd(y31, Activation.HardSwish, low, high);
-    }
-  }
-  let out = load<usize>(tile, Tile.output);
-  const stride = load<usize>(tile, Tile.outputStride);
-  v128.store(out, y00);
-  v128.store(out, y01, 16);
-  out += stride;
-  v128.store(out, y10);
-  v128.store(out, y11, 16);
-  out += stride;
-  v128.store(out, y20);
-  v128.store(out, y21, 16);
-  out += stride;
-  v128.store(out, y30);
-  v128.store(out, y31, 16);
-}
-
 /** The scalar twin of finish__simd for one column. */
 @inline
-export function finish__scalar(tile: usize, row: i32, column: i32, y: f32): void {
-  const out = load<usize>(tile, Tile.output) + <usize>row * load<usize>(tile, Tile.outputStride) + (<usize>column << 2);
-  y += load<f32>(load<usize>(tile, Tile.bias) + (<usize>column << 2));
-  store<f32>(out, activate(y, load<i32>(tile, Tile.activation), load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
+export function finish__scalar(tile: usize, row: i32, column: usize, y: f32): void {
+  const out = load<usize>(tile, Tile.output) + <usize>row * load<usize>(tile, Tile.outputStride) + (column << 2);
+  y += load<f32>(load<usize>(tile, Tile.bias) + (column << 2));
+  store<f32>(out, activate(y, load<i32>(tile, Tile.hardSwish), load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
 }

@@ -1,7 +1,7 @@
 // The product of the state by the recurrent weights, for the rows of one thread: the linear steps of assembly/gemm, cut down to these rows.
 import { ActivationParameters, ConvStep, Partial, QuantizeStep } from "../../src/core/abi/conv";
 import { RecurrentStep } from "../../src/core/abi/recurrent";
-import { convF32, convI16 } from "../gemm/conv";
+import { conv } from "../gemm/conv";
 import { address, argument } from "../step";
 import { quantize } from "../tensor/quantize";
 import { range } from "../tensor/range";
@@ -47,9 +47,9 @@ export function product(step: usize, copies: usize, index: i32): void {
   if (argument(step, RecurrentStep.quantized)) {
     range(at, 0, 1);
     quantize(at, 0, 1);
-    convI16(at + (<usize>QuantizeStep.length << 2), 0, 1);
+    conv(at + (<usize>QuantizeStep.length << 2), 0, 1);
   } else {
-    convF32(at, 0, 1);
+    conv(at, 0, 1);
   }
 }
 

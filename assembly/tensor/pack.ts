@@ -3,6 +3,7 @@
 // f32 and i32 operations as in quantize.ts. n ≤ 15, so that q − z fits. Column sums are exact in i32 for K < 2^16.
 // PackF32: the same into f32 [ceil(N/8)][K][8]. Threads share the panels of all matrices.
 import { PackRightStep } from "../../src/core/abi/conv";
+import { COLUMNS, isDepthwise } from "../layout";
 import { address, argument, share } from "../step";
 import { loadUpTo } from "./lanes";
 import { highOf, isFinite32, lowOf, nonFiniteOf, quantized, quantized__simd, scaleOf, zeroOf } from "./quantize";
@@ -152,27 +153,29 @@ function panelF32(from: usize, downStride: usize, rightStride: usize, rows: i32,
   }
 }
 
-/** Weights [groups·rowsPerGroup][taps][channels] (OHWI; [N, K] is one group with one tap) → ConvF32's panels. For load time. */
-export function packWeights(weights: usize, groups: i32, rowsPerGroup: i32, taps: i32, channels: i32, panels: usize): void {
+/**
+ * f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed` (one group), → panels of a float kernel: see
+ * assembly/layout.ts. For load time.
+ */
+export function pack(
+  kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, weights: usize, transposed: i32,
+): void {
+  if (isDepthwise(kernel)) {
+    packDepthwise(weights, groups, taps, panels);
+    return;
+  }
   const depth = taps * channels;
-  for (let g = 0; g < groups; g++) {
-    for (let r = 0; r < rowsPerGroup; r += 8, panels += <usize>depth << 5) {
-      const from = weights + ((<usize>(g * rowsPerGroup + r) * <usize>depth) << 2);
-      panelF32(from, 4, <usize>depth << 2, depth, min(8, rowsPerGroup - r), panels);
+  const down: usize = transposed ? <usize>rows << 2 : 4;
+  const right: usize = transposed ? 4 : <usize>depth << 2;
+  for (let g = 0; g < groups; g++, weights += (<usize>rows * <usize>depth) << 2) {
+    for (let r = 0; r < rows; r += COLUMNS, panels += (<usize>depth * COLUMNS) << 2) {
+      panelF32(weights + <usize>r * right, down, right, depth, min(COLUMNS, rows - r), panels);
     }
   }
 }
 
-/** A weight [K, N] → ConvF32's panels. For load time. */
-export function packMatrix(weights: usize, rows: i32, columns: i32, panels: usize): void {
-  for (let c = 0; c < columns; c += 8, panels += <usize>rows << 5) {
-    panelF32(weights + (<usize>c << 2), <usize>columns << 2, 4, rows, min(8, columns - c), panels);
-  }
-}
-
-/** Depthwise weights [channels][taps] → [tap][channels rounded up to 8]. For load time. */
-export function packDepthwise(weights: usize, channels: i32, taps: i32, to: usize): void {
-  const wide = (channels + 7) & ~7;
+function packDepthwise(weights: usize, channels: i32, taps: i32, to: usize): void {
+  const wide = (channels + COLUMNS - 1) & -COLUMNS;
   for (let t = 0; t < taps; t++) {
     for (let c = 0; c < wide; c++, to += 4) store<f32>(to, c < channels ? load<f32>(weights + (<usize>(c * taps + t) << 2)) : 0);
   }

@@ -1,6 +1,4 @@
-import { Activation, ConvStep } from "../core/abi/conv.ts";
-import { Opcode } from "../core/abi/opcode.ts";
-import { FLAT, f32Bits, step } from "../core/index.ts";
+import { IntegerProduct } from "../core/index.ts";
 import { largestCode, placeMaxima } from "./collisions.ts";
 import type { Workbench } from "./kernels.ts";
 import type { KeySet, Pace } from "./keys.ts";
@@ -8,7 +6,6 @@ import type { KeySet, Pace } from "./keys.ts";
 /** Queries and keys per block of scores: 1 MiB of float32. */
 const QUERIES = 256;
 const KEYS = 1024;
-const SCRATCH = 65536;
 
 export interface RetrievalRequest {
   readonly keys: KeySet;
@@ -62,6 +59,12 @@ export async function retrieve(bench: Workbench, request: RetrievalRequest, pace
   const queryScales = placeMaxima(bench, request.queryMaxima);
   const keyScales = placeMaxima(bench, request.keyMaxima);
   blocks.push(queryScales, keyScales);
+  const product = new IntegerProduct(core, {
+    ...{ rows: QUERIES, columns: KEYS, depth: stride },
+    // |Σ a·b| ≤ d·m² for q·k, and ≤ 3·d·m² with the correction; a pair of products is at most 2·m², 4·m², or 2·2^14·32767 in the correction.
+    largestSum: (nearest ? 3 : 1) * d * code * code,
+    largestPair: nearest ? Math.max(4 * code * code, 2 ** 15 * 32767) : 2 * code * code,
+  });
   try {
     const queryCodes = allocate(2 * stride * m);
     const floats = allocate(4 * d * Math.max(QUERIES, KEYS));
@@ -99,72 +102,18 @@ export async function retrieve(bench: Workbench, request: RetrievalRequest, pace
       await pace.step(`targets at ${bits} bits`, first + rows, n);
     }
 
-    const panels = allocate(2 * stride * KEYS);
     const scores = allocate(4 * QUERIES * KEYS);
-    const ones = core.place(new Float32Array(KEYS).fill(1));
-    const zeros = core.place(new Int32Array(KEYS));
-    const parameters = core.place(new Int32Array([f32Bits(1), 0, 0, 0]));
-    const scratch = allocate(SCRATCH);
     const sought = core.place(targets);
     const mass = core.place(new Float64Array(m));
     const beaten = core.place(new Uint8Array(m));
     const unseen = request.mask === undefined ? undefined : core.place(request.mask);
-    blocks.push(ones, zeros, parameters, sought, mass, beaten, ...(unseen === undefined ? [] : [unseen]));
-    // |Σ a·b| ≤ d·m² for q·k, and ≤ 3·d·m² with the correction; a pair of products is at most 2·m², 4·m², or 2·2^14·32767 in the correction.
-    const bound = (nearest ? 3 : 1) * d * code * code;
-    const pairBound = nearest ? Math.max(4 * code * code, 2 ** 15 * 32767) : 2 * code * code;
-    const gemm = (rows: number, columns: number, query: number) =>
-      step(Opcode.ConvI16, ConvStep, {
-        input: queryCodes + 2 * stride * query,
-        output: scores,
-        weights: panels,
-        bias: 0,
-        scales: ones,
-        columnSums: zeros,
-        parameters,
-        rowsPerParameter: rows,
-        batch: 1,
-        ...FLAT,
-        inHeight: 1,
-        inWidth: rows,
-        outHeight: 1,
-        outWidth: rows,
-        kernelHeight: 1,
-        kernelWidth: 1,
-        strideHeight: 1,
-        strideWidth: 1,
-        dilationHeight: 1,
-        dilationWidth: 1,
-        padTop: 0,
-        padLeft: 0,
-        groups: 1,
-        channels: stride,
-        outChannels: columns,
-        batchStride: 2 * stride * rows,
-        pixelStride: 2 * stride,
-        groupStride: 0,
-        outBatchStride: 4 * columns * rows,
-        outPixelStride: 4 * columns,
-        weightsBatchStride: 0,
-        scalesBatchStride: 0,
-        exactInInt32: bound < 2 ** 31 ? 1 : 0,
-        pairsPerBlock: Math.max(1, Math.floor((2 ** 31 - 1) / pairBound)),
-        activation: Activation.None,
-        activationMin: 0,
-        activationMax: 0,
-        scratch,
-        scratchBytes: SCRATCH,
-        slots: 1,
-        mask: 0,
-      });
+    blocks.push(sought, mass, beaten, ...(unseen === undefined ? [] : [unseen]));
     for await (const { first, rows: columns, data } of pieces(keys)) {
       encode(data, columns);
-      kernels.keyPanels(keyCodes, columns, stride, panels);
+      kernels.keyPanels(keyCodes, columns, stride, product.panels);
       for (let q = 0; q < m; q += QUERIES) {
         const rows = Math.min(QUERIES, m - q);
-        const program = core.write([gemm(rows, columns, q)]);
-        core.run(program, 0, 1);
-        core.release(program);
+        product.run(queryCodes + 2 * stride * q, rows, columns, scores);
         kernels.scanScores(
           scores,
           rows,
@@ -192,6 +141,7 @@ export async function retrieve(bench: Workbench, request: RetrievalRequest, pace
       largestNorm,
     };
   } finally {
+    product.release();
     for (const at of blocks) core.release(at);
   }
 }

@@ -3,6 +3,7 @@ import { ProgramHeader, Status } from "./abi/program.ts";
 import type { Digits } from "./abi/series.ts";
 import { type Build, checkModule, chooseBuild, loadModule } from "./builds.ts";
 import { BadIndex, BitbasisError } from "./errors.ts";
+import type { Kernel, LayerArguments } from "./kernels.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
 import { type PlacedBuffer, programBytes, type Step, writeProgram } from "./steps.ts";
 
@@ -42,46 +43,43 @@ export interface CoreExports {
     stride: number,
     sums: number,
   ): void;
+  /** How kernels read layers: assembly/layout.ts. All sizes are bytes, or entries; layers are spread from `layerOf`. */
+  panelColumns(kernel: Kernel): number;
+  paddedRows(kernel: Kernel, rows: number): number;
+  panelBytes(...layer: LayerArguments): number;
+  groupStride(kernel: Kernel, channels: number): number;
+  pixelStride(kernel: Kernel, groups: number, channels: number): number;
+  scratchBytes(kernel: Kernel, groups: number, taps: number, channels: number, pixels: number): number;
+  /** f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed`, → panels of a float kernel. */
+  pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
-   * Adds `weight` · digit of a packed plane [row][tap][channel] into ConvI16's panels and its row sums into `columnSums` (i32 per row, all groups);
-   * both must be 0 before the first term. `bits` 2…8, two's complement unless `unsigned` is 1. Sums of terms must fit i16.
+   * Adds `weight` · digit of a packed plane [row][tap][channel] into the panels of an integer kernel and its row sums into `columnSums` (i32 per
+   * row, all groups); both must be 0 before the first term. `bits` 2…8, two's complement unless `unsigned` is 1. Sums of terms must fit i16.
    */
   addTerm(
-    plane: number,
-    bits: number,
-    weight: number,
-    groups: number,
-    rowsPerGroup: number,
-    taps: number,
-    channels: number,
-    panels: number,
-    columnSums: number,
-    unsigned?: 0 | 1,
+    ...args: [
+      ...layer: LayerArguments,
+      panels: number,
+      columnSums: number,
+      plane: number,
+      bits: number,
+      unsigned: 0 | 1,
+      weight: number,
+    ]
   ): void;
-  /** The same for DepthwiseI16's weights; the plane is [channel][tap]. */
-  addTermDepthwise(
-    plane: number,
-    bits: number,
-    weight: number,
-    channels: number,
-    taps: number,
-    panels: number,
-    columnSums: number,
-    unsigned?: 0 | 1,
+  /** Subtracts the zero point of each row, i32 [groups·rows], from its elements. */
+  addZeroPoints(...args: [...layer: LayerArguments, panels: number, columnSums: number, zeros: number]): void;
+  /** Adds i16 `values` to `count` elements, u32 `indices` into [row][tap][channel]. */
+  addOutliers(
+    ...args: [
+      ...layer: LayerArguments,
+      panels: number,
+      columnSums: number,
+      indices: number,
+      values: number,
+      count: number,
+    ]
   ): void;
-  /** f32 [groups·rowsPerGroup][taps][channels] (OHWI, or [N, K] as one group and one tap) → ConvF32's panels. */
-  packWeights(
-    weights: number,
-    groups: number,
-    rowsPerGroup: number,
-    taps: number,
-    channels: number,
-    panels: number,
-  ): void;
-  /** f32 [K, N] → ConvF32's panels. */
-  packMatrix(weights: number, rows: number, columns: number, panels: number): void;
-  /** f32 [channels][taps] → DepthwiseF32's weights. */
-  packDepthwise(weights: number, channels: number, taps: number, panels: number): void;
 }
 
 /** Makes the cores that a model is prepared with: those of a session are all of its build, its module and its limits. */

@@ -68,6 +68,16 @@ export class LinearMemory {
     return at;
   }
 
+  /** Places data for one call. */
+  lend<Data extends readonly ArrayBufferView[]>(
+    data: readonly [...Data],
+    use: (...at: { [i in keyof Data]: number }) => void,
+  ): void {
+    const at = data.map((one) => this.place(one));
+    use(...(at as { [i in keyof Data]: number }));
+    for (const one of at) this.release(one);
+  }
+
   private reserve(end: number): void {
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE_BYTES);
     if (missing <= 0) return;

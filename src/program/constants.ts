@@ -24,15 +24,14 @@ export class Constants {
     this.core.u8(at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
-  /** The address of `bytes` bytes that `pack` makes from source data in memory, which is given back; done once per key. */
+  /** The address of `bytes` bytes that `pack` makes from source data; done once per key. */
   derive(key: string, source: ArrayBufferView, bytes: number, pack: (from: number, to: number) => void): number {
-    let at = this.placed.get(key);
+    const at = this.placed.get(key);
     if (at === undefined) {
-      at = this.core.allocate(bytes);
-      const from = this.core.place(source);
-      pack(from, at);
-      this.core.release(from);
-      this.placed.set(key, at);
+      const to = this.core.allocate(bytes);
+      this.core.lend([source], (from) => pack(from, to));
+      this.placed.set(key, to);
+      return to;
     }
     return at;
   }

@@ -99,9 +99,11 @@ describe.each(["scalar", "simd"] as const)("the checked core, %s, stops a step t
   test("packs weights from too few numbers", async () => {
     const core = await CheckedCore.checked(build);
     const [weights, panels] = [core.place(new Float32Array(15)), core.allocate(32 * 8)];
-    expect(() => core.exports.packMatrix(weights, 4, 4, panels)).toThrow(/^packMatrix: reads 4 bytes/);
-    expect(() => core.exports.packMatrix(weights, 5, 3, core.allocate(64))).toThrow(/^packMatrix: writes \d+ bytes/);
-    expect(() => core.exports.packMatrix(weights, 5, 3, panels)).not.toThrow();
+    const pack = (rows: number, channels: number, to: number): void =>
+      core.exports.pack(Opcode.ConvF32, 1, rows, 1, channels, to, weights, 1);
+    expect(() => pack(4, 4, panels)).toThrow(/^pack: reads 4 bytes/);
+    expect(() => pack(3, 5, core.allocate(64))).toThrow(/^pack: writes \d+ bytes/);
+    expect(() => pack(3, 5, panels)).not.toThrow();
   });
 });
 

@@ -9,6 +9,7 @@ import {
   layer,
   outSize,
   plain,
+  random,
   reference,
   run,
   type Shape,
@@ -188,6 +189,25 @@ describe("ConvI16", () => {
     base.input[17 * 8] = -Infinity;
     const result = await check(base);
     expect([...bitsOf(result)].filter((b) => b === NAN).length).toBe(40);
+  });
+});
+
+// A zero point is an integer of its row: Σ (Q − zero)(q − z), the sum over Q less zero·Σ(q − z).
+describe("row zero points", () => {
+  it.each(["gemm", "depthwise"])("are exact for unsigned 7-bit weights under 8-bit activations: %s", async (kind) => {
+    const depthwise = kind === "depthwise";
+    const shape = plain({
+      ...{ inHeight: 5, inWidth: 6, kernelHeight: 3, kernelWidth: 3, pads: [1, 1, 1, 0], strideWidth: 2 },
+      ...(depthwise ? { groups: 21 } : { channels: 7, groups: 2, outChannels: 11 }),
+    });
+    const base = layer(shape, { seed: 41, bits: 8, depthwise });
+    const next = random(5);
+    const rows = shape.groups * shape.outChannels;
+    const zeros = Int32Array.from({ length: rows }, (_, r) => (r === 0 ? 0 : r === 1 ? 127 : Math.floor(next() * 128)));
+    const columns = base.weights.length / rows;
+    const weights = base.weights.map((_, i) => Math.floor(next() * 128) - zeros[Math.floor(i / columns)]!);
+    await check({ ...base, weights, zeros });
+    expect(await run("simd", { ...base, weights, zeros })).toEqual(await run("simd", { ...base, weights }));
   });
 });
 

@@ -4,14 +4,11 @@ import { Activation, ConvStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import {
   Core,
-  convScratchBytes,
-  depthwiseBytesF32,
-  depthwiseBytesI16,
+  chooseKernel,
   f32Bits,
-  pairsOf,
+  type Kernel,
+  layerOf,
   pairsPerBlock,
-  panelBytesF32,
-  panelBytesI16,
   type Step,
   step,
 } from "../../src/core/index.ts";
@@ -81,6 +78,8 @@ export interface Linear {
   readonly perRow?: boolean;
   readonly blocks?: boolean;
   readonly pairsPerBlock?: number;
+  /** Zero points of the rows: the digits hold Q = weights + zero. */
+  readonly zeros?: Int32Array;
 }
 
 export const plain = (shape: Partial<Shape>): Shape => ({
@@ -248,8 +247,9 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   const depthwise = l.depthwise ?? false;
   const width = s.channels * s.groups;
   const input = core.place(l.input);
-  const groupStride = integer ? pairsOf(s.channels) * 4 : s.channels * 4;
-  const pixelStride = !integer ? width * 4 : depthwise ? Math.ceil(width / 8) * 16 : s.groups * groupStride;
+  const kernel = chooseKernel({ depthwise, activationBits: l.bits });
+  const groupStride = core.exports.groupStride(kernel, s.channels);
+  const pixelStride = core.exports.pixelStride(kernel, s.groups, s.channels);
   const steps: Step[] = [];
   let source = input;
   let parameters = 0;
@@ -281,25 +281,16 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   }
   const columnSums = dirty(core, total * 4);
   core.i32(columnSums, total).fill(0);
-  const weights = placeWeights(core, l, columnSums);
-  const scratchBytes = convScratchBytes({
-    depthwise,
-    integer,
-    taps,
-    channels: s.channels,
-    groups: s.groups,
-    groupStride,
-    pixels,
-  });
+  const weights = placeWeights(core, kernel, l, columnSums);
+  const scratchBytes = core.exports.scratchBytes(kernel, s.groups, taps, s.channels, pixels);
   const outPixelStride = 4 * (total + GAP);
   const count = s.batch * pixels * (total + GAP);
   const output = dirty(core, count * 4);
   core.i32(output, count).fill(SENTINEL);
   const scratch = dirty(core, scratchBytes * threads);
-  const [conv, dw] = integer ? [Opcode.ConvI16, Opcode.DepthwiseI16] : [Opcode.ConvF32, Opcode.DepthwiseF32];
   const largest = l.weights.reduce((m, w) => Math.max(m, Math.abs(w)), 0);
   steps.push(
-    step(depthwise ? dw : conv, ConvStep, {
+    step(kernel, ConvStep, {
       input: source,
       output,
       weights,
@@ -364,33 +355,23 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
 }
 
 /** Weights as the step wants them; integers as two planes of 8-bit digits. */
-function placeWeights(core: Core, l: Linear, columnSums: number): number {
-  const { groups, outChannels, channels, kernelDepth, kernelHeight, kernelWidth } = l.shape;
-  const taps = kernelDepth * kernelHeight * kernelWidth;
+function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number): number {
+  const { groups, outChannels: rows, channels, kernelDepth, kernelHeight, kernelWidth } = l.shape;
+  const layer = layerOf({ kernel, groups, rows, taps: kernelDepth * kernelHeight * kernelWidth, channels });
+  const bytes = core.exports.panelBytes(...layer);
+  const at = dirty(core, bytes);
   if (l.bits === 0) {
-    const source = core.place(l.weights);
-    if (l.depthwise) {
-      const at = dirty(core, depthwiseBytesF32(groups, taps));
-      core.exports.packDepthwise(source, groups, taps, at);
-      return at;
-    }
-    const at = dirty(core, panelBytesF32(groups, outChannels, taps, channels));
-    core.exports.packWeights(source, groups, outChannels, taps, channels, at);
+    core.exports.pack(...layer, at, core.place(l.weights), 0);
     return at;
   }
-  const bytes = l.depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, outChannels, taps, channels);
-  const at = dirty(core, bytes);
   core.u8(at, bytes).fill(0);
-  const low = Int8Array.from(l.weights, (w) => w);
-  const high = Int8Array.from(l.weights, (w, i) => (w - low[i]!) / 256);
-  for (const [plane, weight] of [
-    [high, 256],
-    [low, 1],
-  ] as const) {
-    const source = core.place(plane);
-    if (l.depthwise) core.exports.addTermDepthwise(source, 8, weight, groups, taps, at, columnSums);
-    else core.exports.addTerm(source, 8, weight, groups, outChannels, taps, channels, at, columnSums);
-  }
+  const columns = l.weights.length / (groups * rows);
+  const q = l.weights.map((w, i) => w + (l.zeros?.[Math.floor(i / columns)] ?? 0));
+  const low = Int8Array.from(q);
+  const high = Int8Array.from(q, (w, i) => (w - low[i]!) / 256);
+  core.exports.addTerm(...layer, at, columnSums, core.place(high), 8, 0, 256);
+  core.exports.addTerm(...layer, at, columnSums, core.place(low), 8, 0, 1);
+  if (l.zeros !== undefined) core.exports.addZeroPoints(...layer, at, columnSums, core.place(l.zeros));
   return at;
 }
 

@@ -2,19 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
-import {
-  convScratchBytes,
-  depthwiseBytesF32,
-  depthwiseBytesI16,
-  FLAT,
-  f32Bits,
-  pairsOf,
-  pairsPerBlock,
-  panelBytesF32,
-  panelBytesI16,
-  type Step,
-  step,
-} from "../../src/core/index.ts";
+import { FLAT, f32Bits, layerOf, pairsPerBlock, type Step, step } from "../../src/core/index.ts";
 import { BUILDS, bitsOf, canonical, dirty, newCore, quantizeReference, random, runAll } from "./harness.ts";
 
 const f = Math.fround;
@@ -34,13 +22,14 @@ async function matmul(
   const rows = batch * m;
   const wide = Math.ceil(n / 8) * 8;
   const input = core.place(left);
-  const pixelStride = pairsOf(k) * 4;
+  const kernel = bits > 0 ? Opcode.ConvI16 : Opcode.ConvF32;
+  const pixelStride = core.exports.pixelStride(kernel, 1, k);
   const steps: Step[] = [];
   let source = input;
   let parameters = 0;
   const scales = dirty(core, batch * wide * 4);
   const columnSums = dirty(core, batch * wide * 4);
-  const panelBytes = bits > 0 ? panelBytesI16(1, n, 1, k) : panelBytesF32(1, n, 1, k);
+  const panelBytes = core.exports.panelBytes(kernel, 1, n, 1, k);
   const panels = dirty(core, batch * panelBytes);
   const pack = {
     input: core.place(right),
@@ -91,18 +80,10 @@ async function matmul(
   } else {
     steps.push(step(Opcode.PackF32, PackRightStep, pack));
   }
-  const scratchBytes = convScratchBytes({
-    depthwise: false,
-    integer: bits > 0,
-    taps: 1,
-    channels: k,
-    groups: 1,
-    groupStride: 0,
-    pixels: m,
-  });
+  const scratchBytes = core.exports.scratchBytes(kernel, 1, 1, k, m);
   const output = dirty(core, rows * n * 4);
   steps.push(
-    step(bits > 0 ? Opcode.ConvI16 : Opcode.ConvF32, ConvStep, {
+    step(kernel, ConvStep, {
       input: source,
       output,
       weights: panels,
@@ -129,8 +110,8 @@ async function matmul(
       groups: 1,
       channels: k,
       outChannels: n,
-      batchStride: m * (bits > 0 ? pixelStride : 4 * k),
-      pixelStride: bits > 0 ? pixelStride : 4 * k,
+      batchStride: m * pixelStride,
+      pixelStride,
       groupStride: 0,
       outBatchStride: m * n * 4,
       outPixelStride: n * 4,
@@ -234,8 +215,21 @@ function packDigits(digits: readonly number[], bits: number): Uint8Array {
   return bytes;
 }
 
-describe("addTerm", () => {
-  it("sums planes of any width into panels and column sums", async () => {
+/** Where element `e` of row `row` is looked for by the integer kernels, in i16 units: the layout, written down a second time. */
+function placeOf(
+  depthwise: boolean,
+  [rows, taps, channels]: readonly [number, number, number],
+  row: number,
+  e: number,
+): number {
+  if (depthwise) return (((row >> 3) * Math.ceil(taps / 2) + (e >> 1)) * 8 + (row & 7)) * 2 + (e & 1);
+  const [group, r, t, c] = [Math.floor(row / rows), row % rows, Math.floor(e / channels), e % channels];
+  const panel = group * Math.ceil(rows / 8) + (r >> 3);
+  return (((panel * taps + t) * Math.ceil(channels / 2) + (c >> 1)) * 8 + (r & 7)) * 2 + (c & 1);
+}
+
+describe("fused weights", () => {
+  it("sums planes of any width, zero points and outliers into panels and column sums", async () => {
     await fc.assert(
       fc.asyncProperty(
         fc.integer({ min: 2, max: 8 }),
@@ -247,45 +241,52 @@ describe("addTerm", () => {
         fc.boolean(),
         fc.integer(),
         async (bits, groups, rows, taps, channels, unsigned, depthwise, seed) => {
-          if (depthwise) [rows, channels] = [1, 1];
+          if (depthwise) [groups, rows, channels] = [groups * rows, 1, 1];
           const next = random(seed);
           const low = unsigned ? 0 : -(2 ** (bits - 1));
-          const count = groups * rows * taps * channels;
+          const [total, columns] = [groups * rows, taps * channels];
+          const count = total * columns;
           const planes = [64, 1].map(() => Array.from({ length: count }, () => low + Math.floor(next() * 2 ** bits)));
+          const zeros = Int32Array.from({ length: total }, () => Math.floor(next() * 300) - 150);
+          const indices = Uint32Array.from({ length: count }, (_, i) => i).filter(() => next() < 0.1);
+          const values = Int16Array.from(indices, () => Math.floor(next() * 9000) - 4500);
+          const kernel = depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16;
+          const layer = layerOf({ kernel, groups, rows, taps, channels });
+          const integers = Int16Array.from({ length: count }, (_, i) => 64 * planes[0]![i]! + planes[1]![i]!);
+          for (let i = 0; i < count; i++) integers[i] = integers[i]! - zeros[Math.floor(i / columns)]!;
+          indices.forEach((at, i) => {
+            integers[at] = integers[at]! + values[i]!;
+          });
           for (const build of BUILDS) {
             const core = await newCore(build);
-            const bytes = depthwise ? depthwiseBytesI16(groups, taps) : panelBytesI16(groups, rows, taps, channels);
+            const { exports } = core;
+            const bytes = exports.panelBytes(...layer);
             const panels = dirty(core, bytes);
-            const sums = dirty(core, groups * rows * 4);
+            const sums = dirty(core, total * 4);
             core.u8(panels, bytes).fill(0);
-            core.i32(sums, groups * rows).fill(0);
+            core.i32(sums, total).fill(0);
             const fence = core.place(new Uint8Array(64).fill(9));
+            const target = [...layer, panels, sums] as const;
             planes.forEach((digits, i) => {
-              const plane = core.place(packDigits(digits, bits));
-              const weight = i === 0 ? 64 : 1;
-              const flag = unsigned ? 1 : 0;
-              if (depthwise) core.exports.addTermDepthwise(plane, bits, weight, groups, taps, panels, sums, flag);
-              else core.exports.addTerm(plane, bits, weight, groups, rows, taps, channels, panels, sums, flag);
+              exports.addTerm(
+                ...target,
+                core.place(packDigits(digits, bits)),
+                bits,
+                unsigned ? 1 : 0,
+                i === 0 ? 64 : 1,
+              );
+              if (i === 0) exports.addZeroPoints(...target, core.place(zeros));
             });
+            exports.addOutliers(...target, core.place(indices), core.place(values), indices.length);
             const want = new Int16Array(bytes / 2);
-            const totals = new Int32Array(groups * rows);
-            let at = 0;
-            for (let row = 0; row < groups * rows; row++) {
-              const [g, r] = [Math.floor(row / rows), row % rows];
-              for (let t = 0; t < taps; t++) {
-                for (let c = 0; c < channels; c++, at++) {
-                  const value = 64 * planes[0]![at]! + planes[1]![at]!;
-                  totals[row]! += value;
-                  const panel = g * Math.ceil(rows / 8) + (r >> 3);
-                  const index = depthwise
-                    ? (((g >> 3) * Math.ceil(taps / 2) + (t >> 1)) * 8 + (g & 7)) * 2 + (t & 1)
-                    : (((panel * taps + t) * pairsOf(channels) + (c >> 1)) * 8 + (r & 7)) * 2 + (c & 1);
-                  want[index] = value;
-                }
-              }
-            }
+            const totals = new Int32Array(total);
+            integers.forEach((value, i) => {
+              const row = Math.floor(i / columns);
+              want[placeOf(depthwise, [rows, taps, channels], row, i % columns)] = value;
+              totals[row] = totals[row]! + value;
+            });
             expect(core.i16(panels, bytes / 2).slice()).toEqual(want);
-            expect(core.i32(sums, groups * rows).slice()).toEqual(totals);
+            expect(core.i32(sums, total).slice()).toEqual(totals);
             expect(core.u8(fence, 64).every((b) => b === 9)).toBe(true);
           }
         },
@@ -299,10 +300,16 @@ describe("load-time packing of f32 weights", () => {
   it("lays out OHWI, [K, N] and depthwise weights", async () => {
     for (const build of BUILDS) {
       const core = await newCore(build);
+      const pack = (layer: ReturnType<typeof layerOf>, weights: Float32Array, transposed: 0 | 1): Float32Array => {
+        const bytes = core.exports.panelBytes(...layer);
+        const at = dirty(core, bytes);
+        core.exports.pack(...layer, at, core.place(weights), transposed);
+        return core.f32(at, bytes / 4);
+      };
+      const conv = { kernel: Opcode.ConvF32, groups: 2, rows: 9, taps: 2, channels: 3 } as const;
       const ohwi = Float32Array.from({ length: 2 * 9 * 2 * 3 }, (_, i) => i + 1);
-      const at = dirty(core, panelBytesF32(2, 9, 2, 3));
-      core.exports.packWeights(core.place(ohwi), 2, 9, 2, 3, at);
-      const packed = core.f32(at, panelBytesF32(2, 9, 2, 3) / 4);
+      const packed = pack(layerOf(conv), ohwi, 0);
+      expect(packed.length).toBe(2 * 16 * 6);
       for (let row = 0; row < 2 * 16; row++) {
         for (let k = 0; k < 6; k++) {
           const [g, r] = [row >> 4, row & 15];
@@ -310,18 +317,16 @@ describe("load-time packing of f32 weights", () => {
         }
       }
       const matrix = Float32Array.from({ length: 5 * 11 }, (_, i) => i + 1);
-      const right = dirty(core, panelBytesF32(1, 11, 1, 5));
-      core.exports.packMatrix(core.place(matrix), 5, 11, right);
-      const columns = core.f32(right, panelBytesF32(1, 11, 1, 5) / 4);
+      const columns = pack(layerOf({ kernel: Opcode.ConvF32, groups: 1, rows: 11, taps: 1, channels: 5 }), matrix, 1);
       for (let n = 0; n < 16; n++) {
         for (let k = 0; k < 5; k++)
           expect(columns[((n >> 3) * 5 + k) * 8 + (n & 7)]).toBe(n < 11 ? matrix[k * 11 + n] : 0);
       }
       const taps = Float32Array.from({ length: 9 * 4 }, (_, i) => i + 1);
-      const depthwise = dirty(core, depthwiseBytesF32(9, 4));
-      core.exports.packDepthwise(core.place(taps), 9, 4, depthwise);
+      const wide = { kernel: Opcode.DepthwiseF32, groups: 9, rows: 1, taps: 4, channels: 1 } as const;
+      const depthwise = pack(layerOf(wide), taps, 0);
       for (let c = 0; c < 16; c++) {
-        for (let t = 0; t < 4; t++) expect(core.f32(depthwise, 64)[t * 16 + c]).toBe(c < 9 ? taps[c * 4 + t] : 0);
+        for (let t = 0; t < 4; t++) expect(depthwise[t * 16 + c]).toBe(c < 9 ? taps[c * 4 + t] : 0);
       }
     }
   });

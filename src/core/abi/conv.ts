@@ -8,12 +8,9 @@
  * and the blocks are added exactly (f64 below 2^53), rounded once to f32.
  * ConvF32: the same addressing on f32; out = ((x0·w0 + x1·w1) + …) in k order, one rounding per operation, then + bias.
  *
- * Weights, i16: panels of 8 output channels: [group][ceil(N/8)][tap][pair][8 columns][2] i16, pair = ceil(C/2), missing values 0.
- * Weights, f32: [group][ceil(N/8)][tap][C][8] f32.
+ * How weights lie, and the strides of operands, say the core's exports: assembly/layout.ts. Input, i16: pixels of `pixelStride` bytes; group g starts
+ * at g·groupStride; C rounded up to pairs, the odd one out holds 0 (its weight is 0); the excess of a depthwise pixel holds 0.
  * Depthwise (groups = C, channels = outChannels = 1; groupStride is not read): column sums, scales and bias per channel.
- * Depthwise weights, f32: [tap][C rounded up to 8]. Depthwise weights, i16: [ceil(C/8)][ceil(taps/2)][8 channels][2 taps], so that two taps
- * are one dot product; missing values 0. Its i16 input has pixels of at least 2·(C rounded up to 8) bytes, the excess 0.
- * Input, i16: pixels of `pixelStride` bytes; group g starts at g·groupStride; C rounded up to pairs, the odd one out holds 0 (its weight is 0).
  */
 export enum ConvStep {
   input = 1,
@@ -80,7 +77,7 @@ export enum ConvStep {
   /** f32 bits: bounds of Activation.Clip. */
   activationMin,
   activationMax,
-  /** Scratch of `scratchBytes` per thread (see `convScratchBytes`): pointer table, a row for padding, f64 accumulators. */
+  /** Scratch of `scratchBytes` per thread (see assembly/layout.ts): pointer table, a row for padding, f64 accumulators. */
   scratch,
   scratchBytes,
   /** Threads that scratch has room for; run as more slices than that, the slices must come one after the other, in order. */
@@ -151,8 +148,8 @@ export enum QuantizeStep {
  * PackRight: the right operand of a MatMul of two activations, quantized per matrix: reads f32 [batch, K, N] (or [batch, N, K] when
  * `transposed`) and parameters from a Range/Quantize pair with `rowsPerSample` = K·N, writes panels of q − z as ConvI16 wants them, with
  * column sums, and the scale repeated per column. Columns that hold NaN or infinity get scale NaN. PackF32 is the f32 twin (panels only).
- * `bits` is 2…15: q − z needs one bit more than q. Per matrix, panels take ceil(N/8)·ceil(K/2)·32 bytes (f32: ceil(N/8)·K·32), `scales` and
- * `columnSums` N rounded up to 8 entries.
+ * `bits` is 2…15: q − z needs one bit more than q. Sizes of panels, `scales` and
+ * `columnSums`: assembly/layout.ts.
  */
 export enum PackRightStep {
   /** f32, dense. */

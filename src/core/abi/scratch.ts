@@ -7,18 +7,16 @@ export enum Scratch {
   sums = 96,
   bias = 128,
   noBias = 160,
-  /** 4 row pointers of a dense tile. */
-  pointers = 192,
   /** f32 [4][8]: the result of a tile that has fewer than 8 columns. */
-  result = 256,
+  result = 192,
   /** i32 [4][8] and f64 [4][8]: sums of one block and of all blocks. */
-  sums32 = 384,
-  sums64 = 512,
+  sums32 = 320,
+  sums64 = 448,
   /** SIMD, all rows sharing their parameters: i32 −z·Σw of 8 columns and f32 scale_a·scale_w; else zeros and nothing. */
-  starts = 768,
-  factors = 800,
+  starts = 704,
+  factors = 736,
   /** The row that padded positions read, then the pointer table. */
-  padding = 832,
+  padding = 768,
 }
 
 /** How much a linear step does at a time; fewer only cost speed. */

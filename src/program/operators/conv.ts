@@ -1,6 +1,15 @@
 import { ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, convScratchBytes, depthwiseBytesF32, panelBytesF32, type Ref, step } from "../../core/index.ts";
+import {
+  type Argument,
+  chooseKernel,
+  isFloatKernel,
+  KERNELS,
+  type Kernel,
+  layerOf,
+  type Ref,
+  step,
+} from "../../core/index.ts";
 import type { Shape } from "../../tensor/index.ts";
 import { exactnessOf } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
@@ -9,6 +18,7 @@ import {
   biasOf,
   fusedActivation,
   type Geometry,
+  layerShape,
   macsOf,
   pixelsOf,
   quantizeActivation,
@@ -58,26 +68,21 @@ export function convolve(
   if (g.batch === 0 || y.shape.includes(0)) return;
 
   const pixels = g.inDepth * g.inHeight * g.inWidth;
-  if (series !== undefined && bits > 0) {
+  const kernel = chooseKernel({ depthwise, activationBits: series === undefined ? 0 : bits });
+  if (series !== undefined && !isFloatKernel(kernel)) {
     const exactness = exactnessOf(series, bits);
-    const kind = depthwise ? "depthwise" : "conv";
-    const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, kind } as const;
-    const q = quantizeActivation(l, x, layout, bits);
-    const panels = depthwise
-      ? l.panels.place(series, { kind: "depthwise", groups: 1, taps: taps(g), channels: g.groups })
-      : l.panels.place(series, { kind: "gemm", groups: g.groups, taps: taps(g), channels: g.channels });
-    emitConv(l, depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16, g, {
-      ...{ input: q.at, output: y.at, bias, ...panels, parameters: q.parameters, mask: q.mask },
-      ...{ pixelStride: q.pixelStride, groupStride: q.groupStride, batchStride: pixels * q.pixelStride },
+    const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, masked: true };
+    const q = quantizeActivation(l, x, kernel, layout, bits);
+    emitConv(l, kernel, g, {
+      ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask },
+      ...l.panels.place(series, { kernel, ...layerShape(g) }),
       exactInInt32: exactness.exactInInt32 ? 1 : 0,
       pairsPerBlock: exactness.pairsPerBlock,
     });
     return;
   }
-  const pixelStride = 4 * g.groups * g.channels;
-  emitConv(l, depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32, g, {
-    ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, w, g, depthwise), ...NO_INTEGERS },
-    ...{ pixelStride, groupStride: 4 * g.channels, batchStride: pixels * pixelStride },
+  emitConv(l, kernel, g, {
+    ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, w, g, kernel), ...NO_INTEGERS },
   });
 }
 
@@ -92,21 +97,17 @@ export const NO_INTEGERS = {
 } as const;
 
 /** The f32 weights of a convolution in the layout of its kernel: packed when the first program asks for them, or by a step. */
-function floatPanels(l: Lowering, { name, computed }: LayerWeights, g: Geometry, depthwise: boolean): Argument {
+function floatPanels(l: Lowering, { name, computed }: LayerWeights, g: Geometry, kernel: Kernel): Argument {
   if (computed !== undefined) {
     const columns = g.outChannels;
     const rows = taps(g) * g.channels;
     return packF32(l, computed, { batch: g.groups, rows, columns, transposed: true });
   }
   const weights = l.floats(name)!;
-  const { exports } = l.constants.core;
-  const bytes = depthwise
-    ? depthwiseBytesF32(g.groups, taps(g))
-    : panelBytesF32(g.groups, g.outChannels, taps(g), g.channels);
-  return l.constants.derive(`panels:${name}:${g.groups}:${depthwise}`, weights, bytes, (from, to) => {
-    if (depthwise) exports.packDepthwise(from, g.groups, taps(g), to);
-    else exports.packWeights(from, g.groups, g.outChannels, taps(g), g.channels, to);
-  });
+  const { pack, panelBytes } = l.constants.core.exports;
+  const layer = layerOf({ kernel, ...layerShape(g) });
+  const key = `panels:${name}:${layer.join(":")}`;
+  return l.constants.derive(key, weights, panelBytes(...layer), (from, to) => pack(...layer, to, from, 0));
 }
 
 /** Emits the step that makes f32 panels of `batch` matrices [rows, columns], or [columns, rows] when `transposed`. */
@@ -116,7 +117,8 @@ export function packF32(
   m: { batch: number; rows: number; columns: number; transposed: boolean },
 ): Ref {
   return l.once(`packF32:${matrix.name}:${m.batch}:${m.columns}:${m.transposed}`, () => {
-    const output = l.allocate(m.batch * 8 * Math.ceil(m.columns / 8) * m.rows * 4);
+    const { panelBytes } = l.constants.core.exports;
+    const output = l.allocate(m.batch * panelBytes(Opcode.ConvF32, 1, m.columns, 1, m.rows));
     l.emit(
       step(Opcode.PackF32, PackRightStep, {
         ...{ input: matrix.at, output, scales: 0, columnSums: 0, partials: 0, bits: 0, slots: 0 },
@@ -130,21 +132,30 @@ export function packF32(
 
 type Operands = Pick<
   Record<keyof typeof ConvStep, Argument>,
-  | ("input" | "output" | "bias" | "weights" | "scales" | "columnSums" | "parameters" | "mask")
-  | ("pixelStride" | "groupStride" | "batchStride" | "exactInInt32" | "pairsPerBlock")
+  | "input"
+  | "output"
+  | "bias"
+  | "weights"
+  | "scales"
+  | "columnSums"
+  | "parameters"
+  | "mask"
+  | "exactInInt32"
+  | "pairsPerBlock"
 > & { rowsPerParameter?: number; weightsBatchStride?: number; scalesBatchStride?: number };
 
 /** Emits one linear step, its output dense. */
-export function emitConv(l: Lowering, opcode: Opcode, g: Geometry, operands: Operands): void {
-  const integer = opcode === Opcode.ConvI16 || opcode === Opcode.DepthwiseI16;
-  const depthwise = opcode === Opcode.DepthwiseI16 || opcode === Opcode.DepthwiseF32;
+export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Operands): void {
+  const { exports } = l.constants.core;
   const { groups, channels } = g;
-  const needs = { depthwise, integer, taps: taps(g), channels, groups, pixels: pixelsOf(g) };
-  const bytes = convScratchBytes({ ...needs, groupStride: Number(operands.groupStride) });
-  const outPixelStride = 4 * g.groups * g.outChannels;
+  const bytes = exports.scratchBytes(kernel, groups, taps(g), channels, pixelsOf(g));
+  const pixelStride = exports.pixelStride(kernel, groups, channels);
+  const outPixelStride = 4 * groups * g.outChannels;
   l.emit(
-    step(opcode, ConvStep, {
+    step(kernel, ConvStep, {
       rowsPerParameter: pixelsOf(g),
+      ...{ pixelStride, groupStride: exports.groupStride(kernel, channels) },
+      batchStride: g.inDepth * g.inHeight * g.inWidth * pixelStride,
       weightsBatchStride: 0,
       scalesBatchStride: 0,
       ...g,
@@ -156,16 +167,9 @@ export function emitConv(l: Lowering, opcode: Opcode, g: Geometry, operands: Ope
       scratchBytes: bytes,
       slots: l.threads,
     }),
-    { kernel: KERNELS[opcode] ?? "", macs: macsOf(g) },
+    { kernel: KERNELS[kernel], macs: macsOf(g) },
   );
 }
-
-const KERNELS: { readonly [opcode in Opcode]?: string } = {
-  [Opcode.ConvI16]: "gemm_i16_i16_4x8",
-  [Opcode.ConvF32]: "gemm_f32_4x8",
-  [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
-  [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
-};
 
 function convGeometry(l: Lowering, x: Operand, w: readonly number[], y: Operand): Geometry {
   const spatial = x.shape.length - 2;

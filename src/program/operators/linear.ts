@@ -1,6 +1,6 @@
 import { Activation, ActivationParameters, type ConvStep, QuantizeStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, FLAT, f32Bits, pairsOf, type Ref, step } from "../../core/index.ts";
+import { type Argument, FLAT, f32Bits, type Kernel, type Layer, type Ref, step } from "../../core/index.ts";
 import type { LayerPlan } from "../../series/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 
@@ -45,6 +45,11 @@ export function taps({ kernelDepth, kernelHeight, kernelWidth }: Geometry): numb
   return kernelDepth * kernelHeight * kernelWidth;
 }
 
+/** What a kernel needs to know of a layer's weights. */
+export function layerShape(g: Geometry): Omit<Layer, "kernel"> {
+  return { groups: g.groups, rows: g.outChannels, taps: taps(g), channels: g.channels };
+}
+
 /** Pixels of a sample of the output. */
 export function pixelsOf({ outDepth, outHeight, outWidth }: Geometry): number {
   return outDepth * outHeight * outWidth;
@@ -59,8 +64,6 @@ export interface QuantizedOperand {
   readonly at: Ref;
   readonly parameters: Ref;
   readonly mask: Argument;
-  readonly pixelStride: number;
-  readonly groupStride: number;
 }
 
 /** How a layer reads its quantized input. */
@@ -71,23 +74,31 @@ export interface ActivationLayout {
   readonly groups: number;
   /** Per group. */
   readonly channels: number;
-  readonly kind: "matrix" | "conv" | "depthwise";
+  /** Outputs of a sample do not all see all of it, so that a mask must tell which of them see a value that is not finite. */
+  readonly masked: boolean;
 }
 
 /** Emits range and quantize; a value that several layers read in one layout is quantized once. */
-export function quantizeActivation(l: Lowering, x: Operand, layout: ActivationLayout, bits: number): QuantizedOperand {
-  const { samples, rowsPerSample, kind } = layout;
-  const depthwise = kind === "depthwise";
+export function quantizeActivation(
+  l: Lowering,
+  x: Operand,
+  kernel: Kernel,
+  layout: ActivationLayout,
+  bits: number,
+): QuantizedOperand {
+  const { samples, rowsPerSample, masked } = layout;
+  const { exports } = l.constants.core;
+  const pixelStride = exports.pixelStride(kernel, layout.groups, layout.channels);
   // The pixels of a depthwise layer are one run of channels, whatever its groups.
-  const [channels, groups] = depthwise ? [layout.groups * layout.channels, 1] : [layout.channels, layout.groups];
-  const groupStride = depthwise ? 2 * channels : 4 * pairsOf(channels);
-  const pixelStride = depthwise ? 16 * Math.ceil(channels / 8) : groups * groupStride;
-  return l.once(`quantize:${x.name}:${bits}:${samples}:${pixelStride}:${groupStride}:${kind}`, () => {
+  const depthwise = kernel === Opcode.DepthwiseI16;
+  const [channels, groups] = depthwise ? [layout.groups, 1] : [layout.channels, layout.groups];
+  const groupStride = exports.groupStride(kernel, channels);
+  const maskChannels = layout.channels;
+  return l.once(`quantize:${x.name}:${bits}:${samples}:${pixelStride}:${groupStride}:${maskChannels}:${masked}`, () => {
     const partials = l.allocate(l.threads * samples * ActivationParameters.bytes);
     const parameters = l.allocate(samples * ActivationParameters.bytes);
     const at = l.allocate(samples * rowsPerSample * pixelStride);
-    const maskChannels = depthwise ? 1 : channels;
-    const mask = kind === "matrix" ? 0 : l.allocate((samples * rowsPerSample * groups * channels) / maskChannels);
+    const mask = masked ? l.allocate((samples * rowsPerSample * groups * channels) / maskChannels) : 0;
     emitRange(l, x, { partials, samples, rowsPerSample, channels, groups, bits });
     l.emit(
       step(Opcode.Quantize, QuantizeStep, {
@@ -96,7 +107,7 @@ export function quantizeActivation(l: Lowering, x: Operand, layout: ActivationLa
       }),
       { kernel: "quantize_f32_i16", bytes: 6 * samples * rowsPerSample * groups * channels },
     );
-    return { at, parameters, mask, pixelStride, groupStride };
+    return { at, parameters, mask };
   });
 }
 

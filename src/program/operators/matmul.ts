@@ -1,13 +1,13 @@
 import { PackRightStep } from "../../core/abi/conv.ts";
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, step } from "../../core/index.ts";
+import { type Argument, chooseKernel, isFloatKernel, layerOf, step } from "../../core/index.ts";
 import { broadcast, type Shape, sizeOf } from "../../tensor/index.ts";
 import { type Exactness, exactnessOf, exactnessOfProduct } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
 import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
-import { activationBits, biasOf, emitRange, matrixGeometry, quantizeActivation } from "./linear.ts";
+import { activationBits, biasOf, emitRange, layerShape, matrixGeometry, quantizeActivation } from "./linear.ts";
 import { emitTranspose } from "./movement.ts";
 import { lowerPlainGemm, lowerPlainMatMul } from "./product.ts";
 import { broadcastStrides, byteStrides, constant, emitCopy, emitUnary, type Source, temporary } from "./support.ts";
@@ -126,20 +126,20 @@ export function lowerProduct(l: Lowering, p: Product): void {
   const g = matrixGeometry(p.batch, p.rows, p.k, p.n);
   const { bias } = p;
   const output = p.y.at;
-  if (bits === 0 || p.float === true || (l.graph.constants.has(p.name) && series === undefined)) {
+  const float = p.float === true || (l.graph.constants.has(p.name) && series === undefined);
+  const kernel = chooseKernel({ depthwise: false, activationBits: float ? 0 : bits });
+  if (isFloatKernel(kernel)) {
     const { weights, stride } = floatRight(l, p);
-    emitConv(l, Opcode.ConvF32, g, {
+    emitConv(l, kernel, g, {
       ...{ input: p.a.at, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS },
-      ...{ pixelStride: 4 * p.k, groupStride: 4 * p.k, batchStride: 4 * p.k * p.rows },
     });
     return;
   }
-  const layout = { samples: p.batch * p.rows, rowsPerSample: 1, channels: p.k, groups: 1, kind: "matrix" } as const;
-  const q = quantizeActivation(l, p.a, layout, bits);
+  const layout = { samples: p.batch * p.rows, rowsPerSample: 1, channels: p.k, groups: 1, masked: false };
+  const q = quantizeActivation(l, p.a, kernel, layout, bits);
   const integer = (right: { weights: Argument; columnSums: Argument; scales: Argument }, exactness: Exactness): void =>
-    emitConv(l, Opcode.ConvI16, g, {
+    emitConv(l, kernel, g, {
       ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
-      ...{ pixelStride: q.pixelStride, groupStride: q.groupStride, batchStride: p.rows * q.pixelStride },
       ...right,
       exactInInt32: exactness.exactInInt32 ? 1 : 0,
       pairsPerBlock: exactness.pairsPerBlock,
@@ -147,7 +147,7 @@ export function lowerProduct(l: Lowering, p: Product): void {
   // q − z of the right operand has one bit more than q, and must fit int16.
   const rightBits = Math.min(bits, 15);
   if (series === undefined) integer(packRight(l, p, rightBits), exactnessOfProduct(p.k, bits));
-  else integer(l.panels.place(series, { kind: "gemm", groups: 1, taps: 1, channels: p.k }), exactnessOf(series, bits));
+  else integer(l.panels.place(series, { kernel, ...layerShape(g) }), exactnessOf(series, bits));
 }
 
 function packRight(
@@ -162,8 +162,9 @@ function packRight(
   scalesBatchStride: number;
 } {
   const b = p.b ?? l.operand(p.name);
-  const padded = 8 * Math.ceil(p.n / 8);
-  const weightsBatchStride = padded * Math.ceil(p.k / 2) * 4;
+  const { exports } = l.constants.core;
+  const padded = exports.paddedRows(Opcode.ConvI16, p.n);
+  const weightsBatchStride = exports.panelBytes(Opcode.ConvI16, 1, p.n, 1, p.k);
   return l.once(`pack:${b.name}:${bits}:${p.transposed}`, () => {
     const partials = l.allocate(l.threads * p.batch * 16);
     const weights = l.allocate(p.batch * weightsBatchStride);
@@ -183,22 +184,17 @@ function packRight(
 
 /** f32 panels of the right operand: placed once for a constant, packed by a step otherwise. */
 function floatRight(l: Lowering, p: Product): { weights: Argument; stride: number } {
-  const padded = 8 * Math.ceil(p.n / 8);
-  const stride = p.batch === 1 ? 0 : padded * p.k * 4;
+  const { pack, panelBytes } = l.constants.core.exports;
+  const layer = layerOf({ kernel: Opcode.ConvF32, groups: 1, rows: p.n, taps: 1, channels: p.k });
+  const bytes = panelBytes(...layer);
+  const stride = p.batch === 1 ? 0 : bytes;
   const floats = p.b === undefined ? l.floats(p.name) : undefined;
   if (floats !== undefined) {
-    const { exports } = l.constants.core;
-    const packed = l.constants.derive(
-      `matrix:${p.name}:${p.transposed}`,
-      floats,
-      p.batch * padded * p.k * 4,
-      (from, to) => {
-        for (let b = 0; b < p.batch; b++, from += 4 * p.k * p.n, to += padded * p.k * 4) {
-          if (p.transposed) exports.packWeights(from, 1, p.n, 1, p.k, to);
-          else exports.packMatrix(from, p.k, p.n, to);
-        }
-      },
-    );
+    const packed = l.constants.derive(`matrix:${p.name}:${p.transposed}`, floats, p.batch * bytes, (from, to) => {
+      for (let b = 0; b < p.batch; b++, from += 4 * p.k * p.n, to += bytes) {
+        pack(...layer, to, from, p.transposed ? 0 : 1);
+      }
+    });
     return { weights: packed, stride };
   }
   const b = p.b ?? l.operand(p.name);

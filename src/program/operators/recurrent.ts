@@ -2,7 +2,7 @@ import { ConvStep } from "../../core/abi/conv.ts";
 import { UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { RecurrentCell, RecurrentStep } from "../../core/abi/recurrent.ts";
-import { type Argument, f32Bits, pairsOf, type Step, step } from "../../core/index.ts";
+import { type Argument, f32Bits, type Kernel, type Step, step } from "../../core/index.ts";
 import { sizeOf } from "../../tensor/index.ts";
 import type { Lower, LoweredStep, Lowering, Operand } from "../lowering.ts";
 import { packF32 } from "./conv.ts";
@@ -46,8 +46,8 @@ export function lowerRecurrent(l: Lowering): void {
   const two = kind === "GRU" && l.attribute("linear_before_reset", 0) === 0;
   const gates = temporary(l, "float32", [batch, width]);
   const reset = temporary(l, "float32", two ? shape : [0]);
-  const second = two ? candidateProduct(l, reset, gates) : undefined;
   const first = product(l, "state", state, gates, two ? { outChannels: 2 * hidden } : {});
+  const second = two ? candidateProduct(l, reset, gates, first.at(-1)!.step.opcode as Kernel) : undefined;
   const inner = [...first, ...(second?.steps ?? [])];
   const words = wordsOf(inner);
   const copyBytes = 4 * words.length;
@@ -96,11 +96,16 @@ function product(
   const layer = { batch: 1, rows, k, n, transposed: true, name, bias: 0 };
   return l
     .capture(() => lowerProduct(l, { ...layer, a: operand(a, what), y: operand(y, "product") }))
-    .map((lowered) => ({ ...lowered, step: rowsOf(lowered.step, k, only) }));
+    .map((lowered) => ({ ...lowered, step: rowsOf(l, lowered.step, k, only) }));
 }
 
-/** A linear step that has `outChannels` rows of its weights from row `firstRow`, a multiple of 8, on. */
-function rowsOf(of: Step, k: number, only: { firstRow?: number; outChannels?: number; output?: Argument }): Step {
+/** A linear step that has `outChannels` rows of its weights from row `firstRow`, the first of a panel, on. */
+function rowsOf(
+  l: Lowering,
+  of: Step,
+  k: number,
+  only: { firstRow?: number; outChannels?: number; output?: Argument },
+): Step {
   const integer = of.opcode === Opcode.ConvI16;
   if (!integer && of.opcode !== Opcode.ConvF32) return of;
   const { firstRow = 0, outChannels, output } = only;
@@ -108,7 +113,7 @@ function rowsOf(of: Step, k: number, only: { firstRow?: number; outChannels?: nu
   const move = (word: ConvStep, bytes: number): void => {
     words[word] = shifted(words[word]!, bytes);
   };
-  move(ConvStep.weights, (firstRow / 8) * 32 * (integer ? pairsOf(k) : k));
+  move(ConvStep.weights, l.constants.core.exports.panelBytes(of.opcode, 1, firstRow, 1, k));
   if (integer) {
     move(ConvStep.scales, 4 * firstRow);
     move(ConvStep.columnSums, 4 * firstRow);
@@ -122,9 +127,14 @@ function rowsOf(of: Step, k: number, only: { firstRow?: number; outChannels?: nu
  * The product of the reset state by the candidate's rows, the last third of the weights, and where it stands, `width` floats per row apart: where
  * the first product left room for it, if these rows begin with a panel; else as a part of all rows, which costs three times the work.
  */
-function candidateProduct(l: Lowering, reset: Source, gates: Source): { steps: readonly LoweredStep[]; at: Argument } {
+function candidateProduct(
+  l: Lowering,
+  reset: Source,
+  gates: Source,
+  kernel: Kernel,
+): { steps: readonly LoweredStep[]; at: Argument } {
   const hidden = reset.shape[1]!;
-  const aligned = (2 * hidden) % 8 === 0;
+  const aligned = (2 * hidden) % l.constants.core.exports.panelColumns(kernel) === 0;
   const all = aligned ? gates : temporary(l, "float32", gates.shape);
   const at = shifted(all.at, 8 * hidden);
   const only = aligned ? { firstRow: 2 * hidden, outChannels: hidden, output: at } : {};

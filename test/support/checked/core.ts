@@ -96,11 +96,16 @@ const FUNCTIONS: { readonly [name in Exclude<keyof CoreExports, "run">]: { reads
   seriesScales: { reads: [0, 3], writes: [6] },
   seriesQuantize: { reads: [0, 1, 2], writes: [7, 8] },
   seriesSplit: { reads: [1], writes: [0, 7, 9] },
-  addTerm: { reads: [0], writes: [7, 8] },
-  addTermDepthwise: { reads: [0], writes: [5, 6] },
-  packWeights: { reads: [0], writes: [5] },
-  packMatrix: { reads: [0], writes: [3] },
-  packDepthwise: { reads: [0], writes: [3] },
+  panelColumns: { reads: [], writes: [] },
+  paddedRows: { reads: [], writes: [] },
+  panelBytes: { reads: [], writes: [] },
+  groupStride: { reads: [], writes: [] },
+  pixelStride: { reads: [], writes: [] },
+  scratchBytes: { reads: [], writes: [] },
+  pack: { reads: [6], writes: [5] },
+  addTerm: { reads: [7], writes: [5, 6] },
+  addZeroPoints: { reads: [7], writes: [5, 6] },
+  addOutliers: { reads: [7, 8], writes: [5, 6] },
 };
 
 export class CheckedCore extends PoisonedCore {

@@ -1,0 +1,223 @@
+// Tiles of 4 output pixels × 8 output channels, for all whole tiles of a panel in one call, and of 1 pixel × 8 or 32 channels.
+// table: per tile of 4 rows, [tap][4] row pointers, to which `offset` is added; a row holds `words` words of depth (mac.ts). A tile that table.ts
+// has merged has a tap per kernel row, `width` times as long. panel: [tap][word][8 columns].
+// f32: every output is the sum of its products in order of depth (tap by tap), from −0, since −0 + x = x; integers: see tile.ts. Both builds agree.
+// One call per tile took as long as 8 words of depth (1×1, 12544×16→96: 19 instead of 30 GMAC/s).
+import { Scratch } from "../../src/core/abi/scratch";
+import { left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
+import { isMerged } from "./table";
+import { finish__scalar, finish__simd, hardSwish__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
+
+/** `width`: taps of a kernel row if tiles may be merged, else 0. */
+export function gemm_4x8__simd<T>(
+  table: usize, tiles: i32, taps: i32, width: i32, words: i32, offset: usize, panel: usize, tile: usize,
+): void {
+  const low = v128.load_splat<f32>(tile, Tile.low);
+  const high = v128.load_splat<f32>(tile, Tile.high);
+  const hard = load<i32>(tile, Tile.hardSwish);
+  const stride = load<usize>(tile, Tile.outputStride);
+  const step = load<usize>(tile, Tile.parameterStep);
+  const bias0 = v128.load(load<usize>(tile, Tile.bias));
+  const bias1 = v128.load(load<usize>(tile, Tile.bias), 16);
+  let entry = load<usize>(tile, Tile.parameters);
+  let out = load<usize>(tile, Tile.output);
+  for (; tiles > 0; tiles--) {
+    let c00 = isFloat<T>() ? f32x4.splat(-0.0) : v128.load(tile, Scratch.starts);
+    let c01 = isFloat<T>() ? f32x4.splat(-0.0) : v128.load(tile, Scratch.starts + 16);
+    let c10 = c00;
+    let c11 = c01;
+    let c20 = c00;
+    let c21 = c01;
+    let c30 = c00;
+    let c31 = c01;
+    const next = table + (<usize>taps << 4);
+    const merged = width > 0 && isMerged(table, taps);
+    const end = merged ? table + (<usize>(taps / width) << 4) : next;
+    const bytes = <usize>(merged ? words * width : words) << 2;
+    let b = panel;
+    do {
+      let a0 = load<usize>(table) + offset;
+      let a1 = load<usize>(table, 4) + offset;
+      let a2 = load<usize>(table, 8) + offset;
+      let a3 = load<usize>(table, 12) + offset;
+      const stop = a0 + bytes;
+      do {
+        const b0 = left__simd<T>(b);
+        const b1 = right__simd<T>(b);
+        const x0 = v128.load32_splat(a0);
+        c00 = mac__simd<T>(c00, x0, b0);
+        c01 = mac__simd<T>(c01, x0, b1);
+        const x1 = v128.load32_splat(a1);
+        c10 = mac__simd<T>(c10, x1, b0);
+        c11 = mac__simd<T>(c11, x1, b1);
+        const x2 = v128.load32_splat(a2);
+        c20 = mac__simd<T>(c20, x2, b0);
+        c21 = mac__simd<T>(c21, x2, b1);
+        const x3 = v128.load32_splat(a3);
+        c30 = mac__simd<T>(c30, x3, b0);
+        c31 = mac__simd<T>(c31, x3, b1);
+        a0 += 4;
+        a1 += 4;
+        a2 += 4;
+        a3 += 4;
+        b += wordBytes<T>();
+      } while (a0 < stop);
+      table += 16;
+    } while (table < end);
+    table = next;
+    if (isInteger<T>()) {
+      if (step == 0) {
+        const factor0 = v128.load(tile, Scratch.factors);
+        const factor1 = v128.load(tile, Scratch.factors + 16);
+        c00 = f32x4.mul(f32x4.convert_i32x4_s(c00), factor0);
+        c01 = f32x4.mul(f32x4.convert_i32x4_s(c01), factor1);
+        c10 = f32x4.mul(f32x4.convert_i32x4_s(c10), factor0);
+        c11 = f32x4.mul(f32x4.convert_i32x4_s(c11), factor1);
+        c20 = f32x4.mul(f32x4.convert_i32x4_s(c20), factor0);
+        c21 = f32x4.mul(f32x4.convert_i32x4_s(c21), factor1);
+        c30 = f32x4.mul(f32x4.convert_i32x4_s(c30), factor0);
+        c31 = f32x4.mul(f32x4.convert_i32x4_s(c31), factor1);
+      } else {
+        c00 = scaled__simd(tile, entry, c00, 0);
+        c01 = scaled__simd(tile, entry, c01, 16);
+        entry += step;
+        c10 = scaled__simd(tile, entry, c10, 0);
+        c11 = scaled__simd(tile, entry, c11, 16);
+        entry += step;
+        c20 = scaled__simd(tile, entry, c20, 0);
+        c21 = scaled__simd(tile, entry, c21, 16);
+        entry += step;
+        c30 = scaled__simd(tile, entry, c30, 0);
+        c31 = scaled__simd(tile, entry, c31, 16);
+        entry += step;
+      }
+    }
+    c00 = f32x4.add(c00, bias0);
+    c01 = f32x4.add(c01, bias1);
+    c10 = f32x4.add(c10, bias0);
+    c11 = f32x4.add(c11, bias1);
+    c20 = f32x4.add(c20, bias0);
+    c21 = f32x4.add(c21, bias1);
+    c30 = f32x4.add(c30, bias0);
+    c31 = f32x4.add(c31, bias1);
+    if (hard) {
+      c00 = hardSwish__simd(c00);
+      c01 = hardSwish__simd(c01);
+      c10 = hardSwish__simd(c10);
+      c11 = hardSwish__simd(c11);
+      c20 = hardSwish__simd(c20);
+      c21 = hardSwish__simd(c21);
+      c30 = hardSwish__simd(c30);
+      c31 = hardSwish__simd(c31);
+    }
+    v128.store(out, f32x4.pmin(f32x4.pmax(c00, low), high));
+    v128.store(out, f32x4.pmin(f32x4.pmax(c01, low), high), 16);
+    out += stride;
+    v128.store(out, f32x4.pmin(f32x4.pmax(c10, low), high));
+    v128.store(out, f32x4.pmin(f32x4.pmax(c11, low), high), 16);
+    out += stride;
+    v128.store(out, f32x4.pmin(f32x4.pmax(c20, low), high));
+    v128.store(out, f32x4.pmin(f32x4.pmax(c21, low), high), 16);
+    out += stride;
+    v128.store(out, f32x4.pmin(f32x4.pmax(c30, low), high));
+    v128.store(out, f32x4.pmin(f32x4.pmax(c31, low), high), 16);
+    out += stride;
+  }
+}
+
+export function gemm_1x8__simd<T>(table: usize, taps: i32, words: i32, offset: usize, panel: usize, tile: usize): void {
+  let c0 = isFloat<T>() ? f32x4.splat(-0.0) : i32x4.splat(0);
+  let c1 = c0;
+  const bytes = <usize>words << 2;
+  const end = table + (<usize>taps << 4);
+  do {
+    let a = load<usize>(table) + offset;
+    const stop = a + bytes;
+    do {
+      const x = v128.load32_splat(a);
+      c0 = mac__simd<T>(c0, x, left__simd<T>(panel));
+      c1 = mac__simd<T>(c1, x, right__simd<T>(panel));
+      a += 4;
+      panel += wordBytes<T>();
+    } while (a < stop);
+    table += 16;
+  } while (table < end);
+  finishRow<T>(tile, c0, c1);
+}
+
+/** One row, four panels `panelBytes` apart: the additions of 8 columns alone would wait for each other. Moves the tile to the last of them. */
+export function gemm_1x32__simd<T>(table: usize, taps: i32, words: i32, offset: usize, panel: usize, panelBytes: usize, tile: usize): void {
+  let c0 = isFloat<T>() ? f32x4.splat(-0.0) : i32x4.splat(0);
+  let c1 = c0;
+  let c2 = c0;
+  let c3 = c0;
+  let c4 = c0;
+  let c5 = c0;
+  let c6 = c0;
+  let c7 = c0;
+  let b0 = panel;
+  let b1 = b0 + panelBytes;
+  let b2 = b1 + panelBytes;
+  let b3 = b2 + panelBytes;
+  const bytes = <usize>words << 2;
+  const end = table + (<usize>taps << 4);
+  do {
+    let a = load<usize>(table) + offset;
+    const stop = a + bytes;
+    do {
+      const x = v128.load32_splat(a);
+      c0 = mac__simd<T>(c0, x, left__simd<T>(b0));
+      c1 = mac__simd<T>(c1, x, right__simd<T>(b0));
+      c2 = mac__simd<T>(c2, x, left__simd<T>(b1));
+      c3 = mac__simd<T>(c3, x, right__simd<T>(b1));
+      c4 = mac__simd<T>(c4, x, left__simd<T>(b2));
+      c5 = mac__simd<T>(c5, x, right__simd<T>(b2));
+      c6 = mac__simd<T>(c6, x, left__simd<T>(b3));
+      c7 = mac__simd<T>(c7, x, right__simd<T>(b3));
+      a += 4;
+      b0 += wordBytes<T>();
+      b1 += wordBytes<T>();
+      b2 += wordBytes<T>();
+      b3 += wordBytes<T>();
+    } while (a < stop);
+    table += 16;
+  } while (table < end);
+  finishRow<T>(tile, c0, c1);
+  nextColumns<T>(tile);
+  finishRow<T>(tile, c2, c3);
+  nextColumns<T>(tile);
+  finishRow<T>(tile, c4, c5);
+  nextColumns<T>(tile);
+  finishRow<T>(tile, c6, c7);
+}
+
+/** Finishes 8 sums of one row that began at 0. */
+function finishRow<T>(tile: usize, c0: v128, c1: v128): void {
+  if (isInteger<T>()) {
+    const entry = load<usize>(tile, Tile.parameters);
+    c0 = scaled__simd(tile, entry, c0, 0);
+    c1 = scaled__simd(tile, entry, c1, 16);
+  }
+  finish__simd(tile, 0, c0, c1);
+}
+
+/** `rows` (1 or 4) rows of one tile. */
+export function gemm_4x8__scalar<T>(table: usize, rows: i32, taps: i32, words: i32, offset: usize, panel: usize, tile: usize): void {
+  const step = load<usize>(tile, Tile.parameterStep);
+  let entry = load<usize>(tile, Tile.parameters);
+  for (let r = 0; r < rows; r++, table += 4, entry += step) {
+    for (let c: usize = 0; c < 8; c++) {
+      let real: f32 = -0.0;
+      let whole: i32 = 0;
+      let b = panel + c * (wordBytes<T>() >> 3);
+      for (let t: usize = 0; t < <usize>taps; t++) {
+        let a = load<usize>(table + (t << 4)) + offset;
+        for (let k = 0; k < words; k++, a += 4, b += wordBytes<T>()) {
+          if (isFloat<T>()) real = mac__scalar<T, f32>(real, a, b);
+          else whole = mac__scalar<T, i32>(whole, a, b);
+        }
+      }
+      finish__scalar(tile, r, c, isFloat<T>() ? real : scaled__scalar(tile, entry, whole, c));
+    }
+  }
+}

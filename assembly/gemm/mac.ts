@@ -1,0 +1,33 @@
+// What the tile loops of all kernels have in common, by the type T of the weights: f32 under f32 activations, i16 under i16 activations.
+// A word of depth is one f32, or a pair of i16; sums of floats take one rounding per multiplication and per addition, sums of integers are exact or wrap.
+
+/** Bytes of a panel per word of depth. */
+@inline
+export function wordBytes<T>(): usize {
+  return 32;
+}
+
+/** Weights of columns 0…3 and of columns 4…7 for one word of depth. */
+@inline
+export function left__simd<T>(panel: usize): v128 {
+  return v128.load(panel);
+}
+
+@inline
+export function right__simd<T>(panel: usize): v128 {
+  return v128.load(panel, 16);
+}
+
+/** sum + x·b, `x` the same word in every lane. */
+@inline
+export function mac__simd<T>(sum: v128, x: v128, b: v128): v128 {
+  if (isFloat<T>()) return f32x4.add(sum, f32x4.mul(x, b));
+  return i32x4.add(sum, i32x4.dot_i16x8_s(x, b));
+}
+
+/** sum + x·b for the word at `x` and the weight of one column at `b`; S is f32 or i32. */
+@inline
+export function mac__scalar<T, S>(sum: S, x: usize, b: usize): S {
+  if (isFloat<T>()) return <S>(<f32>sum + load<f32>(x) * load<f32>(b));
+  return <S>(<i32>sum + <i32>load<i16>(x) * <i32>load<T>(b) + <i32>load<i16>(x, 2) * <i32>load<T>(b, sizeof<T>()));
+}

@@ -1,0 +1,62 @@
+import { Opcode } from "./abi/opcode.ts";
+
+/** Kernels of the linear steps (abi/conv.ts), named by the opcodes of their steps. What they read is answered by the core: assembly/layout.ts. */
+export type Kernel = Opcode.ConvI16 | Opcode.ConvF32 | Opcode.DepthwiseI16 | Opcode.DepthwiseF32;
+
+/** Names by the grammar of ARCHITECTURE.md. */
+export const KERNELS: { readonly [kernel in Kernel]: string } = {
+  [Opcode.ConvI16]: "gemm_i16_i16_4x8",
+  [Opcode.ConvF32]: "gemm_f32_4x8",
+  [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
+  [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
+};
+
+/** What decides the kernel of a linear layer. */
+export interface LinearWork {
+  readonly depthwise: boolean;
+  /** Bits of an activation; 0: float32. */
+  readonly activationBits: number;
+}
+
+/** The kernel of a linear layer: the only place where one is chosen. */
+export function chooseKernel({ depthwise, activationBits }: LinearWork): Kernel {
+  if (activationBits === 0) return depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
+  return depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16;
+}
+
+export function isFloatKernel(kernel: Kernel): boolean {
+  return kernel === Opcode.ConvF32 || kernel === Opcode.DepthwiseF32;
+}
+
+/** The weights of a layer: a depthwise one has a group per channel, with one row and one channel. */
+export interface Layer {
+  readonly kernel: Kernel;
+  readonly groups: number;
+  /** Output channels of a group. */
+  readonly rows: number;
+  /** Positions of the convolution's kernel. */
+  readonly taps: number;
+  /** Input channels of a group. */
+  readonly channels: number;
+}
+
+export type LayerArguments = [kernel: Kernel, groups: number, rows: number, taps: number, channels: number];
+
+/** A layer as the core's functions take it. */
+export function layerOf({ kernel, groups, rows, taps, channels }: Layer): LayerArguments {
+  return [kernel, groups, rows, taps, channels];
+}
+
+/**
+ * `pairsPerBlock` of an integer kernel: k-pairs whose raw sum stays below 2^31.
+ * @param weight - largest |Q_W|
+ * @param activation - largest |q|, 2^(n−1)
+ */
+export function pairsPerBlock(weight: number, activation: number): number {
+  return Math.max(1, Math.floor((2 ** 31 - 1) / (2 * Math.max(weight, 1) * activation)));
+}
+
+/** The words of a ConvStep that a picture, or a matrix, has no use for. */
+export const FLAT = {
+  ...{ inDepth: 1, outDepth: 1, kernelDepth: 1, strideDepth: 1, dilationDepth: 1, padFront: 0 },
+} as const;
