@@ -57,13 +57,13 @@ export class Engine {
       return turns.next();
     };
     const program = async (bound: Bound): Promise<void> => {
-      const { steps } = bound.part.program;
-      meter.add(steps);
+      const { program } = bound.part;
+      meter.add(program);
       if (signal === undefined) {
-        this.steps(bound, { first: 0, count: steps.length, part: 0, parts: 1 });
+        this.steps(bound, { first: 0, count: program.count, part: 0, parts: 1 });
         return;
       }
-      for (const slice of sliced(steps)) {
+      for (const slice of sliced(program.steps)) {
         this.steps(bound, slice);
         await turns.next();
       }

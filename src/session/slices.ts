@@ -1,6 +1,5 @@
-import type { LoweredStep } from "../program/lowering.ts";
+import { type LoweredStep, workOf } from "../program/lowering.ts";
 import { slicesOf } from "../program/slices.ts";
-import { workOf } from "./limits.ts";
 import { yieldToEventLoop } from "./yield.ts";
 
 /** Some steps, or one part of a step: `core.run(program, first, count, part, parts)`. */
