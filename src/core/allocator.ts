@@ -21,6 +21,12 @@ export class Allocator {
     return sum;
   }
 
+  /** The block that an address lies in; undefined: in none. */
+  blockOf(address: number): number | undefined {
+    for (const [at, size] of this.used) if (address >= at && address < at + size) return at;
+    return undefined;
+  }
+
   allocate(bytes: number): number {
     const size = align(Math.max(bytes, 1));
     const index = this.free.findIndex((block) => block.size >= size);

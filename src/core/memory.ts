@@ -36,6 +36,11 @@ export class LinearMemory {
     this.allocator.release(at);
   }
 
+  /** The allocated block that an address lies in; undefined: in none. */
+  blockOf(address: number): number | undefined {
+    return this.allocator.blockOf(address);
+  }
+
   u8(at: number, length: number): Uint8Array<ArrayBuffer> {
     return new Uint8Array(this.memory.buffer as ArrayBuffer, at, length);
   }

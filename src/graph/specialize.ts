@@ -11,6 +11,7 @@ import { outputsOf } from "./operators/contract.ts";
 import { evaluate, FoldBudget } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
+import type { Operator } from "./operators/operator.ts";
 import { isGraph, live, reads } from "./order.ts";
 import { normalize } from "./passes/normalize.ts";
 
@@ -74,8 +75,21 @@ export interface SpecializeOptions {
   readonly weights?: ReadonlyMap<string, KnownValue>;
   /** Values whose elements the lowering asks for. */
   readonly needed?: ReadonlySet<string>;
+  /** Outputs of nodes that are not to be folded. */
+  readonly unfolded?: ReadonlySet<string>;
+  /** Is told about every node of an operator, as it comes. */
+  readonly observe?: (visit: Visit) => void;
   /** The graph is a body: its outputs may be any of its values, and its inputs are what is fed. */
   readonly body?: true;
+}
+
+/** A node as specialization finds it. */
+export interface Visit {
+  readonly node: Node;
+  readonly operator: Operator;
+  readonly call: Call;
+  readonly outputs: readonly KnownValue[];
+  readonly folded: readonly Tensor[] | undefined;
 }
 
 /** Constants that specialization makes are at most this large: masks and positions, not expanded activations. */
@@ -197,7 +211,9 @@ class Specializer {
         return undefined;
       }
       const outputs = outputsOf(call, operator);
-      const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
+      const kept = this.budget.spent || node.outputs.some((name) => this.options.unfolded?.has(name));
+      const folded = kept ? undefined : evaluate(call, operator, outputs, LIMIT);
+      this.options.observe?.({ node, operator, call, outputs, folded });
       if (folded !== undefined) this.budget.count(call, folded);
       const expanded = folded === undefined ? operator.expands?.(call, this.maker(node)) : undefined;
       if (expanded !== undefined) this.frames.push({ nodes: expanded, next: 0 });

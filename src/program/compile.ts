@@ -6,7 +6,15 @@ import type { KnownValue } from "../graph/graph.ts";
 import type { Stage } from "../graph/specialize.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
-import { boundary, type LoweredStep, Lowering, type Operand } from "./lowering.ts";
+import {
+  boundary,
+  type LoweredStep,
+  Lowering,
+  type Operand,
+  type OwnedConstant,
+  type PlannedBuffer,
+  workOf,
+} from "./lowering.ts";
 import { planMemory } from "./memory.ts";
 import { loweringOf } from "./operators/index.ts";
 import { byteStrides, emitCopy } from "./operators/support.ts";
@@ -23,9 +31,16 @@ export interface ProgramValue extends KnownValue {
 /** The program of a stage, not yet bound to an arena. */
 export interface Compiled {
   readonly steps: readonly LoweredStep[];
+  /** How many steps there are. */
+  readonly count: number;
+  /** Of all steps together; see `workOf`. */
+  readonly work: number;
   readonly inputs: ReadonlyMap<string, ProgramValue>;
   readonly outputs: ReadonlyMap<string, ProgramValue>;
   readonly arenaBytes: number;
+  /** Pieces of the arena that its steps refer to, and constants that only this program has. */
+  readonly buffers: readonly PlannedBuffer[];
+  readonly owned: readonly OwnedConstant[];
   /** Writes the program for an arena at the given address and returns its own address. */
   write(arena: number): number;
   /** An error of the run, told with the node that the failing step belongs to. */
@@ -45,7 +60,7 @@ export interface CompileTarget {
 export function compile(planned: PlannedGraph, graph: Stage, target: CompileTarget): Compiled {
   const l = new Lowering(graph, planned, target.constants, target.panels, target.threads);
   const release = (): void => {
-    for (const at of l.owned.splice(0)) target.core.release(at);
+    for (const { at } of l.owned.splice(0)) target.core.release(at);
   };
   try {
     return { ...lowered(l, graph, target), release };
@@ -93,6 +108,10 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
   const steps = l.steps.map((s) => ({ ...s.step, node: s.node }));
   return {
     steps: l.steps,
+    count: l.steps.length,
+    work: l.steps.reduce((sum, step) => sum + workOf(step), 0),
+    buffers: l.buffers,
+    owned: l.owned,
     inputs: mapValues(inputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at) })),
     outputs: mapValues(outputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at, v.constant) })),
     arenaBytes: memory.bytes,

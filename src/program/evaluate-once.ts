@@ -37,9 +37,7 @@ export async function evaluateOnce(
   if (program.arenaBytes > limits.bytes || work > limits.work) return undefined;
   const arena = core.allocate(program.arenaBytes);
   const address = program.write(arena);
-  await runSliced(program.steps, signal, (slice) =>
-    core.run(address, slice.first, slice.count, slice.part, slice.parts),
-  );
+  await runSliced(program, signal, (slice) => core.run(address, slice.first, slice.count, slice.part, slice.parts));
   const results = new Map<string, Tensor>();
   for (const [name, { type, shape, place }] of program.outputs) {
     if ("constant" in place) {

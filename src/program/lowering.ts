@@ -41,6 +41,17 @@ export interface PlannedBuffer {
   last: number;
 }
 
+/** Data of one program in the core's memory. */
+export interface OwnedConstant {
+  readonly at: number;
+  readonly data: ArrayBufferView;
+}
+
+/** Multiply-accumulates of a step; one that only moves and compares counts its bytes. */
+export function workOf({ macs, bytes }: Pick<LoweredStep, "macs" | "bytes">): number {
+  return Math.max(macs, bytes);
+}
+
 /** Counts and offsets inside a value are int32 in the core. */
 const LARGEST_BUFFER = 2 ** 31 - 64;
 
@@ -71,8 +82,8 @@ export class Lowering {
     readonly threads: number,
   ) {}
 
-  /** Addresses of constants that only this program has: what folding made of the input shapes. */
-  readonly owned: number[] = [];
+  /** Constants that only this program has: what folding made of the input shapes. */
+  readonly owned: OwnedConstant[] = [];
 
   /** What `make` gave when it was first called with this key: work that several nodes share is emitted once. */
   once<T>(key: string, make: () => T): T {
@@ -210,7 +221,7 @@ export class Lowering {
   /** The address of data that depend on the input shapes, which go with this program. */
   own(data: ArrayBufferView): number {
     const at = this.constants.core.place(data);
-    this.owned.push(at);
+    this.owned.push({ at, data });
     return at;
   }
 

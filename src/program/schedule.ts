@@ -4,7 +4,9 @@ import type { Graph, KnownValue } from "../graph/graph.ts";
 import { type Feed, type Known, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Compiled, type CompileTarget, compile } from "./compile.ts";
+import { genericFrom, Lines, placeOn, type Range, valuesAt } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
+import { generalize, RangedProgram } from "./ranged.ts";
 
 /** Most programs kept; each is some kilobytes, but lowering again costs milliseconds. */
 const CAPACITY = 256;
@@ -12,6 +14,13 @@ const CAPACITY = 256;
 /** An input of more elements is data, not a shape or a switch: a program per content of it would be no use. */
 const SHAPE_ELEMENTS = 1024;
 const SWITCH_ELEMENTS = 16;
+
+/** Sizes that have one program: the arena of the largest is twice that of the others at most where it is this large. */
+const WIDE_BYTES = 2 ** 25;
+/** Fewer sizes than that are not worth five programs. */
+const SIZES = 8;
+/** After so many ranges whose sizes have no common program, a routine's sizes are taken to have none. */
+const FAILURES = 6;
 
 /** A graph that runs in parts: the model's, or a body. */
 export interface Routine {
@@ -23,6 +32,10 @@ export interface Routine {
   readonly shaping: Set<string>;
   /** Values whose elements the lowering asks for: found out in the same way. */
   readonly needed: Set<string>;
+  /** Sizes of the inputs that grow along a line. */
+  readonly lines: Lines;
+  /** Ranges of sizes and their parts; without one, the sizes in it have a program each. */
+  readonly ranges: (Range & { readonly part: Part | undefined })[];
 }
 
 /** What is known of a value that a routine is called with; `elements` where they can be looked at. */
@@ -58,7 +71,7 @@ export class Part {
 }
 
 export function routineOf(graph: Graph, body: boolean): Routine {
-  return { graph, body, parts: new Map(), shaping: new Set(), needed: new Set() };
+  return { graph, body, parts: new Map(), shaping: new Set(), needed: new Set(), lines: new Lines(), ranges: [] };
 }
 
 /** All programs of a session. They share one arena, which grows to the largest; what outlives a program is copied out of it. */
@@ -80,7 +93,7 @@ export class Schedule {
     for (;;) {
       const signature = [...inputs].map(([name, given]) => signatureOf(given, routine.shaping.has(name)));
       const key = signature.join(";");
-      const found = routine.parts.get(key);
+      const found = routine.parts.get(key) ?? this.inRange(routine, inputs);
       if (found !== undefined) return this.hold(found);
       const feeds = [...inputs].map(([name, { known, elements }]): [string, Feed | typeof LIST] => {
         if (known === LIST) return [name, LIST];
@@ -134,16 +147,85 @@ export class Schedule {
     return part;
   }
 
+  /** The part of a range of sizes that these inputs lie in, made when they are the third on a line; undefined: they need a program of their own. */
+  private inRange(routine: Routine, inputs: ReadonlyMap<string, Given>): Part | undefined {
+    const { ranges, lines, body, shaping } = routine;
+    const values = [...inputs.values()].flatMap(({ known }) =>
+      known === LIST || known.type === "string" ? [] : [known],
+    );
+    if (body || shaping.size > 0 || values.length < inputs.size) return undefined;
+    for (const { line, low, high, part } of ranges) {
+      const t = placeOn(line, values);
+      if (t === undefined || t < low || t > high || !(part?.program instanceof RangedProgram)) continue;
+      if (!this.parts.has(part)) continue;
+      part.program.resize(t);
+      return part;
+    }
+    for (const line of lines.through(values)) {
+      const t = placeOn(line, values)!;
+      for (const [low, high] of rangesAround(t, genericFrom(line))) {
+        if (t < low || high - low < SIZES || ranges.filter(({ part }) => part === undefined).length >= FAILURES)
+          continue;
+        const range = { line, low, high };
+        if (ranges.some((one) => isSame(one, range) && (one.part === undefined || this.parts.has(one.part)))) continue;
+        const part = this.generalized(routine, [...inputs.keys()], values, range);
+        ranges.push({ ...range, part });
+        if (!(part?.program instanceof RangedProgram)) continue;
+        part.program.resize(t);
+        return part;
+      }
+    }
+    return undefined;
+  }
+
+  /** One part for all sizes of a range; undefined where their programs are not alike, or what a larger size needs is not to be had. */
+  private generalized(
+    routine: Routine,
+    names: readonly string[],
+    values: readonly KnownValue[],
+    range: Range,
+  ): Part | undefined {
+    const { graph, needed, parts } = routine;
+    const { core } = this.target;
+    try {
+      const made = generalize(core, range, {
+        specialize: (t, how) => {
+          const known = valuesAt(range.line, values, t);
+          const feeds = Object.fromEntries(names.map((name, i) => [name, known[i]!]));
+          return specialize(graph, feeds, { weights: this.weights, needed, ...how });
+        },
+        compile: (stage) => compile(this.planned, stage, this.target),
+      });
+      if (made === undefined) return undefined;
+      const { program, stage } = made;
+      const isWide = range.high > 2 * range.low && program.arenaBytes > WIDE_BYTES;
+      try {
+        if (isWide) throw new RangeError("the arena of the largest size is too large");
+        this.reserve(core, program.arenaBytes);
+      } catch (error) {
+        program.release();
+        throw error;
+      }
+      return this.add(new Part(routine, stage, program, parts, `range:${JSON.stringify(range)}`));
+    } catch {
+      // Nobody has asked for the sizes that were tried.
+      return undefined;
+    }
+  }
+
+  private add(part: Part): Part {
+    part.siblings.set(part.key, part);
+    this.parts.add(part);
+    part.stamp = ++this.clock;
+    this.evict(part);
+    return part;
+  }
+
   /** A new part; undefined when its lowering has found out that it needs elements of a value. */
   private make(routine: Routine, siblings: Map<string, Part>, key: string, stageOf: () => Stage): Part | undefined {
     const stage = stageOf();
     try {
-      const part = new Part(routine, stage, compile(this.planned, stage, this.target), siblings, key);
-      siblings.set(key, part);
-      this.parts.add(part);
-      part.stamp = ++this.clock;
-      this.evict(part);
-      return part;
+      return this.add(new Part(routine, stage, compile(this.planned, stage, this.target), siblings, key));
     } catch (error) {
       if (!(error instanceof DependsOnData)) throw error;
       if (routine.needed.has(error.value) || this.weights.has(error.value)) throw error;
@@ -181,6 +263,26 @@ export class Schedule {
     part.program.release();
     if (part.address !== 0) this.target.core.release(part.address);
   }
+}
+
+/**
+ * Ranges that a size may lie in, the widest first. They end beside powers of two, since those are what models have otherwise: heads of 64, tables of
+ * 512 rows, and an extent that equals another by chance is walked in another way, or not at all.
+ */
+function rangesAround(t: number, from: number): [low: number, high: number][] {
+  let wide = 16;
+  while (wide + 4 < t) wide *= 4;
+  const low = Math.max(from, wide === 16 ? 2 : wide / 4 + 5);
+  const narrow = 2 ** Math.ceil(Math.log2(t + 1)) - 1;
+  return [
+    [low, wide + 4],
+    [Math.max(low, 5), wide + 4],
+    [low, narrow],
+  ];
+}
+
+function isSame(a: Range, b: Range): boolean {
+  return JSON.stringify([a.line, a.low, a.high]) === JSON.stringify([b.line, b.low, b.high]);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { yieldToEventLoop } from "../core/index.ts";
-import type { LoweredStep } from "./lowering.ts";
+import type { Compiled } from "./compile.ts";
+import { type LoweredStep, workOf } from "./lowering.ts";
 
 /**
  * What a core does in a millisecond at least, measured with the scalar build on a slow engine and rounded down: multiply-accumulates of the
@@ -23,11 +24,6 @@ const MOST = 4096;
 export function slicesOf(step: LoweredStep, milliseconds: number): number {
   const time = step.macs / MACS + step.bytes / BYTES;
   return Math.min(MOST, Math.max(1, Math.ceil(time / milliseconds)));
-}
-
-/** Multiply-accumulates of a step; one that only moves and compares counts its bytes. */
-export function workOf({ macs, bytes }: Pick<LoweredStep, "macs" | "bytes">): number {
-  return Math.max(macs, bytes);
 }
 
 /** Some steps, or one part of a step: `core.run(program, first, count, part, parts)`. */
@@ -82,18 +78,18 @@ export class Turns {
   }
 }
 
-/** Runs steps: all at once, or, where there is a signal, in slices with the event loop between them. */
+/** Runs a program: all at once, or, where there is a signal, in slices with the event loop between them. */
 export async function runSliced(
-  steps: readonly LoweredStep[],
+  program: Pick<Compiled, "count" | "steps">,
   signal: AbortSignal | undefined,
   run: (slice: Slice) => void,
   turns = new Turns(signal),
 ): Promise<void> {
   if (signal === undefined) {
-    run({ first: 0, count: steps.length, part: 0, parts: 1 });
+    run({ first: 0, count: program.count, part: 0, parts: 1 });
     return;
   }
-  for (const slice of sliced(steps)) {
+  for (const slice of sliced(program.steps)) {
     run(slice);
     await turns.next();
   }

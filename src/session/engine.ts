@@ -57,9 +57,9 @@ export class Engine {
       return turns.next();
     };
     const program = async (bound: Bound): Promise<void> => {
-      const { steps } = bound.part.program;
-      meter.add(steps);
-      await runSliced(steps, signal, (slice) => this.steps(bound, slice), turns);
+      const { program } = bound.part;
+      meter.add(program);
+      await runSliced(program, signal, (slice) => this.steps(bound, slice), turns);
     };
     const scope = new Scope(this.core);
     try {

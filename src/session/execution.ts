@@ -102,7 +102,7 @@ export class Execution {
   /** Runs the program of a part and takes what it makes into `values`. */
   private async program(part: Part, values: Map<string, Value>, scope: Scope): Promise<void> {
     const { stage, program } = part;
-    if (program.steps.length === 0 && program.outputs.size === 0) return;
+    if (program.count === 0 && program.outputs.size === 0) return;
     const bound = { part, ...this.schedule.bind(part) };
     for (const [name, { place }] of program.inputs) {
       const from = viewOf(this.core, values.get(name) as Held);

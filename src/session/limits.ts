@@ -1,15 +1,12 @@
 import { BitbasisError } from "../core/index.ts";
-import type { LoweredStep } from "../program/lowering.ts";
-import { workOf } from "../program/slices.ts";
+import type { Compiled } from "../program/compile.ts";
+import { workOf } from "../program/lowering.ts";
 
 /**
  * What a call of a loop's body counts beside its steps, which may be none: some 20 µs of finding and binding its programs. A loop without
  * end is stopped by the limit too.
  */
 const CALL_WORK = 2 ** 17;
-
-/** A program's work is summed up once. */
-const known = new WeakMap<readonly LoweredStep[], number>();
 
 /** Counts the work of one run, program by program: a loop's body each time that it runs. */
 export class WorkMeter {
@@ -18,14 +15,9 @@ export class WorkMeter {
   constructor(private readonly most: number) {}
 
   /** @throws BitbasisError LIMIT before a program that would exceed the limit */
-  add(steps: readonly LoweredStep[]): void {
-    let work = known.get(steps);
-    if (work === undefined) {
-      work = steps.reduce((sum, step) => sum + workOf(step), 0);
-      known.set(steps, work);
-    }
-    this.take(work, () => {
-      const { node, op, ...step } = steps.reduce((a, b) => (workOf(b) > workOf(a) ? b : a));
+  add(program: Pick<Compiled, "work" | "steps">): void {
+    this.take(program.work, () => {
+      const { node, op, ...step } = program.steps.reduce((a, b) => (workOf(b) > workOf(a) ? b : a));
       return `; node "${node}" (${op}) alone takes ${workOf(step).toPrecision(3)}`;
     });
   }

@@ -117,8 +117,10 @@ describe("limits", () => {
   it("of work add up over the programs of a run", () => {
     const steps = [{ node: "a", op: "Relu", macs: 0, bytes: 60 } as LoweredStep];
     const meter = new WorkMeter(100);
-    meter.add(steps);
-    expect(() => meter.add(steps)).toThrow('the run takes 120 multiply-accumulates, "limits.macs" allows 100');
+    meter.add({ steps, work: 60 });
+    expect(() => meter.add({ steps, work: 60 })).toThrow(
+      'the run takes 120 multiply-accumulates, "limits.macs" allows 100',
+    );
   });
 
   it.each([

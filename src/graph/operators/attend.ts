@@ -120,8 +120,8 @@ export function windowBias(
     }
     return make.add("window", new Tensor("float32", data, [queries, keys]));
   }
-  const places = make.tensor("places", "int64", range(queries), [queries, 1]);
-  const at = make.op("Sub", [make.op("Add", [places, offset]), make.integers("keys", range(keys))]);
+  const own = make.op("Reshape", [iota(make, queries), shape(make, [queries, 1])]);
+  const at = make.op("Sub", [make.op("Add", [own, offset]), iota(make, keys)]);
   const tests = [
     ...(after < 0 ? [] : [make.op("GreaterOrEqual", [at, make.tensor("after", "int64", -after)])]),
     ...(left < 0 ? [] : [make.op("LessOrEqual", [at, make.tensor("before", "int64", left)])]),
@@ -134,6 +134,16 @@ export function windowBias(
 
 export function range(count: number): number[] {
   return Array.from({ length: count }, (_, i) => i);
+}
+
+/** 0, 1, …, count − 1 as int64: a node, which a program for a range of sizes can run. */
+export function iota(make: Maker, count: number): string {
+  const [start, limit, delta] = [0, count, 1].map((value, i) => make.tensor(`places${i}`, "int64", value)) as [
+    string,
+    string,
+    string,
+  ];
+  return make.op("Range", [start, limit, delta]);
 }
 
 /** [batch, length, heads·size] → [batch, heads, length, size] */

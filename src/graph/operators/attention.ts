@@ -1,4 +1,4 @@
-import { type Attended, attend, biasOf, range, shape, splitHeads, toFloat, windowBias } from "./attend.ts";
+import { type Attended, attend, biasOf, iota, shape, splitHeads, toFloat, windowBias } from "./attend.ts";
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
 import type { Maker } from "./maker.ts";
@@ -82,7 +82,7 @@ function attentionExpands(call: Call, make: Maker) {
   if (call.has(6)) {
     if (call.shape(6).join() !== `${q.batch}`) throw call.fail(`input 6 expected shape [${q.batch}]`);
     const lengths = make.op("Reshape", [call.node.inputs[6]!, shape(make, [q.batch, 1, 1, 1])]);
-    bias.push(biasOf(make, make.op("Less", [make.integers("places", range(k.length)), lengths])));
+    bias.push(biasOf(make, make.op("Less", [iota(make, k.length), lengths])));
     offset = make.op("Sub", [lengths, make.tensor("queries", "int64", q.length)]);
   }
   const window = windowBias(make, q.length, k.length, offset, {
@@ -207,6 +207,7 @@ export const attention = {
       softmax_precision: "int",
     },
     rank: (_, { rank }, output) => (output === 0 ? rank(0) : 4),
+    sizes: "polynomial",
     expands: attentionExpands,
   },
   "/RotaryEmbedding": {
@@ -215,6 +216,7 @@ export const attention = {
     types: { T: HALVES },
     attributes: { interleaved: "int", num_heads: "int", rotary_embedding_dim: "int" },
     rank: (_, { rank }) => rank(0),
+    sizes: "polynomial",
     expands: rotaryExpands,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -170,6 +170,7 @@ const binary = {
   length: broadcastLength,
   shape: elementwise((call) => call.type(0)),
   layout: elementwiseLayout,
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Partial<Operator>;
 
@@ -183,7 +184,7 @@ const numeric = (op: string) =>
     evaluate: arithmetic(op),
   }) as const;
 
-const logic = { ...binary, shape: elementwise(() => "bool") } as const;
+const logic = { ...binary, shape: elementwise(() => "bool"), sizes: "compared" } as const;
 
 /** Of any number of inputs: from left to right. */
 const variadic = (op: string) =>

@@ -45,6 +45,7 @@ const shared = {
   layout: unaryLayout,
   evaluate: cast,
   settle,
+  sizes: "polynomial",
   steps: true,
 } as const;
 
@@ -84,6 +85,7 @@ export const casts = {
         throw call.fail(`"to" expected a type of ${elementBytes(call.type(0))} bytes, got ${type}`);
       return [{ type, shape: call.shape(0) }];
     },
+    sizes: "polynomial",
     steps: true,
   },
   "/CastLike": {

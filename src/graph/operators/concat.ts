@@ -129,6 +129,7 @@ export const concats = {
     evaluate: concatEvaluate,
     layout: concatLayout,
     settle: concatSettle,
+    sizes: "polynomial",
     steps: true,
   },
   "/Split": {
@@ -143,6 +144,7 @@ export const concats = {
     evaluate: splitEvaluate,
     layout: axisLayout(0),
     settle: settleUnmoved(),
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -1,4 +1,4 @@
-import { type Attending, attend, biasOf, range, shape, splitHeads, toFloat, windowBias } from "./attend.ts";
+import { type Attending, attend, biasOf, iota, range, shape, splitHeads, toFloat, windowBias } from "./attend.ts";
 import { type Heads, headsOf, joinHeads, present, rotate } from "./attention.ts";
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
@@ -157,7 +157,7 @@ function rotaryExpands(call: Call, make: Maker) {
   const own = call.shape(1).join();
   let places = call.node.inputs[1]!;
   if (own === "1" || own === "") {
-    places = make.op("Add", [places, make.tensor("places", "int64", range(x.length), [1, x.length])]);
+    places = make.op("Add", [places, make.op("Reshape", [iota(make, x.length), shape(make, [1, x.length])])]);
   } else if (own !== `${x.batch},${x.length}`) {
     throw call.fail(`position_ids expected shape [1] or [${x.batch}, ${x.length}]`);
   }
@@ -203,7 +203,7 @@ function cached(
   if (before + now.length === at.total && now.batch === 1) return present(call, make, past, output, now);
   const both = call.has(past) ? make.op("Concat", [call.node.inputs[past]!, now.name], { axis: 2 }) : now.name;
   // Place j holds entry j of the cache, or the new entry j − lengths[b] that stands behind all of the cache.
-  const places = make.tensor("places", "int64", range(length), [1, 1, length, 1]);
+  const places = make.op("Reshape", [iota(make, length), shape(make, [1, 1, length, 1])]);
   const fresh = make.op("Add", [make.op("Sub", [places, at.before]), make.tensor("cached", "int64", before)]);
   const last = make.tensor("last", "int64", before + now.length - 1);
   const zero = make.tensor("zero", "int64", 0);
@@ -232,7 +232,7 @@ function groupQuery(call: Call, make: Maker) {
     const width = 2 * (call.shape(7).at(-1) ?? 0);
     if (width < 2 || width > q.size)
       throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${q.size}`);
-    const own = make.tensor("places", "int64", range(q.length), [1, q.length]);
+    const own = make.op("Reshape", [iota(make, q.length), shape(make, [1, q.length])]);
     const start = make.op("Reshape", [before, shape(make, [q.batch, 1])]);
     const at = call.has(9)
       ? call.node.inputs[9]!
@@ -250,7 +250,7 @@ function groupQuery(call: Call, make: Maker) {
     left: left < 0 ? -1 : left - 1,
     right: -1,
   });
-  const bias = [window ?? biasOf(make, make.op("LessOrEqual", [make.integers("places", range(k.length)), lengths]))];
+  const bias = [window ?? biasOf(make, make.op("LessOrEqual", [iota(make, k.length), lengths]))];
   if (call.has(10)) bias.push(toFloat(make, call.node.inputs[10]!, call.type(10)));
   if (call.has(11)) throw call.fail("head_sink is not supported", "UNSUPPORTED");
   for (const [name, value] of Object.entries(GROUP_DEFAULTS)) {
@@ -284,6 +284,7 @@ export const contribAttention = {
     inputs: "T T? T? T? I? T? T? T?",
     types: { T: HALVES, I: INDEX },
     attributes: { mask_filter_value: "float", num_heads: "int", scale: "float", unidirectional: "int" },
+    sizes: "polynomial",
     expands: multiHead,
   },
   "com.microsoft/RotaryEmbedding": {
@@ -297,6 +298,7 @@ export const contribAttention = {
       rotary_embedding_dim: "int",
       scale: "float",
     },
+    sizes: "polynomial",
     expands: rotaryExpands,
   },
   "com.microsoft/GroupQueryAttention": {
@@ -313,6 +315,7 @@ export const contribAttention = {
       softcap: "float",
     },
     others: `${Object.keys(GROUP_DEFAULTS).join(" ")} qk_norm_epsilon`,
+    sizes: "polynomial",
     expands: groupQuery,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -70,6 +70,7 @@ const common = {
   types: { T: ["float32"] },
   rank: (_, { rank }) => rank(1) ?? rank(0),
   settle: settleWindow,
+  sizes: "polynomial",
 } as const satisfies Partial<Operator>;
 
 /** `exact`: the operands are integers and so is the result, see exact.ts. */

@@ -10,7 +10,7 @@ function blocks(call: Call): { n: number; c: number; h: number; w: number; b: nu
   return { n: n!, c: c!, h: h!, w: w!, b };
 }
 
-const common = { since: 1, inputs: "T", types: { T: ANY }, rank: sameRank, steps: true } as const;
+const common = { since: 1, inputs: "T", types: { T: ANY }, rank: sameRank, sizes: "polynomial", steps: true } as const;
 
 /** Channels that become pixels, and the way back. */
 export const depths = {

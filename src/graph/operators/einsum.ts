@@ -144,5 +144,12 @@ function expands(call: Call, make: Maker): readonly Node[] {
 }
 
 export const einsum = {
-  "/Einsum": { since: 12, inputs: "T...", types: { T: NUMBERS }, attributes: { equation: "text" }, expands },
+  "/Einsum": {
+    since: 12,
+    inputs: "T...",
+    types: { T: NUMBERS },
+    attributes: { equation: "text" },
+    sizes: "polynomial",
+    expands,
+  },
 } as const satisfies Readonly<Record<string, Operator>>;

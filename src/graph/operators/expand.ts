@@ -23,7 +23,13 @@ const tile: Evaluate = (call, [output]) => {
   return [dataOf(result)];
 };
 
-const repeats = { inputs: "T int64", types: { T: ANY }, settle: settleUnmoved(), steps: true } as const;
+const repeats = {
+  inputs: "T int64",
+  types: { T: ANY },
+  settle: settleUnmoved(),
+  sizes: "polynomial",
+  steps: true,
+} as const;
 
 /** Tensors repeated. */
 export const expansions = {

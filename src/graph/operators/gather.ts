@@ -122,6 +122,7 @@ const scatterElements = {
   attributes: { axis: "int", reduction: REDUCTIONS },
   rank: sameRank,
   shape: scatterElementsShape,
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 
@@ -136,6 +137,7 @@ export const gathers = {
     length: (_, { rank, length }) => (rank(0) === 1 && rank(1) === 1 ? length(1) : undefined),
     shape: gatherShape,
     evaluate: gather,
+    sizes: "polynomial",
     steps: true,
   },
   "/GatherElements": {
@@ -146,6 +148,7 @@ export const gathers = {
     rank: sameRank,
     shape: gatherElementsShape,
     evaluate: gatherElements,
+    sizes: "polynomial",
     steps: true,
   },
   "/GatherND": {
@@ -154,6 +157,7 @@ export const gathers = {
     types,
     attributes: { batch_dims: "int" },
     shape: gatherNDShape,
+    sizes: "polynomial",
     steps: true,
   },
   "/ScatterElements": scatterElements,
@@ -166,6 +170,7 @@ export const gathers = {
     rank: sameRank,
     shape: scatterNDShape,
     evaluate: scatterND,
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

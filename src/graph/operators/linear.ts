@@ -67,6 +67,7 @@ const matmul = {
         (rank === undefined || rank === 2) && !isExact(attributes) ? channelAxis(attributes) : undefined,
     },
   ],
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 
@@ -93,6 +94,7 @@ export const products = {
     rank: rankOf(2),
     shape: gemmShape,
     weights: [{ input: 1, axis: ({ attributes }, rank) => (rank === 2 ? channelAxis(attributes) : undefined) }],
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -91,6 +91,7 @@ const softmax = {
   rank: sameRank,
   shape: softmaxShape,
   layout: axisLayout(-1),
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 
@@ -103,6 +104,7 @@ const instance = {
   rank: sameRank,
   shape: instanceShape,
   layout: twinLayout,
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 
@@ -118,6 +120,7 @@ export const normalizations = {
     becomes: batchBecomes,
     rank: sameRank,
     shape: batchShape,
+    sizes: "polynomial",
     steps: true,
   },
   "/InstanceNormalization": instance,
@@ -130,6 +133,7 @@ export const normalizations = {
     others: "stash_type",
     rank: sameRank,
     shape: groupShape,
+    sizes: "polynomial",
     steps: true,
   },
   "/LayerNormalization": {
@@ -139,6 +143,7 @@ export const normalizations = {
     attributes: { axis: "int", epsilon: "float", stash_type: "int" },
     rank: sameRank,
     shape: layerShape,
+    sizes: "polynomial",
     steps: true,
   },
   // What onnxruntime's optimizer writes into ONNX's own domain.
@@ -156,6 +161,7 @@ export const normalizations = {
     attributes: { axis: "int", epsilon: "float", stash_type: "int" },
     rank: sameRank,
     shape: (call: Call) => layerShape(call).slice(0, 1),
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

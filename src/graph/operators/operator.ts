@@ -94,6 +94,11 @@ export interface Operator {
   readonly weights?: readonly WeightInput[];
   /** Its result is not a function of inputs and attributes: equal nodes stay apart. */
   readonly random?: true;
+  /**
+   * One program serves a range of sizes (src/program/ranged.ts): extents, folded elements and step words are made of sizes by sums, products, equality,
+   * clamps, and division by constants, rounded either way. "compared": folding tells which of two numbers is larger.
+   */
+  readonly sizes?: "polynomial" | "compared";
   /** It runs as steps of the core: src/program/operators has its lowering. Without steps, `evaluate` runs when the inputs are there. */
   readonly steps?: true;
   /** A session runs it between programs: it has bodies, or works on sequences or optionals. */

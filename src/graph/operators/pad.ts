@@ -92,6 +92,7 @@ export const pads = {
     evaluate,
     layout,
     settle: settleUnmoved((call) => call.needed(1).some((amount) => amount !== 0)),
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

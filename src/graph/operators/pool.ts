@@ -21,6 +21,7 @@ const pool = {
   shape: poolShape,
   layout: twinLayout,
   settle: (call: Call) => settleWindow(call),
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 
@@ -44,6 +45,7 @@ const global = {
   rank: sameRank,
   shape: globalShape,
   layout: twinLayout,
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 

@@ -253,6 +253,7 @@ export const quantized = {
     types: { T: ["float32", "float16", "bfloat16", "int32"], S: [...SCALES, "int32"], Q: STORED },
     attributes: { ...SCALED, precision: "int", saturate: "int" },
     rank: sameRank,
+    sizes: "polynomial",
     expands: quantize,
   },
   "/DequantizeLinear": {
@@ -267,12 +268,14 @@ export const quantized = {
       return [{ type, shape: call.shape(0) }];
     },
     evaluate,
+    sizes: "polynomial",
     expands: dequantize,
   },
   "/DynamicQuantizeLinear": {
     since: 11,
     inputs: "float32",
     rank: (_, { rank }, output) => (output === 0 ? rank(0) : 0),
+    sizes: "polynomial",
     expands: dynamic,
   },
   "/ConvInteger": {

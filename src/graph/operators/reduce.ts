@@ -153,6 +153,7 @@ const reduction = {
   rank: reducedRank,
   shape: reduceShape,
   layout: reduceLayout,
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 
@@ -164,6 +165,7 @@ const arg = {
   rank: (node, { rank }) => (node.attributes["keepdims"] === 0 ? plus(rank(0), -1) : rank(0)),
   shape: argShape,
   layout: axisLayout(0),
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
 
@@ -173,6 +175,7 @@ const cumulative = {
   attributes: { exclusive: "int", reverse: "int" },
   rank: sameRank,
   shape: cumulateShape,
+  sizes: "polynomial",
   steps: true,
 } as const satisfies Partial<Operator>;
 
@@ -215,6 +218,7 @@ export const reductions = {
     },
     rank: sameRank,
     shape: topKShape,
+    sizes: "polynomial",
     steps: true,
   },
   "/CumSum": { ...cumulative, since: 11, evaluate: cumSum },

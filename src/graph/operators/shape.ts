@@ -88,6 +88,7 @@ export const shapes = {
     },
     evaluate: shape,
     evaluatesShapes: true,
+    sizes: "polynomial",
   },
   "/Size": {
     since: 1,
@@ -97,6 +98,7 @@ export const shapes = {
     shape: () => [{ type: "int64", shape: [] }],
     evaluate: (call) => [BigInt64Array.of(BigInt(sizeOf(call.shape(0))))],
     evaluatesShapes: true,
+    sizes: "polynomial",
   },
   "/ConstantOfShape": {
     since: 9,
@@ -106,6 +108,7 @@ export const shapes = {
     length: (_, { numbers }) => (numbers(0)?.length === 1 ? numbers(0)![0] : undefined),
     shape: constantOfShapeShape,
     evaluate: constantOfShape,
+    sizes: "polynomial",
     steps: true,
   },
   "/Range": {
@@ -116,6 +119,7 @@ export const shapes = {
     rank: rankOf(1),
     shape: rangeShape,
     evaluate: range,
+    sizes: "polynomial",
     steps: true,
   },
   "/Trilu": {
@@ -126,6 +130,7 @@ export const shapes = {
     rank: sameRank,
     shape: triluShape,
     evaluate: trilu,
+    sizes: "polynomial",
     steps: true,
   },
   "/Dropout": {
@@ -151,6 +156,7 @@ export const shapes = {
     },
     rank: sameRank,
     shape: (call: Call) => [call.value(0), { type: "bool", shape: call.shape(0) }],
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -78,6 +78,7 @@ export const slicing = {
     evaluate,
     layout,
     settle: settleUnmoved((call) => (call.numbers(4) ?? []).some((step) => step < 0)),
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -59,6 +59,7 @@ export const transposes = {
     evaluate,
     layout,
     settle,
+    sizes: "polynomial",
     steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -41,6 +41,7 @@ const plain = {
   rank: sameRank,
   shape: sameAsInput,
   layout: unaryLayout,
+  sizes: "polynomial",
 } as const;
 const ofFloats = { ...plain, types: { T: FLOATS }, steps: true } as const satisfies Partial<Operator>;
 

@@ -1,0 +1,118 @@
+import type { KnownValue } from "../graph/graph.ts";
+
+/** Signatures of inputs that grow together: extent `i` is base[i] + t·direction[i], as past and attention_mask grow with every token. */
+export interface Line {
+  readonly base: readonly number[];
+  /** None is negative, one at least is not 0. */
+  readonly direction: readonly number[];
+}
+
+/** A line between two sizes, both included. */
+export interface Range {
+  readonly line: Line;
+  readonly low: number;
+  readonly high: number;
+}
+
+/** Signatures that are remembered: enough for a few kinds of inputs in turn. */
+const REMEMBERED = 16;
+
+/** The signatures that came lately, and the lines among them. */
+export class Lines {
+  private readonly met: { readonly kind: string; readonly extents: readonly number[] }[] = [];
+
+  /**
+   * The lines through the given signature and two others that have been met, the finest first: widths of 64, 96 and 160 may be any widths, or
+   * multiples of 32.
+   */
+  through(values: readonly KnownValue[]): Line[] {
+    const [kind, extents] = [kindOf(values), extentsOf(values)];
+    const others = this.met.filter((one) => one.kind === kind);
+    this.met.push({ kind, extents });
+    if (this.met.length > REMEMBERED) this.met.shift();
+    for (const [i, a] of others.entries()) {
+      const far = minus(extents, a.extents);
+      const unit = divisor(far);
+      if (unit === 0) continue;
+      const direction = far.map((d) => d / unit);
+      for (const b of others.slice(i + 1)) {
+        const near = minus(b.extents, a.extents);
+        const varying = direction.findIndex((d) => d !== 0);
+        const times = near[varying]! / direction[varying]!;
+        if (times === 0 || near.some((d, j) => d !== times * direction[j]!)) continue;
+        const coarse = divisor([unit, times]);
+        return [...new Set([1, coarse])].flatMap((step) => lineOf(extents, direction, step));
+      }
+    }
+    return [];
+  }
+}
+
+function lineOf(through: readonly number[], direction: readonly number[], step: number): Line[] {
+  const sign = direction.some((d) => d < 0) ? -step : step;
+  const wide = direction.map((d) => (d === 0 ? 0 : d * sign));
+  if (wide.some((d) => d < 0)) return [];
+  const t = sizeOn({ base: through.map(() => 0), direction: wide }, through);
+  return [
+    {
+      base: minus(
+        through,
+        wide.map((d) => d * t),
+      ),
+      direction: wide,
+    },
+  ];
+}
+
+/** The largest t at which no extent is beyond its own. */
+function sizeOn({ base, direction }: Line, extents: readonly number[]): number {
+  return Math.min(...direction.flatMap((d, i) => (d === 0 ? [] : [Math.floor((extents[i]! - base[i]!) / d)])));
+}
+
+/** Where on the line the signature lies; undefined beside it. */
+export function placeOn(line: Line, values: readonly KnownValue[]): number | undefined {
+  const extents = extentsOf(values);
+  const t = sizeOn(line, extents);
+  return extents.length === line.base.length && extents.every((d, i) => d === line.base[i]! + t * line.direction[i]!)
+    ? t
+    : undefined;
+}
+
+/** The values at t, which are those given but for their shapes. */
+export function valuesAt(line: Line, values: readonly KnownValue[], t: number): KnownValue[] {
+  let at = 0;
+  return values.map(({ type, shape }) => ({
+    type,
+    shape: shape.map(() => {
+      const i = at++;
+      return line.base[i]! + t * line.direction[i]!;
+    }),
+  }));
+}
+
+/** From where on no extent that varies is 0 or 1: those broadcast and vanish, and have programs of their own. */
+export function genericFrom({ base, direction }: Line): number {
+  return Math.max(0, ...direction.flatMap((d, i) => (d === 0 ? [] : [Math.ceil((2 - base[i]!) / d)])));
+}
+
+function kindOf(values: readonly KnownValue[]): string {
+  return values.map(({ type, shape }) => `${type}${shape.length}`).join();
+}
+
+function extentsOf(values: readonly KnownValue[]): number[] {
+  return values.flatMap(({ shape }) => shape);
+}
+
+function minus(a: readonly number[], b: readonly number[]): number[] {
+  return a.map((d, i) => d - b[i]!);
+}
+
+/** Greatest common divisor, not negative. */
+function divisor(values: readonly number[]): number {
+  let result = 0;
+  for (const value of values) {
+    let rest = Math.abs(value);
+    while (rest !== 0) [result, rest] = [rest, result % rest];
+  }
+  return result;
+}

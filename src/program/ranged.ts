@@ -1,0 +1,408 @@
+// One program for a range of sizes. Its words are those of the largest size; a new size writes those that vary in place, some hundred numbers.
+//
+// Why that is right: the records of all operators say that extents, folded elements and step words are made by sums, products, equality, division by
+// constants with either rounding, and clamps (`sizes: "polynomial"`). Every extent and every folded element is held against an affine function of t
+// with whole coefficients at five sizes: both ends, their neighbours and the middle. A whole affine function plus the floor of another is monotone, so
+// that both ends and one step decide; a clamp of affine functions that starts and ends on one piece never leaves it. Words are products of these:
+// whole polynomials of degree 2 at most, which three sizes decide and two check. Words that layouts make (pairs, blocks of 8, scratch) are no
+// polynomials: they are computed from the sizes in their step (layout-words.ts). Whatever does not fit has no program for a range.
+import { ProgramHeader } from "../core/abi/program.ts";
+import { type Argument, type BadIndex, type Core, wordsOf } from "../core/index.ts";
+import type { Stage, Visit } from "../graph/specialize.ts";
+import type { Tensor } from "../tensor/index.ts";
+import type { Compiled, ProgramValue } from "./compile.ts";
+import { type LayoutRule, layoutRule, scratchBuffer } from "./layout-words.ts";
+import type { Range } from "./lines.ts";
+import type { LoweredStep } from "./lowering.ts";
+
+/** How a size is lowered: which nodes must not be folded, and who is told about every node. */
+export interface Probing {
+  readonly unfolded: ReadonlySet<string>;
+  readonly observe: (visit: Visit) => void;
+}
+
+/** A graph at size t, and the program of it when it is one stage. */
+export interface Sizes {
+  specialize(t: number, how: Probing): Stage;
+  compile(stage: Stage): Compiled;
+}
+
+interface Probe {
+  readonly visits: readonly Visit[];
+  readonly program: Compiled;
+  readonly stage: Stage;
+}
+
+/** a + b·t + c·t² */
+type Polynomial = readonly [a: number, b: number, c: number];
+
+/** The program of a range, at one of its sizes. */
+export class RangedProgram implements Compiled {
+  readonly inputs: ReadonlyMap<string, ProgramValue>;
+  readonly owned: Compiled["owned"];
+  readonly buffers: Compiled["buffers"];
+  readonly arenaBytes: number;
+  outputs: ReadonlyMap<string, ProgramValue>;
+  work = 0;
+  private t: number;
+  private address = 0;
+  private bases: readonly number[] = [];
+  private timed: readonly LoweredStep[] | undefined;
+
+  constructor(
+    private readonly core: Core,
+    private readonly largest: Compiled,
+    private readonly fitted: Fitted,
+    high: number,
+  ) {
+    ({ inputs: this.inputs, outputs: this.outputs, arenaBytes: this.arenaBytes } = largest);
+    ({ owned: this.owned, buffers: this.buffers } = largest);
+    this.t = high;
+    this.resize(high);
+  }
+
+  get count(): number {
+    return this.largest.count;
+  }
+
+  /** What is told about the steps at this size; made when somebody asks. */
+  get steps(): readonly LoweredStep[] {
+    this.timed ??= this.largest.steps.map((step, i) => ({
+      ...step,
+      macs: Math.max(0, Math.round(at(this.fitted.macs[i]!, this.t))),
+      bytes: Math.max(0, Math.round(at(this.fitted.bytes[i]!, this.t))),
+    }));
+    return this.timed;
+  }
+
+  /** Makes it the program of size t, which lies in the range. */
+  resize(t: number): void {
+    this.t = t;
+    this.timed = undefined;
+    this.work = Math.max(0, at(this.fitted.work, t));
+    const { outputs } = this.fitted;
+    this.outputs = new Map(
+      outputs.map(({ name, value, shape }) => [name, { ...value, shape: shape.map((d) => at(d, t)) }]),
+    );
+    if (this.address !== 0) this.patch();
+  }
+
+  write(arena: number): number {
+    this.address = this.largest.write(arena);
+    const words = this.core.i32(this.address, this.fitted.length);
+    // Where a buffer lies: its address at the largest size without what that size adds.
+    this.bases = this.fitted.words.map(({ at: word, value, reference }) =>
+      reference ? words[word]! - at(value, this.fitted.high) : 0,
+    );
+    this.patch();
+    return this.address;
+  }
+
+  explain(error: BadIndex): RangeError {
+    return this.largest.explain(error);
+  }
+
+  release(): void {
+    this.largest.release();
+  }
+
+  private patch(): void {
+    const { t } = this;
+    const words = this.core.i32(this.address, this.fitted.length);
+    for (const [i, { at: word, value }] of this.fitted.words.entries()) words[word] = this.bases[i]! + at(value, t);
+    for (const { at: index, step, rule } of this.fitted.layout) words[index] = rule(words, step);
+    for (const { at: address, bytes, value } of this.fitted.elements) {
+      const number = at(value, t);
+      const view = this.core.i32(address, bytes / 4);
+      view[0] = number;
+      if (bytes === 8) view[1] = Math.floor(number / 2 ** 32);
+    }
+  }
+}
+
+/** What varies with t. */
+interface Fitted {
+  readonly high: number;
+  /** Words of the program. */
+  readonly length: number;
+  /** Words by position; `reference`: an offset that is added to where a buffer lies. */
+  readonly words: readonly { readonly at: number; readonly value: Polynomial; readonly reference: boolean }[];
+  readonly layout: readonly { readonly at: number; readonly step: number; readonly rule: LayoutRule }[];
+  /** Integers in the constants that the program owns, by address. */
+  readonly elements: readonly { readonly at: number; readonly bytes: number; readonly value: Polynomial }[];
+  readonly outputs: readonly {
+    readonly name: string;
+    readonly value: ProgramValue;
+    readonly shape: readonly Polynomial[];
+  }[];
+  readonly macs: readonly Polynomial[];
+  readonly bytes: readonly Polynomial[];
+  readonly work: Polynomial;
+}
+
+/** The program for all sizes of a range; undefined when their programs are not alike. */
+export function generalize(
+  core: Core,
+  { low, high }: Range,
+  sizes: Sizes,
+): { program: RangedProgram; stage: Stage } | undefined {
+  const unfolded = new Set<string>();
+  const near = [low, low + 1, low + 2].map((t) => {
+    const visits: Visit[] = [];
+    sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
+    return visits;
+  });
+  if (!alike(near)) return undefined;
+  for (const [i, { node, folded }] of near[0]!.entries()) {
+    if (!folded?.some((tensor, j) => isLarge(tensor, near[1]![i]!.folded![j]!))) continue;
+    for (const name of node.outputs) unfolded.add(name);
+  }
+  const ts = [high, low, low + 1, (low + high) >> 1, high - 1];
+  const probes: Probe[] = [];
+  let kept: Compiled | undefined;
+  try {
+    for (const t of ts) {
+      const visits: Visit[] = [];
+      const stage = sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
+      if (stage.stop !== undefined) return undefined;
+      probes.push({ visits, stage, program: sizes.compile(stage) });
+      if (!alike(probes.map((probe) => probe.visits)) || !sameSteps(probes.map((p) => p.program))) return undefined;
+    }
+    if (!isPolynomial(probes, ts)) return undefined;
+    const programs = probes.map(({ program }) => program);
+    const found = fitted(core, programs, ts);
+    if (found === undefined) return undefined;
+    kept = probes[0]!.program;
+    return { program: new RangedProgram(core, kept, found, high), stage: probes[0]!.stage };
+  } finally {
+    for (const { program } of probes) if (program !== kept) program.release();
+  }
+}
+
+/** Whether the same nodes have been visited, all marked, and folded alike. */
+function alike(all: readonly (readonly Visit[])[]): boolean {
+  const [first, ...rest] = all;
+  return first!.every(({ node, operator, folded }, i) => {
+    if (operator.sizes === undefined) return false;
+    return rest.every((visits) => {
+      const other = visits[i];
+      return (
+        visits.length === first!.length &&
+        other?.node.op === node.op &&
+        (other.folded === undefined) === (folded === undefined)
+      );
+    });
+  });
+}
+
+/** A folded tensor that depends on the size and is more than some integers: it is made by steps instead. */
+function isLarge(a: Tensor, b: Tensor): boolean {
+  if (a.dims.join() !== b.dims.join()) return true;
+  if (sameElements(a, b)) return false;
+  return !(a.type === "int64" || a.type === "int32") || a.size > 16;
+}
+
+function sameElements(a: Tensor, b: Tensor): boolean {
+  const [x, y] = [a.data as ArrayLike<unknown>, b.data as ArrayLike<unknown>];
+  for (let i = 0; i < x.length; i++) if (!Object.is(x[i], y[i])) return false;
+  return x.length === y.length;
+}
+
+/** Whether every extent grows evenly, every folded integer is affine, and no comparison changes within the range. */
+function isPolynomial(probes: readonly Probe[], ts: readonly number[]): boolean {
+  return probes[0]!.visits.every((visit, i) => {
+    const all = probes.map(({ visits }) => visits[i]!);
+    const shapes = visit.outputs.every((_, j) => {
+      const extents = all.map(({ outputs }) => outputs[j]!.shape);
+      return extents[0]!.every((d, axis) => {
+        const value = affine(
+          ts,
+          extents.map((shape) => shape[axis]!),
+        );
+        return (
+          extents.every(({ length }) => length === extents[0]!.length) && value !== undefined && value[1] >= 0 && d >= 0
+        );
+      });
+    });
+    const elements = (visit.folded ?? []).every((_, j) => {
+      const tensors = all.map(({ folded }) => folded![j]!);
+      return tensors.every((tensor) => sameElements(tensors[0]!, tensor)) || affines(ts, tensors) !== undefined;
+    });
+    return shapes && elements && (visit.folded === undefined || visit.operator.sizes !== "compared" || keepsOrder(all));
+  });
+}
+
+/** The elements of an integer tensor as functions of t. */
+function affines(ts: readonly number[], tensors: readonly Tensor[]): Polynomial[] | undefined {
+  const [first] = tensors;
+  if (first!.type !== "int64" && first!.type !== "int32") return undefined;
+  if (tensors.some(({ size }) => size !== first!.size)) return undefined;
+  const values = Array.from({ length: first!.size }, (_, e) =>
+    affine(
+      ts,
+      tensors.map(({ data }) => Number((data as ArrayLike<number | bigint>)[e])),
+    ),
+  );
+  return values.includes(undefined) ? undefined : (values as Polynomial[]);
+}
+
+/** Whether the operands of a comparison are apart, or the same, over the whole range: both ends on one side. */
+function keepsOrder(visits: readonly Visit[]): boolean {
+  const [high, low] = [signs(visits[0]!), signs(visits[1]!)];
+  return (
+    high !== undefined &&
+    high.join() === low?.join() &&
+    (!high.includes(0) || visits.every((v) => signs(v)?.join() === high.join()))
+  );
+}
+
+/** −1, 0 or 1 for every pair that is compared; undefined when they are not simply paired. */
+function signs({ call }: Visit): number[] | undefined {
+  const [a, b] = [0, 1].map((i) => call.constant(i)!);
+  const size = Math.max(a!.size, b!.size);
+  if ([a, b].some((tensor) => tensor!.size !== 1 && tensor!.size !== size)) return undefined;
+  const element = ({ data, size: own }: Tensor, i: number): number =>
+    Number((data as ArrayLike<number | bigint>)[own === 1 ? 0 : i]);
+  return Array.from({ length: size }, (_, i) => Math.sign(element(a!, i) - element(b!, i)));
+}
+
+function sameSteps(programs: readonly Compiled[]): boolean {
+  const [first, ...rest] = programs;
+  const scratch = new Set(first!.steps.map(({ step }) => scratchBuffer(step)));
+  return rest.every(
+    ({ steps, buffers, owned }) =>
+      steps.length === first!.steps.length &&
+      owned.length === first!.owned.length &&
+      buffers.length === first!.buffers.length &&
+      buffers.every(({ bytes, first: begin, last }, i) => {
+        const other = first!.buffers[i]!;
+        return begin === other.first && last === other.last && (bytes <= other.bytes || scratch.has(i));
+      }) &&
+      steps.every(({ step }, i) => {
+        const other = first!.steps[i]!.step;
+        return step.opcode === other.opcode && step.words.length === other.words.length;
+      }),
+  );
+}
+
+function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]): Fitted | undefined {
+  const { steps, outputs } = programs[0]!;
+  const words: Fitted["words"][number][] = [];
+  const layout: { at: number; step: number; rule: LayoutRule }[] = [];
+  let at = ProgramHeader.length + steps.length;
+  for (let i = 0; i < steps.length; i++) {
+    const all = programs.map((program) => program.steps[i]!.step);
+    const { opcode, words: own } = all[0]!;
+    const { reads, writes } = wordsOf(opcode, own);
+    const start = at;
+    for (let j = 0; j < own.length; j++, at++) {
+      const given = all.map((step) => step.words[j]!);
+      const isAddress = reads.includes(j) || writes.includes(j);
+      if (given.every((word) => typeof word === "number" && word === given[0])) continue;
+      const parts = given.map((word, p) => partsOf(core, programs[p]!, word, isAddress));
+      const [{ block }] = parts as [Parts];
+      if (parts.some((one) => one.block !== block)) return undefined;
+      const reference = block !== "";
+      const value = polynomial(
+        ts,
+        parts.map(({ offset }) => offset),
+      );
+      if (value !== undefined) {
+        if (value[1] !== 0 || value[2] !== 0) words.push({ at, value, reference });
+        continue;
+      }
+      const rule = reference ? undefined : layoutRule(core.exports, all, j);
+      if (rule === undefined) return undefined;
+      layout.push({ at, step: start, rule });
+    }
+  }
+  const elements = ownedElements(programs, ts);
+  const results = [...outputs].map(([name, value]) => {
+    const all = programs.map((program) => program.outputs.get(name)!);
+    const shape = value.shape.map((_, axis) =>
+      affine(
+        ts,
+        all.map((one) => one.shape[axis]!),
+      ),
+    );
+    const moves = all.some(({ place }) => !("arena" in place));
+    return moves || shape.includes(undefined) ? undefined : { name, value, shape: shape as Polynomial[] };
+  });
+  if (elements === undefined || results.includes(undefined)) return undefined;
+  const told = (what: (step: LoweredStep) => number): Polynomial[] =>
+    steps.map((_, i) =>
+      through(
+        ts,
+        programs.map((program) => what(program.steps[i]!)),
+      ),
+    );
+  return {
+    ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results as Fitted["outputs"][number][] },
+    ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes) },
+    work: through(
+      ts,
+      programs.map(({ work }) => work),
+    ),
+  };
+}
+
+/** A number, or an address as what it points into and how far. */
+interface Parts {
+  readonly block: string;
+  readonly offset: number;
+}
+
+function partsOf(core: Core, { owned }: Compiled, word: Argument, isAddress: boolean): Parts {
+  if (typeof word !== "number") return { block: `buffer ${word.buffer}`, offset: word.offset };
+  if (!isAddress) return { block: "", offset: word };
+  const at = core.blockOf(word) ?? 0;
+  const own = owned.findIndex((one) => one.at === at);
+  return { block: own < 0 ? `at ${at}` : `constant ${own}`, offset: word - at };
+}
+
+/** The elements of a program's own constants that vary. */
+function ownedElements(programs: readonly Compiled[], ts: readonly number[]): Fitted["elements"][number][] | undefined {
+  const elements: Fitted["elements"][number][] = [];
+  for (const [k, { at, data }] of programs[0]!.owned.entries()) {
+    const all = programs.map(({ owned }) => owned[k]!.data);
+    if (all.some((one) => one.byteLength !== data.byteLength || one.constructor !== data.constructor)) return undefined;
+    const bytes = all.map((one) => new Uint8Array(one.buffer, one.byteOffset, one.byteLength));
+    if (bytes.every((one) => one.every((byte, i) => byte === bytes[0]![i]))) continue;
+    if (!(data instanceof BigInt64Array || data instanceof Int32Array)) return undefined;
+    for (let e = 0; e < data.length; e++) {
+      const value = affine(
+        ts,
+        all.map((one) => Number((one as unknown as ArrayLike<number | bigint>)[e])),
+      );
+      if (value === undefined) return undefined;
+      if (value[1] !== 0) elements.push({ at: at + e * data.BYTES_PER_ELEMENT, bytes: data.BYTES_PER_ELEMENT, value });
+    }
+  }
+  return elements;
+}
+
+function at([a, b, c]: Polynomial, t: number): number {
+  return a + t * (b + t * c);
+}
+
+/** a + b·t with whole coefficients, through all values; ts[1] and ts[2] are neighbours. */
+function affine(ts: readonly number[], values: readonly number[]): Polynomial | undefined {
+  const slope = values[2]! - values[1]!;
+  const value: Polynomial = [values[1]! - slope * ts[1]!, slope, 0];
+  return Number.isSafeInteger(slope) && ts.every((t, i) => at(value, t) === values[i]) ? value : undefined;
+}
+
+/** A polynomial of degree 2 at most with whole coefficients, through all values. */
+function polynomial(ts: readonly number[], values: readonly number[]): Polynomial | undefined {
+  const value = through(ts, values).map(Math.round) as unknown as Polynomial;
+  return ts.every((t, i) => at(value, t) === values[i]) ? value : undefined;
+}
+
+/** The polynomial of degree 2 through the values at the upper end, the lower end and the middle. */
+function through(ts: readonly number[], values: readonly number[]): Polynomial {
+  const [x, y, z] = [ts[1]!, ts[3]!, ts[0]!];
+  const [fx, fy, fz] = [values[1]!, values[3]!, values[0]!];
+  const first = (fy - fx) / (y - x);
+  const second = ((fz - fy) / (z - y) - first) / (z - x);
+  return [fx - first * x + second * x * y, first - second * (x + y), second];
+}
