@@ -1,6 +1,7 @@
 // What there is of Node here. `process` is looked up, never named, and modules are asked for by a call: bundlers neither see a "node:" specifier nor
 // put in a polyfill. Pages define a `process` without anything in it, and Deno has one that throws.
 
+/** @internal – users need not have the types of Node */
 interface NodeModules {
   readonly "node:fs/promises": typeof import("node:fs/promises");
   readonly "node:module": typeof import("node:module");
@@ -33,7 +34,10 @@ export function environment(name: string): string | undefined {
   }
 }
 
-/** A module of Node's. Throws TypeError where there are none. */
+/**
+ * A module of Node's. Throws TypeError where there are none.
+ * @internal
+ */
 export function nodeModule<Name extends keyof NodeModules>(name: Name): NodeModules[Name] {
   const module = host()?.getBuiltinModule?.(name);
   if (module === undefined) {
