@@ -74,7 +74,9 @@ export const BUNDLERS = {
     packages: ["vite"],
     build: (folder) => {
       write(folder, { ...PAGE, "index.html": page("/main.mjs") });
-      write(folder, { "vite.config.mjs": `export default { base: "./", build: { target: "es2022" } };` });
+      write(folder, {
+        "vite.config.mjs": `export default { base: "./", build: { target: "es2022", chunkSizeWarningLimit: 1000 } };`,
+      });
       return call(folder, "vite", "build", "--logLevel", "warn");
     },
   },
@@ -134,6 +136,33 @@ export function buildFile(folder, model, report) {
     "--format=iife",
     "--outfile=dist/main.js",
     "--log-level=warning",
+  );
+}
+
+/** transformers.js in a page, its onnxruntime-web replaced by an alias of the bundler. */
+export function buildTransformers(folder) {
+  write(folder, {
+    "main.mjs": `import { env, pipeline } from "@huggingface/transformers";
+      const send = (text) => fetch("/report/transformers", { method: "POST", body: text });
+      try {
+        env.allowLocalModels = true;
+        env.allowRemoteModels = false;
+        env.localModelPath = "/models/";
+        const story = await pipeline("text-generation", "story", { dtype: "fp32" });
+        await send(JSON.stringify(await story("the cat saw", { max_new_tokens: 24, do_sample: false })));
+      } catch (error) { await send("failed: " + error.stack); }`,
+    "dist/index.html": page("main.js"),
+  });
+  const alias = "--alias:onnxruntime-web/webgpu=bitbasis/ort";
+  return call(
+    folder,
+    "esbuild",
+    "main.mjs",
+    "--bundle",
+    "--format=esm",
+    alias,
+    "--outfile=dist/main.js",
+    "--log-level=error",
   );
 }
 

@@ -18,7 +18,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { installedBrowsers, serve, visit } from "./browsers.mjs";
-import { BUNDLERS, buildExtension, buildFile, buildNext, buildPlace, PLACES } from "./bundlers.mjs";
+import { BUNDLERS, buildExtension, buildFile, buildNext, buildPlace, buildTransformers, PLACES } from "./bundlers.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HERE = fileURLToPath(new URL("./", import.meta.url));
@@ -204,6 +204,36 @@ if (wants("next")) {
       same(await (await fetch(`http://localhost:${port}/answer`)).text()),
     );
     process.kill(-child.pid);
+  }
+}
+
+if (wants("transformers")) {
+  const folder = installed("transformers", ["@huggingface/transformers", "onnxruntime-common", "esbuild"]);
+  const { writeModels } = await import("./transformers/models.mjs");
+  writeModels(join(site, "models"));
+  copyFileSync(join(HERE, "transformers/tasks.mjs"), join(folder, "tasks.mjs"));
+  const tasks = (...runtime) =>
+    JSON.parse(run(process.execPath, ["tasks.mjs", join(site, "models/"), ...runtime], { cwd: folder }));
+  await check("transformers.js in Node", () => {
+    const [expected, got] = [tasks(), tasks("bitbasis")];
+    for (const [task, answer] of Object.entries(expected)) {
+      const [a, b] = [JSON.stringify(answer), JSON.stringify(got[task])];
+      if (a !== b) throw new Error(`${task}: onnxruntime-node gives ${a}, bitbasis ${b}`);
+    }
+    return `ok: ${Object.keys(expected).join(", ")} as onnxruntime-node`;
+  });
+  await check("transformers.js builds with an alias", () => {
+    run(process.execPath, [join(folder, "node_modules/esbuild/install.js")]);
+    buildTransformers(folder);
+    symlinkSync(join(folder, "dist"), join(site, "transformers"));
+  });
+  const story = JSON.stringify(tasks("bitbasis").story);
+  for (const browser of browsers) {
+    await check(`transformers.js in ${browser[0]}`, async () => {
+      const heard = server.report("transformers");
+      const text = await visit(browser, `${server.origin}/transformers/`, heard);
+      if (text !== story) throw new Error(`expected ${story}, got ${text}`);
+    });
   }
 }
 

@@ -2,7 +2,7 @@
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { writeOnnx } from "../../../dist/onnx/index.js";
-import { normalNumbers, randomTensor, Tensor } from "../../../dist/tensor/index.js";
+import { randomTensor, Tensor, uniformNumbers } from "../../../dist/tensor/index.js";
 
 const WORDS =
   "[PAD] [UNK] <s> </s> a the cat dog sat ran on under mat tree and then saw red blue sky bird flew over hill home slept woke ate fish jumped high low".split(
@@ -10,8 +10,13 @@ const WORDS =
   );
 const [VOCABULARY, HIDDEN, HEADS] = [WORDS.length, 32, 2];
 
-const random = normalNumbers(7);
-const weights = (...dims) => randomTensor("float32", dims, random);
+const random = uniformNumbers(7);
+const weights = (...dims) =>
+  new Tensor(
+    "float32",
+    randomTensor("float32", dims, random).data.map((v) => v / 4),
+    dims,
+  );
 const ids = (...values) => new Tensor("int64", values);
 
 /** A graph from `[op, inputs, outputs, attributes]`. */
@@ -32,8 +37,8 @@ function graph({ inputs, initializers, nodes, outputs }) {
 }
 
 const TEXT = [
-  ["input_ids", "int64", "batch", "length"],
-  ["attention_mask", "int64", "batch", "length"],
+  ["input_ids", "int64", "batch_size", "length"],
+  ["attention_mask", "int64", "batch_size", "length"],
 ];
 /** Embeddings, one layer, padding set to nothing: h [batch, length, HIDDEN]. */
 const ENCODER = {
@@ -52,7 +57,7 @@ const head = (size) => ({ inputs: TEXT, initializers: { ...ENCODER.initializers,
 
 /** One decoder layer with a KV cache: the answer depends on every token before. */
 function decoder() {
-  const [size, past] = [HIDDEN / HEADS, ["batch", HEADS, "past", HIDDEN / HEADS]];
+  const [size, past] = [HIDDEN / HEADS, ["batch_size", HEADS, "past_sequence_length", HIDDEN / HEADS]];
   const project = (name) => [
     ["MatMul", ["e", `w${name}`], [`${name}0`]],
     ["Reshape", [`${name}0`, "heads"], [`${name}1`]],
@@ -60,8 +65,9 @@ function decoder() {
   ];
   return graph({
     inputs: [
-      ...TEXT,
-      ["position_ids", "int64", "batch", "length"],
+      ["input_ids", "int64", "batch_size", "length"],
+      ["attention_mask", "int64", "batch_size", "total_length"],
+      ["position_ids", "int64", "batch_size", "length"],
       ["past_key_values.0.key", "float32", ...past],
       ["past_key_values.0.value", "float32", ...past],
     ],
@@ -88,9 +94,9 @@ function decoder() {
       ["MatMul", ["s", "out"], ["logits"]],
     ],
     outputs: [
-      ["logits", "batch", "length", VOCABULARY],
-      ["present.0.key", "batch", HEADS, "all", size],
-      ["present.0.value", "batch", HEADS, "all", size],
+      ["logits", "batch_size", "length", VOCABULARY],
+      ["present.0.key", "batch_size", HEADS, "all", size],
+      ["present.0.value", "batch_size", HEADS, "all", size],
     ],
   });
 }
@@ -115,7 +121,7 @@ const MODELS = {
         ...ENCODER,
         inputs: TEXT,
         nodes: [...ENCODER.nodes, ["Identity", ["h"], ["last_hidden_state"]]],
-        outputs: [["last_hidden_state", "batch", "length", HIDDEN]],
+        outputs: [["last_hidden_state", "batch_size", "length", HIDDEN]],
       }),
   },
   sentiment: {
@@ -128,7 +134,7 @@ const MODELS = {
           ["ReduceMean", ["h"], ["mean"], { axes: [1], keepdims: 0 }],
           ["MatMul", ["mean", "w2"], ["logits"]],
         ],
-        outputs: [["logits", "batch", 2]],
+        outputs: [["logits", "batch_size", 2]],
       }),
   },
   entities: {
@@ -137,7 +143,7 @@ const MODELS = {
       graph({
         ...head(3),
         nodes: [...ENCODER.nodes, ["MatMul", ["h", "w2"], ["logits"]]],
-        outputs: [["logits", "batch", "length", 3]],
+        outputs: [["logits", "batch_size", "length", 3]],
       }),
   },
   story: {
