@@ -54,7 +54,7 @@ describe("bitbasis/ort", () => {
     ort.env.wasm.simd = true;
     await ort.InferenceSession.create(MODEL);
     const builds = core.mock.calls.filter(([, , most]) => most !== undefined).map(([build]) => build);
-    expect(builds).toEqual(["scalar", "simd"]);
+    expect([...new Set(builds)]).toEqual(["scalar", "simd"]);
     vi.restoreAllMocks();
   });
 
