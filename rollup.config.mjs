@@ -1,10 +1,15 @@
+import { rmSync } from "node:fs";
 import nodeResolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 
-/** The download: `dist/web/bitbasis.js` with the simd build inlined; the other builds are chunks that load when they are asked for. */
+// Chunks of another day have other names.
+rmSync("dist/web", { recursive: true, force: true });
+
+/** The download: `dist/web/bitbasis.js` with the simd build inlined; the other builds and rare operators are chunks that load when they are asked for. */
 export default {
   input: { bitbasis: "dist/entries/index.js" },
-  external: [/^node:/],
+  // Else what the entry shares with a chunk moves to a third file, and the entry is a line that fetches it.
+  preserveEntrySignatures: "allow-extension",
   output: { dir: "dist/web", format: "es", chunkFileNames: "[name].js" },
   plugins: [nodeResolve({ browser: true }), terser({ module: true, compress: { passes: 2 } })],
 };

@@ -1,6 +1,7 @@
 // Compiles assembly/ into build/<name>.wasm and, beside each, build/<name>.js with the same bytes as text, two letters of a..p for each,
 // so that no path problem can exist where a bundler or a worker loads the package. Of the texts that every tool leaves as they are this is the one that
-// compresses best: bytes stay apart, where base64 hides them (simd in brotli: 28.1 kB, base64 38.6 kB, the bytes themselves 26.1 kB). With a build of the core goes its checked twin, which tests use.
+// compresses best: bytes stay apart, where base64 hides them (simd in brotli: 28.1 kB, base64 38.6 kB, the bytes themselves 26.1 kB). build/<name>.workerd.js is for workerd, which
+// compiles nothing while it runs, but gives a module for the file; package.json's "imports" chooses between the two. With a build of the core goes its checked twin, which tests use.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
@@ -21,7 +22,11 @@ for (const name of Object.keys(targets)) {
   if (status !== 0) process.exit(status ?? 1);
   const bytes = readFileSync(new URL(`build/${name}.wasm`, root));
   writeFileSync(new URL(`build/${name}.js`, root), `export default "${asLetters(bytes)}";\n`);
-  writeFileSync(new URL(`build/${name}.d.ts`, root), "declare const letters: string;\nexport default letters;\n");
+  writeFileSync(new URL(`build/${name}.workerd.js`, root), `export { default } from "./${name}.wasm";\n`);
+  const type = "string | WebAssembly.Module";
+  writeFileSync(new URL(`build/${name}.d.ts`, root), `declare const code: ${type};\nexport default code;\n`);
+  const module = "declare const module: WebAssembly.Module;\nexport default module;\n";
+  writeFileSync(new URL(`build/${name}.workerd.d.ts`, root), module);
   console.log(`build/${name}.wasm ${bytes.length} bytes`);
   if (name !== "lattice") await buildChecked(name);
 }

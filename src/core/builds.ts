@@ -1,5 +1,6 @@
-import simd from "../../build/simd.js";
+import simd from "#simd";
 import { BitbasisError } from "./errors.ts";
+import { environment } from "./host.ts";
 import { shown } from "./shown.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
@@ -8,13 +9,13 @@ export type ModuleName = Build | "lattice";
 
 const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 
-/** The compiled module of the given name; compiled once per process, the bytes are inlined in the package. */
+/** The compiled module of the given name, compiled once per process. */
 export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   let module = compiled.get(name);
   if (module === undefined) {
-    module = inlined(name).then(async (letters) => {
+    module = packaged(name).then(async (code) => {
       try {
-        return await WebAssembly.compile(decode(letters));
+        return typeof code === "string" ? await WebAssembly.compile(decode(code)) : code;
       } catch (cause) {
         throw new BitbasisError(
           "BUILD",
@@ -31,15 +32,18 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   return module;
 }
 
-/** The default build is part of the bundle, so that no path problem can exist; the others are chunks beside it. */
-async function inlined(name: ModuleName): Promise<string> {
+/**
+ * The default build is part of the bundle, so that no path problem can exist; the others are chunks beside it. The names are in package.json's
+ * `imports`: bytes as letters, but modules on workerd, which compiles none while it runs.
+ */
+async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> {
   switch (name) {
     case "scalar":
-      return (await import("../../build/scalar.js")).default;
+      return (await import("#scalar")).default;
     case "simd":
       return simd;
     case "lattice":
-      return (await import("../../build/lattice.js")).default;
+      return (await import("#lattice")).default;
   }
 }
 
@@ -51,13 +55,11 @@ function decode(letters: string): Uint8Array<ArrayBuffer> {
   return bytes;
 }
 
-/** A module that replaces `own` must ask for nothing but memory and have all of its functions. */
-export function checkModule(module: WebAssembly.Module, own: WebAssembly.Module): void {
+/** A module that replaces ours must ask for nothing but memory and have all of these functions. */
+export function checkModule(module: WebAssembly.Module, functions: readonly string[]): void {
   const named = ({ name, kind }: { name: string; kind: string }): string => `${kind} "${name}"`;
   const given = new Set(WebAssembly.Module.exports(module).map(named));
-  const missing = WebAssembly.Module.exports(own)
-    .map(named)
-    .find((one) => !given.has(one));
+  const missing = functions.map((name) => named({ kind: "function", name })).find((one) => !given.has(one));
   const surplus = WebAssembly.Module.imports(module).find(
     ({ module: from, name }) => from !== "env" || name !== "memory",
   );
@@ -76,11 +78,10 @@ let hasSimd: boolean | undefined;
  * @throws BitbasisError BUILD for a build that this package does not have
  */
 export function chooseBuild(build: "auto" | "relaxed" | Build): Build {
-  const forced = typeof process === "object" ? process.env["BITBASIS_BUILD"] : undefined;
-  const wanted = build === "auto" ? (forced ?? "auto") : build;
+  const wanted = build === "auto" ? (environment("BITBASIS_BUILD") ?? "auto") : build;
   if (wanted === "scalar" || wanted === "simd") return wanted;
   if (wanted === "auto") {
-    hasSimd ??= WebAssembly.validate(decode(simd));
+    hasSimd ??= typeof simd !== "string" || WebAssembly.validate(decode(simd));
     return hasSimd ? "simd" : "scalar";
   }
   if (wanted === "relaxed") throw new BitbasisError("BUILD", 'this package has no build "relaxed": take "simd"');

@@ -1,4 +1,3 @@
-import { instantiate } from "@assemblyscript/loader";
 import { ProgramHeader, Status } from "./abi/program.ts";
 import type { Digits } from "./abi/series.ts";
 import { type Build, checkModule, chooseBuild, loadModule } from "./builds.ts";
@@ -88,6 +87,20 @@ export type MakeCore = () => Promise<Core>;
 /** A core as the runtime takes it. */
 export const newCore: MakeCore = () => Core.create(chooseBuild("auto"));
 
+/** Of a module that is given: ours is not compiled to compare with. */
+const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
+  run: true,
+  seriesLargest: true,
+  seriesScales: true,
+  seriesQuantize: true,
+  seriesSplit: true,
+  addTerm: true,
+  addTermDepthwise: true,
+  packWeights: true,
+  packMatrix: true,
+  packDepthwise: true,
+};
+
 /** One instance of the core with a memory of its own. */
 export class Core extends LinearMemory {
   protected constructor(
@@ -107,10 +120,9 @@ export class Core extends LinearMemory {
    * @throws BitbasisError BUILD for a build that this runtime cannot compile, and a module that is not ours or of another version
    */
   static async create(build: Build, module?: WebAssembly.Module, most?: number): Promise<Core> {
-    const own = await loadModule(build);
     const memory = newMemory();
-    if (module !== undefined) checkModule(module, own);
-    const { exports } = await instantiate(module ?? own, { env: { memory } });
+    if (module !== undefined) checkModule(module, Object.keys(FUNCTIONS));
+    const { exports } = await WebAssembly.instantiate(module ?? (await loadModule(build)), { env: { memory } });
     const core = new Core(build, memory, exports as unknown as CoreExports, most);
     if (module !== undefined) core.checkVersion();
     return core;

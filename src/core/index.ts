@@ -3,6 +3,7 @@ export * from "./arguments.ts";
 export * from "./builds.ts";
 export * from "./core.ts";
 export * from "./errors.ts";
+export * from "./host.ts";
 export * from "./kernels.ts";
 export * from "./lattice.ts";
 export * from "./limits.ts";

@@ -1,4 +1,3 @@
-import { instantiate } from "@assemblyscript/loader";
 import { loadModule } from "./builds.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
 
@@ -33,7 +32,7 @@ export class Lattice extends LinearMemory {
   /** Instantiates the module; `module` replaces the inlined one. */
   static async create(module?: WebAssembly.Module): Promise<Lattice> {
     const memory = newMemory();
-    const { exports } = await instantiate(module ?? (await loadModule("lattice")), { env: { memory } });
+    const { exports } = await WebAssembly.instantiate(module ?? (await loadModule("lattice")), { env: { memory } });
     return new Lattice(memory, exports as unknown as LatticeExports);
   }
 

@@ -1,4 +1,5 @@
 import { BitbasisError } from "../core/errors.ts";
+import { nodeModule } from "../core/host.ts";
 import { type ExternalData, ExternalFiles, type ExternalRange, externalRanges } from "./external.ts";
 import type { ModelProto } from "./schema.ts";
 
@@ -43,10 +44,8 @@ async function readFile(
   most: number,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const [{ open, realpath }, { isAbsolute, join, relative, sep }] = await Promise.all([
-    import("node:fs/promises"),
-    import("node:path"),
-  ]);
+  const { open, realpath } = nodeModule("node:fs/promises");
+  const { isAbsolute, join, relative, sep } = nodeModule("node:path");
   const name = JSON.stringify(location);
   const outside = (): BitbasisError =>
     new BitbasisError("MODEL", `the model keeps data in ${name}, which is not inside its own folder`);
@@ -83,7 +82,7 @@ async function readFile(
   } catch (cause) {
     signal?.throwIfAborted();
     if (cause instanceof BitbasisError) throw cause;
-    const { code = String(cause) } = cause as NodeJS.ErrnoException;
+    const { message = String(cause), code = message } = cause as Error & { readonly code?: string };
     const why = code === "ENOENT" ? "there is no such file beside the model" : code;
     throw new BitbasisError("MODEL", `the model keeps data in ${name}: ${why}`, { cause });
   }

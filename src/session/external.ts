@@ -1,3 +1,4 @@
+import { nodeModule } from "../core/index.ts";
 import { type ExternalData, ExternalFiles, filesBeside, type ModelProto } from "../onnx/index.ts";
 import { concatenate, Reading } from "./source.ts";
 
@@ -14,8 +15,8 @@ export async function externalFiles(
   const files = new ExternalFiles(loaded as ExternalData | undefined);
   const path = await reading.file();
   if (path === undefined) return files;
-  const [{ dirname }, { fileURLToPath }] = await Promise.all([import("node:path"), import("node:url")]);
-  const folder = dirname(typeof path === "string" ? path : fileURLToPath(path));
+  const name = typeof path === "string" ? path : nodeModule("node:url").fileURLToPath(path);
+  const folder = nodeModule("node:path").dirname(name);
   return filesBeside(model, folder, { given: files, signal: reading.signal, most: reading.most });
 }
 

@@ -15,7 +15,7 @@ const REASONS: Readonly<Record<string, string>> = {
 
 /** Why a file could not be read or written: Node's code, and what it means. */
 export function fileReason(cause: unknown): string {
-  const { code = String(cause) } = cause as NodeJS.ErrnoException;
+  const { message = String(cause), code = message } = cause as Error & { readonly code?: string };
   const reason = REASONS[code];
   return reason === undefined ? code : `${code} (${reason})`;
 }

@@ -1,3 +1,4 @@
+/// <reference lib="esnext.disposable" preserve="true" />
 import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import type { Model } from "../model/index.ts";

@@ -1,4 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, hasFiles, nodeModule } from "../core/index.ts";
 import { abortable } from "./abort.ts";
 import { fileReason } from "./file-reason.ts";
 
@@ -106,10 +106,10 @@ export class Reading {
       yield* this.fetch(location);
       return;
     }
-    const { readFile, stat } = await import("node:fs/promises");
     const { most } = this;
     let bytes: Uint8Array;
     try {
+      const { readFile, stat } = nodeModule("node:fs/promises");
       const { size } = await stat(path);
       if (size > most) throw tooLarge(size, most);
       bytes = await readFile(path, { signal: this.signal });
@@ -194,7 +194,7 @@ export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
 function filePath(location: string | URL): string | URL | undefined {
   const isUrl = location instanceof URL || /^[a-z][a-z0-9+.-]+:/i.test(location);
   if (isUrl) return String(location).startsWith("file:") ? new URL(location) : undefined;
-  return typeof process === "object" && typeof process.versions?.node === "string" ? location : undefined;
+  return hasFiles() ? location : undefined;
 }
 
 function isBuffer(value: unknown): value is ArrayBufferLike {

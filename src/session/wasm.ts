@@ -1,4 +1,4 @@
-import { BitbasisError, kindOf } from "../core/index.ts";
+import { BitbasisError, kindOf, nodeModule } from "../core/index.ts";
 
 /** A core build from elsewhere than the package. */
 export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
@@ -27,8 +27,7 @@ export async function loadWasm(source: WasmSource | Promise<WasmSource>): Promis
 async function read(url: URL): Promise<Response | Uint8Array<ArrayBuffer>> {
   try {
     if (url.protocol !== "file:") return await fetch(url);
-    const { readFile } = await import("node:fs/promises");
-    return new Uint8Array(await readFile(url));
+    return new Uint8Array(await nodeModule("node:fs/promises").readFile(url));
   } catch (cause) {
     throw new BitbasisError("BUILD", `cannot read "wasm" from ${url.href}: ${(cause as Error).message}`, { cause });
   }

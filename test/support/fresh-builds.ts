@@ -1,6 +1,6 @@
 // vitest's global setup: tests never look at a stale build. Tests of the sources load the modules in build/, tests of the command line and of the committed digests
 // run dist/. What is older than its sources is made again before any test: a module by the build script, a file of dist/ by erasing its types, which takes
-// milliseconds where the whole of `npm run build` takes 15 s. (dist/web and the declarations are no test's matter and stay as they are.)
+// milliseconds where the whole of `npm run build` takes 15 s. (dist/web, dist/bin and the declarations are no test's matter and stay as they are.)
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -48,7 +48,7 @@ export function refreshDist(root: string): string[] {
     changed.push(relative(root, output));
   }
   for (const output of filesUnder(to, ".js")) {
-    if (outputs.has(output) || relative(to, output).startsWith("web")) continue;
+    if (outputs.has(output) || /^(web|bin)/.test(relative(to, output))) continue;
     rmSync(output);
     changed.push(relative(root, output));
   }

@@ -1,0 +1,245 @@
+// "One package that works everywhere": packs it, installs the tarball into empty folders as a user would, and builds and runs one application with
+// every bundler in every browser that is there. What could not be had is named.
+//
+//   npm run build && npm run hosts                     everything
+//   npm run hosts -- package esbuild vite next         some of it
+import { spawn, spawnSync } from "node:child_process";
+import {
+  copyFileSync,
+  cpSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath, pathToFileURL } from "node:url";
+import { installedBrowsers, serve, visit } from "./browsers.mjs";
+import { BUNDLERS, buildExtension, buildFile, buildNext, buildPlace, buildTransformers, PLACES } from "./bundlers.mjs";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const HERE = fileURLToPath(new URL("./", import.meta.url));
+const MODEL = join(ROOT, "test/fixtures/models/fmnist_mobilenet.onnx");
+const asked = process.argv.slice(2);
+const wants = (name) => asked.length === 0 || asked.includes(name);
+
+const home = mkdtempSync(join(tmpdir(), "bitbasis-hosts-"));
+const failures = [];
+function tell(name, said) {
+  if (!/^(ok|skipped)/.test(said)) failures.push(name);
+  console.log(`${name.padEnd(34)} ${said}`);
+}
+
+/** Runs a check; what it returns, or "ok", is told. */
+async function check(name, task) {
+  try {
+    tell(name, (await task()) ?? "ok");
+  } catch (error) {
+    tell(name, `FAILED: ${String(error.message ?? error).slice(0, 1500)}`);
+  }
+}
+
+function run(program, args, options) {
+  const { status, stdout, stderr, error } = spawnSync(program, args, { encoding: "utf8", ...options });
+  if (status !== 0) throw new Error(error?.message ?? `${stdout}${stderr}`.trim());
+  return stdout;
+}
+
+const npm = (folder, ...args) => run("npm", [...args, "--silent", "--no-audit", "--no-fund"], { cwd: folder });
+
+const tarball = join(home, npm(ROOT, "pack", "--ignore-scripts", "--pack-destination", home).trim().split("\n").at(-1));
+
+/** An empty folder with the tarball and some packages; undefined when npm cannot get them. */
+function installed(name, packages, { scripts = false } = {}) {
+  const folder = join(home, name);
+  mkdirSync(folder);
+  writeFileSync(join(folder, "package.json"), JSON.stringify({ name, private: true, type: "module" }));
+  npm(folder, "install", ...(scripts ? [] : ["--ignore-scripts"]), tarball, ...packages);
+  copyFileSync(join(HERE, "app.mjs"), join(folder, "app.mjs"));
+  return folder;
+}
+
+const plain = installed("plain", []);
+const { main } = await import(pathToFileURL(join(plain, "app.mjs")).href);
+const expected = await main(MODEL);
+const same = (text) => {
+  if (text !== expected) throw new Error(`expected ${expected}, got ${text}`);
+};
+
+if (wants("package")) {
+  await check("users install", () => {
+    const folders = Object.keys(
+      JSON.parse(readFileSync(join(plain, "node_modules/.package-lock.json"), "utf8")).packages,
+    );
+    const names = folders.map((path) => path.replace("node_modules/", ""));
+    return `ok: ${names.length} packages: ${names.join(", ")}`;
+  });
+  await check("every subpath in Node", () => {
+    npm(plain, "install", "--ignore-scripts", "onnxruntime-common");
+    const { exports } = JSON.parse(readFileSync(join(plain, "node_modules/bitbasis/package.json"), "utf8"));
+    const code = Object.keys(exports).filter((path) => !/\.(wasm|json)$|workerd/.test(path));
+    for (const path of code) {
+      const script = `const m = await import("bitbasis${path.slice(1)}"); if (m === undefined) process.exit(1);`;
+      run(process.execPath, ["--input-type=module", "-e", script], { cwd: plain });
+    }
+    return `ok: ${code.join(" ")}`;
+  });
+  await check("npx bitbasis", () => {
+    run("npx", ["--no-install", "bitbasis", "inspect", MODEL], { cwd: plain });
+  });
+  const tools = installed("tools", ["publint", "@arethetypeswrong/cli", "typescript@5.9.3", "onnxruntime-common"]);
+  const bin = join(tools, "node_modules/.bin");
+  await check("publint", () => {
+    run(join(bin, "publint"), ["--strict", tarball], { cwd: tools });
+  });
+  await check("are the types wrong", () => {
+    run(join(bin, "attw"), [tarball, "--profile", "esm-only"], { cwd: tools });
+  });
+  await check("TypeScript, strict, libraries too", () => {
+    cpSync(join(HERE, "typescript"), tools, { recursive: true });
+    for (const config of ["browser.json", "node16.json"]) run(join(bin, "tsc"), ["-p", config], { cwd: tools });
+  });
+}
+
+const site = join(home, "site");
+mkdirSync(site);
+copyFileSync(MODEL, join(site, "model.onnx"));
+const server = await serve(site);
+const browsers = Object.entries(installedBrowsers());
+for (const name of ["chromium", "firefox"]) {
+  if (!browsers.some(([found]) => found === name)) console.log(`${name}: not on this machine, skipped`);
+}
+
+async function inBrowsers(name, url, report, options) {
+  for (const browser of browsers) {
+    await check(`${name} in ${browser[0]}`, async () =>
+      same(await visit(browser, url, server.report(report), options)),
+    );
+  }
+}
+
+/** No bundler may have anything to say about the package. */
+function silent(said) {
+  if (said.trim() !== "") throw new Error(said.trim());
+}
+
+for (const [name, { packages, build }] of Object.entries(BUNDLERS)) {
+  if (!wants(name)) continue;
+  await check(`${name} builds`, () => {
+    const folder = installed(name, packages, { scripts: name === "esbuild" });
+    silent(build(folder));
+    symlinkSync(join(folder, "dist"), join(site, name));
+  });
+  await inBrowsers(name, `${server.origin}/${name}/`, name);
+}
+
+if (wants("vite")) {
+  await check("vite serves its sources", async () => {
+    const folder = join(home, "vite");
+    mkdirSync(join(folder, "public"), { recursive: true });
+    copyFileSync(MODEL, join(folder, "public/model.onnx"));
+    const text = readFileSync(join(folder, "main.mjs"), "utf8");
+    writeFileSync(
+      join(folder, "main.mjs"),
+      text.replace(/fetch\("\/report\/".*?,/, `fetch("${server.origin}/report/dev",`),
+    );
+    const port = "5199";
+    const child = spawn(join(folder, "node_modules/.bin/vite"), ["--port", port, "--strictPort"], {
+      cwd: folder,
+      detached: true,
+    });
+    let said = "";
+    child.stderr.on("data", (chunk) => {
+      said += chunk;
+    });
+    await new Promise((resolve) => child.stdout.on("data", (chunk) => /Local/.test(String(chunk)) && resolve()));
+    await inBrowsers("vite's server", `http://localhost:${port}/`, "dev");
+    process.kill(-child.pid);
+    silent(said);
+  });
+}
+
+if (wants("places")) {
+  for (const [name, files] of Object.entries(PLACES)) {
+    await check(`${name} builds`, () => {
+      const folder = installed(name, ["esbuild"], { scripts: true });
+      silent(buildPlace(folder, files));
+      symlinkSync(join(folder, "dist"), join(site, name));
+    });
+    await inBrowsers(name, `${server.origin}/${name}/`, name);
+  }
+  const folder = installed("file", ["esbuild"], { scripts: true });
+  await check("a script for file:// builds", () =>
+    silent(buildFile(folder, readFileSync(MODEL), `${server.origin}/report/file`)),
+  );
+  await inBrowsers("file://", pathToFileURL(join(folder, "dist/index.html")).href, "file");
+  const extension = installed("extension", ["esbuild"], { scripts: true });
+  await check("an MV3 extension builds", () => silent(buildExtension(extension, server.origin)));
+  for (const browser of browsers.filter(([name]) => name === "chromium")) {
+    const options = { extension: join(extension, "dist") };
+    const heard = server.report("extension");
+    await check("an MV3 service worker in chromium", async () =>
+      same(await visit(browser, "about:blank", heard, options)),
+    );
+  }
+}
+
+if (wants("next")) {
+  const folder = installed("next", ["next", "react", "react-dom"]);
+  mkdirSync(join(folder, "public"));
+  copyFileSync(MODEL, join(folder, "public/model.onnx"));
+  for (const bundler of ["webpack", "turbopack"]) {
+    await check(`Next (${bundler}) builds`, () => {
+      const said = buildNext(folder, bundler, `${server.origin}/report/next`);
+      if (/bitbasis.*warn|warn.*bitbasis|Module not found/i.test(said)) throw new Error(said);
+    });
+    const port = bundler === "webpack" ? "5197" : "5198";
+    const child = spawn(join(folder, "node_modules/.bin/next"), ["start", "-p", port], { cwd: folder, detached: true });
+    await new Promise((resolve) => child.stdout.on("data", (chunk) => /Ready/.test(String(chunk)) && resolve()));
+    await inBrowsers(`Next (${bundler})`, `http://localhost:${port}/`, "next");
+    await check(`Next (${bundler}) on the server`, async () =>
+      same(await (await fetch(`http://localhost:${port}/answer`)).text()),
+    );
+    process.kill(-child.pid);
+  }
+}
+
+if (wants("transformers")) {
+  const folder = installed("transformers", ["@huggingface/transformers", "onnxruntime-common", "esbuild"]);
+  const { writeModels } = await import("./transformers/models.mjs");
+  writeModels(join(site, "models"));
+  copyFileSync(join(HERE, "transformers/tasks.mjs"), join(folder, "tasks.mjs"));
+  const tasks = (...runtime) =>
+    JSON.parse(run(process.execPath, ["tasks.mjs", join(site, "models/"), ...runtime], { cwd: folder }));
+  await check("transformers.js in Node", () => {
+    const [expected, got] = [tasks(), tasks("bitbasis")];
+    for (const [task, answer] of Object.entries(expected)) {
+      const [a, b] = [JSON.stringify(answer), JSON.stringify(got[task])];
+      if (a !== b) throw new Error(`${task}: onnxruntime-node gives ${a}, bitbasis ${b}`);
+    }
+    return `ok: ${Object.keys(expected).join(", ")} as onnxruntime-node`;
+  });
+  await check("transformers.js builds with an alias", () => {
+    run(process.execPath, [join(folder, "node_modules/esbuild/install.js")]);
+    buildTransformers(folder);
+    symlinkSync(join(folder, "dist"), join(site, "transformers"));
+  });
+  const story = JSON.stringify(tasks("bitbasis").story);
+  for (const browser of browsers) {
+    await check(`transformers.js in ${browser[0]}`, async () => {
+      const heard = server.report("transformers");
+      const text = await visit(browser, `${server.origin}/transformers/`, heard);
+      if (text !== story) throw new Error(`expected ${story}, got ${text}`);
+    });
+  }
+}
+
+server.close();
+rmSync(home, { recursive: true, force: true, maxRetries: 3 });
+console.log(
+  failures.length === 0 ? "every host that is here runs it, with the same bits" : `FAILED: ${failures.join(", ")}`,
+);
+process.exitCode = failures.length === 0 ? 0 : 1;

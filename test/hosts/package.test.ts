@@ -1,0 +1,135 @@
+import { spawnSync } from "node:child_process";
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { type Plugin, rolldown } from "rolldown";
+import { afterAll, describe, expect, it } from "vitest";
+
+const ROOT = fileURLToPath(new URL("../../", import.meta.url));
+const MODEL = join(ROOT, "test/fixtures/models/fmnist_mobilenet.onnx");
+const PACKAGE = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+const DIGESTS = JSON.parse(readFileSync(join(ROOT, "test/fixtures/digests.json"), "utf8"));
+
+const folder = mkdtempSync(join(tmpdir(), "bitbasis-hosts-"));
+afterAll(() => rmSync(folder, { recursive: true }));
+
+/** An application: its output as hex, for the digest that test/fixtures/digests.json has of the same picture. */
+const APPLICATION = `
+import { InferenceSession, Tensor } from "bitbasis";
+export async function main(bytes, picture) {
+  const session = await InferenceSession.create(bytes, { preset: "fast" });
+  const { logits } = await session.run({ image: new Tensor("float32", picture, [2, 1, 28, 28]) });
+  await session.release();
+  return new Uint8Array(logits.data.buffer);
+}
+`;
+
+async function bundle(conditionNames: string[], plugins: Plugin[]): Promise<{ file: string; code: string }> {
+  const entry = join(folder, "app.js");
+  writeFileSync(entry, APPLICATION);
+  const build = await rolldown({
+    input: entry,
+    platform: "browser",
+    external: ["node:fs"],
+    resolve: { conditionNames },
+    plugins: [...plugins, { name: "self", resolveId: (id) => (id === "bitbasis" ? target(conditionNames) : null) }],
+  });
+  const file = join(folder, `${conditionNames[0]}.mjs`);
+  const { output } = await build.write({ file, format: "es", codeSplitting: false });
+  return { file, code: output[0].code };
+}
+
+function target(conditions: readonly string[]): string {
+  const entry = Object.entries(PACKAGE.exports["."] as Record<string, string>).find(
+    ([name]) => conditions.includes(name) || name === "default",
+  );
+  return join(ROOT, entry![1]);
+}
+
+/** Runs a bundle in a Node that `before` has changed into another host; the digest of its output. */
+function run(file: string, before: string): string {
+  const script = join(folder, "run.mjs");
+  writeFileSync(
+    script,
+    `import { createHash } from "node:crypto";
+     import { readFileSync } from "node:fs";
+     import { randomTensor, uniformNumbers } from ${JSON.stringify(join(ROOT, "dist/tensor/index.js"))};
+     const bytes = new Uint8Array(readFileSync(${JSON.stringify(MODEL)}));
+     const picture = randomTensor("float32", [2, 1, 28, 28], uniformNumbers(2026)).data;
+     const { log } = console;
+     ${before}
+     const { main } = await import(${JSON.stringify(file)});
+     log(createHash("sha256").update(await main(bytes, picture)).digest("hex"));`,
+  );
+  const { stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" });
+  expect(stderr).toBe("");
+  return stdout.trim();
+}
+
+describe("package.json", () => {
+  const exported = Object.entries(PACKAGE.exports as Record<string, string | Record<string, string>>);
+
+  it.each(exported)("%s leads to what there is, types first and the default last", (_, to) => {
+    const targets = typeof to === "string" ? [to] : Object.values(to);
+    for (const path of targets) {
+      const source = path.replace(/^\.\/dist\/(?!web)(.*?)(\.d\.ts|\.js)$/, "./src/$1.ts");
+      if (!path.startsWith("./dist/web")) expect(existsSync(join(ROOT, source)), source).toBe(true);
+      expect(
+        PACKAGE.files.some((part: string) => path.startsWith(`./${part.replace(/\*.*/, "")}`)) ||
+          path === "./package.json",
+      ).toBe(true);
+    }
+    if (typeof to === "string") return;
+    expect([Object.keys(to)[0], Object.keys(to).at(-1)]).toEqual(["types", "default"]);
+  });
+
+  it("has users of the library install one package", () => {
+    expect(Object.keys(PACKAGE.dependencies)).toEqual(["pbf"]);
+  });
+});
+
+describe("a bundle for the browser", () => {
+  it("has no specifier of Node's, and runs without process and beside a page's own", async () => {
+    const { file, code } = await bundle(["browser", "import"], []);
+    expect(code).not.toMatch(/(from|import\(|require\()\s*["'](node:|fs|path)/);
+    for (const process of ["delete globalThis.process;", "globalThis.process = {};"]) {
+      expect(run(file, process)).toBe(DIGESTS["fmnist_mobilenet fast"]);
+    }
+  });
+
+  it("compiles nothing from text, so that a content security policy need allow 'wasm-unsafe-eval' only", async () => {
+    const { code } = await bundle(["browser", "import"], []);
+    expect(code).not.toMatch(/\beval\(|new Function\(|createObjectURL/);
+  });
+});
+
+describe("a bundle for workerd", () => {
+  /** workerd gives the module of a .wasm file that is imported. */
+  const modules: Plugin = {
+    name: "wasm",
+    load(id) {
+      if (!id.endsWith(".wasm")) return null;
+      const code = `import { readFileSync } from "node:fs";
+                    export default new WebAssembly.Module(readFileSync(${JSON.stringify(id)}));`;
+      return { code, moduleType: "js" };
+    },
+  };
+  /** It refuses to compile bytes, and to instantiate them. */
+  const REFUSES = `
+    await new Response("").text(); // Node compiles its own HTTP parser now
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    delete globalThis.process;
+    const { instantiate } = WebAssembly;
+    const refuse = async () => { throw new WebAssembly.CompileError("Wasm code generation disallowed by embedder"); };
+    WebAssembly.compile = refuse;
+    WebAssembly.instantiate = (code, imports) => (code instanceof WebAssembly.Module ? instantiate(code, imports) : refuse());
+  `;
+
+  it("compiles nothing while it runs, and carries no second copy of the core", async () => {
+    const { file, code } = await bundle(["workerd", "import"], [modules]);
+    expect(code.length).toBeLessThan(1.3e6);
+    expect(code).not.toContain("aagbhdgn");
+    expect(run(file, REFUSES)).toBe(DIGESTS["fmnist_mobilenet fast"]);
+  });
+});
