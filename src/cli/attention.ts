@@ -303,6 +303,8 @@ function auditText(result: Audit): string {
         h.agreementBits ?? "none",
         now.lost,
         percent(now.agreement),
+        percent(now.variation),
+        percent(now.outputError),
         h.verdict,
       ];
     }),
@@ -317,6 +319,8 @@ function auditText(result: Audit): string {
     "agrees from",
     `lost at ${bits}`,
     `agrees at ${bits}`,
+    "softmax moves",
+    "output error",
     "verdict",
   ];
   const layers = result.blocks.map(
@@ -331,6 +335,7 @@ function auditText(result: Audit): string {
     ...(rows.length > 0 ? [table(header, rows), ""] : []),
     'Bits: "blurs up to" is the widest at which different tokens of a sequence become equal; "agrees from" the least from which on',
     '99 % of the queries prefer the same key as in float32. Measured on these inputs; "proved" by the distances of the keys seen.',
+    `"softmax moves": mean total variation of the attention weights at ${bits} bits; "output error": what that alone does to the head's output, relative.`,
   ].join("\n");
 }
 
