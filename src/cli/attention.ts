@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { CAC } from "cac";
 import {
   type AccumulatorModel,
@@ -199,7 +200,7 @@ async function sensitivityAction(file: string, options: Options): Promise<void> 
   const result = await withProgress((onProgress) =>
     equalitySensitivity(keys.data, [keys.n, keys.d], { ...settings, onProgress }),
   );
-  if (options.svg !== undefined) await draw(String(options.svg), sensitivityCharts(file, result));
+  if (options.svg !== undefined) await draw(String(options.svg), sensitivityCharts(basename(file), result));
   if (options.json) return printJson(result);
   printText(sensitivityText(result));
 }
@@ -264,7 +265,8 @@ async function auditAction(file: string, options: Options): Promise<void> {
     ...(options.input === undefined ? generation(options) : { samples: await readSamples(onnx, options) }),
   };
   const result = await withProgress((onProgress) => audit(onnx, { ...settings, onProgress }));
-  if (options.svg !== undefined && result.blocks.length > 0) await draw(String(options.svg), auditCharts(file, result));
+  if (options.svg !== undefined && result.blocks.length > 0)
+    await draw(String(options.svg), auditCharts(basename(file), result));
   if (options.json) return printJson(result);
   printText(auditText(result));
 }

@@ -87,6 +87,7 @@ export const family: Experiment = {
         logX: true,
         logY: true,
         dashed: [NAMES.lower],
+        dotted: [NAMES.measured],
         order: Object.values(NAMES),
       });
     });
@@ -111,4 +112,5 @@ export const family: Experiment = {
   },
 };
 
-const NAMES = { measured: "measured on a random walk", proved: "proved for every function", lower: "lower bound" };
+/** In the order in which they are drawn. */
+const NAMES = { proved: "proved for every function", measured: "measured on a random walk", lower: "lower bound" };
