@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { CAC } from "cac";
 import {
   type AccumulatorModel,
@@ -199,7 +200,7 @@ async function sensitivityAction(file: string, options: Options): Promise<void> 
   const result = await withProgress((onProgress) =>
     equalitySensitivity(keys.data, [keys.n, keys.d], { ...settings, onProgress }),
   );
-  if (options.svg !== undefined) await draw(String(options.svg), sensitivityCharts(file, result));
+  if (options.svg !== undefined) await draw(String(options.svg), sensitivityCharts(basename(file), result));
   if (options.json) return printJson(result);
   printText(sensitivityText(result));
 }
@@ -264,7 +265,8 @@ async function auditAction(file: string, options: Options): Promise<void> {
     ...(options.input === undefined ? generation(options) : { samples: await readSamples(onnx, options) }),
   };
   const result = await withProgress((onProgress) => audit(onnx, { ...settings, onProgress }));
-  if (options.svg !== undefined && result.blocks.length > 0) await draw(String(options.svg), auditCharts(file, result));
+  if (options.svg !== undefined && result.blocks.length > 0)
+    await draw(String(options.svg), auditCharts(basename(file), result));
   if (options.json) return printJson(result);
   printText(auditText(result));
 }
@@ -303,6 +305,8 @@ function auditText(result: Audit): string {
         h.agreementBits ?? "none",
         now.lost,
         percent(now.agreement),
+        percent(now.variation),
+        percent(now.outputError),
         h.verdict,
       ];
     }),
@@ -317,6 +321,8 @@ function auditText(result: Audit): string {
     "agrees from",
     `lost at ${bits}`,
     `agrees at ${bits}`,
+    "softmax moves",
+    "output error",
     "verdict",
   ];
   const layers = result.blocks.map(
@@ -331,6 +337,7 @@ function auditText(result: Audit): string {
     ...(rows.length > 0 ? [table(header, rows), ""] : []),
     'Bits: "blurs up to" is the widest at which different tokens of a sequence become equal; "agrees from" the least from which on',
     '99 % of the queries prefer the same key as in float32. Measured on these inputs; "proved" by the distances of the keys seen.',
+    `"softmax moves": mean total variation of the attention weights at ${bits} bits; "output error": what that alone does to the head's output, relative.`,
   ].join("\n");
 }
 

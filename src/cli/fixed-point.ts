@@ -7,6 +7,7 @@ import {
   analyze,
   networkFromJson,
   networkToJson,
+  sets,
   synthesize,
   universalityMap,
   verify,
@@ -23,6 +24,7 @@ interface Options {
   readonly s?: unknown;
   readonly d?: unknown;
   readonly weights?: unknown;
+  readonly bias?: unknown;
   readonly table?: unknown;
   readonly output?: unknown;
   readonly maxP?: unknown;
@@ -31,16 +33,22 @@ interface Options {
   readonly svg?: unknown;
 }
 
-const ACTIONS = ["analyze", "synthesize", "verify", "map"] as const;
+/** Values of a set that are printed; JSON has all. */
+const LISTED = 32;
+const ACTIONS = ["analyze", "sets", "synthesize", "verify", "map"] as const;
 
-/** `bitbasis fixed-point analyze|synthesize|verify|map`. */
+/** `bitbasis fixed-point analyze|sets|synthesize|verify|map`. */
 export function registerFixedPoint(cli: CAC): void {
   cli
-    .command("fixed-point <action> [file]", "What a fixed-point format can represent: analyze, synthesize, verify, map")
+    .command(
+      "fixed-point <action> [file]",
+      "What a fixed-point format can represent: analyze, sets, synthesize, verify, map",
+    )
     .option("--activation <a>", "Name such as relu or 5*hardtanh, or a .json file with the table")
     .option("--p <n>", "Bits of magnitude, 1..16")
     .option("--s <n>", "Scale: numbers are k/s with |k| < 2^p")
     .option("--d <n>", "synthesize: inputs (default 1)")
+    .option("--bias <n>", "sets: output bias in units of 1/s (default 0)")
     .option("--weights <w>", "synthesize: full or binary (default full)")
     .option("--table <file>", "verify: the table that the network should compute")
     .option("-o, --output <file>", "synthesize: write the network, as .json or .onnx")
@@ -49,12 +57,14 @@ export function registerFixedPoint(cli: CAC): void {
     .option("--json", "Print one JSON document")
     .option("--svg <file>", "map: draw it; - is stdout")
     .example("bitbasis fixed-point analyze --activation 5*hardtanh --p 3 --s 1")
+    .example("bitbasis fixed-point sets --activation 5*hardtanh --p 3 --s 1")
     .example("bitbasis fixed-point synthesize table.json --activation relu --p 4 --s 1 --d 2 -o network.onnx")
     .example("bitbasis fixed-point verify network.json --table table.json")
     .example("bitbasis fixed-point map --activation sigmoid --svg map.svg")
     .action(async (action: string, file: string | undefined, options: Options) => {
       const name = choice("action", action, ACTIONS);
       if (name === "analyze") return analyzeAction(options);
+      if (name === "sets") return setsAction(options);
       if (name === "map") return mapAction(options);
       if (file === undefined) throw new UsageError(`fixed-point ${name} expected a file; - is stdin`);
       if (name === "synthesize") return synthesizeAction(file, options);
@@ -115,6 +125,24 @@ function describe(analysis: Analysis): string {
   return table(["", ""], rows).split("\n").slice(2).join("\n");
 }
 
+async function setsAction(options: Options): Promise<void> {
+  const format = formatOf(options);
+  const bias = integer("--bias", options.bias ?? 0, -(2 ** 31), 2 ** 31);
+  const found = await sets(await activationOf(options), ...format, bias);
+  if (options.json) return printJson(found);
+  const list = (values: readonly number[]): string =>
+    values.length <= LISTED
+      ? values.join(" ")
+      : `${values.slice(0, LISTED / 2).join(" ")} … ${values.slice(-LISTED / 2).join(" ")}`;
+  const rows = [
+    ["V", found.gaps.length, list(found.gaps), "gaps between outputs"],
+    [`S_${bias}`, found.s.length, list(found.s), "sums of weighted gaps"],
+    [`N_${bias}`, found.n.length, list(found.n), "sums of weighted outputs"],
+  ];
+  const all = 2 ** (format[0] + 1) - 1;
+  printText(`${table(["set", "size", `in units of 1/${format[1]}`, ""], rows)}\n\nQ has ${all} values.`);
+}
+
 async function synthesizeAction(file: string, options: Options): Promise<void> {
   const [p, s] = formatOf(options);
   const d = options.d === undefined ? 1 : integer("--d", options.d, 1, 26);
@@ -141,7 +169,7 @@ async function synthesizeAction(file: string, options: Options): Promise<void> {
       ["parameters", `${report.parameters}, ${report.nonZero} of them not 0`],
       ["layers", report.widths.join(" → ")],
       ["one box per input", `${report.naive} parameters`],
-      ["information bound", `${report.informationBound} weights`],
+      ["information bound", `${report.informationBound} parameters`],
       ["verified", `on all ${wanted.length} inputs`],
     ];
     printText(table(["", ""], rows).split("\n").slice(2).join("\n"));

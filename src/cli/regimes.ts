@@ -1,3 +1,4 @@
+import { basename } from "node:path";
 import type { CAC } from "cac";
 import { plot } from "../experiments/plot.ts";
 import { approximationChart, lowerChart, regimeChart } from "../experiments/regimes/charts.ts";
@@ -16,6 +17,7 @@ import {
   type NetworkJson,
   networkFromJson,
   networkToJson,
+  type OutputGrid,
   type Recoding,
   type Regime,
   type RegimeOptions,
@@ -94,10 +96,11 @@ async function classify(file: string | undefined, options: Options): Promise<voi
   let result: Regime;
   let a: number;
   let b: number;
+  let grid: OutputGrid | undefined;
   if (file !== undefined) {
     const bits = options.bits === undefined ? 8 : integer("--bits", options.bits, 2, 64);
     const found = regimeOfOnnx(await readBytes(file), { bits });
-    ({ a, b } = found);
+    ({ a, b, grid } = found);
     result = found;
   } else {
     a = options.a === undefined ? 0 : integer("--a", options.a, 0, 1024);
@@ -110,8 +113,15 @@ async function classify(file: string | undefined, options: Options): Promise<voi
       0,
       ...Array.from({ length: Math.ceil(4 * Math.log2(most)) + 1 }, (_, k) => Math.round(2 ** (k / 4))),
     ];
-    const curve = regimeCurve(file === undefined ? widthsOf(options) : result.layers, a, [...new Set(precisions)]);
-    await draw(options.svg, [regimeChart(file ?? "lower bounds and what is achievable", curve)]);
+    const curve = regimeCurve(
+      file === undefined ? widthsOf(options) : result.layers,
+      a,
+      [...new Set(precisions)],
+      grid,
+    );
+    await draw(options.svg, [
+      regimeChart(file === undefined ? "lower bounds and what is achievable" : basename(file), curve),
+    ]);
   }
   if (options.json) return printJson({ ...result, a, b });
   const { bounds, achievable } = result;
@@ -120,7 +130,7 @@ async function classify(file: string | undefined, options: Options): Promise<voi
     ["memory", `${Math.round(result.memoryBits)} bits (${result.parameters} weights of ${a + b + 1} bits)`],
     ["memory bound", exponential(bounds.memory)],
     ["VC bound", exponential(bounds.vc)],
-    ["precision bound", exponential(bounds.precision)],
+    ["precision bound", bounds.precision === 0 ? "none" : exponential(bounds.precision)],
     [
       "achievable",
       achievable === undefined ? "" : `${exponential(achievable.error)} (${achievable.style}, b = ${achievable.b})`,
@@ -135,7 +145,7 @@ async function classify(file: string | undefined, options: Options): Promise<voi
     `${rows
       .filter(([, value]) => value !== "")
       .map(([key, value]) => `${key.padEnd(15)} ${value}`)
-      .join("\n")}\n\n${result.advice}`,
+      .join("\n")}\n\n${[result.advice, ...result.caveats].join("\n")}`,
   );
 }
 
@@ -237,7 +247,7 @@ async function lower(file: string, options: Options): Promise<void> {
         { bits: g, ratio: slices.denseMemory / lowered.original.denseMemory, form: "digit slices, zeros stored" },
       );
     }
-    await draw(options.svg, [lowerChart(`${file}: memory after lowering`, rows)]);
+    await draw(options.svg, [lowerChart(`${basename(file)}: memory after lowering`, rows)]);
   }
   const slices = {
     nonZero: sliced.nonZero,

@@ -32,6 +32,7 @@ export {
   networkFromJson,
   networkSize,
   networkToJson,
+  type OutputGrid,
   type PlaneApproximation,
   type PlaneOptions,
   type Recoding,

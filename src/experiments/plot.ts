@@ -1,6 +1,9 @@
 import { BitbasisError } from "../core/index.ts";
 import type { VegaLiteSpec } from "./experiment.ts";
 
+/** Each chart has scales and legends of its own: merged ones name series that a chart does not have. */
+const APART = { scale: { color: "independent", strokeDash: "independent", shape: "independent" } };
+
 /**
  * Draws Vega-Lite charts below one another as one SVG document, without a DOM. The same charts give the same bytes.
  *
@@ -16,7 +19,7 @@ import type { VegaLiteSpec } from "./experiment.ts";
 export async function plot(charts: readonly VegaLiteSpec[]): Promise<string> {
   if (charts.length === 0) throw new RangeError('"charts" expected at least one chart, got none');
   const [vega, lite] = await load();
-  const spec = charts.length === 1 ? charts[0]! : { vconcat: charts, spacing: 40 };
+  const spec = charts.length === 1 ? charts[0]! : { vconcat: charts, spacing: 40, resolve: APART };
   const { spec: compiled } = lite.compile({
     background: "white",
     ...spec,

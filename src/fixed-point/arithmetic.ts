@@ -34,7 +34,13 @@ export function rdiv(t: number, s: number): number {
   return t < 0 ? 0 - q : q;
 }
 
-/** The same without a bound on t. */
+/** A real number to the nearest integer, ties away from zero (Math.round takes −1/2 to 0). */
+export function roundAway(x: number): number {
+  const whole = Math.trunc(x);
+  return (Math.abs(x - whole) < 0.5 ? whole : whole + Math.sign(x)) + 0;
+}
+
+/** The same as rdiv without a bound on t. */
 export function rdivBig(t: bigint, s: bigint): bigint {
   return t >= 0n ? (2n * t + s) / (2n * s) : -((-2n * t + s) / (2n * s));
 }

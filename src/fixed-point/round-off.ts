@@ -1,5 +1,5 @@
 import { type Activation, activationOfReal, activationTable } from "./activations.ts";
-import { checkFormat, clamp, maximum } from "./arithmetic.ts";
+import { checkFormat, clamp, maximum, roundAway } from "./arithmetic.ts";
 import { createNetwork, evaluate, type FixedNetwork } from "./network.ts";
 import { separation } from "./separation.ts";
 
@@ -73,7 +73,7 @@ export function roundOff(
     checkFormat(p, s);
     const m = maximum(p);
     const rounded = roundNetwork(network, p, s);
-    const inputs = samples.map((x) => Array.from(x, (value) => clamp(Math.round(value * s), m)));
+    const inputs = samples.map((x) => Array.from(x, (value) => clamp(roundAway(value * s), m)));
     const outputs = inputs.map((x) => evaluate(rounded, x).map((k) => k / s));
     const weights = network.layers.flatMap((layer) => Array.from(layer.weights));
     const portion = (test: (w: number) => boolean): number => weights.filter(test).length / weights.length;
@@ -86,8 +86,8 @@ export function roundOff(
         outputs.reduce((sum, y, i) => sum + y.reduce((own, v, o) => own + (v - real[i]![o]!) ** 2, 0), 0) /
           (outputs.length * outputs[0]!.length),
       ),
-      saturated: portion((w) => Math.abs(Math.round(w * s)) > m),
-      lostWeights: portion((w) => w !== 0 && Math.round(w * s) === 0),
+      saturated: portion((w) => Math.abs(roundAway(w * s)) > m),
+      lostWeights: portion((w) => w !== 0 && roundAway(w * s) === 0),
       equalInputs: 1 - new Set(inputs.map(String)).size / new Set(samples.map((x) => Array.from(x).join())).size,
       ...countDead(rounded, inputs),
       belowThreshold: s <= 2 * m,
@@ -108,8 +108,8 @@ export function roundNetwork({ activation, layers }: RealNetwork, p: number, s: 
     layers: layers.map(({ inputs, outputs, weights, biases }) => ({
       inputs,
       outputs,
-      weights: Array.from(weights, (w) => clamp(Math.round(w * s), m) + 0),
-      biases: Array.from(biases, (b) => Math.round(b * s) + 0),
+      weights: Array.from(weights, (w) => clamp(roundAway(w * s), m)),
+      biases: Array.from(biases, (b) => roundAway(b * s)),
     })),
   });
 }

@@ -1,5 +1,6 @@
-import type { Lattice } from "../core/index.ts";
-import { clamp, maximum } from "./arithmetic.ts";
+import { Lattice } from "../core/index.ts";
+import { type Activation, activationTable } from "./activations.ts";
+import { checkFormat, clamp, maximum } from "./arithmetic.ts";
 
 /** The two numbers that decide which outputs exist: gcd of the differences and gcd of the values of an activation table, in units of 1/s. */
 export interface Gcds {
@@ -58,6 +59,23 @@ export function values(reached: Uint8Array, wanted: 0 | 1, limit = Number.POSITI
   const list: number[] = [];
   for (let i = 0; i < reached.length && list.length < limit; i++) if (reached[i] === wanted) list.push(i - m);
   return list;
+}
+
+/**
+ * The sets of arXiv 2409.00297 for one output bias: V, the gaps between outputs of the activation; S_b, what sums of weighted gaps reach; N_b, what sums of weighted
+ * outputs reach.
+ *
+ * @param activation name, table of 2^(p+1) − 1 integers, or function of reals
+ * @param bias b in units of 1/s, any integer; default 0, which reaches all of Q if any bias does
+ * @returns integers in units of 1/s, ascending; `gaps` has up to 4M + 1 of them
+ * @throws TypeError, RangeError for bad formats, activations and biases
+ * @example
+ * const { gaps, s, n } = await sets("5*hardtanh", 3, 1); // −10 −5 0 5 10, and −7 −5 0 5 7 twice
+ */
+export async function sets(activation: Activation, p: number, s: number, bias = 0): Promise<Sets> {
+  checkFormat(p, s);
+  if (!Number.isSafeInteger(bias)) throw new RangeError(`"bias" expected an integer, got ${bias}`);
+  return setsOf(await Lattice.create(), activationTable(activation, p, s), p, s, bias);
 }
 
 /** V, S_b, N_b by the closed form. |V| can be 4M + 1. */

@@ -34,7 +34,10 @@ export interface Synthesized {
   readonly widths: readonly number[];
   /** Parameters, zeros included, of the published construction: one box indicator per input, one copy each (ReLU, s = 1). */
   readonly naive: number;
-  /** Weights that almost every table needs, counting tables against weights of the same format: (2M + 1)^d, times log2(2M + 1) for binary weights. */
+  /**
+   * The least number of weights and biases with which one architecture, of neurons of no more inputs than the widest here, computes every table: counting. A bias
+   * carries more than a weight, so that it is below the number of entries.
+   */
   readonly informationBound: number;
   /** Every construction that was tried, with its parameters. */
   readonly tried: readonly { readonly construction: string; readonly parameters: number }[];
@@ -47,6 +50,8 @@ export interface Impossible {
   readonly network: undefined;
   /** Why, in one sentence, with the values or inputs that prove it. */
   readonly reason: string;
+  /** Two inputs on which every network agrees and the table does not, where that is why. */
+  readonly unseparated?: readonly [readonly number[], readonly number[]];
   readonly analysis: Analysis;
   readonly verified: false;
 }
@@ -76,8 +81,8 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
   const binary = weights === "binary";
   const analysis = await analyze(activation, p, s);
   const affine = affineLayer(wanted, d, format, binary);
-  const reason = affine === undefined ? impossibility(wanted, d, format, analysis, binary) : undefined;
-  if (reason !== undefined) return { network: undefined, reason, analysis, verified: false };
+  const obstacle = affine === undefined ? impossibility(wanted, d, format, analysis, binary) : undefined;
+  if (obstacle !== undefined) return { network: undefined, ...obstacle, analysis, verified: false };
   const { candidate, copies, tried } = smallest(
     (least) =>
       affine !== undefined
@@ -101,10 +106,21 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
     construction: candidate.construction,
     ...networkSize(network),
     naive: 2 * d * total * (d + 1) + total * (2 * d * total + 1) + total + 1,
-    informationBound: Math.ceil(total * (binary ? Math.log2(2 * maximum(p) + 1) : 1)),
+    informationBound: informationBound(total, network, binary),
     tried,
     verified: true,
   };
+}
+
+/**
+ * Q has n = |Q|^d inputs and |Q|^n tables. A weight takes |Q| values (2 when binary), a bias of a neuron of m inputs 2(M + ⌈m·W·M/s⌉) + 1, W the largest weight:
+ * beyond them the neuron is constant. So n·log|Q| ≤ parameters · log of the larger of the two.
+ */
+function informationBound(entries: number, { p, s, layers }: FixedNetwork, binary: boolean): number {
+  const m = maximum(p);
+  const widest = Math.max(...layers.map(({ inputs }) => inputs));
+  const biases = 2 * (m + Math.ceil((widest * (binary ? s : m) * m) / s)) + 1;
+  return Math.ceil((entries * Math.log2(2 * m + 1)) / Math.log2(biases));
 }
 
 function smallest(

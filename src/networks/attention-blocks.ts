@@ -14,6 +14,10 @@ export interface AttentionBlock {
   readonly keys: string;
   /** Value [.., queries, keys]: output of the softmax. Absent for a fused operator. */
   readonly weights?: string;
+  /** Value [.., keys, d′] that the weights are multiplied with, or as for the keys of a fused operator. */
+  readonly values?: string;
+  /** Factor of the scores in the softmax, where constants of the graph give it. */
+  readonly scale?: number;
   /** Something is added to the scores or selected among them: queries may not see all keys. */
   readonly masked: boolean;
   /** Heads of a fused operator, by its attributes. */
@@ -84,10 +88,18 @@ export function findAttention(graph: Graph): AttentionBlock[] {
     blocks.push({
       name: node.name || node.outputs[0]!,
       product: before.product.name,
-      operators: ["MatMul", ...before.operators, node.op === "Div" ? "Exp/ReduceSum" : node.op, ...after, "MatMul"],
+      operators: [
+        "MatMul",
+        ...before.operators,
+        node.op === "Div" ? "Exp/ReduceSum" : node.op,
+        ...after.path,
+        "MatMul",
+      ],
       queries: before.product.inputs[0]!,
       keys: before.product.inputs[1]!,
       weights: node.outputs[0]!,
+      values: after.values,
+      ...(before.scale !== undefined && { scale: before.scale }),
       masked: before.masked,
     });
   }
@@ -121,6 +133,17 @@ interface Path {
   readonly value: string;
   readonly operators: readonly string[];
   readonly masked: boolean;
+  /** Product of the constant factors so far; undefined: one is not known. */
+  readonly scale: number | undefined;
+}
+
+/** What a node multiplies its scores by: 1 where it does not. */
+function factorOf(node: Node, graph: Graph): number | undefined {
+  if (node.op !== "Mul" && node.op !== "Div") return 1;
+  const known = node.inputs.map((input) => graph.initializers.get(input)).find((tensor) => tensor?.size === 1);
+  if (known === undefined) return undefined;
+  const value = Number(known.data[0]);
+  return node.op === "Mul" ? value : 1 / value;
 }
 
 /** The nearest product of two values that are not constant, looking upwards through scaling and masking. */
@@ -130,7 +153,7 @@ function findProduct(
   graph: Graph,
   constant: ReadonlySet<string>,
 ): (Path & { readonly product: Node }) | undefined {
-  let front: Path[] = [{ value, operators: [], masked: false }];
+  let front: Path[] = [{ value, operators: [], masked: false, scale: 1 }];
   for (let depth = 0; depth < DEPTH && front.length > 0; depth++) {
     const next: Path[] = [];
     for (const path of front) {
@@ -141,9 +164,11 @@ function findProduct(
         continue;
       }
       const masked = path.masked || masks(node, graph);
+      const factor = factorOf(node, graph);
+      const scale = path.scale === undefined || factor === undefined ? undefined : path.scale * factor;
       for (const i of BEFORE[node.op] ?? []) {
         const input = node.inputs[i];
-        if (input !== undefined) next.push({ value: input, operators: [node.op, ...path.operators], masked });
+        if (input !== undefined) next.push({ value: input, operators: [node.op, ...path.operators], masked, scale });
       }
     }
     front = next;
@@ -158,18 +183,19 @@ function masks(node: Node, graph: Graph): boolean {
   return !node.inputs.some((input) => graph.initializers.get(input)?.size === 1);
 }
 
-/** The operators between a value and a product with another value that is not constant; undefined when there is none. */
+/** The operators between a value and a product with another value that is not constant, and that value; undefined when there is none. */
 function reachesProduct(
   value: string,
   consumers: ReadonlyMap<string, readonly Node[]>,
   constant: ReadonlySet<string>,
-): string[] | undefined {
+): { path: string[]; values: string } | undefined {
   let front: { value: string; path: string[] }[] = [{ value, path: [] }];
   for (let depth = 0; depth < DEPTH && front.length > 0; depth++) {
     const next: { value: string; path: string[] }[] = [];
     for (const { value: at, path } of front) {
       for (const node of consumers.get(at) ?? []) {
-        if (node.op === "MatMul" && node.inputs.every((input) => !constant.has(input))) return path;
+        if (node.op === "MatMul" && node.inputs.every((input) => !constant.has(input)))
+          return { path, values: node.inputs.find((input) => input !== at) ?? at };
         if (AFTER.has(node.op)) next.push({ value: node.outputs[0]!, path: [...path, node.op] });
       }
     }
@@ -197,6 +223,7 @@ function fusedBlock(node: Node): AttentionBlock | undefined {
     operators: [node.op],
     queries,
     keys,
+    ...(node.inputs[2] && { values: node.inputs[2] }),
     masked: number("is_causal") !== 0 || number("unidirectional") !== 0 || (node.inputs[3] ?? "") !== "",
     heads,
   };

@@ -10,6 +10,12 @@ export interface HeadSample {
   readonly keys: Float32Array;
   /** Rows of `width`. */
   readonly queries: Float32Array;
+  /** Softmax weights, queries × tokens, where the network tells them. */
+  readonly weights?: Float32Array;
+  /** tokens × width of a value. */
+  readonly values?: Float32Array;
+  /** Factor of q·k in the softmax; absent where it is not known. */
+  readonly scale?: number;
   /** queries × tokens, 1 where the softmax gave exactly 0; only for masked blocks. */
   readonly mask?: Uint8Array;
 }
@@ -25,6 +31,7 @@ export function splitHeads(
   queries: Tensor,
   keys: Tensor,
   weights: Tensor | undefined,
+  values: Tensor | undefined,
   batch: number,
 ): HeadSample[] {
   const q = block.heads === undefined ? matrices(queries, false) : fusedMatrices(queries, block.heads.queries);
@@ -34,6 +41,14 @@ export function splitHeads(
       `attention "${block.name}": queries [${queries.dims}] and keys [${keys.dims}] expected one width, got ${q.columns} and ${k.columns}`,
     );
   }
+  const v =
+    values === undefined || !isMatrices(values, block.heads?.keys)
+      ? undefined
+      : block.heads === undefined
+        ? matrices(values, false)
+        : fusedMatrices(values, block.heads.keys);
+  // A fused operator's mask is not known here, and without its softmax weights there is no telling what it did.
+  const scale = block.heads === undefined ? block.scale : block.masked ? undefined : 1 / Math.sqrt(k.columns);
   const lead = q.lead.length >= k.lead.length ? q.lead : k.lead;
   const count = lead.reduce((a, b) => a * b, 1);
   const merged = lead.length === 1 && lead[0]! > batch && lead[0]! % batch === 0;
@@ -48,6 +63,9 @@ export function splitHeads(
       queries: q.at(project(i, lead, q.lead)),
       keys: k.at(project(i, lead, k.lead)),
       ...(mask && { mask }),
+      ...(weights !== undefined && { weights: softmaxOf(weights, i, q.rows, k.rows) }),
+      ...(v !== undefined && v.rows === k.rows && { values: v.at(project(i, lead, v.lead)) }),
+      ...(scale !== undefined && { scale }),
     });
   }
   return samples;
@@ -118,11 +136,22 @@ function project(i: number, lead: readonly number[], own: readonly number[]): nu
   return index;
 }
 
+/** Whether values can be cut into heads; where not, the audit does without them. */
+function isMatrices({ dims, type }: Tensor, heads: number | undefined): boolean {
+  if (type !== "float32") return false;
+  if (heads === undefined) return dims.length >= 2;
+  return dims.length === 4 || (dims.length === 3 && heads >= 1 && dims[2]! % heads === 0);
+}
+
+function softmaxOf(weights: Tensor, index: number, rows: number, columns: number): Float32Array {
+  const size = rows * columns;
+  return (weights.data as Float32Array).subarray(index * size, (index + 1) * size);
+}
+
 /** Where the softmax gave 0; undefined when it gave 0 nowhere, or to every key of a query. */
 function unseen(weights: Tensor, index: number, rows: number, columns: number): Uint8Array | undefined {
-  const size = rows * columns;
-  const data = (weights.data as Float32Array).subarray(index * size, (index + 1) * size);
-  if (data.length !== size || !data.includes(0)) return undefined;
+  const data = softmaxOf(weights, index, rows, columns);
+  if (data.length !== rows * columns || !data.includes(0)) return undefined;
   const mask = Uint8Array.from(data, (w) => Number(w === 0));
   for (let r = 0; r < rows; r++) if (!mask.subarray(r * columns, (r + 1) * columns).includes(0)) return undefined;
   return mask;

@@ -14,13 +14,24 @@ export interface LayerSize {
 /** Widths, or the layers' sizes where weights are shared (a convolution computes many values from few weights). */
 export type Architecture = Widths | readonly LayerSize[];
 
+/**
+ * Where the outputs of a network lie at the input 0: multiples of 1/D, D = 2^(layers·b)·factor. Affine layers and ReLU alone: layers = depth, factor 1. An average
+ * over n elements multiplies D by n, a constant r/t that is not rounded to the format by t. `factor` Infinity: no grid.
+ */
+export interface OutputGrid {
+  readonly layers: number;
+  readonly factor: number;
+  /** Constants that stay float32: 32 bits of memory each. */
+  readonly floats: number;
+}
+
 /** Three lower bounds on the best sup error; the largest is a bound on its own. */
 export interface LowerBounds {
   /** From the number of networks: 1/(⌊M⌋+1), M = parameters·log2(values of a weight). */
   readonly memory: number;
   /** From the VC dimension of the architecture with real weights: 1/(2V). It holds at every precision. */
   readonly vc: number;
-  /** From the grid on which the output lies: 2^-(depth·b+1). 0 where that is below the smallest double. */
+  /** From the grid on which the output lies: 1/(2D), 2^-(depth·b+1) for affine layers and ReLU alone. 0 where there is no grid, or it is finer than doubles. */
   readonly precision: number;
 }
 
@@ -41,11 +52,16 @@ export function parameterCount(architecture: Architecture): number {
   return layerSizes(architecture).reduce((sum, { parameters }) => sum + parameters, 0);
 }
 
-/** Bits that tell the networks apart: parameters·log2(2^(a+b+1)+1). */
-export function memoryBits(architecture: Architecture, a: number, b: number): number {
+/** The grid of affine layers and ReLU alone. */
+export function plainGrid(architecture: Architecture): OutputGrid {
+  return { layers: layerSizes(architecture).length, factor: 1, floats: 0 };
+}
+
+/** Bits that tell the networks apart: parameters·log2(2^(a+b+1)+1), and 32 per constant that stays float32. */
+export function memoryBits(architecture: Architecture, a: number, b: number, floats = 0): number {
   // log2(2^k + 1) = k + log2(1 + 2^-k), which cannot overflow.
   const k = a + b + 1;
-  return parameterCount(architecture) * (k > 1000 ? k : Math.log2(2 ** k + 1));
+  return parameterCount(architecture) * (k > 1000 ? k : Math.log2(2 ** k + 1)) + 32 * floats;
 }
 
 /**
@@ -86,27 +102,37 @@ export function lowerBounds(
   a: number,
   b: number,
   vc = vcUpperBound(architecture),
+  grid: OutputGrid = plainGrid(architecture),
 ): LowerBounds {
-  const depth = layerSizes(architecture).length;
   return {
-    memory: 1 / (Math.floor(memoryBits(architecture, a, b)) + 1),
+    memory: 1 / (Math.floor(memoryBits(architecture, a, b, grid.floats)) + 1),
     vc: 1 / (2 * vc),
-    precision: 2 ** -(depth * b + 1),
+    precision: 2 ** -(grid.layers * b + 1) / grid.factor,
   };
 }
 
 /** The least b ≥ 0 at which the grid of the output is no longer the largest bound. */
-export function underThreshold(architecture: Architecture, a: number, vc = vcUpperBound(architecture)): number {
+export function underThreshold(
+  architecture: Architecture,
+  a: number,
+  vc = vcUpperBound(architecture),
+  grid: OutputGrid = plainGrid(architecture),
+): number {
   for (let b = 0; ; b++) {
-    const { memory, vc: dimension, precision } = lowerBounds(architecture, a, b, vc);
+    const { memory, vc: dimension, precision } = lowerBounds(architecture, a, b, vc, grid);
     if (precision <= Math.max(memory, dimension)) return b;
   }
 }
 
 /** The least b ≥ 0 from which memory no longer bounds the error more than the architecture does. */
-export function overThreshold(architecture: Architecture, a: number, vc = vcUpperBound(architecture)): number {
+export function overThreshold(
+  architecture: Architecture,
+  a: number,
+  vc = vcUpperBound(architecture),
+  grid: OutputGrid = plainGrid(architecture),
+): number {
   const over = (b: number): boolean => {
-    const bounds = lowerBounds(architecture, a, b, vc);
+    const bounds = lowerBounds(architecture, a, b, vc, grid);
     return bounds.memory <= bounds.vc;
   };
   if (over(0)) return 0;

@@ -7,8 +7,10 @@ import {
   layerSizes,
   lowerBounds,
   memoryBits,
+  type OutputGrid,
   overThreshold,
   parameterCount,
+  plainGrid,
   underThreshold,
   uniformWidths,
   vcUpperBound,
@@ -19,7 +21,7 @@ import {
 export type RegimeOptions =
   | { readonly width: number; readonly depth: number; readonly a: number; readonly b: number }
   | { readonly widths: Widths; readonly a: number; readonly b: number }
-  | { readonly layers: readonly LayerSize[]; readonly a: number; readonly b: number };
+  | { readonly layers: readonly LayerSize[]; readonly a: number; readonly b: number; readonly grid?: OutputGrid };
 
 export interface Regime {
   /**
@@ -46,6 +48,8 @@ export interface Regime {
   readonly layers: readonly LayerSize[];
   /** One sentence. */
   readonly advice: string;
+  /** What the verdict is a statement about, and what it does not predict. */
+  readonly caveats: readonly string[];
 }
 
 /**
@@ -65,13 +69,14 @@ export function regime(options: RegimeOptions): Regime {
   const architecture = checkArchitecture(options);
   checkBits("a", a);
   checkBits("b", b);
+  const grid = ("grid" in options ? options.grid : undefined) ?? plainGrid(architecture);
   const vc = vcUpperBound(architecture);
-  const bounds = lowerBounds(architecture, a, b, vc);
-  const bUnder = underThreshold(architecture, a, vc);
-  const bOver = overThreshold(architecture, a, vc);
+  const bounds = lowerBounds(architecture, a, b, vc, grid);
+  const bUnder = underThreshold(architecture, a, vc, grid);
+  const bOver = overThreshold(architecture, a, vc, grid);
   const all = fitting(architecture);
   const name = dominating(bounds);
-  const memory = memoryBits(architecture, a, b);
+  const memory = memoryBits(architecture, a, b, grid.floats);
   // The constructions' constants are not the bounds': they may stop gaining before bUnder, or only after bOver.
   const gained = all.at(-1)?.b;
   const bConstructive = gained === undefined ? undefined : Math.min(Math.max(gained, bUnder), bOver);
@@ -87,6 +92,7 @@ export function regime(options: RegimeOptions): Regime {
     achievable: achievableAt(all, b),
     layers: layerSizes(architecture),
     advice: advise(name, { b, bUnder, bConstructive, bOver, memory, precision: bounds.precision }),
+    caveats: caveats(bounds, a, b),
   };
 }
 
@@ -99,11 +105,16 @@ export interface RegimePoint extends LowerBounds {
 }
 
 /** The bounds and the achievable error at each b. */
-export function regimeCurve(architecture: Architecture, a: number, precisions: readonly number[]): RegimePoint[] {
+export function regimeCurve(
+  architecture: Architecture,
+  a: number,
+  precisions: readonly number[],
+  grid: OutputGrid = plainGrid(architecture),
+): RegimePoint[] {
   const vc = vcUpperBound(architecture);
   const all = fitting(architecture);
   return precisions.map((b) => {
-    const bounds = lowerBounds(architecture, a, b, vc);
+    const bounds = lowerBounds(architecture, a, b, vc, grid);
     return { b, ...bounds, regime: dominating(bounds), achievable: achievableAt(all, b)?.error };
   });
 }
@@ -130,6 +141,20 @@ function advise(name: Regime["regime"], { b, bUnder, bConstructive, bOver, memor
   if (bConstructive !== undefined && b >= bConstructive && bConstructive < bOver)
     return `Perhaps wasted bits: no construction known here gains beyond b = ${bConstructive}, though only from b = ${bOver} on is it proved that none can.`;
   return `About right: the error is limited by the ${Math.round(memory)} bits of memory, so a bit of precision is worth as much as a bit of width or depth.`;
+}
+
+function caveats({ memory, vc, precision }: LowerBounds, a: number, b: number): string[] {
+  const least = Math.max(memory, vc, precision);
+  return [
+    `About the class: no network of these layer sizes with all weights and biases in 2^-${b} Z, at most 2^${a}, comes closer than ${short(least)} to every 1-Lipschitz function of one variable.`,
+    ...(precision === 0
+      ? [
+          'The precision bound does not apply: outputs do not lie on a grid (float scales, or constants that are not rounded), so no verdict "starved" is possible.',
+        ]
+      : []),
+    "Not about a trained network: it predicts no accuracy at any number of bits (one large weight sets a for all, real inputs are no worst case, scales of a quantizer are left out). " +
+      "For that measure: bitbasis compare.",
+  ];
 }
 
 function short(value: number): string {

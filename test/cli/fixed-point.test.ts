@@ -29,6 +29,14 @@ test("analyze says why in words and in JSON", async () => {
   expect(JSON.parse(json.stdout)).toMatchObject({ universal: true, g: 1, missingCount: 0 });
 });
 
+test("sets prints V, S_b and N_b", async () => {
+  const hardtanh = ["sets", "--activation", "5*hardtanh", "--p", "3", "--s", "1"];
+  const text = (await bitbasis(...hardtanh)).stdout;
+  expect(text).toMatch(/V +5 +-10 -5 0 5 10 +gaps[\s\S]*S_0 +5 +-7 -5 0 5 7 [\s\S]*Q has 15 values/);
+  const json = JSON.parse((await bitbasis(...hardtanh, "--bias", "1", "--json")).stdout);
+  expect(json).toEqual({ gaps: [-10, -5, 0, 5, 10], s: [-7, -4, 1, 6, 7], n: [-7, -4, 1, 6, 7] });
+});
+
 test("synthesize writes a network, verify proves it or shows where it differs", async () => {
   writeFileSync(join(folder, "table.json"), JSON.stringify([1, 3, -2, 0, 2, -3, 1]));
   const made = await bitbasis(

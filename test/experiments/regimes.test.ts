@@ -1,7 +1,19 @@
 import { describe, expect, test } from "vitest";
 import { plot } from "../../src/experiments/plot.ts";
+import { valuesAt, walk } from "../../src/experiments/regimes/functions.ts";
 import { experiments } from "../../src/experiments/regimes/index.ts";
-import { achievable, type Style } from "../../src/regimes/index.ts";
+import { blockCells, measureError } from "../../src/experiments/regimes/measure.ts";
+import {
+  achievable,
+  buildAchievable,
+  evaluatePoints,
+  gridValue,
+  resolveTarget,
+  type Style,
+  subtract,
+  toNumber,
+  unitGrid,
+} from "../../src/regimes/index.ts";
 import { expectFindings } from "./findings.ts";
 
 const run = async <T>(name: string): Promise<{ data: T; svg: string }> => {
@@ -84,4 +96,30 @@ test("the composite's cells grow like width² · depth · precision", () => {
   ] as const)
     share.push((width * width * depth * b) / cells(width, depth, b));
   expect(Math.max(...share) / Math.min(...share)).toBeLessThan(4.01);
+});
+
+test("the error of bit extraction lies behind the borders of its blocks, and is looked for there", async () => {
+  const samples = walk(1, 12);
+  const size = { width: 9, depth: 100 };
+  const all = achievable(size.width, size.depth).filter((one) => one.style === "bit-extraction");
+  const best = all.filter((one) => one.b <= 15).at(-1)!;
+  const border = 4 * blockCells(best)!;
+  const target = resolveTarget(samples);
+  const network = buildAchievable(best, valuesAt(samples, best.cells));
+  const e = best.cells + 2;
+  const values = await evaluatePoints(network, [unitGrid(e)], e);
+  const error = (k: number) => Math.abs(toNumber(subtract(gridValue(values, 0, k), target.at(k, e))));
+  const points = Array.from({ length: 2 ** e + 1 }, (_, k) => k);
+  const inside = Math.max(...points.filter((k) => k % border >= 4).map(error));
+  const behind = Math.max(...points.filter((k) => k % border < 6).map(error));
+  expect(inside).toBeLessThanOrEqual(2 ** -best.cells);
+  expect(behind).toBeGreaterThan(1.5 * inside);
+  const measured = await measureError(best, samples, { ...size, b: 15 });
+  expect(measured).toEqual({ error: behind, points: 2 ** e + 1, where: "everywhere" });
+  // Longer words, in BigInt: fewer points, all borders among them.
+  const long = all.filter((one) => one.b > 20).at(0)!;
+  const { points: count, where } = await measureError(long, samples, { ...size, b: long.b });
+  expect(where).toBe("at the borders");
+  expect(count).toBeGreaterThanOrEqual((6 * 2 ** long.cells) / blockCells(long)!);
+  await expect(measureError(best, samples, { width: 8, depth: 100, b: 15 })).rejects.toThrow("does not fit 8×100");
 });

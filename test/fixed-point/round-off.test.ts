@@ -1,5 +1,6 @@
 import { expect, test } from "vitest";
-import { type RealNetwork, roundOff } from "../../src/fixed-point/round-off.ts";
+import { roundAway } from "../../src/fixed-point/arithmetic.ts";
+import { type RealNetwork, roundNetwork, roundOff } from "../../src/fixed-point/round-off.ts";
 
 /** |x − y| by ReLU, with weights that are multiples of 1/4. */
 const network: RealNetwork = {
@@ -46,6 +47,21 @@ test("what each format loses is counted", () => {
   expect(saturating).toMatchObject({ belowThreshold: false, separates: false });
   expect(beyond).toMatchObject({ belowThreshold: false, separates: false });
   expect(beyond.error).toBeGreaterThan(exact.error);
+});
+
+test("ties round away from zero, as everywhere in this arithmetic", () => {
+  // −1/2 becomes −1 (Math.round has 0): weights, biases and inputs.
+  const half: RealNetwork = {
+    activation: "identity",
+    layers: [{ inputs: 1, outputs: 2, weights: [-0.5, 0.5], biases: [-1.5, -0.5] }],
+  };
+  const rounded = roundNetwork(half, 3, 1);
+  expect([...rounded.layers[0]!.weights, ...rounded.layers[0]!.biases]).toEqual([-1, 1, -2, -1]);
+  const { points } = roundOff(half, [[-0.5]], { formats: [[3, 1]] });
+  // x = −1: outputs −2 + 1 and −1 − 1, against 0.25 − 1.5 and −0.25 − 0.5.
+  expect(points[0]!.error).toBeCloseTo(Math.sqrt((0.25 ** 2 + 1.25 ** 2) / 2), 12);
+  expect(points[0]!.lostWeights).toBe(0);
+  expect([roundAway(0.49999999999999994), roundAway(-2.5), Object.is(roundAway(-0.2), 0)]).toEqual([0, -3, true]);
 });
 
 test("bad studies are named", () => {

@@ -3,7 +3,7 @@ import { Lattice } from "../../src/core/index.ts";
 import { activationTable } from "../../src/fixed-point/activations.ts";
 import { maximum } from "../../src/fixed-point/arithmetic.ts";
 import { countUnseparated, separation } from "../../src/fixed-point/separation.ts";
-import { criterion, enumerate, gapsOf, gcds, reachable, setsOf, values } from "../../src/fixed-point/sets.ts";
+import { criterion, enumerate, gapsOf, gcds, reachable, sets, setsOf, values } from "../../src/fixed-point/sets.ts";
 import { compareSeparation, compareSets } from "./brute-force.ts";
 import { vectors } from "./vectors.ts";
 
@@ -12,11 +12,12 @@ beforeAll(async () => {
   lattice = await Lattice.create();
 });
 
-test("V, S, N, g and h equal the published vectors, by the closed form and by enumeration", () => {
+test("V, S, N, g and h equal the published vectors, by the closed form and by enumeration", async () => {
   for (const e of vectors("sets")) {
     const table = e.table === undefined ? activationTable(e.act, e.p, e.s) : Int32Array.from(e.table);
     expect(gcds(lattice, table)).toEqual({ g: e.g, h: e.h });
     expect(setsOf(lattice, table, e.p, e.s, e.B)).toEqual({ gaps: e.V, s: e.S, n: e.N });
+    expect(await sets(e.table ?? e.act, e.p, e.s, e.B)).toEqual({ gaps: e.V, s: e.S, n: e.N });
     const sums = [enumerate(lattice, e.V, e.p, e.s, 3), enumerate(lattice, new Set(table), e.p, e.s, 3)];
     expect(sums.map((sum) => values(sum.reachable(e.B), 1))).toEqual([e.S, e.N]);
     expect(values(reachable(lattice, e.g, e.B, e.p, e.s), 0)).toEqual(e.S_missing);
@@ -62,4 +63,8 @@ test("two inputs that are named as unseparated are", () => {
   expect(countUnseparated(lattice, spike, 2, 6)).toBe(1);
   expect(separation(activationTable("relu", 3, 16), 3, 16).unseparated).toEqual([0, 1]);
   expect(maximum(3) * 2).toBeLessThan(16);
+});
+
+test("a bias that is no integer is named", async () => {
+  await expect(sets("relu", 3, 1, 0.5)).rejects.toThrow('"bias" expected an integer, got 0.5');
 });

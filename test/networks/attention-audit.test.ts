@@ -58,7 +58,7 @@ describe("audit", () => {
       [2, 1, 28, 28],
     );
     const result = await audit(VIT, { samples: [{ image }] });
-    expect(result).toMatchObject({ generated: false, samples: 1, preset: "faithful", presetBits: 12 });
+    expect(result).toMatchObject({ generated: false, samples: 2, preset: "faithful", presetBits: 12 });
     expect(result.blocks.map((b) => [b.name, b.heads.length])).toEqual(
       [0, 1, 2, 3].map((i) => [`/b/b.${i}/Softmax`, 4]),
     );
@@ -67,7 +67,7 @@ describe("audit", () => {
       expect(h.rows.at(-1)).toMatchObject({ bits: 12, lost: 0 });
       consistent(h);
     }
-    expect(result.summary).toContain("16 heads in 4 attention blocks, on 1 given samples");
+    expect(result.summary).toContain("16 heads in 4 attention blocks, on 2 given samples");
   });
 
   it("reports the recogniser of PP-OCR, on generated lines", async () => {
@@ -93,6 +93,61 @@ describe("audit", () => {
     const [h] = blocks[0]!.heads;
     expect(h!.rows.map((r) => r.lost)).toEqual([1, 0, 1, 0, 1, 0, 0]);
     expect(h).toMatchObject({ blurredUpTo: 6, safeBits: 7, provedBits: 8, pairs: 3, verdict: "keeps" });
+  });
+
+  it("weighs a flip between near-ties by how far the softmax and the output move", async () => {
+    // Computed once more with the host's exp: the scale is 1, the values are the keys.
+    const q = [
+      [0.9, -0.4],
+      [0.3, 0.8],
+      [0.7, 0.6],
+    ];
+    const k = [
+      [1, 0.05],
+      [0.98, 0.1],
+      [-0.5, 0.7],
+    ];
+    const { blocks } = await audit(writeOnnx(head()), { samples: [{ q: rows(q), k: rows(k), v: rows(k) }], bits: [3] });
+    const grid = (values: number[][], whole: boolean) =>
+      values.map((row) => {
+        const step = Math.max(...(whole ? values.flat() : row).map(Math.abs)) / 3;
+        return row.map((v) => Math.sign(v) * Math.round(Math.abs(v) / step) * step);
+      });
+    const softmax = (a: number[][], b: number[][]) =>
+      a.map((x) => {
+        const e = b.map((y) => Math.exp(x[0]! * y[0]! + x[1]! * y[1]!));
+        return e.map((v) => v / e.reduce((s, w) => s + w, 0));
+      });
+    const [before, after] = [softmax(q, k), softmax(grid(q, false), grid(k, true))];
+    const variation = before.map((row, i) => row.reduce((s, w, t) => s + Math.abs(w - after[i]![t]!), 0) / 2);
+    const out = (w: number[][]) => w.flatMap((row) => [0, 1].map((c) => row.reduce((s, x, t) => s + x * k[t]![c]!, 0)));
+    const norm = (v: number[]) => Math.sqrt(v.reduce((s, x) => s + x * x, 0));
+    const error = norm(out(after).map((v, i) => v - out(before)[i]!)) / norm(out(before));
+    const row = blocks[0]!.heads[0]!.rows.find(({ bits }) => bits === 3)!;
+    expect(row.variation).toBeCloseTo(variation.reduce((a, b) => a + b, 0) / 3, 5);
+    expect(row.worstVariation).toBeCloseTo(Math.max(...variation), 5);
+    expect(row.outputError).toBeCloseTo(error, 5);
+    // Two keys 2 % apart: at 3 bits half of the queries change their mind, for a tenth of the weight at most.
+    expect(row.agreement).toBeLessThan(1);
+    expect(row.worstVariation).toBeLessThan(0.1);
+    const constant = { ...head(), initializers: new Map([["f", new Tensor("float32", [0.25], [])]]) };
+    const nodes = [...head().nodes];
+    nodes[2] = { ...nodes[2]!, inputs: ["scaled"] };
+    nodes.splice(2, 0, {
+      name: "scaled",
+      op: "Mul",
+      domain: "",
+      inputs: ["s", "f"],
+      outputs: ["scaled"],
+      attributes: {},
+    });
+    const scaled = await audit(writeOnnx({ ...constant, nodes }), {
+      samples: [{ q: rows(q), k: rows(k), v: rows(k) }],
+      bits: [3],
+    });
+    const less = scaled.blocks[0]!.heads[0]!.rows.find(({ bits }) => bits === 3)!;
+    expect(less.agreement).toBe(row.agreement);
+    expect(less.variation).toBeLessThan(row.variation! / 3);
   });
 
   it("says when the preset blurs or shifts", async () => {

@@ -19,6 +19,7 @@ import {
   toNumber,
 } from "../../src/regimes/index.ts";
 import { fuse } from "../../src/series/index.ts";
+import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { random } from "../regimes/helpers.ts";
 
@@ -287,6 +288,134 @@ describe("regimes of real networks", () => {
     expect(mobilenet.layers.length).toBeGreaterThan(10);
     expect(mobilenet.bUnder).toBeLessThanOrEqual(mobilenet.b);
   });
+  const ones = (build: Builder, dims: number[], value: number) => build.floats(dims, () => value);
+  const pads = (build: Builder, ...list: number[]): string => {
+    const name = `i${build.initializers.size}`;
+    build.initializers.set(name, new Tensor("int64", BigInt64Array.from(list.map(BigInt)), [list.length]));
+    return name;
+  };
+
+  test("an average refines the grid: 25/98 meets 1/4 within 1/196, where 2^-(L·b + 1) would claim 1/4", async () => {
+    const build = new Builder();
+    const conv = build.node("Conv", ["x", ones(build, [1, 1, 1, 1], 0.5), ones(build, [1], 0.5)], {
+      kernel_shape: [1, 1],
+    });
+    const padded = build.node("Pad", [conv, pads(build, 0, 0, 1, 1, 0, 0, 1, 1)]);
+    const onnx = build.onnx([1, 1, 5, 5], build.node("GlobalAveragePool", [padded]), [1, 1, 1, 1]);
+    const { grid, bounds, b, caveats } = regimeOfOnnx(onnx, { bits: 2 });
+    expect([b, grid]).toEqual([1, { layers: 1, factor: 49, floats: 0 }]);
+    expect(bounds.precision).toBe(1 / 196);
+    expect(caveats.join(" ")).toContain("GlobalAveragePool divides by 49");
+    const session = await InferenceSession.create(onnx, { preset: "float32" });
+    const result = await session.run({ x: new Tensor("float32", new Float32Array(25), [1, 1, 5, 5]) });
+    await session.release();
+    const output = Object.values(result)[0]!.data[0] as number;
+    expect(output).toBeCloseTo(25 / 98, 7);
+    expect(Math.abs(output - 1 / 4)).toBeGreaterThanOrEqual(bounds.precision - 1e-8);
+    expect(Math.abs(output - 1 / 4)).toBeLessThan(2 ** -(b + 1) / 40);
+  });
+
+  test("the bound is attained: layer, average over n, layer, all weights on the grid", () => {
+    for (const [b, n] of [
+      [0, 3],
+      [1, 3],
+      [1, 5],
+      [2, 3],
+    ] as const) {
+      const build = new Builder();
+      const first = build.node("Conv", ["x", ones(build, [1, 1, 1], 2), ones(build, [1], 1)], { kernel_shape: [1] });
+      const mean = build.node("GlobalAveragePool", [build.node("Relu", [first])]);
+      const onnx = build.onnx(
+        [1, 1, n],
+        build.node("Conv", [mean, ones(build, [1, 1, 1], 1)], { kernel_shape: [1] }),
+        [1, 1, 1],
+      );
+      const { bounds, grid } = regimeOfOnnx(onnx, { bits: b + 2 });
+      const levels = Array.from({ length: 2 ** (b + 2) + 1 }, (_, k) => (k - 2 ** (b + 1)) / 2 ** b);
+      // At 0 every element is ReLU of the first bias; padding leaves m of the n elements 0.
+      let best = Number.POSITIVE_INFINITY;
+      for (let m = 0; m <= n; m++)
+        for (const c of levels)
+          for (const w of levels)
+            for (const d of levels)
+              best = Math.min(best, Math.abs((w * m * Math.max(c, 0)) / n + d - bounds.precision));
+      expect([grid.layers, grid.factor]).toEqual([2, n]);
+      expect(bounds.precision).toBeCloseTo(1 / (2 * n * 4 ** b), 15);
+      expect(best).toBeCloseTo(bounds.precision, 12);
+    }
+  });
+
+  test("borders, slopes, bounds of Clip and constants refine the grid; trained ones take it away", () => {
+    const factor = (make: (build: Builder, x: string) => string, input = [1, 2, 6, 6]): number => {
+      const build = new Builder();
+      const conv = build.node("Conv", ["x", ones(build, [2, 2, 1, 1], 0.5)], { kernel_shape: [1, 1] });
+      const y = make(build, build.node("Relu", [conv]));
+      return regimeOfOnnx(build.onnx(input, y, undefined), { bits: 4 }).grid.factor;
+    };
+    // Windows of 4, 2 and 1 elements where padding is not counted, of 4 where it is.
+    const border = { kernel_shape: [3, 3], pads: [1, 1, 1, 1] };
+    expect(factor((build, x) => build.node("AveragePool", [x], border))).toBe(36);
+    expect(factor((build, x) => build.node("AveragePool", [x], { ...border, count_include_pad: 1 }))).toBe(9);
+    expect(
+      factor((build, x) =>
+        build.node("Add", [
+          build.node("GlobalAveragePool", [x]),
+          build.node("AveragePool", [x], { kernel_shape: [5, 5], strides: [6, 6] }),
+        ]),
+      ),
+    ).toBe(36 * 25);
+    expect(factor((build, x) => build.node("LeakyRelu", [x], { alpha: 0.125 }))).toBe(8);
+    expect(factor((build, x) => build.node("Clip", [x, ones(build, [], 0), ones(build, [], 6)]))).toBe(1);
+    expect(factor((build, x) => build.node("Clip", [x, ones(build, [], 0), ones(build, [], 0.75)]))).toBe(4);
+    expect(factor((build, x) => build.node("Mul", [x, ones(build, [], 0.375)]))).toBe(8);
+    expect(factor((build, x) => build.node("Div", [x, ones(build, [], 3)]))).toBe(3);
+    expect(factor((build, x) => build.node("Add", [x, ones(build, [], 0.25)]))).toBe(4);
+    expect(factor((build, x) => build.node("Mul", [x, ones(build, [2, 1, 1], 0.5)]))).toBe(Number.POSITIVE_INFINITY);
+    // What stands behind a linear layer becomes its weights.
+    const folded = new Builder();
+    const conv = folded.node("Conv", ["x", ones(folded, [2, 2, 1, 1], 0.5)], { kernel_shape: [1, 1] });
+    const y = folded.node("Mul", [conv, ones(folded, [2, 1, 1], 0.3)]);
+    expect(regimeOfOnnx(folded.onnx([1, 2, 3, 3], y, undefined), { bits: 4 }).grid).toEqual({
+      layers: 1,
+      factor: 1,
+      floats: 0,
+    });
+  });
+
+  test("float scales leave no grid, and no verdict of starvation; the caveats say what is not predicted", () => {
+    const plain = new Builder();
+    const next = signed(3);
+    const z = plain.node("Gemm", ["x", plain.int8([3, 2], 0.01, next)], { transB: 1 });
+    const found = regimeOfOnnx(plain.onnx([1, 2], z, [1, 3]), { bits: 8 });
+    expect([found.grid.factor, found.grid.floats, found.bounds.precision, found.bUnder]).toEqual([
+      Number.POSITIVE_INFINITY,
+      1,
+      0,
+      0,
+    ]);
+    expect(found.regime).not.toBe("under");
+    expect(found.caveats.join(" ")).toMatch(
+      /precision bound does not apply[\s\S]*predicts no accuracy[\s\S]*float scales/,
+    );
+    const real = regimeOfOnnx(model("fmnist_resnet"), { bits: 4 });
+    expect(real.regime).toBe("under");
+    expect(real.caveats.join(" ")).toContain("Not about a trained network");
+  });
+
+  test("a maximum over n counts its comparisons; a Softmax in the middle is no ReLU network", () => {
+    const widths = (op: string): number => {
+      const build = new Builder();
+      const conv = build.node("Conv", ["x", ones(build, [2, 2, 1, 1], 0.5)], { kernel_shape: [1, 1] });
+      const pooled = build.node(op, [conv], { kernel_shape: [3, 3], strides: [3, 3] });
+      return regimeOfOnnx(build.onnx([1, 2, 6, 6], pooled, undefined), { bits: 4 }).layers[0]!.width;
+    };
+    expect([widths("AveragePool"), widths("MaxPool")]).toEqual([72, 72 + 8 * 36]);
+    const build = new Builder();
+    const soft = build.node("Softmax", [build.node("MatMul", ["x", ones(build, [2, 2], 0.5)])]);
+    const onnx = build.onnx([1, 2], build.node("MatMul", [soft, ones(build, [2, 2], 0.5)]), [1, 2]);
+    expect(() => regimeOfOnnx(onnx)).toThrow("reads what a Softmax or ArgMax has given");
+  });
+
   test("a transformer is no ReLU network", () => {
     expect(() => regimeOfOnnx(model("fmnist_vit"))).toThrow(
       /regimes are those of ReLU networks, but the model has .*Erf/,

@@ -80,9 +80,10 @@ export const audited: Experiment = {
           spec: {
             mark: { type: "line", point: true },
             encoding: {
-              x: { field: "bits", type: "ordinal" },
-              y: { field: "agreement", type: "quantitative", axis: { format: "%" }, title: null },
-              color: { field: "kind", type: "nominal", title: null, legend: { labelLimit: 300 } },
+              x: { field: "bits", type: "ordinal", axis: { labelAngle: 0 } },
+              y: { field: "agreement", type: "quantitative", axis: { format: "%" }, title: "queries" },
+              color: { field: "kind", type: "nominal", title: null, legend: { labelLimit: 300, symbolType: "stroke" } },
+              strokeDash: { field: "kind", type: "nominal", title: null, legend: { symbolSize: 300 } },
             },
           },
         },

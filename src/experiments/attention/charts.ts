@@ -4,19 +4,27 @@ import type { VegaLiteSpec } from "../experiment.ts";
 
 /** Collisions by bits, and what queries find. */
 export function sensitivityCharts(title: string, { rows }: Sensitivity): VegaLiteSpec[] {
-  const x = { field: "bits", type: "ordinal" };
+  const x = {
+    field: "bits",
+    type: "ordinal",
+    scale: { domain: rows.map(({ bits }) => bits) },
+    axis: { labelAngle: 0 },
+  };
   const line = { type: "line", point: true };
+  // A logarithmic axis has no place for 0.
+  const some = rows.some((row) => row.lost > 0);
   const lost: VegaLiteSpec = {
     title,
-    data: { values: rows.map(({ bits, lost }) => ({ bits, lost })) },
+    data: { values: (some ? rows.filter((row) => row.lost > 0) : rows).map(({ bits, lost }) => ({ bits, lost })) },
     mark: line,
     encoding: {
       x,
       y: {
         field: "lost",
         type: "quantitative",
-        title: "different keys that became equal (pairs)",
-        scale: { type: "symlog" },
+        title: "pairs of keys that became equal (none where there is no point)",
+        scale: { type: some ? "log" : "linear" },
+        axis: { tickCount: 4 },
       },
     },
   };
@@ -46,7 +54,12 @@ export function auditCharts(title: string, audit: Audit): VegaLiteSpec[] {
       h.rows.map(({ bits, agreement, lost }) => ({ head: `${h.layer}.${h.head}`, bits, agreement, lost })),
     ),
   );
-  const x = { field: "bits", type: "ordinal", title: `bits (${audit.preset} has ${audit.presetBits})` };
+  const x = {
+    field: "bits",
+    type: "ordinal",
+    title: `bits (${audit.preset} has ${audit.presetBits})`,
+    axis: { labelAngle: 0 },
+  };
   const y = { field: "head", type: "ordinal", title: "layer.head", sort: null };
   return [
     {

@@ -67,16 +67,19 @@ export const membership: Experiment = {
       ],
       chart: [
         {
+          width: 420,
           title: "Impostors that pass for an item: measured (points), predicted (lines)",
           data: { values: rows },
           encoding: {
-            x: { field: "bits", type: "ordinal" },
+            x: { field: "bits", type: "ordinal", axis: { labelAngle: 0 } },
             color: { field: "distance", type: "nominal" },
           },
           layer: [
             {
               mark: "line",
-              encoding: { y: { field: "predicted", type: "quantitative", axis: { format: "%" }, title: null } },
+              encoding: {
+                y: { field: "predicted", type: "quantitative", axis: { format: "%" }, title: "impostors that pass" },
+              },
             },
             { mark: "point", encoding: { y: { field: "measured", type: "quantitative" } } },
           ],

@@ -44,7 +44,7 @@ export const retrieval: Experiment = {
       }
     }
     const line = { mark: { type: "line", point: true } };
-    const x = { field: "bits", type: "ordinal" };
+    const x = { field: "bits", type: "ordinal", axis: { labelAngle: 0 } };
     const distinct = rows.filter((row) => row.lost === 0);
     const found = (score: string) => distinct.filter((row) => row.score === score);
     const least = (list: readonly Row[]) => Math.min(...list.map((row) => row.retrieval));
@@ -76,19 +76,26 @@ export const retrieval: Experiment = {
             ...line,
             encoding: {
               x,
-              y: { field: "retrieval", type: "quantitative", axis: { format: "%" }, title: null },
+              y: { field: "retrieval", type: "quantitative", axis: { format: "%" }, title: "queries" },
               color: { field: "score", type: "nominal" },
             },
           },
         },
         {
           title: "Pairs of different keys with equal codes",
-          data: { values: rows.filter((row) => row.score === "dot") },
+          width: 420,
+          data: { values: rows.filter((row) => row.score === "dot" && row.lost > 0) },
           ...line,
           encoding: {
             x,
-            y: { field: "lost", type: "quantitative", scale: { type: "symlog" } },
-            strokeDash: { field: "keys", type: "nominal" },
+            y: {
+              field: "lost",
+              type: "quantitative",
+              title: "pairs lost (none where there is no point)",
+              scale: { type: "log" },
+              axis: { tickCount: 4 },
+            },
+            color: { field: "keys", type: "nominal" },
           },
         },
       ],

@@ -46,19 +46,24 @@ export const threshold: Experiment = {
       findings: findings(token, accumulator, session),
       chart: [
         {
-          title: "Wrong answers of the equality layer, by the bits that its numbers have",
-          data: { values },
+          title: {
+            text: "Wrong answers of the equality layer whose numbers have p − 1 bits",
+            subtitle: "with p bits it has none, at any of these p",
+          },
+          data: { values: values.filter((row) => row.fraction > 0) },
           facet: { column: { field: "model", type: "nominal", title: null } },
           spec: {
+            width: 260,
+            height: 240,
             mark: { type: "line", point: true },
             encoding: {
-              x: { field: "p", type: "ordinal", title: "p" },
+              x: { field: "p", type: "ordinal", title: "p", axis: { labelAngle: 0 } },
               y: {
                 field: "fraction",
                 type: "quantitative",
                 title: "wrong answers (fraction of all pairs)",
-                axis: { format: "%" },
-                scale: { type: "symlog", constant: 1e-6 },
+                axis: { format: ".0e", tickCount: 6 },
+                scale: { type: "log" },
               },
               color: { field: "bits", type: "nominal", title: null, legend: { labelLimit: 300 } },
             },

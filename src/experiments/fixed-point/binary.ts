@@ -59,6 +59,13 @@ export const binary: Experiment = {
           { field: "parameters", title: "parameters", log: true },
           { field: "series", title: "activation, weights" },
         ),
+        lineChart(
+          "The same networks: affine layers",
+          values,
+          { field: "p", title: "p", type: "ordinal" },
+          { field: "depth", title: "depth" },
+          { field: "series", title: "activation, weights" },
+        ),
       ],
     };
   },

@@ -65,10 +65,23 @@ export function lineChart(
         ...(x.type === "ordinal" ? { axis: { labelAngle: 0 } } : {}),
         ...(x.log ? { scale: { type: "log" } } : {}),
       },
-      y: { field: y.field, type: "quantitative", title: y.title, ...(y.log ? { scale: { type: "log" } } : {}) },
-      ...(series === undefined
-        ? {}
-        : { color: { field: series.field, type: "nominal", title: series.title, legend: { labelLimit: 400 } } }),
+      y: {
+        field: y.field,
+        type: "quantitative",
+        title: y.title,
+        ...(y.log ? { scale: { type: "log" }, axis: { tickCount: 6 } } : { axis: { tickMinStep: 1 } }),
+      },
+      // Dashes beside colours: lines that lie on one another stay visible.
+      ...(series === undefined ? {} : { color: nominal(series), strokeDash: nominal(series) }),
     },
+  };
+}
+
+function nominal({ field, title }: { field: string; title: string }): Json {
+  return {
+    field,
+    type: "nominal",
+    title: title === "" ? null : title,
+    legend: { labelLimit: 400, symbolType: "stroke", symbolSize: 300 },
   };
 }

@@ -23,6 +23,8 @@ interface LineChart {
   whole?: boolean;
   /** Series drawn dashed: bounds, where the others are measured. */
   dashed?: readonly string[];
+  /** Series drawn dotted, over others that they may lie on. */
+  dotted?: readonly string[];
   /** Order of the series in the legend. */
   order: readonly string[];
 }
@@ -57,18 +59,19 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
     logY = false,
     whole = false,
     dashed = [],
+    dotted = [],
     order,
   } = chart;
   const axis = (field: string, name: string, log: boolean): { [key: string]: Json } => ({
     field,
     type: "quantitative",
     title: name,
-    scale: log ? { type: "log", base: 2 } : { zero: false },
+    scale: log ? { type: "log", base: 2, padding: 6 } : { zero: false, padding: 6 },
     ...(log
       ? {
           axis: {
             labelExpr:
-              "abs(log(datum.value)/log(2)) < 7 && datum.value >= 1 ? format(datum.value, ',') : '2^' + round(log(datum.value)/log(2))",
+              "abs(log(datum.value)/log(2)) < 11 && datum.value >= 1 ? format(datum.value, ',') : '2^' + round(log(datum.value)/log(2))",
             labelOverlap: true,
           },
         }
@@ -87,7 +90,7 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         field: series,
         type: "nominal",
         title: null,
-        legend: { labelLimit: 320 },
+        legend: { labelLimit: 320, symbolType: "stroke", symbolSize: 300 },
         scale: { domain: order, range: COLOURS.slice(0, order.length) },
         sort: order,
       },
@@ -95,9 +98,12 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         field: series,
         type: "nominal",
         title: null,
-        legend: { labelLimit: 320 },
+        legend: { labelLimit: 320, symbolType: "stroke", symbolSize: 300 },
         sort: order,
-        scale: { domain: order, range: order.map((name) => (dashed.includes(name) ? [6, 4] : [1, 0])) },
+        scale: {
+          domain: order,
+          range: order.map((name) => (dashed.includes(name) ? [6, 4] : dotted.includes(name) ? [2, 6] : [1, 0])),
+        },
       },
     },
   };

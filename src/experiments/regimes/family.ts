@@ -2,22 +2,16 @@ import {
   type Achievable,
   achievable,
   achievableAt,
-  buildAchievable,
-  evaluatePoints,
-  gridValue,
   lowerBounds,
-  networkSize,
   overThreshold,
-  resolveTarget,
-  subtract,
-  toNumber,
   underThreshold,
   uniformWidths,
   vcUpperBound,
 } from "../../regimes/index.ts";
 import { type Experiment, finding, type Json } from "../experiment.ts";
 import { lineChart } from "./charts.ts";
-import { valuesAt, walk } from "./functions.ts";
+import { walk } from "./functions.ts";
+import { type MeasuredError, measureError } from "./measure.ts";
 
 /** Width, depth and the precisions that are tried. */
 const NETWORKS: readonly { width: number; depth: number; precisions: readonly number[] }[] = [
@@ -29,9 +23,6 @@ const NETWORKS: readonly { width: number; depth: number; precisions: readonly nu
   { width: 48, depth: 320, precisions: [1, 2, 4, 8, 16, 32, 64, 128, 256, 512] },
 ];
 const SAMPLES = 12;
-/** Words of more than this many bits leave 64-bit integers; then fewer points are evaluated, in BigInt. */
-const SHORT = 20;
-
 /** At fixed width and depth: the lower bound, what is proved achievable and what is measured, as the precision grows. */
 export const family: Experiment = {
   name: "regimes-family",
@@ -46,7 +37,7 @@ export const family: Experiment = {
       const widths = uniformWidths(width, depth);
       const vc = vcUpperBound(widths);
       const all = achievable(width, depth);
-      const measured = new Map<Achievable, number>();
+      const measured = new Map<Achievable, MeasuredError>();
       for (const b of precisions) {
         signal?.throwIfAborted();
         const bounds = lowerBounds(widths, 1, b, vc);
@@ -54,7 +45,7 @@ export const family: Experiment = {
         const best = achievableAt(all, b);
         // The same construction serves several precisions.
         if (best !== undefined && !measured.has(best))
-          measured.set(best, await measure(best, samples, { width, depth, b }, signal));
+          measured.set(best, await measureError(best, samples, { width, depth, b }, signal));
         const row: { [key: string]: Json } = {
           width,
           depth,
@@ -69,7 +60,9 @@ export const family: Experiment = {
           style: best?.style ?? null,
           cells: best?.cells ?? null,
           proved: best?.error ?? null,
-          measured: best === undefined ? null : measured.get(best)!,
+          measured: best === undefined ? null : measured.get(best)!.error,
+          points: best === undefined ? null : measured.get(best)!.points,
+          where: best === undefined ? null : measured.get(best)!.where,
           bUnder: underThreshold(widths, 1, vc),
           bOver: overThreshold(widths, 1, vc),
         });
@@ -94,6 +87,7 @@ export const family: Experiment = {
         logX: true,
         logY: true,
         dashed: [NAMES.lower],
+        dotted: [NAMES.measured],
         order: Object.values(NAMES),
       });
     });
@@ -118,26 +112,5 @@ export const family: Experiment = {
   },
 };
 
-/** The largest error on the samples at points all over the grid four times finer than the cells, in exact arithmetic. */
-async function measure(
-  best: Achievable,
-  samples: readonly number[],
-  { width, depth, b }: { width: number; depth: number; b: number },
-  signal?: AbortSignal,
-): Promise<number> {
-  const target = resolveTarget(samples);
-  const network = buildAchievable(best, valuesAt(samples, best.cells));
-  const size = networkSize(network);
-  if (size.width > width || size.depth > depth || size.b > b)
-    throw new Error(`${best.style} does not fit ${width}×${depth} at b = ${b}`);
-  const e = best.cells + 2;
-  const step = Math.max(1, 2 ** (e - (best.b > SHORT ? 7 : 11)) - 1);
-  const points = BigInt64Array.from({ length: Math.floor(2 ** e / step) + 1 }, (_, k) => BigInt(k * step));
-  const values = await evaluatePoints(network, [points], e, { signal });
-  let worst = 0;
-  for (let k = 0; k < points.length; k++)
-    worst = Math.max(worst, Math.abs(toNumber(subtract(gridValue(values, 0, k), target.at(k * step, e)))));
-  return worst;
-}
-
-const NAMES = { measured: "measured on a random walk", proved: "proved for every function", lower: "lower bound" };
+/** In the order in which they are drawn. */
+const NAMES = { proved: "proved for every function", measured: "measured on a random walk", lower: "lower bound" };

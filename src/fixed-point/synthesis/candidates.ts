@@ -1,6 +1,7 @@
 import { inputAt } from "../targets.ts";
 import { type Axis, combine, inputAxis, levelsOf, passAxis, radices, stepAxis } from "./axis.ts";
 import { boxes } from "./box.ts";
+import { onClasses } from "./classes.ts";
 import { type Digits, pairDigits, singleDigits } from "./digits.ts";
 import { addLadder } from "./ladder.ts";
 import { addOrdered } from "./ordered.ts";
@@ -48,6 +49,10 @@ export function* fullCandidates(
     const axes = coordinates(d, format).map((axis) => passAxis(sketch, axis, format));
     if (axes.every((axis) => axis !== undefined) && addOrdered(sketch, axes, f, format, false)) {
       yield { construction: "ordered points", sketch };
+    } else {
+      // Coordinates are not told apart one by one, but the table may be constant on what all inputs together tell apart.
+      const merged = onClasses(f, d, format);
+      if (merged !== undefined) yield { construction: "ordered classes", sketch: merged };
     }
   }
 }
