@@ -25,3 +25,4 @@ export {
   specialize,
 } from "./specialize.ts";
 export { type UnsupportedNode, unsupportedError, unsupportedNodes } from "./supported.ts";
+export { checkRuns } from "./verify.ts";

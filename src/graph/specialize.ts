@@ -112,9 +112,20 @@ export function specialize(
   feeds: Readonly<Record<string, Feed | typeof LIST>>,
   options: SpecializeOptions = {},
 ): Stage {
+  return specializerOf(graph, feeds, options).advance();
+}
+
+/** As `specialize`, for who only wants to know what it throws: the stage where it stops, undefined where it gets to the end. */
+export function probe(...[graph, feeds, options = {}]: Parameters<typeof specialize>): Stage | undefined {
+  const specializer = specializerOf(graph, feeds, options);
+  const stop = specializer.walk();
+  return stop && specializer.stage(stop);
+}
+
+function specializerOf(...[graph, feeds, options = {}]: Parameters<typeof specialize>): Specializer {
   const specializer = Specializer.of(normalize(graph), options);
   for (const input of graph.inputs) specializer.feed(input, feeds[input.name]);
-  return specializer.advance();
+  return specializer;
 }
 
 /** Nodes that are still to be visited: those of the graph, and on top of them those of branches that were taken. */
@@ -170,11 +181,15 @@ class Specializer {
     if (feed.data !== undefined) this.constants.set(name, new Tensor(known.type, feed.data as never, feed.shape));
   }
 
-  /** Visits nodes until one needs more than is known. */
   advance(): Stage {
+    return this.stage(this.walk());
+  }
+
+  /** Visits nodes until one needs more than is known. */
+  walk(): Stop | undefined {
     for (;;) {
       const frame = this.frames.at(-1);
-      if (frame === undefined) return this.stage(undefined);
+      if (frame === undefined) return undefined;
       const node = frame.nodes[frame.next];
       if (node === undefined) {
         this.frames.pop();
@@ -184,7 +199,7 @@ class Specializer {
       const stop = this.visit(node);
       if (stop === undefined) continue;
       if (stop.kind === "learn") frame.next--;
-      return this.stage(stop);
+      return stop;
     }
   }
 
@@ -250,7 +265,7 @@ class Specializer {
     return { name: resolved, constant, series };
   }
 
-  private stage(stop: Stop | undefined): Stage {
+  stage(stop: Stop | undefined): Stage {
     if (stop === undefined && this.options.body === undefined) this.nameOutputs();
     const { inputs: fed, outputs, opsets } = this.graph;
     const after = new Set(outputs.map(({ name }) => name));

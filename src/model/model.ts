@@ -1,4 +1,4 @@
-import type { Graph } from "../graph/graph.ts";
+import type { Graph, KnownValue } from "../graph/graph.ts";
 import type { LayerPlan, Plan, Preset, WeightSeries } from "../series/index.ts";
 
 /** A network ready to be lowered: what a container holds. */
@@ -13,6 +13,11 @@ export interface Model {
   readonly plan: Plan;
   /** Where the plan came from, when it was a preset. */
   readonly preset?: Preset;
+}
+
+/** Types and shapes of the weights that are series. */
+export function knownWeights({ weights }: Pick<Model, "weights">): Map<string, KnownValue> {
+  return new Map([...weights].map(([name, { shape }]) => [name, { type: "float32", shape }]));
 }
 
 /** Terms of the longest series of a model; 0 when everything is float32. */

@@ -1,6 +1,15 @@
 import { BitbasisError, checkBytes } from "../core/index.ts";
-import { everyNode, type Graph, type UnsupportedNode, unsupportedNodes, type ValueInfo } from "../graph/index.ts";
-import { isContainer, type Model, readModel, totalTerms } from "../model/index.ts";
+import {
+  checkRuns,
+  everyNode,
+  type Graph,
+  type KnownValue,
+  type UnsupportedNode,
+  unsupportedError,
+  unsupportedNodes,
+  type ValueInfo,
+} from "../graph/index.ts";
+import { isContainer, knownWeights, type Model, readModel, totalTerms } from "../model/index.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import type { LayerPlan, Plan, Preset } from "../series/index.ts";
 import { type Shape, sizeOf } from "../tensor/index.ts";
@@ -20,8 +29,10 @@ export interface ModelSummary {
   readonly opsets: Readonly<Record<string, number>>;
   /** Calls of each operator, `domain.op` outside of ONNX's own domain; most frequent first. */
   readonly operators: Readonly<Record<string, number>>;
-  /** Nodes that cannot run; only when a set of supported operators was given. */
+  /** Nodes whose operators cannot run; absent where `refused` came before they were looked at. */
   readonly unsupported?: readonly UnsupportedNode[];
+  /** Why `InferenceSession.create` refuses the model; what depends on the sizes or elements of feeds is found out when it runs. */
+  readonly refused?: string;
   /** Elements of all weights and constants. */
   readonly parameters: number;
   /** What follows is told of containers, whose digests have all been checked. */
@@ -79,13 +90,16 @@ async function inspectModel(model: Model, bytes: number): Promise<ModelSummary> 
   let parameters = elements(graph);
   for (const [name, { shape }] of weights) if (!graph.initializers.has(name)) parameters += sizeOf(shape);
   return {
-    ...{ format: "bitbasis", bytes, ...(await summarize(graph)), parameters },
+    ...{ format: "bitbasis", bytes, ...(await summarize(graph, knownWeights(model))), parameters },
     ...(preset === undefined ? {} : { preset }),
     ...{ plan, terms: totalTerms(model), layers },
   };
 }
 
-async function summarize(graph: Graph): Promise<Omit<ModelSummary, "format" | "bytes" | "parameters">> {
+async function summarize(
+  graph: Graph,
+  weights: ReadonlyMap<string, KnownValue> = new Map(),
+): Promise<Omit<ModelSummary, "format" | "bytes" | "parameters">> {
   const { name, inputs, outputs, opsets, nodes } = graph;
   const counts = new Map<string, number>();
   for (const { domain, op } of nodes) {
@@ -93,19 +107,25 @@ async function summarize(graph: Graph): Promise<Omit<ModelSummary, "format" | "b
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }
   const operators = Object.fromEntries([...counts].sort(([a, m], [b, n]) => n - m || (a < b ? -1 : 1)));
-  const runs = await prepared(graph);
-  if (runs === undefined) return { name, inputs, outputs, opsets, operators };
-  return { name, inputs, outputs, opsets, operators, unsupported: unsupportedNodes(runs) };
+  return { name, inputs, outputs, opsets, operators, ...(await verdict(graph, weights)) };
 }
 
-/** What a session would run; undefined when the passes refuse the model, which says nothing about its operators. */
-async function prepared(graph: Graph): Promise<Graph | undefined> {
-  if ("bitbasis" in graph.opsets) return graph;
+/** What a session would say of the model when it is created. */
+async function verdict(
+  graph: Graph,
+  weights: ReadonlyMap<string, KnownValue>,
+): Promise<Pick<ModelSummary, "unsupported" | "refused">> {
+  let unsupported: readonly UnsupportedNode[] | undefined;
   try {
-    return await prepare(graph);
+    const prepared = "bitbasis" in graph.opsets ? graph : await prepare(graph);
+    unsupported = unsupportedNodes(prepared);
+    const error = unsupportedError(unsupported);
+    if (error !== undefined) throw error;
+    checkRuns(prepared, weights);
+    return { unsupported };
   } catch (error) {
-    if (error instanceof BitbasisError) return undefined;
-    throw error;
+    if (!(error instanceof BitbasisError)) throw error;
+    return { ...(unsupported !== undefined && { unsupported }), refused: error.message };
   }
 }
 

@@ -1,6 +1,5 @@
 import { BadIndex, type Core } from "../core/index.ts";
-import type { KnownValue } from "../graph/index.ts";
-import type { Model } from "../model/index.ts";
+import { knownWeights, type Model } from "../model/index.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
@@ -30,9 +29,8 @@ export class Engine {
   ) {
     this.panels = new Panels(core);
     this.constants = new Constants(core);
-    const weights = new Map([...model.weights].map(([name, { shape }]) => [name, { type: "float32", shape }] as const));
     const target = { core, constants: this.constants, panels: this.panels, threads: 1 };
-    this.schedule = new Schedule(model, target, weights satisfies ReadonlyMap<string, KnownValue>);
+    this.schedule = new Schedule(model, target, knownWeights(model));
     this.main = routineOf(model.graph, false);
   }
 

@@ -1,7 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from "../core/index.ts";
-import type { Graph, ValueInfo } from "../graph/index.ts";
-import type { Model } from "../model/index.ts";
+import { checkRuns, type Graph, type ValueInfo } from "../graph/index.ts";
+import { knownWeights, type Model } from "../model/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
@@ -40,6 +40,7 @@ export class InferenceSession {
   private constructor(core: Core, opened: OpenModel, reading: Reading, { limits, options }: Settings) {
     const graph = withDimensions(opened.model.graph, options.freeDimensionOverrides ?? {});
     const { inputs, outputs, overridable = [] } = graph;
+    checkRuns(graph, knownWeights(opened.model));
     const engineOf = (model: Model): Engine => {
       const sized = withDimensions(model.graph, options.freeDimensionOverrides ?? {});
       return new Engine(core, { ...model, graph: sized }, limits.macs);

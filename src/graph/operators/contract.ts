@@ -40,11 +40,24 @@ export function signatureOf(inputs: string): Signature {
  * @throws BitbasisError MODEL for what the operator's definition does not allow, UNSUPPORTED for an element type that we do not run
  */
 export function outputsOf(call: Call, operator: Operator): readonly KnownValue[] {
-  checkInputs(call, operator);
-  checkAttributes(call, operator);
-  if (operator.shape === undefined && operator.expands !== undefined) return [];
-  if (operator.shape === undefined) throw nodeError(call.node, call.opsets, "this operator is not supported");
-  return operator.shape(call);
+  try {
+    checkInputs(call, operator);
+    checkAttributes(call, operator);
+    if (operator.shape === undefined && operator.expands === undefined)
+      throw nodeError(call.node, call.opsets, "this operator is not supported");
+  } catch (error) {
+    ofTypes.add(error as Error);
+    throw error;
+  }
+  return operator.shape?.(call) ?? [];
+}
+
+/** Errors about number and types of inputs, and attributes: no sizes of what is fed mend them. */
+const ofTypes = new WeakSet<Error>();
+
+/** Whether a node is refused for whatever sizes. */
+export function isOfTypes(error: Error): boolean {
+  return ofTypes.has(error);
 }
 
 function checkInputs(call: Call, operator: Operator): void {
