@@ -94,11 +94,16 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
   seriesScales: true,
   seriesQuantize: true,
   seriesSplit: true,
+  panelColumns: true,
+  paddedRows: true,
+  panelBytes: true,
+  groupStride: true,
+  pixelStride: true,
+  scratchBytes: true,
+  pack: true,
   addTerm: true,
-  addTermDepthwise: true,
-  packWeights: true,
-  packMatrix: true,
-  packDepthwise: true,
+  addZeroPoints: true,
+  addOutliers: true,
 };
 
 /** One instance of the core with a memory of its own. */
