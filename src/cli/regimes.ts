@@ -52,6 +52,7 @@ interface Options {
   magnitude?: number;
   nonNegative?: boolean;
   round?: number;
+  limit?: number;
   output?: string;
   json?: boolean;
   svg?: string;
@@ -76,6 +77,7 @@ export function registerRegimes(cli: CAC): void {
     .option("--recoding <name>", "lower: magnitude or signed digits (default magnitude)")
     .option("--magnitude <a>", "lower: weights of the result are at most 2^a (default 0)")
     .option("--non-negative", "lower: the inputs are never negative")
+    .option("--limit <n>", "lower FILE.onnx: non-zero weights at most, convolutions written out (default 1048576)")
     .option("--round <b>", "lower: first round all weights to multiples of 2^-b")
     .option("-o, --output <file>", "approximate, lower: write the network as .json or .onnx")
     .option("--json", "Print one JSON document")
@@ -221,7 +223,8 @@ function resolve(source: FunctionSource): (k: number) => number {
 
 async function lower(file: string, options: Options): Promise<void> {
   const bits = integer("--bits", options.bits, 1, 30);
-  const given = await readNetwork(file);
+  const limit = options.limit === undefined ? undefined : integer("--limit", options.limit, 1, 2 ** 26);
+  const given = await readNetwork(file, limit);
   const { network: original, largestChange } =
     options.round === undefined
       ? { network: given, largestChange: 0 }
@@ -297,8 +300,8 @@ async function lower(file: string, options: Options): Promise<void> {
 }
 
 /** A network from .json (what `--output` writes, or [{ weights, bias }]), .onnx or a quantized container. */
-async function readNetwork(file: string): Promise<DyadicNetwork> {
-  if (file.endsWith(".onnx")) return reluNetwork(await readBytes(file));
+async function readNetwork(file: string, limit: number | undefined): Promise<DyadicNetwork> {
+  if (file.endsWith(".onnx")) return reluNetwork(await readBytes(file), limit === undefined ? {} : { limit });
   if (file.endsWith(".safetensors")) return containerNetwork(await readBytes(file));
   const json = (await readJson(file)) as readonly DenseLayerJson[] | { inputs: number; layers: NetworkJson };
   return "layers" in json ? networkFromJson(json.layers, json.inputs) : denseNetwork(json);

@@ -83,7 +83,7 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
   const affine = affineLayer(wanted, d, format, binary);
   const obstacle = affine === undefined ? impossibility(wanted, d, format, analysis, binary) : undefined;
   if (obstacle !== undefined) return { network: undefined, ...obstacle, analysis, verified: false };
-  const { candidate, copies, tried } = smallest(
+  const { candidate, copies, tried } = await smallest(
     (least) =>
       affine !== undefined
         ? [affine]
@@ -112,6 +112,9 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
   };
 }
 
+/** Milliseconds between two looks at the event loop, construction by construction. */
+const SLICE = 20;
+
 /**
  * Q has n = |Q|^d inputs and |Q|^n tables. A weight takes |Q| values (2 when binary), a bias of a neuron of m inputs 2(M + ⌈m·W·M/s⌉) + 1, W the largest weight:
  * beyond them the neuron is constant. So n·log|Q| ≤ parameters · log of the larger of the two.
@@ -123,7 +126,7 @@ function informationBound(entries: number, { p, s, layers }: FixedNetwork, binar
   return Math.ceil((entries * Math.log2(2 * m + 1)) / Math.log2(biases));
 }
 
-function smallest(
+async function smallest(
   candidatesBelow: (least: () => number) => Iterable<Candidate>,
   copiesOf: (sketch: Sketch) => number[][] | undefined,
   { signal }: SynthesizeOptions,
@@ -132,7 +135,13 @@ function smallest(
   let best: Candidate | undefined;
   let bestCopies: number[][] | undefined;
   let least = Number.POSITIVE_INFINITY;
+  let last = performance.now();
   for (const candidate of candidatesBelow(() => least)) {
+    if (performance.now() - last > SLICE) {
+      // Or no abort could arrive, and nothing else would run.
+      await new Promise((resolve) => setTimeout(resolve));
+      last = performance.now();
+    }
     signal?.throwIfAborted();
     const copies = copiesOf(candidate.sketch);
     if (copies === undefined) continue;

@@ -20,7 +20,7 @@ const SAME = new Set(["Flatten", "Reshape", "Identity", "Dropout", "Squeeze", "U
 /** Operators that a ReLU network can express exactly. Average pooling needs windows of 2^k elements. */
 export const RELU_OPERATORS = new Set([
   ...SAME,
-  ..."Gemm MatMul Conv Add Sub Mul Relu LeakyRelu Clip MaxPool AveragePool GlobalAveragePool Concat Transpose DequantizeLinear".split(
+  ..."Gemm MatMul Conv Add Sub Mul Relu LeakyRelu Clip MaxPool AveragePool GlobalAveragePool Concat Transpose Slice Pad DequantizeLinear".split(
     " ",
   ),
 ]);
@@ -159,6 +159,10 @@ class Reader {
         return this.concat(node);
       case "Transpose":
         return this.transpose(node);
+      case "Slice":
+        return this.slice(node);
+      case "Pad":
+        return this.pad(node);
       default:
         return this.dequantize(node);
     }
@@ -323,6 +327,57 @@ class Reader {
     });
   }
 
+  /** Integers of a constant input, in order of the axes. */
+  private integers(node: Node, i: number): number[] | undefined {
+    const name = node.inputs[i];
+    const tensor = name === undefined || name === "" ? undefined : this.graph.constants.get(name);
+    if (name !== undefined && name !== "" && tensor === undefined)
+      throw unsupported(node, "of sizes that are computed");
+    return tensor && numbers(tensor);
+  }
+
+  /** Elements at start, start + step, … of each axis. */
+  private slice(node: Node): Affine[] {
+    const from = this.shape(node.inputs[0]!);
+    const to = this.shape(node.outputs[0]!);
+    const starts = this.integers(node, 1)!;
+    const axes = this.integers(node, 3) ?? starts.map((_, k) => k);
+    const steps = this.integers(node, 4) ?? starts.map(() => 1);
+    const first = from.map(() => 0);
+    const step = from.map(() => 1);
+    axes.forEach((given, k) => {
+      const axis = (given + from.length) % from.length;
+      const size = from[axis]!;
+      const start = starts[k]! < 0 ? starts[k]! + size : starts[k]!;
+      step[axis] = steps[k]!;
+      first[axis] = Math.max(0, Math.min(start, steps[k]! < 0 ? size - 1 : size));
+    });
+    const x = this.value(node.inputs[0]!);
+    const strides = stridesOf(from);
+    return places(to).map((at) => x[at.reduce((sum, i, k) => sum + (first[k]! + i * step[k]!) * strides[k]!, 0)]!);
+  }
+
+  /** Constant padding, negative where elements are cut off. */
+  private pad(node: Node): Affine[] {
+    const mode = node.attributes["mode"] ?? "constant";
+    if (mode !== "constant") throw unsupported(node, `of mode ${String(mode)}`);
+    const from = this.shape(node.inputs[0]!);
+    const pads = this.integers(node, 1)!;
+    const axes = this.integers(node, 3) ?? from.map((_, k) => k);
+    const before = from.map(() => 0);
+    axes.forEach((axis, k) => {
+      before[(axis + from.length) % from.length] = pads[k]!;
+    });
+    const x = this.value(node.inputs[0]!);
+    const fill = constantForm(this.scalar(node, 2) ?? ZERO);
+    const strides = stridesOf(from);
+    return places(this.shape(node.outputs[0]!)).map((at) => {
+      const source = at.map((i, k) => i - before[k]!);
+      if (source.some((i, k) => i < 0 || i >= from[k]!)) return fill;
+      return x[source.reduce((sum, i, k) => sum + i * strides[k]!, 0)]!;
+    });
+  }
+
   private dequantize(node: Node): Affine[] {
     const name = node.inputs[0]!;
     const values = this.graph.constants.get(name);
@@ -355,6 +410,13 @@ function numbersOf(node: Node, name: string, otherwise: readonly number[]): read
 
 function numbers(tensor: Tensor): number[] {
   return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
+}
+
+/** All positions of a tensor, the last axis fastest. */
+function places(shape: Shape): number[][] {
+  let all: number[][] = [[]];
+  for (const size of shape) all = all.flatMap((at) => Array.from({ length: size }, (_, i) => [...at, i]));
+  return all;
 }
 
 function stridesOf(shape: Shape): number[] {

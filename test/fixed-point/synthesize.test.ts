@@ -229,3 +229,11 @@ test("bad requests are named", async () => {
   const signal = AbortSignal.abort(new Error("stopped"));
   await expect(synthesize((x) => (x! * x!) & 3, { ...options, signal })).rejects.toThrow("stopped");
 });
+
+test("synthesis lets the event loop run, and stops when told to on the way", async () => {
+  const controller = new AbortController();
+  const timer = setTimeout(() => controller.abort(new Error("enough")), 30);
+  const options = { d: 2, activation: "sigmoid", p: 4, s: 1, signal: controller.signal } as const;
+  await expect(synthesize(randomTable(4, 2, 9), options)).rejects.toThrow("enough");
+  clearTimeout(timer);
+});

@@ -182,6 +182,25 @@ describe("ONNX to exact ReLU networks", () => {
     expect(networkSize(network).b).toBeGreaterThan(20);
   });
 
+  test("Slice and Pad are linear: steps, negative starts, cuts, a value that is filled in", () => {
+    const build = new Builder();
+    const integers = (...list: number[]): string => {
+      const name = `i${build.initializers.size}`;
+      build.initializers.set(name, new Tensor("int64", BigInt64Array.from(list.map(BigInt)), [list.length]));
+      return name;
+    };
+    // x [1, 2, 4]: backwards from the end in steps of 2 along the last axis, then one row of 0.5 above, and the first column cut off.
+    const sliced = build.node("Slice", ["x", integers(-1), integers(-100), integers(2), integers(-2)]);
+    const padded = build.node("Pad", [sliced, integers(0, 1, -1, 0, 0, 1), build.floats([], () => 0.5)]);
+    const network = reluNetwork(build.onnx([1, 2, 4], padded, [1, 3, 2]));
+    const x = [1, 2, 3, 4, 5, 6, 7, 8];
+    expect(evaluate(network, x.map(fromNumber)).map(toNumber)).toEqual([0.5, 0.5, 2, 0.5, 6, 0.5]);
+    const mirrored = new Builder();
+    mirrored.initializers.set("p", new Tensor("int64", BigInt64Array.of(0n, 1n, 0n, 1n), [4]));
+    const y = mirrored.node("Pad", ["x", "p"], { mode: "reflect" });
+    expect(() => reluNetwork(mirrored.onnx([1, 3], y, [1, 5]))).toThrow("of mode reflect");
+  });
+
   test("what has no exact form is refused, all of it at once", () => {
     const build = new Builder();
     const y = build.node("Sigmoid", [build.node("Tanh", ["x"])]);
