@@ -38,6 +38,21 @@ describe("bitbasis", () => {
     expect(bitbasis(["--version"]).stdout.toString()).toContain(version);
   });
 
+  it("prints what an experiment expected and found, with a verdict; its figures as JSON", () => {
+    const text = bitbasis(["experiment", "fixed-point-hardtanh"]).stdout.toString();
+    expect(text).toMatch(/^claim +expected +found +verdict$/m);
+    expect(text).toMatch(/^5·Hardtanh at p = 3, s = 1 is not .* confirmed$/m);
+    expect(
+      Math.max(
+        ...text
+          .split("\n")
+          .slice(2)
+          .map((line) => line.length),
+      ),
+    ).toBeLessThan(130);
+    expect(json(["experiment", "fixed-point-hardtanh"])).toMatchObject({ leastMissing: 10 });
+  });
+
   it("quantizes to the same bytes every time, by file and by pipe", () => {
     const [a, b] = [join(folder, "a.safetensors"), join(folder, "b.safetensors")];
     const report = json(["quantize", MODEL, "-o", a, "--preset", "fast"]) as {

@@ -62,7 +62,7 @@ export const scaling: Experiment = {
           "Parameters grow with the entries of the table, not with their square",
           "a constant factor per entry",
           `at most ${Math.max(...perEntry).toFixed(1)} per entry in ${rows.length} networks`,
-          Math.max(...perEntry) < 30,
+          Math.max(...perEntry) < 20,
         ),
         finding("No network is below the information bound", "0", `${below} of ${rows.length}`, below === 0),
       ],
