@@ -106,29 +106,26 @@ const multinomial: Operator["expands"] = (call, make) => {
   return end(make, places, [rows, count], typeAttribute(call, "dtype", "int32"));
 };
 
-const made = { since: 1, random: true, attributes: { dtype: "int", seed: "float", shape: "ints" } } as const;
-const like = {
-  since: 1,
-  random: true,
-  inputs: "T",
-  types: { T: ANY },
-  attributes: { dtype: "int", seed: "float" },
-} as const;
+const SHARED = { dtype: "int", seed: "float" } as const;
+const UNIFORM = { ...SHARED, low: "float", high: "float" } as const;
+const NORMAL = { ...SHARED, mean: "float", scale: "float" } as const;
+const made = { since: 1, random: true } as const;
+const like = { ...made, inputs: "T", types: { T: ANY }, attributes: SHARED } as const;
 const given = (call: Call): readonly number[] => call.list("shape") ?? [];
 const same = (call: Call): readonly number[] => call.shape(0);
 
 /** Seeded random numbers, the same in every run, runtime and build. */
 export const random = {
-  "/RandomUniform": { ...made, expands: drawn("uniform", given) },
-  "/RandomNormal": { ...made, expands: drawn("normal", given) },
-  "/RandomUniformLike": { ...like, expands: drawn("uniform", same) },
-  "/RandomNormalLike": { ...like, expands: drawn("normal", same) },
+  "/RandomUniform": { ...made, attributes: { ...UNIFORM, shape: "ints" }, expands: drawn("uniform", given) },
+  "/RandomNormal": { ...made, attributes: { ...NORMAL, shape: "ints" }, expands: drawn("normal", given) },
+  "/RandomUniformLike": { ...like, attributes: UNIFORM, expands: drawn("uniform", same) },
+  "/RandomNormalLike": { ...like, attributes: NORMAL, expands: drawn("normal", same) },
   "/Bernoulli": { ...like, since: 15, types: { T: [...HALVES, "float64", "bfloat16"] }, expands: bernoulli },
   "/Multinomial": {
     ...like,
     since: 7,
     types: { T: [...HALVES, "float64", "bfloat16"] },
-    attributes: { dtype: "int", seed: "float", sample_size: "int" },
+    attributes: { ...SHARED, sample_size: "int" },
     expands: multinomial,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

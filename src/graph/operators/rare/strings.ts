@@ -117,12 +117,14 @@ export const strings = {
   },
   "/RegexFullMatch": {
     since: 20,
+    others: "pattern",
     becomes: (_, make) => {
       throw make.fail("its patterns match in linear time, which those of JavaScript do not");
     },
   },
   "/ImageDecoder": {
     since: 20,
+    others: "pixel_format",
     becomes: (_, make) => {
       throw make.fail("pictures are decoded by the host: feed their pixels");
     },
