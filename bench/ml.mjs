@@ -4,11 +4,12 @@
 //     node bench/ml.mjs --seeds=50 [--filter=RE]    compares that many seeds of every case with ours instead
 import { writeFileSync } from "node:fs";
 import ort from "onnxruntime-node";
-import { InferenceSession, Tensor } from "../dist/entries/index.js";
+import { InferenceSession } from "../dist/entries/index.js";
 import { writeOnnx } from "../dist/onnx/index.js";
 import { ensembleCases } from "./ml/ensembles.mjs";
 import { featureCases } from "./ml/features.mjs";
 import { linearCases } from "./ml/linear.mjs";
+import { stringCases } from "./ml/strings.mjs";
 
 ort.env.logLevel = "fatal";
 const args = process.argv.slice(2);
@@ -25,7 +26,7 @@ function numbers(seed) {
 }
 
 function* cases(seed, trees) {
-  for (const make of [ensembleCases, linearCases, featureCases])
+  for (const make of [ensembleCases, linearCases, featureCases, stringCases])
     for (const one of make(numbers(seed), trees)) if (filter.test(one.name)) yield one;
 }
 

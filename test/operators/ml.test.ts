@@ -90,6 +90,7 @@ const ML = { domain: "ai.onnx.ml", opset: 3, types: ["float32"] } as const;
 
 /** One tree: x0 ≤ 1 ? 10 : (x1 ≤ 2 ? 20 : 30). */
 const STUMP = {
+  nodes_hitrates: [1, 1, 1, 1, 1],
   nodes_treeids: [0, 0, 0, 0, 0],
   nodes_nodeids: [0, 1, 2, 3, 4],
   nodes_featureids: [0, 0, 1, 0, 0],
@@ -146,6 +147,7 @@ describe("trees", () => {
   });
 
   const places = {
+    nodes_hitrates: new Tensor("float32", [1, 1]),
     tree_roots: [0],
     n_targets: 1,
     nodes_featureids: [0, 1],

@@ -1,6 +1,7 @@
 import { broadcast, type ElementType, holdsBits, type Shape, sizeOf, type TensorData } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
 import type { Call } from "./call.ts";
+import { typeCode } from "./cast.ts";
 import { allocate, broadcastStrides, dataOf, elementsOf, walk } from "./elements.ts";
 import { elementwiseLayout } from "./layout-rules.ts";
 import type { Maker } from "./maker.ts";
@@ -14,7 +15,7 @@ import {
   NUMBERS,
   type Operator,
   type ShapeRule,
-  UNSIGNED,
+  SIGNED,
 } from "./operator.ts";
 import { leftFold, type Rewrite, without } from "./rewrite.ts";
 
@@ -205,6 +206,30 @@ const mean = (node: Node, make: Maker): readonly Node[] => {
 };
 
 /** Functions of the elements of several tensors that broadcast. */
+/**
+ * A shift of signed integers as one of their bits: to the right, negative ones are turned over before and after, so that the bits that come in are the sign. By a
+ * negative number, or by all bits, only the sign is left: as unsigned numbers such shifts are too large, and give 0.
+ */
+function signedShift(call: Call, make: Maker): readonly Node[] | undefined {
+  const type = call.type(0);
+  if (!SIGNED.includes(type)) return undefined;
+  const bits = { to: typeCode(`u${type}` as ElementType) };
+  const [x, by] = call.node.inputs as [string, string];
+  const direction = call.text("direction", "LEFT");
+  const shifted = (value: string): string =>
+    make.op(
+      "BitCast",
+      [make.op("BitShift", [make.op("BitCast", [value], bits), make.op("BitCast", [by], bits)], { direction })],
+      {
+        to: typeCode(type),
+      },
+    );
+  if (direction === "LEFT") return make.end("Identity", [shifted(x)]);
+  const isNegative = make.op("Less", [x, make.tensor("zero", type, 0)]);
+  const turned = make.op("Neg", [make.op("Cast", [isNegative], { to: typeCode(type) })]);
+  return make.end("BitwiseXor", [shifted(make.op("BitwiseXor", [x, turned])), turned]);
+}
+
 export const elementwiseOperators = {
   "/Add": numeric("Add"),
   "/Sub": numeric("Sub"),
@@ -243,7 +268,13 @@ export const elementwiseOperators = {
     },
   },
   ...each(["BitwiseAnd", "BitwiseOr", "BitwiseXor"], { ...binary, since: 18, types: { T: INTEGERS } }),
-  "/BitShift": { ...binary, since: 11, types: { T: UNSIGNED }, attributes: { direction: ["LEFT", "RIGHT"] } },
+  "/BitShift": {
+    ...binary,
+    since: 11,
+    types: { T: INTEGERS },
+    attributes: { direction: ["LEFT", "RIGHT"] },
+    expands: signedShift,
+  },
   "/Equal": {
     ...logic,
     since: 1,

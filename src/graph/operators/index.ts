@@ -29,7 +29,6 @@ import { resizing } from "./resize.ts";
 import { samples } from "./sample.ts";
 import { selections } from "./selection.ts";
 import { shapes } from "./shape.ts";
-import { signals } from "./signal.ts";
 import { slicing } from "./slice.ts";
 import { transposes } from "./transpose.ts";
 import { unary } from "./unary.ts";
@@ -66,7 +65,6 @@ const RECORDS = {
   ...contribAttention,
   ...contribQuantized,
   ...places,
-  ...signals,
   ...controls,
   ...selections,
 };

@@ -26,6 +26,11 @@ export class Maker {
     private readonly around: Surroundings,
   ) {}
 
+  /** For the nodes of a body: the same names and constants, which the body captures. */
+  body(): Maker {
+    return new Maker(this.node, this.opset, this.around);
+  }
+
   /** The elements of a constant; undefined for an absent input too. */
   constant(name: string | undefined): Tensor | undefined {
     return name === undefined || name === "" ? undefined : this.around.constant(name);

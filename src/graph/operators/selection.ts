@@ -1,6 +1,7 @@
 import { holdsBits, type Shape, sizeOf, smallFloatValues, stridesOf, type Tensor } from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
+import { once } from "./memo.ts";
 import { ANY, type Evaluate, type Operator, rankOf, type ShapeRule } from "./operator.ts";
 
 /** Elements that can be compared: small floats as numbers. */
@@ -13,15 +14,6 @@ function elements(call: Call, i: number): Tensor {
   const tensor = call.constant(i);
   if (tensor === undefined) throw call.dependsOn(i);
   return tensor;
-}
-
-/** A memo for what both the shape rule and the evaluator of a node need. */
-function once<T>(compute: (call: Call) => T): (call: Call) => T {
-  const known = new WeakMap<Call, T>();
-  return (call) => {
-    if (!known.has(call)) known.set(call, compute(call));
-    return known.get(call) as T;
-  };
 }
 
 /** Where the elements are that are not 0. */

@@ -66,6 +66,46 @@ function lengthOf(call: Call, length: number): number {
   return length;
 }
 
+/** The input cut, or padded with zeros, to `length` places of an axis. */
+function fitted(call: Call, make: Maker, axis: number, length: number): string {
+  const x = call.node.inputs[0]!;
+  const dims = call.shape(0);
+  if (length < dims[axis]!)
+    return make.op("Slice", [x, ...[[0], [length], [axis]].map((one) => make.integers("cut", one))]);
+  if (length === dims[axis]!) return x;
+  const pads = [...dims.map(() => 0), ...dims.map((d, i) => (i === axis ? length - d : 0))];
+  return make.op("Pad", [x, make.integers("pads", pads)]);
+}
+
+/** A real signal of the one side of its spectrum, as one product: the bins that have a mirror image count twice. */
+function fromOneSide(call: Call, make: Maker, axis: number): readonly Node[] {
+  const dims = call.shape(0);
+  if (dims.at(-1) !== 2) throw call.fail("an inverse transform of one side expected complex inputs");
+  const length = lengthOf(call, call.has(1) ? call.needed(1)[0]! : 2 * (dims[axis]! - 1));
+  const bins = Math.floor(length / 2) + 1;
+  const type = call.type(0);
+  const { cos, sin } = circle(make, length, type);
+  const turns = range(bins).flatMap((k) => range(length).map((n) => (n * k) % length));
+  const places = make.tensor("turns", "int64", turns, [bins, length]);
+  const factors = range(bins).map((k) => (k === 0 || 2 * k === length ? 1 : 2));
+  const factor = make.tensor("factors", type, factors, [bins, 1]);
+  const [c, s] = [cos, sin].map((table) => make.op("Mul", [make.op("Gather", [table, places]), factor])) as [
+    string,
+    string,
+  ];
+  const matrix = make.op("Concat", [c, make.op("Neg", [s])], { axis: 0 });
+  const others = range(dims.length - 1).filter((i) => i !== axis);
+  const rows = others.reduce((size, i) => size * dims[i]!, 1);
+  const moved = make.op("Transpose", [fitted(call, make, axis, bins)], { perm: [...others, dims.length - 1, axis] });
+  const sums = make.op("MatMul", [make.op("Reshape", [moved, shape(make, [rows, 2 * bins])]), matrix]);
+  const scaled = make.op("Div", [sums, make.tensor("length", type, length)]);
+  const apart = make.op("Reshape", [scaled, shape(make, [...others.map((i) => dims[i]!), length, 1])]);
+  const order = [...others, axis];
+  return make.end("Transpose", [apart], {
+    perm: [...range(dims.length - 1).map((i) => order.indexOf(i)), dims.length - 1],
+  });
+}
+
 function dft(call: Call, make: Maker): readonly Node[] {
   const dims = call.shape(0);
   const rank = dims.length;
@@ -73,17 +113,11 @@ function dft(call: Call, make: Maker): readonly Node[] {
   if (rank < 2 || (parts !== 1 && parts !== 2)) throw call.fail("the input expected a last axis of 1 or 2");
   const axis = call.axis(call.has(2) ? call.needed(2)[0]! : -2, rank);
   if (axis === rank - 1) throw call.fail("the last axis holds real and imaginary parts");
-  const length = lengthOf(call, call.has(1) ? call.needed(1)[0]! : dims[axis]!);
   const [inverse, half] = [call.number("inverse", 0) !== 0, call.number("onesided", 0) !== 0];
-  if (inverse && half) throw call.fail("an inverse transform of one side is not supported", "UNSUPPORTED");
+  if (inverse && half) return fromOneSide(call, make, axis);
   if (half && parts === 2) throw call.fail("one side is of real inputs");
-  let x = call.node.inputs[0]!;
-  if (length < dims[axis]!) {
-    x = make.op("Slice", [x, ...[[0], [length], [axis]].map((one) => make.integers("cut", one))]);
-  } else if (length > dims[axis]!) {
-    const pads = [...range(rank).map(() => 0), ...range(rank).map((i) => (i === axis ? length - dims[i]! : 0))];
-    x = make.op("Pad", [x, make.integers("pads", pads)]);
-  }
+  const length = lengthOf(call, call.has(1) ? call.needed(1)[0]! : dims[axis]!);
+  const x = fitted(call, make, axis, length);
   const others = range(rank - 1).filter((i) => i !== axis);
   const moved = make.op("Transpose", [x], { perm: [...others, rank - 1, axis] });
   const rows = others.reduce((size, i) => size * dims[i]!, 1);

@@ -126,6 +126,9 @@ const treeScores: Evaluate = (call, [output]) => {
   return [dataOf(result)];
 };
 
+/** How often nodes were visited in training: nothing that a result depends on. */
+const HITS = "nodes_hitrates:floats nodes_hitrates_as_tensor";
+
 const SHARED: Operator["attributes"] = {
   nodes_featureids: "ints",
   nodes_truenodeids: "ints",
@@ -162,6 +165,7 @@ export const trees = {
       target_weights: "floats",
       target_weights_as_tensor: "tensor",
     },
+    others: HITS,
     becomes: checked,
     expands: regress,
   },
@@ -179,6 +183,7 @@ export const trees = {
       classlabels_int64s: "ints",
       classlabels_strings: "texts",
     },
+    others: HITS,
     becomes: checked,
     expands: classify,
   },
@@ -200,6 +205,7 @@ export const trees = {
       leaf_targetids: "ints",
       leaf_weights: "tensor",
     },
+    others: HITS,
     becomes: checked,
     expands: regress,
   },
