@@ -7,7 +7,7 @@ import { Blocking, Scratch } from "../src/core/abi/scratch";
 
 /**
  * Output channels side by side in a panel. Weights, f32: [group][ceil(rows/8)][tap][channel][8]; i16: [group][ceil(rows/8)][tap][pair][8][2], pairs of
- * channels; what is missing is 0. Depthwise, i16: [ceil(groups/8)][pair of taps][8][2]; f32: [tap][groups rounded up to 8].
+ * channels, and i8 the same; what is missing is 0. Depthwise, i16: [ceil(groups/8)][pair of taps][8][2]; f32: [tap][groups rounded up to 8].
  */
 export const COLUMNS: i32 = 8;
 
@@ -43,6 +43,12 @@ export function wordsOf(kernel: i32, depth: i32): i32 {
   return isFloatKernel(kernel) ? depth : (depth + 1) >> 1;
 }
 
+/** Bytes of a panel for a column and a word of depth. */
+@inline
+export function weightBytes(kernel: i32): i32 {
+  return kernel == Opcode.ConvI8 ? 2 : 4;
+}
+
 /** Output channels of a panel: what a layer's rows must be cut at to be used in part. */
 export function panelColumns(kernel: i32): i32 {
   return COLUMNS;
@@ -56,7 +62,7 @@ export function paddedRows(kernel: i32, rows: i32): f64 {
 /** Bytes of all panels. */
 export function panelBytes(kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32): f64 {
   const columns = isDepthwise(kernel) ? up(groups, COLUMNS) : <i64>groups * up(rows, COLUMNS);
-  return <f64>(columns * <i64>tapsIn(kernel, taps) * <i64>wordsOf(kernel, depthIn(kernel, taps, channels)) * 4);
+  return <f64>(columns * <i64>tapsIn(kernel, taps) * <i64>wordsOf(kernel, depthIn(kernel, taps, channels)) * weightBytes(kernel));
 }
 
 /** Bytes of one group's part of an input pixel. */

@@ -1,4 +1,4 @@
-// The step driver of ConvI16 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
+// The step driver of ConvI16, ConvI8 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
 // tiles of 4 rows. The rows of a block stay in the second-level cache while all panels pass over them; a panel stays in the first-level cache
 // while the tiles of a block pass over it.
 // Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
@@ -108,6 +108,7 @@ function block(
           store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
           const pointers = table + (<usize>r << 2);
           if (kernel == Opcode.ConvF32) gemm_1x32__simd<f32>(pointers, taps, words, offset, packed, bytes, scratch);
+          else if (kernel == Opcode.ConvI8) gemm_1x32__simd<i8>(pointers, taps, words, offset, packed, bytes, scratch);
           else gemm_1x32__simd<i16>(pointers, taps, words, offset, packed, bytes, scratch);
         }
         unit += 4;
@@ -130,6 +131,7 @@ function block(
       store<usize>(scratch, whole ? out : result, Tile.output);
       store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
       if (kernel == Opcode.ConvF32) rowsOf<f32>(pointers, tiles, taps, width, words, offset, packed, scratch);
+      else if (kernel == Opcode.ConvI8) rowsOf<i8>(pointers, tiles, taps, width, words, offset, packed, scratch);
       else rowsOf<i16>(pointers, tiles, taps, width, words, offset, packed, scratch);
       if (!whole) {
         for (let i = 0; i < rows; i++) memory.copy(out + <usize>i * outStride, result + <usize>(i * COLUMNS << 2), columns << 2);
@@ -143,7 +145,7 @@ function block(
 
 /** `tiles` tiles of four rows, or one row when there are none, under one panel. */
 function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, offset: usize, panel: usize, scratch: usize): void {
-  const blocks = isInteger<T>() && load<i32>(scratch, Tile.pairsPerBlock) != 0;
+  const blocks = sizeof<T>() == 2 && load<i32>(scratch, Tile.pairsPerBlock) != 0;
   if (ASC_FEATURE_SIMD) {
     if (!blocks) {
       if (tiles > 0) gemm_4x8__simd<T>(table, tiles, taps, width, words, offset, panel, scratch);
@@ -158,8 +160,12 @@ function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, 
     const merged = width > 0 && tiles > 0 && isMerged(table, taps);
     const runs = merged ? taps / width : taps;
     const run = merged ? words * width : words;
-    if (isInteger<T>() && blocks) gemm_4x8_blocks<T>(table, rows, runs, run, offset, panel, scratch);
-    else gemm_4x8__scalar<T>(table, rows, runs, run, offset, panel, scratch);
+    if (sizeof<T>() == 2) {
+      if (blocks) gemm_4x8_blocks<T>(table, rows, runs, run, offset, panel, scratch);
+    }
+    if (!ASC_FEATURE_SIMD) {
+      if (!blocks) gemm_4x8__scalar<T>(table, rows, runs, run, offset, panel, scratch);
+    }
     table += <usize>taps << 4;
     store<usize>(scratch, load<usize>(scratch, Tile.output) + outStep, Tile.output);
     store<usize>(scratch, load<usize>(scratch, Tile.parameters) + entryStep, Tile.parameters);

@@ -1,11 +1,12 @@
 import { Opcode } from "./abi/opcode.ts";
 
 /** Kernels of the linear steps (abi/conv.ts), named by the opcodes of their steps. What they read is answered by the core: assembly/layout.ts. */
-export type Kernel = Opcode.ConvI16 | Opcode.ConvF32 | Opcode.DepthwiseI16 | Opcode.DepthwiseF32;
+export type Kernel = Opcode.ConvI16 | Opcode.ConvI8 | Opcode.ConvF32 | Opcode.DepthwiseI16 | Opcode.DepthwiseF32;
 
 /** Names by the grammar of ARCHITECTURE.md. */
 export const KERNELS: { readonly [kernel in Kernel]: string } = {
   [Opcode.ConvI16]: "gemm_i16_i16_4x8",
+  [Opcode.ConvI8]: "gemm_i8_i16_4x8",
   [Opcode.ConvF32]: "gemm_f32_4x8",
   [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
   [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
@@ -14,14 +15,26 @@ export const KERNELS: { readonly [kernel in Kernel]: string } = {
 /** What decides the kernel of a linear layer. */
 export interface LinearWork {
   readonly depthwise: boolean;
+  /** Bits of two's complement that hold every fused weight Q − zero; of no account in float32. */
+  readonly weightBits: number;
   /** Bits of an activation; 0: float32. */
   readonly activationBits: number;
+  /** Whether the sums are proved to stay within int32. */
+  readonly exactInInt32: boolean;
 }
 
 /** The kernel of a linear layer: the only place where one is chosen. */
-export function chooseKernel({ depthwise, activationBits }: LinearWork): Kernel {
+export function chooseKernel({ depthwise, weightBits, activationBits, exactInInt32 }: LinearWork): Kernel {
   if (activationBits === 0) return depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
-  return depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16;
+  // The weights of a depthwise layer are few.
+  if (depthwise) return Opcode.DepthwiseI16;
+  // Sums of 8-bit weights that leave int32 are too rare for a kernel of their own.
+  return weightBits <= 8 && exactInInt32 ? Opcode.ConvI8 : Opcode.ConvI16;
+}
+
+/** Whether a step is a linear one. */
+export function isKernel(opcode: Opcode): opcode is Kernel {
+  return opcode in KERNELS;
 }
 
 export function isFloatKernel(kernel: Kernel): boolean {

@@ -78,6 +78,8 @@ export interface Linear {
   readonly perRow?: boolean;
   readonly blocks?: boolean;
   readonly pairsPerBlock?: number;
+  /** Bits of every weight; default 16. */
+  readonly weightBits?: number;
   /** Zero points of the rows: the digits hold Q = weights + zero. */
   readonly zeros?: Int32Array;
 }
@@ -247,7 +249,12 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   const depthwise = l.depthwise ?? false;
   const width = s.channels * s.groups;
   const input = core.place(l.input);
-  const kernel = chooseKernel({ depthwise, activationBits: l.bits });
+  const kernel = chooseKernel({
+    depthwise,
+    weightBits: l.weightBits ?? 16,
+    activationBits: l.bits,
+    exactInInt32: !l.blocks,
+  });
   const groupStride = core.exports.groupStride(kernel, s.channels);
   const pixelStride = core.exports.pixelStride(kernel, s.groups, s.channels);
   const steps: Step[] = [];

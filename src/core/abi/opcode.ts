@@ -39,4 +39,6 @@ export enum Opcode {
   DeformColumns,
   Fold,
   Determinant,
+  /** ConvI16 with panels of int8, half as large; exactInInt32 is 1. */
+  ConvI8,
 }

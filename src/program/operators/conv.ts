@@ -1,15 +1,6 @@
 import { ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import {
-  type Argument,
-  chooseKernel,
-  isFloatKernel,
-  KERNELS,
-  type Kernel,
-  layerOf,
-  type Ref,
-  step,
-} from "../../core/index.ts";
+import { type Argument, chooseKernel, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
 import type { Shape } from "../../tensor/index.ts";
 import { exactnessOf } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
@@ -68,19 +59,20 @@ export function convolve(
   if (g.batch === 0 || y.shape.includes(0)) return;
 
   const pixels = g.inDepth * g.inHeight * g.inWidth;
-  const kernel = chooseKernel({ depthwise, activationBits: series === undefined ? 0 : bits });
-  if (series !== undefined && !isFloatKernel(kernel)) {
-    const exactness = exactnessOf(series, bits);
+  if (series !== undefined && bits > 0) {
+    const { exactInInt32, pairsPerBlock } = exactnessOf(series, bits);
+    const work = { depthwise, activationBits: bits, exactInInt32 };
+    const { kernel, weights, columnSums, scales } = l.panels.place(series, work, layerShape(g));
     const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, masked: true };
     const q = quantizeActivation(l, x, kernel, layout, bits);
     emitConv(l, kernel, g, {
       ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask },
-      ...l.panels.place(series, { kernel, ...layerShape(g) }),
-      exactInInt32: exactness.exactInInt32 ? 1 : 0,
-      pairsPerBlock: exactness.pairsPerBlock,
+      ...{ weights, columnSums, scales },
+      ...{ exactInInt32: exactInInt32 ? 1 : 0, pairsPerBlock },
     });
     return;
   }
+  const kernel = chooseKernel({ depthwise, weightBits: 0, activationBits: 0, exactInInt32: false });
   emitConv(l, kernel, g, {
     ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, w, g, kernel), ...NO_INTEGERS },
   });
