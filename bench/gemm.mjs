@@ -34,7 +34,15 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
   const { exports } = wasm;
   const rows = outChannels / groups;
   const kernels = [BITS, 0].map((activationBits) =>
-    core.chooseKernel({ depthwise, weightBits: 16, activationBits, exactInInt32: false }),
+    core.chooseKernel({
+      depthwise,
+      weightBits: 16,
+      activationBits,
+      exactInInt32: false,
+      rows,
+      channels: inner,
+      largestSum: Infinity,
+    }),
   );
   const [layerI16, layerF32] = kernels.map((kernel) => [kernel, groups, rows, taps, inner]);
   const i16Bytes = exports.panelBytes(...layerI16);

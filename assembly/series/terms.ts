@@ -2,7 +2,9 @@
 // Layers as in assembly/layout.ts. Panels and column sums are 0 before the first term; every function keeps columnSums[row] = Σ of the row's panel.
 // Every function returns 1 if all elements that it has changed fit the panel, else 0; elements that do not have wrapped.
 // For load time.
-import { COLUMNS, depthIn, rowsIn, tapsIn, weightBytes, wordsOf } from "../layout";
+import { Opcode } from "../../src/core/abi/opcode";
+import { columnOf, LOW_BITS } from "../gemm/gemm_i4_4x16";
+import { COLUMNS, depthIn, panelColumns, rowsIn, tapsIn, weightBytes, wordsOf } from "../layout";
 
 /** Digit `index` of a plane, which packs digits of `bits` bits (2…8) little-endian within bytes; two's complement, or unsigned. */
 @inline
@@ -20,7 +22,19 @@ function digit(plane: usize, index: u32, bits: i32, unsigned: i32): i32 {
 /** Bytes of a tap of a panel. */
 @inline
 function tapBytes(kernel: i32, words: i32): usize {
-  return <usize>(words * COLUMNS * weightBytes(kernel));
+  return <usize>(words * panelColumns(kernel) * weightBytes(kernel));
+}
+
+/** Bytes of a pair of elements of one column. */
+@inline
+function elementPairBytes(kernel: i32): i32 {
+  return kernel == Opcode.ConvI8 ? 2 : 4;
+}
+
+/** Whether a row is the high one of the two columns that share an int16. */
+@inline
+function isHigh(kernel: i32, rows: i32, row: i32): bool {
+  return kernel == Opcode.ConvI4 && ((row % rows) & COLUMNS) != 0;
 }
 
 /** Where row `row` of all groups begins in panels [group][ceil(rows/8)][tap][pair][8 columns][2]. */
@@ -28,19 +42,25 @@ function tapBytes(kernel: i32, words: i32): usize {
 function rowAt(kernel: i32, panels: usize, rows: i32, panelBytes: usize, row: i32): usize {
   const group = row / rows;
   const r = row - group * rows;
-  const panel = group * ((rows + COLUMNS - 1) / COLUMNS) + r / COLUMNS;
-  return panels + <usize>panel * panelBytes + <usize>((r % COLUMNS) * weightBytes(kernel));
+  const columns = panelColumns(kernel);
+  const panel = group * ((rows + columns - 1) / columns) + r / columns;
+  return panels + <usize>panel * panelBytes + <usize>((r % COLUMNS) * elementPairBytes(kernel));
 }
 
 /** Adds to element `c` of the tap that begins at `tap`; returns whether the result fits. */
 @inline
-function add(kernel: i32, tap: usize, c: i32, value: i32): bool {
-  const bytes = weightBytes(kernel);
-  const at = tap + <usize>((c >> 1) * (COLUMNS * bytes) + (c & 1) * (bytes >> 1));
-  if (bytes == 2) {
+function add(kernel: i32, tap: usize, c: i32, high: bool, value: i32): bool {
+  const pair = elementPairBytes(kernel);
+  const at = tap + <usize>((c >> 1) * (COLUMNS * pair) + (c & 1) * (pair >> 1));
+  if (kernel == Opcode.ConvI8) {
     const sum = <i32>load<i8>(at) + value;
     store<i8>(at, <i8>sum);
     return sum == <i32>(<i8>sum);
+  }
+  if (kernel == Opcode.ConvI4) {
+    const sum = columnOf(load<i16>(at), high) + value;
+    store<i16>(at, <i16>(high ? (sum << LOW_BITS) + columnOf(load<i16>(at), false) : (columnOf(load<i16>(at), true) << LOW_BITS) + sum));
+    return abs(sum) <= 7;
   }
   const sum = <i32>load<i16>(at) + value;
   store<i16>(at, <i16>sum);
@@ -64,12 +84,13 @@ export function addTerm(
   let fits = true;
   let index: u32 = 0;
   for (let row = 0; row < groups * rows; row++) {
+    const high = isHigh(kernel, inRows, row);
     let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
     let sum = 0;
     for (let t = 0; t < inTaps; t++, tap += bytes) {
       for (let c = 0; c < depth; c++, index++) {
         const d = digit(plane, index, bits, unsigned) * weight;
-        if (!add(kernel, tap, c, d)) fits = false;
+        if (!add(kernel, tap, c, high, d)) fits = false;
         sum += d;
       }
     }
@@ -89,9 +110,10 @@ export function addZeroPoints(
   let fits = true;
   for (let row = 0; row < groups * rows; row++) {
     const zero = load<i32>(zeros + (<usize>row << 2));
+    const high = isHigh(kernel, inRows, row);
     let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
     for (let t = 0; t < inTaps; t++, tap += bytes) {
-      for (let c = 0; c < depth; c++) if (!add(kernel, tap, c, -zero)) fits = false;
+      for (let c = 0; c < depth; c++) if (!add(kernel, tap, c, high, -zero)) fits = false;
     }
     addSum(columnSums, row, -zero * taps * channels);
   }
@@ -114,7 +136,7 @@ export function addOutliers(
     const element = <i32>(index % <u32>(inTaps * depth));
     const tap = element / depth;
     const at = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row) + <usize>tap * bytes;
-    if (!add(kernel, at, element % depth, value)) fits = false;
+    if (!add(kernel, at, element % depth, isHigh(kernel, inRows, row), value)) fits = false;
     addSum(columnSums, row, value);
   }
   return <i32>fits;

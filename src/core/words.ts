@@ -100,6 +100,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   PackRight: words(PackRightStep, ["input", "partials"], ["output", "scales", "columnSums"]),
   ConvI16: CONV,
   ConvI8: CONV,
+  ConvI4: CONV,
   ConvF32: CONV,
   DepthwiseI16: CONV,
   DepthwiseF32: CONV,

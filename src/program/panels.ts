@@ -15,7 +15,8 @@ interface Placed extends FusedWeights {
   loaded: number;
 }
 
-/** The widest panels: every fused weight fits them. */
+/** Bits of weights that panels hold; the widest hold every fused weight. */
+const WIDTHS = [4, 8, 16] as const;
 const WIDEST = 16;
 
 /**
@@ -25,20 +26,24 @@ const WIDEST = 16;
  */
 export class Panels {
   private readonly placed = new Map<string, Map<string, Placed>>();
-  /** Series that have outgrown the panels of their bits. */
-  private readonly wide = new Set<string>();
+  /** Bits of the panels of series that have outgrown those of their own bits. */
+  private readonly widened = new Map<string, number>();
 
   constructor(private readonly core: Core) {}
 
   /** Places a series for a layer and chooses the layer's kernel, once. */
-  place(series: WeightSeries, work: Omit<LinearWork, "weightBits">, shape: Omit<Layer, "kernel">): FusedWeights {
+  place(
+    series: WeightSeries,
+    work: Omit<LinearWork, "weightBits" | "rows" | "channels">,
+    shape: Omit<Layer, "kernel">,
+  ): FusedWeights {
     let layers = this.placed.get(series.name);
     if (layers === undefined) {
       layers = new Map();
       this.placed.set(series.name, layers);
     }
-    const weightBits = this.wide.has(series.name) ? WIDEST : series.bits * series.terms;
-    const layer = { kernel: chooseKernel({ ...work, weightBits }), ...shape };
+    const { rows, channels } = shape;
+    const layer = { kernel: chooseKernel({ ...work, rows, channels, weightBits: this.bitsOf(series) }), ...shape };
     const key = layerOf(layer).join(":");
     let placed = layers.get(key);
     if (placed === undefined) {
@@ -80,9 +85,14 @@ export class Panels {
     return { kernel: layer.kernel, weights, columnSums, scales, layer, loaded: 0 };
   }
 
-  /** Forgets the panels of a series; the next ones are the widest. */
-  private widen({ name }: WeightSeries): void {
-    this.wide.add(name);
+  private bitsOf({ name, bits, terms }: WeightSeries): number {
+    return this.widened.get(name) ?? bits * terms;
+  }
+
+  /** Forgets the panels of a series; the next ones are wider. */
+  private widen(series: WeightSeries): void {
+    const { name } = series;
+    this.widened.set(name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
     for (const { weights, columnSums, scales } of this.placed.get(name)?.values() ?? []) {
       for (const at of [weights, columnSums, scales]) this.core.release(at);
     }
@@ -113,6 +123,6 @@ export class Panels {
       const { indices, values } = sparse;
       lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));
     }
-    return !fits && !this.wide.has(series.name) && series.bits * series.terms < WIDEST;
+    return !fits && this.bitsOf(series) < WIDEST;
   }
 }

@@ -8,6 +8,7 @@ import {
   f32Bits,
   type Kernel,
   layerOf,
+  lowPairs,
   pairsPerBlock,
   type Step,
   step,
@@ -254,6 +255,9 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
     weightBits: l.weightBits ?? 16,
     activationBits: l.bits,
     exactInInt32: !l.blocks,
+    rows: s.outChannels,
+    channels: s.channels,
+    largestSum: 0,
   });
   const groupStride = core.exports.groupStride(kernel, s.channels);
   const pixelStride = core.exports.pixelStride(kernel, s.groups, s.channels);
@@ -337,7 +341,8 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       weightsBatchStride: 0,
       scalesBatchStride: 0,
       exactInInt32: l.blocks ? 0 : 1,
-      pairsPerBlock: l.pairsPerBlock ?? pairsPerBlock(largest, 2 ** (l.bits - 1)),
+      pairsPerBlock:
+        l.pairsPerBlock ?? (kernel === Opcode.ConvI4 ? lowPairs(l.bits) : pairsPerBlock(largest, 2 ** (l.bits - 1))),
       activation: l.activation ?? Activation.None,
       activationMin: f32Bits(l.low ?? 0),
       activationMax: f32Bits(l.high ?? Infinity),

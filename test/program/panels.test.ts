@@ -3,7 +3,7 @@ import { Core, KERNELS } from "../../src/core/index.ts";
 import { type FusedWeights, Panels } from "../../src/program/panels.ts";
 import type { WeightSeries } from "../../src/series/index.ts";
 
-const WORK = { depthwise: false, activationBits: 8, exactInInt32: true };
+const WORK = { depthwise: false, activationBits: 8, exactInInt32: true, pairsPerBlock: 1, largestSum: 0 };
 
 /** One row of two columns: digits of 4 bits, a byte per plane, the first column in the low half. */
 function series(planes: readonly number[], more: Partial<WeightSeries> = {}): WeightSeries {

@@ -3,7 +3,7 @@ import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, type Kernel, layerOf, step } from "../../core/index.ts";
 import { broadcast, type Shape, sizeOf } from "../../tensor/index.ts";
-import { type Exactness, exactnessOf, exactnessOfProduct } from "../kernel.ts";
+import { type Exactness, exactnessOf, exactnessOfProduct, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
 import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
@@ -134,12 +134,12 @@ export function lowerProduct(l: Lowering, p: Product): void {
     return;
   }
   const layout = { samples: p.batch * p.rows, rowsPerSample: 1, channels: p.k, groups: 1, masked: false };
-  const integer = (kernel: Kernel, right: () => RightOperand, { exactInInt32, pairsPerBlock }: Exactness): void => {
+  const integer = (kernel: Kernel, right: () => RightOperand, exactness: Exactness): void => {
     const q = quantizeActivation(l, p.a, kernel, layout, bits);
     emitConv(l, kernel, g, {
       ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
       ...right(),
-      ...{ exactInInt32: exactInInt32 ? 1 : 0, pairsPerBlock },
+      ...exactWords(kernel, exactness, bits),
     });
   };
   if (series === undefined) {
@@ -148,7 +148,7 @@ export function lowerProduct(l: Lowering, p: Product): void {
     return;
   }
   const exactness = exactnessOf(series, bits);
-  const work = { depthwise: false, activationBits: bits, exactInInt32: exactness.exactInInt32 };
+  const work = { depthwise: false, activationBits: bits, ...exactness };
   const { kernel, ...right } = l.panels.place(series, work, layerShape(g));
   integer(kernel, () => right, exactness);
 }
