@@ -7,7 +7,7 @@ import { Blocking, Scratch } from "../src/core/abi/scratch";
 
 /**
  * Output channels side by side in a panel. Weights, f32: [group][ceil(rows/8)][tap][channel][8]; i16: [group][ceil(rows/8)][tap][pair][8][2], pairs of
- * channels; what is missing is 0. Depthwise, i16: [ceil(groups/8)][pair of taps][8][2]; f32: [tap][groups rounded up to 8].
+ * channels, and i8 the same; i4: gemm/gemm_i4_4x16.ts; what is missing is 0. Depthwise, i16: [ceil(groups/8)][pair of taps][8][2]; f32: [tap][groups rounded up to 8].
  */
 export const COLUMNS: i32 = 8;
 
@@ -43,9 +43,15 @@ export function wordsOf(kernel: i32, depth: i32): i32 {
   return isFloatKernel(kernel) ? depth : (depth + 1) >> 1;
 }
 
+/** Bytes of a panel for a column and a word of depth. */
+@inline
+export function weightBytes(kernel: i32): i32 {
+  return kernel == Opcode.ConvI8 || kernel == Opcode.ConvI4 ? 2 : 4;
+}
+
 /** Output channels of a panel: what a layer's rows must be cut at to be used in part. */
 export function panelColumns(kernel: i32): i32 {
-  return COLUMNS;
+  return kernel == Opcode.ConvI4 ? 2 * COLUMNS : COLUMNS;
 }
 
 /** Entries of `scales` and `columnSums` that whole panels have. */
@@ -55,8 +61,8 @@ export function paddedRows(kernel: i32, rows: i32): f64 {
 
 /** Bytes of all panels. */
 export function panelBytes(kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32): f64 {
-  const columns = isDepthwise(kernel) ? up(groups, COLUMNS) : <i64>groups * up(rows, COLUMNS);
-  return <f64>(columns * <i64>tapsIn(kernel, taps) * <i64>wordsOf(kernel, depthIn(kernel, taps, channels)) * 4);
+  const columns = isDepthwise(kernel) ? up(groups, COLUMNS) : <i64>groups * up(rows, panelColumns(kernel));
+  return <f64>(columns * <i64>tapsIn(kernel, taps) * <i64>wordsOf(kernel, depthIn(kernel, taps, channels)) * weightBytes(kernel));
 }
 
 /** Bytes of one group's part of an input pixel. */

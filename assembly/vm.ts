@@ -54,6 +54,8 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       packRight(step, thread, threads);
       break;
     case Opcode.ConvI16:
+    case Opcode.ConvI8:
+    case Opcode.ConvI4:
     case Opcode.ConvF32:
       conv(step, thread, threads);
       break;

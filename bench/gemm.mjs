@@ -33,7 +33,17 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
   const floats = wasm.place(Float32Array.from(q));
   const { exports } = wasm;
   const rows = outChannels / groups;
-  const kernels = [BITS, 0].map((activationBits) => core.chooseKernel({ depthwise, activationBits }));
+  const kernels = [BITS, 0].map((activationBits) =>
+    core.chooseKernel({
+      depthwise,
+      weightBits: 16,
+      activationBits,
+      exactInInt32: false,
+      rows,
+      channels: inner,
+      largestSum: Infinity,
+    }),
+  );
   const [layerI16, layerF32] = kernels.map((kernel) => [kernel, groups, rows, taps, inner]);
   const i16Bytes = exports.panelBytes(...layerI16);
   const panelsF32 = wasm.allocate(exports.panelBytes(...layerF32));

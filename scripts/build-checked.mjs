@@ -18,6 +18,7 @@ const FORMS = {
   "memory.copy": { write: 0, read: 1, bytes: (_, args) => `<usize>(${args[2]})` },
   "memory.fill": { write: 0, bytes: (_, args) => `<usize>(${args[2]})` },
   "v128.load": { read: 0, offset: 1, bytes: () => "16" },
+  "v128.load_ext": { read: 0, offset: 1, bytes: () => "8" },
   "v128.load_splat": { read: 0, offset: 1, bytes: (type) => `sizeof<${type}>()` },
   "v128.load32_splat": { read: 0, offset: 1, bytes: () => "4" },
   "v128.load64_splat": { read: 0, offset: 1, bytes: () => "8" },

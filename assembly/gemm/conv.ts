@@ -1,14 +1,15 @@
-// The step driver of ConvI16 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
+// The step driver of ConvI16, ConvI8, ConvI4 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
 // tiles of 4 rows. The rows of a block stay in the second-level cache while all panels pass over them; a panel stays in the first-level cache
 // while the tiles of a block pass over it.
 // Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
-import { blockRows, COLUMNS, isFloatKernel, paddingBytes, panelBytes, wordsOf } from "../layout";
+import { blockRows, isFloatKernel, paddingBytes, panelBytes, panelColumns, wordsOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
 import { gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
 import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
+import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
 import { isDense, isPadded, pixelsOf, seesMasked, tapsOf } from "./geometry";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
 import { beginTiles, prepareShared__simd, Tile } from "./tile";
@@ -20,7 +21,8 @@ export function conv(step: usize, thread: i32, threads: i32): void {
   const channels = argument(step, ConvStep.channels);
   const words = wordsOf(kernel, channels);
   const taps = tapsOf(step);
-  const panels = (argument(step, ConvStep.outChannels) + COLUMNS - 1) / COLUMNS;
+  const wide = panelColumns(kernel);
+  const panels = (argument(step, ConvStep.outChannels) + wide - 1) / wide;
   const pixels = pixelsOf(step);
   const rows = argument(step, ConvStep.batch) * pixels;
   const units = argument(step, ConvStep.groups) * panels;
@@ -82,7 +84,8 @@ function block(
   const words = wordsOf(kernel, argument(step, ConvStep.channels));
   const taps = tapsOf(step);
   const outChannels = argument(step, ConvStep.outChannels);
-  const panels = (outChannels + COLUMNS - 1) / COLUMNS;
+  const wide = panelColumns(kernel);
+  const panels = (outChannels + wide - 1) / wide;
   const bytes = <usize>panelBytes(kernel, 1, 1, taps, argument(step, ConvStep.channels));
   const weights = address(step, ConvStep.weights) + <usize>(sample * argument(step, ConvStep.weightsBatchStride));
   const outStride = address(step, ConvStep.outPixelStride);
@@ -95,19 +98,20 @@ function block(
   while (unit < unitEnd) {
     const group = unit / panels;
     const panel = unit - group * panels;
-    const columns = min(COLUMNS, outChannels - panel * COLUMNS);
+    const columns = min(wide, outChannels - panel * wide);
     const offset = <usize>(group * argument(step, ConvStep.groupStride));
     const packed = weights + <usize>unit * bytes;
-    const column = group * outChannels + panel * COLUMNS;
+    const column = group * outChannels + panel * wide;
     const start = output + (<usize>column << 2);
     if (ASC_FEATURE_SIMD) {
-      if (count < 4 && unit + 4 <= unitEnd && (panel + 4) * COLUMNS <= outChannels && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
+      if (count < 4 && unit + 4 <= unitEnd && (panel + 4) * wide <= outChannels && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
         for (let r = 0; r < count; r++) {
-          setColumns(step, kernel, scratch, sample, column, COLUMNS);
+          setColumns(step, kernel, scratch, sample, column, wide);
           store<usize>(scratch, start + <usize>r * outStride, Tile.output);
           store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
           const pointers = table + (<usize>r << 2);
           if (kernel == Opcode.ConvF32) gemm_1x32__simd<f32>(pointers, taps, words, offset, packed, bytes, scratch);
+          else if (kernel == Opcode.ConvI8) gemm_1x32__simd<i8>(pointers, taps, words, offset, packed, bytes, scratch);
           else gemm_1x32__simd<i16>(pointers, taps, words, offset, packed, bytes, scratch);
         }
         unit += 4;
@@ -115,8 +119,8 @@ function block(
       }
     }
     setColumns(step, kernel, scratch, sample, column, columns);
-    const whole = columns == COLUMNS;
-    store<usize>(scratch, whole ? outStride : COLUMNS << 2, Tile.outputStride);
+    const whole = columns == wide;
+    store<usize>(scratch, whole ? outStride : wide << 2, Tile.outputStride);
     if (ASC_FEATURE_SIMD && !isFloatKernel(kernel)) {
       store<usize>(scratch, first, Tile.parameters);
       prepareShared__simd(scratch);
@@ -130,9 +134,11 @@ function block(
       store<usize>(scratch, whole ? out : result, Tile.output);
       store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
       if (kernel == Opcode.ConvF32) rowsOf<f32>(pointers, tiles, taps, width, words, offset, packed, scratch);
+      else if (kernel == Opcode.ConvI4) rowsOfI4(pointers, tiles, taps, width, words, offset, packed, scratch);
+      else if (kernel == Opcode.ConvI8) rowsOf<i8>(pointers, tiles, taps, width, words, offset, packed, scratch);
       else rowsOf<i16>(pointers, tiles, taps, width, words, offset, packed, scratch);
       if (!whole) {
-        for (let i = 0; i < rows; i++) memory.copy(out + <usize>i * outStride, result + <usize>(i * COLUMNS << 2), columns << 2);
+        for (let i = 0; i < rows; i++) memory.copy(out + <usize>i * outStride, result + <usize>(i * wide << 2), columns << 2);
       }
       r += rows;
     }
@@ -143,7 +149,7 @@ function block(
 
 /** `tiles` tiles of four rows, or one row when there are none, under one panel. */
 function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, offset: usize, panel: usize, scratch: usize): void {
-  const blocks = isInteger<T>() && load<i32>(scratch, Tile.pairsPerBlock) != 0;
+  const blocks = sizeof<T>() == 2 && load<i32>(scratch, Tile.pairsPerBlock) != 0;
   if (ASC_FEATURE_SIMD) {
     if (!blocks) {
       if (tiles > 0) gemm_4x8__simd<T>(table, tiles, taps, width, words, offset, panel, scratch);
@@ -158,30 +164,54 @@ function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, 
     const merged = width > 0 && tiles > 0 && isMerged(table, taps);
     const runs = merged ? taps / width : taps;
     const run = merged ? words * width : words;
-    if (isInteger<T>() && blocks) gemm_4x8_blocks<T>(table, rows, runs, run, offset, panel, scratch);
-    else gemm_4x8__scalar<T>(table, rows, runs, run, offset, panel, scratch);
+    if (sizeof<T>() == 2) {
+      if (blocks) gemm_4x8_blocks<T>(table, rows, runs, run, offset, panel, scratch);
+    }
+    if (!ASC_FEATURE_SIMD) {
+      if (!blocks) gemm_4x8__scalar<T>(table, rows, runs, run, offset, panel, scratch);
+    }
     table += <usize>taps << 4;
     store<usize>(scratch, load<usize>(scratch, Tile.output) + outStep, Tile.output);
     store<usize>(scratch, load<usize>(scratch, Tile.parameters) + entryStep, Tile.parameters);
   } while (--tiles > 0);
 }
 
-/** Points the tile at what belongs to `columns` output channels from `column` on; fewer than 8 are copied, so that 8 can be read. */
+/** The same for two columns in one int16. */
+function rowsOfI4(table: usize, tiles: i32, taps: i32, width: i32, words: i32, offset: usize, panel: usize, scratch: usize): void {
+  if (ASC_FEATURE_SIMD) {
+    if (tiles > 0) gemm_i4_4x16__simd(table, tiles, taps, width, words, offset, panel, scratch);
+    else gemm_i4_1x16__simd(table, taps, words, offset, panel, scratch);
+    return;
+  }
+  const rows = tiles > 0 ? 4 : 1;
+  const outStep = <usize>rows * load<usize>(scratch, Tile.outputStride);
+  const entryStep = <usize>rows * load<usize>(scratch, Tile.parameterStep);
+  do {
+    const merged = width > 0 && tiles > 0 && isMerged(table, taps);
+    gemm_i4_4x16__scalar(table, rows, merged ? taps / width : taps, merged ? words * width : words, offset, panel, scratch);
+    table += <usize>taps << 4;
+    store<usize>(scratch, load<usize>(scratch, Tile.output) + outStep, Tile.output);
+    store<usize>(scratch, load<usize>(scratch, Tile.parameters) + entryStep, Tile.parameters);
+  } while (--tiles > 0);
+}
+
+/** Points the tile at what belongs to `columns` output channels from `column` on; fewer than a panel has are copied, so that all can be read. */
 export function setColumns(step: usize, kernel: i32, scratch: usize, sample: i32, column: i32, columns: i32): void {
   const at = <usize>column << 2;
+  const wide = panelColumns(kernel);
   const bias = address(step, ConvStep.bias);
   if (bias == 0) store<usize>(scratch, scratch + Scratch.noBias, Tile.bias);
-  else store<usize>(scratch, whole(bias + at, scratch + Scratch.bias, columns), Tile.bias);
+  else store<usize>(scratch, whole(bias + at, scratch + Scratch.bias, columns, wide), Tile.bias);
   if (isFloatKernel(kernel)) return;
   const entry = at + (<usize>(sample * argument(step, ConvStep.scalesBatchStride)) << 2);
-  store<usize>(scratch, whole(address(step, ConvStep.scales) + entry, scratch + Scratch.scales, columns), Tile.scales);
-  store<usize>(scratch, whole(address(step, ConvStep.columnSums) + entry, scratch + Scratch.sums, columns), Tile.sums);
+  store<usize>(scratch, whole(address(step, ConvStep.scales) + entry, scratch + Scratch.scales, columns, wide), Tile.scales);
+  store<usize>(scratch, whole(address(step, ConvStep.columnSums) + entry, scratch + Scratch.sums, columns, wide), Tile.sums);
 }
 
 @inline
-function whole(from: usize, copy: usize, columns: i32): usize {
-  if (columns == COLUMNS) return from;
-  memory.fill(copy, 0, COLUMNS << 2);
+function whole(from: usize, copy: usize, columns: i32, wide: i32): usize {
+  if (columns == wide) return from;
+  memory.fill(copy, 0, wide << 2);
   memory.copy(copy, from, columns << 2);
   return copy;
 }
@@ -189,7 +219,8 @@ function whole(from: usize, copy: usize, columns: i32): usize {
 /** Writes canonical NaN where a non-finite value went into the integers as z, or where the scale of a column is NaN. */
 function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
   const outChannels = argument(step, ConvStep.outChannels);
-  const panels = (outChannels + COLUMNS - 1) / COLUMNS;
+  const wide = panelColumns(argument(step, 0));
+  const panels = (outChannels + wide - 1) / wide;
   const row = sample * pixelsOf(step) + pixel;
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   const stride = address(step, ConvStep.outPixelStride);
@@ -202,14 +233,14 @@ function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, uni
         const group = u / panels;
         const panel = u - group * panels;
         if (!seesMasked(step, sample, pixel + r, group)) continue;
-        const out = output + <usize>r * stride + (<usize>(group * outChannels + panel * COLUMNS) << 2);
-        for (let c = min(COLUMNS, outChannels - panel * COLUMNS) - 1; c >= 0; c--) store<u32>(out + (<usize>c << 2), NAN);
+        const out = output + <usize>r * stride + (<usize>(group * outChannels + panel * wide) << 2);
+        for (let c = min(wide, outChannels - panel * wide) - 1; c >= 0; c--) store<u32>(out + (<usize>c << 2), NAN);
       }
     }
   }
   if (scalesStride == 0) return;
   const scales = address(step, ConvStep.scales) + (<usize>(sample * scalesStride) << 2);
-  for (let c = unit * COLUMNS; c < min(unitEnd * COLUMNS, outChannels); c++) {
+  for (let c = unit * wide; c < min(unitEnd * wide, outChannels); c++) {
     const scale = load<f32>(scales + (<usize>c << 2));
     if (scale == scale) continue;
     for (let r = 0; r < count; r++) store<u32>(output + <usize>r * stride + (<usize>c << 2), NAN);

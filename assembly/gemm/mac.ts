@@ -1,20 +1,22 @@
-// What the tile loops of all kernels have in common, by the type T of the weights: f32 under f32 activations, i16 under i16 activations.
+// What the tile loops of all kernels have in common, by the type T of the weights: f32 under f32 activations, i16 and i8 under i16 activations.
 // A word of depth is one f32, or a pair of i16; sums of floats take one rounding per multiplication and per addition, sums of integers are exact or wrap.
 
 /** Bytes of a panel per word of depth. */
 @inline
 export function wordBytes<T>(): usize {
-  return 32;
+  return sizeof<T>() == 1 ? 16 : 32;
 }
 
 /** Weights of columns 0…3 and of columns 4…7 for one word of depth. */
 @inline
 export function left__simd<T>(panel: usize): v128 {
+  if (sizeof<T>() == 1) return v128.load_ext<i8>(panel);
   return v128.load(panel);
 }
 
 @inline
 export function right__simd<T>(panel: usize): v128 {
+  if (sizeof<T>() == 1) return v128.load_ext<i8>(panel, 8);
   return v128.load(panel, 16);
 }
 

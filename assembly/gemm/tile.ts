@@ -3,6 +3,7 @@
 // Integers: out = f32(S) · f32(scale_a · scale_w) + bias, then the activation, S = Σ q·w − z·Σw. Exact in int32 when the corrected sum is below 2^31
 // (sums may wrap in between); else see gemm_4x8_blocks.ts.
 import { Activation, ActivationParameters, ConvStep } from "../../src/core/abi/conv";
+import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
 import { argument, number } from "../step";
 
@@ -13,7 +14,7 @@ export enum Tile {
   /** Address of the first row's ActivationParameters and bytes to the next row's (0: all rows share one). */
   parameters = 8,
   parameterStep = 12,
-  /** Addresses of 8 f32 scales, 8 i32 column sums, 8 f32 bias values. */
+  /** Addresses of f32 scales, i32 column sums and f32 bias values of a panel's columns. */
   scales = 16,
   sums = 20,
   bias = 24,
@@ -21,7 +22,7 @@ export enum Tile {
   hardSwish = 28,
   low = 32,
   high = 36,
-  /** 0: the corrected sum fits int32; else k-pairs whose raw sum fits. */
+  /** 0: the corrected sum fits int32; else k-pairs whose raw sum fits. ConvI4: k-pairs whose raw sum fits the low part of a word. */
   pairsPerBlock = 40,
 }
 
@@ -32,8 +33,8 @@ export function beginTiles(step: usize, tile: usize): void {
   store<i32>(tile, activation == Activation.HardSwish ? 1 : 0, Tile.hardSwish);
   store<f32>(tile, clip ? number(step, ConvStep.activationMin) : -Infinity, Tile.low);
   store<f32>(tile, clip ? number(step, ConvStep.activationMax) : Infinity, Tile.high);
-  store<i32>(tile, argument(step, ConvStep.exactInInt32) ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
-  for (let i: usize = 0; i < 8; i++) store<f32>(tile + Scratch.noBias + (i << 2), -0.0);
+  store<i32>(tile, argument(step, ConvStep.exactInInt32) && argument(step, 0) != Opcode.ConvI4 ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
+  for (let i: usize = 0; i < 16; i++) store<f32>(tile + Scratch.noBias + (i << 2), -0.0);
 }
 
 /** Bytes from the bias of 8 columns to that of the next 8: the one of a layer that has none serves all. */

@@ -1,7 +1,10 @@
 // Builds the fused operands of the integer kernels in their panels: adds digit planes term by term, and refines in place; then zero points and outliers.
 // Layers as in assembly/layout.ts. Panels and column sums are 0 before the first term; every function keeps columnSums[row] = Σ of the row's panel.
-// For load time; the caller proves that sums of terms fit i16.
-import { COLUMNS, depthIn, rowsIn, tapsIn, wordsOf } from "../layout";
+// Every function returns 1 if all elements that it has changed fit the panel, else 0; elements that do not have wrapped.
+// For load time.
+import { Opcode } from "../../src/core/abi/opcode";
+import { columnOf, LOW_BITS } from "../gemm/gemm_i4_4x16";
+import { COLUMNS, depthIn, panelColumns, rowsIn, tapsIn, weightBytes, wordsOf } from "../layout";
 
 /** Digit `index` of a plane, which packs digits of `bits` bits (2…8) little-endian within bytes; two's complement, or unsigned. */
 @inline
@@ -16,20 +19,52 @@ function digit(plane: usize, index: u32, bits: i32, unsigned: i32): i32 {
   return unsigned ? <i32>(<u32>top >> rest) : top >> rest;
 }
 
-/** Where row `row` of all groups begins in panels [group][ceil(rows/8)][words of all taps][8 columns][2] i16. */
+/** Bytes of a tap of a panel. */
 @inline
-function rowAt(panels: usize, rows: i32, words: i32, row: i32): usize {
-  const group = row / rows;
-  const r = row - group * rows;
-  const panel = group * ((rows + COLUMNS - 1) / COLUMNS) + r / COLUMNS;
-  return panels + (<usize>(panel * COLUMNS) * <usize>words + <usize>(r % COLUMNS) << 2);
+function tapBytes(kernel: i32, words: i32): usize {
+  return <usize>(words * panelColumns(kernel) * weightBytes(kernel));
 }
 
-/** Adds to element `c` of the tap that begins at `tap`. */
+/** Bytes of a pair of elements of one column. */
 @inline
-function add(tap: usize, c: i32, value: i32): void {
-  const at = tap + <usize>(c >> 1) * (COLUMNS << 2) + (<usize>(c & 1) << 1);
-  store<i16>(at, load<i16>(at) + <i16>value);
+function elementPairBytes(kernel: i32): i32 {
+  return kernel == Opcode.ConvI8 ? 2 : 4;
+}
+
+/** Whether a row is the high one of the two columns that share an int16. */
+@inline
+function isHigh(kernel: i32, rows: i32, row: i32): bool {
+  return kernel == Opcode.ConvI4 && ((row % rows) & COLUMNS) != 0;
+}
+
+/** Where row `row` of all groups begins in panels [group][ceil(rows/8)][tap][pair][8 columns][2]. */
+@inline
+function rowAt(kernel: i32, panels: usize, rows: i32, panelBytes: usize, row: i32): usize {
+  const group = row / rows;
+  const r = row - group * rows;
+  const columns = panelColumns(kernel);
+  const panel = group * ((rows + columns - 1) / columns) + r / columns;
+  return panels + <usize>panel * panelBytes + <usize>((r % COLUMNS) * elementPairBytes(kernel));
+}
+
+/** Adds to element `c` of the tap that begins at `tap`; returns whether the result fits. */
+@inline
+function add(kernel: i32, tap: usize, c: i32, high: bool, value: i32): bool {
+  const pair = elementPairBytes(kernel);
+  const at = tap + <usize>((c >> 1) * (COLUMNS * pair) + (c & 1) * (pair >> 1));
+  if (kernel == Opcode.ConvI8) {
+    const sum = <i32>load<i8>(at) + value;
+    store<i8>(at, <i8>sum);
+    return sum == <i32>(<i8>sum);
+  }
+  if (kernel == Opcode.ConvI4) {
+    const sum = columnOf(load<i16>(at), high) + value;
+    store<i16>(at, <i16>(high ? (sum << LOW_BITS) + columnOf(load<i16>(at), false) : (columnOf(load<i16>(at), true) << LOW_BITS) + sum));
+    return abs(sum) <= 7;
+  }
+  const sum = <i32>load<i16>(at) + value;
+  store<i16>(at, <i16>sum);
+  return sum == <i32>(<i16>sum);
 }
 
 @inline
@@ -41,59 +76,68 @@ function addSum(columnSums: usize, row: i32, value: i32): void {
 /** Adds `weight` · digit of a plane [row][tap][channel]. */
 export function addTerm(
   kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, columnSums: usize, plane: usize, bits: i32, unsigned: i32, weight: i32,
-): void {
+): i32 {
   const inRows = rowsIn(kernel, groups, rows);
   const inTaps = tapsIn(kernel, taps);
   const depth = depthIn(kernel, taps, channels);
-  const words = wordsOf(kernel, depth);
+  const bytes = tapBytes(kernel, wordsOf(kernel, depth));
+  let fits = true;
   let index: u32 = 0;
   for (let row = 0; row < groups * rows; row++) {
-    let tap = rowAt(panels, inRows, inTaps * words, row);
+    const high = isHigh(kernel, inRows, row);
+    let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
     let sum = 0;
-    for (let t = 0; t < inTaps; t++, tap += <usize>(words * COLUMNS) << 2) {
+    for (let t = 0; t < inTaps; t++, tap += bytes) {
       for (let c = 0; c < depth; c++, index++) {
         const d = digit(plane, index, bits, unsigned) * weight;
-        add(tap, c, d);
+        if (!add(kernel, tap, c, high, d)) fits = false;
         sum += d;
       }
     }
     addSum(columnSums, row, sum);
   }
+  return <i32>fits;
 }
 
 /** Subtracts the zero point of each row, i32 [groups·rows], from its elements, so that kernels need no correction for it. */
 export function addZeroPoints(
   kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, columnSums: usize, zeros: usize,
-): void {
+): i32 {
   const inRows = rowsIn(kernel, groups, rows);
   const inTaps = tapsIn(kernel, taps);
   const depth = depthIn(kernel, taps, channels);
-  const words = wordsOf(kernel, depth);
+  const bytes = tapBytes(kernel, wordsOf(kernel, depth));
+  let fits = true;
   for (let row = 0; row < groups * rows; row++) {
     const zero = load<i32>(zeros + (<usize>row << 2));
-    let tap = rowAt(panels, inRows, inTaps * words, row);
-    for (let t = 0; t < inTaps; t++, tap += <usize>(words * COLUMNS) << 2) {
-      for (let c = 0; c < depth; c++) add(tap, c, -zero);
+    const high = isHigh(kernel, inRows, row);
+    let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
+    for (let t = 0; t < inTaps; t++, tap += bytes) {
+      for (let c = 0; c < depth; c++) if (!add(kernel, tap, c, high, -zero)) fits = false;
     }
     addSum(columnSums, row, -zero * taps * channels);
   }
+  return <i32>fits;
 }
 
 /** Adds i16 `values` to `count` elements: `indices`, u32, count [row][tap][channel]. */
 export function addOutliers(
   kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, columnSums: usize, indices: usize, values: usize, count: i32,
-): void {
+): i32 {
   const inRows = rowsIn(kernel, groups, rows);
   const inTaps = tapsIn(kernel, taps);
   const depth = depthIn(kernel, taps, channels);
-  const words = wordsOf(kernel, depth);
+  const bytes = tapBytes(kernel, wordsOf(kernel, depth));
+  let fits = true;
   for (let i: usize = 0; i < <usize>count; i++) {
     const index = load<u32>(indices + (i << 2));
     const value = <i32>load<i16>(values + (i << 1));
     const row = <i32>(index / <u32>(inTaps * depth));
     const element = <i32>(index % <u32>(inTaps * depth));
     const tap = element / depth;
-    add(rowAt(panels, inRows, inTaps * words, row) + (<usize>(tap * words * COLUMNS) << 2), element % depth, value);
+    const at = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row) + <usize>tap * bytes;
+    if (!add(kernel, at, element % depth, isHigh(kernel, inRows, row), value)) fits = false;
     addSum(columnSums, row, value);
   }
+  return <i32>fits;
 }

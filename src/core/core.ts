@@ -53,7 +53,7 @@ export interface CoreExports {
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
    * Adds `weight` · digit of a packed plane [row][tap][channel] into the panels of an integer kernel and its row sums into `columnSums` (i32 per
-   * row, all groups); both must be 0 before the first term. `bits` 2…8, two's complement unless `unsigned` is 1. Sums of terms must fit i16.
+   * row, all groups); both must be 0 before the first term. `bits` 2…8, two's complement unless `unsigned` is 1. 1 if every element fits the panel, as below.
    */
   addTerm(
     ...args: [
@@ -65,9 +65,9 @@ export interface CoreExports {
       unsigned: 0 | 1,
       weight: number,
     ]
-  ): void;
+  ): 0 | 1;
   /** Subtracts the zero point of each row, i32 [groups·rows], from its elements. */
-  addZeroPoints(...args: [...layer: LayerArguments, panels: number, columnSums: number, zeros: number]): void;
+  addZeroPoints(...args: [...layer: LayerArguments, panels: number, columnSums: number, zeros: number]): 0 | 1;
   /** Adds i16 `values` to `count` elements, u32 `indices` into [row][tap][channel]. */
   addOutliers(
     ...args: [
@@ -78,7 +78,7 @@ export interface CoreExports {
       values: number,
       count: number,
     ]
-  ): void;
+  ): 0 | 1;
 }
 
 /** Makes the cores that a model is prepared with: those of a session are all of its build, its module and its limits. */

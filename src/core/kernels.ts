@@ -1,11 +1,19 @@
 import { Opcode } from "./abi/opcode.ts";
 
 /** Kernels of the linear steps (abi/conv.ts), named by the opcodes of their steps. What they read is answered by the core: assembly/layout.ts. */
-export type Kernel = Opcode.ConvI16 | Opcode.ConvF32 | Opcode.DepthwiseI16 | Opcode.DepthwiseF32;
+export type Kernel =
+  | Opcode.ConvI16
+  | Opcode.ConvI8
+  | Opcode.ConvI4
+  | Opcode.ConvF32
+  | Opcode.DepthwiseI16
+  | Opcode.DepthwiseF32;
 
 /** Names by the grammar of ARCHITECTURE.md. */
 export const KERNELS: { readonly [kernel in Kernel]: string } = {
   [Opcode.ConvI16]: "gemm_i16_i16_4x8",
+  [Opcode.ConvI8]: "gemm_i8_i16_4x8",
+  [Opcode.ConvI4]: "gemm_i4_i16_4x16",
   [Opcode.ConvF32]: "gemm_f32_4x8",
   [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
   [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
@@ -14,14 +22,36 @@ export const KERNELS: { readonly [kernel in Kernel]: string } = {
 /** What decides the kernel of a linear layer. */
 export interface LinearWork {
   readonly depthwise: boolean;
+  /** Bits of two's complement that hold every fused weight Q − zero; of no account in float32. */
+  readonly weightBits: number;
   /** Bits of an activation; 0: float32. */
   readonly activationBits: number;
+  /** Output channels of a group, and input channels of a group. */
+  readonly rows: number;
+  readonly channels: number;
+  /** Whether the sums are proved to stay within int32. */
+  readonly exactInInt32: boolean;
+  /** Largest |Σ Q·q|, the sum before the correction by zero points. */
+  readonly largestSum: number;
 }
 
 /** The kernel of a linear layer: the only place where one is chosen. */
-export function chooseKernel({ depthwise, activationBits }: LinearWork): Kernel {
+export function chooseKernel(work: LinearWork): Kernel {
+  const { depthwise, weightBits, activationBits, exactInInt32 } = work;
   if (activationBits === 0) return depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
-  return depthwise ? Opcode.DepthwiseI16 : Opcode.ConvI16;
+  // The weights of a depthwise layer are few.
+  if (depthwise) return Opcode.DepthwiseI16;
+  // Two columns in an int16: 2^12 times the high sum must fit int32, and the low sum be taken out every 4 k-pairs at least; a panel of 16 columns must not
+  // be half empty, and few channels, after each of which the low sum is taken out, would not pay for that.
+  const fits = weightBits <= 4 && activationBits <= 6 && exactInInt32 && work.largestSum < 2 ** 19;
+  if (fits && work.rows > 8 && work.channels >= 16) return Opcode.ConvI4;
+  // Sums of 8-bit weights that leave int32 are too rare for a kernel of their own.
+  return weightBits <= 8 && exactInInt32 ? Opcode.ConvI8 : Opcode.ConvI16;
+}
+
+/** Whether a step is a linear one. */
+export function isKernel(opcode: Opcode): opcode is Kernel {
+  return opcode in KERNELS;
 }
 
 export function isFloatKernel(kernel: Kernel): boolean {
@@ -54,6 +84,11 @@ export function layerOf({ kernel, groups, rows, taps, channels }: Layer): LayerA
  */
 export function pairsPerBlock(weight: number, activation: number): number {
   return Math.max(1, Math.floor((2 ** 31 - 1) / (2 * Math.max(weight, 1) * activation)));
+}
+
+/** `pairsPerBlock` of ConvI4: k-pairs whose low sum, |w| ≤ 7, stays within 12 bits. */
+export function lowPairs(activationBits: number): number {
+  return Math.floor((2 ** 11 - 1) / (2 * 7 * 2 ** (activationBits - 1)));
 }
 
 /** The words of a ConvStep that a picture, or a matrix, has no use for. */

@@ -99,6 +99,8 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   Quantize: words(QuantizeStep, ["input", "partials"], ["output", "parameters", "mask"]),
   PackRight: words(PackRightStep, ["input", "partials"], ["output", "scales", "columnSums"]),
   ConvI16: CONV,
+  ConvI8: CONV,
+  ConvI4: CONV,
   ConvF32: CONV,
   DepthwiseI16: CONV,
   DepthwiseF32: CONV,

@@ -1,4 +1,5 @@
-import { pairsPerBlock } from "../core/index.ts";
+import { Opcode } from "../core/abi/opcode.ts";
+import { type Kernel, lowPairs, pairsPerBlock } from "../core/index.ts";
 import { accumulatorBits, largestQ, productBits, type WeightSeries } from "../series/index.ts";
 
 /** How the integer sums of a linear layer stay exact. */
@@ -7,6 +8,8 @@ export interface Exactness {
   readonly exactInInt32: boolean;
   /** k-pairs whose raw sum Σ Q_W·q is proved to lie within int32; what a longer sum is cut into. */
   readonly pairsPerBlock: number;
+  /** Largest |Σ Q_W·q|. */
+  readonly largestSum: number;
 }
 
 /** A layer with weights of its own, under activations of n = `activationBits` bits. */
@@ -18,7 +21,18 @@ export function exactnessOf(weights: WeightSeries, activationBits: number): Exac
   return {
     exactInInt32: accumulatorBits({ weights, activationWidth: activationBits }) <= 32,
     pairsPerBlock: pairsPerBlock(largest, 2 ** (activationBits - 1)),
+    largestSum: weights.largestL1 * 2 ** (activationBits - 1),
   };
+}
+
+/** The words of a step that tell its kernel how to stay exact. */
+export function exactWords(
+  kernel: Kernel,
+  { exactInInt32, pairsPerBlock }: Exactness,
+  activationBits: number,
+): { exactInInt32: 0 | 1; pairsPerBlock: number } {
+  const pairs = kernel === Opcode.ConvI4 ? lowPairs(activationBits) : pairsPerBlock;
+  return { exactInInt32: exactInInt32 ? 1 : 0, pairsPerBlock: pairs };
 }
 
 /** A product of two activations over K elements; q − z of the right one is folded into its panels, so it has one bit more. */
@@ -26,5 +40,6 @@ export function exactnessOfProduct(depth: number, activationBits: number): Exact
   return {
     exactInInt32: productBits(depth, activationBits) <= 32,
     pairsPerBlock: pairsPerBlock(2 ** activationBits - 1, 2 ** (activationBits - 1)),
+    largestSum: depth * (2 ** activationBits - 1) * 2 ** (activationBits - 1),
   };
 }

@@ -1,8 +1,9 @@
-import { type Core, type Layer, layerOf } from "../core/index.ts";
+import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
 import { isSigned, termWeight, type WeightSeries } from "../series/index.ts";
 
-/** Addresses of one layer's fused integer weights. */
+/** Addresses of one layer's fused integer weights, and the kernel that reads them. */
 export interface FusedWeights {
+  readonly kernel: Kernel;
   readonly weights: number;
   readonly columnSums: number;
   readonly scales: number;
@@ -14,36 +15,61 @@ interface Placed extends FusedWeights {
   loaded: number;
 }
 
+/** Bits of weights that panels hold; the widest hold every fused weight. */
+const WIDTHS = [4, 8, 16] as const;
+const WIDEST = 16;
+
 /**
  * The series of all weights in a core's memory, fused: a panel holds Σ D_i·B^(k−i) of the terms that are there, on the finest
- * lattice, so that a further term is an integer addition and nothing is repacked (ARCHITECTURE.md, "The container").
+ * lattice, so that a further term is an integer addition and nothing is repacked (ARCHITECTURE.md, "The container"). Panels are as narrow as the bits
+ * of all terms; a series that outgrows them, which digits below the symmetric range or zero points can do, is packed again.
  */
 export class Panels {
   private readonly placed = new Map<string, Map<string, Placed>>();
+  /** Bits of the panels of series that have outgrown those of their own bits. */
+  private readonly widened = new Map<string, number>();
 
   constructor(private readonly core: Core) {}
 
-  /** Places a series for the kernel of a layer, once. */
-  place(series: WeightSeries, layer: Layer): FusedWeights {
+  /** Places a series for a layer and chooses the layer's kernel, once. */
+  place(
+    series: WeightSeries,
+    work: Omit<LinearWork, "weightBits" | "rows" | "channels">,
+    shape: Omit<Layer, "kernel">,
+  ): FusedWeights {
     let layers = this.placed.get(series.name);
     if (layers === undefined) {
       layers = new Map();
       this.placed.set(series.name, layers);
     }
+    const { rows, channels } = shape;
+    const layer = { kernel: chooseKernel({ ...work, rows, channels, weightBits: this.bitsOf(series) }), ...shape };
     const key = layerOf(layer).join(":");
     let placed = layers.get(key);
     if (placed === undefined) {
       placed = this.allocate(series, layer);
       layers.set(key, placed);
-      this.load(series, placed);
+      if (this.outgrows(series, placed)) {
+        this.widen(series);
+        return this.place(series, work, shape);
+      }
     }
-    const { weights, columnSums, scales } = placed;
-    return { weights, columnSums, scales };
+    const { kernel, weights, columnSums, scales } = placed;
+    return { kernel, weights, columnSums, scales };
   }
 
-  /** Adds the planes that have arrived since to every placed layer of the series. */
-  refine(series: WeightSeries): void {
-    for (const placed of this.placed.get(series.name)?.values() ?? []) this.load(series, placed);
+  /**
+   * Adds the planes that have arrived since to every placed layer of the series.
+   *
+   * @returns true when the series has outgrown its panels: they are gone, and with them the programs that read them
+   */
+  refine(series: WeightSeries): boolean {
+    for (const placed of this.placed.get(series.name)?.values() ?? []) {
+      if (!this.outgrows(series, placed)) continue;
+      this.widen(series);
+      return true;
+    }
+    return false;
   }
 
   private allocate(series: WeightSeries, layer: Layer): Placed {
@@ -56,24 +82,47 @@ export class Panels {
     core.u8(weights, bytes).fill(0);
     core.i32(columnSums, padded).fill(0);
     core.f32(scales, padded).fill(0).set(series.scales);
-    return { weights, columnSums, scales, layer, loaded: 0 };
+    return { kernel: layer.kernel, weights, columnSums, scales, layer, loaded: 0 };
   }
 
-  private load(series: WeightSeries, placed: Placed): void {
+  private bitsOf({ name, bits, terms }: WeightSeries): number {
+    return this.widened.get(name) ?? bits * terms;
+  }
+
+  /** Forgets the panels of a series; the next ones are wider. */
+  private widen(series: WeightSeries): void {
+    const { name } = series;
+    this.widened.set(name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
+    for (const { weights, columnSums, scales } of this.placed.get(name)?.values() ?? []) {
+      for (const at of [weights, columnSums, scales]) this.core.release(at);
+    }
+    this.placed.delete(name);
+  }
+
+  /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
+  private outgrows(series: WeightSeries, placed: Placed): boolean {
     const core = this.core;
     const { addTerm, addZeroPoints, addOutliers } = core.exports;
     const { bits, digits, planes, zeros, sparse } = series;
     const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
+    let fits = true;
+    const lend = <Data extends readonly ArrayBufferView[]>(
+      data: readonly [...Data],
+      add: (...at: { [i in keyof Data]: number }) => 0 | 1,
+    ): void =>
+      core.lend(data, (...at) => {
+        fits = add(...at) === 1 && fits;
+      });
     for (; placed.loaded < planes.length; placed.loaded++) {
+      // Zero points first: unsigned digits fit a panel only without them.
+      if (placed.loaded === 0 && zeros !== undefined) lend([zeros], (at) => addZeroPoints(...panels, at));
       const unsigned = isSigned(digits, placed.loaded) ? 0 : 1;
       const weight = termWeight(series, placed.loaded);
-      core.lend([planes[placed.loaded]!], (plane) => addTerm(...panels, plane, bits, unsigned, weight));
-      if (placed.loaded > 0) continue;
-      // What comes with the first term.
-      if (zeros !== undefined) core.lend([zeros], (at) => addZeroPoints(...panels, at));
-      if (sparse === undefined) continue;
+      lend([planes[placed.loaded]!], (plane) => addTerm(...panels, plane, bits, unsigned, weight));
+      if (placed.loaded > 0 || sparse === undefined) continue;
       const { indices, values } = sparse;
-      core.lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));
+      lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));
     }
+    return !fits && this.bitsOf(series) < WIDEST;
   }
 }

@@ -142,6 +142,11 @@ export class Schedule {
     }
   }
 
+  /** Drops all programs; no run may be under way. */
+  clear(): void {
+    for (const part of [...this.parts]) if (this.parts.has(part)) this.drop(part);
+  }
+
   private hold(part: Part): Part {
     part.pins++;
     return part;

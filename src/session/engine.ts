@@ -37,7 +37,7 @@ export class Engine {
   /** Adds the terms that have arrived since to the weights. */
   refine(grown: readonly WeightSeries[]): void {
     for (const series of grown) {
-      this.panels.refine(series);
+      if (this.panels.refine(series)) this.schedule.clear();
       // A table that rows are looked up in.
       this.constants.replace(series.name, () => dequantize(series));
     }

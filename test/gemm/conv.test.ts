@@ -19,6 +19,8 @@ const NAN = 0x7fc00000;
 
 /** All builds, thread counts and slices of a thread give the bits of the reference. */
 async function check(l: Linear): Promise<Float32Array> {
+  if (l.bits > 0 && l.weightBits === undefined && l.weights.every((w) => Math.abs(w) < 128))
+    await check({ ...l, weightBits: 8 });
   const expected = canonical(reference(l));
   let result: Float32Array = new Float32Array();
   for (const build of BUILDS) {
@@ -208,6 +210,44 @@ describe("row zero points", () => {
     const weights = base.weights.map((_, i) => Math.floor(next() * 128) - zeros[Math.floor(i / columns)]!);
     await check({ ...base, weights, zeros });
     expect(await run("simd", { ...base, weights, zeros })).toEqual(await run("simd", { ...base, weights }));
+  });
+});
+
+describe("ConvI4", () => {
+  it("equals the exact reference at the edges of panels, tiles and blocks, at the ends of the range", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(1, 2, 3, 4, 5, 8, 9, 131),
+        fc.constantFrom(16, 17, 37, 74),
+        fc.constantFrom(9, 16, 17, 24, 32, 41),
+        fc.constantFrom(2, 4, 5, 6),
+        fc.boolean(),
+        fc.boolean(),
+        seeds,
+        activations,
+        async (inWidth, channels, outChannels, bits, perRow, extreme, seed, activation) => {
+          const shape = plain({ inWidth, channels, outChannels, ...(perRow ? {} : { groups: 2, kernelWidth: 1 }) });
+          const base = layer(shape, { seed, bits, perRow, largest: 7, weightBits: 4, ...activation });
+          const weights = extreme ? base.weights.map((w) => (w < 0 ? -7 : 7)) : base.weights;
+          const input = extreme ? base.input.map((x, i) => (i % 7 === 0 ? 1 : Math.sign(x) - 1)) : base.input;
+          await check({ ...base, weights, input });
+        },
+      ),
+      { numRuns: 25 },
+    );
+  });
+
+  it("holds for windows, padded and merged, with zero points", async () => {
+    const shape = plain({
+      ...{ batch: 2, inHeight: 6, inWidth: 11, kernelHeight: 3, kernelWidth: 3, pads: [1, 1, 1, 0] },
+      ...{ channels: 18, groups: 1, outChannels: 21 },
+    });
+    const base = layer(shape, { seed: 8, bits: 5, largest: 7, weightBits: 4 });
+    await check(base);
+    const zeros = Int32Array.from({ length: 21 }, (_, i) => (i % 9) - 4);
+    await check({ ...base, weights: base.weights.map((w) => Math.min(3, Math.max(-3, w))), zeros });
+    base.input[100] = Number.NaN;
+    await check(base);
   });
 });
 

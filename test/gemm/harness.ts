@@ -8,6 +8,7 @@ import {
   f32Bits,
   type Kernel,
   layerOf,
+  lowPairs,
   pairsPerBlock,
   type Step,
   step,
@@ -78,6 +79,8 @@ export interface Linear {
   readonly perRow?: boolean;
   readonly blocks?: boolean;
   readonly pairsPerBlock?: number;
+  /** Bits of every weight; default 16. */
+  readonly weightBits?: number;
   /** Zero points of the rows: the digits hold Q = weights + zero. */
   readonly zeros?: Int32Array;
 }
@@ -247,7 +250,15 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   const depthwise = l.depthwise ?? false;
   const width = s.channels * s.groups;
   const input = core.place(l.input);
-  const kernel = chooseKernel({ depthwise, activationBits: l.bits });
+  const kernel = chooseKernel({
+    depthwise,
+    weightBits: l.weightBits ?? 16,
+    activationBits: l.bits,
+    exactInInt32: !l.blocks,
+    rows: s.outChannels,
+    channels: s.channels,
+    largestSum: 0,
+  });
   const groupStride = core.exports.groupStride(kernel, s.channels);
   const pixelStride = core.exports.pixelStride(kernel, s.groups, s.channels);
   const steps: Step[] = [];
@@ -330,7 +341,8 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       weightsBatchStride: 0,
       scalesBatchStride: 0,
       exactInInt32: l.blocks ? 0 : 1,
-      pairsPerBlock: l.pairsPerBlock ?? pairsPerBlock(largest, 2 ** (l.bits - 1)),
+      pairsPerBlock:
+        l.pairsPerBlock ?? (kernel === Opcode.ConvI4 ? lowPairs(l.bits) : pairsPerBlock(largest, 2 ** (l.bits - 1))),
       activation: l.activation ?? Activation.None,
       activationMin: f32Bits(l.low ?? 0),
       activationMax: f32Bits(l.high ?? Infinity),

@@ -3,6 +3,7 @@ import type { AddressInfo } from "node:net";
 import { beforeAll, describe, expect, it } from "vitest";
 import { BitbasisError, InferenceSession, type SessionOptions, type Tensor } from "../../src/entries/index.ts";
 import { quantize } from "../../src/entries/quantize.ts";
+import { readModel, writeModel } from "../../src/model/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { build, f32 } from "../graph/build.ts";
 
@@ -82,6 +83,26 @@ async function limited(terms: number): Promise<Uint32Array> {
   await session.release();
   return bits(y);
 }
+
+describe("a term that its panels do not hold", () => {
+  it("is taken all the same: −8 under −8 is −136, below int8", async () => {
+    const plan = { version: 1, default: { bits: 4, weightTerms: 2, activationTerms: 2 } } as const;
+    const model = readModel((await quantize(ONNX, { plan })).bytes);
+    for (const { planes } of model.weights.values()) for (const plane of planes) plane[0] = 0x88;
+    const bytes = writeModel(model) as Uint8Array<ArrayBuffer>;
+    const session = await InferenceSession.create(new Blob([bytes]).stream(), { progressive: true });
+    const kernels = async (): Promise<string[]> => (await session.profile(FEEDS)).map(({ kernel }) => kernel);
+    await session.run(FEEDS);
+    expect(await kernels()).toContain("gemm_i8_i16_4x8");
+    expect(await session.refine()).toBe(true);
+    const refined = bits((await session.run(FEEDS))["y"]);
+    expect(await kernels()).not.toContain("gemm_i8_i16_4x8");
+    expect(await kernels()).toContain("gemm_i16_i16_4x8");
+    const whole = await InferenceSession.create(bytes);
+    expect(refined).toEqual(bits((await whole.run(FEEDS))["y"]));
+    for (const one of [session, whole]) await one.release();
+  });
+});
 
 describe("a damaged term", () => {
   it("is lost for good: it is said every time, never counted, and the session goes on without it", async () => {

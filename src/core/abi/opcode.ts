@@ -39,4 +39,8 @@ export enum Opcode {
   DeformColumns,
   Fold,
   Determinant,
+  /** ConvI16 with panels of int8, half as large; exactInInt32 is 1. */
+  ConvI8,
+  /** ConvI16 with two columns of weights of at most 4 bits, |w| ≤ 7, in one int16: assembly/gemm/gemm_i4_4x16.ts; exactInInt32 is 1. */
+  ConvI4,
 }

@@ -2,21 +2,21 @@
 export enum Scratch {
   /** What the kernel is told about its tile: assembly/gemm/tile.ts. */
   tile = 0,
-  /** 8 f32, 8 i32, 8 f32: the last panel's scales, sums and bias, padded; and 8 f32 −0, the bias of a layer that has none (x + −0 = x). */
+  /** 16 f32, 16 i32, 16 f32: the last panel's scales, sums and bias, padded; and 16 f32 −0, the bias of a layer that has none (x + −0 = x). */
   scales = 64,
-  sums = 96,
-  bias = 128,
-  noBias = 160,
-  /** f32 [4][8]: the result of a tile that has fewer than 8 columns. */
-  result = 192,
+  sums = 128,
+  bias = 192,
+  noBias = 256,
+  /** f32 [4][16]: the result of a tile that has fewer columns than a panel. */
+  result = 320,
   /** i32 [4][8] and f64 [4][8]: sums of one block and of all blocks. */
-  sums32 = 320,
-  sums64 = 448,
+  sums32 = 576,
+  sums64 = 704,
   /** SIMD, all rows sharing their parameters: i32 −z·Σw of 8 columns and f32 scale_a·scale_w; else zeros and nothing. */
-  starts = 704,
-  factors = 736,
+  starts = 960,
+  factors = 992,
   /** The row that padded positions read, then the pointer table. */
-  padding = 768,
+  padding = 1024,
 }
 
 /** How much a linear step does at a time; fewer only cost speed. */

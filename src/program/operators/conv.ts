@@ -1,17 +1,8 @@
 import { ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import {
-  type Argument,
-  chooseKernel,
-  isFloatKernel,
-  KERNELS,
-  type Kernel,
-  layerOf,
-  type Ref,
-  step,
-} from "../../core/index.ts";
+import { type Argument, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
 import type { Shape } from "../../tensor/index.ts";
-import { exactnessOf } from "../kernel.ts";
+import { exactnessOf, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import {
   activationBits,
@@ -68,19 +59,20 @@ export function convolve(
   if (g.batch === 0 || y.shape.includes(0)) return;
 
   const pixels = g.inDepth * g.inHeight * g.inWidth;
-  const kernel = chooseKernel({ depthwise, activationBits: series === undefined ? 0 : bits });
-  if (series !== undefined && !isFloatKernel(kernel)) {
+  if (series !== undefined && bits > 0) {
     const exactness = exactnessOf(series, bits);
+    const work = { depthwise, activationBits: bits, ...exactness };
+    const { kernel, weights, columnSums, scales } = l.panels.place(series, work, layerShape(g));
     const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, masked: true };
     const q = quantizeActivation(l, x, kernel, layout, bits);
     emitConv(l, kernel, g, {
       ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask },
-      ...l.panels.place(series, { kernel, ...layerShape(g) }),
-      exactInInt32: exactness.exactInInt32 ? 1 : 0,
-      pairsPerBlock: exactness.pairsPerBlock,
+      ...{ weights, columnSums, scales },
+      ...exactWords(kernel, exactness, bits),
     });
     return;
   }
+  const kernel = depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
   emitConv(l, kernel, g, {
     ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, w, g, kernel), ...NO_INTEGERS },
   });

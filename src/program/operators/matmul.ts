@@ -1,9 +1,9 @@
 import { PackRightStep } from "../../core/abi/conv.ts";
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, chooseKernel, isFloatKernel, layerOf, step } from "../../core/index.ts";
+import { type Argument, type Kernel, layerOf, step } from "../../core/index.ts";
 import { broadcast, type Shape, sizeOf } from "../../tensor/index.ts";
-import { type Exactness, exactnessOf, exactnessOfProduct } from "../kernel.ts";
+import { type Exactness, exactnessOf, exactnessOfProduct, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
 import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
@@ -126,41 +126,42 @@ export function lowerProduct(l: Lowering, p: Product): void {
   const g = matrixGeometry(p.batch, p.rows, p.k, p.n);
   const { bias } = p;
   const output = p.y.at;
-  const float = p.float === true || (l.graph.constants.has(p.name) && series === undefined);
-  const kernel = chooseKernel({ depthwise: false, activationBits: float ? 0 : bits });
-  if (isFloatKernel(kernel)) {
+  if (bits === 0 || p.float === true || (l.graph.constants.has(p.name) && series === undefined)) {
     const { weights, stride } = floatRight(l, p);
-    emitConv(l, kernel, g, {
+    emitConv(l, Opcode.ConvF32, g, {
       ...{ input: p.a.at, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS },
     });
     return;
   }
   const layout = { samples: p.batch * p.rows, rowsPerSample: 1, channels: p.k, groups: 1, masked: false };
-  const q = quantizeActivation(l, p.a, kernel, layout, bits);
-  const integer = (right: { weights: Argument; columnSums: Argument; scales: Argument }, exactness: Exactness): void =>
+  const integer = (kernel: Kernel, right: () => RightOperand, exactness: Exactness): void => {
+    const q = quantizeActivation(l, p.a, kernel, layout, bits);
     emitConv(l, kernel, g, {
       ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
-      ...right,
-      exactInInt32: exactness.exactInInt32 ? 1 : 0,
-      pairsPerBlock: exactness.pairsPerBlock,
+      ...right(),
+      ...exactWords(kernel, exactness, bits),
     });
-  // q − z of the right operand has one bit more than q, and must fit int16.
-  const rightBits = Math.min(bits, 15);
-  if (series === undefined) integer(packRight(l, p, rightBits), exactnessOfProduct(p.k, bits));
-  else integer(l.panels.place(series, { kernel, ...layerShape(g) }), exactnessOf(series, bits));
+  };
+  if (series === undefined) {
+    // q − z of the right operand has one bit more than q, and must fit int16.
+    integer(Opcode.ConvI16, () => packRight(l, p, Math.min(bits, 15)), exactnessOfProduct(p.k, bits));
+    return;
+  }
+  const exactness = exactnessOf(series, bits);
+  const work = { depthwise: false, activationBits: bits, ...exactness };
+  const { kernel, ...right } = l.panels.place(series, work, layerShape(g));
+  integer(kernel, () => right, exactness);
 }
 
-function packRight(
-  l: Lowering,
-  p: Product,
-  bits: number,
-): {
-  weights: Argument;
-  columnSums: Argument;
-  scales: Argument;
-  weightsBatchStride: number;
-  scalesBatchStride: number;
-} {
+interface RightOperand {
+  readonly weights: Argument;
+  readonly columnSums: Argument;
+  readonly scales: Argument;
+  readonly weightsBatchStride?: number;
+  readonly scalesBatchStride?: number;
+}
+
+function packRight(l: Lowering, p: Product, bits: number): RightOperand {
   const b = p.b ?? l.operand(p.name);
   const { exports } = l.constants.core;
   const padded = exports.paddedRows(Opcode.ConvI16, p.n);

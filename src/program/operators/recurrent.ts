@@ -2,7 +2,7 @@ import { ConvStep } from "../../core/abi/conv.ts";
 import { UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { RecurrentCell, RecurrentStep } from "../../core/abi/recurrent.ts";
-import { type Argument, f32Bits, type Kernel, type Step, step } from "../../core/index.ts";
+import { type Argument, f32Bits, isFloatKernel, isKernel, type Kernel, type Step, step } from "../../core/index.ts";
 import { sizeOf } from "../../tensor/index.ts";
 import type { Lower, LoweredStep, Lowering, Operand } from "../lowering.ts";
 import { packF32 } from "./conv.ts";
@@ -106,15 +106,15 @@ function rowsOf(
   k: number,
   only: { firstRow?: number; outChannels?: number; output?: Argument },
 ): Step {
-  const integer = of.opcode === Opcode.ConvI16;
-  if (!integer && of.opcode !== Opcode.ConvF32) return of;
+  const kernel = of.opcode;
+  if (!isKernel(kernel)) return of;
   const { firstRow = 0, outChannels, output } = only;
   const words = [...of.words];
   const move = (word: ConvStep, bytes: number): void => {
     words[word] = shifted(words[word]!, bytes);
   };
-  move(ConvStep.weights, l.constants.core.exports.panelBytes(of.opcode, 1, firstRow, 1, k));
-  if (integer) {
+  move(ConvStep.weights, l.constants.core.exports.panelBytes(kernel, 1, firstRow, 1, k));
+  if (!isFloatKernel(kernel)) {
     move(ConvStep.scales, 4 * firstRow);
     move(ConvStep.columnSums, 4 * firstRow);
   }

@@ -1,0 +1,40 @@
+import { expect, it } from "vitest";
+import { Opcode } from "../../src/core/abi/opcode.ts";
+import { chooseKernel, isKernel, KERNELS, type LinearWork, lowPairs } from "../../src/core/index.ts";
+
+const chosen = (work: Partial<LinearWork>): string => {
+  const base = { depthwise: false, weightBits: 16, activationBits: 8, exactInInt32: true };
+  const shape = { rows: 9, channels: 16, largestSum: 2 ** 19 - 1 };
+  return KERNELS[chooseKernel({ ...base, ...shape, ...work })];
+};
+
+it("chooses the narrowest panels that hold the weights", () => {
+  expect(chosen({ weightBits: 8 })).toBe("gemm_i8_i16_4x8");
+  expect(chosen({ weightBits: 9 })).toBe("gemm_i16_i16_4x8");
+  expect(chosen({ weightBits: 8, activationBits: 16 })).toBe("gemm_i8_i16_4x8");
+  expect(chosen({ weightBits: 8, exactInInt32: false })).toBe("gemm_i16_i16_4x8");
+});
+
+it("puts two columns into an int16 where both sums have room", () => {
+  const narrow = { weightBits: 4, activationBits: 6 };
+  expect(chosen(narrow)).toBe("gemm_i4_i16_4x16");
+  const others = [{ weightBits: 5 }, { activationBits: 7 }, { largestSum: 2 ** 19 }, { rows: 8 }, { channels: 15 }];
+  for (const other of others) expect(chosen({ ...narrow, ...other })).toBe("gemm_i8_i16_4x8");
+  // the low sum of a block, at its worst, and of one pair more
+  for (const bits of [2, 3, 4, 5, 6]) {
+    const pair = 2 * 7 * 2 ** (bits - 1);
+    expect(lowPairs(bits) * pair).toBeLessThanOrEqual(2047);
+    expect((lowPairs(bits) + 1) * pair).toBeGreaterThan(2047);
+  }
+});
+
+it("has kernels of their own for depthwise layers and float32", () => {
+  expect(chosen({ depthwise: true, weightBits: 8 })).toBe("depthwise_i16_i16_3x8");
+  expect(chosen({ activationBits: 0 })).toBe("gemm_f32_4x8");
+  expect(chosen({ activationBits: 0, depthwise: true })).toBe("depthwise_f32_4x8");
+});
+
+it("knows linear steps", () => {
+  expect(isKernel(Opcode.ConvI8)).toBe(true);
+  expect(isKernel(Opcode.Quantize)).toBe(false);
+});
