@@ -69,13 +69,19 @@ function sizeOn({ base, direction }: Line, extents: readonly number[]): number {
   return Math.min(...direction.flatMap((d, i) => (d === 0 ? [] : [Math.floor((extents[i]! - base[i]!) / d)])));
 }
 
-/** Where on the line the signature lies; undefined beside it. */
-export function placeOn(line: Line, values: readonly KnownValue[]): number | undefined {
-  const extents = extentsOf(values);
-  const t = sizeOn(line, extents);
-  return extents.length === line.base.length && extents.every((d, i) => d === line.base[i]! + t * line.direction[i]!)
-    ? t
-    : undefined;
+/** Where on the line the signature lies; undefined beside it. Asked at every run. */
+export function placeOn({ base, direction }: Line, values: readonly KnownValue[]): number | undefined {
+  let t: number | undefined;
+  let i = 0;
+  for (const { shape } of values) {
+    for (const d of shape) {
+      const step = direction[i]!;
+      const far = d - base[i++]!;
+      if (step !== 0) t ??= far / step;
+      if (far !== step * (t ?? 0)) return undefined;
+    }
+  }
+  return i === base.length && Number.isInteger(t) ? t : undefined;
 }
 
 /** The values at t, which are those given but for their shapes. */

@@ -7,7 +7,7 @@
 // whole polynomials of degree 2 at most, which three sizes decide and two check. Words that layouts make (pairs, blocks of 8, scratch) are no
 // polynomials: they are computed from the sizes in their step (layout-words.ts). Whatever does not fit has no program for a range.
 import { ProgramHeader } from "../core/abi/program.ts";
-import { type Argument, type BadIndex, type Core, wordsOf } from "../core/index.ts";
+import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
 import type { Stage, Visit } from "../graph/specialize.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { Compiled, ProgramValue } from "./compile.ts";
@@ -140,14 +140,15 @@ interface Fitted {
   readonly work: Polynomial;
 }
 
-/** The program for all sizes of a range; undefined when their programs are not alike. */
+/** The program for all sizes of a range; undefined when their programs are not alike, or the arena of the largest has more than `most` bytes. */
 export function generalize(
   core: Core,
   { low, high }: Range,
   sizes: Sizes,
+  most = Number.POSITIVE_INFINITY,
 ): { program: RangedProgram; stage: Stage } | undefined {
   const unfolded = new Set<string>();
-  const near = [low, low + 1, low + 2].map((t) => {
+  const near = [low, low + 1].map((t) => {
     const visits: Visit[] = [];
     sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
     return visits;
@@ -166,6 +167,7 @@ export function generalize(
       const stage = sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
       if (stage.stop !== undefined) return undefined;
       probes.push({ visits, stage, program: sizes.compile(stage) });
+      if (probes[0]!.program.arenaBytes > most) return undefined;
       if (!alike(probes.map((probe) => probe.visits)) || !sameSteps(probes.map((p) => p.program))) return undefined;
     }
     if (!isPolynomial(probes, ts)) return undefined;
@@ -296,9 +298,9 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
     const { reads, writes } = wordsOf(opcode, own);
     const start = at;
     for (let j = 0; j < own.length; j++, at++) {
+      if (typeof own[j] === "number" && isSame(all, j)) continue;
       const given = all.map((step) => step.words[j]!);
       const isAddress = reads.includes(j) || writes.includes(j);
-      if (given.every((word) => typeof word === "number" && word === given[0])) continue;
       const parts = given.map((word, p) => partsOf(core, programs[p]!, word, isAddress));
       const [{ block }] = parts as [Parts];
       if (parts.some((one) => one.block !== block)) return undefined;
@@ -344,6 +346,12 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
       programs.map(({ work }) => work),
     ),
   };
+}
+
+/** Whether a number is the same in all steps: nine of ten are. */
+function isSame(steps: readonly Step[], word: number): boolean {
+  for (const { words } of steps) if (words[word] !== steps[0]!.words[word]) return false;
+  return true;
 }
 
 /** A number, or an address as what it points into and how far. */

@@ -15,7 +15,7 @@ const CAPACITY = 256;
 const SHAPE_ELEMENTS = 1024;
 const SWITCH_ELEMENTS = 16;
 
-/** Sizes that have one program: the arena of the largest is twice that of the others at most where it is this large. */
+/** Most bytes of the arena of the largest size where it is more than twice another: those of the others take as much. */
 const WIDE_BYTES = 2 ** 25;
 /** Fewer sizes than that are not worth five programs. */
 const SIZES = 8;
@@ -193,19 +193,22 @@ export class Schedule {
     const { graph, needed, parts } = routine;
     const { core } = this.target;
     try {
-      const made = generalize(core, range, {
-        specialize: (t, how) => {
-          const known = valuesAt(range.line, values, t);
-          const feeds = Object.fromEntries(names.map((name, i) => [name, known[i]!]));
-          return specialize(graph, feeds, { weights: this.weights, needed, ...how });
+      const made = generalize(
+        core,
+        range,
+        {
+          specialize: (t, how) => {
+            const known = valuesAt(range.line, values, t);
+            const feeds = Object.fromEntries(names.map((name, i) => [name, known[i]!]));
+            return specialize(graph, feeds, { weights: this.weights, needed, ...how });
+          },
+          compile: (stage) => compile(this.planned, stage, this.target),
         },
-        compile: (stage) => compile(this.planned, stage, this.target),
-      });
+        range.high > 2 * range.low ? WIDE_BYTES : undefined,
+      );
       if (made === undefined) return undefined;
       const { program, stage } = made;
-      const isWide = range.high > 2 * range.low && program.arenaBytes > WIDE_BYTES;
       try {
-        if (isWide) throw new RangeError("the arena of the largest size is too large");
         this.reserve(core, program.arenaBytes);
       } catch (error) {
         program.release();
@@ -280,6 +283,7 @@ function rangesAround(t: number, from: number): [low: number, high: number][] {
   const low = Math.max(from, wide === 16 ? 2 : wide / 4 + 5);
   const narrow = 2 ** Math.ceil(Math.log2(t + 1)) - 1;
   return [
+    ...(t <= 260 ? ([[from, 260]] as [number, number][]) : []),
     [low, wide + 4],
     [Math.max(low, 5), wide + 4],
     [low, narrow],

@@ -43,11 +43,15 @@ export class Engine {
     }
   }
 
-  /** Copies of the outputs named; in slices, with the event loop between them, when there is a signal to look at. */
+  /**
+   * Copies of the outputs named; in slices, with the event loop between them, when there is a signal to look at. `take` gets all outputs where they
+   * are, before anything is copied.
+   */
   async run(
     inputs: ReadonlyMap<string, Value>,
     names: readonly string[],
     signal: AbortSignal | undefined,
+    take?: (outputs: ReadonlyMap<string, Value>) => void,
   ): Promise<Record<string, Output>> {
     const [turns, meter] = [new Turns(signal), new WorkMeter(this.macs)];
     const turn = (): Promise<void> => {
@@ -64,6 +68,7 @@ export class Engine {
       const execution = new Execution(this.core, this.model, this.schedule, { program, turn });
       const results = await execution.run(this.main, inputs, scope);
       const outputs = new Map(this.model.graph.outputs.map(({ name }, i) => [name, results[i]]));
+      take?.(outputs);
       return Object.fromEntries(names.map((name) => [name, this.read(outputs.get(name))]));
     } finally {
       scope.release();

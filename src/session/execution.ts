@@ -17,7 +17,7 @@ import { type NumericType, Tensor } from "../tensor/index.ts";
 import { CONTROL, type RunControl } from "./control.ts";
 import { LISTS } from "./lists.ts";
 import { SCAN } from "./scan.ts";
-import { type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value, viewOf } from "./values.ts";
+import { copyTo, type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value } from "./values.ts";
 
 /** A written program, with its inputs in its arena. */
 export interface Bound {
@@ -105,8 +105,7 @@ export class Execution {
     if (program.count === 0 && program.outputs.size === 0) return;
     const bound = { part, ...this.schedule.bind(part) };
     for (const [name, { place }] of program.inputs) {
-      const from = viewOf(this.core, values.get(name) as Held);
-      if ("arena" in place) this.core.u8(bound.arena + place.arena, from.length).set(from);
+      if ("arena" in place) copyTo(this.core, values.get(name) as Held, bound.arena + place.arena);
     }
     await this.runner.program(bound);
     for (const [name, { type, shape, place }] of program.outputs) {

@@ -1,6 +1,7 @@
 import { checkSignal, kindOf } from "../core/index.ts";
 import { Tensor, type TensorLike } from "../tensor/index.ts";
 import type { RunOptions } from "./options.ts";
+import { SessionState } from "./state.ts";
 
 /** Names of outputs, or tensors to fill by name, null for a new one; or the options in their place. */
 export type Fetches = readonly string[] | Readonly<Record<string, Tensor | TensorLike | null>> | RunOptions;
@@ -10,6 +11,7 @@ export interface Request {
   /** By output: the caller's tensor, or null for a new one. */
   readonly outputs: ReadonlyMap<string, Tensor | TensorLike | null>;
   readonly signal: AbortSignal | undefined;
+  readonly state: SessionState | undefined;
 }
 
 /**
@@ -26,9 +28,14 @@ export function readRequest(names: readonly string[], fetches: unknown, options:
       `"${what}" expected ${what === "fetches" ? "names of outputs or options" : "an object"}, got ${kindOf(how)}`,
     );
   }
-  const { signal } = how as RunOptions;
+  const { signal, state } = how as RunOptions;
   checkSignal(signal);
-  if (isOptions) return { outputs: new Map(names.map((name) => [name, null])), signal };
+  if (state !== undefined && !(state instanceof SessionState))
+    throw new TypeError(`"state" expected a state of the session, got ${kindOf(state)}`);
+  if (isOptions) {
+    const wanted = names.filter((name) => !state?.outputs.includes(name));
+    return { outputs: new Map(wanted.map((name) => [name, null])), signal, state };
+  }
   if (typeof fetches !== "object" || fetches === null) {
     throw new TypeError(`"fetches" expected names of outputs or tensors by name, got ${kindOf(fetches)}`);
   }
@@ -47,7 +54,7 @@ export function readRequest(names: readonly string[], fetches: unknown, options:
       return [name, tensor] as const;
     }),
   );
-  return { outputs, signal };
+  return { outputs, signal, state };
 }
 
 /**

@@ -1,5 +1,6 @@
 import type { Plan, Preset } from "../series/index.ts";
 import type { ExternalSources } from "./external.ts";
+import type { SessionState } from "./state.ts";
 import type { WasmSource } from "./wasm.ts";
 
 /**
@@ -85,6 +86,8 @@ export interface SessionOptions {
 export interface RunOptions {
   /** Rejects the run with the signal's reason within some 50 ms, also in the middle of a large step. */
   readonly signal?: AbortSignal;
+  /** Feeds its inputs, takes its outputs, which are then fetched only where they are named; of this session, see `createState`. */
+  readonly state?: SessionState;
   /** onnxruntime's, accepted and without effect. */
   readonly tag?: string;
   readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;

@@ -12,6 +12,7 @@ import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetada
 import { Overrides } from "./overrides.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { Reading, type Source } from "./source.ts";
+import { readCapacity, readPairs, SessionState, type StateOptions } from "./state.ts";
 import type { Value } from "./values.ts";
 import { loadWasm } from "./wasm.ts";
 
@@ -29,6 +30,8 @@ export class InferenceSession {
   readonly inputMetadata: readonly ValueMetadata[];
   readonly outputMetadata: readonly ValueMetadata[];
   private readonly inputs: readonly ValueInfo[];
+  private readonly outputs: readonly ValueInfo[];
+  private readonly states = new WeakSet<SessionState>();
   private readonly overridable: readonly ValueInfo[];
   private queue: Promise<unknown> = Promise.resolve();
   /** Gone after `release`, and with it the WASM memory and the weights. */
@@ -50,6 +53,7 @@ export class InferenceSession {
     this.overridable = overridable;
     this.lastTerms = opened.terms;
     this.inputs = inputs;
+    this.outputs = outputs;
     this.inputNames = inputs.map((input) => input.name);
     this.outputNames = outputs.map((output) => output.name);
     this.inputMetadata = inputs.map(metadata);
@@ -112,20 +116,43 @@ export class InferenceSession {
     fetches?: Fetches,
     options?: RunOptions,
   ): Promise<Record<string, Tensor>> {
-    const { outputs, signal } = readRequest(this.outputNames, fetches, options);
-    const given = this.readFeeds(feeds);
+    const { outputs, signal, state } = readRequest(this.outputNames, fetches, options);
+    if (state !== undefined && !this.states.has(state))
+      throw new TypeError('"state" expected a state of this session, got one of another');
+    const given = this.readFeeds(feeds, state);
+    state?.hold();
     const running = this.enqueue(async (live) => {
       signal?.throwIfAborted();
-      const { engine, tensors } = await engineFor(live, given);
-      const made = await engine.run(tensors, [...outputs.keys()], signal);
+      const kept = state?.begin(this.inputs.map((input) => [input, given.tensors.get(input.name)]));
+      const all = kept === undefined ? given : { ...given, tensors: new Map([...given.tensors, ...kept]) };
+      const { engine, tensors } = await engineFor(live, all);
+      const made = await engine.run(tensors, [...outputs.keys()], signal, state && ((taken) => state.take(taken)));
       const results = Object.entries(made).map(([name, value]) => {
         const into = outputs.get(name) ?? null;
         return [name, into === null || !(value instanceof Tensor) ? value : fill(name, into, value)];
       });
       // Lists for the few models that give sequences, null for an optional that holds nothing: not worth a union in everybody's types.
       return Object.fromEntries(results) as Record<string, Tensor>;
-    });
+    }).finally(() => state?.end());
     return abortable(running, signal);
+  }
+
+  /**
+   * Values that stay in the session's memory from run to run, for `run`'s option `state`: keys and values of a decoder, fed and appended without
+   * being copied into JavaScript. They begin without rows.
+   *
+   * @param pairs - by name of an output the input whose rows and more it holds; both declare the axis that grows as an open one
+   * @throws TypeError or RangeError that names the pair that cannot be state, or the option; BitbasisError RELEASED after `release`
+   * @example
+   * const state = session.createState({ "present.0.key": "past_key_values.0.key" }, { capacity: 1024 });
+   * const { logits } = await session.run({ input_ids }, ["logits"], { state });
+   */
+  createState(pairs: Readonly<Record<string, string>>, options: StateOptions = {}): SessionState {
+    this.alive();
+    const read = readPairs(pairs, this.inputs, this.outputs);
+    const state = new SessionState(() => this.alive().engine.core, read, readCapacity(options));
+    this.states.add(state);
+    return state;
   }
 
   /**
@@ -184,11 +211,19 @@ export class InferenceSession {
   }
 
   /** The feeds, checked and copied, and which of them are initializers. */
-  private readFeeds(feeds: Readonly<Record<string, AnyFeed>>): Given {
+  private readFeeds(feeds: Readonly<Record<string, AnyFeed>>, state?: SessionState): Given {
+    const kept = state?.inputs ?? [];
+    for (const name of kept) {
+      if (typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name))
+        throw new RangeError(`the input "${name}" is fed by the state`);
+    }
     const fed = this.overridable.filter(
       ({ name }) => typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name),
     );
-    return { tensors: checkFeeds([...this.inputs, ...fed], feeds), fed: fed.map(({ name }) => name) };
+    return {
+      tensors: checkFeeds([...this.inputs.filter(({ name }) => !kept.includes(name)), ...fed], feeds),
+      fed: fed.map(({ name }) => name),
+    };
   }
 
   private alive(): Live {

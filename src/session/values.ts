@@ -11,6 +11,8 @@ export class Placed {
     readonly at: number,
     /** The block of a scope that it lies in; absent in an arena. */
     readonly block?: number,
+    /** It lies in this many pieces, which begin so many bytes apart; absent: in one. */
+    readonly pieces?: { readonly count: number; readonly apart: number },
   ) {}
 
   get bytes(): number {
@@ -74,9 +76,27 @@ function blocksOf(values: Iterable<Value>): Set<number> {
   return used;
 }
 
-/** The bytes of a numeric tensor where they are: valid until the memory grows. */
+/** The bytes of a numeric tensor where they are: valid until the memory grows. Those of one in pieces are a copy. */
 export function viewOf(core: Core, value: Held): Uint8Array {
-  return value instanceof Placed ? core.u8(value.at, value.bytes) : bytesOf(value);
+  if (!(value instanceof Placed)) return bytesOf(value);
+  if (value.pieces === undefined) return core.u8(value.at, value.bytes);
+  const bytes = new Uint8Array(value.bytes);
+  gather(core, value, bytes);
+  return bytes;
+}
+
+/** Copies a numeric tensor to an address. */
+export function copyTo(core: Core, value: Held, address: number): void {
+  if (!(value instanceof Placed) || value.pieces === undefined) {
+    const from = viewOf(core, value);
+    core.u8(address, from.length).set(from);
+  } else gather(core, value, core.u8(address, value.bytes));
+}
+
+function gather(core: Core, { at, bytes, pieces }: Placed, to: Uint8Array): void {
+  const { count, apart } = pieces!;
+  const each = bytes / Math.max(1, count);
+  for (let i = 0; i < count; i++) to.set(core.u8(at + i * apart, each), i * each);
 }
 
 /** Float16Array, where the runtime has it. */

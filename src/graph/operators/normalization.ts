@@ -149,6 +149,7 @@ export const normalizations = {
   // What onnxruntime's optimizer writes into ONNX's own domain.
   "/SimplifiedLayerNormalization": {
     since: 1,
+    attributes: { axis: "int", epsilon: "float", stash_type: "int" },
     becomes: (node, make) => {
       if (make.wants(1)) throw make.fail("the inverse deviation as an output is not supported");
       return make.end("RMSNormalization", node.inputs, without(node, "stash_type"));

@@ -1,0 +1,184 @@
+// Decoding, token by token, against onnxruntime-web (FP32, wasm, one thread), in one process:
+//
+//   npm run build && npm run build:tools && (cd bench && npm ci --ignore-scripts) && node bench/decode.mjs [--tokens 256] [--rounds 3] [--preset faithful] [--cpu]
+//
+// Contestants run in turn (A B A B), medians of the rounds. Without a cache every token is a new length of stories260k (BITBASIS_MODELS), sessions are
+// new in every round, so that what a length costs is in it. With a cache: a decoder of the same sizes, written by test/support/decoder.ts, its past kept
+// by createState here, fed and fetched there. Logits are compared before anything is timed.
+import { existsSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import * as rivals from "onnxruntime-web";
+import { InferenceSession, Tensor } from "../build/tools/src/entries/index.js";
+import { writeOnnx } from "../build/tools/src/onnx/index.js";
+import { cachePairs, decoder } from "../build/tools/test/support/decoder.js";
+
+rivals.env.wasm.numThreads = 1;
+const { values: options } = parseArgs({
+  options: {
+    tokens: { type: "string", default: "256" },
+    rounds: { type: "string", default: "3" },
+    preset: { type: "string", default: "faithful" },
+    // CPU time of the process instead of the clock's: for a machine that has other work.
+    cpu: { type: "boolean", default: false },
+  },
+});
+const [tokens, rounds] = [Number(options.tokens), Number(options.rounds)];
+const SIZES = { layers: 5, width: 64, heads: 4, hidden: 172, vocabulary: 512, tokens: 2048 };
+/** 4 heads of 64, 8 million weights: what a token costs beside its past is not all overhead. */
+const LARGER = { layers: 4, width: 256, heads: 4, hidden: 688, vocabulary: 4096, tokens: 2048 };
+
+const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
+const ids = (Class, list) => new Class("int64", BigInt64Array.from(list, BigInt), [1, list.length]);
+const token = (i) => (i * 37) % 500;
+
+function now() {
+  if (!options.cpu) return performance.now();
+  const { user, system } = process.cpuUsage();
+  return (user + system) / 1000;
+}
+
+async function timed(body) {
+  const from = now();
+  await body();
+  return now() - from;
+}
+
+const ours = (bytes) => InferenceSession.create(bytes, { preset: options.preset });
+const theirs = (bytes) => rivals.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+
+/** Milliseconds of both for all tokens, alternating. */
+async function compare(name, one, other) {
+  const times = [[], []];
+  for (let i = 0; i < rounds; i++) {
+    times[0].push(await one());
+    times[1].push(await other());
+  }
+  const [a, b] = times.map(median);
+  const rate = (ms) => `${((1000 * tokens) / ms).toFixed(0)} tokens/s`;
+  console.log(`${name}: ${rate(a)}, onnxruntime-web ${rate(b)}, ratio ${(b / a).toFixed(2)}`);
+}
+
+/** A decoder that keeps its past: `step` resolves to the logits. */
+async function cached(bytes, sizes) {
+  const session = await ours(bytes);
+  const state = session.createState(cachePairs(sizes), { capacity: 1024 });
+  return {
+    step: async (list) => (await session.run({ input_ids: ids(Tensor, list) }, ["logits"], { state })).logits.data,
+    back: (length) => state.truncate(length),
+    release: () => session.release(),
+  };
+}
+
+async function cachedRival(bytes, sizes) {
+  const session = await theirs(bytes);
+  const pairs = Object.entries(cachePairs(sizes));
+  const empty = new rivals.Tensor("float32", new Float32Array(0), [1, sizes.heads, 0, sizes.width / sizes.heads]);
+  let past = Object.fromEntries(pairs.map(([, input]) => [input, empty]));
+  return {
+    step: async (list) => {
+      const made = await session.run({ input_ids: ids(rivals.Tensor, list), ...past });
+      past = Object.fromEntries(pairs.map(([output, input]) => [input, made[output]]));
+      return made.logits.data;
+    },
+    release: () => session.release(),
+  };
+}
+
+function cosine(a, b) {
+  let [ab, aa, bb] = [0, 0, 0];
+  for (let i = 0; i < b.length; i++) {
+    ab += a[i] * b[i];
+    aa += a[i] * a[i];
+    bb += b[i] * b[i];
+  }
+  return ab / Math.sqrt(aa * bb);
+}
+
+async function uncached(bytes) {
+  const run = (create, Class) => async () => {
+    const session = await create(bytes);
+    const time = await timed(async () => {
+      for (let n = 1; n <= tokens; n++)
+        await session.run({
+          ids: ids(
+            Class,
+            Array.from({ length: n }, (_, i) => token(i)),
+          ),
+        });
+    });
+    await session.release();
+    return time;
+  };
+  await compare(`stories260k, 1 to ${tokens} tokens, no cache`, run(ours, Tensor), run(theirs, rivals.Tensor));
+
+  const session = await ours(bytes);
+  const length = (n) =>
+    session.run({
+      ids: ids(
+        Tensor,
+        Array.from({ length: n }, (_, i) => token(i)),
+      ),
+    });
+  for (let n = 1; n <= 60; n++) await length(n);
+  const costs = [];
+  for (let n = 25; n < 60; n++) {
+    await length(n + 1);
+    const first = await timed(() => length(n));
+    costs.push(first - (await timed(() => length(n))));
+  }
+  console.log(`another length of a range: ${median(costs).toFixed(3)} ms more than the same one again`);
+  await session.release();
+}
+
+async function withCache(form) {
+  const bytes = writeOnnx(decoder({ form, ...SIZES }));
+  const [a, b] = [await cached(bytes, SIZES), await cachedRival(bytes, SIZES)];
+  for (let i = 0; i < 20; i++) {
+    const likeness = cosine(await a.step([token(i)]), await b.step([token(i)]));
+    if (!(likeness > 0.99)) throw new Error(`cosine ${likeness} to onnxruntime-web at token ${i}`);
+  }
+  await a.release();
+  await b.release();
+  const run = (make) => async () => {
+    const one = await make(bytes, SIZES);
+    const time = await timed(async () => {
+      for (let i = 0; i < tokens; i++) await one.step([token(i)]);
+    });
+    await one.release();
+    return time;
+  };
+  await compare(`decoder, ${form}, ${tokens} tokens, cache`, run(cached), run(cachedRival));
+}
+
+async function longPast(name, sizes) {
+  const one = await cached(writeOnnx(decoder({ form: "plain", ...sizes })), sizes);
+  const all = Array.from({ length: 1000 }, (_, i) => token(i));
+  for (let i = 0; i < 1000; i += 100) await one.step(all.slice(i, i + 100));
+  for (let i = 0; i < 24; i++) await one.step([token(i)]);
+  const at = async (length) => {
+    one.back(length);
+    const times = [];
+    for (let i = 0; i < 24; i++) times.push(await timed(() => one.step([token(i)])));
+    return median(times.slice(8));
+  };
+  const times = [[], []];
+  for (let i = 0; i < rounds; i++) {
+    times[1].push(await at(1000));
+    // Lower lengths are rows of the same tokens.
+    times[0].push(await at(100));
+    for (let j = 124; j < 1000; j += 100) await one.step(all.slice(j, Math.min(1000, j + 100)));
+  }
+  const [short, long] = times.map(median);
+  console.log(
+    `${name}: a token at past 100 ${short.toFixed(2)} ms, at 1,000 ${long.toFixed(2)} ms, ratio ${(long / short).toFixed(2)}`,
+  );
+  await one.release();
+}
+
+const stories = join(process.env.BITBASIS_MODELS ?? "", "stories260k", "model.onnx");
+if (existsSync(stories)) await uncached(new Uint8Array(readFileSync(stories)));
+else console.log("stories260k is not there: set BITBASIS_MODELS");
+for (const form of ["plain", "grouped"]) await withCache(form);
+await longPast("decoder, 0.4 million weights", SIZES);
+await longPast("decoder, 5 million weights", LARGER);

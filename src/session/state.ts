@@ -1,0 +1,303 @@
+import { BitbasisError, type Core, kindOf } from "../core/index.ts";
+import type { ValueInfo } from "../graph/index.ts";
+import { elementBytes, type NumericType, type Shape, sizeOf, type Tensor } from "../tensor/index.ts";
+import { type Held, isHeld, Placed, toTensor, type Value, viewOf } from "./values.ts";
+
+/** Rows that a state has room for at first. */
+const CAPACITY = 128;
+
+export interface StateOptions {
+  /** Rows that there is room for at once; it doubles when it is reached. Integer ≥ 1, default 128. */
+  readonly capacity?: number;
+}
+
+/** One value that grows from run to run: an input of the model and the output that takes its place. */
+interface Pair {
+  readonly input: ValueInfo;
+  readonly output: string;
+  /** The axis that it grows along. */
+  readonly axis: number;
+}
+
+/** Rows in the core's memory: [outer, capacity, inner]. */
+interface Rows {
+  readonly shape: Shape;
+  readonly outer: number;
+  /** Bytes of a row. */
+  readonly inner: number;
+  readonly capacity: number;
+  readonly at: number;
+}
+
+/**
+ * Values that stay in the session's memory from run to run, as keys and values of the tokens before: made by `session.createState`, used by
+ * `session.run(feeds, fetches, { state })`, which feeds them, and appends what the run makes of them. A run that fails leaves it as it was.
+ *
+ * @example
+ * const state = session.createState({ "present.0.key": "past_key_values.0.key", "present.0.value": "past_key_values.0.value" });
+ * for (const id of prompt) ({ logits } = await session.run({ input_ids: token(id) }, ["logits"], { state }));
+ * state.truncate(prompt.length); // begin anew behind the prompt
+ */
+export class SessionState {
+  private readonly rows = new Map<string, Rows>();
+  private rowsInUse = 0;
+  private running = 0;
+  private released = false;
+
+  /** Made by `InferenceSession.createState`. */
+  constructor(
+    private readonly core: () => Core,
+    private readonly pairs: readonly Pair[],
+    private readonly capacity: number,
+  ) {}
+
+  /** Rows that the values have along the axis that they grow along: tokens, for keys and values. */
+  get length(): number {
+    return this.rowsInUse;
+  }
+
+  /**
+   * Forgets all rows but the first `length`.
+   *
+   * @param length - integer in 0 … `length`
+   * @throws RangeError for another length; BitbasisError RELEASED after `release`, BUSY while a run with this state is under way
+   */
+  truncate(length: number): void {
+    this.idle();
+    if (!Number.isInteger(length) || length < 0 || length > this.rowsInUse)
+      throw new RangeError(`"length" expected integer in 0..${this.rowsInUse}, got ${String(length)}`);
+    this.rowsInUse = length;
+  }
+
+  /**
+   * A copy of a value.
+   *
+   * @param name - of the output or the input
+   * @throws RangeError for a name that is no value of the state, or before the first run; BitbasisError as `truncate`
+   */
+  read(name: string): Tensor {
+    this.idle();
+    const pair = this.pairs.find(({ input, output }) => input.name === name || output === name);
+    if (pair === undefined) {
+      const known = this.pairs.map(({ output }) => JSON.stringify(output)).join(", ");
+      throw new RangeError(`the state has no value "${name}"; its values are ${known}`);
+    }
+    const rows = this.rows.get(pair.input.name);
+    if (rows === undefined) throw new RangeError(`the state's value "${name}" has no shape before the first run`);
+    return toTensor(this.core(), this.valueOf(pair, rows));
+  }
+
+  /** Gives the memory back; runs with this state that are asked for later are refused. */
+  release(): void {
+    this.released = true;
+    if (this.running === 0) this.drop();
+  }
+
+  /** @internal Names of the inputs that it feeds. */
+  get inputs(): readonly string[] {
+    return this.pairs.map(({ input }) => input.name);
+  }
+
+  /** @internal Names of the outputs that it takes. */
+  get outputs(): readonly string[] {
+    return this.pairs.map(({ output }) => output);
+  }
+
+  /** @internal Announces a run, which `end` ends. */
+  hold(): void {
+    this.alive();
+    this.running++;
+  }
+
+  /** @internal Its values as inputs of a run; `fed` tells the extents that all inputs share. */
+  begin(fed: readonly (readonly [ValueInfo, Value])[]): Map<string, Placed> {
+    const bound = new Map<string, number>();
+    for (const [{ shape }, value] of fed) {
+      if (!isHeld(value)) continue;
+      shape?.forEach((d, i) => {
+        if (typeof d === "string" && d !== "") bound.set(d, value.dims[i]!);
+      });
+    }
+    return new Map(
+      this.pairs.map((pair) => {
+        const shape = this.shapeOf(pair, bound);
+        let rows = this.rows.get(pair.input.name);
+        if (rows === undefined || (this.rowsInUse === 0 && !sameBut(rows.shape, shape, pair.axis))) {
+          if (rows !== undefined) this.core().release(rows.at);
+          rows = this.allocate(pair, shape, this.capacity);
+          this.rows.set(pair.input.name, rows);
+        } else if (!sameBut(rows.shape, shape, pair.axis)) {
+          throw new RangeError(
+            `the state's value "${pair.input.name}" is [${rows.shape.join(", ")}], and the feeds ask for [${shape.join(", ")}]`,
+          );
+        }
+        return [pair.input.name, this.valueOf(pair, rows)];
+      }),
+    );
+  }
+
+  /** @internal Appends what a run has made. */
+  take(made: ReadonlyMap<string, Value>): void {
+    const lengths = this.pairs.map((pair) => {
+      const value = made.get(pair.output);
+      const rows = this.rows.get(pair.input.name)!;
+      const length = isHeld(value) ? (value.dims[pair.axis] ?? -1) : -1;
+      if (
+        !isHeld(value) ||
+        value.type !== pair.input.type ||
+        !sameBut(value.dims, rows.shape, pair.axis) ||
+        length < this.rowsInUse
+      ) {
+        const got = isHeld(value) ? `${value.type} [${value.dims.join(", ")}]` : "no tensor";
+        throw new RangeError(
+          `output "${pair.output}" expected the rows of "${pair.input.name}" and more, ${pair.input.type} ${describe(rows.shape, pair.axis)}, got ${got}`,
+        );
+      }
+      return length;
+    });
+    const length = lengths[0]!;
+    if (lengths.some((other) => other !== length))
+      throw new RangeError(`the state's values expected equal lengths, got ${lengths.join(", ")}`);
+    for (const pair of this.pairs) this.append(pair, made.get(pair.output) as Held, length);
+    this.rowsInUse = length;
+  }
+
+  /** @internal Ends a run, whatever became of it. */
+  end(): void {
+    this.running--;
+    if (this.released && this.running === 0) this.drop();
+  }
+
+  private append(pair: Pair, value: Held, length: number): void {
+    const core = this.core();
+    let rows = this.rows.get(pair.input.name)!;
+    if (length > rows.capacity) {
+      const wider = this.allocate(pair, rows.shape, Math.max(length, 2 * rows.capacity));
+      for (let o = 0; o < rows.outer; o++) {
+        const bytes = this.rowsInUse * rows.inner;
+        const from = core.u8(rows.at + o * rows.capacity * rows.inner, bytes);
+        core.u8(wider.at + o * wider.capacity * wider.inner, bytes).set(from);
+      }
+      core.release(rows.at);
+      this.rows.set(pair.input.name, wider);
+      rows = wider;
+    }
+    const made = viewOf(core, value);
+    for (let o = 0; o < rows.outer; o++) {
+      const from = made.subarray((o * length + this.rowsInUse) * rows.inner, (o + 1) * length * rows.inner);
+      core.u8(rows.at + (o * rows.capacity + this.rowsInUse) * rows.inner, from.length).set(from);
+    }
+  }
+
+  private valueOf({ input, axis }: Pair, { shape, outer, inner, capacity, at }: Rows): Placed {
+    const dims = shape.map((d, i) => (i === axis ? this.rowsInUse : d));
+    return new Placed(input.type as NumericType, dims, at, undefined, { count: outer, apart: capacity * inner });
+  }
+
+  private allocate({ input, axis }: Pair, shape: Shape, capacity: number): Rows {
+    const outer = sizeOf(shape.slice(0, axis));
+    const inner = sizeOf(shape.slice(axis + 1)) * elementBytes(input.type);
+    return { shape, outer, inner, capacity, at: this.core().allocate(outer * capacity * inner) };
+  }
+
+  private shapeOf({ input, axis }: Pair, bound: ReadonlyMap<string, number>): number[] {
+    return input.shape!.map((d, i) => {
+      if (i === axis) return 0;
+      const extent = typeof d === "number" ? d : bound.get(d);
+      if (extent === undefined)
+        throw new RangeError(`extent ${i} ("${d}") of the state's value "${input.name}" is told by no feed`);
+      return extent;
+    });
+  }
+
+  private alive(): void {
+    if (this.released) throw new BitbasisError("RELEASED", "the state has been released");
+  }
+
+  private idle(): void {
+    this.alive();
+    if (this.running > 0) throw new BitbasisError("BUSY", "a run with this state is under way");
+    this.core();
+  }
+
+  private drop(): void {
+    try {
+      for (const { at } of this.rows.values()) this.core().release(at);
+    } catch (error) {
+      // The session's memory has gone before.
+      if (!(error instanceof BitbasisError) || error.code !== "RELEASED") throw error;
+    }
+    this.rows.clear();
+  }
+}
+
+/**
+ * The values of a state.
+ *
+ * @param pairs - outputs to inputs
+ * @throws TypeError or RangeError that names the pair that cannot be state
+ */
+export function readPairs(
+  pairs: Readonly<Record<string, string>>,
+  inputs: readonly ValueInfo[],
+  outputs: readonly ValueInfo[],
+): Pair[] {
+  if (typeof pairs !== "object" || pairs === null || Array.isArray(pairs))
+    throw new TypeError(`"pairs" expected an object of input names by output names, got ${kindOf(pairs)}`);
+  const taken = new Set<string>();
+  const read = Object.entries(pairs).map(([output, name]): Pair => {
+    const made = outputs.find((one) => one.name === output);
+    const input = inputs.find((one) => one.name === name);
+    if (made === undefined)
+      throw new RangeError(
+        `the model has no output "${output}"; its outputs are ${outputs.map((one) => one.name).join(", ")}`,
+      );
+    if (input === undefined)
+      throw new RangeError(
+        `the model has no input "${name}"; its inputs are ${inputs.map((one) => one.name).join(", ")}`,
+      );
+    if (taken.has(name)) throw new RangeError(`the input "${name}" expected one output, got two`);
+    taken.add(name);
+    return { input, output, axis: growingAxis(input, made, inputs) };
+  });
+  if (read.length === 0) throw new RangeError('"pairs" expected one pair at least, got none');
+  return read;
+}
+
+/** The axis that a value grows along: the only one whose extent the output declares as another than the input, or that no other input names. */
+function growingAxis(input: ValueInfo, output: ValueInfo, inputs: readonly ValueInfo[]): number {
+  const refuse = (why: string): RangeError =>
+    new RangeError(`"${output.name}" and "${input.name}" cannot be state: ${why}`);
+  if (input.holder !== undefined || input.type === "string") throw refuse("only tensors of numbers are kept");
+  if (input.shape === undefined) throw refuse("the input has no declared shape");
+  const open = input.shape.flatMap((d, i) => (typeof d === "string" ? [i] : []));
+  const differing = open.filter(
+    (i) => output.shape?.length === input.shape!.length && output.shape[i] !== input.shape![i],
+  );
+  const others = inputs.filter((one) => one !== input && one.shape?.length !== input.shape!.length);
+  const own = open.filter((i) => !others.some(({ shape }) => shape?.includes(input.shape![i]!)));
+  for (const [axis, second] of [differing, own, open]) if (axis !== undefined && second === undefined) return axis;
+  throw refuse(`the axis that grows cannot be told from its shape [${input.shape.join(", ")}]`);
+}
+
+/**
+ * Reads `createState`'s options.
+ *
+ * @throws TypeError or RangeError that names the option
+ */
+export function readCapacity(options: StateOptions): number {
+  if (typeof options !== "object" || options === null)
+    throw new TypeError(`"options" expected an object, got ${kindOf(options)}`);
+  const { capacity = CAPACITY } = options;
+  if (!Number.isInteger(capacity) || capacity < 1)
+    throw new RangeError(`"capacity" expected integer ≥ 1, got ${String(capacity)}`);
+  return capacity;
+}
+
+function sameBut(a: Shape, b: Shape, axis: number): boolean {
+  return a.length === b.length && a.every((d, i) => i === axis || d === b[i]);
+}
+
+function describe(shape: Shape, axis: number): string {
+  return `[${shape.map((d, i) => (i === axis ? "…" : d)).join(", ")}]`;
+}
