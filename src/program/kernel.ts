@@ -1,5 +1,6 @@
 import { pairsPerBlock } from "../core/index.ts";
 import { accumulatorBits, largestQ, productBits, type WeightSeries } from "../series/index.ts";
+import { partsOf, type Stack } from "./stack.ts";
 
 /** How the integer sums of a linear layer stay exact. */
 export interface Exactness {
@@ -18,6 +19,16 @@ export function exactnessOf(weights: WeightSeries, activationBits: number): Exac
   return {
     exactInInt32: accumulatorBits({ weights, activationWidth: activationBits }) <= 32,
     pairsPerBlock: pairsPerBlock(largest, 2 ** (activationBits - 1)),
+  };
+}
+
+/** A stacked layer; a slot of its activations of at most 15 bits holds a prefix of q − z beside z, below 2^n. */
+export function exactnessOfStack(weights: WeightSeries, { products }: Stack, activationBits: number): Exactness {
+  const parts = partsOf(products);
+  const largestSum = parts * weights.largestSum;
+  return {
+    exactInInt32: accumulatorBits({ weights: { largestSum }, activationWidth: activationBits }) <= 32,
+    pairsPerBlock: pairsPerBlock(Math.min(2 ** 15, parts * weights.largestL1), 2 ** activationBits),
   };
 }
 

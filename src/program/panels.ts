@@ -1,5 +1,6 @@
 import { type Core, type Layer, layerOf } from "../core/index.ts";
 import { isSigned, termWeight, type WeightSeries } from "../series/index.ts";
+import { type Stack, StackedSeries } from "./stack.ts";
 
 /** Addresses of one layer's fused integer weights. */
 export interface FusedWeights {
@@ -9,6 +10,7 @@ export interface FusedWeights {
 }
 
 interface Placed extends FusedWeights {
+  readonly series: WeightSeries;
   readonly layer: Layer;
   /** Terms that have been added. */
   loaded: number;
@@ -23,19 +25,20 @@ export class Panels {
 
   constructor(private readonly core: Core) {}
 
-  /** Places a series for the kernel of a layer, once. */
-  place(series: WeightSeries, layer: Layer): FusedWeights {
+  /** Places a series for the kernel of a layer, once; `layer` of a stacked one has the channels of all its products. */
+  place(series: WeightSeries, layer: Layer, stack?: Stack): FusedWeights {
     let layers = this.placed.get(series.name);
     if (layers === undefined) {
       layers = new Map();
       this.placed.set(series.name, layers);
     }
-    const key = layerOf(layer).join(":");
+    const key = `${layerOf(layer).join(":")}:${stack?.key}`;
     let placed = layers.get(key);
     if (placed === undefined) {
-      placed = this.allocate(series, layer);
+      const own = stack === undefined ? series : new StackedSeries(series, stack.products, series.columns / layer.taps);
+      placed = this.allocate(own, layer);
       layers.set(key, placed);
-      this.load(series, placed);
+      this.load(placed);
     }
     const { weights, columnSums, scales } = placed;
     return { weights, columnSums, scales };
@@ -43,7 +46,7 @@ export class Panels {
 
   /** Adds the planes that have arrived since to every placed layer of the series. */
   refine(series: WeightSeries): void {
-    for (const placed of this.placed.get(series.name)?.values() ?? []) this.load(series, placed);
+    for (const placed of this.placed.get(series.name)?.values() ?? []) this.load(placed);
   }
 
   private allocate(series: WeightSeries, layer: Layer): Placed {
@@ -56,12 +59,13 @@ export class Panels {
     core.u8(weights, bytes).fill(0);
     core.i32(columnSums, padded).fill(0);
     core.f32(scales, padded).fill(0).set(series.scales);
-    return { weights, columnSums, scales, layer, loaded: 0 };
+    return { weights, columnSums, scales, series, layer, loaded: 0 };
   }
 
-  private load(series: WeightSeries, placed: Placed): void {
+  private load(placed: Placed): void {
     const core = this.core;
     const { addTerm, addZeroPoints, addOutliers } = core.exports;
+    const { series } = placed;
     const { bits, digits, planes, zeros, sparse } = series;
     const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
     for (; placed.loaded < planes.length; placed.loaded++) {

@@ -39,4 +39,5 @@ export enum Opcode {
   DeformColumns,
   Fold,
   Determinant,
+  StackDigits,
 }

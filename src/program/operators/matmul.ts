@@ -1,13 +1,22 @@
 import { PackRightStep } from "../../core/abi/conv.ts";
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, chooseKernel, isFloatKernel, layerOf, step } from "../../core/index.ts";
+import { type Argument, chooseKernel, type Kernel, layerOf, step } from "../../core/index.ts";
 import { broadcast, type Shape, sizeOf } from "../../tensor/index.ts";
-import { type Exactness, exactnessOf, exactnessOfProduct } from "../kernel.ts";
+import { type Exactness, exactnessOfProduct } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
 import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
-import { activationBits, biasOf, emitRange, layerShape, matrixGeometry, quantizeActivation } from "./linear.ts";
+import {
+  activationBits,
+  biasOf,
+  emitRange,
+  integerOperands,
+  matrixGeometry,
+  type QuantizedOperand,
+  quantizeActivation,
+  roundedActivation,
+} from "./linear.ts";
 import { emitTranspose } from "./movement.ts";
 import { lowerPlainGemm, lowerPlainMatMul } from "./product.ts";
 import { broadcastStrides, byteStrides, constant, emitCopy, emitUnary, type Source, temporary } from "./support.ts";
@@ -122,32 +131,48 @@ export interface Product {
 
 export function lowerProduct(l: Lowering, p: Product): void {
   const series = l.planned.weights.get(p.name);
-  const bits = activationBits(l.planned.layers.get(l.node.name));
+  const plan = l.planned.layers.get(l.node.name);
   const g = matrixGeometry(p.batch, p.rows, p.k, p.n);
   const { bias } = p;
   const output = p.y.at;
-  const float = p.float === true || (l.graph.constants.has(p.name) && series === undefined);
-  const kernel = chooseKernel({ depthwise: false, activationBits: float ? 0 : bits });
-  if (isFloatKernel(kernel)) {
+  const layout = { samples: p.batch * p.rows, rowsPerSample: 1, channels: p.k, groups: 1, masked: false };
+  const rounds = plan !== undefined && plan.activationTerms > 0 && p.float !== true;
+  const isConstant = series !== undefined || l.graph.constants.has(p.name);
+  if (!rounds || (series === undefined && (isConstant || plan.weightTerms === 0))) {
     const { weights, stride } = floatRight(l, p);
-    emitConv(l, kernel, g, {
-      ...{ input: p.a.at, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS },
-    });
+    const { at: input } = rounds && isConstant ? roundedActivation(l, p.a, plan, layout) : p.a;
+    const kernel = chooseKernel({ depthwise: false, activationBits: 0 });
+    emitConv(l, kernel, g, { input, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS });
     return;
   }
-  const layout = { samples: p.batch * p.rows, rowsPerSample: 1, channels: p.k, groups: 1, masked: false };
+  const integer = (
+    kernel: Kernel,
+    q: QuantizedOperand,
+    right: { weights: Argument; columnSums: Argument; scales: Argument },
+    exactness: Exactness,
+    channels = p.k,
+  ): void =>
+    emitConv(
+      l,
+      kernel,
+      { ...g, channels },
+      {
+        ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
+        ...right,
+        exactInInt32: exactness.exactInInt32 ? 1 : 0,
+        pairsPerBlock: exactness.pairsPerBlock,
+      },
+    );
+  if (series !== undefined) {
+    const own = integerOperands(l, p.a, series, plan, layout, false, g);
+    integer(own.kernel, own.q, own.weights, own.exactness, own.channels);
+    return;
+  }
+  const bits = activationBits(plan);
+  const kernel = chooseKernel({ depthwise: false, activationBits: bits });
   const q = quantizeActivation(l, p.a, kernel, layout, bits);
-  const integer = (right: { weights: Argument; columnSums: Argument; scales: Argument }, exactness: Exactness): void =>
-    emitConv(l, kernel, g, {
-      ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
-      ...right,
-      exactInInt32: exactness.exactInInt32 ? 1 : 0,
-      pairsPerBlock: exactness.pairsPerBlock,
-    });
   // q − z of the right operand has one bit more than q, and must fit int16.
-  const rightBits = Math.min(bits, 15);
-  if (series === undefined) integer(packRight(l, p, rightBits), exactnessOfProduct(p.k, bits));
-  else integer(l.panels.place(series, { kernel, ...layerShape(g) }), exactnessOf(series, bits));
+  integer(kernel, q, packRight(l, p, Math.min(bits, 15)), exactnessOfProduct(p.k, bits));
 }
 
 function packRight(
@@ -190,7 +215,7 @@ function floatRight(l: Lowering, p: Product): { weights: Argument; stride: numbe
   const stride = p.batch === 1 ? 0 : bytes;
   const floats = p.b === undefined ? l.floats(p.name) : undefined;
   if (floats !== undefined) {
-    const packed = l.constants.derive(`matrix:${p.name}:${p.transposed}`, floats, p.batch * bytes, (from, to) => {
+    const packed = l.constants.derive(p.name, `matrix:${p.transposed}`, floats, p.batch * bytes, (from, to) => {
       for (let b = 0; b < p.batch; b++, from += 4 * p.k * p.n, to += bytes) {
         pack(...layer, to, from, p.transposed ? 0 : 1);
       }
