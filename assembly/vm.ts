@@ -21,6 +21,7 @@ import { pool, resize } from "./tensor/pool";
 import { maxPool } from "./tensor/max-pool";
 import { arg, reduce } from "./tensor/reduce";
 import { product } from "./tensor/product";
+import { stackDigits } from "./tensor/stack-digits";
 import { cumulate, sequence } from "./tensor/sequence";
 import { topK } from "./tensor/topk";
 import { unary } from "./tensor/unary";
@@ -136,6 +137,9 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.Determinant:
       determinant(step, thread, threads);
+      break;
+    case Opcode.StackDigits:
+      stackDigits(step, thread, threads);
       break;
     case Opcode.RoiAlign:
       return roiAlign(program, step, thread, threads);

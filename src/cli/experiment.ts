@@ -1,6 +1,8 @@
 import type { CAC } from "cac";
-import { type Finding, listExperiments, plot } from "../experiments/index.ts";
-import { STDIO, writeBytes } from "./files.ts";
+import { type Finding, listExperiments, plot, type StudyNetwork } from "../experiments/index.ts";
+import { InferenceSession } from "../session/session.ts";
+import { readBytes, STDIO, writeBytes } from "./files.ts";
+import { readFeeds, readNpy } from "./inputs.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { integer, UsageError } from "./usage.ts";
@@ -9,6 +11,9 @@ interface Options {
   readonly seed?: unknown;
   readonly svg?: unknown;
   readonly json?: boolean;
+  readonly model?: unknown;
+  readonly input?: unknown;
+  readonly labels?: unknown;
 }
 
 export function registerExperiment(cli: CAC): void {
@@ -16,6 +21,9 @@ export function registerExperiment(cli: CAC): void {
     .command("experiment [name]", "Reproduce a published experiment; no name lists them")
     .option("--seed <S>", "Seed of its random choices")
     .option("--svg <file>", "Draw its figures; - is stdout")
+    .option("--model <file>", "An ONNX network to study instead of the generated one (series-…)")
+    .option("--input <NAME=FILE>", "Its input: .npy, .npz or raw elements")
+    .option("--labels <file>", "The right classes, .npy")
     .option("--json", "Print its figures as one JSON document instead of the table of findings")
     .example("bitbasis experiment attention-threshold --svg threshold.svg")
     .action(async (name: string | undefined, options: Options) => {
@@ -37,14 +45,23 @@ export function registerExperiment(cli: CAC): void {
         throw new UsageError(`no experiment "${name}"; there are ${all.map((e) => e.name).join(", ")}`);
       }
       const seed = options.seed === undefined ? {} : { seed: integer("--seed", options.seed, 0, 2 ** 32 - 1) };
-      const { data, findings, chart } = await withProgress((onProgress) => experiment.run({ onProgress, ...seed }));
+      const network = options.model === undefined ? {} : { network: await readNetwork(options) };
+      const {
+        data,
+        findings,
+        tables = [],
+        chart,
+      } = await withProgress((onProgress) => experiment.run({ onProgress, ...seed, ...network }));
       if (options.svg !== undefined) {
         if (chart === undefined) throw new UsageError(`experiment "${name}" has no chart`);
         await writeBytes(String(options.svg), new TextEncoder().encode(await plot(chart)));
       }
       if (options.svg === STDIO) return;
       if (options.json) printJson(data);
-      else printText(`${experiment.summary}\n\n${findingsText(findings)}`);
+      else {
+        const figures = tables.map(({ header, rows }) => `\n\n${table(header, rows)}`).join("");
+        printText(`${experiment.summary}\n\n${findingsText(findings)}${figures}`);
+      }
     });
 }
 
@@ -75,4 +92,16 @@ function wrap(text: string, width: number): string[] {
     else lines.push(word);
   }
   return lines;
+}
+
+async function readNetwork(options: Options): Promise<StudyNetwork> {
+  const file = String(options.model);
+  const bytes = await readBytes(file);
+  const session = await InferenceSession.create(bytes, { preset: "float32" });
+  const inputs = await readFeeds(session.inputMetadata, { input: options.input });
+  await session.release();
+  const network = { name: file, onnx: bytes, inputs };
+  if (options.labels === undefined) return network;
+  const labels = await readNpy(String(options.labels));
+  return { ...network, labels: Array.from(labels.data as ArrayLike<number | bigint>, Number) };
 }

@@ -76,6 +76,11 @@ export async function readFeeds(
   });
 }
 
+/** The array of a .npy file. */
+export async function readNpy(path: string): Promise<Tensor> {
+  return parseNpy(path, await readBytes(path));
+}
+
 /** A tensor as the bytes of a .npy file. */
 export function toNpy(tensor: Tensor): Uint8Array {
   if (tensor.type === "string") throw new Error("a tensor of strings cannot be written as .npy");

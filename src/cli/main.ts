@@ -4,18 +4,22 @@ import { type CAC, cac } from "cac";
 import { registerAttention } from "./attention.ts";
 import { registerCompare } from "./compare.ts";
 import { registerExperiment } from "./experiment.ts";
+import { registerExport } from "./export.ts";
 import { STDIO } from "./files.ts";
 import { registerFixedPoint } from "./fixed-point.ts";
 import { registerInspect } from "./inspect.ts";
 import { registerQuantize } from "./quantize.ts";
 import { registerRegimes } from "./regimes.ts";
 import { registerRun } from "./run.ts";
+import { registerSeries } from "./series.ts";
 
 const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerQuantize,
   registerRun,
   registerCompare,
   registerInspect,
+  registerExport,
+  registerSeries,
   registerRegimes,
   registerAttention,
   registerFixedPoint,

@@ -1,4 +1,5 @@
 import { ConvStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
+import { StackDigitsStep } from "./abi/digits.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
 import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
 import { Opcode } from "./abi/opcode.ts";
@@ -132,6 +133,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   MaxRoiPool: words(MaxRoiPoolStep, ["input", "regions"], ["output"]),
   DeformColumns: words(DeformColumnsStep, ["input", "offsets", "mask"], ["output", "scratch"]),
   Fold: words(FoldStep, ["input"], ["output"]),
+  StackDigits: words(StackDigitsStep, ["input", "parameters"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };
 

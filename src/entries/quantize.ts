@@ -1,3 +1,4 @@
 /** `bitbasis/quantize`: turn a network into a series, look into models, compare presets. */
+export { type ExportOptions, exportOnnx } from "../export/onnx.ts";
 export * from "../quantize/index.ts";
 export { type CompareOptions, type Comparison, compare } from "../session/compare.ts";

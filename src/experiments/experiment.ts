@@ -1,8 +1,20 @@
+import type { Tensor } from "../tensor/index.ts";
+
 /** Anything that JSON can carry. */
 export type Json = null | boolean | number | string | readonly Json[] | { readonly [key: string]: Json };
 
 /** A Vega-Lite specification as plain JSON with its data inside (`data: { values: [...] }`), so that no type of vega-lite leaks out. */
 export type VegaLiteSpec = { readonly [key: string]: Json };
+
+/** A network to study instead of the one that an experiment generates. */
+export interface StudyNetwork {
+  readonly name: string;
+  readonly onnx: Uint8Array;
+  /** Feeds of its runs. */
+  readonly inputs: readonly Readonly<Record<string, Tensor>>[];
+  /** The right class of each vector along the last axis of the first output, over all runs. */
+  readonly labels?: readonly number[];
+}
 
 /** What `run` may be given. An experiment that has no use for a field ignores it. */
 export interface ExperimentOptions {
@@ -10,6 +22,7 @@ export interface ExperimentOptions {
   seed?: number;
   /** Rejects with the signal's reason at the next opportunity. */
   signal?: AbortSignal;
+  network?: StudyNetwork;
   onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }
 
@@ -35,11 +48,19 @@ export function finding(claim: string, expected: string, found: string, holds: b
   return { claim, expected, found, verdict: holds ? "confirmed" : "refuted" };
 }
 
+/** Figures for a terminal. */
+export interface Table {
+  readonly header: readonly string[];
+  readonly rows: readonly (readonly (string | number)[])[];
+}
+
 export interface ExperimentResult {
   /** The figures; the same options give the same JSON on every machine, timings excepted. */
   data: Json;
   /** What they say, one claim each; at least one. */
   findings: readonly Finding[];
+  /** The figures for a terminal, below the findings. */
+  tables?: readonly Table[];
   /** Charts of the figures, drawn below one another. */
   chart?: VegaLiteSpec[];
 }

@@ -8,6 +8,7 @@ const folders: readonly (() => Promise<{ experiments: readonly Experiment[] }>)[
   () => import("./attention/index.ts"),
   () => import("./regimes/index.ts"),
   () => import("./fixed-point/index.ts"),
+  () => import("./series/index.ts"),
 ];
 
 /** All experiments, in order of the folders. */

@@ -3,6 +3,7 @@ import type { Core } from "../core/index.ts";
 /** Constants in the memory of a core: placed once per session, shared by all its programs. */
 export class Constants {
   private readonly placed = new Map<string, number>();
+  private readonly derived = new Map<string, Map<string, Derived>>();
 
   constructor(readonly core: Core) {}
 
@@ -24,15 +25,35 @@ export class Constants {
     this.core.u8(at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
-  /** The address of `bytes` bytes that `pack` makes from source data; done once per key. */
-  derive(key: string, source: ArrayBufferView, bytes: number, pack: (from: number, to: number) => void): number {
-    const at = this.placed.get(key);
-    if (at === undefined) {
-      const to = this.core.allocate(bytes);
-      this.core.lend([source], (from) => pack(from, to));
-      this.placed.set(key, to);
-      return to;
+  /** The address of `bytes` bytes that `pack` makes from the elements of a constant; done once per form. */
+  derive(name: string, form: string, source: ArrayBufferView, bytes: number, pack: Pack): number {
+    let forms = this.derived.get(name);
+    if (forms === undefined) {
+      forms = new Map();
+      this.derived.set(name, forms);
     }
-    return at;
+    let made = forms.get(form);
+    if (made === undefined) {
+      made = { at: this.core.allocate(bytes), pack };
+      forms.set(form, made);
+      this.pack(source, made);
+    }
+    return made.at;
   }
+
+  /** Packs the forms of a constant again, whose elements have changed. */
+  rederive(name: string, make: () => ArrayBufferView): void {
+    for (const made of this.derived.get(name)?.values() ?? []) this.pack(make(), made);
+  }
+
+  private pack(source: ArrayBufferView, { at, pack }: Derived): void {
+    this.core.lend([source], (from) => pack(from, at));
+  }
+}
+
+type Pack = (from: number, to: number) => void;
+
+interface Derived {
+  readonly at: number;
+  readonly pack: Pack;
 }

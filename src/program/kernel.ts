@@ -1,6 +1,7 @@
 import { Opcode } from "../core/abi/opcode.ts";
 import { type Kernel, lowPairs, pairsPerBlock } from "../core/index.ts";
 import { accumulatorBits, largestQ, productBits, type WeightSeries } from "../series/index.ts";
+import { partsOf, type Stack } from "./stack.ts";
 
 /** How the integer sums of a linear layer stay exact. */
 export interface Exactness {
@@ -33,6 +34,18 @@ export function exactWords(
 ): { exactInInt32: 0 | 1; pairsPerBlock: number } {
   const pairs = kernel === Opcode.ConvI4 ? lowPairs(activationBits) : pairsPerBlock;
   return { exactInInt32: exactInInt32 ? 1 : 0, pairsPerBlock: pairs };
+}
+
+/** A stacked layer; a slot of its activations of at most 15 bits holds a prefix of q − z beside z, below 2^n. */
+export function exactnessOfStack(weights: WeightSeries, { products }: Stack, activationBits: number): Exactness {
+  const parts = partsOf(products);
+  const largestSum = parts * weights.largestSum;
+  return {
+    exactInInt32: accumulatorBits({ weights: { largestSum }, activationWidth: activationBits }) <= 32,
+    pairsPerBlock: pairsPerBlock(Math.min(2 ** 15, parts * weights.largestL1), 2 ** activationBits),
+    // Twice as large activations as two columns in an int16 allow.
+    largestSum: Number.POSITIVE_INFINITY,
+  };
 }
 
 /** A product of two activations over K elements; q − z of the right one is folded into its panels, so it has one bit more. */

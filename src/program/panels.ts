@@ -1,5 +1,6 @@
 import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
 import { isSigned, termWeight, type WeightSeries } from "../series/index.ts";
+import { type Stack, StackedSeries } from "./stack.ts";
 
 /** Addresses of one layer's fused integer weights, and the kernel that reads them. */
 export interface FusedWeights {
@@ -10,6 +11,7 @@ export interface FusedWeights {
 }
 
 interface Placed extends FusedWeights {
+  readonly series: WeightSeries;
   readonly layer: Layer;
   /** Terms that have been added. */
   loaded: number;
@@ -31,11 +33,16 @@ export class Panels {
 
   constructor(private readonly core: Core) {}
 
-  /** Places a series for a layer and chooses the layer's kernel, once. */
+  /**
+   * Places a series for a layer and chooses the layer's kernel, once.
+   *
+   * @param shape - of a stacked layer, with the channels of all its products
+   */
   place(
     series: WeightSeries,
     work: Omit<LinearWork, "weightBits" | "rows" | "channels">,
     shape: Omit<Layer, "kernel">,
+    stack?: Stack,
   ): FusedWeights {
     let layers = this.placed.get(series.name);
     if (layers === undefined) {
@@ -44,14 +51,15 @@ export class Panels {
     }
     const { rows, channels } = shape;
     const layer = { kernel: chooseKernel({ ...work, rows, channels, weightBits: this.bitsOf(series) }), ...shape };
-    const key = layerOf(layer).join(":");
+    const key = `${layerOf(layer).join(":")}:${stack?.key}`;
     let placed = layers.get(key);
     if (placed === undefined) {
-      placed = this.allocate(series, layer);
+      const own = stack === undefined ? series : new StackedSeries(series, stack.products, series.columns / layer.taps);
+      placed = this.allocate(own, layer);
       layers.set(key, placed);
-      if (this.outgrows(series, placed)) {
+      if (this.outgrows(placed)) {
         this.widen(series);
-        return this.place(series, work, shape);
+        return this.place(series, work, shape, stack);
       }
     }
     const { kernel, weights, columnSums, scales } = placed;
@@ -65,7 +73,7 @@ export class Panels {
    */
   refine(series: WeightSeries): boolean {
     for (const placed of this.placed.get(series.name)?.values() ?? []) {
-      if (!this.outgrows(series, placed)) continue;
+      if (!this.outgrows(placed)) continue;
       this.widen(series);
       return true;
     }
@@ -82,7 +90,7 @@ export class Panels {
     core.u8(weights, bytes).fill(0);
     core.i32(columnSums, padded).fill(0);
     core.f32(scales, padded).fill(0).set(series.scales);
-    return { kernel: layer.kernel, weights, columnSums, scales, layer, loaded: 0 };
+    return { kernel: layer.kernel, weights, columnSums, scales, series, layer, loaded: 0 };
   }
 
   private bitsOf({ name, bits, terms }: WeightSeries): number {
@@ -100,9 +108,10 @@ export class Panels {
   }
 
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
-  private outgrows(series: WeightSeries, placed: Placed): boolean {
+  private outgrows(placed: Placed): boolean {
     const core = this.core;
     const { addTerm, addZeroPoints, addOutliers } = core.exports;
+    const { series } = placed;
     const { bits, digits, planes, zeros, sparse } = series;
     const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
     let fits = true;

@@ -11,6 +11,7 @@ import {
   type WeightSeries,
 } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { cutIntoGroups } from "./groups.ts";
 import { type FloatNode, floatNodes, type LinearNode, linearNodes, readersOf } from "./linear.ts";
 import type { QuantizeOptions } from "./options.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
@@ -32,16 +33,18 @@ export interface QuantizedLayer {
  * @throws BitbasisError MODEL for NaN or infinite weights, RangeError for a plan that does not fit, the signal's reason when it aborts
  */
 export async function expandGraph(
-  graph: Graph,
+  given: Graph,
   options: QuantizeOptions = {},
   makeCore: MakeCore = newCore,
 ): Promise<{ model: Model; layers: QuantizedLayer[]; floats: FloatNode[] }> {
   const { onProgress, signal } = options;
   signal?.throwIfAborted();
   const core = await makeCore();
-  const linear = linearNodes(graph);
-  for (const { weights } of linear) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
-  const { plan, preset, layers: planned } = planLayers(core, linear, options);
+  const whole = linearNodes(given);
+  for (const { weights } of whole) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
+  const { plan, preset, layers } = planLayers(core, whole, options);
+  const { graph, planned } = cutIntoGroups(given, whole, layers);
+  const linear = graph === given ? whole : linearNodes(graph);
   const shared = shareWeights(linear, planned);
   if (options.plan === undefined) strengthenTables(graph, shared);
   const total = [...shared.values()].reduce((sum, { weights }) => sum + 4 * weights.tensor.size, 0);
@@ -59,9 +62,9 @@ export async function expandGraph(
     onProgress?.({ phase: "quantize", loaded, total });
   }
 
-  const layers = linear.map((entry): QuantizedLayer => {
+  const expanded = linear.map((entry): QuantizedLayer => {
     const asked = planned.get(entry.node.name)!;
-    if (entry.weights === undefined || isFloat(asked)) return { linear: entry, plan: asked };
+    if (entry.weights === undefined || asked.weightTerms === 0) return { linear: entry, plan: asked };
     const expansion = expansions.get(entry.weights.name);
     if (expansion === undefined || expansion.axis !== entry.weights.axis) {
       const reason = `float32: "${entry.weights.name}" is shared along another axis`;
@@ -69,7 +72,7 @@ export async function expandGraph(
     }
     return { linear: entry, plan: { ...asked, weightTerms: expansion.terms }, expansion };
   });
-  return { model: assemble(graph, plan, preset, layers), layers, floats: floatNodes(graph) };
+  return { model: assemble(graph, plan, preset, expanded), layers: expanded, floats: floatNodes(graph) };
 }
 
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
@@ -91,7 +94,7 @@ function shareWeights(
   const shared = new Map<string, SharedWeights>();
   for (const { node, weights } of linear) {
     const layer = planned.get(node.name)!;
-    if (weights === undefined || isFloat(layer)) continue;
+    if (weights === undefined || layer.weightTerms === 0) continue;
     const other = shared.get(weights.name);
     if (other === undefined) shared.set(weights.name, { weights, layer });
     else if (other.layer.weightTerms < layer.weightTerms) other.layer = layer;

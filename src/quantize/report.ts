@@ -74,7 +74,8 @@ function plannedLayers(layers: readonly QuantizedLayer[], counted: Set<string>):
     if (expansion === undefined) {
       return [{ ...about, ...NOT_EXPANDED, bytesBefore: before, bytesAfter: before }];
     }
-    const bits = accumulatorBits({ weights: expansion, activationWidth: plan.bits * plan.activationTerms });
+    const width = plan.bits * plan.activationTerms;
+    const bits = width === 0 ? 0 : accumulatorBits({ weights: expansion, activationWidth: width });
     return [
       {
         ...about,
@@ -82,7 +83,7 @@ function plannedLayers(layers: readonly QuantizedLayer[], counted: Set<string>):
         errorBound: expansion.bound(),
         outliers: expansion.sparse?.indices.length ?? 0,
         accumulatorBits: bits,
-        exactInInt32: bits <= 32,
+        exactInInt32: width > 0 && bits <= 32,
         bytesBefore: before,
         bytesAfter: fresh ? seriesBytes(expansion) : 0,
       },

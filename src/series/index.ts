@@ -8,4 +8,5 @@ export * from "./pairs.ts";
 export * from "./plan.ts";
 export * from "./plan-target.ts";
 export * from "./presets.ts";
+export * from "./rational.ts";
 export * from "./weights.ts";

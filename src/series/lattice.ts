@@ -1,6 +1,6 @@
 import { type DigitSystem, LARGEST_WIDTH, largestQ, largestTail, nearestEven, radixOf, rangeOf } from "./digits.ts";
 import type { ExpandedRows } from "./kernels.ts";
-import { planeBytes } from "./weights.ts";
+import { packDigits } from "./weights.ts";
 
 /** Largest |Q − zero| of a fused operand: it must fit i16. */
 const LARGEST_FUSED = 32767;
@@ -104,7 +104,7 @@ export function latticeRows(
   const sums = { l1: 0, side: 0 };
   for (let term = terms - 1; term >= 0; term--) {
     measure(wideQ, zeros, columns, radixOf(bits, digits) ** (terms - 1 - term), sums);
-    planes.unshift(peel(wideQ, planeBytes(rows, columns, bits), bits, digits, term === 0));
+    planes.unshift(peel(wideQ, bits, digits, term === 0));
   }
   return {
     scales: Float32Array.from(lattices, ({ scale }) => scale),
@@ -134,24 +134,16 @@ function measure(
   });
 }
 
-/** Takes the last digit off every value and packs it, little-endian within bytes; leaves the quotients. */
-function peel(q: Float64Array, bytes: number, bits: number, digits: DigitSystem, top: boolean): Uint8Array {
+/** Takes the last digit off every value and packs it; leaves the quotients. */
+function peel(q: Float64Array, bits: number, digits: DigitSystem, top: boolean): Uint8Array {
   const radix = radixOf(bits, digits);
   const shift = digits === "signed" ? radix / 2 : digits === "odd" ? (radix - 1) / 2 : 0;
-  const plane = new Uint8Array(bytes);
-  for (let e = 0, bit = 0; e < q.length; e++, bit += bits) {
-    const value = q[e]!;
-    let digit = value;
-    if (!top) {
-      const quotient = Math.floor((value + shift) / radix);
-      digit = value - quotient * radix;
-      q[e] = quotient;
-    }
-    const word = (digit & (2 ** bits - 1)) << (bit & 7);
-    plane[bit >> 3] = plane[bit >> 3]! | word;
-    if (word > 255) plane[(bit >> 3) + 1] = word >> 8;
-  }
-  return plane;
+  const plane = Int16Array.from(q, (value, e) => {
+    const quotient = top ? 0 : Math.floor((value + shift) / radix);
+    q[e] = quotient;
+    return value - quotient * radix;
+  });
+  return packDigits(plane, bits);
 }
 
 /** The least f32 that is not below `x`. */

@@ -6,6 +6,9 @@ export interface Pair {
   readonly shift: number;
 }
 
+/** Which products of weight terms and activation terms are kept, as in `LayerPlan.pairs`; terms are counted from 1. */
+export type PairSet = "all" | { readonly upTo: number } | readonly (readonly [number, number])[];
+
 export interface PairsOptions {
   readonly weightTerms: number;
   readonly activationTerms: number;
@@ -43,4 +46,65 @@ export function pairs(options: PairsOptions): Pair[] {
     }
   }
   return result.sort((a, b) => b.shift - a.shift || a.weightTerm - b.weightTerm);
+}
+
+/** One product of fused operands: the sum of these weight terms by the sum of these activation terms, counted from 0, ascending. */
+export interface FusedProduct {
+  readonly weightTerms: readonly number[];
+  readonly activationTerms: readonly number[];
+}
+
+/**
+ * The fewest products of fused operands whose sum is that of the pairs of a set: weight terms with the same partners are added first, or
+ * activation terms with the same partners where that gives fewer. A staircase, such as i + j ≤ T, takes as many as it has distinct steps; no
+ * fewer will do, because r products write the 0/1 matrix of the set as a sum of r matrices of rank 1 and that is its rank. All pairs take
+ * one: leaving pairs out never pays on fused operands, only where each pair is a low-bit product of its own.
+ *
+ * @returns empty when the set has no pair within the terms
+ * @example
+ * fusedProducts({ upTo: 4 }, 3, 3).length; // 3, for 6 pairs
+ */
+export function fusedProducts(set: PairSet, weightTerms: number, activationTerms: number): FusedProduct[] {
+  const partners = Array.from({ length: weightTerms }, (_, i) =>
+    range(activationTerms).filter((j) => isKept(set, i + 1, j + 1)),
+  );
+  const byWeights = grouped(partners);
+  const byActivations = grouped(
+    range(activationTerms).map((j) => range(weightTerms).filter((i) => partners[i]!.includes(j))),
+  );
+  if (byActivations.length < byWeights.length) {
+    return byActivations.map(({ own, partners }) => ({ weightTerms: partners, activationTerms: own }));
+  }
+  return byWeights.map(({ own, partners }) => ({ weightTerms: own, activationTerms: partners }));
+}
+
+/** Whether the products of a set are the one of all terms. */
+export function isEveryPair(products: readonly FusedProduct[], weightTerms: number, activationTerms: number): boolean {
+  const [first] = products;
+  return (
+    products.length === 1 &&
+    first!.weightTerms.length === weightTerms &&
+    first!.activationTerms.length === activationTerms
+  );
+}
+
+function isKept(set: PairSet, i: number, j: number): boolean {
+  if (set === "all") return true;
+  return "upTo" in set ? i + j <= set.upTo : set.some(([a, b]) => a === i && b === j);
+}
+
+/** Terms with the same partners; those without are left out. */
+function grouped(partners: readonly (readonly number[])[]): { own: number[]; partners: readonly number[] }[] {
+  const groups = new Map<string, { own: number[]; partners: readonly number[] }>();
+  partners.forEach((list, i) => {
+    if (list.length === 0) return;
+    const group = groups.get(list.join());
+    if (group === undefined) groups.set(list.join(), { own: [i], partners: list });
+    else group.own.push(i);
+  });
+  return [...groups.values()];
+}
+
+function range(count: number): number[] {
+  return Array.from({ length: count }, (_, i) => i);
 }

@@ -1,19 +1,29 @@
 import { shown } from "../core/index.ts";
 import { checkSeries, type DigitSystem, LARGEST_WIDTH } from "./digits.ts";
+import { fusedProducts, isEveryPair, type PairSet } from "./pairs.ts";
 
 /** How one linear layer is expanded. */
 export interface LayerPlan {
   /** X, bits of one term, 2…8. */
   readonly bits: number;
-  /** Terms of the weights; 0 leaves the layer in float32. bits·terms ≤ 16. */
+  /** Terms of the weights; 0 leaves them in float32. bits·terms ≤ 16. */
   readonly weightTerms: number;
-  /** Terms of the activations; 0 leaves the layer in float32. */
+  /** Terms of the activations; 0 leaves them in float32. A layer with weights may have one of both alone: it multiplies in float32 then. */
   readonly activationTerms: number;
   readonly digits?: DigitSystem;
+  /**
+   * What has a scale of its own: the tensor, each output channel (default), or in a layer without groups of its own every `group` input
+   * channels of it, the last group being what is left. Groups are products of their own whose float32 results are added in ascending order.
+   */
   readonly granularity?: "tensor" | "channel" | { readonly group: number };
   /** Fraction of weights kept in the sparse part. */
   readonly outliers?: number;
-  readonly pairs?: "all" | { readonly upTo: number } | readonly (readonly [number, number])[];
+  /**
+   * Which products of terms are computed; default all, which is also what costs least: see `fusedProducts`. Fewer need signed or odd digits of
+   * the weights; activations are signed digits of their distance to the zero point then, and have 15 bits at most. Products of two activations
+   * always compute all.
+   */
+  readonly pairs?: PairSet;
 }
 
 export interface Plan {
@@ -25,9 +35,9 @@ export interface Plan {
 
 export type Preset = "float32" | "faithful" | "fast" | "compact";
 
-/** Whether a layer under this plan runs in float32. */
+/** Whether a layer under this plan has nothing quantized. */
 export function isFloat(plan: LayerPlan): boolean {
-  return plan.weightTerms === 0 || plan.activationTerms === 0;
+  return plan.weightTerms === 0 && plan.activationTerms === 0;
 }
 
 const LAYER_KEYS: ReadonlySet<string> = new Set([
@@ -61,16 +71,18 @@ export function checkLayerPlan(plan: unknown, what: string): asserts plan is Lay
   integer(bits, 2, 8, `${what}.bits`);
   integer(weightTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.weightTerms`);
   integer(activationTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.activationTerms`);
-  if ((weightTerms === 0) !== (activationTerms === 0)) {
-    throw new RangeError(`"${what}" expected terms for both weights and activations or for neither (float32)`);
-  }
   try {
     checkSeries(bits, Math.max(weightTerms, 1), digits as DigitSystem);
   } catch (error) {
     throw new RangeError(`"${what}": ${(error as Error).message}`);
   }
   if (granularity !== "channel" && granularity !== "tensor") {
-    throw new RangeError(`"${what}.granularity" expected "channel" or "tensor", got ${shown(granularity)}`);
+    if (!isRecord(granularity) || Object.keys(granularity).join() !== "group") {
+      throw new RangeError(
+        `"${what}.granularity" expected "channel", "tensor" or { group }, got ${shown(granularity)}`,
+      );
+    }
+    integer(granularity["group"], 1, 2 ** 31 - 1, `${what}.granularity.group`);
   }
   if (typeof outliers !== "number" || !(outliers >= 0 && outliers < 1)) {
     throw new RangeError(`"${what}.outliers" expected number in 0..1, got ${shown(outliers)}`);
@@ -78,10 +90,29 @@ export function checkLayerPlan(plan: unknown, what: string): asserts plan is Lay
   if (outliers > 0 && digits === "unsigned") {
     throw new RangeError(`"${what}.outliers" expected 0 with unsigned digits, got ${outliers}`);
   }
-  if (pairs !== "all") {
-    throw new RangeError(
-      `"${what}.pairs" expected "all", as kernels run fused terms, where fewer pairs save nothing; got ${shown(pairs)}`,
-    );
+  checkPairs(pairs, plan as unknown as LayerPlan, `${what}.pairs`);
+}
+
+function checkPairs(pairs: unknown, plan: LayerPlan, what: string): asserts pairs is PairSet {
+  if (pairs === "all") return;
+  const { weightTerms, activationTerms, digits = "signed" } = plan;
+  if (Array.isArray(pairs)) {
+    for (const pair of pairs as unknown[]) {
+      if (!Array.isArray(pair) || pair.length !== 2) {
+        throw new RangeError(`"${what}" expected pairs [weight term, activation term], got ${shown(pair)}`);
+      }
+      integer(pair[0], 1, weightTerms, `${what}: a weight term`);
+      integer(pair[1], 1, activationTerms, `${what}: an activation term`);
+    }
+  } else if (isRecord(pairs) && Object.keys(pairs).join() === "upTo") {
+    integer(pairs["upTo"], 2, Number.MAX_SAFE_INTEGER, `${what}.upTo`);
+  } else throw new RangeError(`"${what}" expected "all", { upTo } or a list of pairs, got ${shown(pairs)}`);
+  const products = fusedProducts(pairs as PairSet, weightTerms, activationTerms);
+  if (products.length === 0)
+    throw new RangeError(`"${what}" expected at least one pair of the layer's terms, got none`);
+  if (isEveryPair(products, weightTerms, activationTerms)) return;
+  if (digits !== "signed" && digits !== "odd") {
+    throw new RangeError(`"${what}" expected "all" with ${digits} digits, whose cut series are biased`);
   }
 }
 

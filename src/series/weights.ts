@@ -53,6 +53,18 @@ export function planeBytes(rows: number, columns: number, bits: number): number 
   return Math.ceil((rows * columns * bits) / 8);
 }
 
+/** Digits of `bits` bits as a plane. */
+export function packDigits(digits: Int16Array, bits: number): Uint8Array {
+  const plane = new Uint8Array(Math.ceil((digits.length * bits) / 8));
+  const mask = (1 << bits) - 1;
+  for (let e = 0, bit = 0; e < digits.length; e++, bit += bits) {
+    const word = (digits[e]! & mask) << (bit & 7);
+    plane[bit >> 3] = plane[bit >> 3]! | word;
+    if (word > 255) plane[(bit >> 3) + 1] = word >> 8;
+  }
+  return plane;
+}
+
 /** B^(k−i) of term `i`, counted from 0: what one unit of its digits is worth on the finest lattice. */
 export function termWeight(series: WeightSeries, i: number): number {
   return radixOf(series.bits, series.digits) ** (series.terms - 1 - i);

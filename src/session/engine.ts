@@ -40,6 +40,8 @@ export class Engine {
       if (this.panels.refine(series)) this.schedule.clear();
       // A table that rows are looked up in.
       this.constants.replace(series.name, () => dequantize(series));
+      // Weights of a layer that multiplies in float32.
+      this.constants.rederive(series.name, () => dequantize(series));
     }
   }
 

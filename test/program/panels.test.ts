@@ -52,17 +52,21 @@ describe("panels at their own width", () => {
 
   it("take the next term in place", async () => {
     const { panels, place } = await setUp();
-    const planes = [0x97, 0x77];
-    expect(place(series(planes.slice(0, 1)))).toEqual({ kernel: "gemm_i8_i16_4x8", first: [112, -112], sum: 0 });
-    expect(panels.refine(series(planes))).toBe(false);
-    expect(place(series(planes))).toEqual({ kernel: "gemm_i8_i16_4x8", first: [119, -105], sum: 14 });
+    const planes = [Uint8Array.of(0x97)];
+    const arriving = series([], { planes });
+    expect(place(arriving)).toEqual({ kernel: "gemm_i8_i16_4x8", first: [112, -112], sum: 0 });
+    planes.push(Uint8Array.of(0x77));
+    expect(panels.refine(arriving)).toBe(false);
+    expect(place(arriving)).toEqual({ kernel: "gemm_i8_i16_4x8", first: [119, -105], sum: 14 });
   });
 
   it("are packed again, wider, when a term outgrows them", async () => {
     const { panels, place } = await setUp();
-    const planes = [0x78, 0x78];
-    expect(place(series(planes.slice(0, 1))).kernel).toBe("gemm_i8_i16_4x8");
-    expect(panels.refine(series(planes))).toBe(true);
-    expect(place(series(planes))).toEqual({ kernel: "gemm_i16_i16_4x8", first: [-136, 119], sum: -17 });
+    const planes = [Uint8Array.of(0x78)];
+    const arriving = series([], { planes });
+    expect(place(arriving).kernel).toBe("gemm_i8_i16_4x8");
+    planes.push(Uint8Array.of(0x78));
+    expect(panels.refine(arriving)).toBe(true);
+    expect(place(arriving)).toEqual({ kernel: "gemm_i16_i16_4x8", first: [-136, 119], sum: -17 });
   });
 });

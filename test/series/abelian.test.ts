@@ -13,6 +13,8 @@ import {
   fuse,
   pairs,
   productBits,
+  Rational,
+  scalesOf,
   splitDigits,
   type WeightSeries,
 } from "../../src/series/index.ts";
@@ -230,7 +232,7 @@ describe("basis models", () => {
     const factors = new Map([["b", Float32Array.of(2, 0.5, 1)]]);
     const whole = models().reduce(abelianAdd);
     const scaled = abelianMul(whole, factors);
-    expect(Array.from(scaled.layers.get("b")!.scales)).toEqual([
+    expect(Array.from(scalesOf(scaled.layers.get("b")!))).toEqual([
       second.scales[0]! * 2,
       second.scales[1]! / 2,
       second.scales[2]!,
@@ -240,6 +242,68 @@ describe("basis models", () => {
     expect(Array.from(scaled.output("b", sum, 1))).toEqual([plain[0]! * 2, plain[1]! / 2, plain[2]!]);
     expect(() => abelianMul(whole, new Map([["c", Float32Array.of(1)]]))).toThrow('names the layer "c"');
     expect(() => abelianMul(whole, new Map([["b", Float32Array.of(1, 0, 1)]]))).toThrow("expected 3 positive numbers");
+  });
+
+  test("the order of factors does not matter, and a factor and its inverse leave the scales as they were", () => {
+    const float = fc.float({ min: Math.fround(0.001), max: 1000, noNaN: true });
+    fc.assert(
+      fc.property(fc.array(float, { minLength: 4, maxLength: 4 }), shuffled([0, 1, 2, 3]), (factors, order) => {
+        const whole = single([[1]]);
+        const times = (model: BasisModel, f: number | Rational) => abelianMul(model, new Map([["layer", [f]]]));
+        const scale = (model: BasisModel) => scalesOf(model.layers.get("layer")!)[0];
+        const ordered = factors.reduce(times, whole);
+        expect(scale(order.map((i) => factors[i]!).reduce(times, whole))).toBe(scale(ordered));
+        const back = factors.map((f) => Rational.of(f).inverse()).reduce(times, ordered);
+        expect(scale(back)).toBe(1);
+        expect(back.layers.get("layer")!.factors![0]!.equals(Rational.one)).toBe(true);
+      }),
+    );
+    // What float32 scales would do: this order matters.
+    const f = Math.fround;
+    const random = lcg(3);
+    let dependent = 0;
+    for (let n = 0; n < 1000; n++) {
+      const [a, b, c, d] = [0, 0, 0, 0].map(() => f(0.5 + random())) as [number, number, number, number];
+      const orders = [
+        [a, b, c, d],
+        [d, c, b, a],
+        [b, d, a, c],
+        [c, a, d, b],
+      ];
+      dependent += new Set(orders.map((o) => o.reduce((x, y) => f(x * y)))).size > 1 ? 1 : 0;
+    }
+    expect(dependent).toBeGreaterThan(500);
+  });
+
+  test("f ˆ* (m₁ ⊎ m₂) = (f ˆ* m₁) ⊎ (f ˆ* m₂); sums need the same factors", () => {
+    const factors = new Map([["a", [Rational.of(3).inverse(), 5, 7]]]);
+    const parts = models();
+    const sum = abelianMul(parts.reduce(abelianAdd), factors);
+    const summed = parts.map((m) => abelianMul(m, factors)).reduce(abelianAdd);
+    expect(scalesOf(summed.layers.get("a")!)).toEqual(scalesOf(sum.layers.get("a")!));
+    expect(summed.layers.get("a")!.weights).toEqual(sum.layers.get("a")!.weights);
+    expect(() => abelianAdd(parts[0]!, abelianMul(parts[1]!, factors))).toThrow("one lattice");
+    const tiny = abelianMul(parts[0]!, new Map([["b", [1e-30, 1, 1]]]));
+    expect(() => scalesOf(abelianMul(tiny, new Map([["b", [1e-30, 1, 1]]])).layers.get("b")!)).toThrow(
+      "normal float32",
+    );
+  });
+
+  test("rationals round to float32 once, ties to even", () => {
+    const positive = fc.float({ min: Math.fround(2 ** -60), max: Math.fround(2 ** 60), noNaN: true });
+    fc.assert(
+      fc.property(positive, positive, (a, b) => {
+        expect(Rational.of(a).toFloat32()).toBe(a);
+        // Exact in f64: 48 bits.
+        expect(Rational.of(a).times(Rational.of(b)).toFloat32()).toBe(Math.fround(a * b));
+        // A quotient of float32 numbers rounds to float32 the same with f64 in between.
+        expect(Rational.of(a).times(Rational.of(b).inverse()).toFloat32()).toBe(Math.fround(a / b));
+      }),
+    );
+    expect(Rational.of(2 ** 24 + 1).toFloat32()).toBe(2 ** 24);
+    expect(Rational.of(2 ** 24 + 3).toFloat32()).toBe(2 ** 24 + 4);
+    for (const bad of [0, -1, Number.NaN, Number.POSITIVE_INFINITY])
+      expect(() => Rational.of(bad)).toThrow("number > 0");
   });
 
   test("models that do not fit are refused", () => {

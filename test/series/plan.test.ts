@@ -76,6 +76,20 @@ describe("checkPlan", () => {
       default: layer,
       layers: { a: { ...layer, digits: "odd", granularity: "tensor", outliers: 0.01, pairs: "all", reason: "r" } },
     });
+    checkPlan({ version: 1, default: { ...layer, activationTerms: 0 } });
+    checkPlan({ version: 1, default: { ...layer, weightTerms: 0, granularity: { group: 32 } } });
+    checkPlan({ version: 1, default: { ...layer, pairs: { upTo: 3 } } });
+    checkPlan({
+      version: 1,
+      default: {
+        ...layer,
+        pairs: [
+          [1, 1],
+          [1, 2],
+        ] as const,
+      },
+    });
+    checkPlan({ version: 1, default: { ...layer, digits: "mixed", pairs: { upTo: 4 } } });
     checkPlan({ version: 1, default: { bits: 8, weightTerms: 2, activationTerms: 2 } });
     checkPlan({ version: 1, default: { bits: 4, weightTerms: 0, activationTerms: 0 } });
   });
@@ -93,14 +107,21 @@ describe("checkPlan", () => {
       { version: 1, default: { ...layer, weightTerms: 5 } },
       '"plan.default.weightTerms" expected integer in 0..4, got 5',
     ],
-    [{ version: 1, default: { ...layer, activationTerms: 0 } }, "for neither (float32)"],
     [{ version: 1, default: { ...layer, weigthTerms: 1 } }, 'got "weigthTerms"'],
     [{ version: 1, default: { ...layer, digits: "ternary" } }, '"digits" expected one of signed, odd, mixed, unsigned'],
     [{ version: 1, default: { ...layer, weightTerms: 4, digits: "unsigned" } }, '"terms" expected integer in 1..3'],
-    [{ version: 1, default: { ...layer, granularity: { group: 32 } } }, 'got {"group":32}'],
+    [{ version: 1, default: { ...layer, granularity: { group: 0 } } }, 'granularity.group" expected integer in 1..'],
+    [{ version: 1, default: { ...layer, granularity: { groups: 8 } } }, 'got {"groups":8}'],
+    [{ version: 1, default: { ...layer, granularity: "row" } }, 'expected "channel", "tensor" or { group }, got "row"'],
     [{ version: 1, default: { ...layer, outliers: 2 } }, '"plan.default.outliers" expected number in 0..1, got 2'],
     [{ version: 1, default: { ...layer, outliers: 0.1, digits: "unsigned" } }, "expected 0 with unsigned digits"],
-    [{ version: 1, default: { ...layer, pairs: { upTo: 3 } } }, 'got {"upTo":3}'],
+    [{ version: 1, default: { ...layer, pairs: { upTo: 1 } } }, '"plan.default.pairs.upTo" expected integer in 2..'],
+    [{ version: 1, default: { ...layer, pairs: { order: 3 } } }, 'expected "all", { upTo } or a list of pairs'],
+    [{ version: 1, default: { ...layer, pairs: [] } }, "expected at least one pair of the layer's terms, got none"],
+    [{ version: 1, default: { ...layer, pairs: [[3, 1]] } }, 'a weight term" expected integer in 1..2, got 3'],
+    [{ version: 1, default: { ...layer, pairs: [[1, 3]] } }, 'an activation term" expected integer in 1..2, got 3'],
+    [{ version: 1, default: { ...layer, pairs: [[1]] } }, "expected pairs [weight term, activation term], got [1]"],
+    [{ version: 1, default: { ...layer, pairs: { upTo: 3 }, digits: "mixed" } }, "whose cut series are biased"],
     [{ version: 1, default: layer, layers: 7 }, '"plan.layers" expected an object, got number'],
     [{ version: 1, default: layer, layers: { conv: null } }, '"plan.layers["conv"]" expected an object, got null'],
     [{ version: 1, default: layer, layers: { conv: { ...layer, bits: 1 } } }, '"plan.layers["conv"].bits" expected'],

@@ -5,7 +5,7 @@
  */
 export enum Program {
   Magic = 0x50534242, // "BBSP"
-  Version = 2,
+  Version = 3,
 }
 
 export enum ProgramHeader {

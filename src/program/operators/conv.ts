@@ -2,17 +2,16 @@ import { ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
 import type { Shape } from "../../tensor/index.ts";
-import { exactnessOf, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import {
-  activationBits,
   biasOf,
   fusedActivation,
   type Geometry,
+  integerOperands,
   layerShape,
   macsOf,
   pixelsOf,
-  quantizeActivation,
+  roundedActivation,
   taps,
 } from "./linear.ts";
 
@@ -55,27 +54,24 @@ export function convolve(
   const depthwise = g.channels === 1 && g.outChannels === 1 && g.groups > 1 && w.computed === undefined;
   const plan = l.planned.layers.get(l.node.name);
   const series = l.planned.weights.get(w.name);
-  const bits = activationBits(plan);
   if (g.batch === 0 || y.shape.includes(0)) return;
 
   const pixels = g.inDepth * g.inHeight * g.inWidth;
-  if (series !== undefined && bits > 0) {
-    const exactness = exactnessOf(series, bits);
-    const work = { depthwise, activationBits: bits, ...exactness };
-    const { kernel, weights, columnSums, scales } = l.panels.place(series, work, layerShape(g));
-    const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, masked: true };
-    const q = quantizeActivation(l, x, kernel, layout, bits);
-    emitConv(l, kernel, g, {
-      ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask },
-      ...{ weights, columnSums, scales },
-      ...exactWords(kernel, exactness, bits),
-    });
+  const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, masked: true };
+  const rounds = plan !== undefined && plan.activationTerms > 0 && w.computed === undefined;
+  if (series !== undefined && rounds) {
+    const { kernel, q, channels, ...right } = integerOperands(l, x, series, plan, layout, depthwise, g);
+    emitConv(
+      l,
+      kernel,
+      { ...g, channels },
+      { ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask }, ...right },
+    );
     return;
   }
   const kernel = depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
-  emitConv(l, kernel, g, {
-    ...{ input: x.at, output: y.at, bias, weights: floatPanels(l, w, g, kernel), ...NO_INTEGERS },
-  });
+  const { at: input } = rounds ? roundedActivation(l, x, plan, layout) : x;
+  emitConv(l, kernel, g, { input, output: y.at, bias, weights: floatPanels(l, w, g, kernel), ...NO_INTEGERS });
 }
 
 /** Arguments that only int16 steps read. */
@@ -98,8 +94,9 @@ function floatPanels(l: Lowering, { name, computed }: LayerWeights, g: Geometry,
   const weights = l.floats(name)!;
   const { pack, panelBytes } = l.constants.core.exports;
   const layer = layerOf({ kernel, ...layerShape(g) });
-  const key = `panels:${name}:${layer.join(":")}`;
-  return l.constants.derive(key, weights, panelBytes(...layer), (from, to) => pack(...layer, to, from, 0));
+  return l.constants.derive(name, layer.join(":"), weights, panelBytes(...layer), (from, to) =>
+    pack(...layer, to, from, 0),
+  );
 }
 
 /** Emits the step that makes f32 panels of `batch` matrices [rows, columns], or [columns, rows] when `transposed`. */

@@ -1,8 +1,13 @@
-import { Activation, ActivationParameters, type ConvStep, QuantizeStep } from "../../core/abi/conv.ts";
+import { Activation, ActivationParameters, ConvStep, QuantizeStep } from "../../core/abi/conv.ts";
+import { StackDigitsStep } from "../../core/abi/digits.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, FLAT, f32Bits, type Kernel, type Layer, type Ref, step } from "../../core/index.ts";
-import type { LayerPlan } from "../../series/index.ts";
+import { type Argument, FLAT, f32Bits, KERNELS, type Kernel, type Layer, type Ref, step } from "../../core/index.ts";
+import { INTERNAL } from "../../graph/internal.ts";
+import type { LayerPlan, WeightSeries } from "../../series/index.ts";
+import { exactnessOf, exactnessOfStack, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
+import type { FusedWeights } from "../panels.ts";
+import { ActivationDigits, LARGEST_STACKED, type Stack, stackedChannels, stackOf } from "../stack.ts";
 
 /** Sizes of a linear step, the same for int16 and f32; a matrix product is a 1×1 convolution over one row of M pixels. */
 export interface Geometry {
@@ -148,9 +153,135 @@ export function fusedActivation(
   };
 }
 
-/** Bits of an activation under a plan, or 0 when the layer runs in float32. */
+/** Bits of an activation under a plan, or 0 when it stays in float32. */
 export function activationBits(plan: LayerPlan | undefined): number {
-  return plan === undefined || plan.weightTerms === 0 ? 0 : plan.bits * plan.activationTerms;
+  return plan === undefined ? 0 : plan.bits * plan.activationTerms;
+}
+
+/** What a linear step on integers reads beside its geometry. */
+export interface IntegerOperands extends FusedWeights, ReturnType<typeof exactWords> {
+  readonly q: QuantizedOperand;
+  /** Per group: more than the layer has where pairs of terms are left out. */
+  readonly channels: number;
+}
+
+/** Quantizes the input of a layer and places its weights, both stacked where the plan leaves pairs of terms out. */
+export function integerOperands(
+  l: Lowering,
+  x: Operand,
+  series: WeightSeries,
+  plan: LayerPlan,
+  layout: ActivationLayout,
+  depthwise: boolean,
+  g: Geometry,
+): IntegerOperands {
+  const bits = activationBits(plan);
+  const stack = stackOf(series, plan);
+  if (stack === undefined) {
+    const exactness = exactnessOf(series, bits);
+    const right = l.panels.place(series, { depthwise, activationBits: bits, ...exactness }, layerShape(g));
+    const q = quantizeActivation(l, x, right.kernel, layout, bits);
+    return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels: layout.channels };
+  }
+  const kept = Math.min(bits, LARGEST_STACKED);
+  const channels = stackedChannels(layout.channels) * stack.products.length;
+  const exactness = exactnessOfStack(series, stack, kept);
+  // A stacked depthwise layer has several input channels in each of its groups.
+  const work = { depthwise: false, activationBits: bits, ...exactness };
+  const right = l.panels.place(series, work, { ...layerShape(g), channels }, stack);
+  const q = stackActivation(l, x, right.kernel, layout, stack, new ActivationDigits(kept, plan.bits), kept);
+  return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels };
+}
+
+/** Emits the operands of a stack's products, side by side in every group of every pixel. */
+function stackActivation(
+  l: Lowering,
+  x: Operand,
+  kernel: Kernel,
+  layout: ActivationLayout,
+  { products }: Stack,
+  digits: ActivationDigits,
+  bits: number,
+): QuantizedOperand {
+  const q = quantizeActivation(l, x, kernel, layout, bits);
+  const { samples, rowsPerSample, groups, channels, masked } = layout;
+  const unitBytes = l.constants.core.exports.groupStride(kernel, channels);
+  const kept = products.map(({ activationTerms }) => digits.slot(activationTerms));
+  const slots = kept.length;
+  const masks = kept.map(({ mask }) => mask).join("+");
+  return l.once(`stack:${x.name}:${bits}:${digits.halves}:${samples}:${groups}:${masked}:${masks}`, () => {
+    const units = rowsPerSample * groups;
+    const output = l.allocate(samples * units * slots * unitBytes);
+    const { halves } = digits;
+    const { opcode, words } = step(Opcode.StackDigits, StackDigitsStep, {
+      ...{ input: q.at, output, parameters: q.parameters, samples, units, unitBytes, halves, slots },
+    });
+    const behind = kept.flatMap(({ mask, offset }) => [mask, offset]);
+    l.emit(
+      { opcode, words: [...words, ...behind] },
+      { kernel: "stack_digits", bytes: samples * units * (slots + 1) * unitBytes },
+    );
+    return { ...q, at: output };
+  });
+}
+
+/**
+ * The input of a layer whose weights stay in float32, rounded to the integers that its plan gives it: the layer's own activations times weights
+ * of 1, which is the same rounding and the same scale as where weights are integers as well.
+ */
+export function roundedActivation(l: Lowering, x: Operand, plan: LayerPlan, layout: ActivationLayout): Operand {
+  const bits = activationBits(plan);
+  const { samples, rowsPerSample } = layout;
+  const channels = layout.channels * layout.groups;
+  return l.once(`round:${x.name}:${bits}:${samples}`, () => {
+    const g = { ...matrixGeometry(samples, rowsPerSample, 1, 1), groups: channels };
+    const units = ones(channels);
+    const work = { depthwise: true, activationBits: bits, ...exactnessOf(units, bits) };
+    const { kernel, weights, columnSums, scales } = l.panels.place(units, work, layerShape(g));
+    const q = quantizeActivation(l, x, kernel, { ...layout, groups: channels, channels: 1, masked: true }, bits);
+    const { exports } = l.constants.core;
+    const scratchBytes = exports.scratchBytes(kernel, channels, 1, 1, rowsPerSample);
+    const pixelStride = exports.pixelStride(kernel, channels, 1);
+    const at = l.allocate(4 * samples * rowsPerSample * channels);
+    l.emit(
+      step(kernel, ConvStep, {
+        ...g,
+        ...{ weights, columnSums, scales },
+        ...{
+          input: q.at,
+          output: at,
+          bias: 0,
+          parameters: q.parameters,
+          mask: q.mask,
+          rowsPerParameter: rowsPerSample,
+        },
+        ...{ batchStride: rowsPerSample * pixelStride, pixelStride, groupStride: exports.groupStride(kernel, 1) },
+        ...{ outBatchStride: 4 * rowsPerSample * channels, outPixelStride: 4 * channels },
+        ...{ weightsBatchStride: 0, scalesBatchStride: 0, exactInInt32: 1, pairsPerBlock: 1 },
+        ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
+        ...{ scratch: l.allocate(scratchBytes * l.threads), scratchBytes, slots: l.threads },
+      }),
+      { kernel: KERNELS[kernel], bytes: 6 * samples * rowsPerSample * channels },
+    );
+    return { ...x, at };
+  });
+}
+
+/** 1 per channel, as a series. */
+function ones(channels: number): WeightSeries {
+  return {
+    ...{
+      name: `${INTERNAL}ones ${channels}`,
+      shape: [channels, 1],
+      axis: 0,
+      rows: channels,
+      columns: 1,
+      bits: 8,
+      terms: 1,
+    },
+    ...{ digits: "signed", scales: new Float32Array(channels).fill(1), planes: [new Uint8Array(channels).fill(1)] },
+    ...{ largestL1: 1, largestSum: 1 },
+  };
 }
 
 /** Where a bias vector lies, or 0. */

@@ -1,13 +1,21 @@
 import { PackRightStep } from "../../core/abi/conv.ts";
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, type Kernel, layerOf, step } from "../../core/index.ts";
+import { type Argument, layerOf, step } from "../../core/index.ts";
 import { broadcast, type Shape, sizeOf } from "../../tensor/index.ts";
-import { type Exactness, exactnessOf, exactnessOfProduct, exactWords } from "../kernel.ts";
+import { exactnessOfProduct, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
 import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
-import { activationBits, biasOf, emitRange, layerShape, matrixGeometry, quantizeActivation } from "./linear.ts";
+import {
+  activationBits,
+  biasOf,
+  emitRange,
+  integerOperands,
+  matrixGeometry,
+  quantizeActivation,
+  roundedActivation,
+} from "./linear.ts";
 import { emitTranspose } from "./movement.ts";
 import { lowerPlainGemm, lowerPlainMatMul } from "./product.ts";
 import { broadcastStrides, byteStrides, constant, emitCopy, emitUnary, type Source, temporary } from "./support.ts";
@@ -122,35 +130,37 @@ export interface Product {
 
 export function lowerProduct(l: Lowering, p: Product): void {
   const series = l.planned.weights.get(p.name);
-  const bits = activationBits(l.planned.layers.get(l.node.name));
+  const plan = l.planned.layers.get(l.node.name);
   const g = matrixGeometry(p.batch, p.rows, p.k, p.n);
   const { bias } = p;
   const output = p.y.at;
-  if (bits === 0 || p.float === true || (l.graph.constants.has(p.name) && series === undefined)) {
-    const { weights, stride } = floatRight(l, p);
-    emitConv(l, Opcode.ConvF32, g, {
-      ...{ input: p.a.at, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS },
-    });
-    return;
-  }
   const layout = { samples: p.batch * p.rows, rowsPerSample: 1, channels: p.k, groups: 1, masked: false };
-  const integer = (kernel: Kernel, right: () => RightOperand, exactness: Exactness): void => {
-    const q = quantizeActivation(l, p.a, kernel, layout, bits);
-    emitConv(l, kernel, g, {
-      ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
-      ...right(),
-      ...exactWords(kernel, exactness, bits),
-    });
-  };
-  if (series === undefined) {
-    // q − z of the right operand has one bit more than q, and must fit int16.
-    integer(Opcode.ConvI16, () => packRight(l, p, Math.min(bits, 15)), exactnessOfProduct(p.k, bits));
+  const rounds = plan !== undefined && plan.activationTerms > 0 && p.float !== true;
+  const isConstant = series !== undefined || l.graph.constants.has(p.name);
+  if (!rounds || (series === undefined && (isConstant || plan.weightTerms === 0))) {
+    const { weights, stride } = floatRight(l, p);
+    const { at: input } = rounds && isConstant ? roundedActivation(l, p.a, plan, layout) : p.a;
+    emitConv(l, Opcode.ConvF32, g, { input, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS });
     return;
   }
-  const exactness = exactnessOf(series, bits);
-  const work = { depthwise: false, activationBits: bits, ...exactness };
-  const { kernel, ...right } = l.panels.place(series, work, layerShape(g));
-  integer(kernel, () => right, exactness);
+  if (series !== undefined) {
+    const { kernel, q, channels, ...right } = integerOperands(l, p.a, series, plan, layout, false, g);
+    emitConv(
+      l,
+      kernel,
+      { ...g, channels },
+      { ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 }, ...right },
+    );
+    return;
+  }
+  const bits = activationBits(plan);
+  const q = quantizeActivation(l, p.a, Opcode.ConvI16, layout, bits);
+  emitConv(l, Opcode.ConvI16, g, {
+    ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
+    // q − z of the right operand has one bit more than q, and must fit int16.
+    ...packRight(l, p, Math.min(bits, 15)),
+    ...exactWords(Opcode.ConvI16, exactnessOfProduct(p.k, bits), bits),
+  });
 }
 
 interface RightOperand {
@@ -191,7 +201,7 @@ function floatRight(l: Lowering, p: Product): { weights: Argument; stride: numbe
   const stride = p.batch === 1 ? 0 : bytes;
   const floats = p.b === undefined ? l.floats(p.name) : undefined;
   if (floats !== undefined) {
-    const packed = l.constants.derive(`matrix:${p.name}:${p.transposed}`, floats, p.batch * bytes, (from, to) => {
+    const packed = l.constants.derive(p.name, `matrix:${p.transposed}`, floats, p.batch * bytes, (from, to) => {
       for (let b = 0; b < p.batch; b++, from += 4 * p.k * p.n, to += bytes) {
         pack(...layer, to, from, p.transposed ? 0 : 1);
       }

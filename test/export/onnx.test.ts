@@ -1,0 +1,167 @@
+// Exported networks in our own sessions, and in onnxruntime where bench/ has it installed.
+import { existsSync, readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { describe, expect, it } from "vitest";
+import { InferenceSession, type LayerPlan, type Plan, Tensor } from "../../src/entries/index.ts";
+import { exportOnnx, quantize } from "../../src/entries/quantize.ts";
+import { rearranged, rearrangement } from "../../src/export/arrange.ts";
+import { transposedWeights } from "../../src/graph/passes/layout.ts";
+import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
+import { build, f32 } from "../graph/build.ts";
+import { noise } from "../model/models.ts";
+import { network } from "../quantize/networks.ts";
+
+const ORT = new URL("../../bench/node_modules/onnxruntime-node/package.json", import.meta.url);
+interface OrtSession {
+  run(feeds: Record<string, unknown>): Promise<Record<string, { data: ArrayLike<number> }>>;
+}
+interface Ort {
+  InferenceSession: { create(bytes: Uint8Array): Promise<OrtSession> };
+  Tensor: new (type: string, data: Float32Array, dims: readonly number[]) => unknown;
+}
+const ort = existsSync(ORT) ? (createRequire(ORT)("onnxruntime-node") as Ort) : undefined;
+
+const tensor = (dims: number[], seed: number): Tensor<"float32"> =>
+  new Tensor(
+    "float32",
+    noise(
+      dims.reduce((a, b) => a * b, 1),
+      seed,
+    ),
+    dims,
+  );
+const planOf = (layer: Partial<LayerPlan>): Plan => ({
+  version: 1,
+  default: { bits: 4, weightTerms: 3, activationTerms: 0, ...layer },
+});
+
+/** What every operator that the passes change needs on its way back. */
+const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> = {
+  "a network with convolutions, products and shared weights": {
+    onnx: writeOnnx(network()),
+    x: tensor([2, 3, 8, 8], 9),
+  },
+  "pools, a transposed convolution, norms and activations": {
+    onnx: writeOnnx(
+      build(
+        { x: [1, 4, 9, 9] },
+        {
+          w: tensor([8, 2, 3, 3], 1),
+          b: tensor([8], 2),
+          t: tensor([8, 3, 2, 2], 3),
+          s: f32([6], [1, 2, 3, 1, 2, 3]),
+          o: tensor([6], 4),
+          scales: f32([4], [1, 1, 2, 2]),
+          d: tensor([12, 5], 5),
+        },
+        [
+          ["Conv", ["x", "w", "b"], ["c"], { group: 2, pads: [1, 1, 1, 1] }],
+          ["Clip", ["c"], ["c6"]],
+          ["HardSwish", ["c6"], ["h"]],
+          ["MaxPool", ["h"], ["m"], { kernel_shape: [2, 2], strides: [2, 2] }],
+          ["ConvTranspose", ["m", "t"], ["u"], { group: 2, strides: [2, 2] }],
+          ["InstanceNormalization", ["u", "s", "o"], ["i"]],
+          ["Sigmoid", ["i"], ["g"]],
+          ["Mul", ["i", "g"], ["silu"]],
+          ["Resize", ["silu", "", "scales"], ["r"], { mode: "nearest" }],
+          ["AveragePool", ["r"], ["a"], { kernel_shape: [3, 3], pads: [1, 1, 1, 1] }],
+          ["GlobalAveragePool", ["a"], ["p"]],
+          ["GlobalMaxPool", ["a"], ["q"]],
+          ["Concat", ["p", "q"], ["pq"], { axis: 1 }],
+          ["Flatten", ["pq"], ["flat"]],
+          ["MatMul", ["flat", "d"], ["y"]],
+        ],
+        ["y"],
+      ),
+    ),
+    x: tensor([1, 4, 9, 9], 7),
+  },
+};
+
+async function run(bytes: Uint8Array, x: Tensor<"float32">): Promise<Float32Array> {
+  const session = await InferenceSession.create(bytes, { preset: "float32" });
+  const outputs = await session.run({ [session.inputNames[0]!]: x });
+  await session.release();
+  return outputs[session.outputNames[0]!]!.data as Float32Array;
+}
+
+async function runOrt(bytes: Uint8Array, name: string, x: Tensor<"float32">): Promise<Float32Array> {
+  const session = await ort!.InferenceSession.create(bytes);
+  const outputs = await session.run({ [name]: new ort!.Tensor("float32", x.data, x.dims) });
+  return Float32Array.from(Object.values(outputs)[0]!.data);
+}
+
+function difference(a: Float32Array, b: Float32Array): number {
+  expect(a.length).toBe(b.length);
+  const largest = b.reduce((most, v) => Math.max(most, Math.abs(v)), 0);
+  return a.reduce((most, v, i) => Math.max(most, Math.abs(v - b[i]!)), 0) / largest;
+}
+
+const PLANS: readonly (readonly [string, Partial<LayerPlan>])[] = [
+  ["3 × INT4", {}],
+  ["2 × INT8", { bits: 8, weightTerms: 2 }],
+  ["4 × INT3, odd", { bits: 3, weightTerms: 4, digits: "odd" }],
+  ["3 × INT5, mixed", { bits: 5, weightTerms: 3, digits: "mixed" }],
+  ["unsigned with zero points", { weightTerms: 3, digits: "unsigned" }],
+  ["outliers", { weightTerms: 2, outliers: 0.05 }],
+  ["groups", { weightTerms: 2, granularity: { group: 5 } }],
+];
+
+describe.each(Object.entries(ZOO))("%s", (_, { onnx, x }) => {
+  it.each(PLANS)("%s: both forms give what the container's weights give", async (_, layer) => {
+    const { bytes } = await quantize(onnx, { plan: planOf(layer) });
+    const expected = await run(bytes, x);
+    for (const as of ["terms", "float32"] as const) {
+      const exported = await exportOnnx(bytes, { as });
+      const graph = readOnnx(exported);
+      expect(graph.nodes.every((node) => node.domain === "")).toBe(true);
+      expect(graph.opsets).toEqual({ "": 21 });
+      expect(difference(await run(exported, x), expected)).toBeLessThan(1e-5);
+      if (ort !== undefined)
+        expect(difference(await runOrt(exported, graph.inputs[0]!.name, x), expected)).toBeLessThan(1e-5);
+      if (as === "terms") {
+        const types = new Set([...graph.initializers.values()].map((t) => t.type));
+        const wide = (layer.bits ?? 4) > 4;
+        expect(types.has(layer.digits === "unsigned" ? "uint4" : wide ? "int8" : "int4")).toBe(true);
+      }
+      expect(await exportOnnx(bytes, { as })).toEqual(exported);
+    }
+  });
+});
+
+describe("exportOnnx", () => {
+  it("a real network, under a preset: the file's own bytes of weights are 4 bits a term", async () => {
+    const onnx = readFileSync(new URL("../fixtures/models/fmnist_resnet.onnx", import.meta.url));
+    const { bytes } = await quantize(onnx, { preset: "fast" });
+    const [terms, floats] = [await exportOnnx(bytes), await exportOnnx(bytes, { as: "float32" })];
+    expect(terms.length).toBeLessThan(floats.length * 0.45);
+    const x = tensor([2, 1, 28, 28], 3);
+    const expected = await run(floats, x);
+    expect(difference(await run(terms, x), expected)).toBeLessThan(1e-5);
+    expect(difference(await run(onnx, x), expected)).toBeLessThan(0.2);
+    if (ort !== undefined) {
+      const name = readOnnx(terms).inputs[0]!.name;
+      for (const file of [terms, floats]) expect(difference(await runOrt(file, name, x), expected)).toBeLessThan(1e-5);
+    }
+  });
+
+  it("refuses what is no container, and forms that it does not know", async () => {
+    await expect(exportOnnx(new Uint8Array(100))).rejects.toMatchObject({ code: "MODEL" });
+    const { bytes } = await quantize(writeOnnx(network()));
+    await expect(exportOnnx(bytes, { as: "int8" as "terms" })).rejects.toThrow(
+      '"as" expected "terms" or "float32", got "int8"',
+    );
+  });
+
+  it("rearranges weights as the passes did, backwards", () => {
+    for (const group of [1, 2]) {
+      const own = tensor([4, 3, 2, 5], 1);
+      const ours = transposedWeights(own, group) as Tensor<"float32">;
+      expect(rearranged(ours, "convTranspose", group)).toEqual(own);
+    }
+    expect(rearrangement([6, 2, 2, 3], "conv", 1).to).toEqual([6, 3, 2, 2]);
+    expect(rearranged(new Tensor("float32", Float32Array.of(1, 2, 3, 4, 5, 6), [2, 3]), "transposed", 1).data).toEqual(
+      Float32Array.of(1, 4, 2, 5, 3, 6),
+    );
+  });
+});
