@@ -42,9 +42,9 @@ export function chooseKernel(work: LinearWork): Kernel {
   // The weights of a depthwise layer are few.
   if (depthwise) return Opcode.DepthwiseI16;
   // Two columns in an int16: 2^12 times the high sum must fit int32, and the low sum be taken out every 4 k-pairs at least; a panel of 16 columns must not
-  // be half empty, and few channels, after each of which the low sum is taken out, would not pay for that.
+  // be half empty, and the low sum is taken out after every tap: over ConvI8, 1.6 times as fast at 64×768×768, 1.25 at 3136×64×128, 0.8 at 12544×16×96.
   const fits = weightBits <= 4 && activationBits <= 6 && exactInInt32 && work.largestSum < 2 ** 19;
-  if (fits && work.rows > 8 && work.channels >= 16) return Opcode.ConvI4;
+  if (fits && work.rows > 8 && work.channels >= 32) return Opcode.ConvI4;
   // Sums of 8-bit weights that leave int32 are too rare for a kernel of their own.
   return weightBits <= 8 && exactInInt32 ? Opcode.ConvI8 : Opcode.ConvI16;
 }

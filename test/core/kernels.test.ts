@@ -4,7 +4,7 @@ import { chooseKernel, isKernel, KERNELS, type LinearWork, lowPairs } from "../.
 
 const chosen = (work: Partial<LinearWork>): string => {
   const base = { depthwise: false, weightBits: 16, activationBits: 8, exactInInt32: true };
-  const shape = { rows: 9, channels: 16, largestSum: 2 ** 19 - 1 };
+  const shape = { rows: 9, channels: 32, largestSum: 2 ** 19 - 1 };
   return KERNELS[chooseKernel({ ...base, ...shape, ...work })];
 };
 
@@ -18,7 +18,7 @@ it("chooses the narrowest panels that hold the weights", () => {
 it("puts two columns into an int16 where both sums have room", () => {
   const narrow = { weightBits: 4, activationBits: 6 };
   expect(chosen(narrow)).toBe("gemm_i4_i16_4x16");
-  const others = [{ weightBits: 5 }, { activationBits: 7 }, { largestSum: 2 ** 19 }, { rows: 8 }, { channels: 15 }];
+  const others = [{ weightBits: 5 }, { activationBits: 7 }, { largestSum: 2 ** 19 }, { rows: 8 }, { channels: 31 }];
   for (const other of others) expect(chosen({ ...narrow, ...other })).toBe("gemm_i8_i16_4x8");
   // the low sum of a block, at its worst, and of one pair more
   for (const bits of [2, 3, 4, 5, 6]) {
