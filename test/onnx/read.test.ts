@@ -239,7 +239,9 @@ describe("writeOnnx", () => {
       ],
       ["out"],
     );
-    expect(readOnnx(writeOnnx(graph))).toEqual(graph);
+    // "alpha" is written as the float that it is, although its value is whole, and the reader notes that.
+    const nodes = graph.nodes.map((node) => (node.op === "LeakyRelu" ? { ...node, kinds: { alpha: "float" } } : node));
+    expect(readOnnx(writeOnnx(graph))).toEqual({ ...graph, nodes });
   });
 
   it("keeps any tensor", () => {
