@@ -1,6 +1,6 @@
 // What every build of the core exports.
 export { run } from "./vm";
 export { groupStride, paddedRows, panelBytes, panelColumns, pixelStride, scratchBytes } from "./layout";
-export { seriesLargest, seriesQuantize, seriesScales, seriesSplit } from "./series/index";
+export { seriesGrid, seriesLargest, seriesQuantize, seriesRange, seriesRound, seriesScales, seriesSplit } from "./series/index";
 export { addOutliers, addTerm, addZeroPoints } from "./series/terms";
 export { pack } from "./tensor/pack";

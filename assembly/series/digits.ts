@@ -26,18 +26,18 @@ export function seriesQuantize(data: usize, scales: usize, zeros: usize, rows: i
 
 /**
  * Splits Q into digit planes, most significant first, `stride` bytes apart: digits of `bits` bits, two's complement, packed little-endian
- * without gaps. Consumes `wide`. `sums` is f64 [2]: over all rows and all prefixes P of the series, the largest Σ|P − zero|, and the
+ * without gaps; those of the last term have `last` bits. Consumes `wide`. `sums` is f64 [2]: over all rows and all prefixes P of the series, the largest Σ|P − zero|, and the
  * largest one-sided sum max(Σ(P − zero)⁺, Σ(P − zero)⁻).
  */
-export function seriesSplit(wide: usize, zeros: usize, rows: i32, columns: i32, bits: i32, terms: i32, digits: i32, planes: usize, stride: usize, sums: usize): void {
-  const radix = (1 << bits) - i32(digits == Digits.Odd);
+export function seriesSplit(wide: usize, zeros: usize, rows: i32, columns: i32, bits: i32, terms: i32, last: i32, digits: i32, planes: usize, stride: usize, sums: usize): void {
   store<f64>(sums, 0);
   store<f64>(sums, 0, 8);
   let weight = 1;
   for (let term = terms - 1; term >= 0; term--) {
+    const own = term == terms - 1 ? last : bits;
     measure(wide, zeros, rows, columns, weight, sums);
-    peel(wide, rows * columns, bits, digits, term == 0, planes + <usize>term * stride);
-    weight *= radix;
+    peel(wide, rows * columns, own, digits, term == 0, planes + <usize>term * stride);
+    weight *= (1 << own) - i32(digits == Digits.Odd);
   }
 }
 

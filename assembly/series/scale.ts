@@ -5,7 +5,7 @@
 // order, so that they choose the same scale. A candidate is abandoned at the first block whose partial error is not below the best.
 
 /** Smallest normal f32: a smaller scale has too few bits to hold absmax/q. */
-const LEAST_SCALE: f32 = reinterpret<f32>(0x00800000); // 1.17549435e-38
+export const LEAST_SCALE: f32 = reinterpret<f32>(0x00800000); // 1.17549435e-38
 /** Elements between two looks at the partial error; a multiple of 8. */
 const BLOCK: i32 = 64;
 

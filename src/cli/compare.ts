@@ -1,16 +1,19 @@
 import type { CAC } from "cac";
+import { type ExternalData, readOnnx } from "../onnx/index.ts";
+import { canBeMade, checkRange, proceduralInputs, shapesOf } from "../quantize/procedural.ts";
 import type { Preset } from "../series/index.ts";
 import { type Comparison, compare } from "../session/compare.ts";
 import { InferenceSession } from "../session/session.ts";
 import { readModelFile } from "./files.ts";
-import { type InputOptions, readFeeds } from "./inputs.ts";
+import { type InputOptions, type MakeRecords, readFeeds } from "./inputs.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { PRESETS } from "./quantize.ts";
+import { PRESETS, readRange } from "./quantize.ts";
 import { choice, repeated } from "./usage.ts";
 
 interface Options extends InputOptions {
   readonly preset?: unknown;
+  readonly inputRange?: unknown;
   readonly json?: boolean;
 }
 
@@ -18,24 +21,43 @@ export function registerCompare(cli: CAC): void {
   cli
     .command("compare <model>", "Compare presets with the network's own float32")
     .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
-    .option("--random <N>", "Feed the other inputs N seeded random tensors")
+    .option(
+      "--random <N>",
+      "Feed the other inputs N records of procedural inputs, those that quantize checks with: dead leaves, tones, 1/f noise, ids",
+    )
     .option("--seed <S>", "Seed of the random tensors", { default: 0 })
     .option("--shape <NAME=1,3,224,224>", "Shape of a random or raw input (repeatable)")
-    .option("--preset <P>", "Compare this preset (repeatable; default faithful, fast, compact)")
+    .option("--preset <P>", "Compare this preset (repeatable; default all)")
+    .option(
+      "--input-range <LOW,HIGH>",
+      "Values of procedural inputs, NAME=LOW,HIGH for one of them (repeatable; default 0,1 for pictures, -0.5,0.5)",
+    )
     .option("--json", "Print one JSON document")
     .example("bitbasis compare model.onnx --random 4 --shape image=1,3,224,224")
     .action(async (model: string, options: Options) => {
       const { bytes: onnx, externalData } = await readModelFile(model);
       const named = repeated(options.preset).map((p) => choice<Preset>("--preset", p, PRESETS));
       const session = await InferenceSession.create(onnx, { preset: "float32", externalData });
-      const feeds = await readFeeds(session.inputMetadata, options);
+      const feeds = await readFeeds(session.inputMetadata, options, procedural(onnx, externalData, options.inputRange));
       await session.release();
       const rows = await withProgress((onProgress) =>
-        compare(onnx, feeds, { onProgress, externalData, ...(named.length > 0 && { presets: named }) }),
+        compare(onnx, feeds, { onProgress, externalData, presets: named.length > 0 ? named : PRESETS }),
       );
       if (options.json) printJson(rows);
       else printText(comparisonTable(rows));
     });
+}
+
+/** The inputs that `quantize` measures with; undefined where a type is not made, which is random then. */
+function procedural(onnx: Uint8Array, externalData: ExternalData | undefined, range: unknown): MakeRecords | undefined {
+  const graph = readOnnx(onnx, externalData === undefined ? {} : { externalData });
+  if (!graph.inputs.every(canBeMade)) return undefined;
+  const about = readRange(range);
+  checkRange(about.inputRange, graph.inputs);
+  return (known, count, seed) => {
+    const shapes = new Map([...shapesOf(graph.inputs), ...known]);
+    return proceduralInputs(graph, { shapes, seed: seed + 1, ...about }, count).feeds;
+  };
 }
 
 function comparisonTable(rows: readonly Comparison[]): string {

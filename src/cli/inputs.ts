@@ -23,6 +23,13 @@ export interface InputOptions {
   readonly seed?: unknown;
 }
 
+/** Records of inputs instead of random ones, for the shapes that are known. */
+export type MakeRecords = (
+  shapes: ReadonlyMap<string, readonly number[]>,
+  count: number,
+  seed: number,
+) => readonly ReadonlyMap<string, Tensor>[];
+
 const NPY_TYPES: Readonly<Record<string, ElementType>> = {
   f4: "float32",
   f8: "float64",
@@ -45,6 +52,7 @@ const NPY_TYPES: Readonly<Record<string, ElementType>> = {
 export async function readFeeds(
   inputs: readonly ValueMetadata[],
   options: InputOptions,
+  make?: MakeRecords,
 ): Promise<Record<string, Tensor>[]> {
   const shapes = new Map(repeated(options.shape).map((text) => parseShape(assignment("--shape", text))));
   for (const name of shapes.keys()) {
@@ -65,6 +73,10 @@ export async function readFeeds(
   }
   const count = integer("--random", options.random === true ? 1 : options.random, 1, 1_000_000);
   const seed = integer("--seed", options.seed ?? 0, 0, 2 ** 32 - 1);
+  if (make !== undefined) {
+    const known = new Map([...[...given].map(([name, { dims }]) => [name, dims] as const), ...shapes]);
+    return make(known, count, seed).map((record) => Object.fromEntries([...record, ...given]));
+  }
   return Array.from({ length: count }, (_, i) => {
     const made = missing.map((input, j): [string, Tensor] => {
       const shape = resolveShape(input, shapes.get(input.name));

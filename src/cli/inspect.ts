@@ -1,5 +1,6 @@
 import type { CAC } from "cac";
 import { inspect, type ModelSummary } from "../quantize/index.ts";
+import { activationWidth, weightWidth } from "../series/index.ts";
 import { describe } from "../session/feeds.ts";
 import { readModelFile } from "./files.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
@@ -54,10 +55,10 @@ function summaryText(summary: ModelSummary): string {
       l.name,
       l.op,
       l.shape?.join("x") ?? "",
-      `${l.plan.weightTerms}x${l.plan.bits} / ${l.plan.activationTerms}x${l.plan.bits}`,
+      `${weightWidth(l.plan)} / ${activationWidth(l.plan)}`,
       formatBytes(l.bytes),
     ]);
-    parts.push("", table(["layer", "op", "weights", "terms w / a", "size"], rows));
+    parts.push("", table(["layer", "op", "weights", "bits w / a", "size"], rows));
   }
   return parts.join("\n");
 }

@@ -1,10 +1,10 @@
 import type { CAC } from "cac";
-import { type QuantizationReport, quantize } from "../quantize/index.ts";
-import { checkPlan, type Plan, type Preset } from "../series/index.ts";
+import { type InputRange, type QuantizationReport, quantize } from "../quantize/index.ts";
+import { activationWidth, checkPlan, type Plan, type Preset, weightWidth } from "../series/index.ts";
 import { isSameFile, readJson, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { formatBytes, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { choice, integer, UsageError } from "./usage.ts";
+import { assignment, choice, integer, repeated, UsageError } from "./usage.ts";
 
 export const PRESETS: readonly Preset[] = ["float32", "faithful", "fast", "compact"];
 
@@ -15,6 +15,8 @@ interface Options {
   readonly bits?: unknown;
   readonly weightTerms?: unknown;
   readonly activationTerms?: unknown;
+  readonly check?: boolean;
+  readonly inputRange?: unknown;
   readonly force?: boolean;
   readonly json?: boolean;
 }
@@ -28,6 +30,11 @@ export function registerQuantize(cli: CAC): void {
     .option("--bits <X>", "Bits of one term, for all layers")
     .option("--weight-terms <k>", "Weight terms, for all layers")
     .option("--activation-terms <t>", "Activation terms, for all layers")
+    .option("--no-check", "Plan by structure and weights alone: no run on procedural inputs")
+    .option(
+      "--input-range <LOW,HIGH>",
+      "Values of the inputs, NAME=LOW,HIGH for one of them (repeatable; default 0,1 for pictures, -0.5,0.5)",
+    )
     .option("--force", "Let the container replace the model itself")
     .option("--json", "Print the report as one JSON document")
     .example("bitbasis quantize model.onnx -o model.safetensors --preset fast")
@@ -39,13 +46,30 @@ export function registerQuantize(cli: CAC): void {
         throw new UsageError(`${model} is the model itself, which the container would replace; --force does so`);
       }
       const { bytes: onnx, externalData } = await readModelFile(model);
+      const measure = { check: options.check ?? true, ...readRange(options.inputRange) };
       const { bytes, report } = await withProgress((onProgress) =>
-        quantize(onnx, { ...how, externalData, onProgress }),
+        quantize(onnx, { ...how, ...measure, externalData, onProgress }),
       );
       await writeBytes(String(options.output), bytes);
       if (options.json) printJson(report);
       else process.stderr.write(`${reportTable(report)}\n`);
     });
+}
+
+/** What `--input-range` gives: one pair for all, or pairs by name. */
+export function readRange(given: unknown): { inputRange?: InputRange } {
+  const texts = repeated(given);
+  if (texts.length === 0) return {};
+  const pair = (text: string): readonly [number, number] => {
+    const [low, high, ...more] = text.split(",").map(Number);
+    if (more.length > 0 || !Number.isFinite(low) || !Number.isFinite(high)) {
+      throw new UsageError(`--input-range expected LOW,HIGH or NAME=LOW,HIGH, got ${text}`);
+    }
+    return [low!, high!];
+  };
+  if (texts.length === 1 && !texts[0]!.includes("=")) return { inputRange: pair(texts[0]!) };
+  const named = texts.map((text) => assignment("--input-range", text));
+  return { inputRange: Object.fromEntries(named.map(([name, text]) => [name, pair(text)])) };
 }
 
 /** What `--preset`, `--plan` or `--bits`, `--weight-terms`, `--activation-terms` ask for. */
@@ -85,12 +109,19 @@ export function reportTable(report: QuantizationReport): string {
     layer.name,
     layer.op,
     layer.shape?.join("x") ?? "",
-    `${layer.plan.weightTerms}x${layer.plan.bits} / ${layer.plan.activationTerms}x${layer.plan.bits}`,
+    `${weightWidth(layer.plan)} / ${activationWidth(layer.plan)}`,
     layer.relativeError.toExponential(2),
     layer.accumulatorBits,
     formatBytes(layer.bytesAfter),
     layer.reason ?? "",
   ]);
   const total = `${formatBytes(report.bytesBefore)} -> ${formatBytes(report.bytesAfter)} (${((100 * report.bytesAfter) / report.bytesBefore).toFixed(1)} %)`;
-  return `${table(["layer", "op", "weights", "terms w / a", "rel. error", "acc. bits", "size", "why"], rows)}\n${total}`;
+  return `${table(["layer", "op", "weights", "bits w / a", "rel. error", "acc. bits", "size", "why"], rows)}\n${total}\n${checkLine(report)}`;
+}
+
+function checkLine({ check, unchecked }: QuantizationReport): string {
+  if (check === undefined)
+    return unchecked === undefined ? "planned by structure and weights" : `not measured: ${unchecked}`;
+  const { tolerance, predicted, measured = predicted, inputs } = check;
+  return `measured error ${measured.toExponential(1)}, asked for ${tolerance}, predicted ${predicted.toExponential(1)} on ${inputs}`;
 }

@@ -37,10 +37,38 @@ export interface CoreExports {
     columns: number,
     bits: number,
     terms: number,
+    last: number,
     digits: Digits,
     planes: number,
     stride: number,
     sums: number,
+  ): void;
+  seriesGrid(data: number, rows: number, columns: number, steps: number, scales: number, zeros: number): number;
+  seriesRange(
+    data: number,
+    rows: number,
+    columns: number,
+    steps: number,
+    power: 2 | 3,
+    least: number,
+    largest: number,
+    symmetric: 0 | 1,
+    scales: number,
+    zeros: number,
+  ): void;
+  seriesRound(
+    data: number,
+    scales: number,
+    zeros: number,
+    rows: number,
+    taps: number,
+    channels: number,
+    steps: number,
+    flips: 0 | 1,
+    offset: number,
+    wide: number,
+    scratch: number,
+    errors: number,
   ): void;
   /** How kernels read layers: assembly/layout.ts. All sizes are bytes, or entries; layers are spread from `layerOf`. */
   panelColumns(kernel: Kernel): number;
@@ -53,7 +81,7 @@ export interface CoreExports {
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
    * Adds `weight` · digit of a packed plane [row][tap][channel] into the panels of an integer kernel and its row sums into `columnSums` (i32 per
-   * row, all groups); both must be 0 before the first term. `bits` 2…8, two's complement unless `unsigned` is 1. 1 if every element fits the panel, as below.
+   * row, all groups); both must be 0 before the first term. `bits` 1…8, two's complement unless `unsigned` is 1. 1 if every element fits the panel, as below.
    */
   addTerm(
     ...args: [
@@ -94,6 +122,9 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
   seriesScales: true,
   seriesQuantize: true,
   seriesSplit: true,
+  seriesGrid: true,
+  seriesRange: true,
+  seriesRound: true,
   panelColumns: true,
   paddedRows: true,
   panelBytes: true,

@@ -1,6 +1,6 @@
 import { Opcode } from "../core/abi/opcode.ts";
 import { type Kernel, lowPairs, pairsPerBlock } from "../core/index.ts";
-import { accumulatorBits, largestQ, productBits, type WeightSeries } from "../series/index.ts";
+import { accumulatorBits, largestQ, largestTail, productBits, type WeightSeries, widthOf } from "../series/index.ts";
 import { partsOf, type Stack } from "./stack.ts";
 
 /** How the integer sums of a linear layer stay exact. */
@@ -15,10 +15,8 @@ export interface Exactness {
 
 /** A layer with weights of its own, under activations of n = `activationBits` bits. */
 export function exactnessOf(weights: WeightSeries, activationBits: number): Exactness {
-  const { bits, terms, digits, zeros, sparse } = weights;
-  // A zero point or an outlier may take Q − zero up to ±32767; no weight exceeds the sum of its row.
-  const operand = zeros === undefined && sparse === undefined ? largestQ(bits, terms, digits) : 2 ** 15 - 1;
-  const largest = Math.min(operand, weights.largestL1);
+  // No weight exceeds the sum of its row.
+  const largest = Math.min(largestOperand(weights), weights.largestL1);
   return {
     exactInInt32: accumulatorBits({ weights, activationWidth: activationBits }) <= 32,
     pairsPerBlock: pairsPerBlock(largest, 2 ** (activationBits - 1)),
@@ -55,4 +53,19 @@ export function exactnessOfProduct(depth: number, activationBits: number): Exact
     pairsPerBlock: pairsPerBlock(2 ** activationBits - 1, 2 ** (activationBits - 1)),
     largestSum: depth * (2 ** activationBits - 1) * 2 ** (activationBits - 1),
   };
+}
+
+/** A bound on |Q − zero| at every number of terms. */
+function largestOperand({ zeros, sparse, ...series }: WeightSeries): number {
+  const { bits, terms, digits, lastBits = bits } = series;
+  const most = 2 ** 15 - 1;
+  if (sparse !== undefined || (zeros !== undefined && digits !== "signed")) return most;
+  if (lastBits === bits && zeros === undefined) return largestQ(bits, terms, digits);
+  const low = -largestTail(bits, terms, digits, lastBits);
+  const high = low + 2 ** widthOf(series) - 1;
+  const reach = (zero: number) => Math.max(zero - low, high - zero);
+  return Math.min(
+    most,
+    (zeros ?? Int32Array.of(0)).reduce((all, zero) => Math.max(all, reach(zero)), 0),
+  );
 }

@@ -70,12 +70,12 @@ export class Lowering {
   readonly steps: LoweredStep[] = [];
   readonly buffers: PlannedBuffer[] = [];
   private readonly located = new Map<string, Ref | number>();
-  private readonly shared = new Map<string, unknown>();
+  private shared = new Map<string, unknown>();
   private captured: LoweredStep[] | undefined;
 
   constructor(
     readonly graph: SpecializedGraph,
-    readonly planned: PlannedGraph,
+    public planned: PlannedGraph,
     readonly constants: Constants,
     readonly panels: Panels,
     /** Threads that will run the program at most. */
@@ -160,10 +160,22 @@ export class Lowering {
   /** The steps that `body` emits, kept out of the program, for the next step, which holds all of their words and runs them itself. */
   capture(body: () => void): readonly LoweredStep[] {
     const captured: LoweredStep[] = [];
+    const outer = this.captured;
     this.captured = captured;
     body();
-    this.captured = undefined;
+    this.captured = outer;
     return captured;
+  }
+
+  /** The steps of the current node under another plan, kept out of the program: they write what its own steps write, and share no work with others. */
+  under(planned: PlannedGraph, lower: Lower): readonly LoweredStep[] {
+    const [own, shared] = [this.planned, this.shared];
+    this.planned = planned;
+    this.shared = new Map();
+    const steps = this.capture(() => lower(this));
+    this.planned = own;
+    this.shared = shared;
+    return steps;
   }
 
   attribute(name: string, fallback: number): number {

@@ -1,5 +1,5 @@
 import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
-import { isSigned, termWeight, type WeightSeries } from "../series/index.ts";
+import { isSigned, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
 
 /** Addresses of one layer's fused integer weights, and the kernel that reads them. */
@@ -93,8 +93,8 @@ export class Panels {
     return { kernel: layer.kernel, weights, columnSums, scales, series, layer, loaded: 0 };
   }
 
-  private bitsOf({ name, bits, terms }: WeightSeries): number {
-    return this.widened.get(name) ?? bits * terms;
+  private bitsOf(series: WeightSeries): number {
+    return this.widened.get(series.name) ?? widthOf(series);
   }
 
   /** Forgets the panels of a series; the next ones are wider. */
@@ -112,7 +112,7 @@ export class Panels {
     const core = this.core;
     const { addTerm, addZeroPoints, addOutliers } = core.exports;
     const { series } = placed;
-    const { bits, digits, planes, zeros, sparse } = series;
+    const { digits, planes, zeros, sparse } = series;
     const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
     let fits = true;
     const lend = <Data extends readonly ArrayBufferView[]>(
@@ -126,6 +126,7 @@ export class Panels {
       // Zero points first: unsigned digits fit a panel only without them.
       if (placed.loaded === 0 && zeros !== undefined) lend([zeros], (at) => addZeroPoints(...panels, at));
       const unsigned = isSigned(digits, placed.loaded) ? 0 : 1;
+      const bits = termBits(series, placed.loaded);
       const weight = termWeight(series, placed.loaded);
       lend([planes[placed.loaded]!], (plane) => addTerm(...panels, plane, bits, unsigned, weight));
       if (placed.loaded > 0 || sparse === undefined) continue;
@@ -134,4 +135,9 @@ export class Panels {
     }
     return !fits && this.bitsOf(series) < WIDEST;
   }
+}
+
+/** Under what key the fused rows of a table lie among the constants. */
+export function tableKey(name: string): string {
+  return `rows:${name}`;
 }

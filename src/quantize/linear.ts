@@ -1,6 +1,8 @@
 import { everyNode, type Graph, type Node, operatorOf } from "../graph/index.ts";
 import type { LinearLayer } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
+import { readersOf } from "./readers.ts";
+import { structureOf } from "./structure.ts";
 
 /** A node that can run on integers. */
 export interface LinearNode {
@@ -8,6 +10,10 @@ export interface LinearNode {
   readonly kind: LinearLayer["kind"];
   /** Whether no other linear node reads what it gives, with nothing but other operators in between. */
   readonly last: boolean;
+  /** Whether it belongs to a front end, and whether its inputs come from an RMS norm, or are never below 0: see `Structure`. */
+  readonly frontEnd: boolean;
+  readonly centred: boolean;
+  readonly nonNegative: boolean;
   /** Its constant operand; absent for a product of two activations. */
   readonly weights?: { readonly name: string; readonly tensor: Tensor<"float32">; readonly axis: number };
 }
@@ -26,13 +32,20 @@ export interface FloatNode {
  */
 export function linearNodes(graph: Graph): LinearNode[] {
   const result: LinearNode[] = [];
+  const { frontEnds, centred, nonNegative } = structureOf(graph);
   let seen = false;
   for (const node of everyNode(graph)) {
     const found = weightsOf(node, graph);
-    if (found === "product") result.push({ node, kind: "product", last: false });
+    const input = node.inputs[0] ?? "";
+    const about = {
+      frontEnd: frontEnds.has(node.name),
+      centred: centred.has(input),
+      nonNegative: nonNegative.has(input),
+    };
+    if (found === "product") result.push({ node, kind: "product", last: false, ...about });
     if (typeof found !== "object" || !("axis" in found)) continue;
     const kind = isDepthwise(node, found.tensor) ? "depthwise" : seen ? "other" : "first";
-    result.push({ node, kind, last: false, weights: found });
+    result.push({ node, kind, last: false, ...about, weights: found });
     seen = true;
   }
   return place(graph, result);
@@ -108,15 +121,33 @@ function isFloat32(tensor: Tensor): tensor is Tensor<"float32"> {
   return tensor.type === "float32";
 }
 
-/** Nodes of the graph and its bodies that read a value, by the value. */
-export function readersOf(graph: Graph): Map<string, Node[]> {
-  const readers = new Map<string, Node[]>();
-  for (const node of everyNode(graph)) {
-    for (const name of node.inputs) {
-      const list = readers.get(name);
-      if (list === undefined) readers.set(name, [node]);
-      else list.push(node);
-    }
+/** A table of float32 rows that are looked up and nothing else. */
+export interface Table {
+  readonly name: string;
+  readonly tensor: Tensor<"float32">;
+  /** The first node that reads it. */
+  readonly node: Node;
+}
+
+/** Rows shorter than this save nothing beside their scale and zero point. */
+const SHORTEST_ROW = 8;
+
+/** The tables of a prepared graph, in the order of the nodes that read them. */
+export function tablesOf(graph: Graph): Table[] {
+  const outputs = new Set(graph.outputs.map(({ name }) => name));
+  const tables: Table[] = [];
+  for (const [name, nodes] of readersOf(graph)) {
+    const tensor = graph.initializers.get(name);
+    if (tensor === undefined || !isFloat32(tensor) || tensor.dims.length !== 2 || outputs.has(name)) continue;
+    if (tensor.dims[1]! < SHORTEST_ROW || tensor.dims[0]! < 2 || !nodes.every((node) => readsTable(node, name)))
+      continue;
+    tables.push({ name, tensor, node: nodes[0]! });
   }
-  return readers;
+  return tables;
+}
+
+/** Whether the node looks up rows of a table, and nothing else of it. */
+export function readsTable({ domain, op, inputs, attributes }: Node, name: string): boolean {
+  const rows = (attributes["axis"] ?? 0) === 0;
+  return `${domain}/${op}` === "/Gather" && rows && inputs.indexOf(name) === 0 && inputs.lastIndexOf(name) === 0;
 }

@@ -12,7 +12,7 @@ export interface QuantizeOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface QuantizeFileOptions extends QuantizeOptions {
+export interface QuantizeFileOptions extends QuantizeOptions, MeasureOptions {
   /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
   /**
@@ -23,12 +23,27 @@ export interface QuantizeFileOptions extends QuantizeOptions {
   readonly limits?: { readonly bytes?: number; readonly macs?: number };
 }
 
+/** How a preset's plan is measured. */
+export interface MeasureOptions {
+  /**
+   * Default true: the network is run on procedural inputs, in float32 and with each layer quantized alone, and bits go where they are needed; the report says what came of
+   * it. With false, or a plan without a preset, the plan follows from structure and weights alone, which is also what a session does unless it is asked.
+   */
+  readonly check?: boolean;
+  /** Least and largest value of the inputs, for all or by name; default 0…1 for pictures, −0.5…0.5 for other floats. */
+  readonly inputRange?: InputRange;
+}
+
+/** Least and largest value of inputs: one pair for all float inputs, or pairs by name. */
+export type InputRange = readonly [number, number] | Readonly<Record<string, readonly [number, number]>>;
+
 /** @throws TypeError or RangeError that names the option, what was expected and what was given */
 export function checkQuantizeOptions(options: unknown): void {
   checkOptions(options);
-  const { preset, plan, signal, onProgress, externalData } = options as Record<string, unknown>;
+  const { preset, plan, check, signal, onProgress, externalData } = options as Record<string, unknown>;
   if (preset !== undefined) checkPreset("preset", preset);
   if (plan !== undefined) checkPlan(plan);
+  if (check !== undefined && typeof check !== "boolean") throw wrongKind("check", "a boolean", check);
   checkSignal(signal);
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw wrongKind("onProgress", "a function", onProgress);

@@ -1,5 +1,5 @@
 import type { Core } from "../core/index.ts";
-import { checkPlan, expandWeights, type LayerPlan, type Plan, type Preset, planFor } from "../series/index.ts";
+import { checkPlan, gridWidth, type LayerPlan, type Plan, type Preset, planFor } from "../series/index.ts";
 import type { LinearNode } from "./linear.ts";
 
 /** The plan of one layer, with the reason why it is not the default. */
@@ -32,15 +32,21 @@ export function planLayers(
   const total = linear.reduce((sum, { weights }) => sum + (weights?.tensor.size ?? 0), 0);
   const ofPreset = planFor(
     used,
-    linear.map(({ node, kind, last, weights }) => {
-      if (used !== "compact" || weights === undefined) return { node: node.name, kind };
-      const { tensor, axis } = weights;
-      const { relativeError } = expandWeights(core, tensor, { name: weights.name, axis, bits: 4, terms: 1 });
-      return { node: node.name, kind, last, oneTermError: relativeError, share: tensor.size / total };
+    linear.map(({ node, kind, last, frontEnd, centred, weights }) => {
+      if (used === "float32" || weights === undefined) return { node: node.name, kind, frontEnd };
+      const grid = gridWidth(core, weights.tensor, weights.axis);
+      const share = weights.tensor.size / total;
+      return { ...{ node: node.name, kind, last, frontEnd, centred, share }, ...(grid === undefined ? {} : { grid }) };
     }),
   );
   const layers = { ...ofPreset.layers, ...plan?.layers };
-  const joined: Plan = { ...ofPreset, ...(Object.keys(layers).length > 0 ? { layers } : {}) };
+  const { tables, check } = plan ?? {};
+  const joined: Plan = {
+    ...ofPreset,
+    ...(tables === undefined ? {} : { tables }),
+    ...(check === undefined ? {} : { check }),
+    ...(Object.keys(layers).length > 0 ? { layers } : {}),
+  };
   return { plan: joined, preset: used, layers: assign(joined, linear) };
 }
 

@@ -1,20 +1,35 @@
-import { BitbasisError, type MakeCore, newCore, yieldToEventLoop } from "../core/index.ts";
-import type { Graph, Node } from "../graph/graph.ts";
+import { BitbasisError, type Core, type MakeCore, newCore, yieldToEventLoop } from "../core/index.ts";
+import type { Graph } from "../graph/graph.ts";
 import type { Model } from "../model/index.ts";
 import {
+  cutWidth,
   type Expansion,
   expandWeights,
   isFloat,
+  isRounded,
   type LayerPlan,
   type Plan,
   type Preset,
+  type RoundOptions,
+  roundRows,
   type WeightSeries,
+  weightWidth,
+  widthOf,
 } from "../series/index.ts";
-import type { Tensor } from "../tensor/index.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { cutIntoGroups } from "./groups.ts";
-import { type FloatNode, floatNodes, type LinearNode, linearNodes, readersOf } from "./linear.ts";
+import {
+  type FloatNode,
+  floatNodes,
+  type LinearNode,
+  linearNodes,
+  readsTable,
+  type Table,
+  tablesOf,
+} from "./linear.ts";
 import type { QuantizeOptions } from "./options.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
+import { readersOf } from "./readers.ts";
 
 /** What became of one linear layer. */
 export interface QuantizedLayer {
@@ -22,6 +37,12 @@ export interface QuantizedLayer {
   readonly plan: ReasonedPlan;
   /** The expansion of its weights; absent in float32 and for products of two activations. */
   readonly expansion?: Expansion;
+}
+
+/** What became of a table that rows are looked up in. */
+export interface QuantizedTable {
+  readonly table: Table;
+  readonly expansion: Expansion;
 }
 
 /**
@@ -36,7 +57,7 @@ export async function expandGraph(
   given: Graph,
   options: QuantizeOptions = {},
   makeCore: MakeCore = newCore,
-): Promise<{ model: Model; layers: QuantizedLayer[]; floats: FloatNode[] }> {
+): Promise<{ model: Model; layers: QuantizedLayer[]; tables: QuantizedTable[]; floats: FloatNode[] }> {
   const { onProgress, signal } = options;
   signal?.throwIfAborted();
   const core = await makeCore();
@@ -46,20 +67,31 @@ export async function expandGraph(
   const { graph, planned } = cutIntoGroups(given, whole, layers);
   const linear = graph === given ? whole : linearNodes(graph);
   const shared = shareWeights(linear, planned);
-  if (options.plan === undefined) strengthenTables(graph, shared);
-  const total = [...shared.values()].reduce((sum, { weights }) => sum + 4 * weights.tensor.size, 0);
+  const { tables: tableBits = 0 } = plan;
+  if (preset !== undefined) strengthenTables(graph, shared, tableBits);
+  const found = tableBits === 0 ? [] : tablesOf(graph);
+  for (const { name, tensor } of found) checkFinite(name, tensor);
+  const sizes = [...[...shared.values()].map(({ weights }) => weights.tensor.size), ...found.map((t) => t.tensor.size)];
+  const total = 4 * sizes.reduce((sum, size) => sum + size, 0);
 
-  const expansions = new Map<string, Expansion>();
   let loaded = 0;
-  for (const [name, { weights, layer }] of shared) {
+  const next = async <T>(size: number, make: () => T): Promise<T> => {
     await yieldToEventLoop();
     signal?.throwIfAborted();
-    const { bits, weightTerms: terms, digits = "signed", granularity, outliers = 0 } = layer;
-    const perTensor = granularity === "tensor";
-    const how = { name, axis: weights.axis, bits, terms, digits, perTensor, outliers };
-    expansions.set(name, expandWeights(core, weights.tensor, how));
-    loaded += 4 * weights.tensor.size;
+    const made = make();
+    loaded += 4 * size;
     onProgress?.({ phase: "quantize", loaded, total });
+    return made;
+  };
+  const expansions = new Map<string, Expansion>();
+  for (const [name, entry] of shared) {
+    expansions.set(name, await next(entry.weights.tensor.size, () => expandLayer(core, name, entry)));
+  }
+  const tables: QuantizedTable[] = [];
+  for (const table of found) {
+    const { name, tensor } = table;
+    const how = { name, axis: 0, bits: 4, width: tableBits, zeroPoint: true, flips: false, taps: 1, power: 2 } as const;
+    tables.push({ table, expansion: await next(tensor.size, () => roundRows(core, tensor, how)) });
   }
 
   const expanded = linear.map((entry): QuantizedLayer => {
@@ -70,9 +102,43 @@ export async function expandGraph(
       const reason = `float32: "${entry.weights.name}" is shared along another axis`;
       return { linear: entry, plan: { ...asked, weightTerms: 0, activationTerms: 0, reason } };
     }
-    return { linear: entry, plan: { ...asked, weightTerms: expansion.terms }, expansion };
+    const { terms: weightTerms } = expansion;
+    const width = isRounded(asked) ? { weightBits: widthOf(expansion) } : {};
+    return { linear: entry, plan: { ...asked, weightTerms, ...width }, expansion };
   });
-  return { model: assemble(graph, plan, preset, expanded), layers: expanded, floats: floatNodes(graph) };
+  const model = assemble(graph, plan, preset, expanded, tables);
+  return { model, layers: expanded, tables, floats: floatNodes(graph) };
+}
+
+/** The series of one initializer under the plan of its layers. */
+function expandLayer(core: Core, name: string, { weights, layer, linear }: SharedWeights): Expansion {
+  const { tensor, axis } = weights;
+  const { bits, weightTerms: terms, digits = "signed", granularity, outliers = 0 } = layer;
+  if (!isRounded(layer)) {
+    return expandWeights(core, tensor, {
+      name,
+      axis,
+      bits,
+      terms,
+      digits,
+      perTensor: granularity === "tensor",
+      outliers,
+    });
+  }
+  return roundRows(core, tensor, roundingOf(linear, layer));
+}
+
+/** How the rows of a layer are rounded under a plan. */
+export function roundingOf({ weights, nonNegative }: LinearNode, layer: LayerPlan): RoundOptions {
+  const { name, axis, tensor } = weights!;
+  const convolution = tensor.dims.length > 2;
+  return {
+    ...{ name, axis, bits: layer.bits, width: weightWidth(layer), zeroPoint: layer.zeroPoint ?? false },
+    flips: layer.rounding === "squant",
+    taps: convolution ? sizeOf(tensor.dims.slice(1, -1)) : 1,
+    // Errors of clipped weights are biased, which inputs with a mean see: clip less.
+    power: convolution || nonNegative ? 3 : 2,
+  };
 }
 
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
@@ -84,6 +150,8 @@ function checkFinite(name: string, { data, dims }: Tensor<"float32">): void {
 interface SharedWeights {
   readonly weights: NonNullable<LinearNode["weights"]>;
   layer: LayerPlan;
+  /** The first of the layers. */
+  readonly linear: LinearNode;
 }
 
 /** One plan per initializer that gets a series. */
@@ -92,33 +160,35 @@ function shareWeights(
   planned: ReadonlyMap<string, ReasonedPlan>,
 ): Map<string, SharedWeights> {
   const shared = new Map<string, SharedWeights>();
-  for (const { node, weights } of linear) {
+  for (const entry of linear) {
+    const { node, weights } = entry;
     const layer = planned.get(node.name)!;
     if (weights === undefined || layer.weightTerms === 0) continue;
     const other = shared.get(weights.name);
-    if (other === undefined) shared.set(weights.name, { weights, layer });
-    else if (other.layer.weightTerms < layer.weightTerms) other.layer = layer;
+    if (other === undefined) shared.set(weights.name, { weights, layer, linear: entry });
+    else if (weightWidth(other.layer) < weightWidth(layer)) other.layer = layer;
   }
   return shared;
 }
 
-/** Whether the node looks up rows of a table, and nothing else of it. */
-function readsTable(node: Node, name: string): boolean {
-  return (
-    `${node.domain}/${node.op}` === "/Gather" && node.inputs.indexOf(name) === 0 && node.inputs.lastIndexOf(name) === 0
-  );
-}
-
-/** Rows of a table that are looked up are not averaged over as sums of products are: a preset gives them two terms at least. */
-function strengthenTables(graph: Graph, shared: ReadonlyMap<string, SharedWeights>): void {
+/** Rows of a table that are looked up are not averaged over as sums of products are: a preset gives them the bits of its tables at least. */
+function strengthenTables(graph: Graph, shared: ReadonlyMap<string, SharedWeights>, bits: number): void {
   const readers = readersOf(graph);
   for (const [name, weights] of shared) {
     const isTable = readers.get(name)?.some((node) => readsTable(node, name)) ?? false;
-    if (isTable && weights.layer.weightTerms < 2) weights.layer = { ...weights.layer, weightTerms: 2 };
+    const { layer } = weights;
+    if (!isTable || weightWidth(layer) >= bits) continue;
+    weights.layer = { ...layer, weightTerms: cutWidth(bits, layer.bits).terms, weightBits: bits };
   }
 }
 
-function assemble(graph: Graph, plan: Plan, preset: Preset | undefined, layers: readonly QuantizedLayer[]): Model {
+function assemble(
+  graph: Graph,
+  plan: Plan,
+  preset: Preset | undefined,
+  layers: readonly QuantizedLayer[],
+  tables: readonly QuantizedTable[],
+): Model {
   const weights = new Map<string, WeightSeries>();
   const plans = new Map<string, LayerPlan>();
   const served = new Map<string, Set<string>>();
@@ -140,6 +210,10 @@ function assemble(graph: Graph, plan: Plan, preset: Preset | undefined, layers: 
     );
     if (all && !outputs.has(name)) initializers.delete(name);
   }
+  for (const { table, expansion } of tables) {
+    weights.set(table.name, plainSeries(expansion));
+    initializers.delete(table.name);
+  }
   return {
     graph: { ...graph, initializers },
     weights,
@@ -159,6 +233,7 @@ function plainSeries(e: Expansion): WeightSeries {
     columns,
     bits,
     terms,
+    lastBits,
     digits,
     scales,
     zeros,
@@ -169,6 +244,7 @@ function plainSeries(e: Expansion): WeightSeries {
   } = e;
   return {
     ...{ name, shape, axis, rows, columns, bits, terms, digits, scales },
+    ...(lastBits === undefined ? {} : { lastBits }),
     ...(zeros === undefined ? {} : { zeros }),
     ...(sparse === undefined ? {} : { sparse }),
     ...{ planes, largestL1, largestSum },

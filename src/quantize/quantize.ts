@@ -13,7 +13,13 @@ import {
 import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
-import { checkQuantizeOptions, type QuantizeFileOptions, type QuantizeOptions } from "./options.ts";
+import type { Measured } from "./measured.ts";
+import {
+  checkQuantizeOptions,
+  type MeasureOptions,
+  type QuantizeFileOptions,
+  type QuantizeOptions,
+} from "./options.ts";
 import { expandGraph } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
 
@@ -43,15 +49,31 @@ export async function quantize(
       `the model takes ${onnx.length + externalData.bytes} bytes, "limits.bytes" allows ${most}`,
     );
   const makeCore: MakeCore = () => Core.create(chooseBuild("auto"), undefined, most);
-  const graph = await prepare(readOnnx(onnx, { externalData }), makeCore, macs, options.signal);
-  const { model, layers, floats } = await expandGraph(graph, options, makeCore);
+  const prepared = await prepare(readOnnx(onnx, { externalData }), makeCore, macs, options.signal);
+  const { check = true } = options;
+  const measured = check ? await measure(prepared, options, makeCore) : {};
+  const { model, layers, tables, floats } = await expandGraph(prepared, { ...options, ...measured }, makeCore);
   const bytes = writeModel(model);
   const report = {
     bytesBefore: onnx.length + externalData.bytes,
     bytesAfter: bytes.length,
-    layers: reportLayers(layers, floats),
+    layers: reportLayers(layers, tables, floats),
+    ...(model.plan.check === undefined ? {} : { check: model.plan.check }),
+    ...("unchecked" in measured ? { unchecked: measured.unchecked } : {}),
   };
   return { bytes, report };
+}
+
+/** The measured plan of a preset. It is code that only those who ask for it load. */
+async function measure(
+  graph: Graph,
+  options: QuantizeOptions & MeasureOptions,
+  makeCore: MakeCore,
+): Promise<Measured | Record<string, never>> {
+  const { preset, plan } = options;
+  if (preset === "float32" || (plan !== undefined && preset === undefined)) return {};
+  const { measuredPlan } = await import("./measured.ts");
+  return measuredPlan(graph, options, makeCore);
 }
 
 /**
@@ -61,11 +83,12 @@ export async function quantize(
  */
 export async function quantizeGraph(
   graph: Graph,
-  options: QuantizeOptions = {},
+  options: QuantizeOptions & MeasureOptions = {},
   makeCore: MakeCore = newCore,
 ): Promise<Model> {
   const prepared = await prepare(graph, makeCore, CONSTANT_WORK, options.signal);
-  return (await expandGraph(prepared, options, makeCore)).model;
+  const measured = options.check === true ? await measure(prepared, options, makeCore) : {};
+  return (await expandGraph(prepared, { ...options, ...measured }, makeCore)).model;
 }
 
 /** Folded, fused, channels-last, bodies too: what plans and kernels are made for. */

@@ -1,7 +1,15 @@
-import { accumulatorBits, type LayerPlan, planeBytes } from "../series/index.ts";
+import {
+  accumulatorBits,
+  activationWidth,
+  type LayerPlan,
+  type PlanCheck,
+  planeBytes,
+  termBits,
+  widthOf,
+} from "../series/index.ts";
 import { elementBytes, type Shape } from "../tensor/index.ts";
 import type { FloatNode } from "./linear.ts";
-import type { QuantizedLayer } from "./quantize-graph.ts";
+import type { QuantizedLayer, QuantizedTable } from "./quantize-graph.ts";
 
 /** What quantization did, and what is proved about it. */
 export interface QuantizationReport {
@@ -10,6 +18,10 @@ export interface QuantizationReport {
   /** The container. */
   readonly bytesAfter: number;
   readonly layers: readonly LayerReport[];
+  /** What the plan was measured to do on procedural inputs. */
+  readonly check?: PlanCheck;
+  /** Why it was not measured, where that was asked for: the plan is that of structure and weights. */
+  readonly unchecked?: string;
 }
 
 /** One linear layer with weights, or whose weights the quantizer does not find: the reason then tells why it stays in float32. */
@@ -41,9 +53,29 @@ export interface LayerReport {
 const NOT_EXPANDED = { relativeError: 0, errorBound: 0, outliers: 0, accumulatorBits: 0, exactInInt32: false };
 
 /** The report's rows: layers under a plan in the order of the graph, then those that have none. */
-export function reportLayers(layers: readonly QuantizedLayer[], floats: readonly FloatNode[]): LayerReport[] {
+export function reportLayers(
+  layers: readonly QuantizedLayer[],
+  tables: readonly QuantizedTable[],
+  floats: readonly FloatNode[],
+): LayerReport[] {
   const counted = new Set<string>();
-  return [...plannedLayers(layers, counted), ...floats.map((float) => floatLayer(float, counted))];
+  return [
+    ...plannedLayers(layers, counted),
+    ...tables.map(tableLayer),
+    ...floats.map((float) => floatLayer(float, counted)),
+  ];
+}
+
+/** A table has weights only: its rows are dequantized when they are looked up. */
+function tableLayer({ table: { node, tensor }, expansion }: QuantizedTable): LayerReport {
+  const { bits, terms: weightTerms } = expansion;
+  return {
+    ...{ name: node.name, op: node.op, shape: tensor.dims },
+    plan: { bits, weightTerms, activationTerms: 0, weightBits: widthOf(expansion), zeroPoint: true },
+    reason: "a table that rows are looked up in",
+    ...{ ...NOT_EXPANDED, relativeError: expansion.relativeError, errorBound: expansion.bound() },
+    ...{ bytesBefore: 4 * tensor.size, bytesAfter: seriesBytes(expansion) },
+  };
 }
 
 function floatLayer({ node, constant, reason }: FloatNode, counted: Set<string>): LayerReport {
@@ -74,7 +106,7 @@ function plannedLayers(layers: readonly QuantizedLayer[], counted: Set<string>):
     if (expansion === undefined) {
       return [{ ...about, ...NOT_EXPANDED, bytesBefore: before, bytesAfter: before }];
     }
-    const width = plan.bits * plan.activationTerms;
+    const width = activationWidth(plan);
     const bits = width === 0 ? 0 : accumulatorBits({ weights: expansion, activationWidth: width });
     return [
       {
@@ -97,11 +129,22 @@ export function seriesBytes(series: {
   readonly columns: number;
   readonly bits: number;
   readonly terms: number;
+  readonly lastBits?: number;
   readonly zeros?: Int32Array;
   readonly sparse?: { readonly indices: Uint32Array };
 }): number {
-  const { rows, columns, bits, terms, zeros, sparse } = series;
+  const { rows, columns, terms, zeros, sparse } = series;
+  const planes = Array.from({ length: terms }, (_, i) => planeBytes(rows, columns, termBits(series, i)));
   return (
-    terms * planeBytes(rows, columns, bits) + 4 * rows + (zeros ? 4 * rows : 0) + 6 * (sparse?.indices.length ?? 0)
+    planes.reduce((sum, bytes) => sum + bytes, 0) +
+    4 * rows +
+    (zeros ? zeroBytes(zeros) : 0) +
+    6 * (sparse?.indices.length ?? 0)
   );
+}
+
+/** As the container stores them. */
+function zeroBytes(zeros: Int32Array): number {
+  const most = zeros.reduce((all, zero) => Math.max(all, zero < 0 ? -zero : zero + 1), 0);
+  return zeros.length * (most <= 2 ** 7 ? 1 : most <= 2 ** 15 ? 2 : 4);
 }

@@ -81,11 +81,12 @@ export function isSigned(digits: DigitSystem, i: number): boolean {
 }
 
 /** Largest |Σ of the last m digits| in units of the finest step: what dropping them can cost beyond the rounding. */
-export function largestTail(bits: number, m: number, digits: DigitSystem): number {
+export function largestTail(bits: number, m: number, digits: DigitSystem, lastBits = bits): number {
   const radix = radixOf(bits, digits);
+  if (m === 0) return 0;
   switch (digits) {
     case "signed":
-      return (2 ** (bits - 1) * (radix ** m - 1)) / (radix - 1);
+      return 2 ** (lastBits - 1) + (2 ** lastBits * 2 ** (bits - 1) * (radix ** (m - 1) - 1)) / (radix - 1);
     case "odd":
       return (radix ** m - 1) / 2;
     default:
@@ -155,6 +156,12 @@ export function publishedRecurrence(
     residual -= scale * digit;
   }
   return { digits, residual };
+}
+
+/** Terms of at most `bits` bits that hold `width` bits, and the bits of the last of them: digits of 4 and 3 for seven bits. */
+export function cutWidth(width: number, bits: number): { readonly terms: number; readonly lastBits: number } {
+  const terms = Math.ceil(width / bits);
+  return { terms, lastBits: width - bits * (terms - 1) };
 }
 
 /** Throws RangeError unless a series of these bits, terms and digits exists; `width` is the largest bits·terms. */

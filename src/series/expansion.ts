@@ -31,6 +31,8 @@ export interface WeightOptions {
   readonly axis: number;
   readonly bits: number;
   readonly terms: number;
+  /** Bits of the last term, where they are fewer. */
+  readonly lastBits?: number;
   readonly digits?: DigitSystem;
   /** One scale for the whole tensor instead of one per output channel. */
   readonly perTensor?: boolean;
@@ -52,6 +54,7 @@ export class Expansion implements WeightSeries {
   readonly columns: number;
   readonly bits: number;
   readonly terms: number;
+  readonly lastBits?: number;
   readonly digits: DigitSystem;
   readonly scales: Float32Array;
   readonly zeros?: Int32Array;
@@ -61,6 +64,7 @@ export class Expansion implements WeightSeries {
   readonly largestSum: number;
   /** √(Σ(w − ŵ)² / Σw²) with all terms; 0 for a tensor of zeros. */
   readonly relativeError: number;
+  private readonly largestMiss: number;
 
   constructor(
     /** The expanded tensor itself. */
@@ -76,6 +80,7 @@ export class Expansion implements WeightSeries {
     this.columns = rows === 0 ? 0 : source.size / rows;
     this.bits = options.bits;
     this.terms = options.terms;
+    if (options.lastBits !== undefined && options.lastBits !== options.bits) this.lastBits = options.lastBits;
     this.digits = options.digits ?? "signed";
     this.scales = expanded.scales;
     if (expanded.zeros !== undefined) this.zeros = expanded.zeros;
@@ -84,6 +89,7 @@ export class Expansion implements WeightSeries {
     this.largestL1 = expanded.largestL1;
     this.largestSum = expanded.largestSum;
     const { squaredError, squaredWeights } = expanded;
+    this.largestMiss = expanded.largestMiss ?? 0.5 * this.largestScale;
     this.relativeError = squaredWeights > 0 ? Math.sqrt(squaredError / squaredWeights) : 0;
   }
 
@@ -118,15 +124,20 @@ export class Expansion implements WeightSeries {
   }
 
   /**
-   * A bound on every |element| of `residual(terms)`: s/2 for the rounding and the largest value of the digits that are left out,
-   * s the largest scale. It falls by 2^X per term (of signed and odd digits).
+   * A bound on every |element| of `residual(terms)`: s/2 for the rounding (where rows are clipped or flipped, their largest error) and the largest value
+   * of the digits that are left out, s the largest scale. It falls by 2^X per term (of signed and odd digits).
    *
    * @param terms - 1 … k, default all
    */
   bound(terms: number = this.terms): number {
     checkTerms(this, terms);
-    const steps = 0.5 + largestTail(this.bits, this.terms - terms, this.digits);
-    return steps * this.scales.reduce((most, s) => Math.max(most, s), 0);
+    return (
+      this.largestMiss + largestTail(this.bits, this.terms - terms, this.digits, this.lastBits) * this.largestScale
+    );
+  }
+
+  private get largestScale(): number {
+    return this.scales.reduce((most, s) => Math.max(most, s), 0);
   }
 
   /**

@@ -30,6 +30,8 @@ export interface ExpandedRows {
   /** Σ(w − ŵ)² and Σw² over all rows. */
   readonly squaredError: number;
   readonly squaredWeights: number;
+  /** Largest |w − ŵ|; absent: half of the largest scale. */
+  readonly largestMiss?: number;
 }
 
 /**
@@ -87,7 +89,7 @@ export function expandRows(
     const [low, high] = unsigned ? [0, q] : outliers > 0 ? [-LARGEST_FUSED, LARGEST_FUSED] : [-q, q];
     exports.seriesQuantize(weights, scale, zeroAt, rows, columns, low, high, wide, errors);
     const sparse = outliers > 0 && !unsigned ? takeOverflow(core.i32(wide, count), q) : undefined;
-    exports.seriesSplit(wide, zeroAt, rows, columns, bits, terms, digitsCode(digits), planes, stride, sums);
+    exports.seriesSplit(wide, zeroAt, rows, columns, bits, terms, bits, digitsCode(digits), planes, stride, sums);
 
     const [l1 = 0, side = 0] = core.f64(sums, 2);
     const overflow = sparse === undefined ? 0 : sparse.values.reduce((sum, v) => sum + Math.abs(v), 0);

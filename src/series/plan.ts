@@ -10,6 +10,14 @@ export interface LayerPlan {
   readonly weightTerms: number;
   /** Terms of the activations; 0 leaves them in float32. A layer with weights may have one of both alone: it multiplies in float32 then. */
   readonly activationTerms: number;
+  /** Bits of a weight, 3…16, where they are not bits·weightTerms: digits of at most `bits` bits, most significant first (7 is 4 + 3). */
+  readonly weightBits?: number;
+  /** Bits of an activation, 2…16, instead of bits·activationTerms. */
+  readonly activationBits?: number;
+  /** How a row is rounded: each weight to the nearest, or so that the errors of kernels and rows add up to nearly nothing. Default "nearest". */
+  readonly rounding?: "nearest" | "squant";
+  /** Whether a row has a zero point, its lattice reaching from its least to its largest weight. Default false: symmetric. */
+  readonly zeroPoint?: boolean;
   readonly digits?: DigitSystem;
   /**
    * What has a scale of its own: the tensor, each output channel (default), or in a layer without groups of its own every `group` input
@@ -27,10 +35,26 @@ export interface LayerPlan {
 }
 
 export interface Plan {
-  readonly version: 1;
+  /** 2 where it has what version 1 did not: widths, rounding, zero points, tables. */
+  readonly version: 1 | 2;
   readonly default: LayerPlan;
+  /** Bits of the tables that rows are looked up in, 3…16; absent or 0: float32. */
+  readonly tables?: number;
+  /** What a measurement on procedural inputs found when the plan was made. */
+  readonly check?: PlanCheck;
   /** By name of the node or of its weight initializer. */
   readonly layers?: Readonly<Record<string, LayerPlan & { readonly reason?: string }>>;
+}
+
+export interface PlanCheck {
+  /** Largest ‖a − b‖/‖b‖ of an output that was asked for on the inputs. */
+  readonly tolerance: number;
+  /** What the plan was predicted to have. */
+  readonly predicted: number;
+  /** What was measured with the whole plan. */
+  readonly measured?: number;
+  /** Names of the inputs, with their range. */
+  readonly inputs: string;
 }
 
 export type Preset = "float32" | "faithful" | "fast" | "compact";
@@ -40,9 +64,22 @@ export function isFloat(plan: LayerPlan): boolean {
   return plan.weightTerms === 0 && plan.activationTerms === 0;
 }
 
+/** Bits of a weight. */
+export function weightWidth({ bits, weightTerms, weightBits = bits * weightTerms }: LayerPlan): number {
+  return weightTerms === 0 ? 0 : weightBits;
+}
+
+/** Bits of an activation; 0 for float32. */
+export function activationWidth({ bits, activationTerms, activationBits = bits * activationTerms }: LayerPlan): number {
+  return activationTerms === 0 ? 0 : activationBits;
+}
+
 const LAYER_KEYS: ReadonlySet<string> = new Set([
-  ...["bits", "weightTerms", "activationTerms", "digits", "granularity", "outliers", "pairs", "reason"],
+  ...["bits", "weightTerms", "activationTerms", "weightBits", "activationBits", "rounding", "zeroPoint"],
+  ...["digits", "granularity", "outliers", "pairs", "reason"],
 ]);
+
+const PLAN_KEYS = ["version", "default", "tables", "check", "layers"];
 
 /**
  * Checks a plan that came from outside, such as a file.
@@ -52,9 +89,11 @@ const LAYER_KEYS: ReadonlySet<string> = new Set([
  */
 export function checkPlan(plan: unknown): asserts plan is Plan {
   if (!isRecord(plan)) throw new TypeError(`"plan" expected an object, got ${kindOf(plan)}`);
-  if (plan["version"] !== 1) throw new RangeError(`"plan.version" expected 1, got ${shown(plan["version"])}`);
-  const extra = Object.keys(plan).find((key) => !["version", "default", "layers"].includes(key));
-  if (extra !== undefined) throw new RangeError(`"plan" expected version, default and layers, got "${extra}"`);
+  const { version, tables = 0 } = plan;
+  if (version !== 1 && version !== 2) throw new RangeError(`"plan.version" expected 1 or 2, got ${shown(version)}`);
+  const extra = Object.keys(plan).find((key) => !PLAN_KEYS.includes(key));
+  if (extra !== undefined) throw new RangeError(`"plan" expected ${PLAN_KEYS.join(", ")}, got "${extra}"`);
+  if (tables !== 0) integer(tables, 3, LARGEST_WIDTH, "plan.tables");
   checkLayerPlan(plan["default"], "plan.default");
   const layers = plan["layers"] ?? {};
   if (!isRecord(layers)) throw new TypeError(`"plan.layers" expected an object, got ${kindOf(layers)}`);
@@ -71,6 +110,7 @@ export function checkLayerPlan(plan: unknown, what: string): asserts plan is Lay
   integer(bits, 2, 8, `${what}.bits`);
   integer(weightTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.weightTerms`);
   integer(activationTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.activationTerms`);
+  checkRounding(plan, what);
   try {
     checkSeries(bits, Math.max(weightTerms, 1), digits as DigitSystem);
   } catch (error) {
@@ -114,6 +154,49 @@ function checkPairs(pairs: unknown, plan: LayerPlan, what: string): asserts pair
   if (digits !== "signed" && digits !== "odd") {
     throw new RangeError(`"${what}" expected "all" with ${digits} digits, whose cut series are biased`);
   }
+}
+
+/** What version 2 has. */
+function checkRounding(plan: Record<string, unknown>, what: string): void {
+  const {
+    bits,
+    weightTerms,
+    activationTerms,
+    weightBits,
+    activationBits,
+    rounding = "nearest",
+    zeroPoint = false,
+  } = plan;
+  const fits = (width: unknown, terms: unknown, least: number, key: string): void => {
+    if (width === undefined) return;
+    integer(width, least, LARGEST_WIDTH, `${what}.${key}`);
+    const expected = Math.ceil(width / Number(bits));
+    if (terms === expected) return;
+    throw new RangeError(
+      `"${what}.${key}" of ${width} expected ${expected} terms of ${bits} bits, got ${shown(terms)}`,
+    );
+  };
+  fits(weightBits, weightTerms, 3, "weightBits");
+  fits(activationBits, activationTerms, 2, "activationBits");
+  if (rounding !== "nearest" && rounding !== "squant") {
+    throw new RangeError(`"${what}.rounding" expected "nearest" or "squant", got ${shown(rounding)}`);
+  }
+  if (typeof zeroPoint !== "boolean")
+    throw new TypeError(`"${what}.zeroPoint" expected a boolean, got ${kindOf(zeroPoint)}`);
+  const rounded = isRounded(plan as unknown as LayerPlan);
+  if ((rounded || activationBits !== undefined) && (plan["pairs"] ?? "all") !== "all") {
+    throw new RangeError(`"${what}.pairs" expected "all" beside weightBits, activationBits, rounding or zeroPoint`);
+  }
+  if (!rounded) return;
+  for (const key of ["digits", "granularity", "outliers"]) {
+    if (plan[key] === undefined) continue;
+    throw new RangeError(`"${what}" expected no "${key}" beside weightBits, rounding or zeroPoint`);
+  }
+}
+
+/** Whether rows are rounded as `roundRows` does, rather than by the nearest of symmetric steps. */
+export function isRounded({ weightBits, rounding, zeroPoint }: LayerPlan): boolean {
+  return weightBits !== undefined || rounding === "squant" || zeroPoint === true;
 }
 
 function integer(value: unknown, least: number, most: number, what: string): asserts value is number {

@@ -1,4 +1,5 @@
 import { shown } from "../core/index.ts";
+import { cutWidth } from "./digits.ts";
 import type { LayerPlan, Plan, Preset } from "./plan.ts";
 
 /** A linear layer as planning sees it. */
@@ -10,107 +11,142 @@ export interface LinearLayer {
    * activations, without weights; `separable`: another convolution beside a depthwise one; `other`: everything else.
    */
   readonly kind: "first" | "depthwise" | "separable" | "product" | "other";
-  /** √(Σ(w − ŵ)² / Σw²) of the weights with one INT4 term: what `compact` decides by. */
-  readonly oneTermError?: number;
-  /** Its part of the weights of all linear layers, 0…1: what a further term costs. Absent counts as 1. */
+  /** Its part of the weights of all linear layers, 0…1: what bits cost. Absent counts as 1. */
   readonly share?: number;
   /** Whether no linear layer reads what it gives, as with a classifier. */
   readonly last?: boolean;
+  /** Whether a logarithm, a root or a division takes what it gives, with nothing bounded in between: a front end of audio. */
+  readonly frontEnd?: boolean;
+  /** Whether its inputs come from an RMS norm, which leaves no mean: rounding errors that add up to nothing are of no use then. */
+  readonly centred?: boolean;
+  /** Bits of the grid that its weights lie on already, if they do: with so many they are exact. */
+  readonly grid?: number;
 }
 
 export const PRESETS: readonly Preset[] = ["float32", "faithful", "fast", "compact"];
 
+/** Below this part of the network's weights a layer gets eight bits under `compact`: all such layers together cost little and do much. */
+export const SMALL_SHARE = 0.01;
+
+/** Bits of tables that rows are looked up in; use_lite's at 12, 8 and 6 bits: cosine of its embeddings 1, 0.99995, 0.9992. */
+const TABLES: Readonly<Record<Preset, number>> = { float32: 0, faithful: 12, fast: 8, compact: 6 };
+
+/** X: bits of one term in the presets. */
+const DIGIT = 4;
+
+export const FLOAT: LayerPlan = { bits: DIGIT, weightTerms: 0, activationTerms: 0 };
+
 /**
- * Up to this relative weight error a layer that is not beside a depthwise convolution runs with a single INT4 term under `compact`.
+ * The plan of a layer with weights of `weights` bits, rounded as well as weights alone allow, and activations of `activations` bits; 0 or 32 is float32.
  *
- * Measured on resnet20, 1,000 pictures, share of the float32 bytes and top-1 agreement with float32: 0.15 → 0.183, 0.90; 0.152 → 0.161,
- * 0.918; 0.16 → 0.156, 0.865; one term everywhere → 0.85. Rows of some hundred bell-shaped weights have 0.12 … 0.15; above are rows whose
- * largest weight dwarfs the rest. Beside depthwise convolutions the error does not tell: MobileNetV2's expanding layers have 0.09 … 0.14
- * and do not survive one term, therefore these get two whatever their error (mobilenet_v2: 8 of 8 pictures).
+ * @param centred - rounds to nearest, see `LinearLayer`
  */
-export const COMPACT_LARGEST_ERROR = 0.152;
+export function widthPlan(weights: number, activations: number, centred = false): LayerPlan {
+  if (weights === 0 || weights > 16) return FLOAT;
+  const weightTerms = cutWidth(weights, DIGIT).terms;
+  const { terms: activationTerms } = cutWidth(activations, DIGIT);
+  return {
+    ...{ bits: DIGIT, weightTerms, activationTerms, weightBits: weights },
+    ...(activations === DIGIT * activationTerms ? {} : { activationBits: activations }),
+    ...(centred ? {} : { rounding: "squant" as const }),
+    zeroPoint: true,
+  };
+}
+
+/** The plan of a product of two activations of so many bits. */
+export function productPlan(activations: number): LayerPlan {
+  const { terms } = cutWidth(activations, DIGIT);
+  const odd = activations === DIGIT * terms ? {} : { activationBits: activations };
+  return { bits: DIGIT, weightTerms: terms, activationTerms: terms, ...odd };
+}
+
+/** Bits of weights and activations, and what they are due to. */
+type Width = readonly [weights: number, activations: number, why?: string];
 
 /**
- * Below this part of the network's weights a layer gets two terms under `compact`: all such layers together cost little and do much.
- * Measured, container's share of the float32 bytes and top-1 agreement: resnet20, 1,000 pictures, 0.164, 0.920 → 0.170, 0.938 (least
- * cosine 0.67 → 0.89); PP-OCR, 100 rendered lines, 0.219, 88 equal texts → 0.222, 90. A bound of 0.025, which reaches PP-OCR's attention:
- * 0.231, 93.
+ * Bits by place in the network. Measured with the engine on real inputs, largest error relative to the largest output for `faithful`, else KL divergence
+ * of the answers, of twelve kinds of network; the alternatives were the uniform widths around:
+ *
+ * - `faithful`: 12 × 16 bits on resnet20 5e-4 (three INT4 terms each: 1.5e-3). Networks with depthwise layers, which are detectors for the most part, need
+ *   16 × 16: YuNet 2.6e-2 → 2.3e-3. So do products of activations: stories260k 8.4e-3 → 9.6e-4.
+ * - `fast`: the spare bit belongs to the activations: 7 × 8 bits are better than 8 × 7 by a factor of 2 … 5 on every network, and as good as 8 × 8 of the
+ *   nearest symmetric steps. First and depthwise layers at 8 × 12 halve what detectors lose.
+ * - `compact`: weights at four bits where no layer is depthwise, resnet20 KL 0.039 at 4.3 bits; at five bits beside them, with eight for what is depthwise,
+ *   separable or last.
  */
-export const COMPACT_SMALL_SHARE = 0.01;
-
-/**
- * Part of each row that a last layer with a single term keeps beside it. The largest weights of a row set its step; without them the
- * others, and with them the score of a class, which nothing behind averages any more, are finer. Measured on PP-OCR (6,625 classes from
- * rows of 120), 100 rendered lines, share of the float32 bytes and equal texts: none 0.219, 88; 0.01, one weight a row, 0.221, 96;
- * 0.02 → 0.224, 96; 0.04 → 0.229, 95; a second term instead 0.256, 96. Together with the rule for small layers 98 % of 200 other lines at
- * 0.224.
- */
-export const COMPACT_LAST_OUTLIERS = 0.01;
-
-const DEFAULTS: Readonly<Record<Preset, LayerPlan>> = {
-  float32: { bits: 4, weightTerms: 0, activationTerms: 0 },
-  faithful: { bits: 4, weightTerms: 3, activationTerms: 3 },
-  fast: { bits: 4, weightTerms: 2, activationTerms: 2 },
-  compact: { bits: 4, weightTerms: 1, activationTerms: 2 },
-};
+function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean): Width {
+  const { kind, last = false, share = 1 } = layer;
+  const first = kind === "first";
+  if (preset === "faithful") {
+    if (kind === "product") return [16, 16];
+    if (depthwise) return [16, 16];
+    if (first || last) return [16, 16, first ? "first layer" : "last layer"];
+    return [12, 16];
+  }
+  if (preset === "fast") {
+    if (first) return [8, 12, "first layer"];
+    return kind === "depthwise" ? [8, 12, "depthwise"] : [7, 8];
+  }
+  if (first) return [8, 12, "first layer"];
+  if (kind === "depthwise") return [8, 8, "depthwise"];
+  if (depthwise) {
+    if (kind === "separable") return [8, 8, "beside a depthwise convolution"];
+    return last ? [8, 8, "last layer"] : [5, 8];
+  }
+  if (share < SMALL_SHARE) return [8, 8, `only ${(100 * share).toFixed(2)} % of the weights`];
+  return last ? [7, 8, "last layer"] : [4, 8];
+}
 
 /** What every layer of a preset has unless a rule says otherwise. */
 export function presetDefault(preset: Preset): LayerPlan {
   if (!PRESETS.includes(preset)) {
     throw new RangeError(`"preset" expected one of ${PRESETS.join(", ")}, got ${shown(preset)}`);
   }
-  return DEFAULTS[preset];
+  if (preset === "float32") return FLOAT;
+  const [weights, activations] = widthOf(preset, { node: "", kind: "other" }, false);
+  return widthPlan(weights, activations);
 }
 
 /**
- * The plan of a preset for the layers of a network, with a reason wherever it deviates.
- *
- * The first layer and depthwise convolutions get one weight term more than the others: they are a small part of the bytes and the most
- * fragile (PP-OCR under `fast` reads 34 of 60 lines without, 52 with it, for 1 % more bytes). The first layer also gets one activation
- * term more, because what the picture loses there nobody can restore: least cosine over 1,000 pictures of resnet20 under `faithful`
- * 0.99985 → 0.99997, under `fast` 0.9891 → 0.9954. Its weights stay at three terms then: a fourth brought nothing (0.99995) and would
- * cut its integer sums into single products.
+ * The plan of a preset for the layers of a network, from its structure and its weights alone, with a reason wherever it deviates from the default.
  *
  * @throws RangeError for an unknown preset
  */
 export function planFor(preset: Preset, layers: readonly LinearLayer[]): Plan {
   const base = presetDefault(preset);
+  if (preset === "float32") return { version: 1, default: base };
   const entries: Record<string, LayerPlan & { reason: string }> = {};
-  if (base.weightTerms > 0) {
-    for (const { node, kind, oneTermError = 0, share = 1, last = false } of layers) {
-      const reasons: string[] = [];
-      let { weightTerms, activationTerms } = base;
-      let outliers = 0;
-      if (preset === "compact" && kind === "separable") {
-        weightTerms++;
-        reasons.push("beside a depthwise convolution");
-      } else if (preset === "compact" && kind !== "product" && oneTermError > COMPACT_LARGEST_ERROR) {
-        weightTerms++;
-        reasons.push(`relative error ${oneTermError.toFixed(3)} with one term`);
-      } else if (preset === "compact" && kind === "other" && share < COMPACT_SMALL_SHARE) {
-        weightTerms++;
-        reasons.push(`only ${(100 * share).toFixed(2)} % of the weights`);
-      } else if (preset === "compact" && kind === "other" && last) {
-        outliers = COMPACT_LAST_OUTLIERS;
-        reasons.push(`last layer: ${100 * outliers} % of each row kept beside one term`);
-      }
-      if (kind === "depthwise") {
-        weightTerms++;
-        reasons.push("depthwise");
-      } else if (kind === "first") {
-        weightTerms = Math.min(weightTerms + 1, 3);
-        activationTerms++;
-        reasons.push("first layer");
-      }
-      if (reasons.length > 0)
-        define(entries, node, {
-          ...{ ...base, weightTerms, activationTerms },
-          ...(outliers > 0 ? { outliers } : {}),
-          reason: reasons.join("; "),
-        });
-    }
+  const depthwise = layers.some(({ kind }) => kind === "depthwise");
+  for (const layer of layers) {
+    const { plan, reason } = layerPlan(preset, layer, depthwise);
+    if (!samePlan(plan, base)) define(entries, layer.node, { ...plan, reason });
   }
-  return { version: 1, default: base, ...(Object.keys(entries).length > 0 ? { layers: entries } : {}) };
+  const some = Object.keys(entries).length > 0 ? { layers: entries } : {};
+  return { version: 2, default: base, tables: TABLES[preset], ...some };
+}
+
+function layerPlan(preset: Preset, layer: LinearLayer, depthwise: boolean): { plan: LayerPlan; reason: string } {
+  const { kind, frontEnd, centred, grid } = layer;
+  if (frontEnd) return { plan: FLOAT, reason: "float32: a logarithm, root or quotient of it is taken" };
+  const [asked, activations, why] = widthOf(preset, layer, depthwise);
+  if (kind === "product") return { plan: productPlan(activations), reason: "a product of two activations" };
+  const kept = grid !== undefined && (grid <= asked || asked >= 7);
+  const plan = widthPlan(kept ? grid : asked, activations, centred);
+  const reasons = [
+    why,
+    kept ? `the weights lie on a grid of ${grid} bits` : undefined,
+    depthwise && preset === "faithful" && kind !== "depthwise" ? "in a network with depthwise layers" : undefined,
+    depthwise && preset === "faithful" && kind === "depthwise" ? "depthwise" : undefined,
+    centred ? "behind an RMS norm" : undefined,
+    preset === "compact" && depthwise && asked === 5 ? "in a network with depthwise layers" : undefined,
+  ];
+  return { plan, reason: reasons.filter((reason) => reason !== undefined).join("; ") };
+}
+
+/** Whether two plans are the same, whatever the order of their fields. */
+export function samePlan(a: LayerPlan, b: LayerPlan): boolean {
+  const keys = new Set([...Object.keys(a), ...Object.keys(b)]) as Set<keyof LayerPlan>;
+  return [...keys].every((key) => JSON.stringify(a[key]) === JSON.stringify(b[key]));
 }
 
 /** Sets an own property, also for a node called `__proto__`. */

@@ -30,6 +30,8 @@ export interface WeightSeries {
   readonly bits: number;
   /** k: terms of the whole series. */
   readonly terms: number;
+  /** Bits of a digit of the last term, where they are fewer: seven bits are digits of 4 + 3. Signed digits only. */
+  readonly lastBits?: number;
   readonly digits: DigitSystem;
   /** s: the finest scale of each row, f32. */
   readonly scales: Float32Array;
@@ -65,9 +67,24 @@ export function packDigits(digits: Int16Array, bits: number): Uint8Array {
   return plane;
 }
 
+/** How the digits of a series are cut. */
+export type Cut = Pick<WeightSeries, "bits" | "terms" | "lastBits">;
+
+/** Bits of a digit of term `i`, counted from 0. */
+export function termBits({ bits, terms, lastBits = bits }: Cut, i: number): number {
+  return i === terms - 1 ? lastBits : bits;
+}
+
+/** n: bits of all digits of a weight together. */
+export function widthOf({ bits, terms, lastBits = bits }: Cut): number {
+  return bits * (terms - 1) + lastBits;
+}
+
 /** B^(k−i) of term `i`, counted from 0: what one unit of its digits is worth on the finest lattice. */
-export function termWeight(series: WeightSeries, i: number): number {
-  return radixOf(series.bits, series.digits) ** (series.terms - 1 - i);
+export function termWeight(series: Cut & Pick<WeightSeries, "digits">, i: number): number {
+  const { bits, terms, digits } = series;
+  if (i === terms - 1) return 1;
+  return radixOf(termBits(series, terms - 1), digits) * radixOf(bits, digits) ** (terms - 2 - i);
 }
 
 /**
@@ -78,7 +95,8 @@ export function termWeight(series: WeightSeries, i: number): number {
  * @throws RangeError when the term has not been loaded
  */
 export function addTerm(series: WeightSeries, i: number, out: Int16Array | Int32Array | Float64Array): void {
-  const { rows, columns, bits, zeros, sparse } = series;
+  const { rows, columns, zeros, sparse } = series;
+  const bits = termBits(series, i);
   const plane = series.planes[i];
   if (plane === undefined) throw new RangeError(`"term" expected integer in 0..${series.planes.length - 1}, got ${i}`);
   const weight = termWeight(series, i);
@@ -166,7 +184,7 @@ export function checkTerms(series: WeightSeries, terms: number): void {
 export function digitsOf(series: WeightSeries, i: number): Int16Array {
   const out = new Int16Array(series.rows * series.columns);
   const { zeros: _zeros, sparse: _sparse, ...plain } = series;
-  addTerm({ ...plain, terms: i + 1 }, i, out);
+  addTerm({ ...plain, bits: termBits(series, i), terms: i + 1, lastBits: termBits(series, i) }, i, out);
   return out;
 }
 

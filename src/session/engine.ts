@@ -1,10 +1,10 @@
 import { BadIndex, type Core } from "../core/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import { Constants } from "../program/constants.ts";
-import { Panels } from "../program/panels.ts";
+import { Panels, tableKey } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
 import { runSliced, type Slice, Turns } from "../program/slices.ts";
-import { dequantize, type WeightSeries } from "../series/index.ts";
+import { dequantize, fuse, type WeightSeries } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
@@ -38,7 +38,8 @@ export class Engine {
   refine(grown: readonly WeightSeries[]): void {
     for (const series of grown) {
       if (this.panels.refine(series)) this.schedule.clear();
-      // A table that rows are looked up in.
+      // Tables that rows are looked up in, and weights that are read as they are.
+      this.constants.replace(tableKey(series.name), () => fuse(series));
       this.constants.replace(series.name, () => dequantize(series));
       // Weights of a layer that multiplies in float32.
       this.constants.rederive(series.name, () => dequantize(series));

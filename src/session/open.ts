@@ -24,7 +24,7 @@ export interface OpenModel {
 /** What of the options decides how a model is opened. */
 export type OpenOptions = Pick<
   SessionOptions,
-  "preset" | "plan" | "terms" | "externalData" | "progressive" | "onProgress"
+  "preset" | "plan" | "check" | "terms" | "externalData" | "progressive" | "onProgress"
 >;
 
 /** Enough to tell a container from an ONNX file. */
@@ -57,12 +57,13 @@ async function openOnnx(
   reading: Reading,
   makeCore: MakeCore,
 ): Promise<OpenModel> {
-  const { preset, plan, onProgress, terms } = options;
+  const { preset, plan, check, onProgress, terms } = options;
   const proto = parseModel(bytes);
   const graph = readModelGraph(proto, { externalData: await externalFiles(proto, reading, options.externalData) });
   const quantization = {
     ...(preset !== undefined && { preset }),
     ...(plan !== undefined && { plan }),
+    ...(check !== undefined && { check }),
   };
   const watched = { ...quantization, ...(onProgress !== undefined && { onProgress }), signal: reading.signal };
   const model = await quantizeGraph(graph, watched, makeCore);

@@ -15,6 +15,11 @@ export interface SessionOptions {
   readonly preset?: Preset;
   /** Overrides the preset, per layer. */
   readonly plan?: Plan;
+  /**
+   * Plan an `.onnx` source by a measurement: it runs on procedural inputs, each layer quantized alone, and bits go where they are needed. Default false: the plan follows from
+   * structure and weights, and no model runs.
+   */
+  readonly check?: boolean;
   /** Weight terms to use at most, an integer ≥ 1; default: all. */
   readonly terms?: number;
   /** An integer ≥ 1, default 1. */

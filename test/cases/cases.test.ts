@@ -60,8 +60,8 @@ describe("cases", () => {
 });
 
 // A case that passes must leave the list, else nothing would see it break again.
-describe("known failures still fail", () => {
-  it.each(Object.keys(KNOWN))("%s", async (name) => {
-    expect((await failureOf(readCase(name))) ?? "passes", "take it out of known.ts").not.toBe("passes");
-  });
+it("known failures still fail", async () => {
+  for (const name of Object.keys(KNOWN)) {
+    expect((await failureOf(readCase(name))) ?? "passes", `take ${name} out of known.ts`).not.toBe("passes");
+  }
 });

@@ -12,7 +12,7 @@ const float = (v: number): Tensor => new Tensor("float32", [v], []);
 
 /** The rows of the report: name, weight terms, reason. */
 async function rows(graph: Graph): Promise<[string, number, string | undefined][]> {
-  const { report } = await quantize(writeOnnx(graph), { preset: "fast" });
+  const { report } = await quantize(writeOnnx(graph), { preset: "fast", check: false });
   return report.layers.map(({ name, plan, reason }) => [name, plan.weightTerms, reason]);
 }
 
@@ -33,7 +33,7 @@ describe("weights that are expressions of constants", () => {
   );
 
   test("weight normalization becomes weights", async () => {
-    expect((await rows(weightNorm)).map(([name, terms]) => [name, terms])).toEqual([["Conv_3", 3]]);
+    expect((await rows(weightNorm)).map(([name, terms]) => [name, terms])).toEqual([["Conv_3", 2]]);
     const x = noise([2, 4, 6, 6], 3);
     await expectOutputs(weightNorm, { x }, await nodeByNode(weightNorm, { x }));
     const { bytes } = await quantize(writeOnnx(weightNorm), { preset: "float32" });
@@ -75,7 +75,7 @@ describe("weights that are expressions of constants", () => {
       ],
       ["y"],
     );
-    const session = await InferenceSession.create(writeOnnx(graph), { preset: "fast" });
+    const session = await InferenceSession.create(writeOnnx(graph), { preset: "fast", check: false });
     const { y } = await session.run({ x: new Tensor("float32", [0, 0], [1, 2]) });
     expect([...(y!.data as Float32Array)]).toEqual([1, Math.fround(Math.E)]);
   });
@@ -91,7 +91,7 @@ describe("weights that are expressions of constants", () => {
       ],
       ["y"],
     );
-    const { bytes } = await quantize(writeOnnx(graph), { preset: "fast" });
+    const { bytes } = await quantize(writeOnnx(graph), { preset: "fast", check: false });
     expect(bytes.length).toBeLessThan(8000);
     const x = noise([100, 100], 3);
     await expectOutputs(graph, { x }, await nodeByNode(graph, { x }));
@@ -123,7 +123,7 @@ describe("a table that rows are looked up in and that is multiplied", () => {
   test.each(["MatMul", "Gemm"] as const)("is stored once: %s", async (last) => {
     const graph = tied(last);
     await expectOutputs(graph, { ids }, await nodeByNode(graph, { ids }));
-    const { bytes } = await quantize(writeOnnx(graph), { preset: "fast" });
+    const { bytes } = await quantize(writeOnnx(graph), { preset: "fast", check: false });
     const model = readModel(bytes);
     expect([...model.weights.keys()]).toEqual(["table"]);
     expect([...model.graph.initializers.values()].some(({ size }) => size === table.size)).toBe(false);
@@ -175,7 +175,7 @@ describe("layers that stay in float32 say why", () => {
       [["Gemm", ["x", "w", "c"], ["y"], { transA: 1 }]],
       ["y"],
     );
-    expect(await rows(graph)).toEqual([["Gemm_0", 3, "first layer"]]);
+    expect(await rows(graph)).toEqual([["Gemm_0", 2, "first layer"]]);
     const feeds = { x: noise([8, 5], 3) };
     const wanted = (await nodeByNode(graph, feeds)).get("y")!.data as Float32Array;
     const session = await InferenceSession.create(writeOnnx(graph), { preset: "faithful" });
@@ -226,6 +226,6 @@ describe("layers that stay in float32 say why", () => {
       [["If", ["c"], ["y"], { then_branch: body(1), else_branch: body(2) }]],
       ["y"],
     );
-    expect((await rows(graph)).map(([, terms]) => terms)).toEqual([3, 2]);
+    expect((await rows(graph)).map(([, terms]) => terms)).toEqual([2, 2]);
   });
 });

@@ -18,16 +18,16 @@ const layer = (weightTerms: number, activationTerms = weightTerms, bits = 4): La
 
 describe("quantize", () => {
   test("plans every linear layer, and reports what is proved", async () => {
-    const { bytes, report } = await quantize(onnx);
+    const { bytes, report } = await quantize(onnx, { check: false });
     expect(report.bytesBefore).toBe(onnx.length);
     expect(report.bytesAfter).toBe(bytes.length);
     const rows = report.layers.map((l) => [l.name, l.plan.weightTerms, l.plan.activationTerms, l.reason]);
     expect(rows).toEqual([
-      ["stem", 3, 4, "first layer"],
-      ["depthwise", 4, 3, "depthwise"],
-      ["pointwise", 3, 3, undefined],
-      ["dense1", 3, 3, undefined],
-      ["dense2", 3, 3, undefined],
+      ["stem", 4, 4, "in a network with depthwise layers"],
+      ["depthwise", 4, 4, "depthwise"],
+      ["pointwise", 4, 4, "in a network with depthwise layers"],
+      ["dense1", 4, 4, "in a network with depthwise layers"],
+      ["dense2", 4, 4, "in a network with depthwise layers"],
     ]);
     const model = readModel(bytes);
     for (const { name, op, shape, ...rest } of report.layers) {
@@ -46,12 +46,12 @@ describe("quantize", () => {
           row.reduce((s, q) => s - Math.min(q, 0), 0),
         );
       });
-      expect(2 ** (rest.accumulatorBits - 1)).toBeGreaterThan(Math.max(...most) * 4095);
+      expect(2 ** (rest.accumulatorBits - 1)).toBeGreaterThan(Math.max(...most) * 65535);
       expect(rest.exactInInt32).toBe(rest.accumulatorBits <= 32);
     }
     expect(report.layers.map((l) => l.bytesBefore)).toEqual([4 * 432, 4 * 144, 4 * 384, 4 * 4096, 0]);
     expect(report.layers.at(-1)!.bytesAfter).toBe(0);
-    expect(report.layers[3]!.bytesAfter).toBe(3 * 2048 + 4 * 64);
+    expect(report.layers[3]!.bytesAfter).toBe(4 * 2048 + (4 + 2) * 64);
   });
 
   test("products of two activations run under the plan too", async () => {
@@ -64,41 +64,45 @@ describe("quantize", () => {
 
   test.each<[Preset, number[]]>([
     ["float32", [0, 0, 0, 0, 0]],
-    ["fast", [3, 3, 2, 2, 2]],
+    ["fast", [2, 2, 2, 2, 2]],
   ])("%s", async (preset, terms) => {
-    const { bytes, report } = await quantize(onnx, { preset });
+    const { bytes, report } = await quantize(onnx, { preset, check: false });
     expect(report.layers.map((l) => l.plan.weightTerms)).toEqual(terms);
     const model = readModel(bytes);
     expect(model.preset).toBe(preset);
     if (preset === "float32") expect([model.weights.size, model.layers.size]).toEqual([0, 0]);
   });
 
-  test("compact spends a second term beside depthwise convolutions", async () => {
-    const { report } = await quantize(onnx, { preset: "compact" });
-    const [stem, depthwise, pointwise, dense] = report.layers;
-    expect(stem!.plan.weightTerms).toBe(2);
-    expect(depthwise!.plan.weightTerms).toBeGreaterThanOrEqual(2);
-    expect(pointwise).toMatchObject({ plan: { weightTerms: 2 }, reason: "beside a depthwise convolution" });
-    expect(dense!.plan.weightTerms).toBe(1);
+  test("fast: seven bits of weights beside eight of activations, more at the ends, and the bytes that follow", async () => {
+    const { bytes, report } = await quantize(onnx, { preset: "fast", check: false });
+    expect(report.layers.map((l) => [l.plan.weightBits, l.plan.activationBits ?? 4 * l.plan.activationTerms])).toEqual([
+      [8, 12],
+      [8, 12],
+      [7, 8],
+      [7, 8],
+      [7, 8],
+    ]);
+    const dense = [...readModel(bytes).weights.values()].at(-1)!;
+    expect(dense).toMatchObject({ bits: 4, terms: 2, lastBits: 3 });
+    expect(dense.planes.map((plane) => plane.length)).toEqual([2048, 1536]);
+    expect(report.layers[3]!.bytesAfter).toBe(2048 + 1536 + (4 + 1) * 64);
   });
 
-  test("compact spends a second term on small layers and keeps some weights of the last beside its only one", async () => {
-    const { report } = await quantize(writeOnnx(ends()), { preset: "compact" });
-    const [, middle, gate, last] = report.layers;
-    expect(middle).toMatchObject({ name: "middle", plan: { weightTerms: 1 }, outliers: 0 });
-    expect(middle!.reason).toBeUndefined();
-    expect(gate).toMatchObject({ plan: { weightTerms: 2 }, reason: "only 0.62 % of the weights", outliers: 0 });
-    expect(last).toMatchObject({ plan: { weightTerms: 1, outliers: 0.01 } });
-    expect(last!.reason).toMatch(/^last layer/);
-    expect(last!.outliers).toBeGreaterThanOrEqual(32);
-    expect(last!.outliers).toBeLessThanOrEqual(64 * 5);
-    expect(last!.bytesAfter).toBe((512 * 64) / 2 + 4 * 64 + 6 * last!.outliers);
+  test("compact spends eight bits on small layers, and seven on the last", async () => {
+    const { report } = await quantize(writeOnnx(ends()), { preset: "compact", check: false });
+    const rows = report.layers.map((l) => [l.name, l.plan.weightBits, l.reason]);
+    expect(rows).toEqual([
+      ["first", 8, "first layer"],
+      ["middle", 4, undefined],
+      ["gate", 8, "only 0.62 % of the weights"],
+      ["last", 7, "last layer"],
+    ]);
   });
 
   test("the same input gives the same bytes, and the session's way gives the same model", async () => {
     for (const preset of ["faithful", "compact"] as const) {
-      const { bytes } = await quantize(onnx, { preset });
-      expect((await quantize(onnx, { preset })).bytes).toEqual(bytes);
+      const { bytes } = await quantize(onnx, { preset, check: false });
+      expect((await quantize(onnx, { preset, check: false })).bytes).toEqual(bytes);
       const { readOnnx } = await import("../../src/onnx/index.ts");
       expect(writeModel(await quantizeGraph(readOnnx(onnx), { preset }))).toEqual(bytes);
     }
@@ -119,10 +123,10 @@ describe("quantize", () => {
       [4, 0],
     ]);
     expect(alone.report.layers[2]!.reason).toBe("try");
-    const beside = await quantize(onnx, { preset: "fast", plan });
+    const beside = await quantize(onnx, { preset: "fast", plan, check: false });
     expect(beside.report.layers.map((l) => [l.plan.bits, l.plan.weightTerms])).toEqual([
-      [4, 3],
-      [4, 3],
+      [4, 2],
+      [4, 2],
       [8, 2],
       [4, 0],
       [4, 0],
@@ -165,6 +169,7 @@ describe("quantize", () => {
   test("progress runs to the end, and a signal stops it between layers", async () => {
     const seen: number[] = [];
     await quantize(onnx, {
+      check: false,
       onProgress: ({ phase, loaded, total }) => {
         expect([phase, total]).toEqual(["quantize", 4 * (432 + 144 + 384 + 4096)]);
         seen.push(loaded);
@@ -175,6 +180,7 @@ describe("quantize", () => {
     const controller = new AbortController();
     let calls = 0;
     const aborted = quantize(onnx, {
+      check: false,
       signal: controller.signal,
       onProgress: () => {
         calls++;
@@ -215,9 +221,9 @@ describe("inspect", () => {
   });
 
   test("a container", async () => {
-    const { bytes, report } = await quantize(onnx, { preset: "fast" });
+    const { bytes, report } = await quantize(onnx, { preset: "fast", check: false });
     const summary = await inspect(bytes);
-    expect(summary).toMatchObject({ format: "bitbasis", bytes: bytes.length, preset: "fast", terms: 3 });
+    expect(summary).toMatchObject({ format: "bitbasis", bytes: bytes.length, preset: "fast", terms: 2 });
     expect(summary.layers!.map((l) => l.name)).toEqual([
       "stem",
       "depthwise",
@@ -234,7 +240,7 @@ describe("inspect", () => {
   });
 
   test("a damaged container, and no model at all", async () => {
-    const { bytes } = await quantize(onnx);
+    const { bytes } = await quantize(onnx, { check: false });
     bytes[bytes.length - 1]! ^= 4;
     await expect(inspect(bytes)).rejects.toThrow(/section "term 4" does not match its digest/);
     await expect(inspect(new TextEncoder().encode("<html></html>"))).rejects.toMatchObject({ code: "MODEL" });

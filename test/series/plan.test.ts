@@ -1,64 +1,90 @@
 import { describe, expect, test } from "vitest";
-import {
-  COMPACT_LARGEST_ERROR,
-  COMPACT_LAST_OUTLIERS,
-  COMPACT_SMALL_SHARE,
-  checkPlan,
-  type LinearLayer,
-  type Preset,
-  planFor,
-} from "../../src/series/index.ts";
+import { checkPlan, type LinearLayer, type Preset, planFor, SMALL_SHARE } from "../../src/series/index.ts";
 
-const layers: LinearLayer[] = [
-  { node: "stem", kind: "first", oneTermError: 0.05 },
-  { node: "dw", kind: "depthwise", oneTermError: COMPACT_LARGEST_ERROR * 1.01 },
-  { node: "pw", kind: "other", oneTermError: COMPACT_LARGEST_ERROR },
-  { node: "rough", kind: "other", oneTermError: 0.5 },
-  { node: "beside", kind: "separable", oneTermError: 0.05 },
+const PLAIN: LinearLayer[] = [
+  { node: "stem", kind: "first" },
+  { node: "body", kind: "other" },
   { node: "qk", kind: "product" },
-  { node: "__proto__", kind: "depthwise", oneTermError: 0 },
+  { node: "__proto__", kind: "other", share: SMALL_SHARE / 2 },
+  { node: "int8", kind: "other", grid: 8 },
+  { node: "int4", kind: "other", grid: 4 },
+  { node: "mel", kind: "other", frontEnd: true, last: true },
+  { node: "gated", kind: "other", centred: true },
+  { node: "head", kind: "other", last: true },
+];
+const DEPTHWISE: LinearLayer[] = [
+  { node: "stem", kind: "first" },
+  { node: "dw", kind: "depthwise" },
+  { node: "pw", kind: "separable" },
+  { node: "body", kind: "other" },
+  { node: "head", kind: "other", last: true },
 ];
 
+/** Bits of weights and activations of each layer, and how its rows are rounded. */
+function widths(preset: Preset, layers: readonly LinearLayer[]): Record<string, string> {
+  const plan = planFor(preset, layers);
+  checkPlan(plan);
+  const named = new Map(Object.entries(plan.layers ?? {}));
+  return Object.fromEntries(
+    layers.map(({ node }) => {
+      const layer = named.get(node) ?? plan.default;
+      const { bits, weightTerms, activationTerms, weightBits = bits * weightTerms } = layer;
+      const { activationBits = bits * activationTerms, rounding = "" } = layer;
+      return [node, `${weightBits}x${activationBits} ${rounding}`.trim()];
+    }),
+  );
+}
+
 describe("presets", () => {
-  test.each<[Preset, [number, number], Record<string, [number, number]>]>([
-    ["float32", [0, 0], {}],
-    ["faithful", [3, 3], { stem: [3, 4], dw: [4, 3], ["__proto__"]: [4, 3] }],
-    ["fast", [2, 2], { stem: [3, 3], dw: [3, 2], ["__proto__"]: [3, 2] }],
-    ["compact", [1, 2], { stem: [2, 3], dw: [3, 2], rough: [2, 2], beside: [2, 2], ["__proto__"]: [2, 2] }],
-  ])("%s", (preset, [weightTerms, activationTerms], more) => {
-    const plan = planFor(preset, layers);
-    checkPlan(plan);
-    expect(plan.default).toEqual({ bits: 4, weightTerms, activationTerms });
-    const deviations = Object.entries(plan.layers ?? {}).map(([name, layer]) => [
-      name,
-      [layer.weightTerms, layer.activationTerms],
-    ]);
-    expect(deviations).toEqual(Object.entries(more));
-    for (const layer of Object.values(plan.layers ?? {}))
-      expect(layer.reason).toMatch(/first layer|depthwise|relative/);
+  test("float32 leaves everything as it is", () => {
+    expect(planFor("float32", PLAIN)).toEqual({
+      version: 1,
+      default: { bits: 4, weightTerms: 0, activationTerms: 0 },
+    });
   });
 
-  test.each<[string, Partial<LinearLayer>, Record<string, unknown> | undefined]>([
-    ["small", { share: COMPACT_SMALL_SHARE * 0.99 }, { weightTerms: 2, reason: "only 0.99 % of the weights" }],
-    ["not small", { share: COMPACT_SMALL_SHARE }, undefined],
-    ["last", { share: 0.5, last: true }, { weightTerms: 1, outliers: COMPACT_LAST_OUTLIERS }],
-    ["last and small", { share: 0.001, last: true }, { weightTerms: 2 }],
-    ["last and rough", { oneTermError: 0.5, last: true }, { weightTerms: 2 }],
-    ["first, last and small", { kind: "first", share: 0.001, last: true }, { weightTerms: 2, activationTerms: 3 }],
-    ["depthwise and small", { kind: "depthwise", share: 0.001 }, { weightTerms: 2 }],
-    ["a last product", { kind: "product", last: true }, undefined],
-  ])("compact: a layer that is %s", (_, more, expected) => {
-    const plan = planFor("compact", [{ node: "n", kind: "other", oneTermError: 0.1, ...more }]);
-    checkPlan(plan);
-    if (expected === undefined) expect(plan.layers).toBeUndefined();
-    else {
-      expect(plan.layers?.["n"]).toMatchObject(expected);
-      expect(plan.layers?.["n"]?.outliers).toBe(expected["outliers"]);
-    }
+  test.each<[Preset, Record<string, string>]>([
+    [
+      "faithful",
+      {
+        ...{ stem: "16x16 squant", body: "12x16 squant", qk: "16x16", ["__proto__"]: "12x16 squant" },
+        ...{ int8: "8x16 squant", int4: "4x16 squant", mel: "0x0", gated: "12x16", head: "16x16 squant" },
+      },
+    ],
+    [
+      "fast",
+      {
+        ...{ stem: "8x12 squant", body: "7x8 squant", qk: "8x8", ["__proto__"]: "7x8 squant" },
+        ...{ int8: "8x8 squant", int4: "4x8 squant", mel: "0x0", gated: "7x8", head: "7x8 squant" },
+      },
+    ],
+    [
+      "compact",
+      {
+        ...{ stem: "8x12 squant", body: "4x8 squant", qk: "8x8", ["__proto__"]: "8x8 squant" },
+        ...{ int8: "4x8 squant", int4: "4x8 squant", mel: "0x0", gated: "4x8", head: "7x8 squant" },
+      },
+    ],
+  ])("%s", (preset, expected) => {
+    const own = Object.fromEntries(Object.entries(expected));
+    expect(widths(preset, PLAIN)).toEqual(own);
+    const { layers = {} } = planFor(preset, PLAIN);
+    for (const layer of Object.values(layers)) expect(layer.reason).not.toBe("");
+    expect(layers["mel"]!.reason).toMatch(/^float32: /);
+    expect(layers["int8"]?.reason ?? "grid").toMatch(/grid/);
   });
 
-  test.each<Preset>(["faithful", "fast"])("%s does not look at size or place", (preset) => {
-    expect(planFor(preset, [{ node: "n", kind: "other", share: 0.001, last: true }]).layers).toBeUndefined();
+  test.each<[Preset, string[]]>([
+    ["faithful", ["16x16 squant", "16x16 squant", "16x16 squant", "16x16 squant", "16x16 squant"]],
+    ["fast", ["8x12 squant", "8x12 squant", "7x8 squant", "7x8 squant", "7x8 squant"]],
+    ["compact", ["8x12 squant", "8x8 squant", "8x8 squant", "5x8 squant", "8x8 squant"]],
+  ])("%s, in a network with depthwise layers", (preset, expected) => {
+    expect(Object.values(widths(preset, DEPTHWISE))).toEqual(expected);
+  });
+
+  test("tables have bits of their own", () => {
+    const bits = (["float32", "faithful", "fast", "compact"] as const).map((preset) => planFor(preset, []).tables);
+    expect(bits).toEqual([undefined, 12, 8, 6]);
   });
 
   test("an unknown preset is refused", () => {
@@ -92,13 +118,28 @@ describe("checkPlan", () => {
     checkPlan({ version: 1, default: { ...layer, digits: "mixed", pairs: { upTo: 4 } } });
     checkPlan({ version: 1, default: { bits: 8, weightTerms: 2, activationTerms: 2 } });
     checkPlan({ version: 1, default: { bits: 4, weightTerms: 0, activationTerms: 0 } });
+    const wide = { ...layer, weightBits: 7, activationBits: 6, rounding: "squant", zeroPoint: true };
+    checkPlan({ version: 2, default: layer, tables: 6, layers: { a: wide } });
   });
 
   test.each<[unknown, string]>([
     [null, '"plan" expected an object, got null'],
     [[], '"plan" expected an object'],
-    [{ default: layer }, '"plan.version" expected 1, got nothing'],
-    [{ version: 2, default: layer }, '"plan.version" expected 1, got 2'],
+    [{ default: layer }, '"plan.version" expected 1 or 2, got nothing'],
+    [{ version: 3, default: layer }, '"plan.version" expected 1 or 2, got 3'],
+    [{ version: 2, default: layer, tables: 2 }, '"plan.tables" expected integer in 3..16, got 2'],
+    [
+      { version: 2, default: { ...layer, weightBits: 9 } },
+      '"plan.default.weightBits" of 9 expected 3 terms of 4 bits, got 2',
+    ],
+    [
+      { version: 2, default: { ...layer, weightBits: 2 } },
+      '"plan.default.weightBits" expected integer in 3..16, got 2',
+    ],
+    [{ version: 2, default: { ...layer, activationBits: 4 } }, "of 4 expected 1 terms of 4 bits, got 2"],
+    [{ version: 2, default: { ...layer, rounding: "up" } }, 'rounding" expected "nearest" or "squant", got "up"'],
+    [{ version: 2, default: { ...layer, zeroPoint: 1 } }, 'zeroPoint" expected a boolean, got number'],
+    [{ version: 2, default: { ...layer, zeroPoint: true, digits: "odd" } }, 'expected no "digits" beside weightBits'],
     [{ version: 1, default: layer, layer: {} }, 'got "layer"'],
     [{ version: 1 }, '"plan.default" expected an object'],
     [{ version: 1, default: { ...layer, bits: 9 } }, '"plan.default.bits" expected integer in 2..8, got 9'],

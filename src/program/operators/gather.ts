@@ -2,9 +2,11 @@ import { BinaryFunction } from "../../core/abi/elementwise.ts";
 import { GatherElementsStep, GatherStep } from "../../core/abi/movement.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
+import { fuse, type WeightSeries } from "../../series/index.ts";
 import { elementBytes, sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering, Operand } from "../lowering.ts";
-import { computeType } from "./binary.ts";
+import { tableKey } from "../panels.ts";
+import { computeType, emitBinary } from "./binary.ts";
 import {
   axisOf,
   byteStrides,
@@ -23,6 +25,46 @@ function indexBytes(l: Lowering, indices: Operand): number {
 }
 
 function lowerGather(l: Lowering): void {
+  const table = l.planned.weights.get(l.node.inputs[0] ?? "");
+  if (table?.axis === 0 && table.shape.length === 2 && l.attribute("axis", 0) === 0) lowerTable(l, table);
+  else lowerRows(l);
+}
+
+/** Rows of a series: the integers are looked up, and become floats as all of the table would, each s·(Q − zero) rounded once. */
+function lowerTable(l: Lowering, table: WeightSeries): void {
+  const [indices, out] = [l.input(1), l.output()];
+  const { name, rows, columns } = table;
+  if (sizeOf(out.shape) === 0) return;
+  const count = sizeOf(indices.shape);
+  const integers = temporary(l, "int16", [count, columns]);
+  const scales = temporary(l, "float32", [count, 1]);
+  const fused = l.constants.place(tableKey(name), () => fuse(table));
+  emitRows(l, { at: fused, type: "int16", shape: [rows, columns] }, indices, integers);
+  const steps = l.constants.place(`scales:${name}`, () => table.scales);
+  emitRows(l, { at: steps, type: "float32", shape: [rows, 1] }, indices, scales);
+  const floats: Source = { at: out.at, type: "float32", shape: [count, columns] };
+  emitCast(l, integers, floats);
+  emitBinary(l, BinaryFunction.Mul, floats, scales, floats);
+}
+
+function emitRows(l: Lowering, data: Source, indices: Operand, out: Source): void {
+  const slice = data.shape[1]! * elementBytes(data.type);
+  const base = step(Opcode.Gather, GatherStep, {
+    ...{ data: data.at, indices: indices.at, output: out.at, indexBytes: indexBytes(l, indices) },
+    ...{
+      batch: 1,
+      dataStride: data.shape[0]! * slice,
+      indexStride: 0,
+      count: sizeOf(indices.shape),
+      tuple: 1,
+      axis: 0,
+    },
+    ...{ sliceBytes: slice, scatter: 0, operation: -1, type: 0 },
+  });
+  l.emit(withLists(base, [data.shape[0]!, slice]), { kernel: "gather", bytes: 2 * sizeOf(indices.shape) * slice });
+}
+
+function lowerRows(l: Lowering): void {
   const [data, indices, out] = [l.input(0), l.input(1), l.output()];
   const axis = axisOf(l, l.attribute("axis", 0), data.shape.length);
   const slice = sizeOf(data.shape.slice(axis + 1)) * elementBytes(data.type);

@@ -3,7 +3,7 @@ import { StackDigitsStep } from "../../core/abi/digits.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, FLAT, f32Bits, KERNELS, type Kernel, type Layer, type Ref, step } from "../../core/index.ts";
 import { INTERNAL } from "../../graph/internal.ts";
-import type { LayerPlan, WeightSeries } from "../../series/index.ts";
+import { activationWidth, type LayerPlan, type WeightSeries } from "../../series/index.ts";
 import { exactnessOf, exactnessOfStack, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import type { FusedWeights } from "../panels.ts";
@@ -155,7 +155,7 @@ export function fusedActivation(
 
 /** Bits of an activation under a plan, or 0 when it stays in float32. */
 export function activationBits(plan: LayerPlan | undefined): number {
-  return plan === undefined ? 0 : plan.bits * plan.activationTerms;
+  return plan === undefined ? 0 : activationWidth(plan);
 }
 
 /** What a linear step on integers reads beside its geometry. */

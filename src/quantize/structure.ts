@@ -1,0 +1,158 @@
+import { everyNode, type Graph, type Node } from "../graph/index.ts";
+import { readersOf } from "./readers.ts";
+
+/** What the structure of a network says of its linear layers, without a run. */
+export interface Structure {
+  /** Names of nodes whose results a logarithm, a root or a division takes, with nothing bounded in between. */
+  readonly frontEnds: ReadonlySet<string>;
+  /** Values that are never below 0. */
+  readonly nonNegative: ReadonlySet<string>;
+  /** Values that an RMS norm has made, which have no mean to speak of. */
+  readonly centred: ReadonlySet<string>;
+}
+
+export function structureOf(graph: Graph): Structure {
+  const nodes = everyNode(graph);
+  return { frontEnds: frontEnds(graph, nodes), nonNegative: nonNegative(nodes), centred: centred(graph, nodes) };
+}
+
+const LINEAR = new Set(["Conv", "ConvTranspose", "MatMul", "Gemm"]);
+
+/** What hands on the relative precision that small values need: no bound, no mean, no saturation. */
+const PASSING = new Set([
+  ...[
+    "Add",
+    "Sub",
+    "Mul",
+    "Div",
+    "Neg",
+    "Abs",
+    "Pow",
+    "Clip",
+    "Max",
+    "Min",
+    "ReduceSum",
+    "ReduceSumSquare",
+    "Sum",
+    "Cast",
+  ],
+  ...["Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Concat", "Pad", "Expand", "Where"],
+  ...["Identity"],
+]);
+
+/**
+ * Linear layers of front ends. A quantized sum is off by a part of the *largest* sum; a logarithm, reciprocal, root or divisor asks for a part of *each*. Quiet
+ * bands of a mel spectrogram lie 60 dB below the loud ones and were off by 37 dB at 12 bits; the layers before the logarithm, which are linear among
+ * themselves, run in float32.
+ *
+ * Over some 60 networks this finds spectrograms (mel, constant-Q, short-time Fourier), nothing else: a ReduceMean, softmax or activation ends the walk, so that norms
+ * and attention are not found, and a root that only divides is a norm too.
+ */
+function frontEnds(graph: Graph, nodes: readonly Node[]): Set<string> {
+  const readers = readersOf(graph);
+  /** Values of which one of these is taken. */
+  const exact = new Set<string>();
+  const isNeeded = (name: string): boolean =>
+    (readers.get(name) ?? []).some((node) => {
+      if (takesPart(node, name, graph)) return node.op !== "Sqrt" || !isNorm(node, readers);
+      const passes = PASSING.has(node.op) || (LINEAR.has(node.op) && isOpen(node));
+      return passes && node.outputs.some((output) => exact.has(output));
+    });
+  for (const node of [...nodes].reverse()) {
+    for (const output of node.outputs) if (output !== "" && isNeeded(output)) exact.add(output);
+  }
+  const found = nodes.filter((node) => LINEAR.has(node.op) && isOpen(node) && exact.has(node.outputs[0]!));
+  return new Set(found.map(({ name }) => name));
+}
+
+/** Whether a node needs each value of `name` to a part of itself. */
+function takesPart({ op, inputs }: Node, name: string, graph: Graph): boolean {
+  if (op === "Log" || op === "Reciprocal" || op === "Sqrt") return true;
+  if (op === "Div") return inputs[1] === name;
+  if (op !== "Pow" || inputs[0] !== name) return false;
+  const exponent = graph.initializers.get(inputs[1] ?? "");
+  return exponent?.size === 1 && Number(exponent.data[0]) < 1;
+}
+
+/** Whether a root is only divided by, as that of a sum of squares is in a norm. */
+function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>): boolean {
+  const divides = (name: string): boolean => {
+    const all = readers.get(name) ?? [];
+    return (
+      all.length > 0 &&
+      all.every((node) => {
+        if (node.op === "Div") return node.inputs[1] === name && node.inputs[0] !== name;
+        if (node.op === "Reciprocal") return true;
+        return ["Add", "Max", "Clip", "Expand", "Unsqueeze", "Reshape"].includes(node.op) && divides(node.outputs[0]!);
+      })
+    );
+  };
+  return divides(root.outputs[0]!);
+}
+
+/** Whether a linear layer has no activation in it. The floor that is put below a logarithm is none. */
+function isOpen({ attributes }: Node): boolean {
+  const { activation, min, max } = attributes;
+  if (activation === undefined || activation === "") return true;
+  return activation === "Clip" && typeof min === "number" && min > 0 && max === undefined;
+}
+
+const POSITIVE = new Set(["Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Sqrt"]);
+const KEEPING = new Set([
+  ...[
+    "MaxPool",
+    "AveragePool",
+    "GlobalAveragePool",
+    "GlobalMaxPool",
+    "Flatten",
+    "Reshape",
+    "Transpose",
+    "Slice",
+    "Concat",
+  ],
+  ...["Add", "Mul", "Squeeze", "Unsqueeze", "Identity", "Split", "Resize", "Expand", "ReduceMean", "ReduceMax"],
+]);
+
+function nonNegative(nodes: readonly Node[]): Set<string> {
+  const found = new Set<string>();
+  for (const { op, inputs, outputs, attributes } of nodes) {
+    const { activation, min } = attributes;
+    const clipped = activation === "Clip" && typeof min === "number" && min >= 0;
+    const first = new Set(["Concat", "Add", "Mul"]).has(op) ? inputs : inputs.slice(0, 1);
+    const keeps = KEEPING.has(op) && first.every((name) => found.has(name));
+    if (POSITIVE.has(op) || clipped || keeps) for (const output of outputs) found.add(output);
+  }
+  return found;
+}
+
+/** x/√(mean(x²) + ε), with or without a gain. */
+function centred(graph: Graph, nodes: readonly Node[]): Set<string> {
+  const makers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const found = new Set<string>();
+  for (const node of nodes) {
+    const [a = "", b = ""] = node.inputs;
+    const constant = [a, b].some((name) => graph.initializers.has(name));
+    const isNorm =
+      ["RMSNormalization", "SimplifiedLayerNormalization"].includes(node.op) ||
+      (node.op === "Div" && isRoot(a, b, makers)) ||
+      (node.op === "Mul" &&
+        (isRoot(a, b, makers) || isRoot(b, a, makers) || (constant && (found.has(a) || found.has(b)))));
+    if (isNorm) found.add(node.outputs[0]!);
+  }
+  return found;
+}
+
+/** Whether `root` comes from the mean of squares of `x`, itself not a difference from a mean. */
+function isRoot(x: string, root: string, makers: ReadonlyMap<string, Node>): boolean {
+  let node = makers.get(root);
+  for (let n = 0; n < 5 && node !== undefined; n++) {
+    if (node.op === "ReduceMean") {
+      const square = makers.get(node.inputs[0]!);
+      return square?.inputs[0] === x && (square.op === "Pow" || square.inputs[1] === x) && makers.get(x)?.op !== "Sub";
+    }
+    if (!["Sqrt", "Reciprocal", "Add", "Div", "Pow"].includes(node.op)) return false;
+    const next: Node | undefined = node.inputs.map((name) => makers.get(name)).find((maker) => maker !== undefined);
+    node = next;
+  }
+  return false;
+}

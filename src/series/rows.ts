@@ -1,0 +1,134 @@
+import { BitbasisError, type Core } from "../core/index.ts";
+import { normalizeAxis, sizeOf, type Tensor } from "../tensor/index.ts";
+import { cutWidth, digitsCode, largestTail } from "./digits.ts";
+import { Expansion } from "./expansion.ts";
+import { planeBytes, toRows } from "./weights.ts";
+
+/** What `roundRows` needs to know beside the tensor. */
+export interface RoundOptions {
+  readonly name: string;
+  /** Axis of the output channels. */
+  readonly axis: number;
+  /** X: most bits of one term. */
+  readonly bits: number;
+  /** n: bits of a weight, 3 … 16. */
+  readonly width: number;
+  /** Whether a row has a zero point: its lattice then reaches from its least to its largest weight. */
+  readonly zeroPoint: boolean;
+  /** Whether rounding errors of kernels and rows are made to add up to nearly nothing. */
+  readonly flips: boolean;
+  /** Elements of a row that are the taps of one kernel, outermost; 1 without kernels. */
+  readonly taps: number;
+  /** What the scale minimizes: Σ|error|^power. */
+  readonly power: 2 | 3;
+}
+
+/** Bits up to which a row may lie on a grid that it keeps: int8 weights, uint8 ones with a zero point, and narrower ones. */
+export const GRID_WIDTH = 8;
+
+/**
+ * Least factor of the range that a scale may have, by bits: few bits gain from clipping the largest weights, many do not. From eight bits on nothing is tried:
+ * there the best factor is within 2 % of 1.
+ */
+function leastFactor(width: number): number {
+  return { 2: 0.3, 3: 0.4, 4: 0.55, 5: 0.65, 6: 0.75, 7: 0.75 }[width] ?? 1;
+}
+
+/**
+ * Rounds a weight tensor to `width` bits per output channel, with the scale that errs least, an integer zero point, and flips: far better first terms than the
+ * nearest of symmetric steps. Measured on resnet20 at 4 bits, agreement with float32 0.875 → 0.95.
+ *
+ * Rows that lie on a grid of at most `width` bits keep it and are exact. The digits are those of a signed series, so that it can be cut anywhere.
+ *
+ * Sources: SQuant (Guo et al., ICLR 2022), without its activations.
+ *
+ * @throws BitbasisError MODEL when a weight is NaN or infinite
+ */
+export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundOptions): Expansion {
+  const { name, bits, width, zeroPoint, flips, taps, power } = options;
+  const axis = tensor.dims.length === 0 ? 0 : normalizeAxis(options.axis, tensor.dims.length);
+  const rows = tensor.dims[axis] ?? 1;
+  const count = sizeOf(tensor.dims);
+  const columns = count / Math.max(rows, 1);
+  const { terms, lastBits } = cutWidth(width, bits);
+  const steps = 2 ** width - 1;
+  const lowest = -largestTail(bits, terms, "signed", lastBits);
+  // The fused operand is an int16 at every number of terms.
+  const operand = 32767 - largestTail(bits, terms - 1, "signed", lastBits);
+  const blocks: number[] = [];
+  const allocate = (bytes: number) => {
+    const at = core.allocate(bytes);
+    blocks.push(at);
+    return at;
+  };
+  try {
+    const { exports } = core;
+    const stride = planeBytes(rows, columns, bits);
+    const [weights, scale, zero] = [allocate(4 * count), allocate(4 * rows), allocate(4 * rows)];
+    const [wide, errors, sums] = [allocate(4 * count), allocate(24 * rows), allocate(16)];
+    const scratch = allocate(4 * (2 * columns + 256));
+    const planes = allocate(terms * stride);
+    core.f32(weights, count).set(toRows(tensor.data, tensor.dims, axis));
+    exports.seriesLargest(weights, 1, count, scale);
+    if (!Number.isFinite(core.f32(scale, 1)[0] ?? 0)) {
+      const at = tensor.data.findIndex((w) => !Number.isFinite(w));
+      throw new BitbasisError("MODEL", `weights "${name}" [${tensor.dims}] hold ${tensor.data[at]} at element ${at}`);
+    }
+    const grid = exports.seriesGrid(weights, rows, columns, Math.min(steps, 2 ** GRID_WIDTH - 1), scale, zero);
+    const fine = Math.min(Math.floor(steps / Math.max(grid, 1)), Math.floor(operand / Math.max(grid, 1)));
+    if (grid >= 0) {
+      // As fine a lattice as there is room for: the first digits are then those of the weights.
+      core.f32(scale, rows).forEach((s, r, all) => {
+        all[r] = s / fine;
+      });
+      core.i32(zero, rows).forEach((z, r, all) => {
+        all[r] = z * fine;
+      });
+    } else {
+      exports.seriesRange(
+        weights,
+        rows,
+        columns,
+        steps,
+        power,
+        leastFactor(width),
+        operand,
+        zeroPoint ? 0 : 1,
+        scale,
+        zero,
+      );
+    }
+    const flip = flips && grid < 0 ? 1 : 0;
+    exports.seriesRound(weights, scale, zero, rows, taps, columns / taps, steps, flip, lowest, wide, scratch, errors);
+    const zeros = core.i32(zero, rows).map((z) => z + lowest);
+    core.i32(zero, rows).set(zeros);
+    exports.seriesSplit(wide, zero, rows, columns, bits, terms, lastBits, digitsCode("signed"), planes, stride, sums);
+    const [largestL1 = 0, largestSum = 0] = core.f64(sums, 2);
+    const missed = core.f64(errors, 3 * rows);
+    const total = (part: number) => missed.reduce((sum, v, i) => (i % 3 === part ? sum + v : sum), 0);
+    return new Expansion(tensor, { name, axis, bits, terms, lastBits }, rows, {
+      scales: core.f32(scale, rows).slice(),
+      ...(zeros.some((z) => z !== 0) ? { zeros } : {}),
+      planes: Array.from({ length: terms }, (_, i) => {
+        const bytes = planeBytes(rows, columns, i === terms - 1 ? lastBits : bits);
+        return core.u8(planes + i * stride, bytes).slice();
+      }),
+      ...{ largestL1, largestSum, squaredError: total(0), squaredWeights: total(1) },
+      largestMiss: missed.reduce((most, v, i) => (i % 3 === 2 ? Math.max(most, v) : most), 0),
+    });
+  } finally {
+    for (const at of blocks) core.release(at);
+  }
+}
+
+/** Bits of the grids that all rows of a tensor lie on, at most `GRID_WIDTH`; undefined when a row lies on none. */
+export function gridWidth(core: Core, tensor: Tensor<"float32">, axis: number): number | undefined {
+  const rows = tensor.dims[axis] ?? 1;
+  const count = sizeOf(tensor.dims);
+  const weights = core.place(toRows(tensor.data, tensor.dims, axis));
+  const [scales, zeros] = [core.allocate(4 * rows), core.allocate(4 * rows)];
+  const steps = 2 ** GRID_WIDTH - 1;
+  const span = core.exports.seriesGrid(weights, rows, count / Math.max(rows, 1), steps, scales, zeros);
+  for (const at of [weights, scales, zeros]) core.release(at);
+  return span < 0 ? undefined : Math.max(3, Math.ceil(Math.log2(span + 1)));
+}

@@ -1,0 +1,260 @@
+import { describe, expect, test } from "vitest";
+import type { Graph, Node } from "../../src/graph/index.ts";
+import { readModel } from "../../src/model/index.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { allocate, type Sensitivity } from "../../src/quantize/allocate.ts";
+import { quantize, quantizeGraph } from "../../src/quantize/index.ts";
+import { proceduralInputs, shapesOf } from "../../src/quantize/procedural.ts";
+import { weightWidth } from "../../src/series/index.ts";
+import { InferenceSession } from "../../src/session/session.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { noise } from "../model/models.ts";
+import { network } from "./networks.ts";
+
+const node = (
+  name: string,
+  op: string,
+  inputs: string[],
+  output: string,
+  attributes: Node["attributes"] = {},
+): Node => {
+  return { name, op, domain: "", inputs, outputs: [output], attributes };
+};
+
+/** Two towers that are added; what the loud one gives is worth a thousand times what the quiet one gives. */
+function towers(quiet = 0.001): Graph {
+  return {
+    name: "towers",
+    opsets: { "": 17 },
+    inputs: [{ name: "x", type: "float32", shape: ["N", 48] }],
+    outputs: [{ name: "y", type: "float32", shape: undefined }],
+    nodes: [
+      node("stem", "MatMul", ["x", "w0"], "a"),
+      node("relu", "Relu", ["a"], "b"),
+      node("loud", "MatMul", ["b", "w1"], "c"),
+      node("quiet", "MatMul", ["b", "w2"], "d"),
+      node("small", "Mul", ["d", "factor"], "e"),
+      node("tanh", "Tanh", ["e"], "f"),
+      node("sum", "Add", ["c", "f"], "y"),
+    ],
+    initializers: new Map<string, Tensor>([
+      ["w0", new Tensor("float32", noise(48 * 64, 1), [48, 64])],
+      ["w1", new Tensor("float32", noise(64 * 32, 2), [64, 32])],
+      ["w2", new Tensor("float32", noise(64 * 32, 3), [64, 32])],
+      ["factor", new Tensor("float32", [quiet], [1])],
+    ]),
+  };
+}
+
+describe("plans by measurement", () => {
+  test("bits go where they are needed, the tolerance is kept, and the report says what was measured", async () => {
+    const { bytes, report } = await quantize(writeOnnx(towers()), { preset: "fast" });
+    const part = (name: string) => Number.parseFloat(report.layers.find((layer) => layer.name === name)!.reason!);
+    expect(part("loud")).toBeGreaterThan(10 * part("quiet"));
+    for (const { plan } of report.layers) expect(weightWidth(plan)).toBeLessThanOrEqual(8);
+    expect(report.layers[0]!.reason).toMatch(/% of the squared error$/);
+    expect(report.unchecked).toBeUndefined();
+    const { tolerance, measured, inputs } = report.check!;
+    expect(measured).toBeLessThanOrEqual(tolerance);
+    expect(measured).toBeGreaterThan(tolerance / 5);
+    expect(inputs).toBe("x [1x48]: tones and 1/f noise in -0.5…0.5 (guessed)");
+    expect(readModel(bytes).plan.check).toEqual(report.check);
+  });
+
+  test("faithful keeps the structural plan where that is good, and escalates where it is not", async () => {
+    const plain = await quantize(writeOnnx(towers()));
+    const structural = await quantize(writeOnnx(towers()), { check: false });
+    expect(plain.report.check!.measured).toBeLessThanOrEqual(7e-4);
+    expect(plain.report.layers.map((layer) => layer.plan)).toEqual(structural.report.layers.map((layer) => layer.plan));
+    // The difference of two nearly equal sums: what is left is a thousandth of them.
+    const graph = towers();
+    const w2 = (graph.initializers.get("w1")!.data as Float32Array).map((w, i) => -w + 1e-4 * Math.sin(i));
+    const initializers = new Map([...graph.initializers, ["w2", new Tensor("float32", w2, [64, 32])]]);
+    const nodes = graph.nodes.filter(({ name }) => name !== "small" && name !== "tanh");
+    const difference = {
+      ...graph,
+      initializers,
+      nodes: nodes.map((n) => (n.name === "sum" ? { ...n, inputs: ["c", "d"] } : n)),
+    };
+    const escalated = await quantize(writeOnnx(difference));
+    expect(escalated.report.check!.measured).toBeLessThanOrEqual(7e-4);
+    const float = escalated.report.layers.filter((layer) => layer.plan.weightTerms === 0);
+    expect(float.map((layer) => layer.name)).toEqual(expect.arrayContaining(["loud", "quiet"]));
+    expect(float[0]!.reason).toBe("float32: its error at 16 bits is too large");
+  });
+
+  test("the same model gives the same plan, and sessions give it when they are asked", async () => {
+    const one = await quantize(writeOnnx(towers()), { preset: "fast" });
+    const two = await quantize(writeOnnx(towers()), { preset: "fast" });
+    expect(two.bytes).toEqual(one.bytes);
+    const model = await quantizeGraph(towers(), { preset: "fast", check: true });
+    expect(model.plan.check).toEqual(one.report.check);
+    await using session = await InferenceSession.create(writeOnnx(towers()), { preset: "fast", check: true });
+    await using container = await InferenceSession.create(one.bytes);
+    const feeds = { x: new Tensor("float32", noise(48, 5), [1, 48]) };
+    expect(await session.run(feeds)).toEqual(await container.run(feeds));
+  });
+
+  test("restarting at a layer gives what a whole run with that layer quantized gives", async () => {
+    const graph = network();
+    const { report } = await quantize(writeOnnx(graph), { preset: "compact" });
+    expect(report.check!.predicted).toBeGreaterThan(report.check!.measured! / 4);
+    expect(report.check!.predicted).toBeLessThan(report.check!.measured! * 4);
+  });
+
+  test("layers of a plan beside the preset are left alone", async () => {
+    const layer = { bits: 4, weightTerms: 2, activationTerms: 3 } as const;
+    const plan = { version: 1, default: layer, layers: { loud: layer } } as const;
+    const { report } = await quantize(writeOnnx(towers()), { preset: "compact", plan });
+    expect(report.layers.find(({ name }) => name === "loud")!.plan).toEqual(layer);
+    expect(report.check).toBeDefined();
+  });
+
+  test("the range of the inputs is taken by name or for all, and must be one", async () => {
+    const onnx = writeOnnx(towers());
+    const { report } = await quantize(onnx, { preset: "fast", inputRange: { x: [0, 4] } });
+    expect(report.check!.inputs).toBe("x [1x48]: tones and 1/f noise in 0…4");
+    await expect(quantize(onnx, { inputRange: [1, 1] })).rejects.toThrow('"inputRange" expected [least, largest]');
+    await expect(quantize(onnx, { inputRange: { z: [0, 1] } })).rejects.toThrow('names of inputs ("x"), got "z"');
+  });
+
+  test("an abort stops it", async () => {
+    const controller = new AbortController();
+    const running = quantize(writeOnnx(network()), {
+      preset: "compact",
+      signal: controller.signal,
+      onProgress: ({ phase }) => {
+        if (phase === "measure") controller.abort(new Error("enough"));
+      },
+    });
+    await expect(running).rejects.toThrow("enough");
+  });
+
+  test.each<[string, Partial<Graph>, RegExp]>([
+    [
+      "data decides shapes",
+      {
+        nodes: [node("mat", "MatMul", ["x", "w0"], "a"), node("where", "NonZero", ["a"], "y")],
+        outputs: [{ name: "y", type: "int64", shape: undefined }],
+      },
+      /shapes depend on data/,
+    ],
+    [
+      "outputs are integers",
+      {
+        nodes: [node("mat", "MatMul", ["x", "w0"], "a"), node("arg", "ArgMax", ["a"], "y")],
+        outputs: [{ name: "y", type: "int64", shape: undefined }],
+      },
+      /outputs on procedural inputs are empty, constant, integer or not finite/,
+    ],
+    [
+      "outputs are constant",
+      { nodes: [node("mat", "MatMul", ["x", "w0"], "a"), node("sub", "Sub", ["a", "a"], "y")] },
+      /constant/,
+    ],
+    [
+      "outputs are NaN",
+      {
+        nodes: [
+          node("mat", "MatMul", ["x", "w0"], "a"),
+          node("sub", "Sub", ["a", "a"], "b"),
+          node("div", "Div", ["b", "b"], "y"),
+        ],
+      },
+      /not finite/,
+    ],
+  ])("where %s the plan is the structural one, and the report says so", async (_, parts, message) => {
+    const { report } = await quantize(writeOnnx({ ...towers(), ...parts }), { preset: "fast" });
+    expect(report.unchecked).toMatch(message);
+    expect(report.check).toBeUndefined();
+    const structural = await quantize(writeOnnx({ ...towers(), ...parts }), { preset: "fast", check: false });
+    expect(report.layers).toEqual(structural.report.layers);
+  });
+});
+
+describe("allocate", () => {
+  const law = (error: number, size: number): Sensitivity => ({
+    node: `${size}`,
+    size,
+    weights: new Map([4, 5, 6, 8].map((bits) => [bits, Float64Array.of(error * 4 ** (4 - bits))] as const)),
+    activations: new Map([8, 12].map((bits) => [bits, Float64Array.of(error * 1e-3 * 4 ** (8 - bits))] as const)),
+  });
+
+  test("no plan of as few bits keeps the tolerance, among all there are", () => {
+    const layers = [law(1e-2, 100), law(3e-3, 1000), law(1e-4, 300)];
+    for (const tolerance of [0.2, 0.1, 0.05, 0.02]) {
+      const { widths, predicted } = allocate(layers, tolerance);
+      const chosen = layers.map(({ node: name }) => widths.get(name)!);
+      const cost = (bits: readonly number[]) => bits.reduce((sum, b, i) => sum + b * layers[i]!.size, 0);
+      const rest = chosen.reduce((sum, [, a], i) => sum + layers[i]!.activations.get(a)![0]!, 0);
+      let least = Number.POSITIVE_INFINITY;
+      for (const a of [4, 5, 6, 8]) {
+        for (const b of [4, 5, 6, 8]) {
+          for (const c of [4, 5, 6, 8]) {
+            const error = [a, b, c].reduce((sum, bits, i) => sum + layers[i]!.weights.get(bits)![0]!, rest);
+            if (error <= tolerance ** 2) least = Math.min(least, cost([a, b, c]));
+          }
+        }
+      }
+      expect(predicted).toBeLessThanOrEqual(tolerance);
+      expect(cost(chosen.map(([w]) => w))).toBeLessThanOrEqual(least + 2 * 1000);
+      expect(cost(chosen.map(([w]) => w))).toBeGreaterThanOrEqual(least);
+    }
+  });
+
+  test("of several outputs the worst one decides, and what cannot be kept is said", () => {
+    const one: Sensitivity = {
+      node: "a",
+      size: 10,
+      weights: new Map([
+        [4, Float64Array.of(1e-6, 1e-2)],
+        [8, Float64Array.of(1e-8, 1e-4)],
+      ] as const),
+      activations: new Map([[8, Float64Array.of(0, 0)]]),
+    };
+    expect(allocate([one], 0.05)).toMatchObject({ predicted: 0.01 });
+    expect(allocate([one], 1e-3)).toMatchObject({ predicted: 0.01 });
+    expect(allocate([], 0.1)).toMatchObject({ predicted: 0 });
+  });
+});
+
+describe("procedural inputs", () => {
+  const graph = (shape: readonly number[], type: "float32" | "int64" | "bool" = "float32"): Graph => ({
+    ...towers(),
+    inputs: [{ name: "x", type, shape }],
+    nodes: type === "int64" ? [node("g", "Gather", ["w0", "x"], "y")] : [],
+  });
+  const made = (g: Graph) => proceduralInputs(g, { shapes: shapesOf(g.inputs) }).feeds.map((feeds) => feeds.get("x")!);
+
+  test("pictures lie in their range, with flat areas and edges; tones are loud and quiet", () => {
+    for (const shape of [
+      [1, 3, 40, 56],
+      [2, 40, 56, 4],
+    ]) {
+      const [leaves, pink] = made(graph(shape)) as [Tensor<"float32">, Tensor<"float32">];
+      for (const { data } of [leaves, pink]) {
+        expect(Math.min(...data)).toBeGreaterThanOrEqual(0);
+        expect(Math.max(...data)).toBeLessThanOrEqual(1);
+        expect(Math.max(...data) - Math.min(...data)).toBeGreaterThan(0.4);
+      }
+      const step = shape[1] === 3 ? 1 : 4;
+      const flat = leaves.data.reduce(
+        (n, v, i) => n + Number(i >= step && Math.abs(v - leaves.data[i - step]!) < 0.05),
+        0,
+      );
+      expect(flat / leaves.data.length).toBeGreaterThan(0.6);
+    }
+    const [tones] = made(graph([1, 16000])) as [Tensor<"float32">];
+    const energy = (from: number) => tones.data.slice(from, from + 500).reduce((sum, v) => sum + v * v, 0);
+    const levels = Array.from({ length: 32 }, (_, i) => energy(500 * i));
+    expect(Math.max(...levels) / Math.min(...levels)).toBeGreaterThan(2);
+  });
+
+  test("ids are rows of the table, rare ones too; switches are on", () => {
+    const [uniform, zipf] = made(graph([1, 400], "int64")) as [Tensor<"int64">, Tensor<"int64">];
+    for (const { data } of [uniform, zipf]) for (const id of data) expect(id >= 0n && id < 48n).toBe(true);
+    const zeros = (t: Tensor<"int64">) => t.data.filter((id) => id === 0n).length;
+    expect(zeros(zipf)).toBeGreaterThan(3 * zeros(uniform));
+    expect(Array.from(made(graph([3], "bool"))[0]!.data as Uint8Array)).toEqual([1, 1, 1]);
+  });
+});

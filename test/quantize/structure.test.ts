@@ -1,0 +1,284 @@
+import { describe, expect, test } from "vitest";
+import type { Graph, Node } from "../../src/graph/index.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { quantize } from "../../src/quantize/index.ts";
+import { InferenceSession } from "../../src/session/session.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { noise } from "../model/models.ts";
+
+type Step = readonly [op: string, inputs: string, attributes?: Node["attributes"]];
+
+/** A network from steps whose outputs are called v0, v1, …; inputs are names, or numbers for constants. Weights: w (16 × 16), k (a convolution's). */
+function graphOf(steps: readonly Step[], shape: readonly number[] = [2, 16]): Graph {
+  const initializers = new Map<string, Tensor>([
+    ["w", new Tensor("float32", noise(256, 1), [16, 16])],
+    ["u", new Tensor("float32", noise(256, 2), [16, 16])],
+    ["k", new Tensor("float32", noise(4 * 3 * 9, 3), [4, 3, 3, 3])],
+    ["gain", new Tensor("float32", noise(16, 4), [16])],
+    ["last", new Tensor("int64", BigInt64Array.of(-1n), [1])],
+  ]);
+  const nodes = steps.map(([op, inputs, attributes = {}], i): Node => {
+    const names = inputs.split(" ").map((name) => {
+      if (name === "_") return "";
+      if (Number.isNaN(Number(name))) return name;
+      initializers.set(`c${name}`, new Tensor("float32", [Number(name)], []));
+      return `c${name}`;
+    });
+    return { name: `${op}${i}`, op, domain: "", inputs: names, outputs: [`v${i}`], attributes };
+  });
+  const outputs = [{ name: `v${steps.length - 1}`, type: "float32" as const, shape: undefined }];
+  return {
+    name: "g",
+    opsets: { "": 17 },
+    inputs: [{ name: "x", type: "float32", shape }],
+    outputs,
+    nodes,
+    initializers,
+  };
+}
+
+/** Names of the layers that stay in float32 because of where they stand. */
+async function frontEnds(steps: readonly Step[], shape?: readonly number[]): Promise<string[]> {
+  const { report } = await quantize(writeOnnx(graphOf(steps, shape)), { check: false });
+  return report.layers.filter(({ reason }) => reason?.startsWith("float32: a logarithm")).map(({ name }) => name);
+}
+
+describe("layers of front ends stay in float32", () => {
+  const keep = { keepdims: 1 };
+  test.each<[string, Step[], string[], number[]?]>([
+    [
+      "a logarithm behind a floor",
+      [
+        ["MatMul", "x w"],
+        ["Clip", "v0 1e-5"],
+        ["Log", "v1"],
+      ],
+      ["MatMul0"],
+    ],
+    [
+      "power spectrum, mel, logarithm: the linear layers on the way too",
+      [
+        ["MatMul", "x w"],
+        ["Mul", "v0 v0"],
+        ["MatMul", "v1 u"],
+        ["Add", "v2 1e-6"],
+        ["Log", "v3"],
+        ["Mul", "v4 10"],
+      ],
+      ["MatMul0", "MatMul2"],
+    ],
+    [
+      "a magnitude",
+      [
+        ["MatMul", "x w"],
+        ["Pow", "v0 2"],
+        ["ReduceSum", "v1 last", keep],
+        ["Sqrt", "v2"],
+      ],
+      ["MatMul0"],
+    ],
+    [
+      "a power below 1",
+      [
+        ["MatMul", "x w"],
+        ["Abs", "v0"],
+        ["Pow", "v1 0.3"],
+      ],
+      ["MatMul0"],
+    ],
+    [
+      "a divisor",
+      [
+        ["MatMul", "x w"],
+        ["Div", "x v0"],
+      ],
+      ["MatMul0"],
+    ],
+    [
+      "a reciprocal, behind a convolution",
+      [
+        ["Conv", "x k"],
+        ["Reciprocal", "v0"],
+      ],
+      ["Conv0"],
+      [1, 3, 8, 8],
+    ],
+    [
+      "a power of 2",
+      [
+        ["MatMul", "x w"],
+        ["Pow", "v0 2"],
+      ],
+      [],
+    ],
+    [
+      "a dividend",
+      [
+        ["MatMul", "x w"],
+        ["Div", "v0 x"],
+      ],
+      [],
+    ],
+    [
+      "an activation ends the walk",
+      [
+        ["MatMul", "x w"],
+        ["Relu", "v0"],
+        ["Add", "v1 1"],
+        ["Log", "v2"],
+      ],
+      [],
+    ],
+    [
+      "a layer with an activation is none",
+      [
+        ["Conv", "x k"],
+        ["Relu", "v0"],
+        ["Log", "v1"],
+      ],
+      [],
+      [1, 3, 8, 8],
+    ],
+    [
+      "a softmax",
+      [
+        ["MatMul", "x w"],
+        ["Softmax", "v0"],
+        ["Log", "v1"],
+      ],
+      [],
+    ],
+    [
+      "the norm of a vector",
+      [
+        ["MatMul", "x w"],
+        ["Mul", "v0 v0"],
+        ["ReduceSum", "v1 last", keep],
+        ["Sqrt", "v2"],
+        ["Clip", "v3 1e-6"],
+        ["Div", "v0 v4"],
+      ],
+      [],
+    ],
+    [
+      "an RMS norm",
+      [
+        ["MatMul", "x w"],
+        ["Pow", "v0 2"],
+        ["ReduceMean", "v1", { axes: [-1] }],
+        ["Add", "v2 1e-5"],
+        ["Sqrt", "v3"],
+        ["Div", "v0 v4"],
+      ],
+      [],
+    ],
+  ])("%s", async (_, steps, expected, shape) => {
+    expect(await frontEnds(steps, shape)).toEqual(expected);
+  });
+
+  test("quiet bands keep their decibels", async () => {
+    const steps: Step[] = [
+      ["MatMul", "x w"],
+      ["Mul", "v0 v0"],
+      ["MatMul", "v1 u"],
+      ["Abs", "v2"],
+      ["Clip", "v3 1e-9"],
+      ["Log", "v4"],
+    ];
+    const graph = graphOf(steps);
+    const u = graph.initializers.get("u")!.data as Float32Array;
+    // Columns are bands: each hears a part of the power, the last ones a millionth.
+    for (let i = 0; i < 256; i++) u[i] = Math.abs(u[i]!) * 10 ** (-0.4 * (i % 16));
+    const onnx = writeOnnx(graph);
+    const x = new Tensor("float32", noise(32, 7), [2, 16]);
+    const outputs = async (preset: "float32" | "faithful" | "fast" | "compact") => {
+      await using session = await InferenceSession.create(onnx, { preset });
+      return (await session.run({ x }))["v5"]!.data as Float32Array;
+    };
+    const exact = await outputs("float32");
+    for (const preset of ["faithful", "fast", "compact"] as const) expect(await outputs(preset)).toEqual(exact);
+  });
+});
+
+test("matrices behind an RMS norm are rounded to nearest, others by flips", async () => {
+  const steps: Step[] = [
+    ["MatMul", "x w"],
+    ["Pow", "v0 2"],
+    ["ReduceMean", "v1", { axes: [-1] }],
+    ["Add", "v2 1e-5"],
+    ["Sqrt", "v3"],
+    ["Div", "v0 v4"],
+    ["Mul", "v5 gain"],
+    ["MatMul", "v6 u"],
+  ];
+  const { report } = await quantize(writeOnnx(graphOf(steps)), { preset: "fast", check: false });
+  const rounding = report.layers.map(({ name, plan }) => [name, plan.rounding]);
+  expect(rounding).toEqual([
+    ["MatMul0", "squant"],
+    ["MatMul7", undefined],
+  ]);
+});
+
+describe("tables", () => {
+  const lookup = (shared: boolean): Graph => ({
+    name: "lookup",
+    opsets: { "": 17 },
+    inputs: [{ name: "ids", type: "int64", shape: ["N"] }],
+    outputs: [{ name: "y", type: "float32", shape: undefined }],
+    nodes: [
+      { name: "embed", op: "Gather", domain: "", inputs: ["table", "ids"], outputs: ["e"], attributes: {} },
+      ...(shared
+        ? [
+            {
+              name: "turn",
+              op: "Transpose",
+              domain: "",
+              inputs: ["table"],
+              outputs: ["t"],
+              attributes: { perm: [1, 0] },
+            },
+            { name: "logits", op: "MatMul", domain: "", inputs: ["e", "t"], outputs: ["y"], attributes: {} },
+          ]
+        : [{ name: "neg", op: "Neg", domain: "", inputs: ["e"], outputs: ["y"], attributes: {} }]),
+    ],
+    initializers: new Map([["table", new Tensor("float32", noise(200 * 24, 6), [200, 24])]]),
+  });
+
+  test.each([
+    ["faithful", 12, 1e-3],
+    ["fast", 8, 1e-2],
+    ["compact", 6, 4e-2],
+  ] as const)("%s: rows have %d bits and are dequantized when they are looked up", async (preset, bits, tolerance) => {
+    const onnx = writeOnnx(lookup(false));
+    const { bytes, report } = await quantize(onnx, { preset, check: false });
+    const [row] = report.layers;
+    expect(row).toMatchObject({ name: "embed", op: "Gather", shape: [200, 24], bytesBefore: 4 * 4800 });
+    expect(row!.plan).toMatchObject({ weightBits: bits, activationTerms: 0 });
+    expect(row!.bytesAfter).toBeLessThan(200 * (3 * bits + 4 + 2) + 200);
+    await using session = await InferenceSession.create(bytes);
+    const ids = BigInt64Array.of(0n, 199n, -1n, 7n, 7n);
+    const { y } = await session.run({ ids: new Tensor("int64", ids, [5]) });
+    const table = lookup(false).initializers.get("table")!.data as Float32Array;
+    for (let i = 0; i < 5; i++) {
+      const at = ((Number(ids[i]) + 200) % 200) * 24;
+      for (let c = 0; c < 24; c++)
+        expect(Math.abs(-(y!.data[24 * i + c] as number) - table[at + c]!)).toBeLessThan(tolerance);
+    }
+    await expect(session.run({ ids: new Tensor("int64", BigInt64Array.of(200n), [1]) })).rejects.toThrow(RangeError);
+  });
+
+  test("a table that is the last layer's matrix too is stored once", async () => {
+    const onnx = writeOnnx(lookup(true));
+    for (const preset of ["faithful", "fast", "compact"] as const) {
+      const { bytes, report } = await quantize(onnx, { preset, check: false });
+      expect(report.layers.length).toBe(1);
+      expect(bytes.length).toBeLessThan(onnx.length);
+      await using exact = await InferenceSession.create(onnx, { preset: "float32" });
+      await using session = await InferenceSession.create(bytes);
+      const feeds = { ids: new Tensor("int64", BigInt64Array.of(3n, 77n), [2]) };
+      const [a, b] = [(await session.run(feeds))["y"]!.data, (await exact.run(feeds))["y"]!.data];
+      const most = Math.max(...Array.from(b as Float32Array, Math.abs));
+      for (let i = 0; i < b.length; i++) expect(Math.abs(Number(a[i]) - Number(b[i]))).toBeLessThan(most * 0.1);
+    }
+  });
+});

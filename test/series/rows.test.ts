@@ -1,0 +1,194 @@
+import fc from "fast-check";
+import { describe, expect, test } from "vitest";
+import { type Build, Core } from "../../src/core/index.ts";
+import { dequantize, fuse, gridWidth, type RoundOptions, roundRows, widthOf } from "../../src/series/index.ts";
+import { Tensor } from "../../src/tensor/index.ts";
+import { noise } from "../model/models.ts";
+
+const cores = new Map<Build, Promise<Core>>();
+function coreOf(build: Build): Promise<Core> {
+  if (!cores.has(build)) cores.set(build, Core.create(build));
+  return cores.get(build)!;
+}
+
+const BASE: RoundOptions = { name: "w", axis: 0, bits: 4, width: 7, zeroPoint: true, flips: true, taps: 1, power: 3 };
+const tensor = (rows: number, taps: number, channels: number, data: Float32Array): Tensor<"float32"> =>
+  new Tensor("float32", data, [rows, taps, channels]);
+
+/** Of every row: w/s and the integers q − z. */
+function rowsOf(series: ReturnType<typeof roundRows>): { x: number[]; q: number[] }[] {
+  const fused = fuse(series);
+  return Array.from(series.scales, (s, r) => {
+    const at = r * series.columns;
+    const row = Array.from(fused.subarray(at, at + series.columns));
+    return { x: row.map((_, e) => series.source.data[at + e]! / s), q: row };
+  });
+}
+
+describe("rows", () => {
+  test("the scalar build makes the same bits as the SIMD build, at every width, shape and power", async () => {
+    const [scalar, simd] = [await coreOf("scalar"), await coreOf("simd")];
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 1, max: 5 }),
+        fc.integer({ min: 1, max: 9 }),
+        fc.integer({ min: 1, max: 70 }),
+        fc.integer({ min: 3, max: 16 }),
+        fc.record({ zeroPoint: fc.boolean(), flips: fc.boolean(), power: fc.constantFrom<2 | 3>(2, 3) }),
+        fc.integer({ min: 1, max: 1e6 }),
+        (rows, taps, channels, width, how, seed) => {
+          const weights = tensor(rows, taps, channels, noise(rows * taps * channels, seed));
+          const options = { ...BASE, ...how, taps, width };
+          const [a, b] = [roundRows(scalar, weights, options), roundRows(simd, weights, options)];
+          expect({ ...a }).toEqual({ ...b });
+          expect(widthOf(a)).toBe(width);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("no weight is off by more than the bound, nor by more than a step where nothing is clipped", async () => {
+    const core = await coreOf("simd");
+    fc.assert(
+      fc.property(
+        fc.integer({ min: 3, max: 16 }),
+        fc.boolean(),
+        fc.integer({ min: 1, max: 1e6 }),
+        (width, flips, seed) => {
+          const weights = tensor(
+            3,
+            9,
+            20,
+            noise(540, seed).map((w) => w + 0.3),
+          );
+          const series = roundRows(core, weights, { ...BASE, width, flips, taps: 9 });
+          const values = dequantize(series);
+          for (const [e, w] of weights.data.entries()) {
+            expect(Math.abs(w - values[e]!)).toBeLessThanOrEqual(series.bound() * (1 + 1e-6) + 1e-6);
+            if (width >= 8)
+              expect(Math.abs(w - values[e]!)).toBeLessThanOrEqual(
+                series.scales[Math.floor(e / 180)]! * (flips ? 1 : 0.5001),
+              );
+          }
+          for (const q of fuse(series)) expect(Math.abs(q)).toBeLessThanOrEqual(32767);
+          // A prefix is a coarser network.
+          for (let n = 1; n < series.terms; n++) {
+            const coarse = series.reconstruct(n).data;
+            for (const [e, w] of weights.data.entries())
+              expect(Math.abs(w - coarse[e]!)).toBeLessThanOrEqual(series.bound(n) * (1 + 1e-6) + 1e-6);
+          }
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
+  test("flips bring the errors of kernels below one step and of rows to half a step", async () => {
+    const core = await coreOf("simd");
+    for (const [taps, channels] of [
+      [9, 32],
+      [1, 300],
+      [25, 1],
+    ] as const) {
+      const weights = tensor(
+        8,
+        taps,
+        channels,
+        noise(8 * taps * channels, 5).map((w) => w * w * w),
+      );
+      const sums = (flips: boolean) =>
+        rowsOf(roundRows(core, weights, { ...BASE, width: 8, flips, taps })).map(({ x, q }) => {
+          const r = q.map((v, e) => v - x[e]!);
+          const kernels = Array.from({ length: channels }, (_, c) =>
+            Math.abs(r.reduce((sum, v, e) => (e % channels === c ? sum + v : sum), 0)),
+          );
+          return {
+            row: Math.abs(r.reduce((sum, v) => sum + v, 0)),
+            kernel: Math.max(...kernels),
+            each: Math.max(...r.map(Math.abs)),
+          };
+        });
+      for (const { row, kernel, each } of sums(true)) {
+        expect(row).toBeLessThanOrEqual(0.51);
+        if (taps > 1) expect(kernel).toBeLessThan(1.01);
+        expect(each).toBeLessThan(1.01);
+      }
+      if (channels > 1) expect(Math.max(...sums(false).map(({ row }) => row))).toBeGreaterThan(1);
+    }
+  });
+
+  test("at few bits the searched scale errs less than the whole range, and a zero point less than none", async () => {
+    const core = await coreOf("simd");
+    const weights = tensor(
+      4,
+      1,
+      512,
+      noise(2048, 9).map((w) => w ** 5 + 0.02),
+    );
+    const error = (how: Partial<RoundOptions>) =>
+      roundRows(core, weights, { ...BASE, flips: false, power: 2, ...how }).relativeError;
+    const whole = (width: number) => {
+      let [missed, energy] = [0, 0];
+      for (let r = 0; r < 4; r++) {
+        const row = weights.data.subarray(r * 512, (r + 1) * 512);
+        const [low, high] = [Math.min(0, ...row), Math.max(0, ...row)];
+        const s = (high - low) / (2 ** width - 1);
+        const z = Math.round(-low / s);
+        for (const w of row) {
+          missed += (w - s * (Math.min(Math.max(Math.round(w / s) + z, 0), 2 ** width - 1) - z)) ** 2;
+          energy += w * w;
+        }
+      }
+      return Math.sqrt(missed / energy);
+    };
+    for (const width of [3, 4, 5]) expect(error({ width })).toBeLessThan(whole(width));
+    const shifted = tensor(
+      4,
+      1,
+      512,
+      noise(2048, 9).map((w) => w + 0.9),
+    );
+    const shiftedError = (zeroPoint: boolean) =>
+      roundRows(core, shifted, { ...BASE, width: 5, zeroPoint, flips: false }).relativeError;
+    expect(shiftedError(true)).toBeLessThan(0.7 * shiftedError(false));
+  });
+
+  test.each([
+    ["int8", -127, 127, 8],
+    ["int8 with −128", -128, 127, 8],
+    ["uint8 with a zero point", -3, 252, 8],
+    ["int4", -8, 7, 4],
+    ["ternary", -1, 1, 3],
+  ])("weights on a grid keep it: %s", async (_, low, high, bits) => {
+    const core = await coreOf("simd");
+    const scales = [0.0123, 3e-7, 41.7];
+    const numbers = noise(3 * 64, 4);
+    const data = Float32Array.from(numbers, (w, i) => {
+      const k = i % 64 === 0 ? low : i % 64 === 1 ? high : Math.round(((w + 1) / 2) * (high - low)) + low;
+      return Math.fround(scales[Math.floor(i / 64)]!) * Math.min(Math.max(k, low), high);
+    });
+    const weights = tensor(3, 1, 64, data);
+    expect(gridWidth(core, weights, 0)).toBe(bits);
+    for (const width of [bits, 12, 16]) {
+      const series = roundRows(core, weights, { ...BASE, width });
+      expect(series.relativeError).toBeLessThan(1e-6);
+      // The first digits say as much as they can.
+      if (series.terms > 1) expect(series.bound(1)).toBeLessThanOrEqual(41.7 * 18.5);
+    }
+  });
+
+  test("other weights lie on no grid, and rows of zeros or one number on any", async () => {
+    const core = await coreOf("simd");
+    expect(gridWidth(core, tensor(2, 1, 40, noise(80, 3)), 0)).toBeUndefined();
+    const flat = tensor(2, 1, 4, Float32Array.of(0, 0, 0, 0, 0.7, 0.7, 0.7, 0.7));
+    expect(gridWidth(core, flat, 0)).toBe(3);
+    expect(Array.from(roundRows(core, flat, BASE).reconstruct().data)).toEqual(Array.from(flat.data));
+  });
+
+  test("NaN is refused with its place", async () => {
+    const core = await coreOf("simd");
+    const weights = tensor(1, 1, 3, Float32Array.of(1, Number.NaN, 2));
+    expect(() => roundRows(core, weights, BASE)).toThrow(/weights "w" \[1,1,3\] hold NaN at element 1/);
+  });
+});
