@@ -5,7 +5,7 @@ import { KeySet } from "../attention/keys.ts";
 import { sensitivityOn } from "../attention/sensitivity.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type ExternalData, readOnnx, writeOnnx } from "../onnx/index.ts";
-import { PRESETS, type Preset, presetDefault } from "../series/index.ts";
+import { activationWidth, PRESETS, type Preset, presetDefault } from "../series/index.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { type AttentionBlock, findAttention } from "./attention-blocks.ts";
@@ -123,7 +123,7 @@ export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promi
     throw new RangeError(`"preset" expected ${AUDIT_PRESETS.join(", ")}, got ${JSON.stringify(preset)}`);
   }
   const plan = presetDefault(preset);
-  const presetBits = plan.bits * plan.activationTerms;
+  const presetBits = activationWidth(plan);
   for (const b of options.bits ?? []) integerIn("bits", b, 2, 16);
   const bits = [...new Set([...(options.bits ?? [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12]), presetBits])].sort(
     (a, b) => a - b,

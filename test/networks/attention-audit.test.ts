@@ -58,13 +58,13 @@ describe("audit", () => {
       [2, 1, 28, 28],
     );
     const result = await audit(VIT, { samples: [{ image }] });
-    expect(result).toMatchObject({ generated: false, samples: 2, preset: "faithful", presetBits: 12 });
+    expect(result).toMatchObject({ generated: false, samples: 2, preset: "faithful", presetBits: 16 });
     expect(result.blocks.map((b) => [b.name, b.heads.length])).toEqual(
       [0, 1, 2, 3].map((i) => [`/b/b.${i}/Softmax`, 4]),
     );
     for (const h of result.blocks.flatMap((b) => b.heads)) {
       expect(h).toMatchObject({ width: 16, tokens: [16, 16], sequences: 2, queries: 32 });
-      expect(h.rows.at(-1)).toMatchObject({ bits: 12, lost: 0 });
+      expect(h.rows.at(-1)).toMatchObject({ bits: 16, lost: 0 });
       consistent(h);
     }
     expect(result.summary).toContain("16 heads in 4 attention blocks, on 2 given samples");
@@ -153,7 +153,7 @@ describe("audit", () => {
   it("says when the preset blurs or shifts", async () => {
     const near = rows([
       [1000, 0],
-      [1000, 0.2],
+      [1000, 0.01],
       [0, 900],
     ]);
     const at = async (preset: "fast" | "faithful") =>
@@ -243,7 +243,7 @@ describe("audit", () => {
     expect(AUDIT_PRESETS).toEqual(["faithful", "fast", "compact"]);
     const bits = [];
     for (const preset of AUDIT_PRESETS) bits.push((await audit(gammaOnnx(2, 1), { preset })).presetBits);
-    expect(bits).toEqual([12, 8, 8]);
+    expect(bits).toEqual([16, 8, 8]);
   });
 });
 

@@ -177,12 +177,8 @@ describe("RNN, GRU and LSTM of ONNX", () => {
       const n = { ...base, kind, direction: "bidirectional", lengths: false, extra: false, resetLast: false, seed: 3 };
       const { graph } = networkOf(n);
       const { layers } = (await quantize(writeOnnx(graph))).report;
-      expect(layers.map(({ op, plan }) => [op, plan.weightTerms])).toEqual([
-        ["MatMul", 3],
-        [kind, 3],
-        ["MatMul", 3],
-        [kind, 3],
-      ]);
+      expect(layers.map(({ op }) => op)).toEqual(["MatMul", kind, "MatMul", kind]);
+      for (const { plan } of layers) expect(plan.weightBits).toBeGreaterThanOrEqual(12);
     }
   });
 
