@@ -1,3 +1,4 @@
+import { checkHolds, checkOptions } from "../core/index.ts";
 import type { State } from "./accumulator.ts";
 import { certifyAccumulator } from "./certify-accumulator.ts";
 import { certifyToken } from "./certify-token.ts";
@@ -129,8 +130,11 @@ export function certify(
 ): Certificate;
 export function certify(
   model: TokenModel | AccumulatorModel,
-  { p, d, kind = "token", positions = "known" }: { p: number; d: number; kind?: Kind; positions?: Positions },
+  options: { p: number; d: number; kind?: Kind; positions?: Positions },
 ): Certificate {
+  checkHolds("model", "an object", model);
+  checkOptions(options);
+  const { p, d, kind = "token", positions = "known" } = options;
   integerIn("p", p, 2, 16);
   integerIn("d", d, 1, 64);
   const bits = integerIn("bits", model.bits ?? p - 1, 1, 16);

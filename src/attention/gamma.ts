@@ -1,3 +1,4 @@
+import { checkHolds, checkOptions } from "../core/index.ts";
 import { type AccumulatorGamma, accumulatorGamma } from "./accumulator.ts";
 import { integerIn } from "./checks.ts";
 import { generator } from "./random.ts";
@@ -29,6 +30,7 @@ export function gamma(p: number, d: number, options?: { kind?: "token" }): Token
 export function gamma(p: number, d: number, options: { kind: "accumulator"; positions?: Positions }): AccumulatorGamma;
 export function gamma(p: number, d: number, options?: { kind?: Kind; positions?: Positions }): Gamma;
 export function gamma(p: number, d: number, options: { kind?: Kind; positions?: Positions } = {}): Gamma {
+  checkOptions(options);
   integerIn("p", p, 2, 16);
   integerIn("d", d, 1, 64);
   const { kind = "token", positions = "free" } = options;
@@ -63,6 +65,8 @@ const MOST_PAIRS = 2 ** 26;
  * verifyGamma(gamma(3, 2)); // { pairs: 50625, wrong: 0 }
  */
 export function verifyGamma(g: Gamma, options: { samples?: number; seed?: number } = {}): GammaVerification {
+  checkHolds("g", "what gamma gives", g);
+  checkOptions(options);
   const size = g.kind === "token" ? g.alphabet : g.rows;
   if (options.samples !== undefined)
     return verifySamples(g, integerIn("samples", options.samples, 1, MOST_PAIRS), options.seed ?? 1);

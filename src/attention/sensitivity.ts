@@ -1,3 +1,4 @@
+import { checkList, checkPace } from "../core/index.ts";
 import { integerIn } from "./checks.ts";
 import { type Classes, classify, columnMaxima, type Granularity, largestCode } from "./collisions.ts";
 import { createWorkbench, type Workbench } from "./kernels.ts";
@@ -95,6 +96,8 @@ export async function equalitySensitivity(
   dims: readonly [number, number],
   options: SensitivityOptions = {},
 ): Promise<Sensitivity> {
+  checkList("dims", dims);
+  checkPace(options);
   return sensitivityOn(await createWorkbench(), new KeySet("keys", keys, dims[0], dims[1]), options);
 }
 

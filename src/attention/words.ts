@@ -1,3 +1,4 @@
+import { checkList } from "../core/index.ts";
 import { maximum } from "../fixed-point/arithmetic.ts";
 import { gridPoint, gridSize } from "./checks.ts";
 
@@ -20,6 +21,7 @@ export const POSITIONS: readonly Positions[] = ["free", "known"];
 
 /** The shortest string with counts u: axis by axis. */
 export function canonicalString(u: readonly number[]): Step[] {
+  checkList("u", u);
   return u.flatMap((count, axis) => new Array<Step>(Math.abs(count)).fill({ axis, sign: count < 0 ? -1 : 1 }));
 }
 
@@ -30,6 +32,7 @@ export function canonicalString(u: readonly number[]): Step[] {
  * @throws RangeError when Σu and d differ in parity: no string of that length has these counts
  */
 export function paddedString(u: readonly number[], p: number): Step[] {
+  checkList("u", u);
   const word = canonicalString(u);
   const padding = u.length * maximum(p) - word.length;
   if (padding < 0 || padding % 2 !== 0) {

@@ -65,6 +65,11 @@ function fileError(verb: string, path: string, cause: unknown): Error {
   return new Error(`cannot ${verb} ${path}: ${fileReason(cause)}`, { cause });
 }
 
+/** Whether a path names something. */
+export async function isThere(path: string): Promise<boolean> {
+  return (await stat(path).catch(() => undefined)) !== undefined;
+}
+
 /** Whether two paths name one file that is there; a pipe is no file. */
 export async function isSameFile(a: string, b: string): Promise<boolean> {
   if (a === STDIO || b === STDIO) return false;

@@ -5,7 +5,7 @@ import type { Preset } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { makeFolder, readModelFile, STDIO, writeBytes } from "./files.ts";
+import { isThere, makeFolder, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -17,6 +17,7 @@ interface Options extends InputOptions {
   readonly preset?: unknown;
   readonly terms?: unknown;
   readonly threads?: unknown;
+  readonly force?: boolean;
   readonly json?: boolean;
 }
 
@@ -28,6 +29,7 @@ export function registerRun(cli: CAC): void {
     .option("--seed <S>", "Seed of the random tensors", { default: 0 })
     .option("--shape <NAME=1,3,224,224>", "Shape of a random or raw input (repeatable)")
     .option("--output <dir>", "Write each output to DIR/NAME.npy; - is stdout, for a model with one output")
+    .option("--force", "Let the outputs replace files that are there")
     .option("--preset <P>", `For an .onnx file: ${PRESETS.join(", ")} (default faithful)`)
     .option("--terms <n>", "Weight terms to use at most")
     .option("--threads <n>", "Threads", { default: 1 })
@@ -57,6 +59,10 @@ export function registerRun(cli: CAC): void {
           `--output - expected a model with one output, got ${outputNames.length}: ${outputNames.join(", ")}`,
         );
       }
+      const files =
+        options.output === undefined || options.output === STDIO
+          ? undefined
+          : await outputFiles(String(options.output), outputNames, options.force === true);
       const [feeds = {}] = await readFeeds(session.inputMetadata, options);
       const outputs = await session.run(feeds);
       await session.release();
@@ -64,17 +70,36 @@ export function registerRun(cli: CAC): void {
         await writeBytes(STDIO, toNpy(outputs[outputNames[0]!]!));
         return;
       }
-      if (options.output !== undefined) await writeOutputs(String(options.output), outputs);
+      if (files !== undefined) {
+        await makeFolder(String(options.output));
+        for (const [name, file] of files) await writeBytes(file, toNpy(outputs[name]!));
+      }
       if (options.json) printJson(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, asJson(t)])));
       else for (const [name, tensor] of Object.entries(outputs)) printText(describeOutput(name, tensor));
     });
 }
 
-async function writeOutputs(directory: string, outputs: Record<string, Tensor>): Promise<void> {
-  await makeFolder(directory);
-  for (const [name, tensor] of Object.entries(outputs)) {
-    await writeBytes(join(directory, `${name.replaceAll(/[^\w.-]/g, "_")}.npy`), toNpy(tensor));
+/**
+ * The file of each output, known before the model runs.
+ *
+ * @throws UsageError for two outputs of one file, also where a file system does not tell cases apart, and unless `force` for a file that is there
+ */
+async function outputFiles(directory: string, names: readonly string[], force: boolean): Promise<Map<string, string>> {
+  const files = new Map<string, string>();
+  const owners = new Map<string, string>();
+  for (const name of names) {
+    const file = join(directory, `${name.replaceAll(/[^\w.-]/g, "_")}.npy`);
+    const owner = owners.get(file.toLowerCase());
+    if (owner !== undefined) {
+      throw new UsageError(
+        `--output: the outputs ${JSON.stringify(owner)} and ${JSON.stringify(name)} would both be ${file}; --json prints them all`,
+      );
+    }
+    if (!force && (await isThere(file))) throw new UsageError(`${file} is there already; --force replaces it`);
+    owners.set(file.toLowerCase(), name);
+    files.set(name, file);
   }
+  return files;
 }
 
 /** JSON has no NaN, no infinity and no 64-bit integers: they are written as strings. */

@@ -1,3 +1,4 @@
+import { checkOptions } from "../core/index.ts";
 import { activationEntry, activationName, type Entry, isMonotone } from "./activations.ts";
 import { checkFormat, gcd, maximum } from "./arithmetic.ts";
 import { separation } from "./separation.ts";
@@ -32,8 +33,10 @@ const UNKNOWN = 0x7fffffff;
  */
 export function universalityMap(
   activation: string | ((x: number) => number),
-  { maxP = 12, maxS = 1024 }: { maxP?: number; maxS?: number } = {},
+  options: { maxP?: number; maxS?: number } = {},
 ): UniversalityMap {
+  checkOptions(options);
+  const { maxP = 12, maxS = 1024 } = options;
   checkFormat(maxP, maxS);
   const column: Column = {
     largest: maximum(maxP),

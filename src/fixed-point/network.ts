@@ -1,3 +1,4 @@
+import { checkHolds } from "../core/index.ts";
 import { type Activation, activationTable } from "./activations.ts";
 import { checkFormat, clamp, EXACT, maximum, rdiv, rdivBig } from "./arithmetic.ts";
 
@@ -69,6 +70,7 @@ export function createNetwork(description: {
     readonly biases: ArrayLike<number>;
   }[];
 }): FixedNetwork {
+  checkHolds("description", "an object", description);
   const { p, s, activation } = description;
   const table = activationTable(activation, p, s);
   if (!Array.isArray(description.layers) || description.layers.length === 0) {
@@ -104,6 +106,7 @@ function checkIntegers(name: string, list: ArrayLike<number>, length: number, li
 }
 
 export function networkToJson(network: FixedNetwork): FixedNetworkJson {
+  checkHolds("network", "a fixed-point network", network, "layers");
   const { p, s, activation, layers } = network;
   return {
     format: "bitbasis fixed-point network",
@@ -142,6 +145,7 @@ export function networkFromJson(json: unknown): FixedNetwork {
  * evaluate(network, [3, -1]); // [2]
  */
 export function evaluate(network: FixedNetwork, x: ArrayLike<number>): number[] {
+  checkHolds("network", "a fixed-point network", network, "layers");
   const { p, s, table, layers } = network;
   checkFormat(p, s);
   const m = maximum(p);
@@ -171,7 +175,9 @@ function neuron(layer: FixedLayer, row: number, bias: number, x: readonly number
   return z > BigInt(m) ? m : z < BigInt(-m) ? -m : Number(z);
 }
 
-export function networkSize({ layers }: Pick<FixedNetwork, "layers">): NetworkSize {
+export function networkSize(network: Pick<FixedNetwork, "layers">): NetworkSize {
+  checkHolds("network", "a fixed-point network", network, "layers");
+  const { layers } = network;
   const widths = layers.map((layer) => layer.outputs);
   const count = (list: ArrayLike<number>): number => {
     let sum = 0;

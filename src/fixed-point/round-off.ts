@@ -1,3 +1,4 @@
+import { checkHolds, checkList } from "../core/index.ts";
 import { type Activation, activationOfReal, activationTable } from "./activations.ts";
 import { checkFormat, clamp, maximum, roundAway } from "./arithmetic.ts";
 import { createNetwork, evaluate, type FixedNetwork } from "./network.ts";
@@ -58,8 +59,12 @@ export interface RoundOff {
 export function roundOff(
   network: RealNetwork,
   samples: readonly ArrayLike<number>[],
-  { formats, labels }: { formats: readonly (readonly [number, number])[]; labels?: ArrayLike<number> },
+  options: { formats: readonly (readonly [number, number])[]; labels?: ArrayLike<number> },
 ): RoundOff {
+  checkHolds("network", "a network of real weights", network, "layers");
+  checkList("samples", samples);
+  checkHolds("options", "an object", options, "formats");
+  const { formats, labels } = options;
   if (samples.length === 0) throw new RangeError('"samples" expected at least one input, got none');
   if (labels !== undefined && labels.length !== samples.length) {
     throw new RangeError(`"labels" expected ${samples.length} labels, got ${labels.length}`);

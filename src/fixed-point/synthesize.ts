@@ -1,4 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkPace } from "../core/index.ts";
 import { type Activation, activationTable } from "./activations.ts";
 import { type Analysis, analyze } from "./analyze.ts";
 import { maximum } from "./arithmetic.ts";
@@ -68,6 +68,7 @@ export type Synthesis = Synthesized | Impossible;
  * const { network, parameters } = await synthesize((x) => Math.abs(x), { d: 1, activation: "relu", p: 4, s: 1 });
  */
 export async function synthesize(f: Target, options: SynthesizeOptions): Promise<Synthesis> {
+  checkPace(options);
   const { d, activation, p, s, weights = "full" } = options;
   if (weights !== "full" && weights !== "binary") {
     throw new RangeError(`"weights" expected "full" or "binary", got ${JSON.stringify(weights)}`);

@@ -1,5 +1,5 @@
 import { Batch, LayerRecord, NetworkRecord } from "../core/abi/lattice.ts";
-import { Lattice } from "../core/index.ts";
+import { checkHolds, checkPace, Lattice } from "../core/index.ts";
 import { EXACT, maximum } from "./arithmetic.ts";
 import { evaluate, type FixedLayer, type FixedNetwork } from "./network.ts";
 import { checkTarget, fillTargets, inputAt, inputCount, type Target } from "./targets.ts";
@@ -34,6 +34,8 @@ const KERNEL_P = 15;
  * const { ok, counterexample } = await verify(network, (x, y) => Math.min(x, y));
  */
 export async function verify(network: FixedNetwork, f: Target, options: VerifyOptions = {}): Promise<Verification> {
+  checkHolds("network", "a fixed-point network", network, "layers");
+  checkPace(options);
   const { p, layers } = network;
   const d = layers[0]!.inputs;
   const outputs = layers.at(-1)!.outputs;

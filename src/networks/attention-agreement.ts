@@ -1,4 +1,5 @@
 import { integerIn } from "../attention/checks.ts";
+import { checkHolds, checkSignal } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { readOnnx, writeOnnx } from "../onnx/index.ts";
 import type { SessionOptions } from "../session/options.ts";
@@ -52,6 +53,8 @@ const TERMS: Readonly<Record<number, readonly [bits: number, terms: number]>> = 
  * const rows = await measureAgreement(onnx, { samples, bits: [4, 8], scope: "scores" });
  */
 export async function measureAgreement(onnx: Uint8Array, options: AgreementOptions): Promise<Agreement[]> {
+  checkHolds("options", "an object", options, "bits", "samples");
+  checkSignal(options.signal);
   for (const b of options.bits) {
     if (TERMS[integerIn("bits", b, 2, 12)] === undefined) throw new RangeError(`"bits" expected 2..10 or 12, got ${b}`);
   }

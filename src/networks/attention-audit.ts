@@ -3,6 +3,7 @@ import type { SensitivityRow } from "../attention/index.ts";
 import { createWorkbench, type Workbench } from "../attention/kernels.ts";
 import { KeySet } from "../attention/keys.ts";
 import { sensitivityOn } from "../attention/sensitivity.ts";
+import { checkList, checkPace } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type ExternalData, readOnnx, writeOnnx } from "../onnx/index.ts";
 import { activationWidth, PRESETS, type Preset, presetDefault } from "../series/index.ts";
@@ -118,6 +119,8 @@ export interface Audit {
  * for (const { heads } of blocks) for (const h of heads) console.log(h.layer, h.head, h.safeBits, h.verdict);
  */
 export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promise<Audit> {
+  checkPace(options);
+  for (const name of ["bits", "samples"] as const) if (options[name] !== undefined) checkList(name, options[name]);
   const { preset = "faithful", externalData, signal, onProgress } = options;
   if (!AUDIT_PRESETS.includes(preset)) {
     throw new RangeError(`"preset" expected ${AUDIT_PRESETS.join(", ")}, got ${JSON.stringify(preset)}`);

@@ -1,3 +1,4 @@
+import { checkHolds } from "../core/index.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 
 /** Where an attention block keeps what its queries and keys are. */
@@ -65,6 +66,7 @@ const DEPTH = 12;
  * @returns the blocks in the order of the graph; none is a valid answer
  */
 export function findAttention(graph: Graph): AttentionBlock[] {
+  checkHolds("graph", "a graph", graph, "nodes");
   const producers = new Map<string, Node>();
   const consumers = new Map<string, Node[]>();
   for (const node of graph.nodes) {

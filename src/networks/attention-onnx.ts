@@ -1,4 +1,5 @@
 import { gamma } from "../attention/index.ts";
+import { checkList, checkOptions } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../onnx/index.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -29,6 +30,8 @@ export function gammaOnnx(p: number, d: number, options: GammaOnnxOptions = {}):
 
 /** Input of `gammaOnnx` for pairs of symbols (i, j), 0 ≤ i, j < N. */
 export function gammaTokens(p: number, d: number, pairs: readonly (readonly [number, number])[]): Tensor<"int64"> {
+  checkList("pairs", pairs);
+  for (const [i, pair] of pairs.entries()) checkList(`pairs[${i}]`, pair);
   const n = gamma(p, d).alphabet;
   const ids = BigInt64Array.from(pairs.flatMap(([i, j]) => [BigInt(i), n + BigInt(j), 2n * n]));
   return new Tensor("int64", ids, [pairs.length, 3]);
@@ -36,6 +39,7 @@ export function gammaTokens(p: number, d: number, pairs: readonly (readonly [num
 
 /** The graph of `gammaOnnx`. */
 export function gammaGraph(p: number, d: number, options: GammaOnnxOptions = {}): Graph {
+  checkOptions(options);
   const g = gamma(p, d);
   const bits = options.embeddingBits ?? p;
   if (p > 10 || g.alphabet > 65536n)

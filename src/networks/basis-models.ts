@@ -1,3 +1,4 @@
+import { checkBytes } from "../core/index.ts";
 import { everyNode } from "../graph/index.ts";
 import { readModel } from "../model/index.ts";
 import { BasisModel, type WeightSeries } from "../series/index.ts";
@@ -15,6 +16,7 @@ import type { Tensor } from "../tensor/index.ts";
  * const whole = models.reduce(abelianAdd);
  */
 export function basisModels(container: Uint8Array): BasisModel[] {
+  checkBytes("container", container);
   const { graph, weights, layers } = readModel(container);
   const found = new Map<string, { series: WeightSeries; bias?: Float32Array }>();
   for (const { name, inputs } of everyNode(graph)) {

@@ -1,4 +1,5 @@
 // Quantized container → exact dyadic ReLU network: a weight is a float32 scale times an integer, which is a dyadic number.
+import { checkOptions } from "../core/index.ts";
 import { type Arrangement, newOrder, rearrangement } from "../export/arrange.ts";
 import { type Emitter, standardGraph, type WeightWriter } from "../export/standard.ts";
 import type { DyadicNetwork } from "../regimes/index.ts";
@@ -21,6 +22,7 @@ export async function containerNetwork(
   container: Uint8Array,
   options: ReluNetworkOptions = {},
 ): Promise<DyadicNetwork> {
+  checkOptions(options);
   const { graph, weights } = (await openModel(new Reading(container), {})).model;
   const exact = new Exact(weights);
   return reluNetworkOfGraph(standardGraph(graph, new Set(weights.keys()), exact), options, exact.values);

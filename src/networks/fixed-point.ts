@@ -1,4 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkHolds } from "../core/index.ts";
 import { evaluate, type FixedLayer, type FixedNetwork, maximum } from "../fixed-point/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../onnx/index.ts";
@@ -17,6 +17,7 @@ const EXACT = 2 ** 24;
  * @throws BitbasisError (`UNSUPPORTED`) where a layer is too wide for exact sums in float32 even so
  */
 export function fixedPointGraph(network: FixedNetwork): Graph {
+  checkHolds("network", "a fixed-point network", network, "layers");
   const { p, s, table, layers } = network;
   const m = maximum(p);
   const builder = new GraphBuilder();

@@ -1,5 +1,5 @@
 // Regimes of real networks, and dyadic networks as ONNX.
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkExtents, checkHolds, checkOptions } from "../core/index.ts";
 import type { Graph, Node, SpecializedGraph } from "../graph/graph.ts";
 import { normalize, specialize } from "../graph/index.ts";
 import { applyRules } from "../graph/passes/editor.ts";
@@ -70,6 +70,8 @@ const LAST = new Set(["Softmax", "ArgMax", "LogSoftmax"]);
  * const { regime, advice, caveats } = regimeOfOnnx(await readFile("resnet.onnx"), { bits: 4 });
  */
 export function regimeOfOnnx(onnx: Uint8Array, options: OnnxRegimeOptions = {}): OnnxRegime {
+  checkOptions(options);
+  checkExtents("shape", options.shape);
   const { bits = 8 } = options;
   if (!Number.isSafeInteger(bits) || bits < 2 || bits > 64)
     throw new RangeError(`"bits" expected an integer in 2..64, got ${bits}`);
@@ -309,6 +311,7 @@ export function networkToOnnx(network: DyadicNetwork): Uint8Array {
 
 /** The graph of `networkToOnnx`. */
 export function networkToGraph(network: DyadicNetwork): Graph {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   const nodes: Node[] = [];
   const initializers = new Map<string, Tensor>();
   let inputs = network.inputs;

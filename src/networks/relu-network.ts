@@ -1,5 +1,5 @@
 // ONNX → exact dyadic ReLU network: float32 and integer weights are dyadic numbers, so nothing is rounded.
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkExtents, checkOptions } from "../core/index.ts";
 import type { Attribute, Graph, KnownValue, Node, SpecializedGraph } from "../graph/graph.ts";
 import { specialize } from "../graph/index.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
@@ -35,6 +35,7 @@ export const RELU_OPERATORS = new Set([
  * const lowered = await lowerPrecision(reluNetwork(await readFile("int8-mlp.onnx")), 1);
  */
 export function reluNetwork(onnx: Uint8Array, options: ReluNetworkOptions = {}): DyadicNetwork {
+  checkOptions(options);
   return reluNetworkOfGraph(readOnnx(onnx, { externalData: options.externalData }), options);
 }
 
@@ -47,6 +48,7 @@ export function reluNetworkOfGraph(
   options: ReluNetworkOptions = {},
   exact: ReadonlyMap<string, Float64Array> = new Map(),
 ): DyadicNetwork {
+  checkExtents("shape", options.shape);
   if (graph.inputs.length !== 1 || graph.outputs.length !== 1)
     throw new BitbasisError(
       "UNSUPPORTED",

@@ -1,5 +1,5 @@
 // approximate(): a network with exact dyadic weights, a certified error and a price in bits, for a function on [0, 1].
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkPace } from "../core/index.ts";
 import { bitExtractionNetwork } from "./construct/bit-extraction.ts";
 import { compositeNetwork, compositeShape } from "./construct/composite.ts";
 import { interpolantNetwork } from "./construct/interpolant.ts";
@@ -89,6 +89,7 @@ export interface Approximation {
  * const { network, supError, memoryBits } = await approximate((x) => Math.abs(x - 0.3), { lipschitz: 1, error: 0.01 });
  */
 export async function approximate(f: FunctionSource, options: ApproximateOptions): Promise<Approximation> {
+  checkPace(options);
   const modulus = checkOptions(options);
   const target = resolveTarget(f);
   const coarse = 2 ** Math.min(target.nodes ?? 10, 12);

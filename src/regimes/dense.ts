@@ -1,3 +1,4 @@
+import { checkHolds } from "../core/index.ts";
 import { type Dyadic, formatDyadic, fromNumber, parseDyadic, ZERO } from "./dyadic.ts";
 import { checkNetwork, type DyadicNetwork, denseLayer } from "./network.ts";
 
@@ -49,6 +50,7 @@ function exactly(value: number | string, where: string): Dyadic {
 
 /** The dense form of a network, zeros included. */
 export function denseJson(network: DyadicNetwork): { weights: string[][]; bias: string[] }[] {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   let inputs = network.inputs;
   return network.layers.map((layer) => {
     const weights = layer.map(({ indices, weights }) => {

@@ -1,6 +1,6 @@
 // Exact evaluation at many dyadic points in the WASM core. Every neuron gets a power of two of its own of which all its values are
 // multiples, so that the whole network becomes one of 64-bit integers; where those could overflow, BigInt takes over, just as exactly.
-import { Lattice } from "../core/index.ts";
+import { checkHolds, Lattice } from "../core/index.ts";
 import { bitLength, type Dyadic, dyadic, scaled } from "./dyadic.ts";
 import { type DyadicNetwork, evaluate } from "./network.ts";
 
@@ -43,6 +43,7 @@ export async function evaluatePoints(
   exponent: number,
   options: GridOptions = {},
 ): Promise<GridValues> {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   if (inputs.length !== network.inputs)
     throw new RangeError(`"inputs" expected ${network.inputs} arrays, got ${inputs.length}`);
   const { words, exponents, widest } = integerForm(network, exponent);

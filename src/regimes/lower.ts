@@ -1,5 +1,5 @@
 // lowerPrecision(): the same function with fewer bits per weight and more layers. Source: design note A6.
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkPace } from "../core/index.ts";
 import type { Recoding } from "./digits.ts";
 import { dyadic, negate, ONE, shift } from "./dyadic.ts";
 import { lowerLayer, provesEqual } from "./lower-layer.ts";
@@ -53,6 +53,7 @@ export async function lowerPrecision(
   bits: number,
   options: LowerOptions = {},
 ): Promise<Lowered> {
+  checkPace(options);
   const { magnitude: a = 0, recoding = "magnitude", nonNegativeInputs = false, rescale = true } = options;
   checkNetwork(network);
   if (!Number.isSafeInteger(bits) || bits < 1 || bits > 30)

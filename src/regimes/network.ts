@@ -1,4 +1,5 @@
 // ReLU networks with exact dyadic weights, stored sparsely: layers of neurons, ReLU after every layer but the last.
+import { checkHolds, checkList } from "../core/index.ts";
 import { absolute, type Dyadic, dyadic, formatDyadic, parseDyadic, scaled } from "./dyadic.ts";
 
 /** One neuron: bias + Σ weights[k]·input[indices[k]]; indices are distinct, weights not 0. */
@@ -41,6 +42,7 @@ export interface NetworkSize {
 
 /** Depth, width, weight format and memory in bits of a network. */
 export function networkSize(network: DyadicNetwork): NetworkSize {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   let previous = network.inputs;
   let parameters = 0;
   let nonZero = 0;
@@ -89,6 +91,7 @@ export function magnitude(value: Dyadic): number {
 export type NetworkJson = readonly (readonly [string, Readonly<Record<string, string>>])[][];
 
 export function networkToJson(network: DyadicNetwork): NetworkJson {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   return network.layers.map((layer) =>
     layer.map(({ bias, indices, weights }) => [
       formatDyadic(bias),
@@ -103,6 +106,7 @@ export function networkToJson(network: DyadicNetwork): NetworkJson {
  * @throws RangeError when a weight is not dyadic or an index names no neuron of the layer before
  */
 export function networkFromJson(json: NetworkJson, inputs = 1): DyadicNetwork {
+  checkList("json", json);
   return checkNetwork({
     inputs,
     layers: json.map((layer) =>
@@ -135,6 +139,7 @@ export function denseLayer(weights: readonly (readonly Dyadic[])[], bias: readon
  * @throws RangeError that names the layer and neuron
  */
 export function checkNetwork(network: DyadicNetwork): DyadicNetwork {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   if (!Number.isInteger(network.inputs) || network.inputs < 1)
     throw new RangeError(`"network.inputs" expected a positive integer, got ${network.inputs}`);
   if (network.layers.length === 0) throw new RangeError('"network.layers" expected at least one layer, got none');
@@ -162,6 +167,8 @@ export function checkNetwork(network: DyadicNetwork): DyadicNetwork {
  * @param x one dyadic value per input
  */
 export function evaluate(network: DyadicNetwork, x: readonly Dyadic[]): Dyadic[] {
+  checkList("x", x);
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   const exponent = x.reduce((most, value) => Math.max(most, value.exponent), 0);
   const result = evaluateRational(network, {
     numerators: x.map((value) => scaled(value, exponent)),

@@ -1,4 +1,5 @@
 // approximatePlane(): functions of two inputs.
+import { checkPace } from "../core/index.ts";
 import { planeNetwork } from "./construct/plane.ts";
 import {
   absolute,
@@ -57,6 +58,7 @@ export async function approximatePlane(
   f: (x: number, y: number) => number,
   options: PlaneOptions,
 ): Promise<PlaneApproximation> {
+  checkPace(options);
   const { lipschitz, error, budgetBits } = options;
   if (typeof f !== "function") throw new TypeError(`"f" expected a function, got ${typeof f}`);
   if (!(lipschitz > 0) || !Number.isFinite(lipschitz))

@@ -1,4 +1,5 @@
 // Which of the three precision regimes a ReLU network is in. Source: "Three Quantization Regimes for ReLU Networks" (arXiv 2405.01952).
+import { checkOptions } from "../core/index.ts";
 import { type Achievable, achievable, achievableAt } from "./achievable.ts";
 import {
   type Architecture,
@@ -65,6 +66,7 @@ export interface Regime {
  * regime({ width: 64, depth: 4, a: 1, b: 3 }).regime // "under"
  */
 export function regime(options: RegimeOptions): Regime {
+  checkOptions(options);
   const { a, b } = options;
   const architecture = checkArchitecture(options);
   checkBits("a", a);

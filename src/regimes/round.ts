@@ -1,3 +1,4 @@
+import { checkHolds } from "../core/index.ts";
 import { absolute, compare, type Dyadic, dyadic, shift, subtract, toNumberUp, ZERO } from "./dyadic.ts";
 import { nearestInteger } from "./encode.ts";
 import type { DyadicNetwork } from "./network.ts";
@@ -9,6 +10,7 @@ import type { DyadicNetwork } from "./network.ts";
  * @returns the network and the largest change of a weight
  */
 export function roundNetwork(network: DyadicNetwork, bits: number): { network: DyadicNetwork; largestChange: number } {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   if (!Number.isSafeInteger(bits) || bits < 0 || bits > 60)
     throw new RangeError(`"bits" expected an integer in 0..60, got ${bits}`);
   let largest = ZERO;

@@ -1,5 +1,6 @@
 // The other way to run fine weights on coarse hardware: digit slices side by side, W = Σ_k 2^(gk − grid)·D_k, added with shifts.
 // No extra depth and no extra width, but something other than matrix products and ReLU must do the adding.
+import { checkHolds } from "../core/index.ts";
 import { digitsOf, type Recoding } from "./digits.ts";
 import { scaled } from "./dyadic.ts";
 import { type DyadicNetwork, networkSize, type RationalPoint } from "./network.ts";
@@ -37,6 +38,7 @@ export interface SlicedNetwork {
  * @param bits 1 … 30
  */
 export function sliceNetwork(network: DyadicNetwork, bits: number, recoding: Recoding = "magnitude"): SlicedNetwork {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
   if (!Number.isSafeInteger(bits) || bits < 1 || bits > 30)
     throw new RangeError(`"bits" expected an integer in 1..30, got ${bits}`);
   let nonZero = 0;

@@ -1,3 +1,4 @@
+import { wrongKind } from "../core/index.ts";
 import { Accumulator } from "./accumulator.ts";
 import { Rational } from "./rational.ts";
 import { digitsOf, fuse, termWeight, type WeightSeries } from "./weights.ts";
@@ -97,6 +98,10 @@ export class BasisModel {
   }
 }
 
+function checkModel(name: string, model: unknown): void {
+  if (!(model instanceof BasisModel)) throw wrongKind(name, "a BasisModel", model);
+}
+
 /**
  * Model(W₁) ⊎ Model(W₂) = Model(W₁ + W₂), layer by layer: associative, commutative, and equal to adding the accumulators of every layer.
  *
@@ -105,6 +110,7 @@ export class BasisModel {
  * const whole = BasisModel.terms(layers).reduce(abelianAdd);
  */
 export function abelianAdd(a: BasisModel, b: BasisModel): BasisModel {
+  for (const [name, model] of Object.entries({ a, b })) checkModel(name, model);
   const layers = new Map<string, BasisLayer>();
   if (a.layers.size !== b.layers.size) {
     throw new RangeError(`expected models of as many layers, got ${a.layers.size} and ${b.layers.size}`);
@@ -146,6 +152,8 @@ export function abelianAdd(a: BasisModel, b: BasisModel): BasisModel {
  * const back = abelianMul(abelianMul(model, new Map([["fc", [third]]])), new Map([["fc", [third.inverse()]]]));
  */
 export function abelianMul(model: BasisModel, factors: ReadonlyMap<string, ArrayLike<number | Rational>>): BasisModel {
+  checkModel("model", model);
+  if (!((factors as unknown) instanceof Map)) throw wrongKind("factors", "a Map from layers to factors", factors);
   const layers = new Map(model.layers);
   for (const [name, given] of factors) {
     const layer = layers.get(name);

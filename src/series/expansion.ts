@@ -1,4 +1,4 @@
-import { BitbasisError, Core, chooseBuild, shown } from "../core/index.ts";
+import { BitbasisError, Core, checkHolds, checkOptions, chooseBuild, shown } from "../core/index.ts";
 import { normalizeAxis, type Shape, Tensor } from "../tensor/index.ts";
 import {
   checkSeries,
@@ -246,6 +246,8 @@ export interface ExpandOptions {
  * (await expand(tensor, { bits: 4, terms: 8 })).exactShare(); // 1: FP = xINT
  */
 export async function expand(tensor: Tensor, options: ExpandOptions): Promise<Expansion> {
+  checkHolds("tensor", "a float32 tensor", tensor);
+  checkOptions(options);
   if (!isFloat32(tensor)) throw new TypeError(`"tensor" expected float32, got ${tensor.type}`);
   const { bits, terms, tolerance, digits = "signed" } = options;
   const core = await Core.create(chooseBuild("auto"));

@@ -1,3 +1,4 @@
+import { checkOptions, shown } from "../core/index.ts";
 /** One product of a weight term and an activation term, counted from 1 as in the literature. */
 export interface Pair {
   readonly weightTerm: number;
@@ -30,12 +31,17 @@ export interface PairsOptions {
  * pairs({ weightTerms: 2, activationTerms: 2, order: 3 }).length; // 3
  */
 export function pairs(options: PairsOptions): Pair[] {
+  checkOptions(options);
   const { weightTerms, activationTerms, bits = 4 } = options;
   const { order = weightTerms + activationTerms, activationBits = bits } = options;
   for (const [name, value] of Object.entries({ weightTerms, activationTerms })) {
     if (!Number.isInteger(value) || value < 1 || value > 8) {
-      throw new RangeError(`"${name}" expected integer in 1..8, got ${value}`);
+      throw new RangeError(`"${name}" expected integer in 1..8, got ${shown(value)}`);
     }
+  }
+  for (const [name, value] of Object.entries({ bits, activationBits })) {
+    if (!Number.isInteger(value) || value < 2 || value > 8)
+      throw new RangeError(`"${name}" expected integer in 2..8, got ${shown(value)}`);
   }
   if (!Number.isInteger(order) || order < 2) throw new RangeError(`"order" expected integer ≥ 2, got ${order}`);
   const result: Pair[] = [];

@@ -1,8 +1,8 @@
-import { Core, chooseBuild } from "../core/index.ts";
+import { Core, checkList, checkOptions, chooseBuild, isRecord, shown, wrongKind } from "../core/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { largestTerms } from "./digits.ts";
 import { expandWeights } from "./expansion.ts";
-import type { LayerPlan, Plan } from "./plan.ts";
+import { checkLayerPlan, type LayerPlan, type Plan } from "./plan.ts";
 
 /** A layer to plan for. */
 export interface PlannableLayer {
@@ -34,7 +34,12 @@ export interface PlanOptions {
  * const { layers } = await plan([{ name: "conv1", weights, axis: 0 }], { target: { relativeError: 0.01 } });
  */
 export async function plan(layers: readonly PlannableLayer[], options: PlanOptions): Promise<Plan> {
+  checkList("layers", layers);
+  checkOptions(options);
   const { target, bits = 4, activationTerms = 3 } = options;
+  checkTarget(target);
+  const base: LayerPlan = { bits, weightTerms: 1, activationTerms };
+  checkLayerPlan(base, "options");
   const core = await Core.create(chooseBuild("auto"));
   const most = largestTerms(bits, "signed");
   const states = layers.map((layer) => new State(core, layer, bits, most));
@@ -43,11 +48,19 @@ export async function plan(layers: readonly PlannableLayer[], options: PlanOptio
   } else {
     for (const state of states) while (state.error > target.relativeError) state.promote();
   }
-  const base: LayerPlan = { bits, weightTerms: 1, activationTerms };
   const entries = states.map(({ layer, terms, error }): [string, LayerPlan & { reason: string }] => {
     return [layer.name, { ...base, weightTerms: terms, reason: `relative error ${error.toExponential(1)}` }];
   });
   return { version: 1, default: base, layers: Object.fromEntries(entries) };
+}
+
+function checkTarget(target: unknown): void {
+  const [name = "", ...more] = isRecord(target) ? Object.keys(target) : [];
+  if (!isRecord(target) || more.length > 0 || !["relativeError", "bytes"].includes(name))
+    throw wrongKind("target", "{ relativeError } or { bytes }", target);
+  const value = target[name];
+  if (typeof value !== "number" || !(value >= 0))
+    throw new RangeError(`"target.${name}" expected a number of at least 0, got ${shown(value)}`);
 }
 
 function spend(states: readonly State[], budget: number): void {

@@ -1,4 +1,4 @@
-import { shown } from "../core/index.ts";
+import { checkList, shown } from "../core/index.ts";
 import { cutWidth } from "./digits.ts";
 import type { LayerPlan, Plan, Preset } from "./plan.ts";
 
@@ -113,6 +113,7 @@ export function presetDefault(preset: Preset): LayerPlan {
  * @throws RangeError for an unknown preset
  */
 export function planFor(preset: Preset, layers: readonly LinearLayer[]): Plan {
+  checkList("layers", layers);
   const base = presetDefault(preset);
   if (preset === "float32") return { version: 1, default: base };
   const entries: Record<string, LayerPlan & { reason: string }> = {};

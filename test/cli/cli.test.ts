@@ -1,11 +1,13 @@
 import { spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
+import { existsSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { zipSync } from "fflate";
 import { dump, parse } from "npyjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { build } from "../graph/build.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const MODEL = fileURLToPath(new URL("../fixtures/models/fmnist_mobilenet.onnx", import.meta.url));
@@ -138,6 +140,37 @@ describe("bitbasis", () => {
     expect(readFileSync(model).equals(readFileSync(MODEL))).toBe(true);
     expect(bitbasis(["quantize", model, "-o", model, "--force"]).status).toBe(0);
     expect(json(["inspect", model])).toMatchObject({ format: "bitbasis" });
+  });
+
+  it("does not replace outputs that are there, unless it is told to", () => {
+    const out = join(folder, "kept");
+    const written = (...more: string[]) => bitbasis(["run", MODEL, "--random", "--output", out, ...more]);
+    expect(written("--seed", "1").status).toBe(0);
+    const file = join(out, "logits.npy");
+    const first = readFileSync(file);
+    // It says so before it runs: the input that is not there is not looked for.
+    expect(bitbasis(["run", MODEL, "--input", "image=none.npy", "--output", out])).toMatchObject({
+      status: 2,
+      stderr: `bitbasis: ${file} is there already; --force replaces it\n`,
+    });
+    expect(readFileSync(file).equals(first)).toBe(true);
+    expect(written("--seed", "2", "--force").status).toBe(0);
+    expect(readFileSync(file).equals(first)).toBe(false);
+  });
+
+  it.each([
+    ["a/b", "a:b"],
+    ["Same", "same"],
+  ])("does not write the outputs %s and %s to one file", (one, other) => {
+    const model = join(folder, "two.onnx");
+    const nodes = [one, other].map((name) => ["Relu", ["x"], [name]] as const);
+    writeFileSync(model, writeOnnx(build({ x: [2] }, {}, nodes, [one, other])));
+    const out = join(folder, "two");
+    const refused = bitbasis(["run", model, "--random", "--output", out]);
+    expect(refused.stderr).toContain(`the outputs "${one}" and "${other}" would both be ${out}`);
+    expect(refused.status).toBe(2);
+    expect(existsSync(out)).toBe(false);
+    expect(json(["run", model, "--random"])).toHaveProperty([other]);
   });
 
   it("reads .npz files and stdin", () => {

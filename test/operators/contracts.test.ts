@@ -5,7 +5,7 @@ import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { build, type NodeSpec } from "../graph/build.ts";
 import { disagreement } from "../support/fuzz/agree.ts";
-import { agreesNode, f32, runModel, runNode } from "../support/run-node.ts";
+import { agreesNode, f32, i64, runModel, runNode } from "../support/run-node.ts";
 
 describe("pools", () => {
   it.each(["MaxPool", "AveragePool", "LpPool"])("%s: pads are smaller than the kernel", async (op) => {
@@ -46,6 +46,43 @@ describe("ConvTranspose of an empty axis", () => {
     const inputs = [f32([1, 1, 0, 3]), f32([1, 1, 4, 2])];
     const attributes = { output_shape: [3, 4] };
     await expect(runNode({ op: "ConvTranspose", inputs, attributes })).rejects.toThrow(/an empty axis/);
+  });
+});
+
+describe("Pad that crops one side by more than there is", () => {
+  it.each([
+    [0, [-1, 2]],
+    [0, [2, -1]],
+    [2, [-3, 5]],
+    [2, [5, -3]],
+    [2, [-2, 3]],
+    [1, [-3, 3]],
+  ] as const)("is the value where the other side adds: %i elements, pads %j", async (extent, [before, after]) => {
+    const inputs = [f32([3, extent]), i64(0, before, 0, after), f32([], [9])];
+    const made = extent + before + after;
+    for (const constants of [[1, 2], [1], [0, 1, 2]]) {
+      const [y] = await runNode({ op: "Pad", inputs, constants });
+      expect(y!.dims).toEqual([3, made]);
+      expect([...(y!.data as Float32Array)]).toEqual(new Array<number>(3 * made).fill(9));
+    }
+    for (const mode of ["edge", "reflect", "wrap"]) {
+      await expect(runNode({ op: "Pad", inputs: inputs.slice(0, 2), attributes: { mode } })).rejects.toThrow(
+        `mode "${mode}" cannot fill an axis without elements`,
+      );
+    }
+  });
+
+  it("needs no elements where the output has none", async () => {
+    const inputs = [f32([0, 2]), i64(-1, -2, 1, 3)];
+    for (const mode of ["constant", "edge", "reflect", "wrap"]) {
+      const [y] = await runNode({ op: "Pad", inputs, attributes: { mode } });
+      expect(y!.dims).toEqual([0, 3]);
+    }
+  });
+
+  it.each([[[-3, 0]], [[1, -4]]])("is refused where nothing is left to take from: pads %j", async (amounts) => {
+    const inputs = [f32([2]), i64(...amounts)];
+    await expect(runNode({ op: "Pad", inputs })).rejects.toThrow("the pads crop more than there is");
   });
 });
 

@@ -26,11 +26,12 @@ const shape: ShapeRule = (call) => {
   const amounts = padding(call);
   if (call.has(2) && sizeOf(call.shape(2)) !== 1) throw call.fail("the value expected a scalar");
   const made = call.shape(0).map((d, i) => d + amounts[i]!.before + amounts[i]!.after);
-  const cropped = call.shape(0).map((d, i) => d + Math.min(0, amounts[i]!.before) + Math.min(0, amounts[i]!.after));
-  if (cropped.some((d) => d < 0)) throw call.fail("the pads crop more than there is");
+  if (made.some((d) => d < 0)) throw call.fail("the pads crop more than there is");
+  // One side may crop more than an axis has: all that the other side adds is padding then, for which only mode "constant" has a value.
+  const rest = call.shape(0).map((d, i) => d + Math.min(0, amounts[i]!.before) + Math.min(0, amounts[i]!.after));
   const mode = call.text("mode", "constant");
-  const invents = amounts.some(({ before, after }, i) => cropped[i] === 0 && (before > 0 || after > 0));
-  if (mode !== "constant" && invents) throw call.fail(`mode "${mode}" cannot fill an axis without elements`);
+  if (mode !== "constant" && sizeOf(made) > 0 && rest.some((d) => d <= 0))
+    throw call.fail(`mode "${mode}" cannot fill an axis without elements`);
   return like(call, made);
 };
 

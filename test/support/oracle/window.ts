@@ -146,7 +146,13 @@ function pooled(
     auto === "NOTSET"
       ? (op.list("pads")?.slice(kernel.length) ?? kernel.map(() => 0))
       : spatial.map((d, i) =>
-          Math.max(0, (w.output[i]! - 1) * w.strides[i]! + (kernel[i]! - 1) * w.dilations[i]! + 1 - d - w.before[i]!),
+          // VALID has no pads; what ceil_mode lets a window reach beyond the end counts no more than beside explicit ones.
+          auto === "VALID"
+            ? 0
+            : Math.max(
+                0,
+                (w.output[i]! - 1) * w.strides[i]! + (kernel[i]! - 1) * w.dilations[i]! + 1 - d - w.before[i]!,
+              ),
         );
   const taps = [...indices(kernel)];
   return generate(x.type, [...x.dims.slice(0, 2), ...w.output], ([n, c, ...place]) => {
