@@ -12,10 +12,12 @@ import { registerQuantize } from "./quantize.ts";
 import { registerRegimes } from "./regimes.ts";
 import { registerRun } from "./run.ts";
 import { registerSeries } from "./series.ts";
+import { registerVerify } from "./verify.ts";
 
 const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerQuantize,
   registerRun,
+  registerVerify,
   registerCompare,
   registerInspect,
   registerExport,

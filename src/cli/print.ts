@@ -22,8 +22,8 @@ export function formatBytes(bytes: number): string {
   return `${(bytes / 1e6).toFixed(2)} MB`;
 }
 
-export function printJson(value: unknown): void {
-  process.stdout.write(`${JSON.stringify(value, null, 2)}\n`);
+export function printJson(value: unknown, spell?: (key: string, value: unknown) => unknown): void {
+  process.stdout.write(`${JSON.stringify(value, spell, 2)}\n`);
 }
 
 export function printText(text: string): void {

@@ -1,6 +1,7 @@
 import { join } from "node:path";
 import type { CAC } from "cac";
 import { isContainer } from "../model/index.ts";
+import { receipt, receiptText } from "../receipt/index.ts";
 import type { Preset } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
@@ -18,6 +19,7 @@ interface Options extends InputOptions {
   readonly terms?: unknown;
   readonly threads?: unknown;
   readonly force?: boolean;
+  readonly receipt?: unknown;
   readonly json?: boolean;
 }
 
@@ -33,6 +35,7 @@ export function registerRun(cli: CAC): void {
     .option("--preset <P>", `For an .onnx file: ${PRESETS.join(", ")} (default faithful)`)
     .option("--terms <n>", "Weight terms to use at most")
     .option("--threads <n>", "Threads", { default: 1 })
+    .option("--receipt <file>", "Write a receipt, with which bitbasis verify runs this again; - is stdout")
     .option("--json", "Print one JSON document")
     .example("bitbasis run model.safetensors --input image=cat.npy --output out")
     .action(async (model: string, options: Options) => {
@@ -41,9 +44,12 @@ export function registerRun(cli: CAC): void {
         ...(options.preset !== undefined && { preset: choice<Preset>("--preset", options.preset, PRESETS) }),
         ...(options.terms !== undefined && { terms: integer("--terms", options.terms, 1, 8) }),
       };
-      if (options.output === STDIO && options.json) {
-        throw new UsageError("--json and --output - would both write to stdout");
-      }
+      const onStdout = [
+        ...(options.json ? ["--json"] : []),
+        ...(options.output === STDIO ? ["--output -"] : []),
+        ...(options.receipt === STDIO ? ["--receipt -"] : []),
+      ];
+      if (onStdout.length > 1) throw new UsageError(`${onStdout.join(" and ")} would both write to stdout`);
       const { bytes, externalData } = await readModelFile(model);
       if (settings.preset !== undefined && isContainer(bytes.subarray(0, 16))) {
         throw new UsageError(
@@ -65,6 +71,11 @@ export function registerRun(cli: CAC): void {
           : await outputFiles(String(options.output), outputNames, options.force === true);
       const [feeds = {}] = await readFeeds(session.inputMetadata, options);
       const outputs = await session.run(feeds);
+      if (options.receipt !== undefined) {
+        const onnx = isContainer(bytes.subarray(0, 16)) ? undefined : bytes;
+        const text = `${receiptText(await receipt(session, feeds, outputs, onnx))}\n`;
+        await writeBytes(String(options.receipt), new TextEncoder().encode(text));
+      }
       await session.release();
       if (options.output === STDIO) {
         await writeBytes(STDIO, toNpy(outputs[outputNames[0]!]!));
@@ -75,8 +86,14 @@ export function registerRun(cli: CAC): void {
         for (const [name, file] of files) await writeBytes(file, toNpy(outputs[name]!));
       }
       if (options.json) printJson(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, asJson(t)])));
-      else for (const [name, tensor] of Object.entries(outputs)) printText(describeOutput(name, tensor));
+      else if (onStdout.length === 0)
+        for (const [name, tensor] of Object.entries(outputs)) printText(describeOutput(name, tensor));
     });
+}
+
+/** Where `--output` puts an output. */
+export function outputFile(directory: string, name: string): string {
+  return join(directory, `${name.replaceAll(/[^\w.-]/g, "_")}.npy`);
 }
 
 /**
@@ -88,7 +105,7 @@ async function outputFiles(directory: string, names: readonly string[], force: b
   const files = new Map<string, string>();
   const owners = new Map<string, string>();
   for (const name of names) {
-    const file = join(directory, `${name.replaceAll(/[^\w.-]/g, "_")}.npy`);
+    const file = outputFile(directory, name);
     const owner = owners.get(file.toLowerCase());
     if (owner !== undefined) {
       throw new UsageError(

@@ -83,6 +83,8 @@ export function readModel(bytes: Uint8Array): Model {
 export interface ModelStream {
   /** The `planes` of its weights grow with `take`. */
   readonly model: Model;
+  /** The digest that the container carries, of its header and so of all its sections. */
+  readonly sha256: string;
   /** Terms that are in the weights, and of the whole series. */
   readonly terms: { readonly loaded: number; readonly total: number };
   /**
@@ -140,6 +142,7 @@ export async function readModelStream(chunks: AsyncIterable<Uint8Array>): Promis
   if (terms.length > 0 && (await arrived())) take();
   return {
     model: opening.model,
+    sha256: header.sha256,
     get terms() {
       return { loaded: opening.terms, total: terms.length };
     },

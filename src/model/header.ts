@@ -37,6 +37,8 @@ export interface SectionInfo {
 export interface Header {
   readonly metadata: ReadonlyMap<string, string>;
   readonly sections: readonly SectionInfo[];
+  /** Of the header itself, its own 64 digits being 0: with the digests of the sections in it, it stands for every bit of the file. */
+  readonly sha256: string;
   /** Bytes before the data. */
   readonly bytes: number;
 }
@@ -112,12 +114,17 @@ export function isContainer(start: Uint8Array): boolean {
   return start.subarray(4, 8).every((byte) => byte === 0) && a === 0x7b && (b === 0x22 || b === 0x7d);
 }
 
+/** The digest that a container says of itself, unchecked. */
+export function toldDigest(container: Uint8Array): string {
+  return new TextDecoder().decode(container.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + 64));
+}
+
 /** Reads and checks a header; `bytes` is exactly that. */
 export function readHeader(bytes: Uint8Array): Header {
   if (bytes.length < 8 + DIGEST_AT + 64) throw damaged("its header is too short");
   const zeroed = new Uint8Array(bytes.subarray(8)); // a copy even of a Buffer, whose slice is a view
   zeroed.fill(0x30, DIGEST_AT, DIGEST_AT + 64);
-  const told = new TextDecoder().decode(bytes.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + 64));
+  const told = toldDigest(bytes);
   if (sha256(zeroed) !== told) throw damaged("its header does not match its digest");
 
   const scanner = new Scanner(new TextDecoder().decode(bytes.subarray(8)).trimEnd());
@@ -150,7 +157,7 @@ export function readHeader(bytes: Uint8Array): Header {
   }
   scanner.take("}");
   scanner.end();
-  return { metadata, sections: divide(metadata.get("sections"), entries), bytes: bytes.length };
+  return { metadata, sections: divide(metadata.get("sections"), entries), sha256: told, bytes: bytes.length };
 }
 
 function divide(table: string | undefined, entries: readonly Entry[]): SectionInfo[] {

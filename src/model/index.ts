@@ -1,3 +1,3 @@
 export { type ModelStream, readModel, readModelStream, writeModel } from "./container.ts";
-export { isContainer } from "./header.ts";
+export { isContainer, toldDigest } from "./header.ts";
 export { knownWeights, limitTerms, type Model, totalTerms } from "./model.ts";

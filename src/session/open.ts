@@ -1,6 +1,14 @@
 import { type MakeCore, newCore } from "../core/index.ts";
 import { loadOperators, unsupportedError, unsupportedNodes } from "../graph/index.ts";
-import { isContainer, limitTerms, type Model, readModel, readModelStream, totalTerms } from "../model/index.ts";
+import {
+  isContainer,
+  limitTerms,
+  type Model,
+  readModel,
+  readModelStream,
+  toldDigest,
+  totalTerms,
+} from "../model/index.ts";
 import { parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
 import type { WeightSeries } from "../series/index.ts";
@@ -12,6 +20,8 @@ import { concatenate, type Reading } from "./source.ts";
 /** A model as a session holds it, with the terms that may still arrive. */
 export interface OpenModel {
   readonly model: Model;
+  /** The digest that its container carries; of an ONNX source the model with all its terms, whose container would carry one. */
+  readonly container: string | Model;
   readonly terms: { readonly loaded: number; readonly total: number };
   /** Waits for the next term; false when there is no further one. Throws the same error again and again once the rest is lost. */
   arrived(): Promise<boolean>;
@@ -40,7 +50,8 @@ export async function openModel(
   const start = await readStart(chunks);
   if (!isContainer(start)) return openOnnx(await readRest(start, chunks), options, reading, makeCore);
   if (options.progressive) return checked(await openStream(chain(start, chunks), options));
-  return checked(whole(readModel(await readRest(start, chunks)), options.terms));
+  const bytes = await readRest(start, chunks);
+  return checked(whole(readModel(bytes), options.terms, toldDigest(bytes)));
 }
 
 /** Throws one error that lists every node whose operator cannot run. */
@@ -78,11 +89,12 @@ async function openOnnx(
 }
 
 /** A model that is all there. */
-function whole(model: Model, terms: number | undefined): OpenModel {
+function whole(model: Model, terms: number | undefined, container: string | Model = model): OpenModel {
   const total = totalTerms(model);
   const loaded = Math.min(total, terms ?? total);
   return {
     model: loaded < total ? limitTerms(model, loaded) : model,
+    container,
     terms: { loaded, total },
     arrived: async () => false,
     take: () => [],
@@ -93,6 +105,7 @@ async function openStream(chunks: AsyncIterable<Uint8Array>, { terms }: OpenOpti
   const stream = await readModelStream(chunks);
   return {
     model: stream.model,
+    container: stream.sha256,
     get terms() {
       return stream.terms;
     },

@@ -98,6 +98,12 @@ export class InferenceSession {
     return this.live?.engine.core.memory.buffer.byteLength ?? 0;
   }
 
+  /** @internal What `bitbasis/receipt` states about the model, and what it may be fed. */
+  get origin(): Origin {
+    const { container, model } = this.alive().opened;
+    return { container, model, inputs: this.inputs, overridable: this.overridable };
+  }
+
   /**
    * Runs the model, after the calls before it. Feeds are read now, so that they may be changed at once. Outputs are copies; a sequence is an
    * array of tensors, an optional that holds nothing is null.
@@ -237,6 +243,12 @@ export class InferenceSession {
     this.queue = result.catch(() => undefined);
     return result;
   }
+}
+
+/** Where a session's model comes from. */
+interface Origin extends Pick<OpenModel, "container" | "model"> {
+  readonly inputs: readonly ValueInfo[];
+  readonly overridable: readonly ValueInfo[];
 }
 
 /** What a session has until it is released. */

@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 import { expect, it } from "vitest";
 
 // Another runtime, build, CPU or day must give these bits. A change of a kernel's order of operations changes them: then, and only then,
-// `node test/runtimes/digests.mjs > test/fixtures/digests.json`, and say in CHANGELOG.md that outputs have changed.
+// `node test/runtimes/digests.mjs > test/fixtures/digests.json`, raise NUMERICS in src/receipt/numerics.ts, and say in CHANGELOG.md that outputs have changed.
 it("gives the committed bits for every fixture network and preset, in both builds, in a process of its own", () => {
   const script = fileURLToPath(new URL("../runtimes/digests.mjs", import.meta.url));
   const { status, stdout, stderr } = spawnSync(process.execPath, [script], { encoding: "utf8" });

@@ -1,0 +1,44 @@
+import { readFileSync } from "node:fs";
+import { expect, it } from "vitest";
+import { InferenceSession } from "../../src/entries/index.ts";
+import { NUMERICS, receipt } from "../../src/entries/receipt.ts";
+import { sha256 } from "../../src/model/sha256.ts";
+import { FEEDS, onnxModel, PLAN } from "./models.ts";
+
+/**
+ * What each numerics version computes: the digest of test/fixtures/digests.json (whole networks, every preset), and the receipts of the small model
+ * under every preset and a plan: its outputs and the container that the ONNX file yields, since quantizing is part of what a receipt states. When bits change, raise NUMERICS and add a row; rows of published versions stay as they are.
+ */
+const FROZEN: Readonly<Record<number, Readonly<Record<string, string>>>> = {
+  1: {
+    networks: "faaf5d2f86fbeec0efac1f41b6c28a538cf8f71f567c8710f2c898e23eb32899",
+    float32: "329fea4aa602168387b76b19359ca18da9c2b20304719f5162c277599372d722",
+    faithful: "3885e80ab30d6e82928e0bdfb17f023d821d42785f8256729617fea1aca5e009",
+    fast: "bbf983af47ca6f921c7ba6358a60945c70e6a204cbbb0829813105560bbf2278",
+    compact: "e2cbfcae0598c510d54a422deaf06c9d738a9a28e5857b1980af45e16c861a7e",
+    plan: "fef2f55c567b7df8d62622c5154fc04c0de3c3acc34ba063c84b29779599196a",
+  },
+};
+
+async function computed(): Promise<Record<string, string>> {
+  const digests = new Uint8Array(readFileSync(new URL("../fixtures/digests.json", import.meta.url)));
+  const found: Record<string, string> = { networks: sha256(digests) };
+  const ways = { float32: {}, faithful: {}, fast: {}, compact: {}, plan: { plan: PLAN } };
+  for (const [name, way] of Object.entries(ways)) {
+    const options = name === "plan" ? way : { preset: name as "fast" };
+    const session = await InferenceSession.create(onnxModel(), options);
+    found[name] = (await receipt(session, FEEDS, await session.run(FEEDS))).sha256;
+    await session.release();
+  }
+  return found;
+}
+
+it("computes what its numerics version has always computed", async () => {
+  expect(await computed()).toEqual(FROZEN[NUMERICS]);
+});
+
+it("has a higher numerics version for every change", () => {
+  const rows = Object.values(FROZEN).map((row) => JSON.stringify(row));
+  expect(new Set(rows).size).toBe(rows.length);
+  expect(Object.keys(FROZEN).map(Number)).toEqual(Array.from({ length: NUMERICS }, (_, i) => i + 1));
+});
