@@ -6,6 +6,7 @@ import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildChecked } from "./build-checked.mjs";
+import { makeHeader } from "./make-header.mjs";
 
 const root = new URL("../", import.meta.url);
 mkdirSync(new URL("build/", root), { recursive: true });
@@ -14,12 +15,7 @@ const only = process.argv.slice(2);
 const { targets } = JSON.parse(readFileSync(new URL("asconfig.json", root), "utf8"));
 for (const name of Object.keys(targets)) {
   if (only.length > 0 && !only.includes(name)) continue;
-  const asc = fileURLToPath(new URL("node_modules/assemblyscript/bin/asc.js", root));
-  const { status } = spawnSync(process.execPath, [asc, `assembly/${name}.ts`, "--target", name], {
-    cwd: fileURLToPath(root),
-    stdio: "inherit",
-  });
-  if (status !== 0) process.exit(status ?? 1);
+  compile(`assembly/${name}.ts`, "--target", name);
   const bytes = readFileSync(new URL(`build/${name}.wasm`, root));
   writeFileSync(new URL(`build/${name}.js`, root), `export default "${asLetters(bytes)}";\n`);
   writeFileSync(new URL(`build/${name}.workerd.js`, root), `export { default } from "./${name}.wasm";\n`);
@@ -28,7 +24,17 @@ for (const name of Object.keys(targets)) {
   const module = "declare const module: WebAssembly.Module;\nexport default module;\n";
   writeFileSync(new URL(`build/${name}.workerd.d.ts`, root), module);
   console.log(`build/${name}.wasm ${bytes.length} bytes`);
-  if (name !== "lattice") await buildChecked(name);
+  if (name === "lattice") continue;
+  // The same build for hosts without JavaScript: build/bitbasis-<name>.wasm.
+  compile("--config", "asconfig.standalone.json", "--target", name);
+  await buildChecked(name);
+}
+await makeHeader();
+
+function compile(...options) {
+  const asc = fileURLToPath(new URL("node_modules/assemblyscript/bin/asc.js", root));
+  const { status } = spawnSync(process.execPath, [asc, ...options], { cwd: fileURLToPath(root), stdio: "inherit" });
+  if (status !== 0) process.exit(status ?? 1);
 }
 
 /** Each half of a byte as a letter; src/core/builds.ts reads them. */

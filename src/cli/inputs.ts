@@ -104,7 +104,7 @@ function listInputs(inputs: readonly ValueMetadata[]): string {
   return `expected input ${inputs.map((i) => `"${i.name}" (${describe({ type: i.type as ElementType, shape: i.shape })})`).join(", ")}`;
 }
 
-function parseShape([name, text]: [string, string]): [string, number[]] {
+export function parseShape([name, text]: [string, string]): [string, number[]] {
   return [name, text.split(/[,x]/).map((d) => integer("--shape", d, 0, 2 ** 31 - 1))];
 }
 

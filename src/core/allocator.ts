@@ -27,6 +27,11 @@ export class Allocator {
     return undefined;
   }
 
+  /** Bytes of the allocated block at this address; 0: there is none. */
+  sizeAt(at: number): number {
+    return this.used.get(at) ?? 0;
+  }
+
   allocate(bytes: number): number {
     const size = align(Math.max(bytes, 1));
     const index = this.free.findIndex((block) => block.size >= size);

@@ -45,6 +45,12 @@ export class LinearMemory {
     return new Uint8Array(this.memory.buffer as ArrayBuffer, at, length);
   }
 
+  /** A copy of the allocated block that an address lies in, and where that begins; undefined: it lies in none. */
+  readBlock(address: number): { at: number; bytes: Uint8Array<ArrayBuffer> } | undefined {
+    const at = this.allocator.blockOf(address);
+    return at === undefined ? undefined : { at, bytes: this.read(at, this.allocator.sizeAt(at)) };
+  }
+
   i16(at: number, length: number): Int16Array<ArrayBuffer> {
     return new Int16Array(this.memory.buffer as ArrayBuffer, at, length);
   }

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { toNpy } from "../../src/cli/inputs.ts";
+import { exportProgram } from "../../src/entries/quantize.ts";
 import { readOnnx } from "../../src/onnx/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
@@ -99,6 +100,21 @@ describe("bitbasis export", () => {
     expect(cli("export", container, "--to", "tflite", "-o", "x")).toMatchObject({ status: 2 });
     expect(cli("export", container, "--to", "onnx").stderr).toContain("expected -o OUT.onnx");
     expect(cli("export", MODEL, "--to", "onnx", "-o", join(folder, "x")).status).toBe(1);
+  });
+
+  it("turns a container into a program image for the shapes that are given", async () => {
+    const [container, out] = [join(folder, "p.safetensors"), join(folder, "p.bbi")];
+    expect(cli("quantize", MODEL, "-o", container, "--preset", "fast").status).toBe(0);
+    const program = ["export", container, "--to", "program"];
+    expect(cli(...program, "--shape", "image=1,1,28,28", "-o", out)).toMatchObject({ status: 0, stdout: "" });
+    const { image } = await exportProgram(readFileSync(container), { image: [1, 1, 28, 28] });
+    expect(new Uint8Array(readFileSync(out))).toEqual(image);
+    expect(cli(...program, "-o", out)).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('for input "image"'),
+    });
+    expect(cli(...program, "--shape", "image=1,a", "-o", out).status).toBe(2);
+    expect(cli("export", container, "--to", "onnx", "--shape", "image=1", "-o", out).stderr).toContain("--to program");
   });
 });
 

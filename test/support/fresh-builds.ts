@@ -19,6 +19,8 @@ export function refreshModules(root: string, build = buildModules): void {
   const { targets } = JSON.parse(readFileSync(join(root, "asconfig.json"), "utf8")) as { targets: object };
   const sources = [
     join(root, "asconfig.json"),
+    join(root, "asconfig.standalone.json"),
+    join(root, "scripts/make-header.mjs"),
     join(root, "scripts/build-wasm.mjs"),
     ...filesUnder(join(root, "assembly"), ".ts"),
     ...filesUnder(join(root, "src/core/abi"), ".ts"),
