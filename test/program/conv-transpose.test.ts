@@ -125,6 +125,5 @@ test.each(["MaxPool", "AveragePool", "Conv"])("%s refuses pads below 0", async (
   const attributes = { pads: [-3, 0, 5, 0], kernel_shape: [3, 3] };
   const inputs = op === "Conv" ? ["x", "w"] : ["x"];
   const graph = build({ x: [1, 1, 8, 8] }, { w: noise([1, 1, 3, 3]) }, [[op, inputs, ["y"], attributes]], ["y"]);
-  const session = await InferenceSession.create(writeOnnx(graph));
-  await expect(session.run({ x: noise([1, 1, 8, 8]) })).rejects.toThrow(/pads/);
+  await expect(InferenceSession.create(writeOnnx(graph))).rejects.toThrow(/pads/);
 });

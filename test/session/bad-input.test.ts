@@ -193,7 +193,7 @@ describe("plans that do not fit", () => {
     [{ version: 1, default: { ...layer, bits: 1 } }, "plan.default.bits"],
     [{ version: 1, default: { ...layer, bits: "4" } }, "plan.default.bits"],
     [{ version: 1, default: { ...layer, digits: "ternary" } }, "plan.default"],
-    [{ version: 2, default: layer }, "plan.version"],
+    [{ version: 3, default: layer }, "plan.version"],
     [{ version: 1 }, "plan.default"],
     [null, "plan"],
   ])("%j", async (plan, word) => {
