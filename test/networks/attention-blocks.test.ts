@@ -47,6 +47,8 @@ describe("findAttention", () => {
         queries: "q",
         keys: "k",
         weights: "a",
+        values: "v",
+        scale: 1,
         masked: false,
       },
     ]);
@@ -55,13 +57,14 @@ describe("findAttention", () => {
         "m = Sub ONE mask\n b = Mul m BIG\n s = MatMul q k\n t = Div s ROOT\n u = Add b t\n a = Softmax u\n c = Dropout a\n o = MatMul c v",
       ),
     );
-    expect(block).toEqual({
+    expect(block).toMatchObject({
       name: "a",
       product: "s",
       operators: ["MatMul", "Div", "Add", "Softmax", "Dropout", "MatMul"],
       queries: "q",
       keys: "k",
       weights: "a",
+      values: "v",
       masked: true,
     });
   });
@@ -97,6 +100,7 @@ describe("findAttention", () => {
         operators: ["Attention"],
         queries: "q",
         keys: "k",
+        values: "v",
         masked: true,
         heads: { queries: 8, keys: 2 },
       },
@@ -106,6 +110,7 @@ describe("findAttention", () => {
         operators: ["MultiHeadAttention"],
         queries: "a",
         keys: "x",
+        values: "y",
         masked: false,
         heads: { queries: 4, keys: 4 },
       },
