@@ -16,7 +16,7 @@ const PRESETS = ["float32", "faithful", "fast", "compact"] as const;
 type Preset = (typeof PRESETS)[number];
 
 /** The page is read this often after the first time; times are medians over all lines and repetitions. */
-const REPETITIONS = 3;
+const REPETITIONS = 1;
 
 interface Result {
   readonly preset: Preset;
