@@ -281,7 +281,7 @@ function rangesAround(t: number, from: number): [low: number, high: number][] {
   let wide = 16;
   while (wide + 4 < t) wide *= 4;
   const low = Math.max(from, wide === 16 ? 2 : wide / 4 + 5);
-  const narrow = 2 ** Math.ceil(Math.log2(t + 1)) - 1;
+  const narrow = 2 ** (32 - Math.clz32(t)) - 1;
   return [
     ...(t <= 260 ? ([[from, 260]] as [number, number][]) : []),
     [low, wide + 4],

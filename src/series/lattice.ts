@@ -1,5 +1,6 @@
 import { type DigitSystem, LARGEST_WIDTH, largestQ, largestTail, nearestEven, radixOf, rangeOf } from "./digits.ts";
 import type { ExpandedRows } from "./kernels.ts";
+import { log2 } from "./log2.ts";
 import { packDigits } from "./weights.ts";
 
 /** Largest |Q − zero| of a fused operand: it must fit i16. */
@@ -40,7 +41,7 @@ export function zeroPointGain(
 ): number {
   const { scale } = rowLattice(least, largest, bits, terms, digits);
   const absmax = Math.max(Math.abs(least), Math.abs(largest));
-  return scale === 0 ? 0 : Math.log2(absmax / largestQ(bits, terms, digits) / scale);
+  return scale === 0 ? 0 : log2(absmax / largestQ(bits, terms, digits) / scale);
 }
 
 /** A zero point that gains less is not worth its four bytes and the loss of ±0's symmetry. */

@@ -1,3 +1,5 @@
+import { log2 } from "./log2.ts";
+
 /** What one outlier costs: an index of 32 bits and a value of 16. */
 export const OUTLIER_BITS = 48;
 /** Gain below which the sparse part stays empty, in bits per weight. */
@@ -36,7 +38,7 @@ export function chooseOutliers(row: Float32Array, largestRatio = Number.POSITIVE
   const largest = sizes[total - 1] ?? 0;
   if (largest === 0) return NONE;
   const choice = (count: number, threshold: number, rule: OutlierChoice["rule"]): OutlierChoice => {
-    const gain = Math.log2(largest / threshold) - (OUTLIER_BITS * count) / total;
+    const gain = log2(largest / threshold) - (OUTLIER_BITS * count) / total;
     return { threshold, count, gain, rule };
   };
   let best = NONE;

@@ -130,5 +130,5 @@ export function gridWidth(core: Core, tensor: Tensor<"float32">, axis: number): 
   const steps = 2 ** GRID_WIDTH - 1;
   const span = core.exports.seriesGrid(weights, rows, count / Math.max(rows, 1), steps, scales, zeros);
   for (const at of [weights, scales, zeros]) core.release(at);
-  return span < 0 ? undefined : Math.max(3, Math.ceil(Math.log2(span + 1)));
+  return span < 0 ? undefined : Math.max(3, 32 - Math.clz32(span));
 }
