@@ -15,7 +15,10 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   if (module === undefined) {
     module = packaged(name).then(async (code) => {
       try {
-        return typeof code === "string" ? await WebAssembly.compile(decode(code)) : code;
+        if (typeof code !== "string") return code;
+        const bytes = (code === simd ? validated : undefined) ?? decode(code);
+        validated = undefined;
+        return await WebAssembly.compile(bytes);
       } catch (cause) {
         throw new BitbasisError(
           "BUILD",
@@ -47,6 +50,9 @@ async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> 
   }
 }
 
+/** The default build while it waits to be compiled: `chooseBuild` has looked at it before. */
+let validated: Uint8Array<ArrayBuffer> | undefined;
+
 /** Bytes of two letters each, as scripts/build-wasm.mjs writes them. */
 function decode(letters: string): Uint8Array<ArrayBuffer> {
   const bytes = new Uint8Array(letters.length / 2);
@@ -71,6 +77,13 @@ export function checkModule(module: WebAssembly.Module, functions: readonly stri
 
 let hasSimd: boolean | undefined;
 
+function validate(letters: string): boolean {
+  const bytes = decode(letters);
+  const valid = WebAssembly.validate(bytes);
+  if (valid) validated = bytes;
+  return valid;
+}
+
 /**
  * A build that is named is used or refused, never another in its place. `auto` becomes the value of BITBASIS_BUILD, else `simd` where the
  * runtime takes it, else `scalar`.
@@ -81,7 +94,7 @@ export function chooseBuild(build: "auto" | "relaxed" | Build): Build {
   const wanted = build === "auto" ? (environment("BITBASIS_BUILD") ?? "auto") : build;
   if (wanted === "scalar" || wanted === "simd") return wanted;
   if (wanted === "auto") {
-    hasSimd ??= typeof simd !== "string" || WebAssembly.validate(decode(simd));
+    hasSimd ??= typeof simd !== "string" || validate(simd);
     return hasSimd ? "simd" : "scalar";
   }
   if (wanted === "relaxed") throw new BitbasisError("BUILD", 'this package has no build "relaxed": take "simd"');
