@@ -8,7 +8,7 @@ import { rearranged, rearrangement } from "../../src/export/arrange.ts";
 import { transposedWeights } from "../../src/graph/passes/layout.ts";
 import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
 import { build, f32 } from "../graph/build.ts";
-import { noise } from "../model/models.ts";
+import { noiseTensor as tensor } from "../model/models.ts";
 import { network } from "../quantize/networks.ts";
 
 const ORT = new URL("../../bench/node_modules/onnxruntime-node/package.json", import.meta.url);
@@ -21,15 +21,6 @@ interface Ort {
 }
 const ort = existsSync(ORT) ? (createRequire(ORT)("onnxruntime-node") as Ort) : undefined;
 
-const tensor = (dims: number[], seed: number): Tensor<"float32"> =>
-  new Tensor(
-    "float32",
-    noise(
-      dims.reduce((a, b) => a * b, 1),
-      seed,
-    ),
-    dims,
-  );
 const planOf = (layer: Partial<LayerPlan>): Plan => ({
   version: 1,
   default: { bits: 4, weightTerms: 3, activationTerms: 0, ...layer },

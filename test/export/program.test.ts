@@ -4,24 +4,15 @@ import { afterEach, describe, expect, it } from "vitest";
 import { ElementCode } from "../../src/core/abi/element.ts";
 import { ImageHeader } from "../../src/core/abi/image.ts";
 import { ProgramHeader } from "../../src/core/abi/program.ts";
-import { InferenceSession, Tensor } from "../../src/entries/index.ts";
+import { InferenceSession, type Tensor } from "../../src/entries/index.ts";
 import { exportProgram, quantize } from "../../src/entries/quantize.ts";
 import type { Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { build, f32, i64 } from "../graph/build.ts";
-import { noise } from "../model/models.ts";
+import { noiseTensor as tensor } from "../model/models.ts";
 import { Standalone, statusName, withDigest } from "./standalone.ts";
 
 const BUILDS = ["scalar", "simd"] as const;
-const tensor = (dims: number[], seed: number): Tensor<"float32"> =>
-  new Tensor(
-    "float32",
-    noise(
-      dims.reduce((a, b) => a * b, 1),
-      seed,
-    ),
-    dims,
-  );
 const bytesOf = ({ data }: Tensor): Uint8Array => {
   const { buffer, byteOffset, byteLength } = data as Float32Array;
   return new Uint8Array(buffer, byteOffset, byteLength);

@@ -2,7 +2,7 @@ import { Core } from "../../src/core/index.ts";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import type { Model } from "../../src/model/index.ts";
 import { expandWeights, type LayerPlan, type WeightSeries } from "../../src/series/index.ts";
-import { Tensor } from "../../src/tensor/index.ts";
+import { sizeOf, Tensor } from "../../src/tensor/index.ts";
 
 /** Numbers in −1 … 1 from a seed. */
 export function noise(length: number, seed: number): Float32Array {
@@ -11,6 +11,11 @@ export function noise(length: number, seed: number): Float32Array {
     state = (Math.imul(state, 1664525) + 1013904223) >>> 0;
     return state / 2 ** 31 - 1;
   });
+}
+
+/** A tensor of such numbers. */
+export function noiseTensor(dims: readonly number[], seed: number): Tensor<"float32"> {
+  return new Tensor("float32", noise(sizeOf(dims), seed), dims);
 }
 
 /** Two Gemm layers with names that are hard to store; `terms` of each. */

@@ -6,17 +6,7 @@ import * as regimes from "../../src/entries/regimes.ts";
 import * as series from "../../src/entries/series.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { build, f32 } from "../graph/build.ts";
-
-const KINDS: readonly (readonly [string, unknown])[] = [
-  ["null", null],
-  ["NaN", Number.NaN],
-  ["a text", "x"],
-  ["an object", { odd: 1 }],
-  ["a list", [1]],
-  ["a function", () => 1],
-  ["a negative number", -1],
-  ["a huge number", 1e300],
-];
+import { WRONG_KINDS } from "../support/wrong-kinds.ts";
 
 const onnx = writeOnnx(build({ x: [1, 2] }, { w: f32([2, 2]) }, [["MatMul", ["x", "w"], ["y"]]], ["y"]));
 const tensor = f32([2, 2]);
@@ -124,7 +114,7 @@ const ROWS = [...LISTS, ...NETWORKS, ...OF_OPTIONS].map(
 );
 
 describe.each(ROWS)("$name: $argument", ({ argument, call, taken }) => {
-  it.each(KINDS.filter(([kind]) => !taken.includes(kind)))("is not %s", async (_kind, value) => {
+  it.each(WRONG_KINDS.filter(([kind]) => !taken.includes(kind)))("is not %s", async (_kind, value) => {
     const error: unknown = await Promise.resolve()
       .then(() => call(value as never))
       .then(

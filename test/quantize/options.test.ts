@@ -5,6 +5,7 @@ import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import { compare, inspect, quantize } from "../../src/entries/quantize.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { build, f32 } from "../graph/build.ts";
+import { WRONG_KINDS } from "../support/wrong-kinds.ts";
 
 const weights = f32(
   [64, 64],
@@ -22,17 +23,6 @@ const model = writeOnnx(
     ["y"],
   ),
 );
-
-const WRONG: readonly (readonly [string, unknown])[] = [
-  ["null", null],
-  ["NaN", Number.NaN],
-  ["a text", "x"],
-  ["an object", { odd: 1 }],
-  ["an array", [1]],
-  ["a function", () => 1],
-  ["a negative number", -1],
-  ["a huge number", 1e300],
-];
 
 /** Which wrong values make sense after all. */
 const TAKEN: Readonly<Record<string, readonly string[]>> = {
@@ -66,7 +56,9 @@ const FUNCTIONS: readonly (readonly [string, Call, readonly string[]])[] = [
 
 describe.each(FUNCTIONS)("%s", (_, call, options) => {
   const cases = options.flatMap((option) =>
-    WRONG.filter(([kind]) => !TAKEN[option]?.includes(kind)).map(([kind, value]) => [option, kind, value] as const),
+    WRONG_KINDS.filter(([kind]) => !TAKEN[option]?.includes(kind)).map(
+      ([kind, value]) => [option, kind, value] as const,
+    ),
   );
   it.each(cases)("says what %s expects in place of %s", async (option, _kind, value) => {
     const error = await call(withOption(option, value) as never).catch((e: unknown) => e);
@@ -75,13 +67,16 @@ describe.each(FUNCTIONS)("%s", (_, call, options) => {
     expect((error as Error).message).toMatch(new RegExp(`^"${option}[^"]*("[^"]*"[^"]*)?" expected .*`));
   });
 
-  it.each(WRONG.filter(([kind]) => kind !== "an object"))("says that its options are no %s", async (_kind, value) => {
-    await expect(call(value as never)).rejects.toThrow(/^"options" expected an object, got/);
-  });
+  it.each(WRONG_KINDS.filter(([kind]) => kind !== "an object"))(
+    "says that its options are no %s",
+    async (_kind, value) => {
+      await expect(call(value as never)).rejects.toThrow(/^"options" expected an object, got/);
+    },
+  );
 });
 
 describe("arguments", () => {
-  it.each(WRONG)("%s is no model and no feeds", async (_kind, value) => {
+  it.each(WRONG_KINDS)("%s is no model and no feeds", async (_kind, value) => {
     await expect(quantize(value as never)).rejects.toThrow(/^"onnx" expected the bytes of a model/);
     await expect(inspect(value as never)).rejects.toThrow(/^"bytes" expected the bytes of a model/);
     await expect(compare(value as never, [])).rejects.toThrow(/^"onnx" expected the bytes of a model/);

@@ -1,3 +1,5 @@
+import { uniformNumbers } from "../../src/tensor/index.ts";
+
 /** Seeded samples of the distributions that the theory speaks of; host transcendentals are fine, nothing here reaches an output. */
 export const DISTRIBUTIONS = {
   uniform: (random: () => number) => 2 * random() - 1,
@@ -11,21 +13,10 @@ export const DISTRIBUTIONS = {
 
 /** `count` samples. */
 export function samples(distribution: keyof typeof DISTRIBUTIONS, count: number, seed = 1): Float32Array {
-  const random = uniform(seed);
+  const random = uniformNumbers(seed);
   return Float32Array.from({ length: count }, () => DISTRIBUTIONS[distribution](random));
 }
 
 function gaussian(random: () => number): number {
   return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random());
-}
-
-/** Mulberry32: 0 … 1. */
-export function uniform(seed: number): () => number {
-  let state = seed >>> 0;
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0;
-    let t = Math.imul(state ^ (state >>> 15), state | 1);
-    t ^= t + Math.imul(t ^ (t >>> 7), t | 61);
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
 }

@@ -14,8 +14,8 @@ import {
   splitDigits,
   wideLattice,
 } from "../../src/series/index.ts";
-import { Tensor } from "../../src/tensor/index.ts";
-import { samples, uniform } from "./distributions.ts";
+import { Tensor, uniformNumbers } from "../../src/tensor/index.ts";
+import { samples } from "./distributions.ts";
 
 /** bits and terms of 17 … 32 bits in a digit system. */
 const anyWide = fc
@@ -101,7 +101,7 @@ describe("FP = xINT", () => {
   });
 
   test("two int16 halves give the product of a 32-bit operand, exactly", async () => {
-    const random = uniform(4);
+    const random = uniformNumbers(4);
     const weights = new Tensor("float32", samples("laplace", 64, 9), [4, 16]);
     for (const digits of ["signed", "odd"] as const) {
       const series = await expand(weights, { bits: 4, terms: 8, axis: 0, digits });

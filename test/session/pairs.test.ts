@@ -15,19 +15,10 @@ import {
 } from "../../src/series/index.ts";
 import { digitsOf } from "../../src/series/weights.ts";
 import { build } from "../graph/build.ts";
-import { noise } from "../model/models.ts";
+import { noiseTensor as tensor } from "../model/models.ts";
 
 const f = Math.fround;
 const planOf = (layer: LayerPlan): Plan => ({ version: 1, default: layer });
-const tensor = (dims: number[], seed: number): Tensor<"float32"> =>
-  new Tensor(
-    "float32",
-    noise(
-      dims.reduce((a, b) => a * b, 1),
-      seed,
-    ),
-    dims,
-  );
 
 interface Shape {
   readonly groups: number;
