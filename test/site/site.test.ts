@@ -143,7 +143,7 @@ describe.skipIf(browsers["chromium"] === undefined)("the page in Chromium (skipp
     open("?view=regimes&width=64&depth=4&a=1&b=3", async (page) => {
       await page.waitForSelector("h2:has-text('starved of bits')");
       await page.getByRole("slider", { name: "Bits after the point" }).fill("32");
-      await page.waitForSelector("h2:has-text('further bits cannot help')");
+      await page.waitForSelector("h2:has-text('every bit counts')");
       expect(await page.locator("svg.chart path").count()).toBe(4);
     }));
 
