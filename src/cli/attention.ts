@@ -18,6 +18,7 @@ import { AUDIT_PRESETS, type Audit, type AuditOptions, audit } from "../networks
 import { gammaOnnx } from "../networks/attention-onnx.ts";
 import { readOnnx } from "../onnx/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { heading } from "./commands.ts";
 import { readBytes, readJson, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds } from "./inputs.ts";
 import { readMatrix, streamMatrix } from "./matrix.ts";
@@ -50,10 +51,7 @@ const ACTIONS = ["gamma", "certify", "sensitivity", "audit"] as const;
 /** `bitbasis attention gamma|certify|sensitivity|audit`. */
 export function registerAttention(cli: CAC): void {
   cli
-    .command(
-      "attention <action> [file]",
-      "At how many bits attention stops telling equal from unequal: gamma, certify, sensitivity, audit",
-    )
+    .command(...heading("attention"))
     .option("--p <n>", "gamma, certify: bits without the sign, 2..16")
     .option("--d <n>", "gamma, certify: width of embedding or value (default 1)")
     .option("--kind <kind>", "gamma, certify: token or accumulator (default token)")

@@ -4,6 +4,7 @@ import { canBeMade, checkRange, proceduralInputs, shapesOf } from "../quantize/p
 import type { Preset } from "../series/index.ts";
 import { type Comparison, compare } from "../session/compare.ts";
 import { InferenceSession } from "../session/session.ts";
+import { heading } from "./commands.ts";
 import { readModelFile } from "./files.ts";
 import { type InputOptions, type MakeRecords, readFeeds } from "./inputs.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
@@ -19,7 +20,7 @@ interface Options extends InputOptions {
 
 export function registerCompare(cli: CAC): void {
   cli
-    .command("compare <model>", "Compare presets with the network's own float32")
+    .command(...heading("compare"))
     .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
     .option(
       "--random <N>",

@@ -1,10 +1,12 @@
 import type { CAC } from "cac";
 import { type Finding, listExperiments, plot, type StudyNetwork } from "../experiments/index.ts";
 import { InferenceSession } from "../session/session.ts";
+import { heading } from "./commands.ts";
 import { readBytes, STDIO, writeBytes } from "./files.ts";
 import { readFeeds, readNpy } from "./inputs.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
+import { suggestion } from "./suggest.ts";
 import { integer, UsageError } from "./usage.ts";
 
 interface Options {
@@ -18,7 +20,7 @@ interface Options {
 
 export function registerExperiment(cli: CAC): void {
   cli
-    .command("experiment [name]", "Reproduce a published experiment; no name lists them")
+    .command(...heading("experiment"))
     .option("--seed <S>", "Seed of its random choices")
     .option("--svg <file>", "Draw its figures; - is stdout")
     .option("--model <file>", "An ONNX network to study instead of the generated one (series-…)")
@@ -42,7 +44,8 @@ export function registerExperiment(cli: CAC): void {
       }
       const experiment = all.find((e) => e.name === name);
       if (experiment === undefined) {
-        throw new UsageError(`no experiment "${name}"; there are ${all.map((e) => e.name).join(", ")}`);
+        const names = all.map((e) => e.name);
+        throw new UsageError(`no experiment "${name}"${suggestion(name, names) || `; there are ${names.join(", ")}`}`);
       }
       const seed = options.seed === undefined ? {} : { seed: integer("--seed", options.seed, 0, 2 ** 32 - 1) };
       const network = options.model === undefined ? {} : { network: await readNetwork(options) };

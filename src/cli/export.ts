@@ -1,6 +1,7 @@
 import type { CAC } from "cac";
 import { exportOnnx } from "../export/onnx.ts";
 import { exportProgram } from "../export/program.ts";
+import { heading } from "./commands.ts";
 import { readBytes, STDIO, writeBytes } from "./files.ts";
 import { parseShape } from "./inputs.ts";
 import { formatBytes } from "./print.ts";
@@ -15,10 +16,7 @@ interface Options {
 
 export function registerExport(cli: CAC): void {
   cli
-    .command(
-      "export <model>",
-      "Turn a container into standard ONNX, which other runtimes run, or into a program for hosts without JavaScript",
-    )
+    .command(...heading("export"))
     .option("--to <format>", "onnx or program")
     .option("--as <form>", "terms (integers behind DequantizeLinear, summed) or float32", { default: "terms" })
     .option("--shape <name=1,3,224,224>", "Of a program: the shape of an input that has open sizes; may be repeated")

@@ -5,10 +5,10 @@ import { isContainer } from "../model/index.ts";
 import { ExternalFiles, filesBeside, parseModel } from "../onnx/index.ts";
 import { fileReason } from "../session/file-reason.ts";
 import { concatenate } from "../session/source.ts";
+import { STDIO } from "./stdio.ts";
 import { UsageError } from "./usage.ts";
 
-/** Stands for `-`, stdin or stdout, behind the parser, which would take a lone dash for an option. No path holds a NUL. */
-export const STDIO = "\0-";
+export { STDIO };
 
 /** All bytes of a file, or of stdin. */
 export async function readBytes(path: string): Promise<Uint8Array> {

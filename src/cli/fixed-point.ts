@@ -13,6 +13,7 @@ import {
   verify,
 } from "../fixed-point/index.ts";
 import { exportFixedPoint } from "../networks/fixed-point.ts";
+import { heading } from "./commands.ts";
 import { readJson, STDIO, writeBytes } from "./files.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -40,10 +41,7 @@ const ACTIONS = ["analyze", "sets", "synthesize", "verify", "map"] as const;
 /** `bitbasis fixed-point analyze|sets|synthesize|verify|map`. */
 export function registerFixedPoint(cli: CAC): void {
   cli
-    .command(
-      "fixed-point <action> [file]",
-      "What a fixed-point format can represent: analyze, sets, synthesize, verify, map",
-    )
+    .command(...heading("fixed-point"))
     .option("--activation <a>", "Name such as relu or 5*hardtanh, or a .json file with the table")
     .option("--p <n>", "Bits of magnitude, 1..16")
     .option("--s <n>", "Scale: numbers are k/s with |k| < 2^p")

@@ -1,64 +1,69 @@
 #!/usr/bin/env node
 import { readFileSync } from "node:fs";
 import { type CAC, cac } from "cac";
-import { registerAttention } from "./attention.ts";
-import { registerCompare } from "./compare.ts";
-import { registerExperiment } from "./experiment.ts";
-import { registerExport } from "./export.ts";
-import { STDIO } from "./files.ts";
-import { registerFixedPoint } from "./fixed-point.ts";
-import { registerInspect } from "./inspect.ts";
-import { registerQuantize } from "./quantize.ts";
-import { registerRegimes } from "./regimes.ts";
-import { registerRun } from "./run.ts";
-import { registerSeries } from "./series.ts";
-import { registerVerify } from "./verify.ts";
-
-const COMMANDS: readonly ((cli: CAC) => void)[] = [
-  registerQuantize,
-  registerRun,
-  registerVerify,
-  registerCompare,
-  registerInspect,
-  registerExport,
-  registerSeries,
-  registerRegimes,
-  registerAttention,
-  registerFixedPoint,
-  registerExperiment,
-];
+import { COMMANDS } from "./commands.ts";
+import { STDIO } from "./stdio.ts";
+import { suggestion } from "./suggest.ts";
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
 export async function main(argv: readonly string[]): Promise<number> {
+  const [word] = argv.slice(2);
+  if (word === undefined || word === "--help" || word === "-h") {
+    (word === undefined ? process.stderr : process.stdout).write(
+      word === undefined ? "bitbasis: expected a command; see bitbasis --help\n" : overview(),
+    );
+    return word === undefined ? 2 : 0;
+  }
+  if (word === "--version" || word === "-v") {
+    process.stdout.write(`bitbasis/${version()} ${process.platform}-${process.arch} node-${process.version}\n`);
+    return 0;
+  }
+  const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
+  if (command === undefined) {
+    const near = suggestion(word, Object.keys(COMMANDS));
+    process.stderr.write(`bitbasis: unknown command "${word}"${near || "; see bitbasis --help"}\n`);
+    return 2;
+  }
   const cli = cac("bitbasis");
-  for (const register of COMMANDS) register(cli);
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  cli.version(version);
-  cli.help();
   try {
+    (await command.load())(cli);
+    cli.help();
     cli.parse(
-      argv.map((word) => (word === "-" ? STDIO : word)),
+      argv.map((text) => (text === "-" ? STDIO : text)),
       { run: false },
     );
-    if (cli.options["help"] || cli.options["version"]) return 0;
-    if (cli.matchedCommand === undefined) {
-      const [word] = cli.args;
-      process.stderr.write(
-        word === undefined
-          ? "bitbasis: expected a command; see bitbasis --help\n"
-          : `bitbasis: unknown command "${word}"; see bitbasis --help\n`,
-      );
-      return 2;
-    }
+    if (cli.options["help"]) return 0;
     await cli.runMatchedCommand();
     return process.exitCode === undefined ? 0 : Number(process.exitCode);
   } catch (error) {
     const { name, message } = error as Error;
-    process.stderr.write(`bitbasis: ${message.replaceAll(STDIO, "-")}\n`);
+    process.stderr.write(
+      `bitbasis: ${message.replaceAll(STDIO, "-")}${name === "CACError" ? nearOption(cli, message) : ""}\n`,
+    );
     return name === "CACError" || name === "UsageError" ? 2 : 1;
   }
+}
+
+/** The commands with their summaries: nothing is loaded for it. */
+function overview(): string {
+  const rows = Object.values(COMMANDS).map(({ usage, summary }) => [usage, summary] as const);
+  const width = Math.max(...rows.map(([usage]) => usage.length));
+  const lines = rows.map(([usage, summary]) => `  ${usage.padEnd(width)}  ${summary}`);
+  return `bitbasis/${version()}\n\nUsage: bitbasis COMMAND [options]\n\nCommands:\n${lines.join("\n")}\n\nbitbasis COMMAND --help tells the options of a command.\n`;
+}
+
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+/** What the unknown option of cac's sentence may have been meant to be. */
+function nearOption(cli: CAC, message: string): string {
+  const unknown = /^Unknown option `--?([^`]+)`/.exec(message)?.[1];
+  const options = cli.matchedCommand?.options.map(({ name }) =>
+    name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`),
+  );
+  return unknown === undefined || options === undefined ? "" : suggestion(unknown, options).replace('"', '"--');
 }
 
 process.exitCode = await main(process.argv);

@@ -1,6 +1,7 @@
 import type { CAC } from "cac";
 import { type InputRange, type QuantizationReport, quantize } from "../quantize/index.ts";
 import { activationWidth, checkPlan, type Plan, type Preset, weightWidth } from "../series/index.ts";
+import { heading } from "./commands.ts";
 import { isSameFile, readJson, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { formatBytes, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -23,7 +24,7 @@ interface Options {
 
 export function registerQuantize(cli: CAC): void {
   cli
-    .command("quantize <model>", "Turn an FP32 ONNX network into a series of low-bit terms, without calibration data")
+    .command(...heading("quantize"))
     .option("-o, --output <file>", "Where the container goes; - is stdout")
     .option("--preset <P>", `${PRESETS.join(", ")} (default faithful)`)
     .option("--plan <file>", "A plan as JSON; overrides the preset, per layer")

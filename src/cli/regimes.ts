@@ -30,6 +30,7 @@ import {
   toNumber,
   uniformWidths,
 } from "../regimes/index.ts";
+import { heading } from "./commands.ts";
 import { readBytes, readJson, writeBytes } from "./files.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -61,7 +62,7 @@ interface Options {
 /** `bitbasis regimes classify|approximate|lower`. */
 export function registerRegimes(cli: CAC): void {
   cli
-    .command("regimes <action> [file]", "How precision, depth and width trade: classify, approximate, lower")
+    .command(...heading("regimes"))
     .option("--width <n>", "classify: neurons of the widest layer")
     .option("--depth <n>", "classify: affine maps")
     .option("--widths <list>", "classify: widths from input to output, such as 1,64,64,1")

@@ -6,12 +6,14 @@ import type { Preset } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { heading } from "./commands.ts";
 import { isThere, makeFolder, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { PRESETS } from "./quantize.ts";
-import { choice, integer, UsageError } from "./usage.ts";
+import { readLabels, topText } from "./top.ts";
+import { BUILDS, choice, integer, UsageError } from "./usage.ts";
 
 interface Options extends InputOptions {
   readonly output?: unknown;
@@ -20,12 +22,15 @@ interface Options extends InputOptions {
   readonly threads?: unknown;
   readonly force?: boolean;
   readonly receipt?: unknown;
+  readonly build?: unknown;
+  readonly top?: unknown;
+  readonly labels?: unknown;
   readonly json?: boolean;
 }
 
 export function registerRun(cli: CAC): void {
   cli
-    .command("run <model>", "Run an .onnx file or a container")
+    .command(...heading("run"))
     .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
     .option("--random", "Feed the other inputs seeded random tensors")
     .option("--seed <S>", "Seed of the random tensors", { default: 0 })
@@ -35,12 +40,16 @@ export function registerRun(cli: CAC): void {
     .option("--preset <P>", `For an .onnx file: ${PRESETS.join(", ")} (default faithful)`)
     .option("--terms <n>", "Weight terms to use at most")
     .option("--threads <n>", "Threads", { default: 1 })
+    .option("--build <B>", `${BUILDS.join(", ")}: used or refused`, { default: "auto" })
+    .option("--top <k>", "Print the k largest elements of each output's vectors, with --labels by name")
+    .option("--labels <file>", "Names of the classes, one per line or a JSON list")
     .option("--receipt <file>", "Write a receipt, with which bitbasis verify runs this again; - is stdout")
     .option("--json", "Print one JSON document")
     .example("bitbasis run model.safetensors --input image=cat.npy --output out")
     .action(async (model: string, options: Options) => {
       const settings: SessionOptions = {
         numThreads: integer("--threads", options.threads ?? 1, 1, 64),
+        build: choice("--build", options.build, BUILDS),
         ...(options.preset !== undefined && { preset: choice<Preset>("--preset", options.preset, PRESETS) }),
         ...(options.terms !== undefined && { terms: integer("--terms", options.terms, 1, 8) }),
       };
@@ -49,6 +58,9 @@ export function registerRun(cli: CAC): void {
         ...(options.output === STDIO ? ["--output -"] : []),
         ...(options.receipt === STDIO ? ["--receipt -"] : []),
       ];
+      const top = options.top === undefined ? undefined : integer("--top", options.top, 1, 1_000_000);
+      if (options.labels !== undefined && top === undefined) throw new UsageError("--labels expected --top K");
+      const labels = options.labels === undefined ? undefined : await readLabels(String(options.labels));
       if (onStdout.length > 1) throw new UsageError(`${onStdout.join(" and ")} would both write to stdout`);
       const { bytes, externalData } = await readModelFile(model);
       if (settings.preset !== undefined && isContainer(bytes.subarray(0, 16))) {
@@ -87,7 +99,8 @@ export function registerRun(cli: CAC): void {
       }
       if (options.json) printJson(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, asJson(t)])));
       else if (onStdout.length === 0)
-        for (const [name, tensor] of Object.entries(outputs)) printText(describeOutput(name, tensor));
+        for (const [name, tensor] of Object.entries(outputs))
+          printText(top === undefined ? describeOutput(name, tensor) : topText(name, tensor, top, labels));
     });
 }
 

@@ -5,6 +5,7 @@ import { samplesOf } from "../experiments/series/samples.ts";
 import { convergence } from "../experiments/series/tensors.ts";
 import { DIGIT_SYSTEMS, type ExpandOptions, expand, LARGEST_EXPANSION, largestTerms } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
+import { heading } from "./commands.ts";
 import { STDIO, writeBytes } from "./files.ts";
 import { readNpy, toNpy } from "./inputs.ts";
 import { printJson, printText, table } from "./print.ts";
@@ -26,10 +27,7 @@ interface Options {
 
 export function registerSeries(cli: CAC): void {
   cli
-    .command(
-      "series <action> [tensor]",
-      "A tensor as a low-bit series: expand TENSOR.npy, or converge [TENSOR.npy] term by term",
-    )
+    .command(...heading("series"))
     .option("--bits <X>", "Bits of one term, 2 … 8", { default: 4 })
     .option("--terms <n>", "Terms; bits times terms at most 48")
     .option("--tolerance <e>", "Instead: the fewest terms whose error is proved to stay below")

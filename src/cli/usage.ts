@@ -30,3 +30,6 @@ export function choice<T extends string>(option: string, value: unknown, words: 
   if ((words as readonly unknown[]).includes(value)) return value as T;
   throw new UsageError(`${option} expected one of ${words.join(", ")}, got ${String(value)}`);
 }
+
+/** Builds of the core that may be asked for. */
+export const BUILDS = ["auto", "scalar", "simd", "relaxed"] as const;

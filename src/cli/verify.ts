@@ -1,6 +1,7 @@
 import type { CAC } from "cac";
 import { openReceipt, parseReceipt, runAgain, type Verification } from "../receipt/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { heading } from "./commands.ts";
 import { readBytes, readModelFile } from "./files.ts";
 import { type InputOptions, readFeeds, readNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
@@ -16,7 +17,7 @@ interface Options extends InputOptions {
 
 export function registerVerify(cli: CAC): void {
   cli
-    .command("verify <receipt>", "Run again what a receipt states, and compare")
+    .command(...heading("verify"))
     .option("--model <model>", "The .onnx file or the container")
     .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
     .option("--random", "Feed the other inputs seeded random tensors")

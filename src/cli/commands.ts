@@ -1,0 +1,85 @@
+import type { CAC } from "cac";
+
+/** A command as the overview shows it, and the module that it is in, which is loaded when it is asked for. */
+export interface Command {
+  /** As cac reads it. */
+  readonly usage: string;
+  readonly summary: string;
+  readonly load: () => Promise<(cli: CAC) => void>;
+}
+
+/** Every command, in the order in which people meet them. */
+export const COMMANDS: Readonly<Record<string, Command>> = {
+  quantize: {
+    usage: "quantize <model>",
+    summary: "Turn an FP32 ONNX network into a series of low-bit terms, without calibration data",
+    load: async () => (await import("./quantize.ts")).registerQuantize,
+  },
+  run: {
+    usage: "run <model>",
+    summary: "Run an .onnx file or a container",
+    load: async () => (await import("./run.ts")).registerRun,
+  },
+  verify: {
+    usage: "verify <receipt>",
+    summary: "Run again what a receipt states, and compare",
+    load: async () => (await import("./verify.ts")).registerVerify,
+  },
+  compare: {
+    usage: "compare <model>",
+    summary: "Compare presets with the network's own float32",
+    load: async () => (await import("./compare.ts")).registerCompare,
+  },
+  bench: {
+    usage: "bench <model>",
+    summary: "Time a network on this machine: load, first run, runs, and where the time goes",
+    load: async () => (await import("./bench.ts")).registerBench,
+  },
+  inspect: {
+    usage: "inspect <model>",
+    summary: "Tell what an .onnx file or a container is made of",
+    load: async () => (await import("./inspect.ts")).registerInspect,
+  },
+  export: {
+    usage: "export <model>",
+    summary:
+      "Turn a container into standard ONNX, which other runtimes run, or into a program for hosts without JavaScript",
+    load: async () => (await import("./export.ts")).registerExport,
+  },
+  series: {
+    usage: "series <action> [tensor]",
+    summary: "A tensor as a low-bit series: expand TENSOR.npy, or converge [TENSOR.npy] term by term",
+    load: async () => (await import("./series.ts")).registerSeries,
+  },
+  regimes: {
+    usage: "regimes <action> [file]",
+    summary: "How precision, depth and width trade: classify, approximate, lower",
+    load: async () => (await import("./regimes.ts")).registerRegimes,
+  },
+  attention: {
+    usage: "attention <action> [file]",
+    summary: "At how many bits attention stops telling equal from unequal: gamma, certify, sensitivity, audit",
+    load: async () => (await import("./attention.ts")).registerAttention,
+  },
+  "fixed-point": {
+    usage: "fixed-point <action> [file]",
+    summary: "What a fixed-point format can represent: analyze, sets, synthesize, verify, map",
+    load: async () => (await import("./fixed-point.ts")).registerFixedPoint,
+  },
+  experiment: {
+    usage: "experiment [name]",
+    summary: "Reproduce a published experiment; no name lists them",
+    load: async () => (await import("./experiment.ts")).registerExperiment,
+  },
+  completion: {
+    usage: "completion <shell>",
+    summary: "Print what makes a shell complete commands and options: bash, zsh or fish",
+    load: async () => (await import("./completion.ts")).registerCompletion,
+  },
+};
+
+/** What `cac.command` wants of a command: how it is called, and its summary. */
+export function heading(name: keyof typeof COMMANDS): [usage: string, summary: string] {
+  const { usage, summary } = COMMANDS[name]!;
+  return [usage, summary];
+}
