@@ -91,13 +91,14 @@ function emitProduct(l: Lowering, p: Product): void {
 /** X less its zero points, plus 1. */
 function pack(
   l: Lowering,
-  { x, g, rows, depthwise }: Product,
+  { x, g, rows }: Product,
   kernel: Kernel,
   scale: Operand | undefined,
 ): { at: Argument; parameters: Argument } {
   const { exports } = l.constants.core;
   const zeros = l.optional(Integer.zero);
   const pixelStride = exports.pixelStride(kernel, g.groups, g.channels);
+  const depthwise = kernel === Opcode.DepthwiseI16;
   const [groups, channels] = depthwise ? [1, g.groups] : [g.groups, g.channels];
   const key = [x.name, zeros?.name, scale?.name, pixelStride, groups, rows].join(":");
   return l.once(`packBytes:${key}`, () => {
