@@ -12,6 +12,7 @@ import { fold } from "./spatial/fold";
 import { gridSample } from "./spatial/grid-sample";
 import { maxRoiPool, roiAlign } from "./spatial/roi";
 import { binary, compare } from "./tensor/binary";
+import { dequantizeBytes, packBytes, packWeights, quantizeBytes } from "./tensor/bytes";
 import { canonicalize, cast } from "./tensor/cast";
 import { copy, fill } from "./tensor/copy";
 import { determinant } from "./tensor/determinant";
@@ -140,6 +141,18 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.StackDigits:
       stackDigits(step, thread, threads);
+      break;
+    case Opcode.QuantizeBytes:
+      quantizeBytes(step, thread, threads);
+      break;
+    case Opcode.DequantizeBytes:
+      dequantizeBytes(step, thread, threads);
+      break;
+    case Opcode.PackBytes:
+      packBytes(step, thread, threads);
+      break;
+    case Opcode.PackWeights:
+      packWeights(step, thread, threads);
       break;
     case Opcode.RoiAlign:
       return roiAlign(program, step, thread, threads);

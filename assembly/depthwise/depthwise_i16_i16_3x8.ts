@@ -10,8 +10,12 @@ import { ActivationParameters } from "../../src/core/abi/conv";
 import { corrected__simd } from "../gemm/gemm_4x8_blocks";
 import { activate, activate__simd, biasStep, Tile } from "../gemm/tile";
 
+/** In place of `hardSwish` where the sums themselves are the result. */
+const RAW: i32 = -1;
+
 @inline
 function finish(sum: v128, scale: v128, bias: v128, hard: i32, low: v128, high: v128): v128 {
+  if (hard == RAW) return sum;
   return activate__simd(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), hard, low, high);
 }
 
@@ -33,7 +37,7 @@ export function depthwise_i16_i16_3x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const hard = load<i32>(tile, Tile.hardSwish);
+  const hard = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.hardSwish);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const outStride = load<usize>(tile, Tile.outputStride);
@@ -98,7 +102,7 @@ export function depthwise_i16_i16_1x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const hard = load<i32>(tile, Tile.hardSwish);
+  const hard = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.hardSwish);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const stepBias = biasStep(tile);
@@ -186,6 +190,10 @@ export function depthwise_i16_i16_1x8__scalar(
     for (let t: usize = 0; t < <usize>taps; t++) {
       const x = <i32>load<i16>(load<usize>(table + (t << 2)) + offset + (c << 1));
       sum += <f64>(x * <i32>load<i16>(block + ((t >> 1) << 5) + ((t & 1) << 1)));
+    }
+    if (load<i32>(tile, Tile.sum)) {
+      store<i32>(out, <i32>sum);
+      continue;
     }
     const y = <f32>sum * (scale * load<f32>(load<usize>(tile, Tile.scales) + (c << 2))) + load<f32>(bias + (c >> 3) * biasStep(tile) + ((c & 7) << 2));
     store<f32>(out, activate(y, hard, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));

@@ -6,7 +6,7 @@
 import { Scratch } from "../../src/core/abi/scratch";
 import { left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
 import { isMerged } from "./table";
-import { finish__scalar, finish__simd, hardSwish__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
+import { corrected32__scalar, corrected32__simd, finish__scalar, finish__simd, hardSwish__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
 
 /** `width`: taps of a kernel row if tiles may be merged, else 0. */
 export function gemm_4x8__simd<T>(
@@ -15,6 +15,7 @@ export function gemm_4x8__simd<T>(
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const hard = load<i32>(tile, Tile.hardSwish);
+  const sum = load<i32>(tile, Tile.sum);
   const stride = load<usize>(tile, Tile.outputStride);
   const step = load<usize>(tile, Tile.parameterStep);
   const bias0 = v128.load(load<usize>(tile, Tile.bias));
@@ -66,6 +67,14 @@ export function gemm_4x8__simd<T>(
     } while (table < end);
     table = next;
     if (isInteger<T>()) {
+      if (sum) {
+        storeSums__simd(out, c00, c01);
+        storeSums__simd(out + stride, c10, c11);
+        storeSums__simd(out + 2 * stride, c20, c21);
+        storeSums__simd(out + 3 * stride, c30, c31);
+        out += 4 * stride;
+        continue;
+      }
       if (step == 0) {
         const factor0 = v128.load(tile, Scratch.factors);
         const factor1 = v128.load(tile, Scratch.factors + 16);
@@ -123,6 +132,12 @@ export function gemm_4x8__simd<T>(
     v128.store(out, f32x4.pmin(f32x4.pmax(c31, low), high), 16);
     out += stride;
   }
+}
+
+@inline
+function storeSums__simd(out: usize, left: v128, right: v128): void {
+  v128.store(out, left);
+  v128.store(out, right, 16);
 }
 
 export function gemm_1x8__simd<T>(table: usize, taps: i32, words: i32, offset: usize, panel: usize, tile: usize): void {
@@ -195,6 +210,10 @@ export function gemm_1x32__simd<T>(table: usize, taps: i32, words: i32, offset: 
 function finishRow<T>(tile: usize, c0: v128, c1: v128): void {
   if (isInteger<T>()) {
     const entry = load<usize>(tile, Tile.parameters);
+    if (load<i32>(tile, Tile.sum)) {
+      storeSums__simd(load<usize>(tile, Tile.output), corrected32__simd(tile, entry, c0, 0), corrected32__simd(tile, entry, c1, 16));
+      return;
+    }
     c0 = scaled__simd(tile, entry, c0, 0);
     c1 = scaled__simd(tile, entry, c1, 16);
   }
@@ -215,6 +234,13 @@ export function gemm_4x8__scalar<T>(table: usize, rows: i32, taps: i32, words: i
         for (let k = 0; k < words; k++, a += 4, b += wordBytes<T>()) {
           if (isFloat<T>()) real = mac__scalar<T, f32>(real, a, b);
           else whole = mac__scalar<T, i32>(whole, a, b);
+        }
+      }
+      if (isInteger<T>()) {
+        if (load<i32>(tile, Tile.sum)) {
+          const out = load<usize>(tile, Tile.output) + <usize>r * load<usize>(tile, Tile.outputStride);
+          store<i32>(out + (c << 2), corrected32__scalar(tile, entry, whole, c));
+          continue;
         }
       }
       finish__scalar(tile, r, c, isFloat<T>() ? real : scaled__scalar(tile, entry, whole, c));

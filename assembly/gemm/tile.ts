@@ -24,11 +24,14 @@ export enum Tile {
   high = 36,
   /** 0: the corrected sum fits int32; else k-pairs whose raw sum fits. ConvI4: k-pairs whose raw sum fits the low part of a word. */
   pairsPerBlock = 40,
+  /** Whether the integer sums themselves are the result, as i32. */
+  sum = 44,
 }
 
 /** Writes what all tiles of a step share. */
 export function beginTiles(step: usize, tile: usize): void {
   const activation = argument(step, ConvStep.activation);
+  store<i32>(tile, activation == Activation.Sum ? 1 : 0, Tile.sum);
   const clip = activation == Activation.Clip;
   store<i32>(tile, activation == Activation.HardSwish ? 1 : 0, Tile.hardSwish);
   store<f32>(tile, clip ? number(step, ConvStep.activationMin) : -Infinity, Tile.low);
@@ -78,11 +81,22 @@ export function activate__simd(y: v128, hard: i32, low: v128, high: v128): v128 
   return f32x4.pmin(f32x4.pmax(y, low), high);
 }
 
+/** s − z·Σw of 4 columns. */
+@inline
+export function corrected32__simd(tile: usize, entry: usize, s: v128, at: usize): v128 {
+  const z = v128.load_splat<i32>(entry, ActivationParameters.zero);
+  return i32x4.sub(s, i32x4.mul(z, v128.load(load<usize>(tile, Tile.sums) + at)));
+}
+
+@inline
+export function corrected32__scalar(tile: usize, entry: usize, s: i32, column: usize): i32 {
+  return s - load<i32>(entry, ActivationParameters.zero) * load<i32>(load<usize>(tile, Tile.sums) + (column << 2));
+}
+
 /** The i32 sums of 4 columns of a row under its own parameters: corrected and scaled. */
 @inline
 export function scaled__simd(tile: usize, entry: usize, s: v128, at: usize): v128 {
-  const z = v128.load_splat<i32>(entry, ActivationParameters.zero);
-  s = i32x4.sub(s, i32x4.mul(z, v128.load(load<usize>(tile, Tile.sums) + at)));
+  s = corrected32__simd(tile, entry, s, at);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
   return f32x4.mul(f32x4.convert_i32x4_s(s), f32x4.mul(scale, v128.load(load<usize>(tile, Tile.scales) + at)));
 }
@@ -90,7 +104,7 @@ export function scaled__simd(tile: usize, entry: usize, s: v128, at: usize): v12
 /** The same for one column. */
 @inline
 export function scaled__scalar(tile: usize, entry: usize, s: i32, column: usize): f32 {
-  s -= load<i32>(entry, ActivationParameters.zero) * load<i32>(load<usize>(tile, Tile.sums) + (column << 2));
+  s = corrected32__scalar(tile, entry, s, column);
   return <f32>s * (load<f32>(entry, ActivationParameters.scale) * load<f32>(load<usize>(tile, Tile.scales) + (column << 2)));
 }
 

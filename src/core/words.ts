@@ -1,3 +1,4 @@
+import { BytesStep, PackBytesStep, PackWeightsStep } from "./abi/bytes.ts";
 import { ConvStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
@@ -62,6 +63,7 @@ const CONV = words(
   ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask"],
   ["output", "scratch"],
 );
+const BYTES = words(BytesStep, ["input", "scales", "zeros"], ["output"]);
 const COMPARE = words(BinaryStep, ["a", "b"], ["output"]);
 
 /** The other way round: `data` is written, `output` are the updates. */
@@ -134,6 +136,10 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   DeformColumns: words(DeformColumnsStep, ["input", "offsets", "mask"], ["output", "scratch"]),
   Fold: words(FoldStep, ["input"], ["output"]),
   StackDigits: words(StackDigitsStep, ["input", "parameters"], ["output"]),
+  QuantizeBytes: BYTES,
+  DequantizeBytes: BYTES,
+  PackBytes: words(PackBytesStep, ["input", "zeros", "scale"], ["output", "parameters"]),
+  PackWeights: words(PackWeightsStep, ["input", "zeros"], ["output", "columnSums", "scales"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };
 

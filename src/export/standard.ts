@@ -109,8 +109,7 @@ class Standard implements Emitter {
 
   add(node: Node): void {
     this.node = node;
-    const { exact: _, ...attributes } = this.bodies(node.attributes);
-    const own = { ...node, attributes };
+    const own = { ...node, attributes: this.bodies(node.attributes) };
     if (node.domain !== "bitbasis") this.nodes.push(own);
     else if (node.op === "MatMul") this.matMul(own);
     else if (node.op === "Conv" || node.op === "ConvTranspose") this.conv(own);

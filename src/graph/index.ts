@@ -10,6 +10,7 @@ export { captures, everyNode, isGraph, reads, subgraphs } from "./order.ts";
 export { everyBody, hoistConstants, uniqueNames } from "./passes/bodies.ts";
 export { channelsLast } from "./passes/channels-last.ts";
 export { foldConstants } from "./passes/fold-constants.ts";
+export { integerLayers } from "./passes/integer-layer.ts";
 export { normalize } from "./passes/normalize.ts";
 export { optimize } from "./passes/optimize.ts";
 export { float32Inside, toFloat32 } from "./passes/to-float32.ts";

@@ -5,6 +5,7 @@ import {
   everyBody,
   float32Inside,
   hoistConstants,
+  integerLayers,
   loadOperators,
   normalize,
   optimize,
@@ -99,6 +100,7 @@ export async function prepare(
   signal?: AbortSignal,
 ): Promise<Graph> {
   await loadOperators(graph);
-  const computed = await computeConstants(normalize(float32Inside(graph)), makeCore, macs, signal);
+  const layered = everyBody(normalize(float32Inside(graph)), integerLayers);
+  const computed = await computeConstants(layered, makeCore, macs, signal);
   return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
 }

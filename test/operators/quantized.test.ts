@@ -1,45 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { quantize } from "../../src/entries/quantize.ts";
-import type { Attribute } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import { InferenceSession } from "../../src/session/session.ts";
-import { type ElementType, Tensor } from "../../src/tensor/index.ts";
 import { build } from "../graph/build.ts";
-
-type Feeds = Record<string, Tensor>;
-
-/** One node; `constants` are initializers, the others feeds. The outputs of the preset, which are the same in both builds. */
-async function run(
-  op: string,
-  inputs: Feeds,
-  {
-    constants = {},
-    attributes = {},
-    outputs = ["y"],
-    preset = "float32" as const,
-  }: {
-    constants?: Feeds;
-    attributes?: Record<string, Attribute>;
-    outputs?: string[];
-    preset?: "float32" | "compact";
-  } = {},
-): Promise<Tensor[]> {
-  const io = Object.fromEntries(Object.entries(inputs).map(([name, { type, dims }]) => [name, { type, shape: dims }]));
-  const names = [...new Set([...Object.keys(inputs), ...Object.keys(constants)])].sort();
-  const graph = build(io, constants, [[op, names, outputs, attributes]], outputs, 21);
-  const results: Tensor[][] = [];
-  for (const one of ["scalar", "simd"] as const) {
-    const session = await InferenceSession.create(writeOnnx(graph), { preset, build: one });
-    const made = await session.run(inputs);
-    results.push(outputs.map((name) => made[name]!));
-    await session.release();
-  }
-  expect(results[0]!.map(({ data }) => data)).toEqual(results[1]!.map(({ data }) => data));
-  return results[1]!;
-}
-
-const tensor = (type: ElementType, data: readonly number[], dims: readonly number[] = [data.length]): Tensor =>
-  new Tensor(type, [...data] as never, dims);
+import { type Feeds, run, tensor } from "./one-node.ts";
 
 describe("QuantizeLinear and DequantizeLinear", () => {
   it("rounds halves to even and saturates", async () => {

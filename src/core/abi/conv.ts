@@ -85,11 +85,12 @@ export enum ConvStep {
   length,
 }
 
-/** Fused into the end of a linear step. Relu is Clip(0, +inf); in Clip NaN and −0 stay. HardSwish is x·clip(x/6 + 1/2, 0, 1), computed as x·(clip(x + 3, 0, 6)·(1/6)). */
+/** Fused into the end of a linear step. Sum: the integer sum itself as i32, of ConvI16, ConvI8 and DepthwiseI16 where `exactInInt32` is 1. Relu is Clip(0, +inf); in Clip NaN and −0 stay. HardSwish is x·clip(x/6 + 1/2, 0, 1), computed as x·(clip(x + 3, 0, 6)·(1/6)). */
 export enum Activation {
   None = 0,
   Clip = 1,
   HardSwish = 2,
+  Sum = 3,
 }
 
 /** 16 bytes per entry: what the quantize step writes and the linear step reads. */

@@ -3,7 +3,6 @@ import { nodeError } from "../errors.ts";
 import type { Attribute, KnownValue, Node } from "../graph.ts";
 import { isGraph } from "../order.ts";
 import type { Call } from "./call.ts";
-import { EXACT_ATTRIBUTE } from "./exact.ts";
 import type { AttributeKind, Operator } from "./operator.ts";
 
 /** One input of a signature. */
@@ -131,7 +130,6 @@ export function strangeAttribute({ attributes }: Node, operator: Operator, opset
   const names = Object.keys(attributes).filter((name) => !name.startsWith("__"));
   if (names.length === 0) return undefined;
   const known = new Set(Object.keys(operator.attributes ?? {}));
-  known.delete(EXACT_ATTRIBUTE);
   for (const { name, end } of othersOf(operator)) if (opset < end) known.add(name);
   const strange = names.find((name) => !known.has(name));
   if (strange === undefined) return undefined;

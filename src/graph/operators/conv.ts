@@ -3,10 +3,9 @@ import type { Node } from "../graph.ts";
 import type { LayoutRule } from "../passes/channels-last.ts";
 import { toLast, transposed, transposedWeights } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
-import { isExact } from "./exact.ts";
 import { SPATIAL_RANKS } from "./layout-rules.ts";
 import type { Operator, ShapeRule } from "./operator.ts";
-import { arrange, extents, formOf, settleWindow, WINDOW_ATTRIBUTES, windowOf } from "./spatial.ts";
+import { arrange, type Extents, extents, formOf, settleWindow, WINDOW_ATTRIBUTES, windowOf } from "./spatial.ts";
 
 function checkBias(call: Call, outputs: number): void {
   if (!call.has(2)) return;
@@ -21,47 +20,56 @@ function groupOf(call: Call): number {
 }
 
 /** ONNX weights are [O, I/g, k…], those of ConvTranspose [I, O/g, k…]; both channels-last twins have [O, k…, I/g]. */
+export function convolved(call: Call, transposed: boolean): Extents {
+  const { batch, channels } = extents(call);
+  const weights = call.shape(1);
+  if (weights.length !== call.shape(0).length) throw call.fail("input and weights expected the same rank");
+  const group = groupOf(call);
+  const [inputs, outputs] =
+    formOf(call) === "last"
+      ? [weights.at(-1)! * group, weights[0]!]
+      : transposed
+        ? [weights[0]!, weights[1]! * group]
+        : [weights[1]! * group, weights[0]!];
+  if (channels !== inputs || inputs % group !== 0 || outputs % group !== 0) {
+    throw call.fail(`${channels} channels do not fit the weights in ${group} groups`);
+  }
+  return { batch, channels: outputs, spatial: windowOf(call).output };
+}
+
 function shape(transposed: boolean): ShapeRule {
   return (call) => {
-    const { batch, channels } = extents(call);
-    const weights = call.shape(1);
-    if (weights.length !== call.shape(0).length) throw call.fail("input and weights expected the same rank");
-    const group = groupOf(call);
-    const [inputs, outputs] =
-      formOf(call) === "last"
-        ? [weights.at(-1)! * group, weights[0]!]
-        : transposed
-          ? [weights[0]!, weights[1]! * group]
-          : [weights[1]! * group, weights[0]!];
-    if (channels !== inputs || inputs % group !== 0 || outputs % group !== 0) {
-      throw call.fail(`${channels} channels do not fit the weights in ${group} groups`);
-    }
-    checkBias(call, outputs);
-    return [arrange(call, { batch, channels: outputs, spatial: windowOf(call).output })];
+    const made = convolved(call, transposed);
+    checkBias(call, made.channels);
+    return [arrange(call, made)];
   };
 }
 
-const layout: LayoutRule = (node, at) => {
+/** The twin on channels-last operands; what stands behind them stays. */
+export const convolutionLayout: LayoutRule = (node, at) => {
   const weights = node.inputs[1]!;
   const constant = at.constant(weights);
   const rank = constant?.dims.length ?? at.rank(weights) ?? at.rank(node.inputs[0]);
   if (rank === undefined || !SPATIAL_RANKS.includes(rank)) return false;
   const group = (node.attributes["group"] as number | undefined) ?? 1;
-  if (node.op === "ConvTranspose" && (constant === undefined || constant.dims[0]! % group !== 0)) return false;
+  const isTransposed = node.op === "ConvTranspose";
+  if (isTransposed && (constant === undefined || constant.dims[0]! % group !== 0)) return false;
   const moved =
     constant === undefined
       ? at.toLast(weights, rank)
-      : at.change(weights, changedWeights(node, constant, group), node.op === "Conv" ? "" : `${group}`);
+      : at.change(weights, changedWeights(node, constant, group), isTransposed ? `${group}` : "");
   const inputs = [at.toLast(node.inputs[0]!, rank), moved, ...node.inputs.slice(2).map((name) => at.first(name))];
   at.emitLast({ ...node, domain: "bitbasis", inputs }, rank);
   const pads = (node.attributes["pads"] as readonly number[] | undefined) ?? [];
   const one = constant?.dims.slice(2).every((d) => d === 1) && pads.every((amount) => amount === 0);
-  if (node.op === "Conv" && one && at.isPoint(node.inputs[0]!)) at.markPoint(node.outputs[0]!);
+  if (!isTransposed && one && at.isPoint(node.inputs[0]!)) at.markPoint(node.outputs[0]!);
   return true;
 };
 
 function changedWeights(node: Node, constant: Tensor, group: number): Tensor {
-  return node.op === "Conv" ? transposed(constant, toLast(constant.dims.length)) : transposedWeights(constant, group);
+  return node.op === "ConvTranspose"
+    ? transposedWeights(constant, group)
+    : transposed(constant, toLast(constant.dims.length));
 }
 
 const common = {
@@ -73,24 +81,28 @@ const common = {
   sizes: "polynomial",
 } as const satisfies Partial<Operator>;
 
-/** `exact`: the operands are integers and so is the result, see exact.ts. */
-const attributes = { ...WINDOW_ATTRIBUTES, group: "int", exact: "int" } as const;
+const attributes = { ...WINDOW_ATTRIBUTES, group: "int" } as const;
 const fused = { activation: ["Clip", "HardSwish"], min: "float", max: "float" } as const;
 const transposedAttributes = { ...attributes, output_padding: "ints", output_shape: "ints" } as const;
 /** Weights of the twins have their output channels first. */
 const weights = [
   {
     input: 1,
-    axis: ({ attributes }, rank) =>
-      rank !== undefined && SPATIAL_RANKS.includes(rank) && !isExact(attributes) ? 0 : undefined,
+    axis: (_, rank) => (rank !== undefined && SPATIAL_RANKS.includes(rank) ? 0 : undefined),
   },
 ] as const satisfies Operator["weights"];
 
 /** Convolutions; those of ONNX become their channels-last twins. */
 export const convolutions = {
-  "/Conv": { ...common, attributes, shape: shape(false), layout },
+  "/Conv": { ...common, attributes, shape: shape(false), layout: convolutionLayout },
   "bitbasis/Conv": { ...common, attributes: { ...attributes, ...fused }, shape: shape(false), weights, steps: true },
-  "/ConvTranspose": { ...common, attributes: transposedAttributes, shape: shape(true), layout, steps: true },
+  "/ConvTranspose": {
+    ...common,
+    attributes: transposedAttributes,
+    shape: shape(true),
+    layout: convolutionLayout,
+    steps: true,
+  },
   "bitbasis/ConvTranspose": {
     ...common,
     attributes: { ...transposedAttributes, ...fused },

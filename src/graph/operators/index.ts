@@ -15,6 +15,7 @@ import { einsum } from "./einsum.ts";
 import { expansions } from "./expand.ts";
 import { folds } from "./fold.ts";
 import { gathers } from "./gather.ts";
+import { integerProducts } from "./integer.ts";
 import { products } from "./linear.ts";
 import { normalizations } from "./normalization.ts";
 import type { Operator } from "./operator.ts";
@@ -58,6 +59,7 @@ const RECORDS = {
   ...normalizations,
   ...depths,
   ...quantized,
+  ...integerProducts,
   ...attention,
   ...composites,
   ...einsum,

@@ -1,7 +1,6 @@
 import { broadcast, type ElementType, type Shape } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
-import { isExact } from "./exact.ts";
 import { INTEGERS, type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
 
 function isTransposed(attributes: Node["attributes"]): boolean {
@@ -9,7 +8,7 @@ function isTransposed(attributes: Node["attributes"]): boolean {
 }
 
 /** The shape of a NumPy matrix product. */
-function product(call: Call, a: Shape, b: Shape): number[] {
+export function product(call: Call, a: Shape, b: Shape): number[] {
   if (a.length === 0 || b.length === 0) throw call.fail("a scalar has no matrix product");
   const left = a.length === 1 ? [1, a[0]!] : a;
   const right = b.length === 1 ? [b[0]!, 1] : b;
@@ -43,7 +42,7 @@ const gemmShape: ShapeRule = (call) => {
   return [{ type: call.type(0), shape: [m, n] }];
 };
 
-function matmulRank(_: unknown, { rank }: RankView) {
+export function matmulRank(_: unknown, { rank }: RankView) {
   const [a, b] = [rank(0), rank(1)];
   if (a === undefined || b === undefined) return undefined;
   return a === 1 || b === 1 ? a + b - 2 : Math.max(a, b);
@@ -56,15 +55,12 @@ const matmul = {
   since: 1,
   inputs: "T T",
   types: { T: PRODUCTS },
-  // exact: the operands are integers and so is the result, see exact.ts.
-  attributes: { exact: "int" },
   rank: matmulRank,
   shape: matmulShape,
   weights: [
     {
       input: 1,
-      axis: ({ attributes }, rank) =>
-        (rank === undefined || rank === 2) && !isExact(attributes) ? channelAxis(attributes) : undefined,
+      axis: ({ attributes }, rank) => (rank === undefined || rank === 2 ? channelAxis(attributes) : undefined),
     },
   ],
   sizes: "polynomial",
@@ -83,7 +79,7 @@ export const products = {
     ...matmul,
     inputs: "T T T?",
     // transB: the weights are [N, K], a table that others read as well.
-    attributes: { activation: ["Clip", "HardSwish"], min: "float", max: "float", transB: "int", exact: "int" },
+    attributes: { activation: ["Clip", "HardSwish"], min: "float", max: "float", transB: "int" },
   },
   "/Gemm": {
     since: 1,

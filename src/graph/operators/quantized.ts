@@ -1,15 +1,23 @@
-import { type ElementType, elementBits, holdsBits, kindOf, type NumericType, sizeOf } from "../../tensor/index.ts";
+import {
+  type ElementType,
+  elementBits,
+  holdsBits,
+  kindOf,
+  type NumericType,
+  sizeOf,
+  type TensorData,
+} from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import { toFirst, toLast } from "../passes/layout.ts";
+import type { LayoutRule } from "../passes/channels-last.ts";
 import { range, shape, toFloat } from "./attend.ts";
 import type { Call } from "./call.ts";
 import { typeAttribute, typeCode } from "./cast.ts";
 import { elementsOf } from "./elements.ts";
-import { centred, EXACT_ATTRIBUTE, exactProduct, isExactSum, LARGEST } from "./exact.ts";
+import { BYTES } from "./integer.ts";
+import { axisLayout, unaryLayout } from "./layout-rules.ts";
 import type { Maker } from "./maker.ts";
 import { type Evaluate, type Operator, sameRank } from "./operator.ts";
 import { type Rewrite, sameAs } from "./rewrite.ts";
-import { WINDOW_ATTRIBUTES } from "./spatial.ts";
 
 const FLOAT = { to: 1 };
 const SMALL_FLOATS: readonly ElementType[] = [
@@ -22,7 +30,6 @@ const SMALL_FLOATS: readonly ElementType[] = [
 const SMALL_INTEGERS: readonly ElementType[] = ["int8", "uint8", "int16", "uint16", "int4", "uint4", "int2", "uint2"];
 const STORED: readonly ElementType[] = [...SMALL_INTEGERS, "int32", ...SMALL_FLOATS];
 const SCALES: readonly ElementType[] = ["float32", "float16", "bfloat16", "float8e8m0"];
-const BYTES: readonly ElementType[] = ["int8", "uint8"];
 
 /** Least and largest number of an integer type of at most 32 bits. */
 function boundsOf(type: ElementType): readonly [number, number] {
@@ -53,27 +60,73 @@ function checkScales(call: Call): void {
   }
 }
 
-/** (x − zero)·scale, per tensor, per axis or per block; the constants of quantized models. */
-const evaluate: Evaluate = (call, [output]) => {
-  if (output!.type !== "float32" || [0, 1].some((i) => holdsBits(call.type(i)))) return undefined;
-  const { shape: dims } = output!;
+/** Every element of a constant with its scale and zero point: per tensor, per axis or per block. */
+function eachElement(call: Call, make: (x: number, scale: number, zero: number) => number, to: TensorData): TensorData {
+  const dims = call.shape(0);
   const axis = axisOf(call);
   const block = call.number("block_size", 0);
   const scale = elementsOf(call.constant(1)!.data);
   const zero = call.has(2) ? elementsOf(call.constant(2)!.data) : undefined;
   const from = elementsOf(call.constant(0)!.data);
-  const to = new Float32Array(from.length);
   const inner = sizeOf(dims.slice(axis + 1));
   const extent = dims[axis] ?? 1;
   const groups = block > 0 ? Math.ceil(extent / block) : extent;
+  const made = to as Float32Array;
   for (let i = 0; i < from.length; i++) {
     const along = Math.floor(i / inner) % extent;
     let at = scale.length === 1 ? 0 : along;
     if (block > 0) at = (Math.floor(i / (inner * extent)) * groups + Math.floor(along / block)) * inner + (i % inner);
-    to[i] = (Number(from[i]) - Number(zero?.[at] ?? 0)) * (scale[at] as number);
+    made[i] = make(Number(from[i]), scale[at] as number, Number(zero?.[at] ?? 0));
   }
-  return [to];
+  return to;
+}
+
+/** (x − zero)·scale: the constants of quantized models. */
+const evaluate: Evaluate = (call, [output]) => {
+  if (output!.type !== "float32" || [0, 1].some((i) => holdsBits(call.type(i)))) return undefined;
+  const to = new Float32Array(sizeOf(output!.shape));
+  return [eachElement(call, (x, scale, zero) => (x - zero) * scale, to)];
 };
+
+/** Constants of networks that were trained for it, which quantize their weights themselves. */
+const evaluateQuantize: Evaluate = (call, [output]) => {
+  if (!isPlainQuantize(call)) return undefined;
+  const { type, shape: dims } = output!;
+  const [low, high] = boundsOf(type);
+  const to = type === "int8" ? new Int8Array(sizeOf(dims)) : new Uint8Array(sizeOf(dims));
+  const one = (x: number, scale: number, zero: number): number => {
+    const q = Math.fround(nearestEven(Math.fround(x / scale)) + zero);
+    return Number.isNaN(q) ? 0 : Math.min(Math.max(q, low), high);
+  };
+  return [eachElement(call, one, to)];
+};
+
+/** Of an f32, exact. */
+function nearestEven(x: number): number {
+  if (!(Math.abs(x) < 2 ** 23)) return x;
+  return x + 1.5 * 2 ** 52 - 1.5 * 2 ** 52;
+}
+
+/** Whether the core has a step for it: bytes with a float32 scale for all or one per index of an axis. */
+function isPlainQuantize(call: Call): boolean {
+  return isPlain(call) && call.type(0) === "float32" && BYTES.includes(quantizedType(call));
+}
+
+function isPlainDequantize(call: Call): boolean {
+  return isPlain(call) && BYTES.includes(call.type(0)) && dequantizedType(call) === "float32";
+}
+
+function isPlain(call: Call): boolean {
+  return call.type(1) === "float32" && call.number("block_size", 0) === 0;
+}
+
+function quantizedType(call: Call): ElementType {
+  return call.has(2) ? call.type(2) : typeAttribute(call, "output_dtype", "uint8");
+}
+
+function dequantizedType(call: Call): ElementType {
+  return typeAttribute(call, "output_dtype", call.type(1) === "float8e8m0" ? "float32" : call.type(1));
+}
 
 /** Scales or zero points in float32, so that they broadcast to the values. */
 function spread(call: Call, make: Maker, i: number): string {
@@ -89,17 +142,19 @@ function spread(call: Call, make: Maker, i: number): string {
   return make.op("Reshape", [value, shape(make, wide)]);
 }
 
-function dequantize(call: Call, make: Maker): readonly Node[] {
+function dequantize(call: Call, make: Maker): readonly Node[] | undefined {
+  if (isPlainDequantize(call)) return undefined;
   const x = toFloat(make, call.node.inputs[0]!, call.type(0));
   const moved = call.has(2) ? make.op("Sub", [x, spread(call, make, 2)]) : x;
-  const to = typeAttribute(call, "output_dtype", call.type(1) === "float8e8m0" ? "float32" : call.type(1));
-  return make.end("Cast", [make.op("Mul", [moved, spread(call, make, 1)])], { to: typeCode(to) });
+  const to = typeCode(dequantizedType(call));
+  return make.end("Cast", [make.op("Mul", [moved, spread(call, make, 1)])], { to });
 }
 
 /** Rounded half to even after the division, saturated. */
-function quantize(call: Call, make: Maker): readonly Node[] {
+function quantize(call: Call, make: Maker): readonly Node[] | undefined {
+  if (isPlainQuantize(call)) return undefined;
   checkScales(call);
-  const type = call.has(2) ? call.type(2) : typeAttribute(call, "output_dtype", "uint8");
+  const type = quantizedType(call);
   if (!STORED.includes(type) || type === "int32") throw call.fail(`values of ${type} are not made here`, "UNSUPPORTED");
   const divided = make.op("Div", [toFloat(make, call.node.inputs[0]!, call.type(0)), spread(call, make, 1)]);
   const to = { to: typeCode(type) };
@@ -116,7 +171,7 @@ function quantize(call: Call, make: Maker): readonly Node[] {
 }
 
 /** One scale and zero point for all, from the least and largest value and 0. */
-function dynamic(call: Call, make: Maker): readonly Node[] {
+function dynamicScale(call: Call, make: Maker): readonly Node[] {
   const x = call.node.inputs[0]!;
   const zero = make.tensor("zero", "float32", 0);
   const low = make.op("Min", [make.op("ReduceMin", [x], { keepdims: 0 }), zero]);
@@ -128,90 +183,32 @@ function dynamic(call: Call, make: Maker): readonly Node[] {
   const first = make.op("Round", [make.op("Div", [make.op("Sub", [zero, low]), scale])]);
   const bounds = [zero, make.tensor("high", "float32", 255)];
   const point = make.op("Cast", [make.op("Clip", [first, ...bounds])], { to: 2 });
+  make.output(1, "Identity", [point]);
+  return make.end("Identity", [scale]);
+}
+
+const dynamicQuantize: Rewrite = ({ inputs: [x = ""] }, make) => {
+  const [scale = "", point = ""] = make.several("bitbasis/DynamicScale", [x], 2);
   make.output(1, "Identity", [scale]);
   make.output(2, "Identity", [point]);
   return make.end("QuantizeLinear", [x, scale, point]);
-}
-
-/** x − zero in float32: integers of magnitude ≤ 255. A zero point per row stands before the last axis. */
-function shifted(make: Maker, x: string, zero: string | undefined): string {
-  const value = make.op("Cast", [x], FLOAT);
-  if (zero === undefined || zero === "") return value;
-  const constant = make.constant(zero);
-  const rows = constant !== undefined && constant.size > 1;
-  const point = make.op("Cast", [rows ? make.op("Reshape", [zero, make.integers("rows", [-1, 1])]) : zero], FLOAT);
-  return make.op("Sub", [value, point]);
-}
-
-/** The weights of an integer operator, which must be constants; undefined while they are none. */
-function weightsOf(node: Node, make: Maker, axis: (rank: number) => number) {
-  const [weights, zeros] = [make.constant(node.inputs[1]), make.constant(node.inputs[3])];
-  if (weights === undefined || ((node.inputs[3] ?? "") !== "" && zeros === undefined)) return undefined;
-  if (!BYTES.includes(weights.type))
-    throw make.fail(`the weights expected int8 or uint8, got ${weights.type}`, "MODEL");
-  if (weights.dims.length < 1) throw make.fail("the weights expected at least one dimension", "MODEL");
-  return { dims: weights.dims, data: centred(make, weights, zeros, axis(weights.dims.length)) };
-}
-
-const convInteger: Rewrite = (node, make) => {
-  const weights = weightsOf(node, make, () => 0);
-  if (weights === undefined) return undefined;
-  const { dims, data } = weights;
-  const perRow = sizeOf(dims.slice(1));
-  const outputs = { count: dims[0]!, stride: perRow };
-  const x = shifted(make, node.inputs[0] ?? "", node.inputs[2]);
-  return make.end("Identity", [exactProduct(make, "Conv", x, data, dims, outputs, node.attributes)]);
 };
 
-/** Weights that are computed: cut into digits by what sums of their number could reach. */
-function computedConv(call: Call, make: Maker): readonly Node[] {
-  const [weights, rank] = [call.shape(1), call.shape(1).length];
-  if (rank < 3 || call.shape(0).length !== rank)
-    throw call.fail("input and weights expected the same rank, at least 3");
-  const centre = (i: 0 | 1): string => {
-    const value = make.op("Cast", [call.node.inputs[i]!], FLOAT);
-    if (!call.has(i + 2)) return value;
-    const point = make.op("Cast", [call.node.inputs[i + 2]!], FLOAT);
-    const wide = sizeOf(call.shape(i + 2)) === 1 ? [] : [weights[0]!, ...new Array<number>(rank - 1).fill(1)];
-    return make.op("Sub", [value, make.op("Reshape", [point, shape(make, wide)])]);
-  };
-  const depth = sizeOf(weights.slice(1));
-  const [x, w] = [make.op("Transpose", [centre(0)], { perm: toLast(rank) }), centre(1)];
-  const product = (plane: string): string => {
-    const last = make.op("Transpose", [plane], { perm: toLast(rank) });
-    const sum = make.op("bitbasis/Conv", [x, last], { ...call.node.attributes, [EXACT_ATTRIBUTE]: 1 });
-    return make.op("Cast", [make.op("Transpose", [sum], { perm: toFirst(rank) })], { to: 6 });
-  };
-  if (isExactSum(depth * LARGEST)) return make.end("Identity", [product(w)]);
-  if (!isExactSum(depth * 8)) throw call.fail(`a sum of ${depth} products is not exact in float32`, "UNSUPPORTED");
-  const [half, base] = [make.tensor("half", "float32", 8), make.tensor("base", "float32", 16)];
-  const high = make.op("Floor", [make.op("Div", [make.op("Add", [w, half]), base])]);
-  const low = make.op("Sub", [w, make.op("Mul", [high, base])]);
-  return make.end("Add", [make.op("Mul", [product(high), make.tensor("base", "int32", 16)]), product(low)]);
-}
-
-/** By exact float products where the weights are constants, else by the core's product of int32. */
-const matMulInteger: Rewrite = (node, make) => {
-  const weights = weightsOf(node, make, (rank) => rank - 1);
-  if (weights === undefined || weights.dims.length !== 2) return undefined;
-  const { dims, data } = weights;
-  const outputs = { count: dims[1]!, stride: 1 };
-  const x = shifted(make, node.inputs[0] ?? "", node.inputs[2]);
-  return make.end("Identity", [exactProduct(make, "MatMul", x, data, dims, outputs, {})]);
+/** The least and largest value are the same in either form. */
+const dynamicLayout: LayoutRule = (node, layout) => {
+  const x = node.inputs[0]!;
+  const rank = layout.rank(x);
+  if (rank === undefined || !layout.hasLast(x)) return false;
+  layout.emit({ ...node, inputs: [layout.toLast(x, rank)] });
+  return true;
 };
 
-function integerProduct(call: Call, make: Maker): readonly Node[] {
-  const operand = (i: 0 | 1): string => {
-    const value = make.op("Cast", [call.node.inputs[i]!], { to: 6 });
-    if (!call.has(i + 2)) return value;
-    const dims = call.shape(i + 2);
-    const point = make.op("Cast", [call.node.inputs[i + 2]!], { to: 6 });
-    // Of A there is one per row, of B one per column.
-    const rows = i === 0 && dims.length === 1 && dims[0]! > 1;
-    return make.op("Sub", [value, rows ? make.op("Reshape", [point, shape(make, [dims[0]!, 1])]) : point]);
-  };
-  return make.end("MatMul", [operand(0), operand(1)]);
-}
+/** One scale for all, or one per index of an axis, which moves. */
+const scaledLayout: LayoutRule = (node, layout) => {
+  const rank = layout.rank(node.inputs[1]);
+  if (rank === undefined || rank > 1 || (node.attributes["block_size"] ?? 0) !== 0) return false;
+  return rank === 0 ? unaryLayout(node, layout) : axisLayout(1)(node, layout);
+};
 
 /** Rounds int32 sums to the scale of the result: f32(sum)·(scaleX·scaleW / scaleY), as the standard's reference does. */
 function requantized(
@@ -253,8 +250,15 @@ export const quantized = {
     types: { T: ["float32", "float16", "bfloat16", "int32"], S: [...SCALES, "int32"], Q: STORED },
     attributes: { ...SCALED, precision: "int", saturate: "int" },
     rank: sameRank,
+    shape: (call: Call) => {
+      checkScales(call);
+      return [{ type: quantizedType(call), shape: call.shape(0) }];
+    },
+    evaluate: evaluateQuantize,
+    layout: scaledLayout,
     sizes: "polynomial",
     expands: quantize,
+    steps: true,
   },
   "/DequantizeLinear": {
     since: 10,
@@ -264,34 +268,22 @@ export const quantized = {
     rank: sameRank,
     shape: (call: Call) => {
       checkScales(call);
-      const type = typeAttribute(call, "output_dtype", call.type(1) === "float8e8m0" ? "float32" : call.type(1));
-      return [{ type, shape: call.shape(0) }];
+      return [{ type: dequantizedType(call), shape: call.shape(0) }];
     },
     evaluate,
+    layout: scaledLayout,
     sizes: "polynomial",
     expands: dequantize,
+    steps: true,
   },
-  "/DynamicQuantizeLinear": {
-    since: 11,
+  "/DynamicQuantizeLinear": { since: 11, becomes: dynamicQuantize },
+  "bitbasis/DynamicScale": {
+    since: 1,
     inputs: "float32",
-    rank: (_, { rank }, output) => (output === 0 ? rank(0) : 0),
+    rank: () => 0,
+    layout: dynamicLayout,
     sizes: "polynomial",
-    expands: dynamic,
-  },
-  "/ConvInteger": {
-    since: 10,
-    inputs: "A B A? B?",
-    types: { A: BYTES, B: BYTES },
-    attributes: { ...WINDOW_ATTRIBUTES, group: "int" },
-    becomes: convInteger,
-    expands: computedConv,
-  },
-  "/MatMulInteger": {
-    since: 10,
-    inputs: "A B A? B?",
-    types: { A: BYTES, B: BYTES },
-    becomes: matMulInteger,
-    expands: integerProduct,
+    expands: dynamicScale,
   },
   "/QLinearConv": { since: 10, others: "auto_pad dilations group kernel_shape pads strides", becomes: qLinearConv },
   "/QLinearMatMul": { since: 10, becomes: qLinearMatMul },

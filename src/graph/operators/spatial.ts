@@ -45,14 +45,14 @@ function resolvePool(call: Call, spatial: readonly number[]): Window {
 export function windowOf(call: Call): Window {
   const { spatial } = extents(call);
   const { op } = call.node;
-  if (op !== "Conv" && op !== "ConvTranspose") return resolvePool(call, spatial);
+  if (!op.startsWith("Conv")) return resolvePool(call, spatial);
   const weights = call.shape(1);
   const kernel = formOf(call) === "first" ? weights.slice(2) : weights.slice(1, -1);
   const declared = call.list("kernel_shape");
   if (declared !== undefined && declared.length > 0 && declared.join() !== kernel.join()) {
     throw call.fail(`"kernel_shape" [${declared}] is not that of the weights`);
   }
-  return op === "Conv" ? resolveWindow(call, spatial, kernel) : resolveTransposed(call, spatial, kernel);
+  return op === "ConvTranspose" ? resolveTransposed(call, spatial, kernel) : resolveWindow(call, spatial, kernel);
 }
 
 /** Windows get explicit kernel_shape, strides, dilations and pads; auto_pad and output_shape go. */

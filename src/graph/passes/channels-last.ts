@@ -7,6 +7,7 @@ import { applyRules } from "./editor.ts";
 import { dropIdentity, joinTransposes, shareNodes } from "./eliminate.ts";
 import { shareInitializers } from "./fold-constants.ts";
 import { fuseActivation } from "./fuse-activation.ts";
+import { scaleInteger } from "./fuse-integer.ts";
 import { toFirst, toLast, transposed } from "./layout.ts";
 import { Names } from "./names.ts";
 import { normalize } from "./normalize.ts";
@@ -20,7 +21,7 @@ import { normalize } from "./normalize.ts";
 export function channelsLast(graph: Graph): Graph {
   const layout = new Layout(normalize(graph));
   for (const node of layout.graph.nodes) layout.visit(node);
-  const result = applyRules(layout.finish(), [dropIdentity, joinTransposes, fuseActivation]);
+  const result = applyRules(layout.finish(), [dropIdentity, joinTransposes, scaleInteger, fuseActivation]);
   return shareNodes(shareInitializers(result));
 }
 

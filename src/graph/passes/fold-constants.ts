@@ -17,8 +17,10 @@ const SMALL = 4096;
 /**
  * Evaluates every node whose inputs are all constants; the results are initializers under the names of the values. Tables that are also multiplied
  * stay one.
+ *
+ * @param kept - operators of ONNX whose nodes stay
  */
-export function foldConstants(graph: Graph): Graph {
+export function foldConstants(graph: Graph, kept: readonly string[] = []): Graph {
   const normal = applyRules(normalize(graph), [tieWeights]);
   const editor = new Editor(normal);
   let given = 0;
@@ -26,6 +28,7 @@ export function foldConstants(graph: Graph): Graph {
   const budget = new FoldBudget(4 * given + 2 ** 20, 64 * given + 2 ** 26);
   for (const node of normal.nodes) {
     if (budget.spent) break;
+    if (node.domain === "" && kept.includes(node.op)) continue;
     const outputs = fold(node, normal, editor, budget);
     if (outputs === undefined) continue;
     for (const [i, tensor] of outputs.entries()) {

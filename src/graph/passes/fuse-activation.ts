@@ -159,12 +159,15 @@ export function substitute(
   return true;
 }
 
-const TAKES_ACTIVATION = ["bitbasis/Conv", "bitbasis/ConvTranspose", "bitbasis/MatMul"];
+const TAKES_ACTIVATION = ["Conv", "ConvTranspose", "MatMul", "ConvInteger", "MatMulInteger"].map(
+  (op) => `bitbasis/${op}`,
+);
 
 /** Relu, Clip and HardSwish after a linear layer are computed by the layer. */
 export const fuseActivation: Rule = (node, editor) => {
   const layer = editor.madeBy(node.inputs[0], ...TAKES_ACTIVATION);
   if (layer === undefined || editor.onlyReader(node.inputs[0]!) !== node) return false;
+  if (layer.op.endsWith("Integer") && layer.attributes["to"] !== 1) return false;
   const clip = clipBounds(node, editor);
   const attributes: Record<string, Attribute> = { ...layer.attributes };
   if (clip !== undefined) {

@@ -3,6 +3,7 @@ import { applyRules, type Rule } from "./editor.ts";
 import { dropIdentity, joinCasts, joinReshapes, joinTransposes, shareNodes } from "./eliminate.ts";
 import { foldConstants, shareInitializers } from "./fold-constants.ts";
 import { adoptMatMul, fuseActivation, fuseGelu, fuseHardSigmoid, fuseHardSwish, fuseSilu } from "./fuse-activation.ts";
+import { scaleInteger } from "./fuse-integer.ts";
 import { foldAffine, foldPad, gemmToMatMul, spellBatchNormalization } from "./fuse-linear.ts";
 import { fuseLayerNorm } from "./fuse-norm.ts";
 import { dropNeutral, joinScalars } from "./fuse-scalars.ts";
@@ -24,6 +25,6 @@ export function optimize(graph: Graph): Graph {
   result = shareNodes(result);
   result = applyRules(result, PATTERNS);
   result = applyRules(result, FUSE);
-  result = applyRules(result, [spellBatchNormalization, gemmToMatMul, adoptMatMul, fuseActivation]);
+  result = applyRules(result, [scaleInteger, spellBatchNormalization, gemmToMatMul, adoptMatMul, fuseActivation]);
   return shareNodes(shareInitializers(foldConstants(result)));
 }

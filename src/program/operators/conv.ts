@@ -1,4 +1,4 @@
-import { ConvStep, PackRightStep } from "../../core/abi/conv.ts";
+import { type Activation, ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
 import type { Shape } from "../../tensor/index.ts";
@@ -131,7 +131,7 @@ type Operands = Pick<
   | "mask"
   | "exactInInt32"
   | "pairsPerBlock"
-> & { rowsPerParameter?: number; weightsBatchStride?: number; scalesBatchStride?: number };
+> & { rowsPerParameter?: number; weightsBatchStride?: number; scalesBatchStride?: number; activation?: Activation };
 
 /** Emits one linear step, its output dense. */
 export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Operands): void {
@@ -148,10 +148,10 @@ export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Ope
       weightsBatchStride: 0,
       scalesBatchStride: 0,
       ...g,
+      ...fusedActivation(l),
       ...operands,
       outPixelStride,
       outBatchStride: pixelsOf(g) * outPixelStride,
-      ...fusedActivation(l),
       scratch: l.allocate(bytes * l.threads),
       scratchBytes: bytes,
       slots: l.threads,
@@ -160,7 +160,7 @@ export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Ope
   );
 }
 
-function convGeometry(l: Lowering, x: Operand, w: readonly number[], y: Operand): Geometry {
+export function convGeometry(l: Lowering, x: Operand, w: readonly number[], y: Operand): Geometry {
   const spatial = x.shape.length - 2;
   const axes = (values: readonly number[] | undefined, fallback: number) => volume(l, values, fallback, spatial);
   const [inDepth, inHeight, inWidth] = axes(x.shape.slice(1, -1), 1);

@@ -7,6 +7,7 @@ import { lowerChannelsFirst, lowerConvTranspose } from "./conv-transpose.ts";
 import { DETERMINANT } from "./determinant.ts";
 import { FOLD } from "./fold.ts";
 import { GATHER } from "./gather.ts";
+import { INTEGER } from "./integer.ts";
 import { lowerGemm, lowerMatMul } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORMALIZE } from "./normalize.ts";
@@ -40,6 +41,7 @@ const LOWERINGS = exactly({
   "bitbasis/ConvTranspose": lowerConvTranspose,
   "/ConvTranspose": lowerChannelsFirst,
   "bitbasis/MatMul": lowerMatMul,
+  ...INTEGER,
   ...UNARY,
   ...BINARY,
   "/Pow": lowerPow,

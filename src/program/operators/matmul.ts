@@ -2,7 +2,7 @@ import { PackRightStep } from "../../core/abi/conv.ts";
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, layerOf, step } from "../../core/index.ts";
-import { broadcast, type Shape, sizeOf } from "../../tensor/index.ts";
+import { broadcast, elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
 import { exactnessOfProduct, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
@@ -49,11 +49,12 @@ export function lowerMatMul(l: Lowering): void {
 }
 
 /** The value repeated to the given shape; itself when it has that many elements. */
-function expanded(l: Lowering, value: Operand, shape: Shape): Operand {
+export function expanded(l: Lowering, value: Operand, shape: Shape): Operand {
   if (sizeOf(value.shape) === sizeOf(shape)) return value;
   const { at } = temporary(l, value.type, shape);
   const wide: Operand = { name: `${value.name}/${l.node.name}`, type: value.type, shape, at };
-  emitCopy(l, value.at, at, 4, shape, broadcastStrides(value, shape), byteStrides(wide));
+  const bytes = elementBytes(value.type);
+  emitCopy(l, value.at, at, bytes, shape, broadcastStrides(value, shape), byteStrides(wide));
   return wide;
 }
 
