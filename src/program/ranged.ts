@@ -2,9 +2,9 @@
 //
 // Why that is right: the records of all operators say that extents, folded elements and step words are made by sums, products, equality, division by
 // constants with either rounding, and clamps (`sizes: "polynomial"`). Every extent and every folded element is held against an affine function of t
-// with whole coefficients at five sizes: both ends, their neighbours and the middle. A whole affine function plus the floor of another is monotone, so
-// that both ends and one step decide; a clamp of affine functions that starts and ends on one piece never leaves it. Words are products of these:
-// whole polynomials of degree 2 at most, which three sizes decide and two check. Words that layouts make (pairs, blocks of 8, scratch) are no
+// with whole coefficients at four sizes: both ends, the neighbour of the lower one and the middle. A whole affine function plus the floor of another is
+// monotone, so that both ends and one step decide; a clamp of affine functions that starts and ends on one piece never leaves it. Words are products of
+// these: whole polynomials of degree 2 at most, which three sizes decide and one checks. Words that layouts make (pairs, blocks of 8, scratch) are no
 // polynomials: they are computed from the sizes in their step (layout-words.ts). Whatever does not fit has no program for a range.
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
@@ -27,10 +27,13 @@ export interface Sizes {
   compile(stage: Stage): Compiled;
 }
 
-interface Probe {
+interface Visited {
   readonly visits: readonly Visit[];
-  readonly program: Compiled;
   readonly stage: Stage;
+}
+
+interface Probe extends Visited {
+  readonly program: Compiled;
 }
 
 /** a + b·t + c·t² */
@@ -148,23 +151,24 @@ export function generalize(
   most = Number.POSITIVE_INFINITY,
 ): { program: RangedProgram; stage: Stage } | undefined {
   const unfolded = new Set<string>();
-  const near = [low, low + 1].map((t) => {
+  const visited = (t: number): Visited => {
     const visits: Visit[] = [];
-    sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
-    return visits;
-  });
-  if (!alike(near)) return undefined;
-  for (const [i, { node, folded }] of near[0]!.entries()) {
-    if (!folded?.some((tensor, j) => isLarge(tensor, near[1]![i]!.folded![j]!))) continue;
+    return { stage: sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) }), visits };
+  };
+  const near = new Map([low, low + 1].map((t) => [t, visited(t)]));
+  const [first, second] = [...near.values()].map(({ visits }) => visits) as [Visit[], Visit[]];
+  if (!alike([first, second])) return undefined;
+  for (const [i, { node, folded }] of first.entries()) {
+    if (!folded?.some((tensor, j) => isLarge(tensor, second[i]!.folded![j]!))) continue;
+    near.clear();
     for (const name of node.outputs) unfolded.add(name);
   }
-  const ts = [high, low, low + 1, (low + high) >> 1, high - 1];
+  const ts = [high, low, low + 1, (low + high) >> 1];
   const probes: Probe[] = [];
   let kept: Compiled | undefined;
   try {
     for (const t of ts) {
-      const visits: Visit[] = [];
-      const stage = sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
+      const { visits, stage } = near.get(t) ?? visited(t);
       if (stage.stop !== undefined) return undefined;
       probes.push({ visits, stage, program: sizes.compile(stage) });
       if (probes[0]!.program.arenaBytes > most) return undefined;

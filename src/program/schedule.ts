@@ -17,7 +17,7 @@ const SWITCH_ELEMENTS = 16;
 
 /** Most bytes of the arena of the largest size where it is more than twice another: those of the others take as much. */
 const WIDE_BYTES = 2 ** 25;
-/** Fewer sizes than that are not worth five programs. */
+/** Fewer sizes than that are not worth four programs. */
 const SIZES = 8;
 /** After so many ranges whose sizes have no common program, a routine's sizes are taken to have none. */
 const FAILURES = 6;
