@@ -1,4 +1,4 @@
-import { ConvStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
+import { ConvStep, KeptStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
 import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
@@ -99,6 +99,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   Range: words(QuantizeStep, ["input"], ["partials"]),
   Quantize: words(QuantizeStep, ["input", "partials"], ["output", "parameters", "mask"]),
   PackRight: words(PackRightStep, ["input", "partials"], ["output", "scales", "columnSums"]),
+  PackKept: words(KeptStep, ["input"], ["output", "scales", "columnSums", "record"]),
   ConvI16: CONV,
   ConvI8: CONV,
   ConvI4: CONV,

@@ -8,9 +8,11 @@
 // polynomials: they are computed from the sizes in their step (layout-words.ts). Whatever does not fit has no program for a range.
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
+import type { KnownValue } from "../graph/graph.ts";
 import type { Stage, Visit } from "../graph/specialize.ts";
 import type { Tensor } from "../tensor/index.ts";
-import type { Compiled, ProgramValue } from "./compile.ts";
+import type { Compiled, KeptValue, ProgramValue } from "./compile.ts";
+import type { KeptMemory } from "./kept.ts";
 import { type LayoutRule, layoutRule, scratchBuffer } from "./layout-words.ts";
 import type { Range } from "./lines.ts";
 import type { LoweredStep } from "./lowering.ts";
@@ -46,6 +48,7 @@ export class RangedProgram implements Compiled {
   readonly buffers: Compiled["buffers"];
   readonly arenaBytes: number;
   outputs: ReadonlyMap<string, ProgramValue>;
+  kept: ReadonlyMap<string, KeptValue>;
   work = 0;
   private t: number;
   private address = 0;
@@ -59,7 +62,7 @@ export class RangedProgram implements Compiled {
     high: number,
   ) {
     ({ inputs: this.inputs, outputs: this.outputs, arenaBytes: this.arenaBytes } = largest);
-    ({ owned: this.owned, buffers: this.buffers } = largest);
+    ({ owned: this.owned, buffers: this.buffers, kept: this.kept } = largest);
     this.t = high;
     this.resize(high);
   }
@@ -83,15 +86,13 @@ export class RangedProgram implements Compiled {
     this.t = t;
     this.timed = undefined;
     this.work = Math.max(0, at(this.fitted.work, t));
-    const { outputs } = this.fitted;
-    this.outputs = new Map(
-      outputs.map(({ name, value, shape }) => [name, { ...value, shape: shape.map((d) => at(d, t)) }]),
-    );
+    this.outputs = resized(this.fitted.outputs, t);
+    this.kept = resized(this.fitted.kept, t);
     if (this.address !== 0) this.patch();
   }
 
-  write(arena: number): number {
-    this.address = this.largest.write(arena);
+  write(arena: number, kept?: KeptMemory): number {
+    this.address = this.largest.write(arena, kept);
     const words = this.core.i32(this.address, this.fitted.length);
     // Where a buffer lies: its address at the largest size without what that size adds.
     this.bases = this.fitted.words.map(({ at: word, value, reference }) =>
@@ -123,6 +124,15 @@ export class RangedProgram implements Compiled {
   }
 }
 
+/** Outputs by name, whose extents vary. */
+type Sized<T> = ReadonlyMap<string, { readonly value: T; readonly shape: readonly Polynomial[] }>;
+
+function resized<T>(values: Sized<T>, t: number): Map<string, T> {
+  return new Map(
+    [...values].map(([name, { value, shape }]) => [name, { ...value, shape: shape.map((d) => at(d, t)) }]),
+  );
+}
+
 /** What varies with t. */
 interface Fitted {
   readonly high: number;
@@ -133,11 +143,8 @@ interface Fitted {
   readonly layout: readonly { readonly at: number; readonly step: number; readonly rule: LayoutRule }[];
   /** Integers in the constants that the program owns, by address. */
   readonly elements: readonly { readonly at: number; readonly bytes: number; readonly value: Polynomial }[];
-  readonly outputs: readonly {
-    readonly name: string;
-    readonly value: ProgramValue;
-    readonly shape: readonly Polynomial[];
-  }[];
+  readonly outputs: Sized<ProgramValue>;
+  readonly kept: Sized<KeptValue>;
   readonly macs: readonly Polynomial[];
   readonly bytes: readonly Polynomial[];
   readonly work: Polynomial;
@@ -292,7 +299,7 @@ function sameSteps(programs: readonly Compiled[]): boolean {
 }
 
 function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]): Fitted | undefined {
-  const { steps, outputs } = programs[0]!;
+  const { steps } = programs[0]!;
   const words: Fitted["words"][number][] = [];
   const layout: { at: number; step: number; rule: LayoutRule }[] = [];
   let at = ProgramHeader.length + steps.length;
@@ -323,18 +330,17 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
     }
   }
   const elements = ownedElements(programs, ts);
-  const results = [...outputs].map(([name, value]) => {
-    const all = programs.map((program) => program.outputs.get(name)!);
-    const shape = value.shape.map((_, axis) =>
-      affine(
+  const results = programs.some((program) => [...program.outputs.values()].some(({ place }) => !("arena" in place)))
+    ? undefined
+    : sizedOf(
         ts,
-        all.map((one) => one.shape[axis]!),
-      ),
-    );
-    const moves = all.some(({ place }) => !("arena" in place));
-    return moves || shape.includes(undefined) ? undefined : { name, value, shape: shape as Polynomial[] };
-  });
-  if (elements === undefined || results.includes(undefined)) return undefined;
+        programs.map((program) => program.outputs),
+      );
+  const kept = sizedOf(
+    ts,
+    programs.map((program) => program.kept),
+  );
+  if (elements === undefined || results === undefined || kept === undefined) return undefined;
   const told = (what: (step: LoweredStep) => number): Polynomial[] =>
     steps.map((_, i) =>
       through(
@@ -343,13 +349,34 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
       ),
     );
   return {
-    ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results as Fitted["outputs"][number][] },
+    ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results, kept },
     ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes) },
     work: through(
       ts,
       programs.map(({ work }) => work),
     ),
   };
+}
+
+/** The same outputs of programs of several sizes; undefined where an extent does not grow evenly. */
+function sizedOf<T extends KnownValue>(
+  ts: readonly number[],
+  values: readonly ReadonlyMap<string, T>[],
+): Sized<T> | undefined {
+  const sized = new Map<string, { value: T; shape: Polynomial[] }>();
+  for (const [name, value] of values[0]!) {
+    const all = values.map((one) => one.get(name));
+    if (all.includes(undefined)) return undefined;
+    const shape = value.shape.map((_, axis) =>
+      affine(
+        ts,
+        all.map((one) => one!.shape[axis]!),
+      ),
+    );
+    if (shape.includes(undefined)) return undefined;
+    sized.set(name, { value, shape: shape as Polynomial[] });
+  }
+  return sized;
 }
 
 /** Whether a number is the same in all steps: nine of ten are. */

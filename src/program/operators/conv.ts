@@ -131,7 +131,7 @@ type Operands = Pick<
   | "mask"
   | "exactInInt32"
   | "pairsPerBlock"
-> & { rowsPerParameter?: number; weightsBatchStride?: number; scalesBatchStride?: number };
+> & { rowsPerParameter?: number; weightsBatchStride?: number; scalesBatchStride?: number; panelStride?: number };
 
 /** Emits one linear step, its output dense. */
 export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Operands): void {
@@ -147,6 +147,7 @@ export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Ope
       batchStride: g.inDepth * g.inHeight * g.inWidth * pixelStride,
       weightsBatchStride: 0,
       scalesBatchStride: 0,
+      panelStride: 0,
       ...g,
       ...operands,
       outPixelStride,

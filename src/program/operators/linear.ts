@@ -260,7 +260,7 @@ export function roundedActivation(l: Lowering, x: Operand, plan: LayerPlan, layo
         },
         ...{ batchStride: rowsPerSample * pixelStride, pixelStride, groupStride: exports.groupStride(kernel, 1) },
         ...{ outBatchStride: 4 * rowsPerSample * channels, outPixelStride: 4 * channels },
-        ...{ weightsBatchStride: 0, scalesBatchStride: 0, exactInInt32: 1, pairsPerBlock: 1 },
+        ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0, exactInInt32: 1, pairsPerBlock: 1 },
         ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
         ...{ scratch: l.allocate(scratchBytes * l.threads), scratchBytes, slots: l.threads },
       }),
