@@ -3,6 +3,7 @@ import { Opcode } from "../src/core/abi/opcode";
 import { Program, ProgramHeader, Status } from "../src/core/abi/program";
 import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
 import { conv } from "./gemm/conv";
+import { packKept } from "./tensor/keep";
 import { packF32, packRight } from "./tensor/pack";
 import { quantize } from "./tensor/quantize";
 import { range } from "./tensor/range";
@@ -138,6 +139,9 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.Determinant:
       determinant(step, thread, threads);
+      break;
+    case Opcode.PackKept:
+      packKept(step, thread, threads);
       break;
     case Opcode.StackDigits:
       stackDigits(step, thread, threads);

@@ -86,7 +86,8 @@ function block(
   const outChannels = argument(step, ConvStep.outChannels);
   const wide = panelColumns(kernel);
   const panels = (outChannels + wide - 1) / wide;
-  const bytes = <usize>panelBytes(kernel, 1, 1, taps, argument(step, ConvStep.channels));
+  const apart = address(step, ConvStep.panelStride);
+  const bytes = apart != 0 ? apart : <usize>panelBytes(kernel, 1, 1, taps, argument(step, ConvStep.channels));
   const weights = address(step, ConvStep.weights) + <usize>(sample * argument(step, ConvStep.weightsBatchStride));
   const outStride = address(step, ConvStep.outPixelStride);
   const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * outStride;

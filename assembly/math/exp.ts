@@ -1,5 +1,5 @@
 // exp, expm1, sigmoid, tanh in f32. Polynomials: minimax fits of our own (Lawson's iteration on 400 Chebyshev points), coefficients rounded to f32.
-import { abs, add, atMost, copysign, div, ifLess, k, mul, nearest, neg, power2, sub } from "./lane";
+import { abs, add, atLeast, atMost, copysign, div, ifLess, k, mul, nearest, neg, power2, sub } from "./lane";
 
 // Largest errors over 477,000 values of the whole f32 line (test/program/math.test.ts): exp 0.99 ulp, tanh 1.12, sigmoid 1.96, α(e^x − 1) by expm1 2.33.
 
@@ -7,16 +7,28 @@ import { abs, add, atMost, copysign, div, ifLess, k, mul, nearest, neg, power2, 
 export function exp<T>(x: T): T {
   let t = ifLess<T>(x, k<T>(-104), k<T>(0), atMost<T>(x, k<T>(89)));
   let n = nearest<T>(mul<T>(t, k<T>(1.4426950408889634)));
+  let p = power<T>(t, n);
+  // 2^n in two factors, so that neither leaves the normal range
+  let half = nearest<T>(mul<T>(n, k<T>(0.5)));
+  return ifLess<T>(x, k<T>(-104), k<T>(0), mul<T>(mul<T>(p, power2<T>(half)), power2<T>(sub<T>(n, half))));
+}
+
+/** e^t / 2^n for n = nearest(t / ln 2). */
+@inline function power<T>(t: T, n: T): T {
   // ln 2 in two parts, the first with 9 significant bits: n·0.693359375 is exact
   let r = sub<T>(sub<T>(t, mul<T>(n, k<T>(0.693359375))), mul<T>(n, k<T>(-2.12194440054690583e-4)));
   let p = add<T>(mul<T>(k<T>(0.0013951717410236597), r), k<T>(0.008369598537683487));
   p = add<T>(mul<T>(p, r), k<T>(0.0416661873459816));
   p = add<T>(mul<T>(p, r), k<T>(0.16666512191295624));
   p = add<T>(mul<T>(p, r), k<T>(0.5));
-  p = add<T>(add<T>(mul<T>(mul<T>(r, r), p), r), k<T>(1));
-  // 2^n in two factors, so that neither leaves the normal range
-  let half = nearest<T>(mul<T>(n, k<T>(0.5)));
-  return ifLess<T>(x, k<T>(-104), k<T>(0), mul<T>(mul<T>(p, power2<T>(half)), power2<T>(sub<T>(n, half))));
+  return add<T>(add<T>(mul<T>(mul<T>(r, r), p), r), k<T>(1));
+}
+
+/** e^x for x ≤ 0, the bits of `exp`, but 0 below −87: no subnormal number ever appears, which costs some 100 cycles, and one power of two suffices. */
+@inline export function decay<T>(x: T): T {
+  let t = atLeast<T>(x, k<T>(-87));
+  let n = nearest<T>(mul<T>(t, k<T>(1.4426950408889634)));
+  return ifLess<T>(x, k<T>(-87), k<T>(0), mul<T>(power<T>(t, n), power2<T>(n)));
 }
 
 /** tanh, odd and monotonic at the seam 0.625; −0 stays −0. */

@@ -1,7 +1,7 @@
 // Softmax and LayerNorm over contiguous rows of f32; sums by 4 partials, k mod 4, joined as (0 + 2) + (1 + 3).
 import { LayerNormStep, SoftmaxStep } from "../../src/core/abi/reduce";
-import { exp } from "../math/exp";
-import { add, atLeast, div, k, mul, sub } from "../math/lane";
+import { decay } from "../math/exp";
+import { add, atLeast, div, ifLess, k, mul, sub } from "../math/lane";
 import { log } from "../math/log";
 import { lanes, loadUpTo, storeUpTo } from "./lanes";
 import { address, argument, number, share } from "../step";
@@ -67,28 +67,46 @@ function largest(row: usize, extent: i32): f32 {
   return m;
 }
 
-/** out = e^(x − m). Four that are masked are 0 at once, half of the elements under a causal mask: 7.8 → 3.9 ms for 1.6 million. */
-@inline function exponentials<T>(row: usize, output: usize, n: i32, m: T): void {
-  for (; n > 0; n -= lanes<T>()) {
-    let x = sub<T>(loadUpTo<T>(row, n), m);
-    if (isVector<T>()) {
-      if (i32x4.all_true(f32x4.lt(x, f32x4.splat(-104)))) x = k<T>(0);
-      else x = exp<T>(x);
-    } else x = exp<T>(x);
-    storeUpTo<T>(output, x, n);
-    row += sizeof<T>();
-    output += sizeof<T>();
+/**
+ * out = e^(x − m), 0 below e^−87, and their sum. Four that are masked are 0 at once, half of the elements under a causal mask. The sum is at least 1:
+ * what is left out of it is below its last place.
+ */
+function exponentials(row: usize, output: usize, n: i32, m: f32): f32 {
+  if (!ASC_FEATURE_SIMD) {
+    for (let i = 0; i < n; i++) {
+      const at = <usize>i << 2;
+      store<f32>(output + at, decay<f32>(load<f32>(row + at) - m));
+    }
+    return sumOf(output, n, 0, 0, 1);
+  }
+  const most = f32x4.splat(m);
+  let sum = f32x4.splat(0);
+  for (; n > 0; n -= 4, row += 16, output += 16) {
+    const t = f32x4.sub(loadUpTo<v128>(row, n), most);
+    let e = f32x4.splat(0);
+    if (!i32x4.all_true(f32x4.lt(t, f32x4.splat(-87)))) {
+      e = decay<v128>(t);
+      if (n < 4) e = v128.and(e, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n)));
+      sum = f32x4.add(sum, e);
+    }
+    storeUpTo<v128>(output, e, n);
+  }
+  return joined(f32x4.extract_lane(sum, 0), f32x4.extract_lane(sum, 1), f32x4.extract_lane(sum, 2), f32x4.extract_lane(sum, 3));
+}
+
+/** out = x / s, 0 where that is below 2^−126, the least number that is not subnormal. */
+@inline function shares<T>(output: usize, n: i32, s: T): void {
+  const least = mul<T>(s, k<T>(1.1754943508222875e-38));
+  for (; n > 0; n -= lanes<T>(), output += sizeof<T>()) {
+    const x = loadUpTo<T>(output, n);
+    storeUpTo<T>(output, div<T>(ifLess<T>(x, least, k<T>(0), x), s), n);
   }
 }
 
-/** out = x / s, or (x − m) − s. */
-@inline function finish<T>(row: usize, output: usize, n: i32, m: T, s: T, logarithm: bool): void {
-  for (; n > 0; n -= lanes<T>()) {
-    let x = loadUpTo<T>(row, n);
-    storeUpTo<T>(output, logarithm ? sub<T>(sub<T>(x, m), s) : div<T>(x, s), n);
-    row += sizeof<T>();
-    output += sizeof<T>();
-  }
+/** out = (x − m) − s. */
+@inline function logarithms<T>(row: usize, output: usize, n: i32, m: T, s: T): void {
+  for (; n > 0; n -= lanes<T>(), row += sizeof<T>(), output += sizeof<T>())
+    storeUpTo<T>(output, sub<T>(sub<T>(loadUpTo<T>(row, n), m), s), n);
 }
 
 export function softmax(step: usize, thread: i32, threads: i32): void {
@@ -101,13 +119,13 @@ export function softmax(step: usize, thread: i32, threads: i32): void {
     let row = address(step, SoftmaxStep.input) + offset;
     let output = address(step, SoftmaxStep.output) + offset;
     let m = largest(row, extent);
-    if (ASC_FEATURE_SIMD) exponentials<v128>(row, output, extent, k<v128>(m));
-    else exponentials<f32>(row, output, extent, m);
-    let s = sumOf(output, extent, 0, 0, 1);
-    if (logarithm) s = log<f32>(s);
-    let from = logarithm ? row : output;
-    if (ASC_FEATURE_SIMD) finish<v128>(from, output, extent, k<v128>(m), k<v128>(s), logarithm);
-    else finish<f32>(from, output, extent, m, s, logarithm);
+    const sum = exponentials(row, output, extent, m);
+    if (logarithm) {
+      const s = log<f32>(sum);
+      if (ASC_FEATURE_SIMD) logarithms<v128>(row, output, extent, k<v128>(m), k<v128>(s));
+      else logarithms<f32>(row, output, extent, m, s);
+    } else if (ASC_FEATURE_SIMD) shares<v128>(output, extent, k<v128>(sum));
+    else shares<f32>(output, extent, sum);
   }
 }
 

@@ -49,7 +49,7 @@ export function packRight(step: usize, thread: i32, threads: i32): void {
       store<f32>(address(step, PackRightStep.scales) + entry, scale);
       if (column + c >= columns) continue;
       const from = address(step, PackRightStep.input) + ((<usize>matrix * <usize>rows * <usize>columns) << 2) + <usize>(column + c) * rightStride;
-      const odd = packColumn(from, downStride, rows, panel + (<usize>c << 2), scale, zero, bits, address(step, PackRightStep.columnSums) + entry);
+      const odd = packColumn(from, downStride, rows, panel + (<usize>c << 2), 1, scale, zero, bits, address(step, PackRightStep.columnSums) + entry);
       if (odd) store<u32>(address(step, PackRightStep.scales) + entry, NAN);
     }
   }
@@ -64,7 +64,7 @@ export function packRight(step: usize, thread: i32, threads: i32): void {
 }
 
 /** A panel of a finite matrix whose columns lie side by side: two rows are woven into pairs. */
-function across__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, scale: f32, zero: i32, bits: i32, sums: usize): void {
+export function across__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, scale: f32, zero: i32, bits: i32, sums: usize): void {
   let left = i32x4.splat(0);
   let right = left;
   for (let k = 0; k < rows; k += 2, from += 2 * stride, to += 32) {
@@ -82,7 +82,7 @@ function across__simd(from: usize, stride: usize, rows: i32, live: i32, to: usiz
 }
 
 /** A panel of a finite matrix whose columns lie one behind the other: 4 pairs of a column at a time. */
-function along__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, scale: f32, zero: i32, bits: i32, sums: usize): void {
+export function along__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, scale: f32, zero: i32, bits: i32, sums: usize): void {
   if (live < 8) {
     memory.fill(to, 0, <usize>((rows + 1) >> 1) << 5);
     memory.fill(sums, 0, 32);
@@ -105,12 +105,14 @@ function along__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize
 }
 
 /** One column of a panel and its sum; returns whether it holds NaN or infinity, which count as 0. */
-function packColumn(from: usize, stride: usize, rows: i32, to: usize, scale: f32, zero: i32, bits: i32, total: usize): bool {
+export function packColumn(
+  from: usize, stride: usize, rows: i32, to: usize, factor: f32, scale: f32, zero: i32, bits: i32, total: usize,
+): bool {
   const low = -(1 << (bits - 1));
   let sum = 0;
   let odd = false;
   for (let k = 0; k < rows; k++, from += stride) {
-    const x = load<f32>(from);
+    const x = load<f32>(from) * factor;
     if (!isFinite32(x)) odd = true;
     else if (scale != 0) {
       const q = quantized(x, scale, zero, low, -1 - low) - zero;

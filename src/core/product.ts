@@ -68,7 +68,7 @@ export class IntegerProduct {
         ...{ padTop: 0, padLeft: 0, groups: 1, channels: depth, outChannels: columns },
         ...{ batchStride: rowBytes * rows, pixelStride: rowBytes, groupStride: rowBytes },
         ...{ outBatchStride: 4 * columns * rows, outPixelStride: 4 * columns },
-        ...{ weightsBatchStride: 0, scalesBatchStride: 0 },
+        ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0 },
         exactInInt32: largestSum < 2 ** 31 ? 1 : 0,
         pairsPerBlock: Math.max(1, Math.floor((2 ** 31 - 1) / largestPair)),
         ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },

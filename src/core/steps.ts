@@ -45,9 +45,7 @@ export function step<Layout extends { length: number }>(
 ): Step {
   const words: Argument[] = new Array<Argument>(layout.length).fill(0);
   words[0] = opcode;
-  for (const [name, value] of Object.entries(values) as [keyof Layout, Argument][]) {
-    words[layout[name] as number] = value;
-  }
+  for (const name in values) words[layout[name as keyof Layout] as number] = values[name as keyof typeof values];
   return { opcode, words };
 }
 

@@ -1,5 +1,5 @@
 import { BytesStep, PackBytesStep, PackWeightsStep } from "./abi/bytes.ts";
-import { ConvStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
+import { ConvStep, KeptStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
 import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
@@ -101,6 +101,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   Range: words(QuantizeStep, ["input"], ["partials"]),
   Quantize: words(QuantizeStep, ["input", "partials"], ["output", "parameters", "mask"]),
   PackRight: words(PackRightStep, ["input", "partials"], ["output", "scales", "columnSums"]),
+  PackKept: words(KeptStep, ["input"], ["output", "scales", "columnSums", "record"]),
   ConvI16: CONV,
   ConvI8: CONV,
   ConvI4: CONV,
@@ -156,8 +157,10 @@ const LARGEST = 2 ** 30;
 /** Why the core could not count with the words of a step, or undefined: numbers are int32, addresses uint32, and windows end well inside of int32. */
 export function uncountable({ opcode, words: step }: Step): string | undefined {
   const { reads, writes, windows } = wordsOf(opcode, step);
-  for (const [i, word] of step.entries()) {
-    if (typeof word !== "number") continue;
+  for (let i = 0; i < step.length; i++) {
+    const word = step[i]!;
+    // Most words are: the lowering asks this of some thousand steps.
+    if (typeof word !== "number" || word === (word | 0)) continue;
     const end = reads.includes(i) || writes.includes(i) ? 2 ** 32 : 2 ** 31;
     if (!Number.isInteger(word)) return `a number of its step expected an integer, got ${word}`;
     if (word < -(2 ** 31) || word >= end) return `its step needs the number ${word}, and the core counts in int32`;

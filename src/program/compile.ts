@@ -6,6 +6,7 @@ import type { KnownValue } from "../graph/graph.ts";
 import type { Stage } from "../graph/specialize.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
+import { type KeptInput, type KeptMemory, type KeptPlace, keptPlace, locateKept } from "./kept.ts";
 import {
   boundary,
   type LoweredStep,
@@ -28,6 +29,10 @@ export interface ProgramValue extends KnownValue {
   readonly place: Place;
 }
 
+export interface KeptValue extends KnownValue {
+  readonly place: KeptPlace;
+}
+
 /** The program of a stage, not yet bound to an arena. */
 export interface Compiled {
   readonly steps: readonly LoweredStep[];
@@ -37,12 +42,14 @@ export interface Compiled {
   readonly work: number;
   readonly inputs: ReadonlyMap<string, ProgramValue>;
   readonly outputs: ReadonlyMap<string, ProgramValue>;
+  /** Outputs that lie in a state's memory. */
+  readonly kept: ReadonlyMap<string, KeptValue>;
   readonly arenaBytes: number;
   /** Pieces of the arena that its steps refer to, and constants that only this program has. */
   readonly buffers: readonly PlannedBuffer[];
   readonly owned: readonly OwnedConstant[];
-  /** Writes the program for an arena at the given address and returns its own address. */
-  write(arena: number): number;
+  /** Writes the program for an arena at the given address, and for a state, and returns its own address. */
+  write(arena: number, kept?: KeptMemory): number;
   /** An error of the run, told with the node that the failing step belongs to. */
   explain(error: BadIndex): RangeError;
   /** Gives back the constants that only this program had. */
@@ -57,8 +64,21 @@ export interface CompileTarget {
 }
 
 /** Lowers a stage to steps with a static memory plan. */
-export function compile(planned: PlannedGraph, graph: Stage, target: CompileTarget): Compiled {
-  const l = new Lowering(graph, planned, target.constants, target.panels, target.threads);
+export function compile(
+  planned: PlannedGraph,
+  graph: Stage,
+  target: CompileTarget,
+  kept?: ReadonlyMap<string, KeptInput>,
+): Compiled {
+  // What stops in between goes on in other programs, which know nothing of a state.
+  const l = new Lowering(
+    graph,
+    planned,
+    target.constants,
+    target.panels,
+    target.threads,
+    graph.final ? kept : undefined,
+  );
   const release = (): void => {
     for (const { at } of l.owned.splice(0)) target.core.release(at);
   };
@@ -74,6 +94,11 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
   const inputs = new Map<string, KnownValue & { at: Ref }>();
   for (const name of graph.inputs) {
     const value = graph.values.get(name)!;
+    const keeps = l.kept.get(name);
+    if (keeps !== undefined) {
+      locateKept(l, name, value, keeps);
+      continue;
+    }
     const at = l.allocate(sizeOf(value.shape) * elementBytes(value.type), -1);
     l.locate(name, at);
     inputs.set(name, { ...value, at });
@@ -85,8 +110,14 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
     lower(l);
   }
   const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
+  const kept = new Map<string, KeptValue>();
   l.node = boundary("outputs");
   for (const name of graph.outputs) {
+    const place = keptPlace(l, name);
+    if (place !== undefined) {
+      kept.set(name, { ...graph.values.get(name)!, place });
+      continue;
+    }
     const value = graph.final ? ownOutput(l, l.operand(name)) : l.operand(name);
     if (graph.final && value.constant === undefined && (value.type === "float32" || value.type === "float64")) {
       const [count, bytes] = [sizeOf(value.shape), elementBytes(value.type)];
@@ -114,13 +145,18 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
     owned: l.owned,
     inputs: mapValues(inputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at) })),
     outputs: mapValues(outputs, (v) => ({ type: v.type, shape: v.shape, place: placeOf(v.at, v.constant) })),
+    kept,
     arenaBytes: memory.bytes,
     explain: (error) =>
       new RangeError(nodeMessage(l.steps[error.step]!.from, graph.opsets, error.message), { cause: error }),
-    write: (arena) =>
+    write: (arena, memoryOf) =>
       target.core.write(
         steps,
-        l.buffers.map((buffer, i) => ({ ...buffer, at: arena + memory.offsets[i]! })),
+        l.buffers.map((buffer, i) => {
+          const { kept, bytes } = buffer;
+          const at = kept && memoryOf ? memoryOf.block(kept.key, bytes, kept.zeros) : arena + memory.offsets[i]!;
+          return { ...buffer, at };
+        }),
       ),
   };
 }

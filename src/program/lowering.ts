@@ -5,6 +5,8 @@ import { dequantize } from "../series/index.ts";
 import type { Shape, Tensor } from "../tensor/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
+import type { KeptInput, View } from "./kept.ts";
+import { denseView } from "./operators/view.ts";
 import type { Panels } from "./panels.ts";
 import type { PlannedGraph } from "./planned.ts";
 
@@ -39,6 +41,8 @@ export interface PlannedBuffer {
   readonly bytes: number;
   readonly first: number;
   last: number;
+  /** It is not in the arena, but a block of the state's memory. */
+  readonly kept?: { readonly key: string; readonly zeros: boolean };
 }
 
 /** Data of one program in the core's memory. */
@@ -51,6 +55,9 @@ export interface OwnedConstant {
 export function workOf({ macs, bytes }: Pick<LoweredStep, "macs" | "bytes">): number {
   return Math.max(macs, bytes);
 }
+
+/** The life of a block that is kept begins before the program's. */
+const BEFORE = -2;
 
 /** Counts and offsets inside a value are int32 in the core. */
 const LARGEST_BUFFER = 2 ** 31 - 64;
@@ -80,7 +87,13 @@ export class Lowering {
     readonly panels: Panels,
     /** Threads that will run the program at most. */
     readonly threads: number,
+    /** Inputs whose rows a state keeps. */
+    readonly kept: ReadonlyMap<string, KeptInput> = new Map(),
   ) {}
+
+  /** Values that lie in a state's memory; for whom reads them as operands they are copied. */
+  readonly views = new Map<string, View>();
+  private readonly blocks = new Map<string, Ref>();
 
   /** Constants that only this program has: what folding made of the input shapes. */
   readonly owned: OwnedConstant[] = [];
@@ -136,6 +149,17 @@ export class Lowering {
     }
     this.buffers.push({ bytes, first, last: this.steps.length });
     return { buffer: this.buffers.length - 1, offset: 0 };
+  }
+
+  /** A block of the state's memory, which outlives the run; `zeros`: what is in it at first, otherwise nothing. */
+  keep(key: string, bytes: number, zeros = false): Ref {
+    let block = this.blocks.get(key);
+    if (block === undefined) {
+      this.buffers.push({ bytes, first: BEFORE, last: BEFORE, kept: { key, zeros } });
+      block = { buffer: this.buffers.length - 1, offset: 0 };
+      this.blocks.set(key, block);
+    }
+    return block;
   }
 
   /** Adds a step of the current node; buffers that it names stay alive at least until it has run. */
@@ -212,7 +236,8 @@ export class Lowering {
   operand(name: string): Operand {
     const { type, shape } = this.valueOf(name);
     const constant = this.graph.constants.get(name);
-    let at = this.located.get(name);
+    const view = this.views.get(name);
+    let at = view === undefined ? this.located.get(name) : denseView(this, name, view);
     if (at === undefined) {
       const series = this.planned.weights.get(name);
       if (constant !== undefined) at = this.placeConstant(name, constant);

@@ -19,9 +19,9 @@ export function planMemory(buffers: readonly PlannedBuffer[]): MemoryPlan {
   const occupied = new Occupied(buffers.reduce((steps, { last }) => Math.max(steps, last + 2), 1));
   let bytes = 0;
   for (const i of order) {
-    const { bytes: given, first, last } = buffers[i]!;
+    const { bytes: given, first, last, kept } = buffers[i]!;
     const size = Math.ceil(given / ALIGNMENT) * ALIGNMENT;
-    if (size === 0) continue;
+    if (size === 0 || kept !== undefined) continue;
     // Before step 0 there is the time in which feeds are written, number −1.
     const offset = occupied.place(first + 1, last + 1, size);
     offsets[i] = offset;

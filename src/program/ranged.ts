@@ -2,15 +2,17 @@
 //
 // Why that is right: the records of all operators say that extents, folded elements and step words are made by sums, products, equality, division by
 // constants with either rounding, and clamps (`sizes: "polynomial"`). Every extent and every folded element is held against an affine function of t
-// with whole coefficients at five sizes: both ends, their neighbours and the middle. A whole affine function plus the floor of another is monotone, so
-// that both ends and one step decide; a clamp of affine functions that starts and ends on one piece never leaves it. Words are products of these:
-// whole polynomials of degree 2 at most, which three sizes decide and two check. Words that layouts make (pairs, blocks of 8, scratch) are no
+// with whole coefficients at four sizes: both ends, the neighbour of the lower one and the middle. A whole affine function plus the floor of another is
+// monotone, so that both ends and one step decide; a clamp of affine functions that starts and ends on one piece never leaves it. Words are products of
+// these: whole polynomials of degree 2 at most, which three sizes decide and one checks. Words that layouts make (pairs, blocks of 8, scratch) are no
 // polynomials: they are computed from the sizes in their step (layout-words.ts). Whatever does not fit has no program for a range.
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
+import type { KnownValue } from "../graph/graph.ts";
 import type { Stage, Visit } from "../graph/specialize.ts";
 import type { Tensor } from "../tensor/index.ts";
-import type { Compiled, ProgramValue } from "./compile.ts";
+import type { Compiled, KeptValue, ProgramValue } from "./compile.ts";
+import type { KeptMemory } from "./kept.ts";
 import { type LayoutRule, layoutRule, scratchBuffer } from "./layout-words.ts";
 import type { Range } from "./lines.ts";
 import type { LoweredStep } from "./lowering.ts";
@@ -27,10 +29,13 @@ export interface Sizes {
   compile(stage: Stage): Compiled;
 }
 
-interface Probe {
+interface Visited {
   readonly visits: readonly Visit[];
-  readonly program: Compiled;
   readonly stage: Stage;
+}
+
+interface Probe extends Visited {
+  readonly program: Compiled;
 }
 
 /** a + b·t + c·t² */
@@ -43,6 +48,7 @@ export class RangedProgram implements Compiled {
   readonly buffers: Compiled["buffers"];
   readonly arenaBytes: number;
   outputs: ReadonlyMap<string, ProgramValue>;
+  kept: ReadonlyMap<string, KeptValue>;
   work = 0;
   private t: number;
   private address = 0;
@@ -56,7 +62,7 @@ export class RangedProgram implements Compiled {
     high: number,
   ) {
     ({ inputs: this.inputs, outputs: this.outputs, arenaBytes: this.arenaBytes } = largest);
-    ({ owned: this.owned, buffers: this.buffers } = largest);
+    ({ owned: this.owned, buffers: this.buffers, kept: this.kept } = largest);
     this.t = high;
     this.resize(high);
   }
@@ -80,15 +86,13 @@ export class RangedProgram implements Compiled {
     this.t = t;
     this.timed = undefined;
     this.work = Math.max(0, at(this.fitted.work, t));
-    const { outputs } = this.fitted;
-    this.outputs = new Map(
-      outputs.map(({ name, value, shape }) => [name, { ...value, shape: shape.map((d) => at(d, t)) }]),
-    );
+    this.outputs = resized(this.fitted.outputs, t);
+    this.kept = resized(this.fitted.kept, t);
     if (this.address !== 0) this.patch();
   }
 
-  write(arena: number): number {
-    this.address = this.largest.write(arena);
+  write(arena: number, kept?: KeptMemory): number {
+    this.address = this.largest.write(arena, kept);
     const words = this.core.i32(this.address, this.fitted.length);
     // Where a buffer lies: its address at the largest size without what that size adds.
     this.bases = this.fitted.words.map(({ at: word, value, reference }) =>
@@ -120,6 +124,15 @@ export class RangedProgram implements Compiled {
   }
 }
 
+/** Outputs by name, whose extents vary. */
+type Sized<T> = ReadonlyMap<string, { readonly value: T; readonly shape: readonly Polynomial[] }>;
+
+function resized<T>(values: Sized<T>, t: number): Map<string, T> {
+  return new Map(
+    [...values].map(([name, { value, shape }]) => [name, { ...value, shape: shape.map((d) => at(d, t)) }]),
+  );
+}
+
 /** What varies with t. */
 interface Fitted {
   readonly high: number;
@@ -130,11 +143,8 @@ interface Fitted {
   readonly layout: readonly { readonly at: number; readonly step: number; readonly rule: LayoutRule }[];
   /** Integers in the constants that the program owns, by address. */
   readonly elements: readonly { readonly at: number; readonly bytes: number; readonly value: Polynomial }[];
-  readonly outputs: readonly {
-    readonly name: string;
-    readonly value: ProgramValue;
-    readonly shape: readonly Polynomial[];
-  }[];
+  readonly outputs: Sized<ProgramValue>;
+  readonly kept: Sized<KeptValue>;
   readonly macs: readonly Polynomial[];
   readonly bytes: readonly Polynomial[];
   readonly work: Polynomial;
@@ -148,23 +158,24 @@ export function generalize(
   most = Number.POSITIVE_INFINITY,
 ): { program: RangedProgram; stage: Stage } | undefined {
   const unfolded = new Set<string>();
-  const near = [low, low + 1].map((t) => {
+  const visited = (t: number): Visited => {
     const visits: Visit[] = [];
-    sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
-    return visits;
-  });
-  if (!alike(near)) return undefined;
-  for (const [i, { node, folded }] of near[0]!.entries()) {
-    if (!folded?.some((tensor, j) => isLarge(tensor, near[1]![i]!.folded![j]!))) continue;
+    return { stage: sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) }), visits };
+  };
+  const near = new Map([low, low + 1].map((t) => [t, visited(t)]));
+  const [first, second] = [...near.values()].map(({ visits }) => visits) as [Visit[], Visit[]];
+  if (!alike([first, second])) return undefined;
+  for (const [i, { node, folded }] of first.entries()) {
+    if (!folded?.some((tensor, j) => isLarge(tensor, second[i]!.folded![j]!))) continue;
+    near.clear();
     for (const name of node.outputs) unfolded.add(name);
   }
-  const ts = [high, low, low + 1, (low + high) >> 1, high - 1];
+  const ts = [high, low, low + 1, (low + high) >> 1];
   const probes: Probe[] = [];
   let kept: Compiled | undefined;
   try {
     for (const t of ts) {
-      const visits: Visit[] = [];
-      const stage = sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) });
+      const { visits, stage } = near.get(t) ?? visited(t);
       if (stage.stop !== undefined) return undefined;
       probes.push({ visits, stage, program: sizes.compile(stage) });
       if (probes[0]!.program.arenaBytes > most) return undefined;
@@ -288,7 +299,7 @@ function sameSteps(programs: readonly Compiled[]): boolean {
 }
 
 function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]): Fitted | undefined {
-  const { steps, outputs } = programs[0]!;
+  const { steps } = programs[0]!;
   const words: Fitted["words"][number][] = [];
   const layout: { at: number; step: number; rule: LayoutRule }[] = [];
   let at = ProgramHeader.length + steps.length;
@@ -319,18 +330,17 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
     }
   }
   const elements = ownedElements(programs, ts);
-  const results = [...outputs].map(([name, value]) => {
-    const all = programs.map((program) => program.outputs.get(name)!);
-    const shape = value.shape.map((_, axis) =>
-      affine(
+  const results = programs.some((program) => [...program.outputs.values()].some(({ place }) => !("arena" in place)))
+    ? undefined
+    : sizedOf(
         ts,
-        all.map((one) => one.shape[axis]!),
-      ),
-    );
-    const moves = all.some(({ place }) => !("arena" in place));
-    return moves || shape.includes(undefined) ? undefined : { name, value, shape: shape as Polynomial[] };
-  });
-  if (elements === undefined || results.includes(undefined)) return undefined;
+        programs.map((program) => program.outputs),
+      );
+  const kept = sizedOf(
+    ts,
+    programs.map((program) => program.kept),
+  );
+  if (elements === undefined || results === undefined || kept === undefined) return undefined;
   const told = (what: (step: LoweredStep) => number): Polynomial[] =>
     steps.map((_, i) =>
       through(
@@ -339,13 +349,34 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
       ),
     );
   return {
-    ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results as Fitted["outputs"][number][] },
+    ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results, kept },
     ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes) },
     work: through(
       ts,
       programs.map(({ work }) => work),
     ),
   };
+}
+
+/** The same outputs of programs of several sizes; undefined where an extent does not grow evenly. */
+function sizedOf<T extends KnownValue>(
+  ts: readonly number[],
+  values: readonly ReadonlyMap<string, T>[],
+): Sized<T> | undefined {
+  const sized = new Map<string, { value: T; shape: Polynomial[] }>();
+  for (const [name, value] of values[0]!) {
+    const all = values.map((one) => one.get(name));
+    if (all.includes(undefined)) return undefined;
+    const shape = value.shape.map((_, axis) =>
+      affine(
+        ts,
+        all.map((one) => one!.shape[axis]!),
+      ),
+    );
+    if (shape.includes(undefined)) return undefined;
+    sized.set(name, { value, shape: shape as Polynomial[] });
+  }
+  return sized;
 }
 
 /** Whether a number is the same in all steps: nine of ten are. */

@@ -4,6 +4,7 @@ import type { Graph, KnownValue } from "../graph/graph.ts";
 import { type Feed, type Known, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Compiled, type CompileTarget, compile } from "./compile.ts";
+import type { KeptMemory } from "./kept.ts";
 import { genericFrom, Lines, placeOn, type Range, valuesAt } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
 import { generalize, RangedProgram } from "./ranged.ts";
@@ -17,7 +18,7 @@ const SWITCH_ELEMENTS = 16;
 
 /** Most bytes of the arena of the largest size where it is more than twice another: those of the others take as much. */
 const WIDE_BYTES = 2 ** 25;
-/** Fewer sizes than that are not worth five programs. */
+/** Fewer sizes than that are not worth four programs. */
 const SIZES = 8;
 /** After so many ranges whose sizes have no common program, a routine's sizes are taken to have none. */
 const FAILURES = 6;
@@ -35,7 +36,7 @@ export interface Routine {
   /** Sizes of the inputs that grow along a line. */
   readonly lines: Lines;
   /** Ranges of sizes and their parts; without one, the sizes in it have a program each. */
-  readonly ranges: (Range & { readonly part: Part | undefined })[];
+  readonly ranges: (Range & { readonly kept: string; readonly part: Part | undefined })[];
 }
 
 /** What is known of a value that a routine is called with; `elements` where they can be looked at. */
@@ -55,6 +56,8 @@ export class Part {
   /** Of the written program; 0: not written. */
   address = 0;
   arena = 0;
+  /** The state that it is written for. */
+  kept: object | undefined;
   /** Runs that are at this part or further down its path. */
   pins = 0;
   /** When it was used last. */
@@ -88,22 +91,24 @@ export class Schedule {
     private readonly weights: ReadonlyMap<string, KnownValue>,
   ) {}
 
-  /** The first part of a routine for inputs of these shapes and, where the model computes shapes from elements of an input, these elements. */
-  begin(routine: Routine, inputs: ReadonlyMap<string, Given>): Part {
+  /**
+   * The first part of a routine for inputs of these shapes and, where the model computes shapes from elements of an input, these elements; `kept`: a state
+   * that feeds some of them.
+   */
+  begin(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part {
     for (;;) {
       const signature = [...inputs].map(([name, given]) => signatureOf(given, routine.shaping.has(name)));
-      const key = signature.join(";");
-      const found = routine.parts.get(key) ?? this.inRange(routine, inputs);
+      const key = [...signature, kept?.signature ?? ""].join(";");
+      const found = routine.parts.get(key) ?? this.inRange(routine, inputs, kept);
       if (found !== undefined) return this.hold(found);
       const feeds = [...inputs].map(([name, { known, elements }]): [string, Feed | typeof LIST] => {
         if (known === LIST) return [name, LIST];
         return [name, routine.shaping.has(name) ? { ...known, data: elements!().data } : known];
       });
-      const made = this.make(routine, routine.parts, key, () => {
-        const { graph, body, needed } = routine;
-        const options = { weights: this.weights, needed, ...(body && { body }) };
-        return specialize(graph, Object.fromEntries(feeds), options);
-      });
+      const { graph, body, needed } = routine;
+      const options = { weights: this.weights, needed, ...(body && { body }) };
+      const stageOf = (): Stage => specialize(graph, Object.fromEntries(feeds), options);
+      const made = this.make(routine, routine.parts, key, stageOf, kept);
       const shaping = made === undefined || routine.body ? [] : shapingInputs(made.stage, routine, inputs);
       if (made !== undefined && shaping.length === 0) return this.hold(made);
       for (const name of shaping) routine.shaping.add(name);
@@ -120,15 +125,16 @@ export class Schedule {
     }
   }
 
-  /** The program of a part, written for the arena as it is now. */
-  bind(part: Part): { readonly address: number; readonly arena: number } {
+  /** The program of a part, written for the arena and the state as they are now. */
+  bind(part: Part, kept?: KeptMemory): { readonly address: number; readonly arena: number } {
     const { core } = this.target;
     this.reserve(core, part.program.arenaBytes);
-    if (part.address === 0 || part.arena !== this.arena) {
+    if (part.address === 0 || part.arena !== this.arena || part.kept !== kept?.version) {
       if (part.address !== 0) core.release(part.address);
       part.address = 0;
-      part.address = part.program.write(this.arena);
+      part.address = part.program.write(this.arena, kept);
       part.arena = this.arena;
+      part.kept = kept?.version;
     }
     return { address: part.address, arena: part.arena };
   }
@@ -153,8 +159,10 @@ export class Schedule {
   }
 
   /** The part of a range of sizes that these inputs lie in, made when they are the third on a line; undefined: they need a program of their own. */
-  private inRange(routine: Routine, inputs: ReadonlyMap<string, Given>): Part | undefined {
-    const { ranges, lines, body, shaping } = routine;
+  private inRange(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
+    const { lines, body, shaping } = routine;
+    const signature = kept?.signature ?? "";
+    const ranges = routine.ranges.filter((one) => one.kept === signature);
     const values = [...inputs.values()].flatMap(({ known }) =>
       known === LIST || known.type === "string" ? [] : [known],
     );
@@ -173,8 +181,8 @@ export class Schedule {
           continue;
         const range = { line, low, high };
         if (ranges.some((one) => isSame(one, range) && (one.part === undefined || this.parts.has(one.part)))) continue;
-        const part = this.generalized(routine, [...inputs.keys()], values, range);
-        ranges.push({ ...range, part });
+        const part = this.generalized(routine, [...inputs.keys()], values, range, kept);
+        routine.ranges.push({ ...range, kept: signature, part });
         if (!(part?.program instanceof RangedProgram)) continue;
         part.program.resize(t);
         return part;
@@ -189,6 +197,7 @@ export class Schedule {
     names: readonly string[],
     values: readonly KnownValue[],
     range: Range,
+    kept: KeptMemory | undefined,
   ): Part | undefined {
     const { graph, needed, parts } = routine;
     const { core } = this.target;
@@ -202,7 +211,7 @@ export class Schedule {
             const feeds = Object.fromEntries(names.map((name, i) => [name, known[i]!]));
             return specialize(graph, feeds, { weights: this.weights, needed, ...how });
           },
-          compile: (stage) => compile(this.planned, stage, this.target),
+          compile: (stage) => compile(this.planned, stage, this.target, kept?.kept),
         },
         range.high > 2 * range.low ? WIDE_BYTES : undefined,
       );
@@ -214,7 +223,9 @@ export class Schedule {
         program.release();
         throw error;
       }
-      return this.add(new Part(routine, stage, program, parts, `range:${JSON.stringify(range)}`));
+      return this.add(
+        new Part(routine, stage, program, parts, `range:${JSON.stringify(range)}${kept?.signature ?? ""}`),
+      );
     } catch {
       // Nobody has asked for the sizes that were tried.
       return undefined;
@@ -230,10 +241,17 @@ export class Schedule {
   }
 
   /** A new part; undefined when its lowering has found out that it needs elements of a value. */
-  private make(routine: Routine, siblings: Map<string, Part>, key: string, stageOf: () => Stage): Part | undefined {
+  private make(
+    routine: Routine,
+    siblings: Map<string, Part>,
+    key: string,
+    stageOf: () => Stage,
+    kept?: KeptMemory,
+  ): Part | undefined {
     const stage = stageOf();
     try {
-      return this.add(new Part(routine, stage, compile(this.planned, stage, this.target), siblings, key));
+      const program = compile(this.planned, stage, this.target, kept?.kept);
+      return this.add(new Part(routine, stage, program, siblings, key));
     } catch (error) {
       if (!(error instanceof DependsOnData)) throw error;
       if (routine.needed.has(error.value) || this.weights.has(error.value)) throw error;

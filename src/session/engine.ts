@@ -9,6 +9,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
 import type { StepTiming } from "./options.ts";
+import type { SessionState } from "./state.ts";
 import { isHeld, Scope, toTensor, type Value } from "./values.ts";
 
 /** What an output is to a caller. */
@@ -47,14 +48,14 @@ export class Engine {
   }
 
   /**
-   * Copies of the outputs named; in slices, with the event loop between them, when there is a signal to look at. `take` gets all outputs where they
-   * are, before anything is copied.
+   * Copies of the outputs named; in slices, with the event loop between them, when there is a signal to look at. A state, whose values are among the
+   * inputs, takes what becomes of them.
    */
   async run(
     inputs: ReadonlyMap<string, Value>,
     names: readonly string[],
     signal: AbortSignal | undefined,
-    take?: (outputs: ReadonlyMap<string, Value>) => void,
+    state?: SessionState,
   ): Promise<Record<string, Output>> {
     const [turns, meter] = [new Turns(signal), new WorkMeter(this.macs)];
     const turn = (): Promise<void> => {
@@ -69,9 +70,9 @@ export class Engine {
     const scope = new Scope(this.core);
     try {
       const execution = new Execution(this.core, this.model, this.schedule, { program, turn });
-      const results = await execution.run(this.main, inputs, scope);
+      const results = await execution.run(this.main, inputs, scope, state);
       const outputs = new Map(this.model.graph.outputs.map(({ name }, i) => [name, results[i]]));
-      take?.(outputs);
+      state?.take(outputs);
       return Object.fromEntries(names.map((name) => [name, this.read(outputs.get(name))]));
     } finally {
       scope.release();

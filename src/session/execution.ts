@@ -17,6 +17,7 @@ import { type NumericType, Tensor } from "../tensor/index.ts";
 import { CONTROL, type RunControl } from "./control.ts";
 import { LISTS } from "./lists.ts";
 import { SCAN } from "./scan.ts";
+import type { SessionState } from "./state.ts";
 import { copyTo, type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value } from "./values.ts";
 
 /** A written program, with its inputs in its arena. */
@@ -74,14 +75,19 @@ export class Execution {
    *
    * @returns the outputs in order
    */
-  async run(routine: Routine, inputs: ReadonlyMap<string, Value>, scope: Scope): Promise<Value[]> {
+  async run(
+    routine: Routine,
+    inputs: ReadonlyMap<string, Value>,
+    scope: Scope,
+    state?: SessionState,
+  ): Promise<Value[]> {
     const own = new Scope(this.core);
     const values = new Map(inputs);
     const path: Part[] = [];
     try {
-      for (let part = this.schedule.begin(routine, givenOf(inputs)); ; ) {
+      for (let part = this.begin(routine, values, state); ; ) {
         path.push(part);
-        await this.program(part, values, own);
+        await this.program(part, values, own, state);
         if (part.stage.stop === undefined) break;
         const outcome = await this.pass(part, values, own);
         part = this.schedule.after(part, outcome);
@@ -99,15 +105,29 @@ export class Execution {
     }
   }
 
+  /** The first part, once the state has room for what it appends. */
+  private begin(routine: Routine, values: Map<string, Value>, state: SessionState | undefined): Part {
+    for (;;) {
+      const part = this.schedule.begin(routine, givenOf(values), state);
+      const rows = [...part.program.kept.values()].map(({ shape, place: { axis } }) => shape[axis]!);
+      if (state === undefined || !state.lacks(Math.max(0, ...rows))) return part;
+      this.schedule.free([part]);
+      state.grow(Math.max(...rows));
+      for (const [name, value] of state.values()) values.set(name, value);
+    }
+  }
+
   /** Runs the program of a part and takes what it makes into `values`. */
-  private async program(part: Part, values: Map<string, Value>, scope: Scope): Promise<void> {
+  private async program(part: Part, values: Map<string, Value>, scope: Scope, state?: SessionState): Promise<void> {
     const { stage, program } = part;
     if (program.count === 0 && program.outputs.size === 0) return;
-    const bound = { part, ...this.schedule.bind(part) };
+    const bound = { part, ...this.schedule.bind(part, state) };
     for (const [name, { place }] of program.inputs) {
       if ("arena" in place) copyTo(this.core, values.get(name) as Held, bound.arena + place.arena);
     }
     await this.runner.program(bound);
+    for (const [name, { type, shape, place }] of program.kept)
+      values.set(name, new Placed(type as NumericType, shape, state!.block(place.rows, 0, false), undefined, place));
     for (const [name, { type, shape, place }] of program.outputs) {
       if ("constant" in place) {
         values.set(name, place.constant);

@@ -132,7 +132,7 @@ export class InferenceSession {
       const kept = state?.begin(this.inputs.map((input) => [input, given.tensors.get(input.name)]));
       const all = kept === undefined ? given : { ...given, tensors: new Map([...given.tensors, ...kept]) };
       const { engine, tensors } = await engineFor(live, all);
-      const made = await engine.run(tensors, [...outputs.keys()], signal, state && ((taken) => state.take(taken)));
+      const made = await engine.run(tensors, [...outputs.keys()], signal, state);
       const results = Object.entries(made).map(([name, value]) => {
         const into = outputs.get(name) ?? null;
         return [name, into === null || !(value instanceof Tensor) ? value : fill(name, into, value)];
@@ -218,7 +218,7 @@ export class InferenceSession {
 
   /** The feeds, checked and copied, and which of them are initializers. */
   private readFeeds(feeds: Readonly<Record<string, AnyFeed>>, state?: SessionState): Given {
-    const kept = state?.inputs ?? [];
+    const kept = state?.inputNames ?? [];
     for (const name of kept) {
       if (typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name))
         throw new RangeError(`the input "${name}" is fed by the state`);

@@ -1,5 +1,6 @@
 import { BitbasisError, type Core, kindOf } from "../core/index.ts";
 import type { ValueInfo } from "../graph/index.ts";
+import type { KeptInput, KeptMemory } from "../program/kept.ts";
 import { elementBytes, type NumericType, type Shape, sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Held, isHeld, Placed, toTensor, type Value, viewOf } from "./values.ts";
 
@@ -38,8 +39,18 @@ interface Rows {
  * for (const id of prompt) ({ logits } = await session.run({ input_ids: token(id) }, ["logits"], { state }));
  * state.truncate(prompt.length); // begin anew behind the prompt
  */
-export class SessionState {
+export class SessionState implements KeptMemory {
+  /** @internal What programs are compiled for. */
+  kept: ReadonlyMap<string, KeptInput> = new Map();
+  /** @internal */
+  signature = "";
+  /** @internal */
+  version: object = {};
   private readonly rows = new Map<string, Rows>();
+  /** What programs keep beside the rows. */
+  private readonly blocks = new Map<string, number>();
+  /** A run has begun whose outputs have not been taken: what it has left beside the rows is of no use. */
+  private open = false;
   private rowsInUse = 0;
   private running = 0;
   private released = false;
@@ -66,6 +77,7 @@ export class SessionState {
     this.idle();
     if (!Number.isInteger(length) || length < 0 || length > this.rowsInUse)
       throw new RangeError(`"length" expected integer in 0..${this.rowsInUse}, got ${String(length)}`);
+    if (length < this.rowsInUse) this.forget();
     this.rowsInUse = length;
   }
 
@@ -94,12 +106,12 @@ export class SessionState {
   }
 
   /** @internal Names of the inputs that it feeds. */
-  get inputs(): readonly string[] {
+  get inputNames(): readonly string[] {
     return this.pairs.map(({ input }) => input.name);
   }
 
   /** @internal Names of the outputs that it takes. */
-  get outputs(): readonly string[] {
+  get outputNames(): readonly string[] {
     return this.pairs.map(({ output }) => output);
   }
 
@@ -118,22 +130,48 @@ export class SessionState {
         if (typeof d === "string" && d !== "") bound.set(d, value.dims[i]!);
       });
     }
-    return new Map(
-      this.pairs.map((pair) => {
-        const shape = this.shapeOf(pair, bound);
-        let rows = this.rows.get(pair.input.name);
-        if (rows === undefined || (this.rowsInUse === 0 && !sameBut(rows.shape, shape, pair.axis))) {
-          if (rows !== undefined) this.core().release(rows.at);
-          rows = this.allocate(pair, shape, this.capacity);
-          this.rows.set(pair.input.name, rows);
-        } else if (!sameBut(rows.shape, shape, pair.axis)) {
-          throw new RangeError(
-            `the state's value "${pair.input.name}" is [${rows.shape.join(", ")}], and the feeds ask for [${shape.join(", ")}]`,
-          );
-        }
-        return [pair.input.name, this.valueOf(pair, rows)];
-      }),
-    );
+    if (this.open) this.forget();
+    for (const pair of this.pairs) {
+      const shape = this.shapeOf(pair, bound);
+      const rows = this.rows.get(pair.input.name);
+      if (rows === undefined || (this.rowsInUse === 0 && !sameBut(rows.shape, shape, pair.axis))) {
+        this.place(pair, this.allocate(pair, shape, this.capacity));
+      } else if (!sameBut(rows.shape, shape, pair.axis)) {
+        throw new RangeError(
+          `the state's value "${pair.input.name}" is [${rows.shape.join(", ")}], and the feeds ask for [${shape.join(", ")}]`,
+        );
+      }
+    }
+    this.open = true;
+    return this.values();
+  }
+
+  /** @internal Its values, where they are now. */
+  values(): Map<string, Placed> {
+    return new Map(this.pairs.map((pair) => [pair.input.name, this.valueOf(pair, this.rows.get(pair.input.name)!)]));
+  }
+
+  /** @internal Whether there is no room for so many rows. */
+  lacks(length: number): boolean {
+    return [...this.rows.values()].some(({ capacity }) => capacity < length);
+  }
+
+  /** @internal Makes room for so many rows at least. */
+  grow(length: number): void {
+    for (const pair of this.pairs) this.widen(pair, length);
+  }
+
+  /** @internal */
+  block(key: string, bytes: number, zeros: boolean): number {
+    const rows = this.rows.get(key);
+    if (rows !== undefined) return rows.at;
+    let at = this.blocks.get(key);
+    if (at === undefined) {
+      at = this.core().allocate(bytes);
+      if (zeros) this.core().u8(at, bytes).fill(0);
+      this.blocks.set(key, at);
+    }
+    return at;
   }
 
   /** @internal Appends what a run has made. */
@@ -160,6 +198,7 @@ export class SessionState {
       throw new RangeError(`the state's values expected equal lengths, got ${lengths.join(", ")}`);
     for (const pair of this.pairs) this.append(pair, made.get(pair.output) as Held, length);
     this.rowsInUse = length;
+    this.open = false;
   }
 
   /** @internal Ends a run, whatever became of it. */
@@ -170,23 +209,50 @@ export class SessionState {
 
   private append(pair: Pair, value: Held, length: number): void {
     const core = this.core();
-    let rows = this.rows.get(pair.input.name)!;
-    if (length > rows.capacity) {
-      const wider = this.allocate(pair, rows.shape, Math.max(length, 2 * rows.capacity));
-      for (let o = 0; o < rows.outer; o++) {
-        const bytes = this.rowsInUse * rows.inner;
-        const from = core.u8(rows.at + o * rows.capacity * rows.inner, bytes);
-        core.u8(wider.at + o * wider.capacity * wider.inner, bytes).set(from);
-      }
-      core.release(rows.at);
-      this.rows.set(pair.input.name, wider);
-      rows = wider;
-    }
+    // A program has appended to the rows themselves.
+    if (value instanceof Placed && value.at === this.rows.get(pair.input.name)!.at) return;
+    const rows = this.widen(pair, length);
     const made = viewOf(core, value);
     for (let o = 0; o < rows.outer; o++) {
       const from = made.subarray((o * length + this.rowsInUse) * rows.inner, (o + 1) * length * rows.inner);
       core.u8(rows.at + (o * rows.capacity + this.rowsInUse) * rows.inner, from.length).set(from);
     }
+  }
+
+  /** The rows of a value with room for `length` of them at least. */
+  private widen(pair: Pair, length: number): Rows {
+    const core = this.core();
+    const rows = this.rows.get(pair.input.name)!;
+    if (length <= rows.capacity) return rows;
+    const wider = this.allocate(pair, rows.shape, Math.max(length, 2 * rows.capacity));
+    const bytes = this.rowsInUse * rows.inner;
+    for (let o = 0; o < rows.outer; o++) {
+      const from = core.u8(rows.at + o * rows.capacity * rows.inner, bytes);
+      core.u8(wider.at + o * wider.capacity * wider.inner, bytes).set(from);
+    }
+    this.place(pair, wider);
+    return wider;
+  }
+
+  /** Puts rows in the place of those that there were. */
+  private place({ input }: Pair, rows: Rows): void {
+    const before = this.rows.get(input.name);
+    if (before !== undefined) this.core().release(before.at);
+    this.rows.set(input.name, rows);
+    this.forget();
+    const kept = this.pairs.map(({ input: { name }, output, axis }): [string, KeptInput] => [
+      name,
+      { output, axis, capacity: this.rows.get(name)?.capacity ?? 0 },
+    ]);
+    this.kept = new Map(kept);
+    this.signature = JSON.stringify(kept);
+  }
+
+  /** Drops what programs have made of the rows. */
+  private forget(): void {
+    for (const at of this.blocks.values()) this.core().release(at);
+    this.blocks.clear();
+    this.version = {};
   }
 
   private valueOf({ input, axis }: Pair, { shape, outer, inner, capacity, at }: Rows): Placed {
@@ -223,11 +289,13 @@ export class SessionState {
   private drop(): void {
     try {
       for (const { at } of this.rows.values()) this.core().release(at);
+      this.forget();
     } catch (error) {
       // The session's memory has gone before.
       if (!(error instanceof BitbasisError) || error.code !== "RELEASED") throw error;
     }
     this.rows.clear();
+    this.blocks.clear();
   }
 }
 

@@ -340,6 +340,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       outPixelStride,
       weightsBatchStride: 0,
       scalesBatchStride: 0,
+      panelStride: 0,
       exactInInt32: l.blocks ? 0 : 1,
       pairsPerBlock:
         l.pairsPerBlock ?? (kernel === Opcode.ConvI4 ? lowPairs(l.bits) : pairsPerBlock(largest, 2 ** (l.bits - 1))),

@@ -117,6 +117,7 @@ async function matmul(
       outPixelStride: n * 4,
       weightsBatchStride: panelBytes,
       scalesBatchStride: wide,
+      panelStride: 0,
       exactInInt32: 0,
       pairsPerBlock: pairsPerBlock(2 ** bits - 1, 2 ** (bits - 1)),
       activation: Activation.None,

@@ -69,6 +69,8 @@ export enum ConvStep {
   weightsBatchStride,
   /** Entries of scales and columnSums between two samples: 0, or N rounded up to 8 for MatMul of two activations. */
   scalesBatchStride,
+  /** Bytes between two panels of a group where they have room to grow (`PackKept`); 0: they follow each other. */
+  panelStride,
   exactInInt32,
   /** Largest number of k-pairs (DepthwiseI16: of tap pairs) whose raw sum stays below 2^31; used when exactInInt32 is 0. */
   pairsPerBlock,
@@ -167,4 +169,50 @@ export enum PackRightStep {
   /** As in QuantizeStep. */
   slots,
   length,
+}
+
+/**
+ * PackKept: what PackRight, or PackF32 where `bits` is 0, makes of f32 [batch, rows, columns] times `factor`, for a matrix whose rows or columns become more from run to
+ * run while those that were there stay: panels, scales, sums and what is known of the values are kept from run to run. Only what is new is packed as long as
+ * the range of the whole matrix stays, so that the integers are those of PackRight, always. `record` says per matrix what is kept; nothing is where its count is not `before`.
+ */
+export enum KeptStep {
+  /** f32, any strides. */
+  input = 1,
+  output,
+  /** As PackRight writes them, `scalesBatchStride` entries between two matrices; not used for f32. */
+  scales,
+  columnSums,
+  /** `KeptRecord` per matrix; all 0 at first. */
+  record,
+  batch,
+  rows,
+  columns,
+  /** Bytes of the input between two matrices, rows and columns. */
+  batchStride,
+  downStride,
+  rightStride,
+  /** Bytes of the output between two matrices and two panels. */
+  outBatchStride,
+  panelStride,
+  scalesBatchStride,
+  /** 1: rows are added, 0: columns. */
+  growsDown,
+  /** Rows, or columns, that the run before this one has left. */
+  before,
+  bits,
+  /** f32 bits. */
+  factor,
+  length,
+}
+
+/** What is known of a kept matrix. */
+export enum KeptRecord {
+  /** f32: least and largest finite value, 0 included. */
+  low = 0,
+  high = 4,
+  nonFinite = 8,
+  /** Rows, or columns, that are packed. */
+  count = 12,
+  bytes = 16,
 }

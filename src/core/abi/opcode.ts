@@ -48,4 +48,5 @@ export enum Opcode {
   DequantizeBytes,
   PackBytes,
   PackWeights,
+  PackKept,
 }

@@ -73,6 +73,22 @@ const binary =
   (l) =>
     emitBinary(l, operation, l.input(0), l.input(1), l.output());
 
+/** Kept rows times a number stay kept rows: who reads them takes the factor along. */
+function lowerMul(l: Lowering): void {
+  for (const [i, j] of [
+    [0, 1],
+    [1, 0],
+  ] as const) {
+    const view = l.views.get(l.node.inputs[i]!);
+    const number = l.graph.constants.get(l.node.inputs[j]!);
+    if (view?.factor !== 1 || number?.type !== "float32" || number.size !== 1) continue;
+    if (view.type !== "float32" || number.dims.length > view.shape.length) continue;
+    l.views.set(l.node.outputs[0]!, { ...view, factor: (number.data as Float32Array)[0]! });
+    return;
+  }
+  emitBinary(l, B.Mul, l.input(0), l.input(1), l.output());
+}
+
 const compare =
   (operation: C, swapped = false): Lower =>
   (l) =>
@@ -126,7 +142,7 @@ function lowerCast(l: Lowering): void {
 export const BINARY = {
   "/Add": binary(B.Add),
   "/Sub": binary(B.Sub),
-  "/Mul": binary(B.Mul),
+  "/Mul": lowerMul,
   "/Div": binary(B.Div),
   "/PRelu": binary(B.PRelu),
   "/And": binary(B.And),

@@ -131,7 +131,13 @@ type Operands = Pick<
   | "mask"
   | "exactInInt32"
   | "pairsPerBlock"
-> & { rowsPerParameter?: number; weightsBatchStride?: number; scalesBatchStride?: number; activation?: Activation };
+> & {
+  rowsPerParameter?: number;
+  weightsBatchStride?: number;
+  scalesBatchStride?: number;
+  panelStride?: number;
+  activation?: Activation;
+};
 
 /** Emits one linear step, its output dense. */
 export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Operands): void {
@@ -147,6 +153,7 @@ export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Ope
       batchStride: g.inDepth * g.inHeight * g.inWidth * pixelStride,
       weightsBatchStride: 0,
       scalesBatchStride: 0,
+      panelStride: 0,
       ...g,
       ...fusedActivation(l),
       ...operands,

@@ -36,14 +36,17 @@ export interface Geometry {
   readonly outChannels: number;
 }
 
+const MATRIX = {
+  ...FLAT,
+  ...{ batch: 1, inHeight: 1, inWidth: 1, outHeight: 1, outWidth: 1 },
+  ...{ kernelHeight: 1, kernelWidth: 1, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1 },
+  ...{ padTop: 0, padLeft: 0, groups: 1, channels: 1, outChannels: 1 },
+} as const satisfies Geometry;
+
 /** The geometry of `rows`×`channels` by `channels`×`outChannels`, `batch` times. */
 export function matrixGeometry(batch: number, rows: number, channels: number, outChannels: number): Geometry {
-  return {
-    ...FLAT,
-    ...{ batch, inHeight: 1, inWidth: rows, outHeight: 1, outWidth: rows },
-    ...{ kernelHeight: 1, kernelWidth: 1, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1 },
-    ...{ padTop: 0, padLeft: 0, groups: 1, channels, outChannels },
-  };
+  const [inWidth, outWidth] = [rows, rows];
+  return { ...MATRIX, batch, inWidth, outWidth, channels, outChannels };
 }
 
 export function taps({ kernelDepth, kernelHeight, kernelWidth }: Geometry): number {
@@ -257,7 +260,7 @@ export function roundedActivation(l: Lowering, x: Operand, plan: LayerPlan, layo
         },
         ...{ batchStride: rowsPerSample * pixelStride, pixelStride, groupStride: exports.groupStride(kernel, 1) },
         ...{ outBatchStride: 4 * rowsPerSample * channels, outPixelStride: 4 * channels },
-        ...{ weightsBatchStride: 0, scalesBatchStride: 0, exactInInt32: 1, pairsPerBlock: 1 },
+        ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0, exactInInt32: 1, pairsPerBlock: 1 },
         ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
         ...{ scratch: l.allocate(scratchBytes * l.threads), scratchBytes, slots: l.threads },
       }),

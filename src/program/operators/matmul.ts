@@ -1,8 +1,9 @@
-import { PackRightStep } from "../../core/abi/conv.ts";
+import { KeptRecord, KeptStep, PackRightStep } from "../../core/abi/conv.ts";
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, layerOf, step } from "../../core/index.ts";
+import { type Argument, f32Bits, layerOf, step } from "../../core/index.ts";
 import { broadcast, elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
+import { matricesOf } from "../kept.ts";
 import { exactnessOfProduct, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitBinary } from "./binary.ts";
@@ -139,9 +140,9 @@ export function lowerProduct(l: Lowering, p: Product): void {
   const rounds = plan !== undefined && plan.activationTerms > 0 && p.float !== true;
   const isConstant = series !== undefined || l.graph.constants.has(p.name);
   if (!rounds || (series === undefined && (isConstant || plan.weightTerms === 0))) {
-    const { weights, stride } = floatRight(l, p);
+    const right = keptRight(l, p, 0) ?? floatRight(l, p);
     const { at: input } = rounds && isConstant ? roundedActivation(l, p.a, plan, layout) : p.a;
-    emitConv(l, Opcode.ConvF32, g, { input, output, bias, weights, weightsBatchStride: stride, ...NO_INTEGERS });
+    emitConv(l, Opcode.ConvF32, g, { input, output, bias, ...NO_INTEGERS, ...right });
     return;
   }
   if (series !== undefined) {
@@ -156,10 +157,11 @@ export function lowerProduct(l: Lowering, p: Product): void {
   }
   const bits = activationBits(plan);
   const q = quantizeActivation(l, p.a, Opcode.ConvI16, layout, bits);
+  // q − z of the right operand has one bit more than q, and must fit int16.
+  const least = Math.min(bits, 15);
   emitConv(l, Opcode.ConvI16, g, {
     ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
-    // q − z of the right operand has one bit more than q, and must fit int16.
-    ...packRight(l, p, Math.min(bits, 15)),
+    ...(keptRight(l, p, least) ?? packRight(l, p, least)),
     ...exactWords(Opcode.ConvI16, exactnessOfProduct(p.k, bits), bits),
   });
 }
@@ -170,6 +172,38 @@ interface RightOperand {
   readonly scales: Argument;
   readonly weightsBatchStride?: number;
   readonly scalesBatchStride?: number;
+  readonly panelStride?: number;
+}
+
+/** Panels that are kept with the rows of a state, to which a run adds its own; undefined: the right operand is none of these. 0 bits: float32. */
+function keptRight(l: Lowering, p: Product, bits: number): Required<RightOperand> | undefined {
+  const view = p.b === undefined && !p.transposed ? l.views.get(p.name) : undefined;
+  const matrices = view && matricesOf(view);
+  if (view === undefined || matrices?.batch !== p.batch || view.type !== "float32") return undefined;
+  const { batch, apart, down, right, growsDown } = matrices;
+  const { exports } = l.constants.core;
+  const kernel = bits === 0 ? Opcode.ConvF32 : Opcode.ConvI16;
+  const [rows, columns] = growsDown ? [view.capacity, p.n] : [p.k, view.capacity];
+  const weightsBatchStride = exports.panelBytes(kernel, 1, columns, 1, rows);
+  const panelStride = exports.panelBytes(kernel, 1, 1, 1, rows);
+  const padded = exports.paddedRows(kernel, columns);
+  const key = `${view.key}/${view.strides}/${bits}/${view.factor}`;
+  return l.once(`keep:${key}`, () => {
+    const weights = l.keep(`${key}/panels`, batch * weightsBatchStride);
+    const [columnSums, scales] =
+      bits === 0 ? [0, 0] : [l.keep(`${key}/sums`, 4 * batch * padded), l.keep(`${key}/scales`, 4 * batch * padded)];
+    l.emit(
+      step(Opcode.PackKept, KeptStep, {
+        ...{ input: view.at, output: weights, scales, columnSums, batch, rows: p.k, columns: p.n, bits },
+        record: l.keep(`${key}/record`, batch * KeptRecord.bytes, true),
+        ...{ batchStride: apart, downStride: down, rightStride: right, growsDown: growsDown ? 1 : 0 },
+        ...{ outBatchStride: weightsBatchStride, panelStride, scalesBatchStride: padded },
+        ...{ before: view.before, factor: f32Bits(view.factor) },
+      }),
+      { kernel: bits === 0 ? "pack_kept_f32_x8" : "pack_kept_f32_i16_x8", bytes: 4 * batch * p.k * p.n },
+    );
+    return { weights, columnSums, scales, weightsBatchStride, scalesBatchStride: padded, panelStride };
+  });
 }
 
 function packRight(l: Lowering, p: Product, bits: number): RightOperand {
@@ -195,11 +229,11 @@ function packRight(l: Lowering, p: Product, bits: number): RightOperand {
 }
 
 /** f32 panels of the right operand: placed once for a constant, packed by a step otherwise. */
-function floatRight(l: Lowering, p: Product): { weights: Argument; stride: number } {
+function floatRight(l: Lowering, p: Product): Pick<RightOperand, "weights" | "weightsBatchStride"> {
   const { pack, panelBytes } = l.constants.core.exports;
   const layer = layerOf({ kernel: Opcode.ConvF32, groups: 1, rows: p.n, taps: 1, channels: p.k });
   const bytes = panelBytes(...layer);
-  const stride = p.batch === 1 ? 0 : bytes;
+  const weightsBatchStride = p.batch === 1 ? 0 : bytes;
   const floats = p.b === undefined ? l.floats(p.name) : undefined;
   if (floats !== undefined) {
     const packed = l.constants.derive(p.name, `matrix:${p.transposed}`, floats, p.batch * bytes, (from, to) => {
@@ -207,9 +241,9 @@ function floatRight(l: Lowering, p: Product): { weights: Argument; stride: numbe
         pack(...layer, to, from, p.transposed ? 0 : 1);
       }
     });
-    return { weights: packed, stride };
+    return { weights: packed, weightsBatchStride };
   }
   const b = p.b ?? l.operand(p.name);
   const weights = packF32(l, b, { batch: p.batch, rows: p.k, columns: p.n, transposed: p.transposed });
-  return { weights, stride };
+  return { weights, weightsBatchStride };
 }

@@ -2,6 +2,7 @@ import { FillStep, SequenceStep } from "../../core/abi/movement.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
 import { type ElementType, elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
+import { appendKept, transposedView } from "../kept.ts";
 import type { Lower, Lowering } from "../lowering.ts";
 import {
   axisOf,
@@ -39,9 +40,18 @@ export function emitTranspose(l: Lowering, x: Source, out: Source, order: readon
   );
 }
 
+function orderOf(l: Lowering, rank: number): readonly number[] {
+  return l.integers("perm") ?? Array.from({ length: rank }, (_, i) => rank - 1 - i);
+}
+
 function lowerTranspose(l: Lowering): void {
+  const view = l.views.get(l.node.inputs[0]!);
+  if (view !== undefined) {
+    l.views.set(l.node.outputs[0]!, transposedView(view, orderOf(l, view.shape.length)));
+    return;
+  }
   const x = l.input(0);
-  const order = l.integers("perm") ?? x.shape.map((_, i) => x.shape.length - 1 - i);
+  const order = orderOf(l, x.shape.length);
   // a permutation that only moves extents of 1 leaves the memory as it is
   const moving = order.filter((i) => x.shape[i] !== 1);
   if (moving.every((i, j) => j === 0 || moving[j - 1]! < i)) l.alias(0, 0);
@@ -49,8 +59,9 @@ function lowerTranspose(l: Lowering): void {
 }
 
 function lowerConcat(l: Lowering): void {
+  const axis = axisOf(l, l.attribute("axis", 1), l.shapeOf(l.node.outputs[0]!).length);
+  if (appendKept(l, axis)) return;
   const out = l.output();
-  const axis = axisOf(l, l.attribute("axis", 1), out.shape.length);
   const strides = byteStrides(out);
   let at = 0;
   l.node.inputs.forEach((_, i) => {
