@@ -1,21 +1,27 @@
 import type { CAC } from "cac";
-import { type InputRange, type QuantizationReport, quantize } from "../quantize/index.ts";
+import { readModel } from "../model/index.ts";
+import { type ExternalData, readOnnx } from "../onnx/index.ts";
+import { checkTarget, type InputRange, type QuantizationReport, quantize, type Target } from "../quantize/index.ts";
 import { activationWidth, checkPlan, type Plan, type Preset, weightWidth } from "../series/index.ts";
+import type { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
 import { isSameFile, readJson, readModelFile, STDIO, writeBytes } from "./files.ts";
+import { type InputOptions, readFeeds } from "./inputs.ts";
 import { formatBytes, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { assignment, choice, integer, repeated, UsageError } from "./usage.ts";
 
 export const PRESETS: readonly Preset[] = ["float32", "faithful", "fast", "compact"];
 
-interface Options {
+interface Options extends InputOptions {
   readonly output?: unknown;
   readonly preset?: unknown;
   readonly plan?: unknown;
   readonly bits?: unknown;
   readonly weightTerms?: unknown;
   readonly activationTerms?: unknown;
+  readonly target?: unknown;
+  readonly savePlan?: unknown;
   readonly check?: boolean;
   readonly inputRange?: unknown;
   readonly force?: boolean;
@@ -31,6 +37,12 @@ export function registerQuantize(cli: CAC): void {
     .option("--bits <X>", "Bits of one term, for all layers")
     .option("--weight-terms <k>", "Weight terms, for all layers")
     .option("--activation-terms <t>", "Activation terms, for all layers")
+    .option(
+      "--target <NAME=VALUE>",
+      "bytes=2MB, error=1e-3 or agreement=0.99: the fewest bits that reach it, on --input or procedural inputs",
+    )
+    .option("--input <NAME=FILE>", "With --target: measure on this input, .npy, .npz or raw elements (repeatable)")
+    .option("--save-plan <file>", "With --target: write the plan that was found, for --plan")
     .option("--no-check", "Plan by structure and weights alone: no run on procedural inputs")
     .option(
       "--input-range <LOW,HIGH>",
@@ -46,15 +58,59 @@ export function registerQuantize(cli: CAC): void {
       if (!options.force && (await isSameFile(model, String(options.output)))) {
         throw new UsageError(`${model} is the model itself, which the container would replace; --force does so`);
       }
+      if ("target" in how && options.check === false)
+        throw new UsageError("--target measures; it expected no --no-check beside it");
+      for (const name of ["input", "savePlan"] as const)
+        if (options[name] !== undefined && !("target" in how))
+          throw new UsageError(`${name === "input" ? "--input" : "--save-plan"} expected --target beside it`);
       const { bytes: onnx, externalData } = await readModelFile(model);
-      const measure = { check: options.check ?? true, ...readRange(options.inputRange) };
+      const given = await readSamples(onnx, externalData, options);
+      const measure = {
+        ...("target" in how ? given : { check: options.check ?? true }),
+        ...readRange(options.inputRange),
+      };
       const { bytes, report } = await withProgress((onProgress) =>
         quantize(onnx, { ...how, ...measure, externalData, onProgress }),
       );
       await writeBytes(String(options.output), bytes);
+      if (options.savePlan !== undefined) await writePlan(String(options.savePlan), readModel(bytes).plan);
       if (options.json) printJson(report);
       else process.stderr.write(`${reportTable(report)}\n`);
     });
+}
+
+/** Samples from `--input`, if there are any. */
+export async function readSamples(
+  onnx: Uint8Array,
+  externalData: ExternalData,
+  options: InputOptions,
+): Promise<{ samples?: Record<string, Tensor>[] }> {
+  if (options.input === undefined) return {};
+  const { inputs } = readOnnx(onnx, { externalData });
+  const known = inputs.map(({ name, type, shape = [] }) => ({ name, type, shape, isTensor: true }));
+  return { samples: await readFeeds(known, { input: options.input, shape: options.shape }) };
+}
+
+/** A plan as the file that `--plan` reads. */
+export async function writePlan(path: string, plan: Plan): Promise<void> {
+  await writeBytes(path, new TextEncoder().encode(`${JSON.stringify(plan, null, 2)}\n`));
+}
+
+const UNITS: Readonly<Record<string, number>> = { "": 1, B: 1, kB: 1e3, MB: 1e6, GB: 1e9, KiB: 2 ** 10, MiB: 2 ** 20 };
+
+/** `bytes=2MB`, `error=1e-3`, `agreement=0.99`. */
+export function readTarget(text: unknown): Target {
+  const [name, value] = assignment("--target", String(text));
+  const [, digits = "", unit = ""] = /^([\d.]+(?:e[+-]?\d+)?)\s*([A-Za-z]*)$/i.exec(value) ?? [];
+  const factor = name === "bytes" ? UNITS[unit] : unit === "" ? 1 : undefined;
+  const number = digits === "" || factor === undefined ? Number.NaN : Number(digits) * factor;
+  const target = { [name]: name === "bytes" ? Math.floor(number) : number };
+  try {
+    checkTarget(target);
+  } catch (cause) {
+    throw new UsageError(`--target expected bytes=2MB, error=1e-3 or agreement=0.99, got ${String(text)}`, { cause });
+  }
+  return target;
 }
 
 /** What `--input-range` gives: one pair for all, or pairs by name. */
@@ -73,12 +129,15 @@ export function readRange(given: unknown): { inputRange?: InputRange } {
   return { inputRange: Object.fromEntries(named.map(([name, text]) => [name, pair(text)])) };
 }
 
-/** What `--preset`, `--plan` or `--bits`, `--weight-terms`, `--activation-terms` ask for. */
-export async function readPlan(options: Options): Promise<{ preset?: Preset; plan?: Plan }> {
+/** What `--preset`, `--plan`, `--target` or `--bits`, `--weight-terms`, `--activation-terms` ask for. */
+export async function readPlan(options: Options): Promise<{ preset?: Preset } | { plan: Plan } | { target: Target }> {
   const single = [options.bits, options.weightTerms, options.activationTerms].some((v) => v !== undefined);
-  if ([options.preset, options.plan, single || undefined].filter((v) => v !== undefined).length > 1) {
-    throw new UsageError("expected only one of --preset, --plan and --bits/--weight-terms/--activation-terms");
+  if ([options.preset, options.plan, options.target, single || undefined].filter((v) => v !== undefined).length > 1) {
+    throw new UsageError(
+      "expected only one of --preset, --plan, --target and --bits/--weight-terms/--activation-terms",
+    );
   }
+  if (options.target !== undefined) return { target: readTarget(options.target) };
   if (options.plan !== undefined) {
     const path = String(options.plan);
     const plan = await readJson(path);
@@ -123,6 +182,10 @@ export function reportTable(report: QuantizationReport): string {
 function checkLine({ check, unchecked }: QuantizationReport): string {
   if (check === undefined)
     return unchecked === undefined ? "planned by structure and weights" : `not measured: ${unchecked}`;
-  const { tolerance, predicted, measured = predicted, inputs } = check;
+  const { target, agreement, tolerance, predicted, measured = predicted, inputs } = check;
+  if (target !== undefined && check.measured === undefined)
+    return `planned for ${target} by the weights alone: ${unchecked}`;
+  const share = agreement === undefined ? "" : `, agreement ${(100 * agreement).toFixed(2)} %`;
+  if (target !== undefined) return `measured error ${measured.toExponential(1)}${share}, for ${target} on ${inputs}`;
   return `measured error ${measured.toExponential(1)}, asked for ${tolerance}, predicted ${predicted.toExponential(1)} on ${inputs}`;
 }

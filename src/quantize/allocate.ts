@@ -16,14 +16,18 @@ export interface Allocation {
   readonly predicted: number;
   /** Part of the squared error that each layer has, 0…1. */
   readonly parts: ReadonlyMap<string, number>;
+  /** Bits of all weights together. */
+  readonly bits: number;
 }
 
 /**
  * The fewest bits whose error stays within a tolerance. Errors of layers add in squares (measured on eleven networks within a factor of 1.4), so that one run with each layer quantized alone
- * predicts every plan. Half of the squared tolerance is for activations, whose bits cost no bytes: those with the largest errors are widened first. Weights start at the least bits, and the step that
+ * predicts every plan. A part of the squared tolerance is for activations, whose bits cost no bytes: those with the largest errors are widened first. Weights start at the least bits, and the step that
  * removes most squared error per bit is taken again and again, which on a convex hull is the optimum up to one step. Of several outputs the worst one of the moment counts.
+ *
+ * @param part - that of the activations: a half where narrow ones are faster, less where bytes alone count
  */
-export function allocate(layers: readonly Sensitivity[], tolerance: number): Allocation {
+export function allocate(layers: readonly Sensitivity[], tolerance: number, part = 0.5): Allocation {
   const states = layers.map((layer) => new State(layer));
   const count =
     layers[0]?.weights.values().next().value?.length ?? layers[0]?.activations.values().next().value?.length ?? 0;
@@ -37,7 +41,7 @@ export function allocate(layers: readonly Sensitivity[], tolerance: number): All
     }
   };
   const ofActivations = (k: number) => states.reduce((sum, state) => sum + state.activationError(k), 0);
-  widen(budget / 2, ofActivations, (k) => {
+  widen(budget * part, ofActivations, (k) => {
     const open = states.filter((state) => state.canWiden && state.activationError(k) > 0);
     if (open.length === 0) return undefined;
     const next = open.reduce((a, b) => (b.activationError(k) > a.activationError(k) ? b : a));
@@ -62,6 +66,7 @@ export function allocate(layers: readonly Sensitivity[], tolerance: number): All
     widths: new Map(states.map((state) => [state.layer.node, state.widths])),
     predicted: Math.sqrt(total),
     parts: new Map(states.map((state) => [state.layer.node, total > 0 ? state.error(k) / total : 0])),
+    bits: states.reduce((sum, { layer, widths: [weights] }) => sum + layer.size * weights, 0),
   };
 }
 

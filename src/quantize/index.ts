@@ -2,10 +2,13 @@ export { type InspectOptions, inspect, type LayerSummary, type ModelSummary } fr
 export {
   checkPreset,
   checkQuantizeOptions,
+  checkTarget,
   type InputRange,
   type MeasureOptions,
   type QuantizeFileOptions,
   type QuantizeOptions,
+  type Target,
+  type TargetOptions,
 } from "./options.ts";
 export { quantize, quantizeGraph } from "./quantize.ts";
 export { expandGraph, type QuantizedLayer } from "./quantize-graph.ts";

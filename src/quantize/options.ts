@@ -1,6 +1,7 @@
 import { checkOptions, checkSignal, isRecord, shown, wrongKind } from "../core/index.ts";
 import type { ExternalData } from "../onnx/index.ts";
 import { checkPlan, type Plan, PRESETS, type Preset } from "../series/index.ts";
+import type { TensorLike } from "../tensor/index.ts";
 
 export interface QuantizeOptions {
   /** Default "faithful", unless a plan is given. */
@@ -12,7 +13,7 @@ export interface QuantizeOptions {
   readonly signal?: AbortSignal;
 }
 
-export interface QuantizeFileOptions extends QuantizeOptions, MeasureOptions {
+export interface QuantizeFileOptions extends QuantizeOptions, MeasureOptions, Partial<TargetOptions> {
   /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
   /**
@@ -21,6 +22,25 @@ export interface QuantizeFileOptions extends QuantizeOptions, MeasureOptions {
    * constant expressions stay in the graph. Numbers ≥ 1, Infinity included.
    */
   readonly limits?: { readonly bytes?: number; readonly macs?: number };
+}
+
+/**
+ * What a plan is to reach, with as few bytes as that takes: `error`, the largest max|a − b|/max|b| and ‖a − b‖/‖b‖ of an output, b being float32; `agreement`, the part of the
+ * vectors along the last axis of outputs (of rank 2 or more) whose largest element stays where it is, 0…1; or the `bytes` of the container, with as little error as they allow.
+ */
+export type Target = { readonly error: number } | { readonly agreement: number } | { readonly bytes: number };
+
+/** A plan for a target. */
+export interface TargetOptions {
+  readonly target: Target;
+  /** What the target is measured on: one record of tensors per run, one is enough. Default: procedural inputs, see docs/quantization.md. */
+  readonly samples?: Iterable<Readonly<Record<string, TensorLike>>>;
+  /** Of procedural inputs, as `MeasureOptions.inputRange`. */
+  readonly inputRange?: InputRange;
+  readonly externalData?: ExternalData;
+  readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
+  /** Looked at between layers and plans. */
+  readonly signal?: AbortSignal;
 }
 
 /** How a preset's plan is measured. */
@@ -37,10 +57,31 @@ export interface MeasureOptions {
 /** Least and largest value of inputs: one pair for all float inputs, or pairs by name. */
 export type InputRange = readonly [number, number] | Readonly<Record<string, readonly [number, number]>>;
 
+/** @throws TypeError or RangeError unless it is a target */
+export function checkTarget(target: unknown): asserts target is Target {
+  const [name = "", ...more] = isRecord(target) ? Object.keys(target) : [];
+  if (!isRecord(target) || more.length > 0 || !["error", "agreement", "bytes"].includes(name))
+    throw wrongKind("target", "{ error }, { agreement } or { bytes }", target);
+  const value = target[name];
+  const [fits, range] =
+    name === "agreement"
+      ? [Number(value) > 0 && Number(value) <= 1, "above 0 and at most 1"]
+      : name === "error"
+        ? [Number(value) > 0 && Number.isFinite(value), "above 0"]
+        : [Number.isSafeInteger(value) && Number(value) > 0, "of bytes, an integer above 0"];
+  if (typeof value !== "number" || !fits)
+    throw new RangeError(`"target.${name}" expected a number ${range}, got ${shown(value)}`);
+}
+
 /** @throws TypeError or RangeError that names the option, what was expected and what was given */
 export function checkQuantizeOptions(options: unknown): void {
   checkOptions(options);
-  const { preset, plan, check, signal, onProgress, externalData } = options as Record<string, unknown>;
+  const { preset, plan, target, samples, check, signal, onProgress, externalData } = options as Record<string, unknown>;
+  if (target !== undefined) checkTarget(target);
+  if (samples !== undefined && target === undefined) throw new RangeError('"samples" expected a "target" beside it');
+  for (const [name, value] of Object.entries({ preset, plan, check }))
+    if (target !== undefined && value !== undefined)
+      throw new RangeError(`"${name}" expected no "target" beside it, which makes the plan`);
   if (preset !== undefined) checkPreset("preset", preset);
   if (plan !== undefined) checkPlan(plan);
   if (check !== undefined && typeof check !== "boolean") throw wrongKind("check", "a boolean", check);

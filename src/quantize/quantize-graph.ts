@@ -90,7 +90,7 @@ export async function expandGraph(
   const tables: QuantizedTable[] = [];
   for (const table of found) {
     const { name, tensor } = table;
-    const how = { name, axis: 0, bits: 4, width: tableBits, zeroPoint: true, flips: false, taps: 1, power: 2 } as const;
+    const how = tableRounding(name, tableBits);
     tables.push({ table, expansion: await next(tensor.size, () => roundRows(core, tensor, how)) });
   }
 
@@ -139,6 +139,11 @@ export function roundingOf({ weights, nonNegative }: LinearNode, layer: LayerPla
     // Errors of clipped weights are biased, which inputs with a mean see: clip less.
     power: convolution || nonNegative ? 3 : 2,
   };
+}
+
+/** How the rows of a table that is looked up are rounded. */
+export function tableRounding(name: string, width: number): RoundOptions {
+  return { name, axis: 0, bits: 4, width, zeroPoint: true, flips: false, taps: 1, power: 2 };
 }
 
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */

@@ -20,6 +20,7 @@ import {
   type MeasureOptions,
   type QuantizeFileOptions,
   type QuantizeOptions,
+  type TargetOptions,
 } from "./options.ts";
 import { expandGraph } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
@@ -51,8 +52,13 @@ export async function quantize(
     );
   const makeCore: MakeCore = () => Core.create(chooseBuild("auto"), undefined, most);
   const prepared = await prepare(readOnnx(onnx, { externalData }), makeCore, macs, options.signal);
-  const { check = true } = options;
-  const measured = check ? await measure(prepared, options, makeCore) : {};
+  const { check = true, target } = options;
+  const measured =
+    target !== undefined
+      ? await targeted(prepared, { ...options, target }, makeCore)
+      : check
+        ? await measure(prepared, options, makeCore)
+        : {};
   const { model, layers, tables, floats } = await expandGraph(prepared, { ...options, ...measured }, makeCore);
   const bytes = writeModel(model);
   const report = {
@@ -63,6 +69,13 @@ export async function quantize(
     ...("unchecked" in measured ? { unchecked: measured.unchecked } : {}),
   };
   return { bytes, report };
+}
+
+/** The plan for a target. */
+async function targeted(graph: Graph, options: TargetOptions, makeCore: MakeCore): Promise<Measured> {
+  const { planTarget } = await import("./target.ts");
+  const { plan, unmeasured } = await planTarget(graph, options, makeCore);
+  return { plan, ...(unmeasured !== undefined && { unchecked: unmeasured }) };
 }
 
 /** The measured plan of a preset. It is code that only those who ask for it load. */

@@ -40,17 +40,21 @@ export interface Plan {
   readonly default: LayerPlan;
   /** Bits of the tables that rows are looked up in, 3…16; absent or 0: float32. */
   readonly tables?: number;
-  /** What a measurement on procedural inputs found when the plan was made. */
+  /** What a measurement found when the plan was made. */
   readonly check?: PlanCheck;
   /** By name of the node or of its weight initializer. */
   readonly layers?: Readonly<Record<string, LayerPlan & { readonly reason?: string }>>;
 }
 
 export interface PlanCheck {
-  /** Largest ‖a − b‖/‖b‖ of an output that was asked for on the inputs. */
+  /** The target that the plan was made for, such as "bytes=2000000"; absent where a preset was measured. */
+  readonly target?: string;
+  /** Largest error of an output that was asked for on the inputs: ‖a − b‖/‖b‖, for `faithful` and targets also max|a − b|/max|b|. */
   readonly tolerance: number;
   /** What the plan was predicted to have. */
   readonly predicted: number;
+  /** Part of the vectors of the outputs whose largest element is where it is in float32, where that was the target. */
+  readonly agreement?: number;
   /** What was measured with the whole plan. */
   readonly measured?: number;
   /** Names of the inputs, with their range. */

@@ -9,7 +9,7 @@ import { weightWidth } from "../../src/series/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
-import { network } from "./networks.ts";
+import { network, towers } from "./networks.ts";
 
 const node = (
   name: string,
@@ -20,31 +20,6 @@ const node = (
 ): Node => {
   return { name, op, domain: "", inputs, outputs: [output], attributes };
 };
-
-/** Two towers that are added; what the loud one gives is worth a thousand times what the quiet one gives. */
-function towers(quiet = 0.001): Graph {
-  return {
-    name: "towers",
-    opsets: { "": 17 },
-    inputs: [{ name: "x", type: "float32", shape: ["N", 48] }],
-    outputs: [{ name: "y", type: "float32", shape: undefined }],
-    nodes: [
-      node("stem", "MatMul", ["x", "w0"], "a"),
-      node("relu", "Relu", ["a"], "b"),
-      node("loud", "MatMul", ["b", "w1"], "c"),
-      node("quiet", "MatMul", ["b", "w2"], "d"),
-      node("small", "Mul", ["d", "factor"], "e"),
-      node("tanh", "Tanh", ["e"], "f"),
-      node("sum", "Add", ["c", "f"], "y"),
-    ],
-    initializers: new Map<string, Tensor>([
-      ["w0", new Tensor("float32", noise(48 * 64, 1), [48, 64])],
-      ["w1", new Tensor("float32", noise(64 * 32, 2), [64, 32])],
-      ["w2", new Tensor("float32", noise(64 * 32, 3), [64, 32])],
-      ["factor", new Tensor("float32", [quiet], [1])],
-    ]),
-  };
-}
 
 describe("plans by measurement", () => {
   test("bits go where they are needed, the tolerance is kept, and the report says what was measured", async () => {

@@ -77,3 +77,28 @@ export function ends(): Graph {
     ]),
   };
 }
+
+/** Two towers that are added; what the loud one gives is worth a thousand times what the quiet one gives. */
+export function towers(quiet = 0.001): Graph {
+  return {
+    name: "towers",
+    opsets: { "": 17 },
+    inputs: [{ name: "x", type: "float32", shape: ["N", 48] }],
+    outputs: [{ name: "y", type: "float32", shape: undefined }],
+    nodes: [
+      node("stem", "MatMul", ["x", "w0"], "a"),
+      node("relu", "Relu", ["a"], "b"),
+      node("loud", "MatMul", ["b", "w1"], "c"),
+      node("quiet", "MatMul", ["b", "w2"], "d"),
+      node("small", "Mul", ["d", "factor"], "e"),
+      node("tanh", "Tanh", ["e"], "f"),
+      node("sum", "Add", ["c", "f"], "y"),
+    ],
+    initializers: new Map<string, Tensor>([
+      ["w0", new Tensor("float32", noise(48 * 64, 1), [48, 64])],
+      ["w1", new Tensor("float32", noise(64 * 32, 2), [64, 32])],
+      ["w2", new Tensor("float32", noise(64 * 32, 3), [64, 32])],
+      ["factor", new Tensor("float32", [quiet], [1])],
+    ]),
+  };
+}

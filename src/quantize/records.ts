@@ -1,0 +1,115 @@
+import { BitbasisError, isRecord, wrongKind } from "../core/index.ts";
+import type { Graph, ValueInfo } from "../graph/index.ts";
+import type { Stage } from "../graph/specialize.ts";
+import { type Shape, Tensor, type TensorLike } from "../tensor/index.ts";
+import type { MeasureOptions } from "./options.ts";
+import { canBeMade, checkRange, proceduralInputs, shapesOf } from "./procedural.ts";
+import { type Feeds, signatureOf, stageFor } from "./runner.ts";
+
+/** Samples as callers give them: one record of tensors per run. */
+export type Samples = Iterable<Readonly<Record<string, TensorLike>>>;
+
+/** What a network is measured on. */
+export interface Records {
+  readonly feeds: readonly Feeds[];
+  /** So many of the first feeds have the shapes of `stage`, and are what single layers are measured on. */
+  readonly probes: number;
+  readonly stage: Stage;
+  /** What they are, for people. */
+  readonly names: string;
+  readonly given: boolean;
+}
+
+/** Most records that single layers are measured on: each costs a partial run per layer. */
+const MOST_PROBES = 4;
+
+/** The whole network as one stage, for shapes that it takes; or why there is none. */
+function guessStage(graph: Graph): { stage: Stage; shapes: Map<string, Shape> } | string {
+  let why = "";
+  for (const scale of [1, 2, 0.5, 4, 0.25]) {
+    const shapes = shapesOf(graph.inputs, scale);
+    const odd = graph.inputs.find((input) => !canBeMade(input));
+    if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
+    const feeds = graph.inputs.map(({ name, type }) => [name, { type, shape: shapes.get(name)! }] as const);
+    try {
+      const stage = wholeStage(graph, feeds);
+      if (typeof stage !== "string") return { stage, shapes };
+      why = stage;
+    } catch (error) {
+      if (!(error instanceof BitbasisError || error instanceof RangeError || error instanceof TypeError)) throw error;
+      why = `no sizes of its free dimensions were found that it takes: ${error.message}`;
+    }
+  }
+  return why;
+}
+
+function wholeStage(graph: Graph, feeds: Parameters<typeof stageFor>[1]): Stage | string {
+  const stage = stageFor({ graph, weights: new Map(), layers: new Map() }, feeds);
+  if (stage.final && stage.stop === undefined) return stage;
+  return stage.stop?.kind === "control" ? "it has control flow" : "its shapes depend on data";
+}
+
+/**
+ * What a network is measured on: the samples that were given, or else `count` procedural records.
+ *
+ * @returns why it cannot be measured, as a string: control flow, shapes that depend on data, inputs that are not made
+ * @throws RangeError or TypeError for samples that do not fit the inputs, or a range that makes no sense
+ */
+export function recordsFor(
+  graph: Graph,
+  options: Pick<MeasureOptions, "inputRange"> & { readonly samples?: Samples },
+  count?: number,
+): Records | string {
+  const { inputRange, samples } = options;
+  if (samples !== undefined) return givenRecords(graph, checkSamples(graph.inputs, samples));
+  checkRange(inputRange, graph.inputs);
+  const stage = guessStage(graph);
+  if (typeof stage === "string") return stage;
+  const about = inputRange === undefined ? {} : { inputRange };
+  const { feeds, names } = proceduralInputs(graph, { shapes: stage.shapes, ...about }, count);
+  const said = inputRange === undefined ? `${names} (guessed)` : names;
+  return { feeds, probes: Math.min(feeds.length, MOST_PROBES), stage: stage.stage, names: said, given: false };
+}
+
+/** Records of the shapes of the first come first. */
+function givenRecords(graph: Graph, given: readonly Feeds[]): Records | string {
+  const first = signatureOf(given[0]!);
+  const alike = given.filter((feeds) => signatureOf(feeds) === first);
+  const feeds = [...alike, ...given.filter((one) => !alike.includes(one))];
+  const types = [...given[0]!].map(([name, { type, dims }]) => [name, { type, shape: dims }] as const);
+  const stage = wholeStage(graph, types);
+  if (typeof stage === "string") return stage;
+  const names = `${given.length} given sample${given.length === 1 ? "" : "s"}`;
+  return { feeds, probes: Math.min(alike.length, MOST_PROBES), stage, names, given: true };
+}
+
+/** @throws TypeError or RangeError that names the sample, the input, what was expected and what was given */
+function checkSamples(inputs: readonly ValueInfo[], samples: unknown): Feeds[] {
+  if (isRecord(samples) && !(Symbol.iterator in samples))
+    throw new TypeError('"samples" expected a list of records of tensors, got one object');
+  if (typeof samples !== "object" || samples === null) throw wrongKind("samples", "a list", samples);
+  const list = [...(samples as Iterable<unknown>)];
+  if (list.length === 0) throw new RangeError('"samples" expected at least one record of tensors, got none');
+  return list.map((sample, i) => {
+    if (!isRecord(sample)) throw wrongKind(`samples[${i}]`, "a record of tensors", sample);
+    const extra = Object.keys(sample).find((name) => !inputs.some((input) => input.name === name));
+    if (extra !== undefined)
+      throw new RangeError(
+        `"samples[${i}]" expected ${inputs.map(({ name }) => `"${name}"`).join(", ")}, got "${extra}"`,
+      );
+    return new Map(inputs.map((input) => [input.name, checkTensor(`samples[${i}].${input.name}`, input, sample)]));
+  });
+}
+
+function checkTensor(what: string, input: ValueInfo, sample: Record<string, unknown>): Tensor {
+  const tensor = sample[input.name];
+  if (!isRecord(tensor) || !ArrayBuffer.isView(tensor["data"]) || !Array.isArray(tensor["dims"]))
+    throw wrongKind(what, `a tensor of ${input.type}`, tensor);
+  const { type, dims, data } = tensor as unknown as Tensor;
+  if (type !== input.type) throw new TypeError(`"${what}" expected ${input.type}, got ${type}`);
+  const fits =
+    input.shape === undefined ||
+    (dims.length === input.shape.length && input.shape.every((d, axis) => typeof d === "string" || d === dims[axis]));
+  if (!fits) throw new RangeError(`"${what}" expected [${input.shape}], got [${dims}]`);
+  return new Tensor(type, data, dims);
+}

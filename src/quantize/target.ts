@@ -1,0 +1,292 @@
+import { BadIndex, BitbasisError, type MakeCore, yieldToEventLoop } from "../core/index.ts";
+import type { Graph } from "../graph/index.ts";
+import { writeModel } from "../model/index.ts";
+import type { Plan, PlanCheck } from "../series/index.ts";
+import { Ablation, type Levels, TABLES } from "./ablation.ts";
+import { type Allocation, allocate, type Sensitivity } from "./allocate.ts";
+import { type LinearNode, linearNodes } from "./linear.ts";
+import { fullPlan } from "./measured.ts";
+import type { Target, TargetOptions } from "./options.ts";
+import { planLayers } from "./plan.ts";
+import { expandGraph } from "./quantize-graph.ts";
+import { type Records, recordsFor } from "./records.ts";
+import { Reference } from "./reference.ts";
+
+/** A plan that was made for a target, and what it is known by. */
+export interface TargetPlan {
+  readonly plan: Plan;
+  /** Bytes of the container, or a few more. */
+  readonly bytes: number;
+  /** What was measured on `records`; absent for a network that cannot be run here, whose plan follows from its weights alone. */
+  readonly error?: number;
+  readonly agreement?: number;
+  readonly linear: readonly LinearNode[];
+  readonly sensitivities: readonly Sensitivity[];
+  readonly allocation: Allocation;
+  readonly reference?: Reference;
+  readonly records?: Records;
+  /** Why nothing was measured. */
+  readonly unmeasured?: string;
+}
+
+const LEVELS: Levels = {
+  weights: [3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 14, 16, 32],
+  activations: [8, 12, 16],
+  probe: [6, 8],
+  tables: [4, 5, 6, 7, 8, 10, 12, 14, 16],
+};
+
+/** Part of the squared error that activations may have: at an eighth, the weights pay a tenth of a bit for narrow activations, which are faster. */
+const ACTIVATIONS = 1 / 8;
+/** Procedural inputs underrate the error of real ones by up to a factor of 3 on 14 networks; see docs/quantization.md. */
+export const MARGIN = 3;
+/** Vectors that an agreement is measured on where nothing is given, and most records for them. */
+const [VECTORS, MOST_RECORDS] = [200, 64];
+/** How many plans are tried. */
+const ROUNDS = 10;
+/** Bytes of the header that the figures of the check may vary by. */
+const SLACK = 64;
+
+type Pace = Pick<TargetOptions, "signal" | "onProgress">;
+
+/**
+ * The plan with the fewest bytes that reaches a target, or with the least error within so many bytes: the hull of Algorithm M is walked, and whole plans are measured on the way.
+ * Deterministic.
+ *
+ * @param graph - prepared
+ * @throws RangeError for bytes that cannot be kept, BitbasisError UNSUPPORTED for an error or agreement of a network that cannot be measured: both say why
+ */
+export async function planTarget(graph: Graph, options: TargetOptions, makeCore: MakeCore): Promise<TargetPlan> {
+  const { target } = options;
+  const found = await sensitivitiesOf(graph, options, makeCore);
+  const search = new Search(graph, options, makeCore, found);
+  if ("bytes" in target) return search.bytes(target.bytes);
+  if (found.unmeasured !== undefined)
+    throw new BitbasisError(
+      "UNSUPPORTED",
+      `a plan for ${spell(target)} needs runs of the network: ${found.unmeasured}`,
+    );
+  if ("error" in target) return search.error(target.error);
+  if (found.reference!.vectors === 0)
+    throw new BitbasisError(
+      "UNSUPPORTED",
+      "a plan for an agreement expected an output of float32 with two axes or more, the last one of at least 2 elements, got none",
+    );
+  return search.agreement(target.agreement);
+}
+
+/** `error=0.001`, as the command line takes it. */
+export function spell(target: Target): string {
+  return Object.entries(target)
+    .map(([name, value]) => `${name}=${value}`)
+    .join();
+}
+
+type Found = Pick<TargetPlan, "linear" | "sensitivities" | "reference" | "records" | "unmeasured"> & {
+  readonly ablation: Ablation;
+  readonly base: Plan;
+};
+
+async function sensitivitiesOf(graph: Graph, options: TargetOptions, makeCore: MakeCore): Promise<Found> {
+  const { target, inputRange, samples, signal, onProgress } = options;
+  const core = await makeCore();
+  const linear = linearNodes(graph);
+  const { plan: base, layers } = planLayers(core, linear, { preset: "faithful" });
+  const ablation = new Ablation(core, graph, linear, layers, LEVELS);
+  const about = { ...(inputRange && { inputRange }), ...(samples !== undefined && { samples }) };
+  const unmeasured = (why: string): Found => ({
+    ...{ linear, sensitivities: ablation.fromWeights(), ablation, base, unmeasured: why },
+  });
+  try {
+    let records = recordsFor(graph, about);
+    if (typeof records === "string") return unmeasured(records);
+    let reference = new Reference(core, graph, records, true);
+    if (reference.probes.count === 0) return unmeasured("its outputs are empty, constant, integer or not finite");
+    const sensitivities = await ablation.sensitivities(records, reference.probes, async (loaded, total) => {
+      onProgress?.({ phase: "measure", loaded, total });
+      await yieldToEventLoop();
+      signal?.throwIfAborted();
+    });
+    if (typeof sensitivities === "string") return unmeasured(sensitivities);
+    if ("agreement" in target && !records.given && reference.vectors > 0) {
+      const each = reference.vectors / records.feeds.length;
+      const count = Math.min(MOST_RECORDS, Math.ceil(VECTORS / each));
+      if (count > records.feeds.length) {
+        records = recordsFor(graph, about, count) as Records;
+        reference = new Reference(await makeCore(), graph, records, true);
+      }
+    }
+    return { linear, sensitivities, ablation, base, reference, records };
+  } catch (error) {
+    // A session could not run it either, or not on procedural inputs; samples that do not fit are the caller's to mend.
+    if (error instanceof BadIndex || (error instanceof BitbasisError && error.code !== "MODEL"))
+      return unmeasured(`a run failed: ${error.message}`);
+    throw error;
+  }
+}
+
+interface Candidate {
+  readonly allocation: Allocation;
+  readonly plan: Plan;
+  readonly bytes: number;
+  readonly error?: number;
+  readonly agreement?: number;
+}
+
+/** Plans along the hull, each known by the tolerance that was asked of the laws. */
+class Search {
+  private readonly tried = new Map<string, Candidate>();
+
+  constructor(
+    private readonly graph: Graph,
+    private readonly options: TargetOptions & Pace,
+    private readonly makeCore: MakeCore,
+    private readonly found: Found,
+  ) {}
+
+  /** The coarsest plan whose measured error is kept; on procedural inputs a third of it is asked. */
+  error(target: number): Promise<TargetPlan> {
+    const limit = this.found.records!.given ? target : target / MARGIN;
+    return this.coarsest(
+      limit,
+      ({ error }) => error! <= limit,
+      ({ error }) => Math.min(8, Math.max(1 / 8, (0.95 * limit) / error!)),
+    );
+  }
+
+  /** The coarsest plan that agrees often enough. */
+  agreement(target: number): Promise<TargetPlan> {
+    const keeps = ({ agreement }: Candidate) => agreement! >= target;
+    return this.coarsest(0.1, keeps, (candidate) => (keeps(candidate) ? 2 : 0.5));
+  }
+
+  /**
+   * The coarsest plan that keeps a promise, between one that is known to keep it and one that is known not to: at first by steps, then by halving what lies between, until
+   * that is less than a tenth of a bit.
+   */
+  private async coarsest(
+    start: number,
+    keeps: (candidate: Candidate) => boolean,
+    step: (candidate: Candidate) => number,
+  ): Promise<TargetPlan> {
+    let [asked, kept, missed] = [start, 0, Number.POSITIVE_INFINITY];
+    let best: Candidate | undefined;
+    while (this.tried.size < ROUNDS && !(kept > 0.93 * missed)) {
+      const known = this.tried.size;
+      const candidate = await this.measured(this.allocate(asked));
+      const { widths } = candidate.allocation;
+      if (keeps(candidate)) {
+        [kept, best] = [asked, best === undefined || candidate.bytes <= best.bytes ? candidate : best];
+        if (this.isLeast(widths)) break;
+      } else missed = asked;
+      this.tell(this.tried.size);
+      const next = asked * step(candidate);
+      // A plan that was measured already tells nothing new: then what lies between is halved.
+      const inside = this.tried.size > known && next > 1.02 * kept && next < missed / 1.02;
+      asked = inside ? next : kept > 0 ? Math.sqrt(kept * Math.min(missed, 64 * kept)) : missed / 8;
+    }
+    // As many bits as there are: float32 but for what structure decides.
+    best ??= await this.measured(this.allocate(0));
+    return this.result(best);
+  }
+
+  /** The finest plan whose container has no more bytes. */
+  async bytes(target: number): Promise<TargetPlan> {
+    let beside: number | undefined;
+    let best: Candidate | undefined;
+    for (let round = 0; round < 6; round++) {
+      const room = beside === undefined ? target : target - beside;
+      const candidate = await this.built(this.finest(8 * room));
+      this.tell(round + 1);
+      const own = candidate.bytes - candidate.allocation.bits / 8;
+      if (candidate.bytes <= target && (best === undefined || candidate.allocation.bits > best.allocation.bits))
+        best = candidate;
+      if (own === beside) break;
+      beside = best === undefined || candidate.bytes <= target ? own : Math.max(own, (beside ?? 0) + 256);
+    }
+    if (best === undefined) {
+      const smallest = await this.built(this.allocate(Number.MAX_VALUE));
+      if (smallest.bytes > target)
+        throw new RangeError(
+          `"target.bytes" expected at least ${smallest.bytes}, what the container has with ${LEVELS.weights[0]} bits everywhere, got ${target}`,
+        );
+      best = smallest;
+    }
+    return this.result(this.found.reference === undefined ? best : await this.measured(best.allocation));
+  }
+
+  /** The allocation of the least tolerance whose weights have no more bits. */
+  private finest(bits: number): Allocation {
+    let [low, high] = [1e-9, 1e3];
+    for (let i = 0; i < 48; i++) {
+      const middle = Math.sqrt(low * high);
+      if (this.allocate(middle).bits <= bits) high = middle;
+      else low = middle;
+    }
+    return this.allocate(high);
+  }
+
+  private allocate(tolerance: number): Allocation {
+    return allocate(this.found.sensitivities, tolerance, ACTIVATIONS);
+  }
+
+  private isLeast(widths: Allocation["widths"]): boolean {
+    return this.found.sensitivities.every(
+      ({ node, weights }) => widths.get(node)![0] === (weights.keys().next().value ?? 0),
+    );
+  }
+
+  private planOf(allocation: Allocation, figures: { error?: number; agreement?: number }): Plan {
+    const { ablation, base, records } = this.found;
+    const { error, agreement } = figures;
+    const { target } = this.options;
+    const check: PlanCheck = {
+      target: spell(target),
+      tolerance: "error" in target ? target.error : allocation.predicted,
+      predicted: allocation.predicted,
+      ...(agreement === undefined || !("agreement" in target) ? {} : { agreement }),
+      ...(error === undefined ? {} : { measured: error }),
+      inputs: records?.names ?? "the weights alone",
+    };
+    const [tables] = allocation.widths.get(TABLES) ?? [base.tables!];
+    return { ...fullPlan({ ...base, tables }, ablation.plans(allocation)), check };
+  }
+
+  private async built(allocation: Allocation): Promise<Candidate> {
+    const { signal } = this.options;
+    const plan = this.planOf(allocation, {});
+    const { model } = await expandGraph(this.graph, { plan, ...(signal && { signal }) }, this.makeCore);
+    return { allocation, plan, bytes: writeModel(model).length + SLACK };
+  }
+
+  private async measured(allocation: Allocation): Promise<Candidate> {
+    const key = [...allocation.widths.values()].join();
+    const known = this.tried.get(key);
+    if (known !== undefined) return known;
+    const { signal } = this.options;
+    const trial = await this.found.reference!.try(
+      this.planOf(allocation, {}),
+      this.makeCore,
+      signal === undefined ? {} : { signal },
+    );
+    const { model, ...figures } = trial;
+    const plan = this.planOf(allocation, figures);
+    const candidate = { allocation, plan, ...figures, bytes: writeModel({ ...model, plan }).length };
+    this.tried.set(key, candidate);
+    return candidate;
+  }
+
+  private tell(round: number): void {
+    this.options.onProgress?.({ phase: "search", loaded: round, total: ROUNDS });
+  }
+
+  private result({ allocation, ...candidate }: Candidate): TargetPlan {
+    const { linear, sensitivities, reference, records, unmeasured } = this.found;
+    return {
+      ...{ ...candidate, allocation, linear, sensitivities },
+      ...(reference && { reference }),
+      ...(records && { records }),
+      ...(unmeasured !== undefined && { unmeasured }),
+    };
+  }
+}
