@@ -1,6 +1,14 @@
 import { defineConfig } from "vitest/config";
 
+/** Node 20 loads no TypeScript, and a worker is started by Node: tests of the sources start the one of dist/, which is fresh (test/support/fresh-builds.ts). */
+const workerOfDist = {
+  name: "worker-of-dist",
+  transform: (code, id) =>
+    id.endsWith("src/parallel/hand.ts") ? code.replaceAll("./worker.js", "../../dist/parallel/worker.js") : undefined,
+};
+
 export default defineConfig({
+  plugins: [workerOfDist],
   test: {
     setupFiles: ["test/support/checked/setup.ts"],
     include: ["test/**/*.test.ts"],

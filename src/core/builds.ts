@@ -35,6 +35,12 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   return module;
 }
 
+/** The bytes of a module; undefined on workerd, which has none of them. */
+export async function moduleBytes(name: ModuleName): Promise<Uint8Array | undefined> {
+  const code = await packaged(name);
+  return typeof code === "string" ? decode(code) : undefined;
+}
+
 /**
  * The default build is part of the bundle, so that no path problem can exist; the others are chunks beside it. The names are in package.json's
  * `imports`: bytes as letters, but modules on workerd, which compiles none while it runs.

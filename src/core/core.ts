@@ -153,10 +153,15 @@ export class Core extends LinearMemory {
    *
    * @param module - replaces the inlined one
    * @param most - bytes that its memory may grow to
+   * @param memory - the one that the module imports: shared, where the module wants that
    * @throws BitbasisError BUILD for a build that this runtime cannot compile, and a module that is not ours or of another version
    */
-  static async create(build: Build, module?: WebAssembly.Module, most?: number): Promise<Core> {
-    const memory = newMemory();
+  static async create(
+    build: Build,
+    module?: WebAssembly.Module,
+    most?: number,
+    memory: WebAssembly.Memory = newMemory(),
+  ): Promise<Core> {
     if (module !== undefined) checkModule(module, Object.keys(FUNCTIONS));
     const { exports } = await WebAssembly.instantiate(module ?? (await loadModule(build)), { env: { memory } });
     const core = new Core(build, memory, exports as unknown as CoreExports, most);

@@ -20,7 +20,7 @@ export class BitbasisError extends Error {
     /**
      * MODEL: not a model, or a damaged one. UNSUPPORTED: operators or opsets that we do not have. BUILD: no such build, or not a WebAssembly
      * module of ours. RELEASED: the session or the state is gone. BUSY: a run with the state is under way. MEMORY: more than a wasm memory can hold, or than the caller allows. LIMIT: a run is more
-     * work than the caller allows. RECEIPT: no receipt, a damaged one, or one of another model or other inputs. INTERNAL: an error of ours.
+     * work than the caller allows. WORKER: a worker of the session has died in the middle of a run; the session goes on. RECEIPT: no receipt, a damaged one, or one of another model or other inputs. INTERNAL: an error of ours.
      */
     readonly code:
       | "MODEL"
@@ -30,6 +30,7 @@ export class BitbasisError extends Error {
       | "BUSY"
       | "MEMORY"
       | "LIMIT"
+      | "WORKER"
       | "RECEIPT"
       | "INTERNAL",
     message: string,

@@ -7,6 +7,7 @@ interface NodeModules {
   readonly "node:module": typeof import("node:module");
   readonly "node:path": typeof import("node:path");
   readonly "node:url": typeof import("node:url");
+  readonly "node:worker_threads": typeof import("node:worker_threads");
 }
 
 interface Process {

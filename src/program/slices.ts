@@ -82,15 +82,15 @@ export class Turns {
 export async function runSliced(
   program: Pick<Compiled, "count" | "steps">,
   signal: AbortSignal | undefined,
-  run: (slice: Slice) => void,
+  run: (slice: Slice) => void | Promise<void>,
   turns = new Turns(signal),
 ): Promise<void> {
   if (signal === undefined) {
-    run({ first: 0, count: program.count, part: 0, parts: 1 });
+    await run({ first: 0, count: program.count, part: 0, parts: 1 });
     return;
   }
   for (const slice of sliced(program.steps)) {
-    run(slice);
+    await run(slice);
     await turns.next();
   }
 }

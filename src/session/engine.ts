@@ -1,5 +1,6 @@
 import { BadIndex, type Core } from "../core/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
+import type { Threads } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels, tableKey } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
@@ -27,10 +28,12 @@ export class Engine {
     private readonly model: Model,
     /** Most work of one run. */
     private readonly macs: number,
+    /** Those that run its programs with it. */
+    private readonly threads?: Threads,
   ) {
     this.panels = new Panels(core);
     this.constants = new Constants(core);
-    const target = { core, constants: this.constants, panels: this.panels, threads: 1 };
+    const target = { core, constants: this.constants, panels: this.panels, threads: threads?.slots ?? 1 };
     this.schedule = new Schedule(model, target, knownWeights(model));
     this.main = routineOf(model.graph, false);
   }
@@ -85,7 +88,7 @@ export class Engine {
     const program = async (bound: Bound): Promise<void> => {
       for (const [i, { node, op, kernel, macs, bytes }] of bound.part.program.steps.entries()) {
         const start = performance.now();
-        this.steps(bound, { first: i, count: 1, part: 0, parts: 1 });
+        await this.steps(bound, { first: i, count: 1, part: 0, parts: 1 });
         const milliseconds = performance.now() - start;
         timings.push({ step: timings.length, op, node, kernel, milliseconds, macs, bytes });
       }
@@ -103,9 +106,11 @@ export class Engine {
     return timings;
   }
 
-  private steps({ part, address }: Bound, { first, count, part: thread, parts }: Slice): void {
+  private async steps({ part, address }: Bound, slice: Slice): Promise<void> {
+    const { first, count, part: thread, parts } = slice;
     try {
-      this.core.run(address, first, count, thread, parts);
+      if (this.threads === undefined) this.core.run(address, first, count, thread, parts);
+      else await this.threads.run(address, slice, part.program.steps);
     } catch (error) {
       throw error instanceof BadIndex ? part.program.explain(error) : error;
     }

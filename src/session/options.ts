@@ -22,7 +22,10 @@ export interface SessionOptions {
   readonly check?: boolean;
   /** Weight terms to use at most, an integer ≥ 1; default: all. */
   readonly terms?: number;
-  /** An integer ≥ 1, default 1. */
+  /**
+   * Threads that share the work of every large step, an integer in 1..64, default 1; the bits of the outputs are the same for any number. Where there is no
+   * shared memory (a page that is not cross-origin isolated, workerd) the session runs on one, and a warning says why.
+   */
   readonly numThreads?: number;
   /**
    * Default "auto": the value of BITBASIS_BUILD, else "simd" where the runtime takes it, else "scalar". One that is named is used or refused

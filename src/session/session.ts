@@ -2,6 +2,7 @@
 import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from "../core/index.ts";
 import { checkRuns, type Graph, type ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
+import type { Threads } from "../parallel/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
@@ -40,16 +41,22 @@ export class InferenceSession {
   private refining: Promise<unknown> = Promise.resolve();
   private lastTerms: { loaded: number; total: number };
 
-  private constructor(core: Core, opened: OpenModel, reading: Reading, { limits, options }: Settings) {
+  private constructor(
+    core: Core,
+    opened: OpenModel,
+    reading: Reading,
+    { limits, options }: Settings,
+    threads?: Threads,
+  ) {
     const graph = withDimensions(opened.model.graph, options.freeDimensionOverrides ?? {});
     const { inputs, outputs, overridable = [] } = graph;
     checkRuns(graph, knownWeights(opened.model));
     const engineOf = (model: Model): Engine => {
       const sized = withDimensions(model.graph, options.freeDimensionOverrides ?? {});
-      return new Engine(core, { ...model, graph: sized }, limits.macs);
+      return new Engine(core, { ...model, graph: sized }, limits.macs, threads);
     };
     const overrides = new Overrides(overridable, opened.override, engineOf);
-    this.live = { engine: engineOf(opened.model), opened, reading, overrides };
+    this.live = { engine: engineOf(opened.model), opened, reading, overrides, threads };
     this.overridable = overridable;
     this.lastTerms = opened.terms;
     this.inputs = inputs;
@@ -71,18 +78,19 @@ export class InferenceSession {
    */
   static async create(source: Source | Promise<Source>, options: SessionOptions = {}): Promise<InferenceSession> {
     let reading: Reading | undefined;
+    let starting: Promise<Threads | undefined> | undefined;
     try {
       const settings = readSettings(options);
       const { signal, onProgress } = options;
       reading = new Reading(source, { signal, onProgress, most: settings.limits.bytes });
       const makeCore = coresOf(settings);
-      const [opened, core] = await Promise.all([openModel(reading, options, makeCore), makeCore()]);
+      starting = threadsOf(settings);
+      const making = starting.then(async (threads) => ({ threads, core: threads?.core ?? (await makeCore()) }));
+      const [opened, { threads, core }] = await Promise.all([openModel(reading, options, makeCore), making]);
       reading.detach();
-      if (settings.numThreads > 1) {
-        console.warn("bitbasis: numThreads is not used by this version; running on one thread");
-      }
-      return new InferenceSession(core, opened, reading, settings);
+      return new InferenceSession(core, opened, reading, settings, threads);
     } catch (error) {
+      starting?.then((threads) => threads?.stop()).catch(() => undefined);
       (reading ?? new Reading(source)).stop(error);
       throw error;
     }
@@ -96,6 +104,11 @@ export class InferenceSession {
   /** Bytes of the WASM memory, which never shrinks before `release`; at most `limits.bytes`, rounded up to 64 KiB. */
   get memoryBytes(): number {
     return this.live?.engine.core.memory.buffer.byteLength ?? 0;
+  }
+
+  /** Threads that run the model: `numThreads`, or 1 where they cannot be had or one of them has died. */
+  get numThreads(): number {
+    return this.live?.threads?.running ?? 1;
   }
 
   /** @internal What `bitbasis/receipt` states about the model, and what it may be fed. */
@@ -201,12 +214,14 @@ export class InferenceSession {
     });
   }
 
-  /** Drops the WASM instance and the weights once the calls before it are done; later calls, and a `refine` that waits, are refused. */
+  /** Drops the WASM instance, its threads and the weights once the calls before it are done; later calls, and a `refine` that waits, are refused. */
   release(): Promise<void> {
-    const released = this.queue.then(() => {
+    const released = this.queue.then(async () => {
+      const { live } = this;
       this.lastTerms = this.terms;
-      this.live?.reading.stop();
       this.live = undefined;
+      live?.reading.stop();
+      await live?.threads?.stop();
     });
     this.queue = released;
     return released;
@@ -257,6 +272,7 @@ interface Live {
   readonly opened: OpenModel;
   readonly reading: Reading;
   readonly overrides: Overrides;
+  readonly threads: Threads | undefined;
 }
 
 /** The feeds of a run; those named in `fed` are initializers of the model. */
@@ -292,4 +308,16 @@ function coresOf({ build, limits, options }: Settings): MakeCore {
   // Whoever makes a core hears of it; one that rejects before that is no unhandled rejection.
   module?.catch(() => undefined);
   return async () => Core.create(build, await module, limits.bytes);
+}
+
+/** The threads that are asked for, in a chunk of its own; undefined, and a warning that says why, where they cannot be had. */
+async function threadsOf({ build, limits, numThreads, options }: Settings): Promise<Threads | undefined> {
+  if (numThreads === 1) return undefined;
+  const threads =
+    options.wasm === undefined
+      ? await (await import("../parallel/index.ts")).Threads.start(build, numThreads, limits.bytes)
+      : 'a module that is given as "wasm" has a memory that is not shared';
+  if (typeof threads !== "string") return threads;
+  console.warn(`bitbasis: "numThreads" is ${numThreads}, but ${threads}; running on one thread`);
+  return undefined;
 }

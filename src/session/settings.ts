@@ -10,6 +10,9 @@ export interface Settings {
   readonly numThreads: number;
 }
 
+/** Each has an instance of the core and a stack of its own. */
+const MOST_WORKERS = 64;
+
 const OWN_PROVIDERS: readonly unknown[] = ["bitbasis", "wasm", "cpu"];
 
 /**
@@ -33,7 +36,7 @@ export function readSettings(options: SessionOptions): Settings {
   }
   checkProviders(executionProviders);
   const numThreads = options.numThreads ?? options.intraOpNumThreads ?? 1;
-  integer(options.numThreads === undefined ? "intraOpNumThreads" : "numThreads", numThreads, 1);
+  integer(options.numThreads === undefined ? "intraOpNumThreads" : "numThreads", numThreads, 1, MOST_WORKERS);
   return { options, build: chooseBuild(build), limits: readLimits(options.limits), numThreads };
 }
 
@@ -48,9 +51,10 @@ function checkProviders(given: unknown): void {
   );
 }
 
-function integer(name: string, value: unknown, least: number): void {
-  if (typeof value !== "number") throw wrongKind(name, `integer ≥ ${least}`, value);
-  if (!Number.isInteger(value) || value < least) {
-    throw new RangeError(`"${name}" expected integer ≥ ${least}, got ${value}`);
+function integer(name: string, value: unknown, least: number, most = Number.POSITIVE_INFINITY): void {
+  const expected = most < Number.POSITIVE_INFINITY ? `integer in ${least}..${most}` : `integer ≥ ${least}`;
+  if (typeof value !== "number") throw wrongKind(name, expected, value);
+  if (!Number.isInteger(value) || value < least || value > most) {
+    throw new RangeError(`"${name}" expected ${expected}, got ${value}`);
   }
 }

@@ -1,0 +1,1 @@
+export { piecesOf, type StepWork, Threads } from "./threads.ts";

@@ -1,0 +1,48 @@
+// What runs in a worker. It imports nothing that the download has, so that no bundler cuts that into pieces for its sake.
+import { Control, SPINS, type ThreadSetup, work } from "./control.ts";
+
+interface Port {
+  postMessage(message: unknown): void;
+}
+
+interface CoreRun {
+  run(program: number, first: number, count: number, thread: number, threads: number): number;
+}
+
+const node = (globalThis as { process?: { getBuiltinModule?(name: string): unknown } }).process?.getBuiltinModule?.(
+  "node:worker_threads",
+) as { parentPort: { once(event: "message", listen: (data: ThreadSetup) => void): void } & Port } | undefined;
+
+if (node !== undefined) node.parentPort.once("message", (setup) => serve(setup, node.parentPort));
+else {
+  const scope = globalThis as unknown as Port & { onmessage: (event: { data: ThreadSetup }) => void };
+  scope.onmessage = ({ data }) => serve(data, scope);
+}
+
+/** Takes part in every step that is given, until the worker is ended. */
+function serve({ module, memory, control, thread, threads }: ThreadSetup, port: Port): void {
+  const { run } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as CoreRun;
+  /** The session's thread finds out what is wrong by running the step alone. */
+  const tried: typeof run = (...step) => {
+    const status = run(...step);
+    if (status !== 0) throw new Error(`status ${status}`);
+    return status;
+  };
+  port.postMessage("ready");
+  for (let job = 0; ; ) {
+    job = nextJob(control, job);
+    work(control, job, thread, threads, tried);
+    if (Atomics.load(control, Control.asleep) !== 0) Atomics.notify(control, Control.done);
+  }
+}
+
+function nextJob(control: Int32Array, last: number): number {
+  for (let i = 0; i < SPINS; i++) {
+    const job = Atomics.load(control, Control.job);
+    if (job !== last) return job;
+  }
+  Atomics.add(control, Control.sleepers, 1);
+  while (Atomics.load(control, Control.job) === last) Atomics.wait(control, Control.job, last);
+  Atomics.sub(control, Control.sleepers, 1);
+  return Atomics.load(control, Control.job);
+}
