@@ -1,5 +1,4 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { type CAC, cac } from "cac";
 import { registerAttention } from "./attention.ts";
 import { registerCompare } from "./compare.ts";
@@ -12,7 +11,9 @@ import { registerQuantize } from "./quantize.ts";
 import { registerRegimes } from "./regimes.ts";
 import { registerRun } from "./run.ts";
 import { registerSeries } from "./series.ts";
+import { registerServe } from "./serve.ts";
 import { registerVerify } from "./verify.ts";
+import { packageVersion } from "./version.ts";
 
 const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerQuantize,
@@ -26,16 +27,14 @@ const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerAttention,
   registerFixedPoint,
   registerExperiment,
+  registerServe,
 ];
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
 export async function main(argv: readonly string[]): Promise<number> {
   const cli = cac("bitbasis");
   for (const register of COMMANDS) register(cli);
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  cli.version(version);
+  cli.version(packageVersion());
   cli.help();
   try {
     cli.parse(
