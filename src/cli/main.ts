@@ -1,6 +1,7 @@
 #!/usr/bin/env node
 import { type CAC, cac } from "cac";
 import { registerAttention } from "./attention.ts";
+import { registerBatch } from "./batch.ts";
 import { registerCompare } from "./compare.ts";
 import { registerExperiment } from "./experiment.ts";
 import { registerExport } from "./export.ts";
@@ -14,6 +15,7 @@ import { registerSeries } from "./series.ts";
 import { registerServe } from "./serve.ts";
 import { registerVerify } from "./verify.ts";
 import { packageVersion } from "./version.ts";
+import { registerWorker } from "./worker.ts";
 
 const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerQuantize,
@@ -28,6 +30,8 @@ const COMMANDS: readonly ((cli: CAC) => void)[] = [
   registerFixedPoint,
   registerExperiment,
   registerServe,
+  registerBatch,
+  registerWorker,
 ];
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
