@@ -16,7 +16,7 @@ const CONCURRENCY = 32;
 if (process.env.BITBASIS_SERVE_LOAD === undefined) await measure(Number(process.argv[2] ?? 10_000));
 else await host();
 
-/** The server; ends a worker when it is told to, and tells its memory. */
+/** The server; ends a worker when it is told to, and tells its memory and CPU time. */
 async function host() {
   const { Pool, poolModel } = await import("../dist/pool/index.js");
   const { InferenceServer, keyOf, makeLog, makeMetrics } = await import("../dist/serve/index.js");
@@ -37,7 +37,7 @@ async function host() {
   const port = await server.listen(0, "127.0.0.1");
   process.on("message", async (order) => {
     if (order === "kill") await pool.threads[0].terminate();
-    if (order === "memory") process.send({ rss: process.memoryUsage().rss });
+    if (order === "cost") process.send({ cost: { rss: process.memoryUsage().rss, cpu: process.cpuUsage() } });
     if (order === "end") {
       await server.drain();
       process.disconnect();
@@ -56,10 +56,11 @@ async function measure(total) {
         resolve(message[key]);
       });
     });
-  const memory = () => {
-    const answer = told("rss");
-    child.send("memory");
-    return answer;
+  const cost = async () => {
+    const answer = told("cost");
+    child.send("cost");
+    const { rss, cpu } = await answer;
+    return { rss, cpuMs: (cpu.user + cpu.system) / 1000 };
   };
   const port = await told("port");
   const agent = new Agent({ keepAlive: true, maxSockets: 1024 });
@@ -69,19 +70,21 @@ async function measure(total) {
   const results = [];
   const rss = [];
   let next = 0;
+  const before = await cost();
   const begun = performance.now();
   await Promise.all(
     Array.from({ length: CONCURRENCY }, async () => {
       while (next < total) {
         const i = next++;
         if (i === Math.floor(total / 2)) child.send("kill");
-        if (i % Math.ceil(total / 10) === 0) rss.push(await memory());
+        if (i % Math.ceil(total / 10) === 0) rss.push((await cost()).rss);
         results[i] = await send(i);
       }
     }),
   );
   const seconds = (performance.now() - begun) / 1000;
-  rss.push(await memory());
+  const after = await cost();
+  rss.push(after.rss);
   const good = results.filter((_, i) => i % 100 !== 99);
   const bad = results.filter((_, i) => i % 100 === 99);
   const lost = good.filter(({ status }) => status === 503).length;
@@ -108,6 +111,7 @@ async function measure(total) {
     workers: WORKERS,
     requests: total,
     perSecond: round(total / seconds),
+    cpuMsOfTheServerPerRequest: round((after.cpuMs - before.cpuMs) / total),
     good: good.length,
     lostWithTheWorker: lost,
     otherErrorsOfGood: wrong,
