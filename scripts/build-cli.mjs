@@ -8,9 +8,9 @@ import { rolldown } from "rolldown";
 const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 
 function external(id) {
-  if (/^(node:|#|pbf|vega)/.test(id)) return true;
+  if (/^(node:|#|pbf|vega|bullmq|ioredis)/.test(id)) return true;
   const folder = relative(DIST, id).split("/")[0];
-  return id.startsWith(DIST) && folder !== "cli" && folder !== "experiments";
+  return id.startsWith(DIST) && !["cli", "experiments", "serve", "batch"].includes(folder);
 }
 
 const bundle = await rolldown({ input: { bitbasis: `${DIST}cli/main.js` }, platform: "node", external });

@@ -46,6 +46,22 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
       "Turn a container into standard ONNX, which other runtimes run, or into a program for hosts without JavaScript",
     load: async () => (await import("./export.ts")).registerExport,
   },
+  serve: {
+    usage: "serve <...models>",
+    summary:
+      "Serve models over HTTP: Open Inference Protocol v2, /metrics. PATH, NAME=PATH or NAME@VERSION=PATH, a file or a folder",
+    load: async () => (await import("./serve.ts")).registerServe,
+  },
+  batch: {
+    usage: "batch <model> [...inputs]",
+    summary: "Run a model over many inputs: .npy and .npz files, folders, globs, manifests of JSON lines",
+    load: async () => (await import("./batch.ts")).registerBatch,
+  },
+  worker: {
+    usage: "worker",
+    summary: "Run the jobs of bitbasis batch --redis, until SIGTERM",
+    load: async () => (await import("./worker.ts")).registerWorker,
+  },
   series: {
     usage: "series <action> [tensor]",
     summary: "A tensor as a low-bit series: expand TENSOR.npy, or converge [TENSOR.npy] term by term",

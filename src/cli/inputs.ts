@@ -118,7 +118,8 @@ function resolveShape(input: ValueMetadata, given: readonly number[] | undefined
   return shape as readonly number[];
 }
 
-async function readTensor(input: ValueMetadata, path: string, shape: readonly number[] | undefined): Promise<Tensor> {
+/** An input from a .npy file, the entry of a .npz file that is called as it, or raw elements. */
+export async function readTensor(input: ValueMetadata, path: string, shape?: readonly number[]): Promise<Tensor> {
   const bytes = await readBytes(path);
   if (bytes[0] === 0x50 && bytes[1] === 0x4b) return parseNpy(path, unzipEntry(path, bytes, input.name));
   if (bytes[0] === 0x93 && bytes[1] === 0x4e) return parseNpy(path, bytes);

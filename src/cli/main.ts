@@ -1,9 +1,9 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { type CAC, cac } from "cac";
 import { COMMANDS } from "./commands.ts";
 import { STDIO } from "./stdio.ts";
 import { suggestion } from "./suggest.ts";
+import { packageVersion } from "./version.ts";
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -15,7 +15,7 @@ export async function main(argv: readonly string[]): Promise<number> {
     return word === undefined ? 2 : 0;
   }
   if (word === "--version" || word === "-v") {
-    process.stdout.write(`bitbasis/${version()} ${process.platform}-${process.arch} node-${process.version}\n`);
+    process.stdout.write(`bitbasis/${packageVersion()} ${process.platform}-${process.arch} node-${process.version}\n`);
     return 0;
   }
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
@@ -49,12 +49,7 @@ function overview(): string {
   const rows = Object.values(COMMANDS).map(({ usage, summary }) => [usage, summary] as const);
   const width = Math.max(...rows.map(([usage]) => usage.length));
   const lines = rows.map(([usage, summary]) => `  ${usage.padEnd(width)}  ${summary}`);
-  return `bitbasis/${version()}\n\nUsage: bitbasis COMMAND [options]\n\nCommands:\n${lines.join("\n")}\n\nbitbasis COMMAND --help tells the options of a command.\n`;
-}
-
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
+  return `bitbasis/${packageVersion()}\n\nUsage: bitbasis COMMAND [options]\n\nCommands:\n${lines.join("\n")}\n\nbitbasis COMMAND --help tells the options of a command.\n`;
 }
 
 /** What the unknown option of cac's sentence may have been meant to be. */

@@ -133,7 +133,7 @@ async function outputFiles(directory: string, names: readonly string[], force: b
 }
 
 /** JSON has no NaN, no infinity and no 64-bit integers: they are written as strings. */
-function asJson({ type, dims, data }: Tensor): object {
+export function asJson({ type, dims, data }: Pick<Tensor, "type" | "dims" | "data">): object {
   const values = Array.from(data as ArrayLike<number | bigint | string>, (v) =>
     typeof v === "bigint" || (typeof v === "number" && !Number.isFinite(v)) ? String(v) : v,
   );

@@ -1,0 +1,28 @@
+import { availableParallelism } from "node:os";
+import type { CAC } from "cac";
+import { heading } from "./commands.ts";
+import { integer, UsageError } from "./usage.ts";
+
+interface Options {
+  readonly redis?: unknown;
+  readonly workers?: unknown;
+}
+
+export function registerWorker(cli: CAC): void {
+  cli
+    .command(...heading("worker"))
+    .option("--redis <url>", "The Redis of the batches")
+    .option("--workers <n>", "Threads (default: one per core)")
+    .example("bitbasis worker --redis redis://queue:6379")
+    .action(async (options: Options) => {
+      if (options.redis === undefined) throw new UsageError("worker expected --redis URL");
+      const workers = integer("--workers", options.workers ?? availableParallelism(), 1, 1024);
+      const { startWorker } = await import("../batch/index.ts");
+      const worker = await startWorker({ url: String(options.redis), workers });
+      process.stderr.write("bitbasis: ready for jobs\n");
+      await new Promise<void>((resolve) => {
+        for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
+      });
+      await worker.close();
+    });
+}
