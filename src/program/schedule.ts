@@ -211,7 +211,7 @@ export class Schedule {
             const feeds = Object.fromEntries(names.map((name, i) => [name, known[i]!]));
             return specialize(graph, feeds, { weights: this.weights, needed, ...how });
           },
-          compile: (stage) => compile(this.planned, stage, this.target, kept?.kept),
+          compile: (stage, probe) => compile(this.planned, stage, this.target, kept?.kept, probe),
         },
         range.high > 2 * range.low ? WIDE_BYTES : undefined,
       );

@@ -184,3 +184,26 @@ test("Softmax of a row with NaN is NaN, of a row with one −∞ is not, of all 
   const [y] = await agreed({ op: "Softmax", inputs: [x], outputs: [{ type: "float32", shape: [3, 3] }] });
   expect([...(y!.data as Float32Array)]).toEqual([NaN, NaN, NaN, 0.5, 0, 0.5, NaN, NaN, NaN]);
 });
+
+test("Softmax gives no subnormal numbers: what is below 2^−126 is 0, and the sum keeps its bits", async () => {
+  const least = 2 ** -126;
+  // e^−86.9 is not subnormal, its third part is.
+  const rows = [
+    [0, -86.9, -87.1, -95, -104, -200, Number.NEGATIVE_INFINITY, -86.9, -3],
+    [0, 0, 0, -86.9, -86, -90, -87.3, -50, 0],
+    [-90, -90, -90, -90, -90, -90, -90, -90, -90],
+  ];
+  const x = new Tensor("float32", rows.flat(), [3, 9]);
+  const [y] = await agreed({ op: "Softmax", inputs: [x], outputs: [{ type: "float32", shape: [3, 9] }] });
+  rows.forEach((row, r) => {
+    const most = Math.max(...row);
+    const powers = row.map((v) => Math.exp(Math.fround(v) - most));
+    const sum = powers.reduce((a, b) => a + b, 0);
+    powers.forEach((power, i) => {
+      const got = (y!.data as Float32Array)[9 * r + i]!;
+      const expected = power / sum;
+      if (Math.fround(row[i]!) - most < -87 || expected < least) expect(got, `${r}, ${i}`).toBe(0);
+      else expect(Math.abs(got / expected - 1), `${r}, ${i}`).toBeLessThan(3e-7);
+    });
+  });
+});
