@@ -161,6 +161,7 @@ export function lowerProduct(l: Lowering, p: Product): void {
     // q − z of the right operand has one bit more than q, and must fit int16.
     ...packRight(l, p, Math.min(bits, 15)),
     ...exactWords(Opcode.ConvI16, exactnessOfProduct(p.k, bits), bits),
+    turns: 0,
   });
 }
 
