@@ -1,5 +1,6 @@
 // What every build of the core exports.
 export { run } from "./vm";
+export { turns } from "./gemm/turns";
 export { groupStride, paddedRows, panelBytes, panelColumns, pixelStride, scratchBytes } from "./layout";
 export { seriesGrid, seriesLargest, seriesQuantize, seriesRange, seriesRound, seriesScales, seriesSplit } from "./series/index";
 export { addOutliers, addTerm, addZeroPoints } from "./series/terms";

@@ -120,6 +120,7 @@ function block(
       }
     }
     setColumns(step, kernel, scratch, sample, column, columns);
+    setTurns(step, scratch, unit);
     const whole = columns == wide;
     store<usize>(scratch, whole ? outStride : wide << 2, Tile.outputStride);
     if (ASC_FEATURE_SIMD && !isFloatKernel(kernel)) {
@@ -146,6 +147,16 @@ function block(
     unit++;
   }
   store<usize>(scratch, first, Tile.parameters);
+}
+
+/** Points the tile at the turns of panel `unit`. Where weights are made while the model runs, one pair less than fits leaves room for the rest of a turn. */
+@inline
+function setTurns(step: usize, tile: usize, unit: i32): void {
+  const turns = address(step, ConvStep.turns);
+  const pairs = (argument(step, ConvStep.channels) + 1) >> 1;
+  store<usize>(tile, turns == 0 ? tile + Tile.turn : turns + <usize>unit * <usize>(tapsOf(step) * pairs), Tile.turns);
+  store<usize>(tile, turns == 0 ? 0 : 1, Tile.turnStep);
+  store<i32>(tile, min(load<i32>(tile, Tile.pairsPerBlock) - 1, 255), Tile.turn);
 }
 
 /** `tiles` tiles of four rows, or one row when there are none, under one panel. */

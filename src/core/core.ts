@@ -77,6 +77,8 @@ export interface CoreExports {
   groupStride(kernel: Kernel, channels: number): number;
   pixelStride(kernel: Kernel, groups: number, channels: number): number;
   scratchBytes(kernel: Kernel, groups: number, taps: number, channels: number, pixels: number): number;
+  /** `ConvStep.turns` of a ConvI16 layer: a byte for each of its k-pairs, all panels (assembly/gemm/turns.ts). */
+  turns(...args: [...layer: LayerArguments, panels: number, counts: number]): void;
   /** f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed`, → panels of a float kernel. */
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
@@ -131,6 +133,7 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
   groupStride: true,
   pixelStride: true,
   scratchBytes: true,
+  turns: true,
   pack: true,
   addTerm: true,
   addZeroPoints: true,

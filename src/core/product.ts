@@ -71,6 +71,7 @@ export class IntegerProduct {
         ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0 },
         exactInInt32: largestSum < 2 ** 31 ? 1 : 0,
         pairsPerBlock: Math.max(1, Math.floor((2 ** 31 - 1) / largestPair)),
+        turns: 0,
         ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
         ...{ scratch: this.scratch, scratchBytes: this.scratchBytes, slots: 1 },
       }),

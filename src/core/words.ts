@@ -60,7 +60,7 @@ function words<Layout extends object>(
 
 const CONV = words(
   ConvStep,
-  ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask"],
+  ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask", "turns"],
   ["output", "scratch"],
 );
 const BYTES = words(BytesStep, ["input", "scales", "zeros"], ["output"]);

@@ -1,3 +1,4 @@
+import { Opcode } from "../core/abi/opcode.ts";
 import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
 import { isSigned, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
@@ -8,6 +9,8 @@ export interface FusedWeights {
   readonly weights: number;
   readonly columnSums: number;
   readonly scales: number;
+  /** `ConvStep.turns`; 0 for a layer that has none. */
+  readonly turns: number;
 }
 
 interface Placed extends FusedWeights {
@@ -15,6 +18,7 @@ interface Placed extends FusedWeights {
   readonly layer: Layer;
   /** Terms that have been added. */
   loaded: number;
+  turns: number;
 }
 
 /** Bits of weights that panels hold; the widest hold every fused weight. */
@@ -62,8 +66,13 @@ export class Panels {
         return this.place(series, work, shape, stack);
       }
     }
-    const { kernel, weights, columnSums, scales } = placed;
-    return { kernel, weights, columnSums, scales };
+    if (layer.kernel === Opcode.ConvI16 && !work.exactInInt32 && placed.turns === 0) {
+      const pairBytes = this.core.exports.panelBytes(layer.kernel, 1, 1, 1, 2);
+      placed.turns = this.core.allocate(this.core.exports.panelBytes(...layerOf(layer)) / pairBytes);
+      this.takeTurns(placed);
+    }
+    const { kernel, weights, columnSums, scales, turns } = placed;
+    return { kernel, weights, columnSums, scales, turns };
   }
 
   /**
@@ -90,7 +99,12 @@ export class Panels {
     core.u8(weights, bytes).fill(0);
     core.i32(columnSums, padded).fill(0);
     core.f32(scales, padded).fill(0).set(series.scales);
-    return { kernel: layer.kernel, weights, columnSums, scales, series, layer, loaded: 0 };
+    return { kernel: layer.kernel, weights, columnSums, scales, series, layer, loaded: 0, turns: 0 };
+  }
+
+  /** Notes what the weights that are there allow. */
+  private takeTurns({ layer, weights, turns }: Placed): void {
+    if (turns !== 0) this.core.exports.turns(...layerOf(layer), weights, turns);
   }
 
   private bitsOf(series: WeightSeries): number {
@@ -101,8 +115,8 @@ export class Panels {
   private widen(series: WeightSeries): void {
     const { name } = series;
     this.widened.set(name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
-    for (const { weights, columnSums, scales } of this.placed.get(name)?.values() ?? []) {
-      for (const at of [weights, columnSums, scales]) this.core.release(at);
+    for (const { weights, columnSums, scales, turns } of this.placed.get(name)?.values() ?? []) {
+      for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
     }
     this.placed.delete(name);
   }
@@ -114,6 +128,7 @@ export class Panels {
     const { series } = placed;
     const { digits, planes, zeros, sparse } = series;
     const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
+    const before = placed.loaded;
     let fits = true;
     const lend = <Data extends readonly ArrayBufferView[]>(
       data: readonly [...Data],
@@ -133,6 +148,7 @@ export class Panels {
       const { indices, values } = sparse;
       lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));
     }
+    if (placed.loaded > before) this.takeTurns(placed);
     return !fits && this.bitsOf(series) < WIDEST;
   }
 }

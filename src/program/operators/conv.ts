@@ -3,8 +3,10 @@ import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
 import type { Shape } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
+import { stackOf } from "../stack.ts";
 import {
   biasOf,
+  borderOf,
   fusedActivation,
   type Geometry,
   integerOperands,
@@ -12,6 +14,7 @@ import {
   macsOf,
   pixelsOf,
   roundedActivation,
+  surrounded,
   taps,
 } from "./linear.ts";
 
@@ -60,11 +63,13 @@ export function convolve(
   const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, masked: true };
   const rounds = plan !== undefined && plan.activationTerms > 0 && w.computed === undefined;
   if (series !== undefined && rounds) {
-    const { kernel, q, channels, ...right } = integerOperands(l, x, series, plan, layout, depthwise, g);
+    const border = stackOf(series, plan) === undefined ? borderOf(g) : undefined;
+    const operands = integerOperands(l, x, series, plan, border ? { ...layout, border } : layout, depthwise, g);
+    const { kernel, q, channels, ...right } = operands;
     emitConv(
       l,
       kernel,
-      { ...g, channels },
+      { ...surrounded(g, border), channels },
       { ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask }, ...right },
     );
     return;
@@ -82,6 +87,7 @@ export const NO_INTEGERS = {
   mask: 0,
   exactInInt32: 0,
   pairsPerBlock: 0,
+  turns: 0,
 } as const;
 
 /** The f32 weights of a convolution in the layout of its kernel: packed when the first program asks for them, or by a step. */
@@ -131,6 +137,7 @@ type Operands = Pick<
   | "mask"
   | "exactInInt32"
   | "pairsPerBlock"
+  | "turns"
 > & {
   rowsPerParameter?: number;
   weightsBatchStride?: number;

@@ -163,6 +163,7 @@ export function lowerProduct(l: Lowering, p: Product): void {
     ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
     ...(keptRight(l, p, least) ?? packRight(l, p, least)),
     ...exactWords(Opcode.ConvI16, exactnessOfProduct(p.k, bits), bits),
+    turns: 0,
   });
 }
 

@@ -117,6 +117,9 @@ function rowsOf(
   if (!isFloatKernel(kernel)) {
     move(ConvStep.scales, 4 * firstRow);
     move(ConvStep.columnSums, 4 * firstRow);
+    if (words[ConvStep.turns] !== 0) {
+      move(ConvStep.turns, (firstRow / l.constants.core.exports.panelColumns(kernel)) * Math.ceil(k / 2));
+    }
   }
   if (outChannels !== undefined) words[ConvStep.outChannels] = outChannels;
   if (output !== undefined) words[ConvStep.output] = output;

@@ -105,6 +105,7 @@ const FUNCTIONS: { readonly [name in Exclude<keyof CoreExports, "run">]: { reads
   groupStride: { reads: [], writes: [] },
   pixelStride: { reads: [], writes: [] },
   scratchBytes: { reads: [], writes: [] },
+  turns: { reads: [5], writes: [6] },
   pack: { reads: [6], writes: [5] },
   addTerm: { reads: [7], writes: [5, 6] },
   addZeroPoints: { reads: [7], writes: [5, 6] },
