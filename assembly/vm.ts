@@ -24,6 +24,7 @@ import { product } from "./tensor/product";
 import { stackDigits } from "./tensor/stack-digits";
 import { cumulate, sequence } from "./tensor/sequence";
 import { topK } from "./tensor/topk";
+import { trilu } from "./tensor/trilu";
 import { unary } from "./tensor/unary";
 import { where } from "./tensor/where";
 import { address, argument } from "./step";
@@ -140,6 +141,9 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.StackDigits:
       stackDigits(step, thread, threads);
+      break;
+    case Opcode.Trilu:
+      trilu(step, thread, threads);
       break;
     case Opcode.RoiAlign:
       return roiAlign(program, step, thread, threads);

@@ -1,7 +1,7 @@
 import { ConvStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
-import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
+import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep, TriluStep } from "./abi/movement.ts";
 import { Opcode } from "./abi/opcode.ts";
 import { MaxPoolStep, PoolStep, ResizeStep } from "./abi/pool.ts";
 import { ProductStep } from "./abi/product.ts";
@@ -134,6 +134,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   DeformColumns: words(DeformColumnsStep, ["input", "offsets", "mask"], ["output", "scratch"]),
   Fold: words(FoldStep, ["input"], ["output"]),
   StackDigits: words(StackDigitsStep, ["input", "parameters"], ["output"]),
+  Trilu: words(TriluStep, ["input"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };
 

@@ -44,4 +44,5 @@ export enum Opcode {
   /** ConvI16 with two columns of weights of at most 4 bits, |w| ≤ 7, in one int16: assembly/gemm/gemm_i4_4x16.ts; exactInInt32 is 1. */
   ConvI4,
   StackDigits,
+  Trilu,
 }

@@ -5,7 +5,7 @@
  */
 export enum Program {
   Magic = 0x50534242, // "BBSP"
-  Version = 3,
+  Version = 4,
 }
 
 export enum ProgramHeader {
