@@ -119,6 +119,7 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
       pixelStride: exports.pixelStride(kernel, groups, inner),
       groupStride: 0,
       outBatchStride: 0,
+      outRowStride: 4 * outChannels * outWidth,
       outPixelStride: 4 * outChannels,
       weightsBatchStride: 0,
       scalesBatchStride: 0,

@@ -10,7 +10,7 @@ import { address, argument, share, slotOf } from "../step";
 import { gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
 import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
-import { isDense, isPadded, pixelsOf, seesMasked, tapsOf } from "./geometry";
+import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
 import { beginTiles, prepareShared__simd, Tile } from "./tile";
 
@@ -54,12 +54,16 @@ export function conv(step: usize, thread: i32, threads: i32): void {
   const most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
   beginTiles(step, scratch);
 
+  // Rows of the output that are one run of pixels: a block may hold several.
+  const outWidth = argument(step, ConvStep.outWidth);
+  const joined = argument(step, ConvStep.outRowStride) == outWidth * argument(step, ConvStep.outPixelStride);
   const parameters = argument(step, ConvStep.parameters);
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   while (row < rowEnd) {
     const sample = row / pixels;
     const pixel = row - sample * pixels;
     let count = min(min(most, rowEnd - row), pixels - pixel);
+    if (!joined) count = min(count, outWidth - pixel % outWidth);
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
     if (!isFloatKernel(kernel)) {
       if (perParameter > 1) count = min(count, perParameter - (row % perParameter));
@@ -90,7 +94,7 @@ function block(
   const bytes = apart != 0 ? apart : <usize>panelBytes(kernel, 1, 1, taps, argument(step, ConvStep.channels));
   const weights = address(step, ConvStep.weights) + <usize>(sample * argument(step, ConvStep.weightsBatchStride));
   const outStride = address(step, ConvStep.outPixelStride);
-  const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * outStride;
+  const output = outputOf(step, sample, pixel);
   const first: usize = isFloatKernel(kernel) ? 0 : load<usize>(scratch, Tile.parameters);
   const entryStep: usize = !isFloatKernel(kernel) && argument(step, ConvStep.rowsPerParameter) == 1 ? <usize>ActivationParameters.bytes : 0;
   store<usize>(scratch, entryStep, Tile.parameterStep);
@@ -236,7 +240,7 @@ function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, uni
   const row = sample * pixelsOf(step) + pixel;
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   const stride = address(step, ConvStep.outPixelStride);
-  const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * stride;
+  const output = outputOf(step, sample, pixel);
   const scalesStride = argument(step, ConvStep.scalesBatchStride);
   if (perParameter == 1 || load<i32>(entryOf(step, row), ActivationParameters.nonFinite) != 0) {
     for (let r = 0; r < count; r++) {

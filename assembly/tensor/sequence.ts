@@ -31,6 +31,23 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
   else running<i64>(step, thread, threads);
 }
 
+@inline function follow<T>(multiply: bool, sofar: T, x: T): T {
+  return <T>(multiply ? sofar * x : sofar + x);
+}
+
+/** One row from what the row before it holds. */
+@inline function row<T>(multiply: bool, before: usize, input: usize, output: usize, bytes: usize): void {
+  let o: usize = 0;
+  if (ASC_FEATURE_SIMD && isFloat<T>() && sizeof<T>() == 4) {
+    for (; o + 16 <= bytes; o += 16) {
+      const a = v128.load(before + o);
+      const x = v128.load(input + o);
+      v128.store(output + o, multiply ? f32x4.mul(a, x) : f32x4.add(a, x));
+    }
+  }
+  for (; o < bytes; o += sizeof<T>()) store<T>(output + o, follow<T>(multiply, load<T>(before + o), load<T>(input + o)));
+}
+
 @inline function running<T>(step: usize, thread: i32, threads: i32): void {
   let inner = argument(step, CumulateStep.inner);
   let extent = argument(step, CumulateStep.extent);
@@ -39,8 +56,9 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
   let reverse = argument(step, CumulateStep.reverse) != 0;
   let multiply = argument(step, CumulateStep.product) != 0;
   let end = share(lines, thread + 1, threads);
-  for (let line = share(lines, thread, threads); line < end; line++) {
-    let base = <usize>((line / inner) * extent * inner + line % inner) * sizeof<T>();
+  for (let line = share(lines, thread, threads); line < end;) {
+    let column = line % inner;
+    let base = <usize>((line / inner) * extent * inner + column) * sizeof<T>();
     let stride = <usize>inner * sizeof<T>();
     if (reverse) {
       base += <usize>(extent - 1) * stride;
@@ -49,11 +67,28 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
     let input = address(step, CumulateStep.input) + base;
     let output = address(step, CumulateStep.output) + base;
     let sofar: T = multiply ? 1 : 0;
+    let n = min(inner - column, end - line);
+    line += n;
+    if (n > 1) {
+      // Neighbours together, row by row, each from the row before: a line alone meets a line of the cache per element.
+      let bytes = <usize>n * sizeof<T>();
+      if (exclusive) {
+        for (let o: usize = 0; o < bytes; o += sizeof<T>()) store<T>(output + o, sofar);
+        input -= stride;
+      } else {
+        for (let o: usize = 0; o < bytes; o += sizeof<T>()) store<T>(output + o, follow<T>(multiply, sofar, load<T>(input + o)));
+      }
+      for (let i = 1; i < extent; i++) {
+        input += stride;
+        output += stride;
+        row<T>(multiply, output - stride, input, output, bytes);
+      }
+      continue;
+    }
     for (let i = 0; i < extent; i++) {
       let x = load<T>(input);
       if (exclusive) store<T>(output, sofar);
-      if (multiply) sofar *= x;
-      else sofar += x;
+      sofar = follow<T>(multiply, sofar, x);
       if (!exclusive) store<T>(output, sofar);
       input += stride;
       output += stride;

@@ -67,7 +67,7 @@ export class IntegerProduct {
         ...{ kernelHeight: 1, kernelWidth: 1, strideHeight: 1, strideWidth: 1, dilationHeight: 1, dilationWidth: 1 },
         ...{ padTop: 0, padLeft: 0, groups: 1, channels: depth, outChannels: columns },
         ...{ batchStride: rowBytes * rows, pixelStride: rowBytes, groupStride: rowBytes },
-        ...{ outBatchStride: 4 * columns * rows, outPixelStride: 4 * columns },
+        ...{ outBatchStride: 4 * columns * rows, outRowStride: 4 * columns * rows, outPixelStride: 4 * columns },
         ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0 },
         exactInInt32: largestSum < 2 ** 31 ? 1 : 0,
         pairsPerBlock: Math.max(1, Math.floor((2 ** 31 - 1) / largestPair)),

@@ -2,6 +2,15 @@ import { Opcode } from "../core/abi/opcode.ts";
 import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
 import { isSigned, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
+import { SelectedSeries, type TapSelection } from "./taps.ts";
+
+/** What a layer makes of its series. */
+interface View {
+  /** Pairs of terms are left out. */
+  readonly stack?: Stack | undefined;
+  /** Only some taps. */
+  readonly selection?: TapSelection | undefined;
+}
 
 /** Addresses of one layer's fused integer weights, and the kernel that reads them. */
 export interface FusedWeights {
@@ -46,7 +55,7 @@ export class Panels {
     series: WeightSeries,
     work: Omit<LinearWork, "weightBits" | "rows" | "channels">,
     shape: Omit<Layer, "kernel">,
-    stack?: Stack,
+    view: View = {},
   ): FusedWeights {
     let layers = this.placed.get(series.name);
     if (layers === undefined) {
@@ -55,15 +64,17 @@ export class Panels {
     }
     const { rows, channels } = shape;
     const layer = { kernel: chooseKernel({ ...work, rows, channels, weightBits: this.bitsOf(series) }), ...shape };
-    const key = `${layerOf(layer).join(":")}:${stack?.key}`;
+    const { stack, selection } = view;
+    const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}`;
     let placed = layers.get(key);
     if (placed === undefined) {
-      const own = stack === undefined ? series : new StackedSeries(series, stack.products, series.columns / layer.taps);
+      const some = selection === undefined ? series : new SelectedSeries(series, selection);
+      const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
       placed = this.allocate(own, layer);
       layers.set(key, placed);
       if (this.outgrows(placed)) {
         this.widen(series);
-        return this.place(series, work, shape, stack);
+        return this.place(series, work, shape, view);
       }
     }
     if (layer.kernel === Opcode.ConvI16 && !work.exactInInt32 && placed.turns === 0) {

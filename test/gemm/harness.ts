@@ -349,6 +349,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       pixelStride,
       groupStride,
       outBatchStride: pixels * outPixelStride,
+      outRowStride: outWidth * outPixelStride,
       outPixelStride,
       weightsBatchStride: 0,
       scalesBatchStride: 0,

@@ -115,6 +115,7 @@ async function matmul(
       pixelStride,
       groupStride: 0,
       outBatchStride: m * n * 4,
+      outRowStride: m * n * 4,
       outPixelStride: n * 4,
       weightsBatchStride: panelBytes,
       scalesBatchStride: wide,

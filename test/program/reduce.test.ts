@@ -51,6 +51,43 @@ describe("reductions", () => {
     );
   });
 
+  test("CumSum and CumProd along any axis, from either end, with and without the element", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        shapes,
+        fc.nat(3),
+        fc.nat(1),
+        fc.nat(1),
+        fc.nat(99),
+        async (shape, a, exclusive, reverse, seed) => {
+          const axis = a % shape.length;
+          const x = tensor(seed, shape, false);
+          const values = x.data as Float32Array;
+          const stride = stridesOf(shape)[axis]!;
+          const extent = shape[axis]!;
+          for (const op of ["CumSum", "CumProd"]) {
+            const wanted = new Float32Array(values.length);
+            for (let e = 0; e < values.length; e++) {
+              if (Math.floor(e / stride) % extent !== 0) continue;
+              let sofar = op === "CumSum" ? 0 : 1;
+              for (let i = 0; i < extent; i++) {
+                const at = e + (reverse === 1 ? extent - 1 - i : i) * stride;
+                const next = Math.fround(op === "CumSum" ? sofar + values[at]! : sofar * values[at]!);
+                wanted[at] = exclusive === 1 ? sofar : next;
+                sofar = next;
+              }
+            }
+            const inputs = [x, new Tensor("int64", [BigInt(axis)], [])];
+            const outputs = [{ type: "float32", shape }] as const;
+            const [y] = await agreed({ op, attributes: { exclusive, reverse }, inputs, constants: [1], outputs });
+            expect(y!.data).toEqual(wanted);
+          }
+        },
+      ),
+      { numRuns: 30 },
+    );
+  });
+
   test("ReduceLogSumExp of infinities", async () => {
     const x = new Tensor("float32", [-Infinity, -Infinity, Infinity, 0, 200, 200], [3, 2]);
     const axes = new Tensor("int64", [1n]);

@@ -62,8 +62,9 @@ export enum ConvStep {
   batchStride,
   pixelStride,
   groupStride,
-  /** Bytes between samples and between pixels of the output. */
+  /** Bytes between samples, rows (through all planes) and pixels of the output, of any sign. Depthwise: rows are dense. */
   outBatchStride,
+  outRowStride,
   outPixelStride,
   /** Bytes between the weights of two samples: 0 for a layer's own weights, a matrix's panels for MatMul of two activations. */
   weightsBatchStride,

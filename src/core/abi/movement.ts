@@ -74,6 +74,21 @@ export enum GatherElementsStep {
   length,
 }
 
+/** Trilu: [batch, rows, columns] with zeros below the diagonal (column − row < diagonal) or, of the lower triangle, above it. */
+export enum TriluStep {
+  input = 1,
+  output,
+  elementBytes,
+  batch,
+  rows,
+  columns,
+  /** Between −2^30 and 2^30. */
+  diagonal,
+  /** 1: keeps the upper triangle, 0: the lower one. */
+  upper,
+  length,
+}
+
 /** Range: output[i] = start + i·delta on float32, int32 or int64; start and delta are read from memory. */
 export enum SequenceStep {
   start = 1,

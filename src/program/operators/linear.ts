@@ -8,6 +8,7 @@ import { exactnessOf, exactnessOfStack, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import type { FusedWeights } from "../panels.ts";
 import { ActivationDigits, LARGEST_STACKED, type Stack, stackedChannels, stackOf } from "../stack.ts";
+import type { TapSelection } from "../taps.ts";
 
 /** Sizes of a linear step, the same for int16 and f32; a matrix product is a 1×1 convolution over one row of M pixels. */
 export interface Geometry {
@@ -215,12 +216,15 @@ export function integerOperands(
   layout: ActivationLayout,
   depthwise: boolean,
   g: Geometry,
+  selection?: TapSelection,
 ): IntegerOperands {
   const bits = activationBits(plan);
   const stack = stackOf(series, plan);
   if (stack === undefined) {
     const exactness = exactnessOf(series, bits);
-    const right = l.panels.place(series, { depthwise, activationBits: bits, ...exactness }, layerShape(g));
+    const right = l.panels.place(series, { depthwise, activationBits: bits, ...exactness }, layerShape(g), {
+      selection,
+    });
     const q = quantizeActivation(l, x, right.kernel, layout, bits);
     return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels: layout.channels };
   }
@@ -229,7 +233,7 @@ export function integerOperands(
   const exactness = exactnessOfStack(series, stack, kept);
   // A stacked depthwise layer has several input channels in each of its groups.
   const work = { depthwise: false, activationBits: bits, ...exactness };
-  const right = l.panels.place(series, work, { ...layerShape(g), channels }, stack);
+  const right = l.panels.place(series, work, { ...layerShape(g), channels }, { stack, selection });
   const q = stackActivation(l, x, right.kernel, layout, stack, new ActivationDigits(kept, plan.bits), kept);
   return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels };
 }
@@ -297,7 +301,8 @@ export function roundedActivation(l: Lowering, x: Operand, plan: LayerPlan, layo
           rowsPerParameter: rowsPerSample,
         },
         ...{ batchStride: rowsPerSample * pixelStride, pixelStride, groupStride: exports.groupStride(kernel, 1) },
-        ...{ outBatchStride: 4 * rowsPerSample * channels, outPixelStride: 4 * channels },
+        ...{ outBatchStride: 4 * rowsPerSample * channels, outRowStride: 4 * rowsPerSample * channels },
+        outPixelStride: 4 * channels,
         ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0, exactInInt32: 1, pairsPerBlock: 1, turns: 0 },
         ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
         ...{ scratch: l.allocate(scratchBytes * l.threads), scratchBytes, slots: l.threads },
