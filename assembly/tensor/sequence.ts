@@ -2,7 +2,7 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { SequenceStep } from "../../src/core/abi/movement";
 import { CumulateStep } from "../../src/core/abi/reduce";
-import { address, argument, share } from "../step";
+import { address, argument, share, shareOfRows } from "../step";
 
 export function sequence(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, SequenceStep.type);
@@ -38,18 +38,30 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
   let exclusive = argument(step, CumulateStep.exclusive) != 0;
   let reverse = argument(step, CumulateStep.reverse) != 0;
   let multiply = argument(step, CumulateStep.product) != 0;
-  let end = share(lines, thread + 1, threads);
-  for (let line = share(lines, thread, threads); line < end; line++) {
+  let end = shareOfRows(lines, extent, thread + 1, threads);
+  for (let at = shareOfRows(lines, extent, thread, threads); at < end; ) {
+    let line = at / extent;
+    let i = at - line * extent;
+    at += extent - i;
+    let stop = at > end ? extent - (at - end) : extent;
     let base = <usize>((line / inner) * extent * inner + line % inner) * sizeof<T>();
     let stride = <usize>inner * sizeof<T>();
     if (reverse) {
       base += <usize>(extent - 1) * stride;
       stride = 0 - stride;
     }
-    let input = address(step, CumulateStep.input) + base;
-    let output = address(step, CumulateStep.output) + base;
+    let input = address(step, CumulateStep.input) + base + <usize>i * stride;
+    let output = address(step, CumulateStep.output) + base + <usize>i * stride;
     let sofar: T = multiply ? 1 : 0;
-    for (let i = 0; i < extent; i++) {
+    if (i > 0) {
+      sofar = load<T>(output - stride);
+      if (exclusive) {
+        let x = load<T>(input - stride);
+        if (multiply) sofar *= x;
+        else sofar += x;
+      }
+    }
+    for (; i < stop; i++) {
       let x = load<T>(input);
       if (exclusive) store<T>(output, sofar);
       if (multiply) sofar *= x;
