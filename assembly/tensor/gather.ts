@@ -25,8 +25,8 @@ export function gather(program: usize, step: usize, thread: i32, threads: i32): 
   let slice = argument(step, GatherStep.sliceBytes);
   let scatter = argument(step, GatherStep.scatter) != 0;
   let total = argument(step, GatherStep.batch) * count;
-  let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
-  let end = scatter ? total : share(total, thread + 1, threads);
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
   let output = address(step, GatherStep.output) + <usize>at * <usize>slice;
   let operation = argument(step, GatherStep.operation);
   while (at < end) {
@@ -81,8 +81,8 @@ export function gatherElements(program: usize, step: usize, thread: i32, threads
   let operation = argument(step, GatherElementsStep.operation);
   let indices = address(step, GatherElementsStep.indices);
   let total = countOf(step, GatherElementsStep.length, rank);
-  let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
-  let end = scatter ? total : share(total, thread + 1, threads);
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
   for (; at < end; at++) {
     let index = indexAt(indices, at, bytes);
     let place = index < 0 ? index + extent : index;

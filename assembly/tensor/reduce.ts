@@ -4,7 +4,7 @@ import { ElementCode } from "../../src/core/abi/element";
 import { ArgStep, ReduceFunction, ReduceStep } from "../../src/core/abi/reduce";
 import { abs, add, div, k, max, min, mul, sqrt } from "../math/lane";
 import { lanes, loadUpTo, storeUpTo } from "./lanes";
-import { address, argument, share } from "../step";
+import { address, argument, share, shareOfRows } from "../step";
 
 export function reduce(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ReduceStep.type);
@@ -267,20 +267,26 @@ function sumLine(finish: i32, from: usize, output: usize, extent: i32, inner: i3
   return x < y ? x : y;
 }
 
-/** Integers, where the order does not matter, and f64, from the first element to the last. */
+/** Integers, where the order does not matter, and f64, from the first element to the last. A row has one unit of work more than elements: its end. */
 function inOrder<T>(step: usize, thread: i32, threads: i32): void {
   let operation = argument(step, ReduceStep.operation);
   let extent = argument(step, ReduceStep.extent);
   let inner = argument(step, ReduceStep.inner);
-  let total = argument(step, ReduceStep.outer) * inner;
-  let end = share(total, thread + 1, threads);
-  for (let at = share(total, thread, threads); at < end; at++) {
-    let from = address(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+  let rows = argument(step, ReduceStep.outer) * inner;
+  let end = shareOfRows(rows, extent + 1, thread + 1, threads);
+  for (let unit = shareOfRows(rows, extent + 1, thread, threads); unit < end; ) {
+    let at = unit / (extent + 1);
+    let i = unit - at * (extent + 1);
+    unit += extent + 1 - i;
+    let stop = unit > end ? extent + 1 - (unit - end) : extent;
+    let from = address(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner + i * inner) * sizeof<T>();
+    let to = address(step, ReduceStep.output) + <usize>at * sizeof<T>();
     let r: T = 0;
-    if (operation == ReduceFunction.Prod) r = 1;
+    if (i > 0) r = load<T>(to);
+    else if (operation == ReduceFunction.Prod) r = 1;
     else if (operation == ReduceFunction.Max) r = least<T>();
     else if (operation == ReduceFunction.Min) r = greatest<T>();
-    for (let i = 0; i < extent; i++) {
+    for (; i < stop; i++) {
       let x = load<T>(from);
       switch (operation) {
         case ReduceFunction.Max: r = larger<T>(x, r); break;
@@ -293,10 +299,12 @@ function inOrder<T>(step: usize, thread: i32, threads: i32): void {
       }
       from += <usize>inner * sizeof<T>();
     }
-    // integers: towards zero
-    if (operation == ReduceFunction.Mean && (isFloat<T>() || extent > 0)) r /= <T>extent;
-    if (isFloat<T>() && operation == ReduceFunction.L2) r = <T>f64.sqrt(<f64>r);
-    store<T>(address(step, ReduceStep.output) + <usize>at * sizeof<T>(), r);
+    if (unit <= end) {
+      // integers: towards zero
+      if (operation == ReduceFunction.Mean && (isFloat<T>() || extent > 0)) r /= <T>extent;
+      if (isFloat<T>() && operation == ReduceFunction.L2) r = <T>f64.sqrt(<f64>r);
+    }
+    store<T>(to, r);
   }
 }
 
@@ -314,15 +322,20 @@ export function arg(step: usize, thread: i32, threads: i32): void {
   let inner = argument(step, ArgStep.inner);
   let least = argument(step, ArgStep.least) != 0;
   let latest = argument(step, ArgStep.last) != 0;
-  let total = argument(step, ArgStep.outer) * inner;
-  let end = share(total, thread + 1, threads);
-  for (let at = share(total, thread, threads); at < end; at++) {
-    let from = address(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
-    let best = load<T>(from);
-    let index = 0;
-    for (let i = 1; i < extent; i++) {
-      from += <usize>inner * sizeof<T>();
-      let x = load<T>(from);
+  let rows = argument(step, ArgStep.outer) * inner;
+  let stride = <usize>inner * sizeof<T>();
+  let end = shareOfRows(rows, extent, thread + 1, threads);
+  for (let unit = shareOfRows(rows, extent, thread, threads); unit < end; ) {
+    let at = unit / extent;
+    let i = unit - at * extent;
+    unit += extent - i;
+    let stop = unit > end ? extent - (unit - end) : extent;
+    let row = address(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+    let to = address(step, ArgStep.output) + (<usize>at << 3);
+    let index = i > 0 ? <i32>load<i64>(to) : 0;
+    let best = load<T>(row + <usize>index * stride);
+    for (i += <i32>(i == 0); i < stop; i++) {
+      let x = load<T>(row + <usize>i * stride);
       let better = least ? x < best : x > best;
       let equal = x == best;
       if (isFloat<T>()) {
@@ -336,6 +349,6 @@ export function arg(step: usize, thread: i32, threads: i32): void {
         index = i;
       }
     }
-    store<i64>(address(step, ArgStep.output) + (<usize>at << 3), <i64>index);
+    store<i64>(to, <i64>index);
   }
 }

@@ -2,7 +2,7 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { SequenceStep } from "../../src/core/abi/movement";
 import { CumulateStep } from "../../src/core/abi/reduce";
-import { address, argument, share } from "../step";
+import { address, argument, share, shareOfRows } from "../step";
 
 export function sequence(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, SequenceStep.type);
@@ -55,21 +55,24 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
   let exclusive = argument(step, CumulateStep.exclusive) != 0;
   let reverse = argument(step, CumulateStep.reverse) != 0;
   let multiply = argument(step, CumulateStep.product) != 0;
-  let end = share(lines, thread + 1, threads);
-  for (let line = share(lines, thread, threads); line < end;) {
+  let end = shareOfRows(lines, extent, thread + 1, threads);
+  for (let at = shareOfRows(lines, extent, thread, threads); at < end; ) {
+    let line = at / extent;
+    let i = at - line * extent;
     let column = line % inner;
+    // Whole lines that lie beside each other.
+    let n = i == 0 ? min(inner - column, (end - at) / extent) : 0;
     let base = <usize>((line / inner) * extent * inner + column) * sizeof<T>();
     let stride = <usize>inner * sizeof<T>();
     if (reverse) {
       base += <usize>(extent - 1) * stride;
       stride = 0 - stride;
     }
-    let input = address(step, CumulateStep.input) + base;
-    let output = address(step, CumulateStep.output) + base;
+    let input = address(step, CumulateStep.input) + base + <usize>i * stride;
+    let output = address(step, CumulateStep.output) + base + <usize>i * stride;
     let sofar: T = multiply ? 1 : 0;
-    let n = min(inner - column, end - line);
-    line += n;
     if (n > 1) {
+      at += n * extent;
       // Neighbours together, row by row, each from the row before: a line alone meets a line of the cache per element.
       let bytes = <usize>n * sizeof<T>();
       if (exclusive) {
@@ -78,14 +81,20 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
       } else {
         for (let o: usize = 0; o < bytes; o += sizeof<T>()) store<T>(output + o, follow<T>(multiply, sofar, load<T>(input + o)));
       }
-      for (let i = 1; i < extent; i++) {
+      for (let r = 1; r < extent; r++) {
         input += stride;
         output += stride;
         row<T>(multiply, output - stride, input, output, bytes);
       }
       continue;
     }
-    for (let i = 0; i < extent; i++) {
+    at += extent - i;
+    let stop = at > end ? extent - (at - end) : extent;
+    if (i > 0) {
+      sofar = load<T>(output - stride);
+      if (exclusive) sofar = follow<T>(multiply, sofar, load<T>(input - stride));
+    }
+    for (; i < stop; i++) {
       let x = load<T>(input);
       if (exclusive) store<T>(output, sofar);
       sofar = follow<T>(multiply, sofar, x);

@@ -29,13 +29,20 @@ const LEAST_MOST_EACH = 2;
 export interface StepWork {
   readonly macs: number;
   readonly bytes: number;
+  /** More parts than rows must come in order; absent: no part needs another. */
+  readonly rows?: number;
 }
 
 /** How many pieces of a step each thread begins with; 0: one thread runs it alone. */
-export function piecesOf({ macs, bytes }: StepWork, threads: number): number {
+export function piecesOf(
+  { macs, bytes, rows = Number.POSITIVE_INFINITY }: StepWork,
+  threads: number,
+  parts = 1,
+): number {
   const work = macs + 4 * bytes;
   if (work < SHARED_WORK) return 0;
-  return Math.max(1, Math.min(mostPieces(threads), Math.floor(work / (PIECE_WORK * threads))));
+  const pieces = Math.max(1, Math.min(mostPieces(threads), Math.floor(work / (PIECE_WORK * threads))));
+  return Math.min(pieces, Math.floor(rows / (threads * parts)));
 }
 
 function mostPieces(threads: number): number {
@@ -114,7 +121,7 @@ export class Threads {
   async run(program: number, { first, count, part, parts }: Steps, works: readonly StepWork[]): Promise<void> {
     let alone = first;
     for (let i = first; i < first + count && this.lost === undefined; i++) {
-      const each = piecesOf(works[i]!, this.count);
+      const each = piecesOf(works[i]!, this.count, parts);
       if (each === 0) continue;
       if (i > alone) this.core.run(program, alone, i - alone, part, parts);
       await this.share(program, i, part, parts, each);

@@ -79,6 +79,7 @@ export class RangedProgram implements Compiled {
       ...step,
       macs: Math.max(0, Math.round(at(this.fitted.macs[i]!, this.t))),
       bytes: Math.max(0, Math.round(at(this.fitted.bytes[i]!, this.t))),
+      ...(step.rows !== undefined && { rows: Math.max(0, Math.round(at(this.fitted.rows[i]!, this.t))) }),
     }));
     return this.timed;
   }
@@ -158,6 +159,7 @@ interface Fitted {
   readonly kept: Sized<KeptValue>;
   readonly macs: readonly Polynomial[];
   readonly bytes: readonly Polynomial[];
+  readonly rows: readonly Polynomial[];
   readonly work: Polynomial;
 }
 
@@ -361,7 +363,7 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
     );
   return {
     ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results, kept },
-    ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes) },
+    ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes), rows: told(({ rows = 0 }) => rows) },
     work: through(
       ts,
       programs.map(({ work }) => work),

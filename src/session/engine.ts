@@ -35,7 +35,7 @@ export class Engine {
     this.constants = new Constants(core);
     const target = { core, constants: this.constants, panels: this.panels, threads: threads?.slots ?? 1 };
     this.schedule = new Schedule(model, target, knownWeights(model));
-    this.main = routineOf(model.graph, false);
+    this.main = routineOf(model.graph);
   }
 
   /** Adds the terms that have arrived since to the weights. */

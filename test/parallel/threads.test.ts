@@ -78,6 +78,11 @@ threaded("the bits of one thread", () => {
     ["Gather", ["x", "picks"], ["gathered"], { axis: 2 }],
     ["GatherElements", ["x", "where"], ["elements"], { axis: 3 }],
     ["ScatterElements", ["x", "where", "top"], ["scattered"], { axis: 3 }],
+    // one row, whose parts come in order
+    ["Reshape", ["x", "line"], ["flat"]],
+    ["CumSum", ["flat", "axis0"], ["running"]],
+    ["TopK", ["flat", "k"], ["topOfAll", "whereOfAll"]],
+    ["ArgMax", ["flat"], ["argOfAll"], { axis: 0 }],
     ["GridSample", ["x", "grid"], ["sampled"]],
     ["Concat", ["x", "x"], ["joined"], { axis: 1 }],
     ["Reshape", ["x", "sequence"], ["s"]],
@@ -94,6 +99,7 @@ threaded("the bits of one thread", () => {
       ...{
         axis0: new Tensor("int64", [0n], []),
         k: i64(3),
+        line: i64(-1),
         picks: i64(5, 1, 30, 2, 2, -1, 0, 9),
         sequence: i64(32, 8, 256),
       },

@@ -68,7 +68,10 @@ export function lowerRecurrent(l: Lowering): void {
     ...{ copies: l.allocate(copyBytes * l.threads), copyBytes, slots: l.threads },
   });
   const kernel = `recurrent_${inner.at(-1)!.kernel}`;
-  l.emit({ opcode: base.opcode, words: [...base.words, ...words] }, { kernel, macs, bytes: 4 * sizeOf(x.shape) });
+  l.emit(
+    { opcode: base.opcode, words: [...base.words, ...words] },
+    { kernel, macs, bytes: 4 * sizeOf(x.shape), rows: batch },
+  );
 }
 
 /** Output `i`, or memory that stands for it, filled with the initial state. */
