@@ -30,6 +30,11 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "Compare presets with the network's own float32",
     load: async () => (await import("./compare.ts")).registerCompare,
   },
+  advise: {
+    usage: "advise <model>",
+    summary: "How many bits each layer needs for a target, why, and a plan that was measured",
+    load: async () => (await import("./advise.ts")).registerAdvise,
+  },
   bench: {
     usage: "bench <model>",
     summary: "Time a network on this machine: load, first run, runs, and where the time goes",
