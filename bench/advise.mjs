@@ -1,6 +1,6 @@
 // The advice for real networks, held against what was measured on samples that it did not see, and against the same bits everywhere:
 //
-//   npm run build && BITBASIS_MODELS=… BITBASIS_DATA=… node bench/advise.mjs [network]… [--target error=1e-2] [--markdown FILE] [--json FILE]
+//   npm run build && BITBASIS_MODELS=… BITBASIS_DATA=… node bench/advise.mjs [network]… [--target error=1e-2] [--markdown FILE] [--svg FILE] [--json FILE]
 //
 // BITBASIS_MODELS holds NAME/model.onnx, BITBASIS_DATA pictures and texts (see bench/agreement.mjs). The first samples are given to the adviser, the others are held
 // out. Exit 1 when an advised plan misses its target on the samples that were given, or has more bytes than the same bits everywhere that reach it.
@@ -16,6 +16,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     target: { type: "string", default: "error=1e-2" },
     markdown: { type: "string" },
+    svg: { type: "string" },
     json: { type: "string" },
   },
 });
@@ -196,6 +197,26 @@ const markdown = [
 ].join("\n");
 console.log(markdown);
 if (options.markdown !== undefined) writeFileSync(options.markdown, `${markdown}\n`);
+if (options.svg !== undefined) {
+  const { plot } = await import("../dist/experiments/plot.js");
+  const values = rows
+    .filter(({ regime }) => typeof regime === "object")
+    .map(({ name, bits, regime }) => ({ name, bits, under: regime.bitsUnder }));
+  const axis = (field, title) => ({ field, title, type: "quantitative", scale: { domain: [0, 12] } });
+  const [x, y] = [
+    axis("under", "bits below which the class of the shape is starved"),
+    axis("bits", `bits per weight that ${options.target} takes`),
+  ];
+  const title = "Does the regime predict the bits that a network needs?";
+  const line = { data: { values: [{ at: 0 }, { at: 12 }] }, mark: { type: "line", color: "#bbb", strokeDash: [4, 4] } };
+  const diagonal = { ...line, encoding: { x: { ...x, field: "at" }, y: { ...y, field: "at" } } };
+  const names = { mark: { type: "text", dx: 6, align: "left" }, encoding: { x, y, text: { field: "name" } } };
+  const points = { mark: { type: "point", filled: true, size: 60 }, encoding: { x, y } };
+  writeFileSync(
+    options.svg,
+    await plot([{ title, width: 360, height: 300, data: { values }, layer: [diagonal, points, names] }]),
+  );
+}
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 for (const { name, reached, smaller } of rows) {
   if (!reached) console.error(`${name}: the advised plan misses ${options.target}`);

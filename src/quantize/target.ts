@@ -53,8 +53,10 @@ const ACTIVATIONS = 1 / 8;
 export const MARGIN = 3;
 /** Vectors that an agreement is measured on where nothing is given, and most records for them. */
 const [VECTORS, MOST_RECORDS] = [200, 64];
-/** How many plans are tried. */
+/** How many plans of the hull are tried. */
 const ROUNDS = 10;
+/** Layers that are tried one by one in the end. */
+const SINGLES = 3;
 /** Bytes of the header that the figures of the check may vary by. */
 const SLACK = 64;
 
@@ -288,6 +290,12 @@ class Search {
       const candidate = await this.measured(allocationOf(this.found.sensitivities, fewer));
       if (keeps(candidate) && candidate.bytes <= best.bytes) [low, best] = [middle, candidate];
       else high = middle;
+    }
+    // The next layer did not fit; the ones after it may.
+    for (const { node, to } of steps.slice(low + 1, low + 1 + SINGLES)) {
+      const fewer = new Map([...best.allocation.widths, [node, to] as const]);
+      const candidate = await this.measured(allocationOf(this.found.sensitivities, fewer));
+      if (keeps(candidate) && candidate.bytes <= best.bytes) best = candidate;
     }
     return best;
   }
