@@ -43,6 +43,7 @@ export interface CoreExports {
     stride: number,
     sums: number,
   ): void;
+  seriesRows(from: number, to: number, outer: number, rows: number, inner: number): void;
   seriesGrid(data: number, rows: number, columns: number, steps: number, scales: number, zeros: number): number;
   seriesRange(
     data: number,
@@ -124,6 +125,7 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
   seriesScales: true,
   seriesQuantize: true,
   seriesSplit: true,
+  seriesRows: true,
   seriesGrid: true,
   seriesRange: true,
   seriesRound: true,

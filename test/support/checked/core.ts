@@ -96,6 +96,7 @@ const FUNCTIONS: { readonly [name in Exclude<keyof CoreExports, "run">]: { reads
   seriesScales: { reads: [0, 3], writes: [6] },
   seriesQuantize: { reads: [0, 1, 2], writes: [7, 8] },
   seriesSplit: { reads: [1], writes: [0, 8, 10] },
+  seriesRows: { reads: [0], writes: [1] },
   seriesGrid: { reads: [0], writes: [4, 5] },
   seriesRange: { reads: [0], writes: [8, 9] },
   seriesRound: { reads: [0, 1, 2], writes: [9, 10, 11] },
