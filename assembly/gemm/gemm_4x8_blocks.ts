@@ -138,7 +138,11 @@ function turns4__simd<T>(
   let c31 = c00;
   const bytes = <usize>pairs << 2;
   const mask = i32x4.splat(0xffff);
-  memory.fill(halves, 0, 128);
+  // memory.fill is a call, which takes as long as four pairs.
+  for (let at = halves; at < halves + 128; at += 32) {
+    v128.store(at, c00);
+    v128.store(at, c00, 16);
+  }
   const end = table + (<usize>taps << 4);
   do {
     let a0 = load<usize>(table) + offset;

@@ -93,8 +93,12 @@ export type Border = Readonly<Record<"lineWidth" | "outWidth" | "outHeight" | "p
 
 const NO_BORDER: Border = { lineWidth: 0, outWidth: 0, outHeight: 0, padTop: 0, padLeft: 0 };
 
-/** More than this many times the pixels of the input, a border costs more memory than its time is worth. */
+/**
+ * More than this many times the pixels of the input, a border costs more memory than its time is worth, unless both are small: a rule that small
+ * sizes do not meet would part a range of sizes (ranged.ts).
+ */
 const LARGEST_GROWTH = 2.5;
+const SMALL_PICTURE = 4096;
 
 /** The border of a picture's convolution that reads beyond its input; undefined: it does not, or crops, or the border is too wide. */
 export function borderOf(g: Geometry): Border | undefined {
@@ -106,8 +110,8 @@ export function borderOf(g: Geometry): Border | undefined {
     g.padTop + g.inHeight,
     reach(g.outHeight, g.strideHeight, g.kernelHeight, g.dilationHeight),
   );
-  const growth = (outWidth * outHeight) / (g.inWidth * g.inHeight);
-  if (growth === 1 || growth > LARGEST_GROWTH) return undefined;
+  const [before, after] = [g.inWidth * g.inHeight, outWidth * outHeight];
+  if (after === before || (after > SMALL_PICTURE && after > LARGEST_GROWTH * before)) return undefined;
   return { lineWidth: g.inWidth, outWidth, outHeight, padTop: g.padTop, padLeft: g.padLeft };
 }
 
