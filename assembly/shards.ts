@@ -3,7 +3,7 @@
 import { ActivationParameters, Activation, ConvStep } from "../src/core/abi/conv";
 import { ShardPart } from "../src/core/abi/shards";
 import { poison } from "./gemm/conv";
-import { outputOf, pixelsOf, tapsOf, writePointers } from "./gemm/geometry";
+import { outputOf, pixelsOf, writePointers } from "./gemm/geometry";
 import { activate } from "./gemm/tile";
 import { panelColumns } from "./layout";
 import { address, argument, number } from "./step";
@@ -12,17 +12,29 @@ import { address, argument, number } from "./step";
 export function prepare(step: usize): void {
   const part = step + (ConvStep.length << 2);
   const rows = argument(part, ShardPart.rows);
-  const taps = tapsOf(step);
+  const last = lastTap(step, part);
   let weights = address(part, ShardPart.weights);
   let sums = address(part, ShardPart.tapSums);
   for (let r = 0; r < rows; r++) {
-    for (let tap = 0; tap < taps; tap++, sums += 4) {
+    for (let tap = firstTap(step, part); tap < last; tap++, sums += 4) {
       const count = elementsOf(step, part, tap);
       let sum = 0;
       for (let i = 0; i < count; i++, weights += 2) sum += load<i16>(weights);
       store<i32>(sums, sum);
     }
   }
+}
+
+/** Taps that have elements here: from the first to before the last. */
+@inline
+function firstTap(step: usize, part: usize): i32 {
+  return argument(part, ShardPart.from) / argument(step, ConvStep.channels);
+}
+
+@inline
+function lastTap(step: usize, part: usize): i32 {
+  const channels = argument(step, ConvStep.channels);
+  return (argument(part, ShardPart.to) + channels - 1) / channels;
 }
 
 /** First element of the row that lies under a tap and is here, and how many these are. */
@@ -48,7 +60,8 @@ function sums<T>(step: usize): void {
   const first = argument(part, ShardPart.first);
   const rows = argument(part, ShardPart.rows);
   const table = address(part, ShardPart.table);
-  const taps = tapsOf(step);
+  const begin = firstTap(step, part);
+  const last = lastTap(step, part);
   const channels = argument(step, ConvStep.channels);
   const outChannels = argument(step, ConvStep.outChannels);
   const pixels = pixelsOf(step);
@@ -66,10 +79,10 @@ function sums<T>(step: usize): void {
       const offset = <usize>(((first + r) / outChannels) * argument(step, ConvStep.groupStride));
       let sum: T = 0;
       let seen: T = 0;
-      for (let tap = 0; tap < taps; tap++, tapSums += 4) {
+      for (let tap = begin; tap < last; tap++, tapSums += 4) {
         const count = elementsOf(step, part, tap);
         const pixel = load<usize>(table + (<usize>tap << 2));
-        if (pixel != 0 && count > 0) {
+        if (pixel != 0) {
           sum += dot<T>(pixel + offset + (<usize>(firstOf(step, part, tap) - tap * channels) << 1), weights, count);
           seen += <T>load<i32>(tapSums);
         }

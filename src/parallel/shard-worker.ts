@@ -33,7 +33,9 @@ export class ShardWorker {
     let place = this.places.get(job.layer);
     if (place === undefined) {
       place = { weights: this.end, tapSums: align(this.end + 2 * part.rows * (part.to - part.from)) };
-      this.end = align(place.tapSums + 4 * part.rows * taps);
+      const channels = job.words[ConvStep.channels]!;
+      const own = Math.ceil(part.to / channels) - Math.floor(part.from / channels);
+      this.end = align(place.tapSums + 4 * part.rows * own);
       this.places.set(job.layer, place);
     }
     const words = new Int32Array(ConvStep.length + ShardPart.length);

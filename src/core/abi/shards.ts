@@ -9,7 +9,7 @@ export enum ShardPart {
   to,
   /** i16 [rows][to − from]. */
   weights,
-  /** i32 [rows][taps]: Σ of the weights of each tap that are here. */
+  /** i32 [rows][taps that have elements here]: Σ of these weights. */
   tapSums,
   /** Room for the address of the input under each tap of an output pixel. */
   table,
