@@ -233,7 +233,7 @@ function whole(from: usize, copy: usize, columns: i32, wide: i32): usize {
 }
 
 /** Writes canonical NaN where a non-finite value went into the integers as z, or where the scale of a column is NaN. */
-function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
+export function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
   const outChannels = argument(step, ConvStep.outChannels);
   const wide = panelColumns(argument(step, 0));
   const panels = (outChannels + wide - 1) / wide;

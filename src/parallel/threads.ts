@@ -1,5 +1,6 @@
 import { BitbasisError, type Build, Core, moduleBytes, yieldToEventLoop } from "../core/index.ts";
 import { Control, give, SPINS, type ThreadSetup, work } from "./control.ts";
+import type { Crew, CrewStep, Steps } from "./crew.ts";
 import { Hand, whyNoSharedMemory } from "./hand.ts";
 import { withSharedMemory } from "./shared-module.ts";
 
@@ -25,17 +26,9 @@ const PIECE_WORK = 200_000;
 const PIECES = 8;
 const LEAST_MOST_EACH = 2;
 
-/** What decides whether a step is shared. */
-export interface StepWork {
-  readonly macs: number;
-  readonly bytes: number;
-  /** More parts than rows must come in order; absent: no part needs another. */
-  readonly rows?: number;
-}
-
 /** How many pieces of a step each thread begins with; 0: one thread runs it alone. */
 export function piecesOf(
-  { macs, bytes, rows = Number.POSITIVE_INFINITY }: StepWork,
+  { macs, bytes, rows = Number.POSITIVE_INFINITY }: Omit<CrewStep, "step">,
   threads: number,
   parts = 1,
 ): number {
@@ -49,21 +42,13 @@ function mostPieces(threads: number): number {
   return Math.max(LEAST_MOST_EACH, Math.ceil(PIECES / threads));
 }
 
-/** Some steps of a program, or one part of a step. */
-interface Steps {
-  readonly first: number;
-  readonly count: number;
-  readonly part: number;
-  readonly parts: number;
-}
-
 /**
  * A core whose memory is shared with workers, and these. A step is cut into pieces, which the threads take until there are none; then comes the next
  * step. One with little work runs on the session's own thread. How a step is cut depends on it alone, never on measured time; who runs which piece is
  * left to chance, and no result depends on either: every element is made whole in one piece, and what pieces find out together (ranges) is joined by
  * comparisons.
  */
-export class Threads {
+export class Threads implements Crew {
   private readonly hands: Hand[] = [];
   private readonly control: Int32Array<SharedArrayBuffer>;
   /** Set once a worker has died: the rest of the session runs on one thread. */
@@ -109,19 +94,14 @@ export class Threads {
   }
 
   /** Threads that take part. */
-  get running(): number {
+  get threads(): number {
     return this.lost === undefined ? this.count : 1;
   }
 
-  /**
-   * Runs steps of a program; `works` has those of all of its steps.
-   *
-   * @throws what `Core.run` throws for a step, whichever share of it fails; BitbasisError WORKER when a worker dies meanwhile
-   */
-  async run(program: number, { first, count, part, parts }: Steps, works: readonly StepWork[]): Promise<void> {
+  async run(program: number, { first, count, part, parts }: Steps, all: readonly CrewStep[]): Promise<void> {
     let alone = first;
     for (let i = first; i < first + count && this.lost === undefined; i++) {
-      const each = piecesOf(works[i]!, this.count, parts);
+      const each = piecesOf(all[i]!, this.count, parts);
       if (each === 0) continue;
       if (i > alone) this.core.run(program, alone, i - alone, part, parts);
       await this.share(program, i, part, parts, each);
@@ -130,7 +110,6 @@ export class Threads {
     if (first + count > alone) this.core.run(program, alone, first + count - alone, part, parts);
   }
 
-  /** Ends the workers. */
   async stop(): Promise<void> {
     this.lost ??= new BitbasisError("RELEASED", "the session has been released");
     this.stopped = Promise.all(this.hands.map((hand) => hand.stop()));

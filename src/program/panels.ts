@@ -1,5 +1,6 @@
 import { Opcode } from "../core/abi/opcode.ts";
 import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
+import type { Elsewhere } from "../parallel/index.ts";
 import { isSigned, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
 import { SelectedSeries, type TapSelection } from "./taps.ts";
@@ -10,6 +11,8 @@ interface View {
   readonly stack?: Stack | undefined;
   /** Only some taps. */
   readonly selection?: TapSelection | undefined;
+  /** Plain linear steps read it and nothing else, so that it may be held elsewhere. */
+  readonly isPlain?: boolean;
 }
 
 /** Addresses of one layer's fused integer weights, and the kernel that reads them. */
@@ -28,6 +31,8 @@ interface Placed extends FusedWeights {
   /** Terms that have been added. */
   loaded: number;
   turns: number;
+  /** Held elsewhere: its panels are an address. */
+  readonly held: boolean;
 }
 
 /** Bits of weights that panels hold; the widest hold every fused weight. */
@@ -44,7 +49,10 @@ export class Panels {
   /** Bits of the panels of series that have outgrown those of their own bits. */
   private readonly widened = new Map<string, number>();
 
-  constructor(private readonly core: Core) {}
+  constructor(
+    private readonly core: Core,
+    private readonly elsewhere?: Elsewhere,
+  ) {}
 
   /**
    * Places a series for a layer and chooses the layer's kernel, once.
@@ -64,20 +72,21 @@ export class Panels {
     }
     const { rows, channels } = shape;
     const layer = { kernel: chooseKernel({ ...work, rows, channels, weightBits: this.bitsOf(series) }), ...shape };
-    const { stack, selection } = view;
-    const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}`;
+    const { stack, selection, isPlain = false } = view;
+    const held = isPlain && this.elsewhere !== undefined;
+    const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}:${held}`;
     let placed = layers.get(key);
     if (placed === undefined) {
       const some = selection === undefined ? series : new SelectedSeries(series, selection);
       const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
-      placed = this.allocate(own, layer);
+      placed = this.allocate(own, layer, held);
       layers.set(key, placed);
       if (this.outgrows(placed)) {
         this.widen(series);
         return this.place(series, work, shape, view);
       }
     }
-    if (layer.kernel === Opcode.ConvI16 && !work.exactInInt32 && placed.turns === 0) {
+    if (layer.kernel === Opcode.ConvI16 && !work.exactInInt32 && placed.turns === 0 && !held) {
       const pairBytes = this.core.exports.panelBytes(layer.kernel, 1, 1, 1, 2);
       placed.turns = this.core.allocate(this.core.exports.panelBytes(...layerOf(layer)) / pairBytes);
       this.takeTurns(placed);
@@ -100,9 +109,9 @@ export class Panels {
     return false;
   }
 
-  private allocate(series: WeightSeries, layer: Layer): Placed {
+  private allocate(series: WeightSeries, layer: Layer, held: boolean): Placed {
     const core = this.core;
-    const bytes = core.exports.panelBytes(...layerOf(layer));
+    const bytes = held ? 0 : core.exports.panelBytes(...layerOf(layer));
     const padded = core.exports.paddedRows(layer.kernel, series.rows);
     const weights = core.allocate(bytes);
     const columnSums = core.allocate(padded * 4);
@@ -110,7 +119,8 @@ export class Panels {
     core.u8(weights, bytes).fill(0);
     core.i32(columnSums, padded).fill(0);
     core.f32(scales, padded).fill(0).set(series.scales);
-    return { kernel: layer.kernel, weights, columnSums, scales, series, layer, loaded: 0, turns: 0 };
+    if (held) this.elsewhere!.hold(weights, series, layer);
+    return { kernel: layer.kernel, weights, columnSums, scales, series, layer, held, loaded: 0, turns: 0 };
   }
 
   /** Notes what the weights that are there allow. */
@@ -138,6 +148,10 @@ export class Panels {
     const { addTerm, addZeroPoints, addOutliers } = core.exports;
     const { series } = placed;
     const { digits, planes, zeros, sparse } = series;
+    if (placed.held) {
+      if (placed.loaded < planes.length) this.elsewhere!.renew(placed.weights);
+      placed.loaded = planes.length;
+    }
     const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
     const before = placed.loaded;
     let fits = true;

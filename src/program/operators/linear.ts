@@ -211,7 +211,11 @@ export interface IntegerOperands extends FusedWeights, ReturnType<typeof exactWo
   readonly channels: number;
 }
 
-/** Quantizes the input of a layer and places its weights, both stacked where the plan leaves pairs of terms out. */
+/**
+ * Quantizes the input of a layer and places its weights, both stacked where the plan leaves pairs of terms out.
+ *
+ * @param inner - another step runs the layer's: one product of all pairs, by weights that are here
+ */
 export function integerOperands(
   l: Lowering,
   x: Operand,
@@ -221,14 +225,15 @@ export function integerOperands(
   depthwise: boolean,
   g: Geometry,
   selection?: TapSelection,
+  inner = false,
 ): IntegerOperands {
   const bits = activationBits(plan);
-  const stack = stackOf(series, plan);
+  const stack = inner ? undefined : stackOf(series, plan);
   if (stack === undefined) {
     const exactness = exactnessOf(series, bits);
-    const right = l.panels.place(series, { depthwise, activationBits: bits, ...exactness }, layerShape(g), {
-      selection,
-    });
+    const work = { depthwise, activationBits: bits, ...exactness };
+    const view = { selection, isPlain: !depthwise && !inner };
+    const right = l.panels.place(series, work, layerShape(g), view);
     const q = quantizeActivation(l, x, right.kernel, layout, bits);
     return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels: layout.channels };
   }

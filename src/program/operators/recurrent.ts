@@ -96,7 +96,7 @@ function product(
   // weights that a node computes are packed once, in front of the loop
   if (l.floats(name) === undefined) packF32(l, l.operand(name), { batch: 1, rows: k, columns: n, transposed: true });
   const operand = (value: Source, name: string): Operand => ({ ...value, name: `${l.node.name}/${name}` });
-  const layer = { batch: 1, rows, k, n, transposed: true, name, bias: 0 };
+  const layer = { batch: 1, rows, k, n, transposed: true, name, bias: 0, inner: true };
   return l
     .capture(() => lowerProduct(l, { ...layer, a: operand(a, what), y: operand(y, "product") }))
     .map((lowered) => ({ ...lowered, step: rowsOf(l, lowered.step, k, only) }));
