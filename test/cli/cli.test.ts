@@ -128,6 +128,7 @@ describe("bitbasis", () => {
       "--weight-terms",
       "1",
       "--random",
+      "1",
     ]) as {
       preset: string;
       maxDifference: number;
