@@ -4,6 +4,7 @@ import { countsAt, type Positions, rowsOf, type Step, wordOf } from "./words.ts"
 
 /** State of streaming attention: what is kept between two tokens, integers in units of 1/s. */
 export interface State {
+  /** Sum of the values so far, one integer per axis, d of them. */
   readonly numerator: readonly number[];
   /** ≥ 0. */
   readonly denominator: number;
@@ -15,6 +16,7 @@ export interface AccumulatorEvaluation {
   readonly states: readonly State[];
   /** numerator / denominator, rounded, units of 1/s. */
   readonly attention: readonly number[];
+  /** 1 − Σ|attention| in units of 1/s; `equal` is readout ≥ 1. */
   readonly readout: number;
   /** The machine says that the counts of x and y cancel. */
   readonly equal: boolean;
@@ -26,8 +28,11 @@ export interface AccumulatorEvaluation {
  * whose running counts over xy stay within ±(2^p − 1): without that promise p bits overflow too.
  */
 export interface AccumulatorGamma {
+  /** Tells the two models apart. */
   readonly kind: "accumulator";
+  /** Bits of a number without its sign, 2…16: |k| ≤ 2^p − 1. */
   readonly p: number;
+  /** Width of the value vectors: number of axes of the alphabet, 1…64. */
   readonly d: number;
   /** Scale 2^(p−1): numbers are integers in units of 1/s. */
   readonly s: number;
@@ -45,7 +50,9 @@ export interface AccumulatorGamma {
   readonly leastDimensionWithMaximum: Readonly<Record<Positions, number>>;
   /** Wrong answers among the rows² inputs that p − 1 bits force: max(0, rows − statesBelow + 1), 0 when not `separates`. */
   readonly leastWrongBelow: bigint;
+  /** The function and the machine in sentences, with the numbers of this p and d. */
   readonly definition: string;
+  /** What the separation does not say, with the numbers of this p and d. */
   readonly caveat: string;
   /** Vector of counts number `index` of the rows. */
   counts(index: number): number[];

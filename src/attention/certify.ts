@@ -28,7 +28,9 @@ export interface TokenModel {
  * positions `free`; 2d·(2^p − 1) or more, the length of x|y, for `known`.
  */
 export type UpdateTable = readonly (readonly {
+  /** Added to the numerator, one integer per axis, d of them. */
   readonly numerator: readonly number[];
+  /** Added to the denominator. */
   readonly denominator: number;
 }[])[];
 
@@ -41,7 +43,9 @@ export interface AccumulatorModel {
 }
 
 interface CertificateBase {
+  /** Bits of Γ_{p,d}, 2…16. */
   readonly p: number;
+  /** Width of Γ_{p,d}, 1…64. */
   readonly d: number;
   /** Bits of the given model. */
   readonly bits: number;
@@ -55,8 +59,11 @@ interface CertificateBase {
   readonly caveat: string;
 }
 
+/** What `certify` shows about a model of the token class: one embedding per symbol. */
 export interface TokenCertificate extends CertificateBase {
+  /** Tells the two certificates apart. */
   readonly kind: "token";
+  /** Numbers in one embedding of the given model, 1…4096. */
   readonly width: number;
   /** N, symbols of Γ_{p,d}. */
   readonly alphabet: bigint;
@@ -64,16 +71,22 @@ export interface TokenCertificate extends CertificateBase {
   readonly capacity: bigint;
   /** Two symbols that the embedding does not tell apart; inputs (A_first, B_first) and (A_second, B_first) then get the same answer, and Γ's are 1 and 0. */
   readonly collision?: {
+    /** Index of the one symbol, 0…N−1; less than `second`. */
     readonly first: number;
+    /** Index of the other. */
     readonly second: number;
+    /** Both as grid points: d integers in units of 1/2. */
     readonly symbols: readonly [readonly number[], readonly number[]];
+    /** The embedding that both get: `width` integers. */
     readonly code: readonly number[];
   };
   /** Wrong answers among N² that this embedding forces, whatever follows it. */
   readonly wrong: bigint;
 }
 
+/** What `certify` shows about a model of the accumulator class: how the state changes with a token. */
 export interface AccumulatorCertificate extends CertificateBase {
+  /** Tells the two certificates apart. */
   readonly kind: "accumulator";
   /** The class of machines that the statement is about. */
   readonly positions: Positions;
@@ -86,11 +99,17 @@ export interface AccumulatorCertificate extends CertificateBase {
    * both and get the same answer, and Γ's are 1 and 0.
    */
   readonly collision?: {
+    /** The first prefix. */
     readonly x: readonly Step[];
+    /** x′, the second prefix. */
     readonly other: readonly Step[];
+    /** What follows either: it cancels the counts of x, not those of x′. */
     readonly y: readonly Step[];
+    /** u(x) and u(x′): signed occurrences per axis. */
     readonly counts: readonly [readonly number[], readonly number[]];
+    /** After x, and after x′. */
     readonly state: State;
+    /** After x|y, and after x′|y. */
     readonly final: State;
   };
   /** Wrong answers among the rows² inputs that this machine gives at least, whatever reads its final state. */
@@ -99,6 +118,7 @@ export interface AccumulatorCertificate extends CertificateBase {
   readonly exact: boolean;
 }
 
+/** What `certify` returns; `kind` tells which. */
 export type Certificate = TokenCertificate | AccumulatorCertificate;
 
 /** Symbols or count vectors that `certify` goes through. */

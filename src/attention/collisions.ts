@@ -2,7 +2,13 @@ import type { Workbench } from "./kernels.ts";
 import type { KeySet, Pace } from "./keys.ts";
 
 /** Largest magnitudes by column, joined by granularity: `maxima[c]` is the A of column c. */
-export type Granularity = "tensor" | "channel" | { readonly group: number };
+export type Granularity =
+  | "tensor"
+  | "channel"
+  | {
+      /** Columns that share one, 1…d; the last group is what is left. */
+      readonly group: number;
+    };
 
 /** 2^(b−1) − 1, the largest code of b bits. */
 export function largestCode(bits: number): number {

@@ -24,6 +24,7 @@ export function exhaustEmbeddings(): Exhaustion {
 
 /** The machines of one class, and the least wrong answers that any of them gives under its best readout. */
 export interface LeastWrong {
+  /** How many there are, all of which were run. */
   readonly machines: number;
   /** Of the 49 canonical inputs of Γ_{2,1}. */
   readonly wrong: number;

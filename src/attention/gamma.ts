@@ -8,6 +8,7 @@ import { POSITIONS, type Positions } from "./words.ts";
 /** What the bits are counted in: the embedding of a token, or the state of streaming attention. */
 export type Kind = "token" | "accumulator";
 
+/** An instance of Γ_{p,d}; `kind` tells of which model. */
 export type Gamma = TokenGamma | AccumulatorGamma;
 
 /**
@@ -19,7 +20,7 @@ export type Gamma = TokenGamma | AccumulatorGamma;
  *
  * @param p bits of a number without its sign, 2…16: the integers −(2^p − 1)…2^p − 1 in units of 1/s
  * @param d width of the embedding or of the value vector, 1…64
- * @param options.positions `accumulator`: the class of machines that the statements about p − 1 bits are about, default `free`
+ * @param options `kind`, default `token`; `positions` of `accumulator`: the class of machines that the statements about p − 1 bits are about, default `free`
  * @returns the instance: sizes, weights, and `evaluate`, which returns every intermediate
  * @throws TypeError, RangeError for p, d or kind outside their ranges
  * @example

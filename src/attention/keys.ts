@@ -2,6 +2,7 @@ import { integerIn } from "./checks.ts";
 
 /** Keys that need not be in memory at once: every call of `blocks` goes through all of them again, in whole rows of d numbers. */
 export interface KeyBlocks {
+  /** Starts from the first row at every call; blocks are row-major and may differ in size. */
   blocks(): Iterable<Float32Array> | AsyncIterable<Float32Array>;
 }
 

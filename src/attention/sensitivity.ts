@@ -9,6 +9,7 @@ import { type Retrieval, retrieve } from "./retrieval.ts";
 /** How a query scores a key: q·k, or q·k − |k|²/2, which finds the nearest key. */
 export type Score = "dot" | "nearest";
 
+/** What `equalitySensitivity` looks at besides the keys; n keys and m queries of d numbers. */
 export interface SensitivityOptions {
   /** m × d numbers, default the keys themselves. */
   readonly queries?: Float32Array;
@@ -26,11 +27,15 @@ export interface SensitivityOptions {
   readonly retrieval?: boolean;
   /** Factor of the scores in the softmax, default 1/√d. */
   readonly scale?: number;
+  /** Rejects with its reason within some 30 ms. */
   readonly signal?: AbortSignal;
+  /** Called between blocks of work: `phase` names what is being done, `loaded` of `total` of its blocks are. */
   readonly onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }
 
+/** What one bit width does to the keys and to what queries find. */
 export interface SensitivityRow {
+  /** b, bits of a code with its sign, 2…16. */
   readonly bits: number;
   /** The largest grid step of a column, A/(2^(b−1) − 1), in the unit of the keys. */
   readonly step: number;
@@ -50,11 +55,17 @@ export interface SensitivityRow {
   readonly certified?: number;
 }
 
+/** What `equalitySensitivity` found: at how many bits unequal keys become equal. */
 export interface Sensitivity {
+  /** n, number of keys. */
   readonly keys: number;
+  /** d, numbers in a key. */
   readonly width: number;
+  /** m, number of queries; n where the keys are the queries. */
   readonly queries: number;
+  /** As given, or the default. */
   readonly granularity: Granularity;
+  /** As given, or the default. */
   readonly score: Score;
   /** Pairs of keys that are equal as given: no bit width tells them apart. */
   readonly duplicates: number;

@@ -13,14 +13,19 @@ export interface TokenLayer {
   readonly p: number;
   /** Embedding of the last token, whose output is read. */
   readonly cls: readonly number[];
+  /** W_Q is this multiple of the identity, in units of 1/2. */
   readonly query: number;
+  /** W_K, likewise. */
   readonly key: number;
+  /** W_V, likewise. */
   readonly value: number;
+  /** W_O, likewise. */
   readonly output: number;
 }
 
 /** Every intermediate of one evaluation, integers in units of 1/2; tokens in the order A, B, CLS. */
 export interface TokenTrace {
+  /** Of the three tokens, d integers each. */
   readonly embeddings: readonly (readonly number[])[];
   /** Score of CLS's query with each key. */
   readonly scores: readonly number[];
@@ -88,8 +93,11 @@ export interface TokenEvaluation extends TokenTrace {
  * with p bits; by nothing that embeds each symbol in p − 1 bits per coordinate and width d.
  */
 export interface TokenGamma {
+  /** Tells the two models apart. */
   readonly kind: "token";
+  /** Bits of a number without its sign, 2…16: |k| ≤ 2^p − 1. */
   readonly p: number;
+  /** Width of the embeddings, 1…64. */
   readonly d: number;
   /** Scale: numbers are integers in units of 1/s. */
   readonly s: 2;
@@ -99,8 +107,11 @@ export interface TokenGamma {
   readonly capacityBelow: bigint;
   /** N − K + 1: wrong answers, of the N² inputs, that p − 1 bits force on every layer, depth and readout. */
   readonly leastWrongBelow: bigint;
+  /** The p-bit layer that computes Γ. */
   readonly layer: TokenLayer;
+  /** The function and the layer in sentences, with the numbers of this p and d. */
   readonly definition: string;
+  /** What the separation does not say, with the numbers of this p and d. */
   readonly caveat: string;
   /** Embedding of A_index: the grid point. B_index is embedded as its negative. */
   symbol(index: number): number[];

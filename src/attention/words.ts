@@ -6,6 +6,7 @@ import { gridPoint, gridSize } from "./checks.ts";
 export interface Step {
   /** 0…d−1. */
   readonly axis: number;
+  /** 1: the count of the axis grows, −1: it falls. */
   readonly sign: 1 | -1;
 }
 

@@ -11,16 +11,21 @@ import { captureGraph } from "./attention-capture.ts";
 /** What is quantized: only the products of queries and keys, or every linear layer. */
 export type AgreementScope = "scores" | "network";
 
+/** What `measureAgreement` runs, and how it rounds. */
 export interface AgreementOptions {
+  /** Inputs of the network, one record of tensors per run; at least one. */
   readonly samples: Iterable<Readonly<Record<string, Tensor>>>;
   /** Bits of the activations, one session each: 2…10 or 12. */
   readonly bits: readonly number[];
+  /** Which layers are rounded; the others stay in float32. */
   readonly scope: AgreementScope;
+  /** Rejects with its reason. */
   readonly signal?: AbortSignal;
 }
 
 /** One attention block at one bit width. */
 export interface Agreement {
+  /** Bits of the activations. */
   readonly bits: number;
   /** Position of the block in the network. */
   readonly layer: number;

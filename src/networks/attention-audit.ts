@@ -17,11 +17,13 @@ import { type Shift, softmaxShift } from "./attention-shift.ts";
 
 /** Presets that round attention's operands. */
 export type AuditPreset = Exclude<Preset, "float32">;
+/** All presets but `float32`. */
 export const AUDIT_PRESETS: readonly AuditPreset[] = PRESETS.filter((preset) => preset !== "float32");
 
 /** Agreement that counts as "the same attention". */
 export const AGREEMENT = 0.99;
 
+/** What `audit` runs the network on, and what it looks at. */
 export interface AuditOptions {
   /** Inputs to run the network on; generated ones when absent. */
   readonly samples?: Iterable<Readonly<Record<string, Tensor>>>;
@@ -29,18 +31,23 @@ export interface AuditOptions {
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
   /** How many inputs to generate, default 4, and from which seed, default 0. */
   readonly generate?: number;
+  /** Of the generated inputs: the same seed gives the same inputs. Default 0. */
   readonly seed?: number;
   /** Bit widths to look at, 2…16, default 2…12; the preset's is added. */
   readonly bits?: readonly number[];
   /** The preset to compare with, default `faithful`. */
   readonly preset?: AuditPreset;
+  /** ONNX external data by location. */
   readonly externalData?: ExternalData;
+  /** Rejects with its reason. */
   readonly signal?: AbortSignal;
+  /** Called in the phase `capture` with samples run, and in the phase `audit` with blocks of samples looked at. */
   readonly onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }
 
 /** One bit width for one head, over all sequences of all samples. */
 export interface AuditRow {
+  /** Bits of a key and of a query, sign included. */
   readonly bits: number;
   /** Pairs of different tokens of one sequence whose keys have become equal. */
   readonly lost: number;
@@ -53,22 +60,29 @@ export interface AuditRow {
    * where the network does not tell the scale of its scores.
    */
   readonly variation?: number;
+  /** Of the query that moves most, 0…1. */
   readonly worstVariation?: number;
   /** Error of the head's output from that alone, relative to the output (root of mean squares). */
   readonly outputError?: number;
 }
 
+/** What was found about one head, over all sequences of all samples. */
 export interface AuditHead {
   /** Position of the block in the network, and of the head in the block. */
   readonly layer: number;
+  /** From 0. */
   readonly head: number;
+  /** d, numbers in a key. */
   readonly width: number;
   /** Sequences looked at, and the shortest and longest of them. */
   readonly sequences: number;
+  /** Keys of the shortest sequence, and of the longest. */
   readonly tokens: readonly [number, number];
+  /** Queries looked at, over all sequences. */
   readonly queries: number;
   /** Pairs of different tokens of one sequence. */
   readonly pairs: number;
+  /** One per bit width, ascending. */
   readonly rows: readonly AuditRow[];
   /** The largest of the bit widths at which unequal tokens become equal; absent when none does. */
   readonly blurredUpTo?: number;
@@ -82,16 +96,23 @@ export interface AuditHead {
   readonly verdict: "keeps" | "blurs" | "shifts";
 }
 
+/** One softmax attention of the network, with its heads. */
 export interface AuditBlock {
+  /** Position of the block in the network, from 0. */
   readonly layer: number;
+  /** Of the softmax's node, or of the fused operator's. */
   readonly name: string;
+  /** ONNX operators that make it up, in order. */
   readonly operators: readonly string[];
+  /** Whether queries may not see all keys. */
   readonly masked: boolean;
+  /** Those that could be looked at, in order. */
   readonly heads: readonly AuditHead[];
   /** Why a block has fewer heads than the network: keys that are all zero, or sequences of one token. */
   readonly note?: string;
 }
 
+/** What `audit` found. */
 export interface Audit {
   /** One sentence: what was found on what. */
   readonly summary: string;
@@ -99,7 +120,9 @@ export interface Audit {
   readonly generated: boolean;
   /** Samples in all inputs: the sizes of their batches. */
   readonly samples: number;
+  /** The preset that verdicts are about. */
   readonly preset: AuditPreset;
+  /** Bits of an activation under it. */
   readonly presetBits: number;
   /** Empty for a network without attention. */
   readonly blocks: readonly AuditBlock[];

@@ -22,7 +22,12 @@ export interface AttentionBlock {
   /** Something is added to the scores or selected among them: queries may not see all keys. */
   readonly masked: boolean;
   /** Heads of a fused operator, by its attributes. */
-  readonly heads?: { readonly queries: number; readonly keys: number };
+  readonly heads?: {
+    /** Of the queries. */
+    readonly queries: number;
+    /** Of keys and values; queries of several heads share one where these are fewer. */
+    readonly keys: number;
+  };
 }
 
 /** What may stand between the product of queries and keys and the softmax, simulated rounding included; the numbers tell which inputs carry scores. */

@@ -5,6 +5,7 @@ import { writeOnnx } from "../onnx/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { GraphBuilder } from "./graph-builder.ts";
 
+/** What the network of `gammaOnnx` rounds more coarsely. */
 export interface GammaOnnxOptions {
   /** Bits of the token embeddings, 1…p, default p; everything else keeps p bits. Fewer bits keep the range and lose the fraction. */
   readonly embeddingBits?: number;
