@@ -7,8 +7,11 @@ import { criterion, type Gcds, gcds, reachable, values } from "./sets.ts";
 
 /** What networks over Q_{p,s} with one activation can compute. Values of Q are integers in units of 1/s. */
 export interface Analysis {
+  /** Its name, as `activationName` gives it. */
   readonly activation: string;
+  /** Bits of a number without its sign: Q_{p,s} is k/s with |k| ≤ M = 2^p − 1. */
   readonly p: number;
+  /** Scale: numbers are multiples of 1/s. */
   readonly s: number;
   /** Networks represent every function Q^d → Q, for every d; two hidden layers then suffice. */
   readonly universal: boolean;
@@ -18,17 +21,31 @@ export interface Analysis {
   readonly reason: string;
   /** gcd of the differences, and of the values, of the activation table, in units of 1/s. */
   readonly g: number;
+  /** gcd of the values alone; divides g. */
   readonly h: number;
   /** Theorem 1: g ≥ 1 and left < right is necessary; left = 2(M − 1)(g − s), right = s. */
-  readonly criterion: { readonly left: number; readonly right: number; readonly holds: boolean };
+  readonly criterion: {
+    /** 2(M − 1)(g − s), in units of 1/s. */
+    readonly left: number;
+    /** s. */
+    readonly right: number;
+    /** g ≥ 1 and left < right. */
+    readonly holds: boolean;
+  };
   /** First-layer neurons tell all inputs apart: the other necessary half; both together suffice. */
   readonly separates: boolean;
   /** An output bias B that reaches most of Q: 0 where all of Q is reached. */
   readonly bias: number;
   /** Sums before rounding are `remainder` modulo `modulus`, in units of 1/s²; modulus 0: there is only one. */
-  readonly residue: { readonly modulus: number; readonly remainder: number };
+  readonly residue: {
+    /** In units of 1/s², ≥ 0. */
+    readonly modulus: number;
+    /** In units of 1/s². */
+    readonly remainder: number;
+  };
   /** Values that no network of this output bias gives: the first 4,096 of `missingCount`; absent where none is missing. */
   readonly missing?: number[];
+  /** How many values are missing, 0 … 2M + 1. */
   readonly missingCount: number;
   /** Two inputs on which every network agrees; absent where there are none. */
   readonly unseparated?: [number, number];

@@ -9,14 +9,21 @@ export type MapVerdict = "binary" | "universal" | "scale" | "constant" | "gaps" 
 
 /** A stretch of scales with the same verdict. */
 export interface MapRun {
+  /** The first scale of the stretch, ≥ 1. */
   readonly from: number;
+  /** The last scale of the stretch, included. */
   readonly to: number;
+  /** Which holds for all of it. */
   readonly verdict: MapVerdict;
 }
 
+/** For which formats networks of one activation represent every function. */
 export interface UniversalityMap {
+  /** Its name, as `activationName` gives it. */
   readonly activation: string;
+  /** p runs from 1 to here. */
   readonly maxP: number;
+  /** s runs from 1 to here. */
   readonly maxS: number;
   /** `rows[p − 1]`: the scales 1 … maxS in runs. */
   readonly rows: readonly (readonly MapRun[])[];

@@ -4,7 +4,9 @@ import { checkFormat, clamp, EXACT, maximum, rdiv, rdivBig } from "./arithmetic.
 
 /** An affine layer: z = clamp(round(B + Σ w·x / s)), one rounding. All numbers in units of 1/s. */
 export interface FixedLayer {
+  /** Values that it reads, ≥ 1. */
   readonly inputs: number;
+  /** Values that it gives, ≥ 1. */
   readonly outputs: number;
   /** outputs × inputs, row-major, |w| ≤ M. */
   readonly weights: Int32Array;
@@ -14,26 +16,39 @@ export interface FixedLayer {
 
 /** A network over Q_{p,s}: the activation follows every layer but the last. */
 export interface FixedNetwork {
+  /** Bits of a number without its sign: |k| ≤ M = 2^p − 1. */
   readonly p: number;
+  /** Scale: numbers are multiples of 1/s. */
   readonly s: number;
   /** Name of the activation, or its table as numbers. */
   readonly activation: string | readonly number[];
   /** The activation table, 2M + 1 entries. */
   readonly table: Int32Array;
+  /** From the inputs to the outputs; each reads what the one before gives. */
   readonly layers: readonly FixedLayer[];
 }
 
 /** A network as JSON; `weights` row-major, outputs × inputs. */
 export interface FixedNetworkJson {
+  /** Says what the file is. */
   readonly format: "bitbasis fixed-point network";
+  /** Of this form. */
   readonly version: 1;
+  /** Bits of a number without its sign: |k| ≤ M = 2^p − 1. */
   readonly p: number;
+  /** Scale: numbers are multiples of 1/s. */
   readonly s: number;
+  /** Name of the activation, or its table as numbers. */
   readonly activation: string | readonly number[];
+  /** From the inputs to the outputs. */
   readonly layers: readonly {
+    /** Values that the layer reads. */
     readonly inputs: number;
+    /** Values that it gives. */
     readonly outputs: number;
+    /** Integers in units of 1/s, outputs × inputs of them. */
     readonly weights: readonly number[];
+    /** Integers in units of 1/s, one per output. */
     readonly biases: readonly number[];
   }[];
 }
@@ -105,6 +120,13 @@ function checkIntegers(name: string, list: ArrayLike<number>, length: number, li
   }
 }
 
+/**
+ * A network as JSON, which `networkFromJson` reads; an activation that was given as a function is its table there.
+ *
+ * @throws TypeError unless it is a network of this module
+ * @example
+ * await writeFile("network.json", JSON.stringify(networkToJson(network)));
+ */
 export function networkToJson(network: FixedNetwork): FixedNetworkJson {
   checkHolds("network", "a fixed-point network", network, "layers");
   const { p, s, activation, layers } = network;
@@ -175,6 +197,12 @@ function neuron(layer: FixedLayer, row: number, bias: number, x: readonly number
   return z > BigInt(m) ? m : z < BigInt(-m) ? -m : Number(z);
 }
 
+/**
+ * What a network costs to store.
+ *
+ * @example
+ * networkSize(network).parameters; // weights and biases of all layers
+ */
 export function networkSize(network: Pick<FixedNetwork, "layers">): NetworkSize {
   checkHolds("network", "a fixed-point network", network, "layers");
   const { layers } = network;

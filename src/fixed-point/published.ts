@@ -9,16 +9,26 @@ export interface Published {
   /** Some bias b has N_b = Q; if not, networks cannot represent everything. */
   readonly necessary: Condition;
   /** Condition 1 and some bias b with S_b = Q; if so, networks represent everything. */
-  readonly sufficient: Condition & { readonly condition1: boolean };
+  readonly sufficient: Condition & {
+    /** Whether Condition 1 holds, in our reading: see `condition1`. */
+    readonly condition1: boolean;
+  };
   /** 1/s is a gap of the activation (g = 1 follows), with Condition 1. */
   readonly unitGap: Condition;
   /** "If r ≥ 3 divides every s·a(x) and s·r is in Q, then N_b ≠ Q for every b", taken literally; `r` is such a divisor where one exists. */
-  readonly divisibility: Condition & { readonly r?: number };
+  readonly divisibility: Condition & {
+    /** The least such divisor. */
+    readonly r?: number;
+  };
 }
 
+/** One published condition, and what it concludes. */
 export interface Condition {
+  /** Whether this activation and format meet it. */
   readonly holds: boolean;
+  /** What the paper concludes from that; `silent`: nothing. */
   readonly verdict: "universal" | "not universal" | "silent";
+  /** False where the verdict contradicts the exact answer; silence contradicts nothing. */
   readonly agrees: boolean;
 }
 

@@ -18,7 +18,9 @@ export interface RealNetwork {
 
 /** How one format fares, and what the theory says about it beforehand. */
 export interface RoundOffPoint {
+  /** Bits of a number without its sign: |k| ≤ M = 2^p − 1. */
   readonly p: number;
+  /** Scale: numbers are multiples of 1/s. */
   readonly s: number;
   /** Share of samples whose largest output is the one that was wanted; only where labels are given. */
   readonly accuracy?: number;
@@ -28,22 +30,27 @@ export interface RoundOffPoint {
   readonly error: number;
   /** Share of weights that saturate at M/s, and share that round to 0 though they are not. */
   readonly saturated: number;
+  /** Share of weights that are not 0 and round to 0, 0…1. */
   readonly lostWeights: number;
   /** Inputs that only the rounding of inputs to 1/s makes equal, as a share of samples. */
   readonly equalInputs: number;
   /** Hidden neurons with one value over all samples. */
   readonly dead: number;
+  /** Hidden neurons in all layers together. */
   readonly hidden: number;
   /** The threshold s ≤ 2M: beyond it no neuron of one input tells 0 from 1/s. */
   readonly belowThreshold: boolean;
   /** Activations of this format tell inputs apart, and how many different values they have. */
   readonly separates: boolean;
+  /** Different entries of the activation's table. */
   readonly activationValues: number;
 }
 
+/** What `roundOff` measured. */
 export interface RoundOff {
   /** Accuracy of the real network, where labels are given. */
   readonly accuracy?: number;
+  /** One per format, in the order given. */
   readonly points: readonly RoundOffPoint[];
 }
 
@@ -52,7 +59,8 @@ export interface RoundOff {
  * with one rounding per neuron, and measures what that costs, beside what the theory says of the format.
  *
  * @param samples inputs in real units, each of the network's input width
- * @param labels wanted index of the largest output per sample
+ * @param options `formats`: pairs [p, s]; `labels`: wanted index of the largest output per sample
+ * @throws TypeError, RangeError for no samples, labels of another number, and formats outside their ranges
  * @example
  * const { points } = roundOff(network, samples, { formats: [[4, 2], [6, 8]], labels });
  */

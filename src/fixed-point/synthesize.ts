@@ -10,11 +10,15 @@ import { binaryCopies, build, countParameters, fullCopies, makeFormat, type Sket
 import { checkTarget, fillTargets, inputCount, type Target } from "./targets.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
+/** The format, the activation and the inputs of the network to build. */
 export interface SynthesizeOptions extends VerifyOptions {
   /** Inputs. */
   d: number;
+  /** A name, a table of 2^(p + 1) − 1 integers in units of 1/s, or a function. */
   activation: Activation;
+  /** Bits of a number without its sign: |k| ≤ M = 2^p − 1. */
   p: number;
+  /** Scale: numbers are multiples of 1/s. */
   s: number;
   /** `full`: weights in −M … M (default). `binary`: all weights ±1, biases free. */
   weights?: "full" | "binary";
@@ -22,15 +26,19 @@ export interface SynthesizeOptions extends VerifyOptions {
 
 /** A network that computes the wanted table, checked on every input. */
 export interface Synthesized {
+  /** Exactly the wanted function. */
   readonly network: FixedNetwork;
   /** Which construction was the smallest. */
   readonly construction: string;
   /** Weights and biases, zeros included, and those that are not 0. */
   readonly parameters: number;
+  /** Weights and biases that are not 0. */
   readonly nonZero: number;
   /** Affine layers, neurons of the widest, neurons of all. */
   readonly depth: number;
+  /** Neurons of the widest layer. */
   readonly width: number;
+  /** Neurons of every affine layer, from the first to the output. */
   readonly widths: readonly number[];
   /** Parameters, zeros included, of the published construction: one box indicator per input, one copy each (ReLU, s = 1). */
   readonly naive: number;
@@ -40,22 +48,31 @@ export interface Synthesized {
    */
   readonly informationBound: number;
   /** Every construction that was tried, with its parameters. */
-  readonly tried: readonly { readonly construction: string; readonly parameters: number }[];
+  readonly tried: readonly {
+    /** Its name. */
+    readonly construction: string;
+    /** Weights and biases that it takes, zeros included. */
+    readonly parameters: number;
+  }[];
   /** Always true: the network was evaluated on every input before it was returned. */
   readonly verified: true;
 }
 
 /** No network can compute the table. */
 export interface Impossible {
+  /** There is none. */
   readonly network: undefined;
   /** Why, in one sentence, with the values or inputs that prove it. */
   readonly reason: string;
   /** Two inputs on which every network agrees and the table does not, where that is why. */
   readonly unseparated?: readonly [readonly number[], readonly number[]];
+  /** What networks of this format can compute. */
   readonly analysis: Analysis;
+  /** Always false: there is nothing to evaluate. */
   readonly verified: false;
 }
 
+/** A network, or why there is none; `network` tells which. */
 export type Synthesis = Synthesized | Impossible;
 
 /**

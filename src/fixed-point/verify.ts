@@ -4,6 +4,7 @@ import { EXACT, maximum } from "./arithmetic.ts";
 import { evaluate, type FixedLayer, type FixedNetwork } from "./network.ts";
 import { checkTarget, fillTargets, inputAt, inputCount, type Target } from "./targets.ts";
 
+/** How a long check is watched and stopped. */
 export interface VerifyOptions {
   /** Rejects with the signal's reason between slices of about 20 ms. */
   signal?: AbortSignal;
@@ -11,13 +12,21 @@ export interface VerifyOptions {
   onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }
 
+/** What `verify` found. */
 export interface Verification {
   /** The network gives the wanted outputs on every input of Q^d. */
   readonly ok: boolean;
   /** Inputs evaluated, up to and including the counterexample. */
   readonly evaluated: number;
   /** The first input, in lexicographic order, on which they differ. */
-  readonly counterexample?: { readonly input: number[]; readonly expected: number[]; readonly actual: number[] };
+  readonly counterexample?: {
+    /** d integers in units of 1/s. */
+    readonly input: number[];
+    /** What was wanted, in units of 1/s. */
+    readonly expected: number[];
+    /** What the network gives, in units of 1/s. */
+    readonly actual: number[];
+  };
 }
 
 /** Multiply-adds per slice. */

@@ -20,26 +20,35 @@ import {
 import { type Shape, Tensor } from "../tensor/index.ts";
 import { averagedOver, denominator, joinGrids, refine, UNIT, type ValueGrid } from "./output-grid.ts";
 
+/** The weight format that `regimeOfOnnx` assumes, and the size of the input. */
 export interface OnnxRegimeOptions {
   /** Bits of a weight, sign included; default 8. The largest weight decides how many of them lie above the point. */
   bits?: number;
+  /** ONNX external data by location. */
   externalData?: ExternalData;
   /** Shape of the input, where the model leaves dimensions open; default 1 for each open dimension. */
   shape?: Shape;
 }
 
+/** The regime of a network's shape, with what was read from the file. */
 export interface OnnxRegime extends Regime {
   /** The weight format: |w| ≤ 2^a, multiples of 2^-b, a + b + 1 = bits. */
   readonly a: number;
+  /** Fractional bits: bits − 1 − a. */
   readonly b: number;
   /** Where the outputs lie, which decides the precision bound. */
   readonly grid: OutputGrid;
   /** Linear operators by depth: those of one depth make one layer. */
   readonly operators: readonly {
+    /** Of the node. */
     readonly name: string;
+    /** Operator of the node: `Conv`, `Gemm`, `MatMul` or `PRelu`. */
     readonly op: string;
+    /** Linear operators on the longest way from the input to it, itself included; from 1. */
     readonly depth: number;
+    /** Elements that it computes. */
     readonly values: number;
+    /** Weights and biases. */
     readonly parameters: number;
   }[];
 }

@@ -7,7 +7,9 @@ import { type Dyadic, type DyadicNetwork, fromNumber, multiply, ONE, subtract, Z
 import type { Shape, Tensor } from "../tensor/index.ts";
 import { type Affine, AffineNetwork, clip, combine, constantForm, MINUS_ONE, maximum } from "./affine.ts";
 
+/** How `reluNetworkFromOnnx` reads a model. */
 export interface ReluNetworkOptions {
+  /** ONNX external data by location. */
   externalData?: ExternalData;
   /** Shape of the input, where the model leaves dimensions open; default 1 for each open dimension. */
   shape?: Shape;

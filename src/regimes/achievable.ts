@@ -12,11 +12,13 @@ import type { DyadicNetwork } from "./network.ts";
 
 /** A construction that fits, with the precision it needs and the error that it is sure of on every 1-Lipschitz function. */
 export interface Achievable {
+  /** Which construction it is. */
   readonly style: Style;
   /** 2^cells cells. */
   readonly cells: number;
   /** Fractional bits that it needs. */
   readonly b: number;
+  /** Sup error over [0, 1], for every function with Lipschitz constant 1. */
   readonly error: number;
   /** Bit extraction: blocks of 2^block cells. */
   readonly block?: number;

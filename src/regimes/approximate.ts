@@ -44,6 +44,7 @@ const MOST_CELLS = 16;
 /** Grids of up to n = 10 are verified point by point; beyond, up to this many points are. */
 const MOST_POINTS = 2 ** 13 + 1;
 
+/** How smooth the function is, and what the network may cost. */
 export interface ApproximateOptions {
   /** K in |f(x) − f(y)| ≤ K|x − y|^exponent; positive. */
   lipschitz: number;
@@ -57,12 +58,17 @@ export interface ApproximateOptions {
   style?: Style | "auto";
   /** Whether memory counts zero weights too (`dense`, the default) or not (`sparse`). */
   memory?: "dense" | "sparse";
+  /** Rejects with its reason. */
   signal?: AbortSignal;
+  /** Called in the phase `verify` with points evaluated. */
   onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }
 
+/** A network, with what is proved and measured about it. */
 export interface Approximation {
+  /** One input in [0, 1], one output. */
   readonly network: DyadicNetwork;
+  /** The construction that was taken. */
   readonly style: Style;
   /** 2^cells cells. */
   readonly cells: number;
@@ -71,9 +77,17 @@ export interface Approximation {
   /** The largest error at the verified points; at most `supError`. */
   readonly measuredError: number;
   /** Points k/2^exponent that were evaluated exactly; `exhaustive` when these are all of a grid 8 times finer than the cells. */
-  readonly verified: { readonly points: number; readonly exponent: number; readonly exhaustive: boolean };
+  readonly verified: {
+    /** How many. */
+    readonly points: number;
+    /** They are multiples of 2^-exponent. */
+    readonly exponent: number;
+    /** All points of that grid, not a part of them. */
+    readonly exhaustive: boolean;
+  };
   /** Dense or sparse memory in bits, as asked for. */
   readonly memoryBits: number;
+  /** What the network costs to store. */
   readonly size: NetworkSize;
 }
 

@@ -7,7 +7,9 @@ export type Widths = readonly number[];
 
 /** One affine map of a network: how many values it computes, from how many weights and biases. Shared weights count once. */
 export interface LayerSize {
+  /** Values that it computes, ≥ 1. */
   readonly width: number;
+  /** Weights and biases, shared ones once. */
   readonly parameters: number;
 }
 
@@ -19,7 +21,9 @@ export type Architecture = Widths | readonly LayerSize[];
  * over n elements multiplies D by n, a constant r/t that is not rounded to the format by t. `factor` Infinity: no grid.
  */
 export interface OutputGrid {
+  /** How often 2^b divides D. */
   readonly layers: number;
+  /** The rest of D, ≥ 1; Infinity where outputs lie on no grid. */
   readonly factor: number;
   /** Constants that stay float32: 32 bits of memory each. */
   readonly floats: number;

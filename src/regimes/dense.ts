@@ -4,7 +4,9 @@ import { checkNetwork, type DyadicNetwork, denseLayer } from "./network.ts";
 
 /** A dense layer: `weights[output][input]`, numbers (taken exactly as the doubles they are) or texts such as "-3/8". */
 export interface DenseLayerJson {
+  /** One row per output, one number or text per input. */
   readonly weights: readonly (readonly (number | string)[])[];
+  /** One per output; default zeros. */
   readonly bias?: readonly (number | string)[];
 }
 
@@ -49,7 +51,12 @@ function exactly(value: number | string, where: string): Dyadic {
 }
 
 /** The dense form of a network, zeros included. */
-export function denseJson(network: DyadicNetwork): { weights: string[][]; bias: string[] }[] {
+export function denseJson(network: DyadicNetwork): {
+  /** `weights[output][input]`, exact: "-3/8". */
+  weights: string[][];
+  /** One per output, exact. */
+  bias: string[];
+}[] {
   checkHolds("network", "a network of dyadic weights", network, "layers");
   let inputs = network.inputs;
   return network.layers.map((layer) => {

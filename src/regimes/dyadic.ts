@@ -2,7 +2,9 @@
 
 /** numerator·2^-exponent in lowest terms: the numerator is odd, or 0 with exponent 0. The exponent is negative for even integers. */
 export interface Dyadic {
+  /** Odd, or 0. */
   readonly numerator: bigint;
+  /** Fractional bits; negative for even integers. */
   readonly exponent: number;
 }
 

@@ -11,7 +11,9 @@ const MOST_BITS = 62;
 
 /** Exact values: the value of output i at point k is outputs[i][k]·2^-exponents[i]. */
 export interface GridValues {
+  /** Numerators by output and point; BigInt64Array where 64 bits held them. */
   readonly outputs: readonly (BigInt64Array | bigint[])[];
+  /** By output. */
   readonly exponents: readonly number[];
   /** Points whose intermediates left 64 bits and were computed in BigInt. */
   readonly wide: number;

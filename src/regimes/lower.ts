@@ -5,6 +5,7 @@ import { dyadic, negate, ONE, shift } from "./dyadic.ts";
 import { lowerLayer, provesEqual } from "./lower-layer.ts";
 import { checkNetwork, type DyadicNetwork, type Layer, magnitude, type NetworkSize, networkSize } from "./network.ts";
 
+/** How the digits of `lowerPrecision` are made. */
 export interface LowerOptions {
   /** Weights of the result are at most 2^magnitude; default 0, that is |w| ≤ 1. */
   magnitude?: number;
@@ -28,13 +29,21 @@ export interface LoweredLayerReport {
   readonly scale: number;
 }
 
+/** The deeper network of fewer bits, and what it costs beside the original. */
 export interface Lowered extends NetworkSize {
   /** Equal to the original for all real inputs. */
   readonly network: DyadicNetwork;
+  /** What the given network costs. */
   readonly original: NetworkSize;
+  /** One per layer of the original. */
   readonly layers: readonly LoweredLayerReport[];
   /** sparseMemory and denseMemory over the original's. */
-  readonly ratio: { readonly sparse: number; readonly dense: number };
+  readonly ratio: {
+    /** Memory without zero weights, over the original's. */
+    readonly sparse: number;
+    /** Memory with all weights, over the original's. */
+    readonly dense: number;
+  };
 }
 
 /**

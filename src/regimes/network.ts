@@ -15,6 +15,7 @@ export type Layer = readonly Neuron[];
 export interface DyadicNetwork {
   /** Number of inputs. */
   readonly inputs: number;
+  /** From the inputs to the outputs. */
   readonly layers: readonly Layer[];
 }
 
@@ -90,6 +91,13 @@ export function magnitude(value: Dyadic): number {
 /** A network as JSON: layers of neurons `[bias, { index: weight }]`, numbers as exact fractions. */
 export type NetworkJson = readonly (readonly [string, Readonly<Record<string, string>>])[][];
 
+/**
+ * A network as JSON, exact: `networkFromJson` gives it back.
+ *
+ * @throws TypeError unless it is a network of dyadic weights
+ * @example
+ * JSON.stringify(networkToJson(network)); // [[["1/2",{"0":"-3/8"}]]]
+ */
 export function networkToJson(network: DyadicNetwork): NetworkJson {
   checkHolds("network", "a network of dyadic weights", network, "layers");
   return network.layers.map((layer) =>
@@ -190,7 +198,14 @@ export interface RationalPoint {
 export function evaluateRational(
   network: DyadicNetwork,
   { numerators, denominator }: RationalPoint,
-): { numerators: bigint[]; denominator: bigint; exponent: number } {
+): {
+  /** One per output. */
+  numerators: bigint[];
+  /** As given. */
+  denominator: bigint;
+  /** Fractional bits that the network adds, ≥ 0. */
+  exponent: number;
+} {
   let values = [...numerators];
   let exponent = 0;
   network.layers.forEach((layer, l) => {

@@ -16,6 +16,7 @@ import {
 import { evaluatePoints, gridValue } from "./grid.ts";
 import { type DyadicNetwork, type NetworkSize, networkSize } from "./network.ts";
 
+/** How smooth the function of two variables is, and what the network may cost. */
 export interface PlaneOptions {
   /** K in |f(x) − f(y)| ≤ K·max(|x₁ − y₁|, |x₂ − y₂|); positive. */
   lipschitz: number;
@@ -23,11 +24,15 @@ export interface PlaneOptions {
   error?: number;
   /** Largest dense memory allowed, in bits. Give this or `error`. */
   budgetBits?: number;
+  /** Rejects with its reason. */
   signal?: AbortSignal;
+  /** Called in the phase `verify` with points evaluated. */
   onProgress?: (progress: { phase: string; loaded: number; total: number }) => void;
 }
 
+/** A network of two inputs in [0, 1], with what is proved and measured about it. */
 export interface PlaneApproximation {
+  /** Two inputs, one output. */
   readonly network: DyadicNetwork;
   /** A grid of 2^cells × 2^cells squares. */
   readonly cells: number;
@@ -36,9 +41,15 @@ export interface PlaneApproximation {
   /** The largest error at the verified points. */
   readonly measuredError: number;
   /** Points of the grid k/2^exponent that were evaluated exactly. */
-  readonly verified: { readonly points: number; readonly exponent: number };
+  readonly verified: {
+    /** How many. */
+    readonly points: number;
+    /** Their coordinates are multiples of 2^-exponent. */
+    readonly exponent: number;
+  };
   /** Dense memory in bits. */
   readonly memoryBits: number;
+  /** What the network costs to store. */
   readonly size: NetworkSize;
 }
 

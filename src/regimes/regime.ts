@@ -20,10 +20,36 @@ import {
 
 /** Weights and biases lie in 2^-b ℤ ∩ [-2^a, 2^a]. */
 export type RegimeOptions =
-  | { readonly width: number; readonly depth: number; readonly a: number; readonly b: number }
-  | { readonly widths: Widths; readonly a: number; readonly b: number }
-  | { readonly layers: readonly LayerSize[]; readonly a: number; readonly b: number; readonly grid?: OutputGrid };
+  | {
+      /** Neurons of every hidden layer; one input, one output. */
+      readonly width: number;
+      /** Affine maps, ≥ 1. */
+      readonly depth: number;
+      /** Integer bits: |w| ≤ 2^a. */
+      readonly a: number;
+      /** Fractional bits: weights are multiples of 2^-b. */
+      readonly b: number;
+    }
+  | {
+      /** From the input to the output. */
+      readonly widths: Widths;
+      /** Integer bits: |w| ≤ 2^a. */
+      readonly a: number;
+      /** Fractional bits: weights are multiples of 2^-b. */
+      readonly b: number;
+    }
+  | {
+      /** Values and parameters per layer, where weights are shared. */
+      readonly layers: readonly LayerSize[];
+      /** Integer bits: |w| ≤ 2^a. */
+      readonly a: number;
+      /** Fractional bits: weights are multiples of 2^-b. */
+      readonly b: number;
+      /** Where the outputs lie; default that of affine maps and ReLU alone. */
+      readonly grid?: OutputGrid;
+    };
 
+/** What bounds the error of the networks of one shape and weight format. */
 export interface Regime {
   /**
    * Which lower bound dominates: `under` the grid of the output (starved of bits), `proper` memory (every bit counts),
@@ -40,6 +66,7 @@ export interface Regime {
   readonly bOver: number;
   /** parameters·log2(values of a weight), in bits. */
   readonly memoryBits: number;
+  /** Weights and biases, zeros included and shared ones once. */
   readonly parameters: number;
   /** The upper bound on the VC dimension behind `bounds.vc`. */
   readonly vcDimension: number;
@@ -100,7 +127,9 @@ export function regime(options: RegimeOptions): Regime {
 
 /** One row of a curve over b. */
 export interface RegimePoint extends LowerBounds {
+  /** Fractional bits of a weight. */
   readonly b: number;
+  /** Which bound dominates at this b. */
   readonly regime: Regime["regime"];
   /** Smallest error that a construction here is sure of at this b, where one fits. */
   readonly achievable: number | undefined;

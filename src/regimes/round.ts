@@ -9,7 +9,15 @@ import type { DyadicNetwork } from "./network.ts";
  * @param bits 0 … 60
  * @returns the network and the largest change of a weight
  */
-export function roundNetwork(network: DyadicNetwork, bits: number): { network: DyadicNetwork; largestChange: number } {
+export function roundNetwork(
+  network: DyadicNetwork,
+  bits: number,
+): {
+  /** Every weight and bias a multiple of 2^-bits. */
+  network: DyadicNetwork;
+  /** Of a weight or bias, at most 2^-(bits + 1). */
+  largestChange: number;
+} {
   checkHolds("network", "a network of dyadic weights", network, "layers");
   if (!Number.isSafeInteger(bits) || bits < 0 || bits > 60)
     throw new RangeError(`"bits" expected an integer in 0..60, got ${bits}`);

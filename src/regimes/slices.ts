@@ -16,10 +16,13 @@ export interface Slice {
   }[];
 }
 
+/** A network whose weights are cut into digits of few bits: each layer is a sum of slices. */
 export interface SlicedNetwork {
+  /** Number of inputs. */
   readonly inputs: number;
   /** Fractional bits of a digit, when it stands for a weight in [-1, 1]. */
   readonly bits: number;
+  /** Slices by layer; their sum has the weights of the layer. */
   readonly layers: readonly (readonly Slice[])[];
   /** Digits that are not 0, biases included. */
   readonly nonZero: number;
@@ -87,7 +90,14 @@ export function sliceNetwork(network: DyadicNetwork, bits: number, recoding: Rec
 export function evaluateSliced(
   sliced: SlicedNetwork,
   { numerators, denominator }: RationalPoint,
-): { numerators: bigint[]; denominator: bigint; exponent: number } {
+): {
+  /** One per output. */
+  numerators: bigint[];
+  /** As given. */
+  denominator: bigint;
+  /** Fractional bits that the network adds, ≥ 0. */
+  exponent: number;
+} {
   let values = [...numerators];
   let exponent = 0;
   sliced.layers.forEach((slices, l) => {
