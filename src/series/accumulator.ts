@@ -9,6 +9,7 @@ import type { WeightSeries } from "./weights.ts";
  */
 export class Accumulator {
   constructor(
+    /** Of the layer's output. */
     readonly shape: Shape,
     /** Two's complement, row-major. */
     readonly data: Int32Array,
@@ -47,6 +48,7 @@ export class Accumulator {
     return new Accumulator(this.shape, bits >= 32 ? new Int32Array(this.data.length) : this.data.map((v) => v << bits));
   }
 
+  /** Whether shape and all integers are the same. */
   equals(other: Accumulator): boolean {
     return sameShape(this.shape, other.shape) && this.data.every((v, i) => v === other.data[i]);
   }
@@ -60,8 +62,7 @@ function sameShape(a: Shape, b: Shape): boolean {
  * Bits of two's complement that hold the sum Σ (Q − zero)(q − z) of a layer for every input, at every number of terms: proved from the
  * weights alone. At most 32: int32 is exact, whatever wraps on the way.
  *
- * @param weights - the layer's weights
- * @param activationWidth - n, bits of an activation: activation terms × bits of one, 2 … 16
+ * @param layer - its weights, and n, the bits of an activation: activation terms × bits of one, 2 … 16
  * @example
  * accumulatorBits({ weights: expansion, activationWidth: 12 }) <= 32; // exact in int32
  */

@@ -5,7 +5,9 @@ import { digitsOf, fuse, termWeight, type WeightSeries } from "./weights.ts";
 
 /** A linear layer of a basis model: integers on a lattice that all summands share. */
 export interface BasisLayer {
+  /** Output channels. */
   readonly rows: number;
+  /** Weights of one output channel. */
   readonly columns: number;
   /** i32 [rows][columns], in units of `scales`. */
   readonly weights: Int32Array;
@@ -27,7 +29,10 @@ export interface BasisLayer {
  * Source: FP=xINT (arXiv 2412.06865), model expansion, with the corrections of this project.
  */
 export class BasisModel {
-  constructor(readonly layers: ReadonlyMap<string, BasisLayer>) {}
+  constructor(
+    /** By name. */
+    readonly layers: ReadonlyMap<string, BasisLayer>,
+  ) {}
 
   /**
    * One basis model per term, most significant first. Biases, zero points and outliers belong to the first.

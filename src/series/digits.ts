@@ -16,6 +16,7 @@ import { shown } from "../core/index.ts";
  */
 export type DigitSystem = "signed" | "odd" | "mixed" | "unsigned";
 
+/** All of them. */
 export const DIGIT_SYSTEMS: readonly DigitSystem[] = ["signed", "odd", "mixed", "unsigned"];
 
 /** Widest series that runs: bits·terms. One fused operand is an int16. */
@@ -146,7 +147,12 @@ export function publishedRecurrence(
   first: number,
   bits: number,
   terms: number,
-): { digits: number[]; residual: number } {
+): {
+  /** One per term, the most significant first. */
+  digits: number[];
+  /** x − Σ scale·digit, in units of x. */
+  residual: number;
+} {
   const half = 2 ** (bits - 1);
   const digits: number[] = [];
   let residual = x;
@@ -159,7 +165,15 @@ export function publishedRecurrence(
 }
 
 /** Terms of at most `bits` bits that hold `width` bits, and the bits of the last of them: digits of 4 and 3 for seven bits. */
-export function cutWidth(width: number, bits: number): { readonly terms: number; readonly lastBits: number } {
+export function cutWidth(
+  width: number,
+  bits: number,
+): {
+  /** ⌈width / bits⌉. */
+  readonly terms: number;
+  /** 1 … bits. */
+  readonly lastBits: number;
+} {
   const terms = Math.ceil(width / bits);
   return { terms, lastBits: width - bits * (terms - 1) };
 }

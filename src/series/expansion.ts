@@ -26,13 +26,17 @@ import {
 
 /** What `expandWeights` needs to know beside the tensor. */
 export interface WeightOptions {
+  /** Of the initializer. */
   readonly name: string;
   /** Axis of the output channels. */
   readonly axis: number;
+  /** X, bits of one term, 2 … 8. */
   readonly bits: number;
+  /** k, terms of the series, ≥ 1. */
   readonly terms: number;
   /** Bits of the last term, where they are fewer. */
   readonly lastBits?: number;
+  /** Default "signed". */
   readonly digits?: DigitSystem;
   /** One scale for the whole tensor instead of one per output channel. */
   readonly perTensor?: boolean;
@@ -213,6 +217,7 @@ function expandInRows(
   return new Expansion(tensor, options, rows, expanded);
 }
 
+/** How `expand` makes a series of a tensor. */
 export interface ExpandOptions {
   /** X, bits of one term, 2 … 8. */
   readonly bits: number;

@@ -8,7 +8,9 @@ const LARGEST_FUSED = 32767;
 
 /** A row's lattice: w ≈ scale·(Q − zero). */
 export interface Lattice {
+  /** s, the step, in units of the weights; 0 only for a row of zeros. */
   readonly scale: number;
+  /** The integer Q that stands for the weight 0. */
   readonly zero: number;
 }
 

@@ -11,9 +11,11 @@ const LARGEST_SHARE = 0.01;
 export interface OutlierChoice {
   /** Magnitudes above it are outliers; Infinity when there are none. */
   readonly threshold: number;
+  /** Weights of the row above the threshold. */
   readonly count: number;
   /** log2(absmax/threshold) − 48·count/N: bits per weight that a smaller scale is worth, less what the outliers cost; 0 when there are none. */
   readonly gain: number;
+  /** How the threshold was found; `none`: the row has no outliers. */
   readonly rule: "none" | "distribution-free" | "laplace";
 }
 

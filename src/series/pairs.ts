@@ -1,22 +1,34 @@
 import { checkOptions, shown } from "../core/index.ts";
 /** One product of a weight term and an activation term, counted from 1 as in the literature. */
 export interface Pair {
+  /** 1 is the most significant. */
   readonly weightTerm: number;
+  /** 1 is the most significant. */
   readonly activationTerm: number;
   /** Power of two by which its integer product counts on the finest lattice. */
   readonly shift: number;
 }
 
 /** Which products of weight terms and activation terms are kept, as in `LayerPlan.pairs`; terms are counted from 1. */
-export type PairSet = "all" | { readonly upTo: number } | readonly (readonly [number, number])[];
+export type PairSet =
+  | "all"
+  | {
+      /** The pairs whose two numbers add up to at most this. */
+      readonly upTo: number;
+    }
+  | readonly (readonly [number, number])[];
 
+/** How many terms there are, and which products of them to keep. */
 export interface PairsOptions {
+  /** Terms of the weights, ≥ 1. */
   readonly weightTerms: number;
+  /** Terms of the activations, ≥ 1. */
   readonly activationTerms: number;
   /** Keep the pairs with weightTerm + activationTerm ≤ order; default all. Signed and odd digits only: mixed digits have biased tails. */
   readonly order?: number;
   /** X of the weights, and of the activations; default 4. */
   readonly bits?: number;
+  /** X of the activations, 2 … 8; default that of the weights. */
   readonly activationBits?: number;
 }
 
@@ -56,7 +68,9 @@ export function pairs(options: PairsOptions): Pair[] {
 
 /** One product of fused operands: the sum of these weight terms by the sum of these activation terms, counted from 0, ascending. */
 export interface FusedProduct {
+  /** Added first, on the weights' side. */
   readonly weightTerms: readonly number[];
+  /** Added first, on the activations' side. */
   readonly activationTerms: readonly number[];
 }
 

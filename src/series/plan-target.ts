@@ -8,14 +8,24 @@ import { checkLayerPlan, type LayerPlan, type Plan } from "./plan.ts";
 export interface PlannableLayer {
   /** Of the node or of its weight initializer. */
   readonly name: string;
+  /** As the network has them, all finite. */
   readonly weights: Tensor<"float32">;
   /** Axis of the output channels. */
   readonly axis: number;
 }
 
+/** What the layers are to reach, and in which terms. */
 export interface PlanOptions {
   /** The largest √(Σ(w − ŵ)² / Σw²) of a layer, or bytes of digits that all layers may have together. */
-  readonly target: { readonly relativeError: number } | { readonly bytes: number };
+  readonly target:
+    | {
+        /** Of every layer, > 0. */
+        readonly relativeError: number;
+      }
+    | {
+        /** Of the digits of all layers. */
+        readonly bytes: number;
+      };
   /** X; default 4. */
   readonly bits?: number;
   /** Terms of the activations; default 3. */

@@ -18,12 +18,19 @@ export interface LayerPlan {
   readonly rounding?: "nearest" | "squant";
   /** Whether a row has a zero point, its lattice reaching from its least to its largest weight. Default false: symmetric. */
   readonly zeroPoint?: boolean;
+  /** Which integers a term may take; default "signed". */
   readonly digits?: DigitSystem;
   /**
    * What has a scale of its own: the tensor, each output channel (default), or in a layer without groups of its own every `group` input
    * channels of it, the last group being what is left. Groups are products of their own whose float32 results are added in ascending order.
    */
-  readonly granularity?: "tensor" | "channel" | { readonly group: number };
+  readonly granularity?:
+    | "tensor"
+    | "channel"
+    | {
+        /** Input channels that share a scale, ≥ 1. */
+        readonly group: number;
+      };
   /** Fraction of weights kept in the sparse part. */
   readonly outliers?: number;
   /**
@@ -34,18 +41,29 @@ export interface LayerPlan {
   readonly pairs?: PairSet;
 }
 
+/** What is done to each linear layer of a network: the JSON that `--plan` reads and a container carries. */
 export interface Plan {
   /** 2 where it has what version 1 did not: widths, rounding, zero points, tables. */
   readonly version: 1 | 2;
+  /** For layers that `layers` does not name. */
   readonly default: LayerPlan;
   /** Bits of the tables that rows are looked up in, 3…16; absent or 0: float32. */
   readonly tables?: number;
   /** What a measurement found when the plan was made. */
   readonly check?: PlanCheck;
   /** By name of the node or of its weight initializer. */
-  readonly layers?: Readonly<Record<string, LayerPlan & { readonly reason?: string }>>;
+  readonly layers?: Readonly<
+    Record<
+      string,
+      LayerPlan & {
+        /** Why, in one sentence; for people alone. */
+        readonly reason?: string;
+      }
+    >
+  >;
 }
 
+/** What a plan was measured to do when it was made. */
 export interface PlanCheck {
   /** The target that the plan was made for, such as "bytes=2000000"; absent where a preset was measured. */
   readonly target?: string;
@@ -61,6 +79,7 @@ export interface PlanCheck {
   readonly inputs: string;
 }
 
+/** A ready-made way to plan, by rules for each kind of layer: `float32` quantizes nothing, `faithful` takes 12 and more bits, `fast` mostly 7 × 8, `compact` 4 or 5 × 8. */
 export type Preset = "float32" | "faithful" | "fast" | "compact";
 
 /** Whether a layer under this plan has nothing quantized. */

@@ -23,6 +23,7 @@ export interface LinearLayer {
   readonly grid?: number;
 }
 
+/** All of them, from the most bits to the fewest. */
 export const PRESETS: readonly Preset[] = ["float32", "faithful", "fast", "compact"];
 
 /** Below this part of the network's weights a layer gets eight bits under `compact`: all such layers together cost little and do much. */
@@ -34,6 +35,7 @@ const TABLES: Readonly<Record<Preset, number>> = { float32: 0, faithful: 12, fas
 /** X: bits of one term in the presets. */
 const DIGIT = 4;
 
+/** The plan of a layer that stays in float32. */
 export const FLOAT: LayerPlan = { bits: DIGIT, weightTerms: 0, activationTerms: 0 };
 
 /**

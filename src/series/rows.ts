@@ -6,6 +6,7 @@ import { planeBytes, toRows } from "./weights.ts";
 
 /** What `roundRows` needs to know beside the tensor. */
 export interface RoundOptions {
+  /** Of the initializer. */
   readonly name: string;
   /** Axis of the output channels. */
   readonly axis: number;

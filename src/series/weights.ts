@@ -20,9 +20,11 @@ export interface SparsePart {
 export interface WeightSeries {
   /** Name of the initializer. */
   readonly name: string;
+  /** Of the initializer. */
   readonly shape: Shape;
   /** Axis of the output channels in `shape`. */
   readonly axis: number;
+  /** Output channels. */
   readonly rows: number;
   /** Elements of one row. */
   readonly columns: number;
@@ -32,6 +34,7 @@ export interface WeightSeries {
   readonly terms: number;
   /** Bits of a digit of the last term, where they are fewer: seven bits are digits of 4 + 3. Signed digits only. */
   readonly lastBits?: number;
+  /** Which integers a term may take. */
   readonly digits: DigitSystem;
   /** s: the finest scale of each row, f32. */
   readonly scales: Float32Array;
@@ -152,7 +155,12 @@ export function fuse(series: WeightSeries, terms: number = series.planes.length)
 export function fuseHalves(
   series: WeightSeries,
   terms: number = series.planes.length,
-): { readonly high: Int16Array; readonly low: Int16Array } {
+): {
+  /** i16 [rows][columns]: what is left of the fused integers, over 2^16. */
+  readonly high: Int16Array;
+  /** i16 [rows][columns]: their lower 16 bits, as a signed number. */
+  readonly low: Int16Array;
+} {
   checkTerms(series, terms);
   const whole = new Float64Array(series.rows * series.columns);
   for (let i = 0; i < terms; i++) addTerm(series, i, whole);
