@@ -8,14 +8,19 @@ import type { ActivationLoss, WeightLoss } from "./format.ts";
 export interface Advice {
   /** One line: how many bits suffice, and for what they do not. */
   readonly summary: string;
+  /** What was asked for, as it was given. */
   readonly target: Target;
   /** For `quantize`, `create` and `--plan`, with a reason on every line. */
   readonly plan: Plan;
+  /** One per linear layer with weights and per product of two activations, in the order in which they run. */
   readonly layers: readonly LayerAdvice[];
   /** The error that single layers' errors add up to. */
   readonly predicted: number;
   /** What the whole plan was measured to do; absent for a network that cannot be run here. */
-  readonly measured?: Figures & { readonly inputs: string };
+  readonly measured?: Figures & {
+    /** What it was measured on, for people: names and ranges of procedural inputs, or that samples were given. */
+    readonly inputs: string;
+  };
   /** Bytes of the container. */
   readonly bytes: number;
   /** The best plan with the same bits everywhere that reaches the target too; absent where there is none. */
@@ -27,9 +32,15 @@ export interface Advice {
   /** Its attention, or why that was not looked at; absent without attention. */
   readonly attention?: Audit | string;
   /** The questions that come next, each with an answer of a sentence or two. */
-  readonly answers: readonly { readonly question: string; readonly answer: string }[];
+  readonly answers: readonly {
+    /** In plain words. */
+    readonly question: string;
+    /** One or two sentences with the figures of this network. */
+    readonly answer: string;
+  }[];
 }
 
+/** What a plan does to the outputs, held against float32: of the worst output and record. */
 export interface Figures {
   /** The largest max|a − b|/max|b| or ‖a − b‖/‖b‖ of an output. */
   readonly error: number;
@@ -37,28 +48,45 @@ export interface Figures {
   readonly agreement?: number;
 }
 
+/** One layer: its plan, why, and what was found out about it. */
 export interface LayerAdvice {
   /** Of the node. */
   readonly name: string;
+  /** Operator of the node, such as `Conv`. */
   readonly op: string;
   /** Of the weights; absent for a product of two activations. */
   readonly shape?: Shape;
+  /** Its part of `Advice.plan`. */
   readonly plan: LayerPlan;
+  /** Why the plan is that, in one sentence; empty where it is the default. */
   readonly reason: string;
   /** Error of the network's outputs with this layer alone quantized, by weight bits 4, 8, 12 and 16, which are one to four INT4 terms. Empty for products, and where layers were not measured. */
-  readonly errors: readonly { readonly bits: number; readonly error: number }[];
+  readonly errors: readonly {
+    /** Bits of a weight: 4, 8, 12 or 16. */
+    readonly bits: number;
+    /** Relative, of the worst output and input; ≥ 0. */
+    readonly error: number;
+  }[];
   /** The same for its activations at 8 bits. */
   readonly activationError?: number;
   /** Its part of the plan's squared error, 0…1. */
   readonly share: number;
+  /** What the layer's rounding does to single weights; absent in float32 and for a product of two activations. */
   readonly weights?: WeightLoss;
+  /** What its format keeps of the activation function that follows; absent where none follows that is known, or activations are float32. */
   readonly activation?: ActivationLoss;
   /** Where its bits lie among the regimes of the network's shape. */
   readonly regime?: "under" | "proper" | "over";
   /** Heads of its attention block that want more bits than the layer's activations have. */
-  readonly heads?: readonly { readonly head: number; readonly bits?: number }[];
+  readonly heads?: readonly {
+    /** Number of the head in its block, from 0. */
+    readonly head: number;
+    /** Bits that it wants: at least those that keep unequal keys apart and 99 % of the preferred keys; absent when no width that was tried is enough. */
+    readonly bits?: number;
+  }[];
 }
 
+/** Bits of a weight, sign included, between which the regimes of a network of this shape change. */
 export interface RegimeAdvice {
   /** Bits of a weight from which the class of networks of this shape is no longer starved of them. */
   readonly bitsUnder: number;

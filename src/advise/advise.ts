@@ -13,6 +13,7 @@ import type { Advice, Figures, LayerAdvice, RegimeAdvice } from "./advice.ts";
 import { ActivationLosses, weightLoss } from "./format.ts";
 import { answers, summary } from "./sentences.ts";
 
+/** The target, which must be given, and what it is measured on. */
 export type AdviseOptions = TargetOptions;
 
 /** Weight bits of one to four INT4 terms. */

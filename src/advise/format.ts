@@ -37,9 +37,11 @@ export function weightLoss(core: Core, linear: LinearNode, plan: LayerPlan): Wei
 
 /** What an activation function keeps of the values of a fixed-point format. */
 export interface ActivationLoss {
+  /** Of the function: `relu`, `gelu`, … */
   readonly name: string;
   /** The format: numbers k/s with |k| < 2^p, about ±8. */
   readonly p: number;
+  /** Steps per unit: numbers of the format are multiples of 1/s. */
   readonly s: number;
   /** Values that it gives, of the 2^(p + 1) − 1 that go in. */
   readonly values: number;

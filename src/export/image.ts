@@ -7,27 +7,37 @@ import { elementBytes, type NumericType, type Shape, sizeOf } from "../tensor/in
 
 /** An input or output of an image. */
 export interface ImageEntry {
+  /** As in the model. */
   readonly name: string;
+  /** Element type. */
   readonly type: NumericType;
+  /** Fixed when the program was compiled. */
   readonly shape: Shape;
   /** Where its elements lie, dense and row-major: bytes from the start of the block. */
   readonly offset: number;
+  /** Size of its elements together. */
   readonly bytes: number;
 }
 
 /** What the header of an image says. */
 export interface ImageManifest {
+  /** Size of the image alone. */
   readonly imageBytes: number;
   /** The image, and the arena behind it. */
   readonly blockBytes: number;
+  /** Kernel calls of one run. */
   readonly steps: number;
   /** Those that the program reads. */
   readonly inputs: readonly ImageEntry[];
+  /** Those that the program writes. */
   readonly outputs: readonly ImageEntry[];
 }
 
+/** A compiled program that runs without JavaScript, and what its header says. */
 export interface ProgramImage {
+  /** The bytes, to be placed at the start of a block of `manifest.blockBytes`. */
   readonly image: Uint8Array<ArrayBuffer>;
+  /** The header in readable form. */
   readonly manifest: ImageManifest;
 }
 

@@ -6,6 +6,7 @@ import { type NumericType, sizeOf, Tensor } from "../tensor/index.ts";
 import { type Arrangement, rearranged } from "./arrange.ts";
 import { type Emitter, standardGraph, type WeightWriter } from "./standard.ts";
 
+/** How `exportOnnx` writes the weights. */
 export interface ExportOptions {
   /**
    * `terms`: the integers of every term, as INT4 (INT8 where X > 4) initializers behind DequantizeLinear, added up; `float32`: their sums.

@@ -19,11 +19,15 @@ import { seriesBytes } from "./report.ts";
 
 /** What a model is made of, read without running it. */
 export interface ModelSummary {
+  /** What the bytes are: an ONNX file or a container. */
   readonly format: "onnx" | "bitbasis";
   /** Of the file. */
   readonly bytes: number;
+  /** Of the graph, as the file gives it; may be empty. */
   readonly name: string;
+  /** What a run is fed with: name, element type and shape. */
   readonly inputs: readonly ValueInfo[];
+  /** What a run gives: name, element type and shape. */
   readonly outputs: readonly ValueInfo[];
   /** Version of each operator set by domain. */
   readonly opsets: Readonly<Record<string, number>>;
@@ -37,9 +41,11 @@ export interface ModelSummary {
   readonly parameters: number;
   /** What follows is told of containers, whose digests have all been checked. */
   readonly preset?: Preset;
+  /** By which the container was made. */
   readonly plan?: Plan;
   /** Terms of the longest series. */
   readonly terms?: number;
+  /** Linear layers in the order in which they run. */
   readonly layers?: readonly LayerSummary[];
 }
 
@@ -47,15 +53,19 @@ export interface ModelSummary {
 export interface LayerSummary {
   /** Of the node. */
   readonly name: string;
+  /** Operator of the node, such as `Conv`. */
   readonly op: string;
   /** Of the weights; absent for a product of two activations. */
   readonly shape?: Shape;
+  /** What was done to the layer. */
   readonly plan: LayerPlan;
   /** Digits, scales, zero points and outliers; 0 for a product, and for weights that an earlier layer has counted. */
   readonly bytes: number;
 }
 
+/** What belongs to the model beside its file. */
 export interface InspectOptions {
+  /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
 }
 

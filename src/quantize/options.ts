@@ -3,16 +3,19 @@ import type { ExternalData } from "../onnx/index.ts";
 import { checkPlan, type Plan, PRESETS, type Preset } from "../series/index.ts";
 import type { TensorLike } from "../tensor/index.ts";
 
+/** How a network is quantized, and who hears about it. */
 export interface QuantizeOptions {
   /** Default "faithful", unless a plan is given. */
   readonly preset?: Preset;
   /** Overrides the preset, per layer; without a preset it says everything. */
   readonly plan?: Plan;
+  /** Called as it goes: `loaded` of `total` of a phase are done. In `quantize` they are bytes of float32 weights, in `measure` and `search` steps. */
   readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
   /** Looked at between layers. */
   readonly signal?: AbortSignal;
 }
 
+/** How an ONNX file is quantized: by a preset, a plan, or for a target, which is then measured. */
 export interface QuantizeFileOptions extends QuantizeOptions, MeasureOptions, Partial<TargetOptions> {
   /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
@@ -21,23 +24,43 @@ export interface QuantizeFileOptions extends QuantizeOptions, MeasureOptions, Pa
    * quantized in (BitbasisError MEMORY), default as much as there is. `macs`: what of the model is computed beforehand, default 2^33; beyond, its
    * constant expressions stay in the graph. Numbers ≥ 1, Infinity included.
    */
-  readonly limits?: { readonly bytes?: number; readonly macs?: number };
+  readonly limits?: {
+    /** Default as much as there is. */
+    readonly bytes?: number;
+    /** Multiply-accumulates; default 2^33. */
+    readonly macs?: number;
+  };
 }
 
 /**
  * What a plan is to reach, with as few bytes as that takes: `error`, the largest max|a − b|/max|b| and ‖a − b‖/‖b‖ of an output, b being float32; `agreement`, the part of the
  * vectors along the last axis of outputs (of rank 2 or more) whose largest element stays where it is, 0…1; or the `bytes` of the container, with as little error as they allow.
  */
-export type Target = { readonly error: number } | { readonly agreement: number } | { readonly bytes: number };
+export type Target =
+  | {
+      /** Largest relative error of an output, > 0. */
+      readonly error: number;
+    }
+  | {
+      /** Part of the vectors, 0…1. */
+      readonly agreement: number;
+    }
+  | {
+      /** Of the whole container. */
+      readonly bytes: number;
+    };
 
 /** A plan for a target. */
 export interface TargetOptions {
+  /** One of the three. */
   readonly target: Target;
   /** What the target is measured on: one record of tensors per run, one is enough. Default: procedural inputs, see docs/quantization.md. */
   readonly samples?: Iterable<Readonly<Record<string, TensorLike>>>;
   /** Of procedural inputs, as `MeasureOptions.inputRange`. */
   readonly inputRange?: InputRange;
+  /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
+  /** Called as it goes: `loaded` of `total` steps of the phase `measure` or `search` are done. */
   readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
   /** Looked at between layers and plans. */
   readonly signal?: AbortSignal;
@@ -92,6 +115,12 @@ export function checkQuantizeOptions(options: unknown): void {
     throw wrongKind("externalData", "files by location, or a list of { path, data }", externalData);
 }
 
+/**
+ * Checks what a caller gave as a preset.
+ *
+ * @param name - of the option, for the message
+ * @throws RangeError that names the presets, for anything else
+ */
 export function checkPreset(name: string, preset: unknown): asserts preset is Preset {
   if (!PRESETS.includes(preset as Preset))
     throw new RangeError(`"${name}" expected one of ${PRESETS.join(", ")}, got ${shown(preset)}`);

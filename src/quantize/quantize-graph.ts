@@ -33,7 +33,9 @@ import { readersOf } from "./readers.ts";
 
 /** What became of one linear layer. */
 export interface QuantizedLayer {
+  /** The node, and what the network's structure says of it. */
   readonly linear: LinearNode;
+  /** What was done, with the reason where it is not the default. */
   readonly plan: ReasonedPlan;
   /** The expansion of its weights; absent in float32 and for products of two activations. */
   readonly expansion?: Expansion;
@@ -57,7 +59,16 @@ export async function expandGraph(
   given: Graph,
   options: QuantizeOptions = {},
   makeCore: MakeCore = newCore,
-): Promise<{ model: Model; layers: QuantizedLayer[]; tables: QuantizedTable[]; floats: FloatNode[] }> {
+): Promise<{
+  /** The graph with its series: what a container holds. */
+  model: Model;
+  /** One per linear layer, in the order in which they run. */
+  layers: QuantizedLayer[];
+  /** Tables that rows are looked up in; empty where the plan leaves them in float32. */
+  tables: QuantizedTable[];
+  /** Linear nodes that stay in float32 whatever the plan says, and why. */
+  floats: FloatNode[];
+}> {
   const { onProgress, signal } = options;
   signal?.throwIfAborted();
   const core = await makeCore();

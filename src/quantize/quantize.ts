@@ -39,7 +39,12 @@ import { type QuantizationReport, reportLayers } from "./report.ts";
 export async function quantize(
   onnx: Uint8Array,
   options: QuantizeFileOptions = {},
-): Promise<{ bytes: Uint8Array; report: QuantizationReport }> {
+): Promise<{
+  /** The container. */
+  bytes: Uint8Array;
+  /** What was done to each layer, and what is proved about it. */
+  report: QuantizationReport;
+}> {
   checkBytes("onnx", onnx);
   checkQuantizeOptions(options);
   const { bytes: most, macs } = readLimits(options.limits, { bytes: Number.POSITIVE_INFINITY, macs: CONSTANT_WORK });

@@ -17,6 +17,7 @@ export interface QuantizationReport {
   readonly bytesBefore: number;
   /** The container. */
   readonly bytesAfter: number;
+  /** In the order in which they run. */
   readonly layers: readonly LayerReport[];
   /** What the plan was measured to do on procedural inputs. */
   readonly check?: PlanCheck;
@@ -28,9 +29,11 @@ export interface QuantizationReport {
 export interface LayerReport {
   /** Of the node. */
   readonly name: string;
+  /** Operator of the node, such as `Conv`. */
   readonly op: string;
   /** Of the weights; absent where they are computed while the model runs. */
   readonly shape?: Shape;
+  /** What was done to the layer. */
   readonly plan: LayerPlan;
   /** Why the plan is not the default. */
   readonly reason?: string;

@@ -14,18 +14,25 @@ import { Reference } from "./reference.ts";
 
 /** A plan that was made for a target, and what it is known by. */
 export interface TargetPlan {
+  /** For `quantize`, `create` and `--plan`. */
   readonly plan: Plan;
   /** Bytes of the container, or a few more. */
   readonly bytes: number;
   /** What was measured on `records`; absent for a network that cannot be run here, whose plan follows from its weights alone. */
   readonly error?: number;
+  /** Part of the vectors whose largest element is where it is in float32, 0…1; absent without outputs that have some. */
   readonly agreement?: number;
   /** The best plan with the same bits everywhere that does it too, with activations of 16 bits; weights on a grid keep that. */
   readonly uniform?: Uniform;
+  /** The linear nodes that the plan is about, in the order in which they run. */
   readonly linear: readonly LinearNode[];
+  /** What each of them does to the outputs, by bits. */
   readonly sensitivities: readonly Sensitivity[];
+  /** The widths that the search chose, with what they were predicted to do. */
   readonly allocation: Allocation;
+  /** The float32 answers that plans were held against; absent where nothing was measured. */
   readonly reference?: Reference;
+  /** What was measured on; absent where nothing was. */
   readonly records?: Records;
   /** Why nothing was measured. */
   readonly unmeasured?: string;
