@@ -14,6 +14,7 @@ export class BadIndex extends RangeError {
 
 /** Errors that a caller may want to tell apart by `code`; wrong arguments are TypeError and RangeError. */
 export class BitbasisError extends Error {
+  /** `"BitbasisError"`: also tells errors of other copies of the package. */
   override readonly name: string = "BitbasisError";
 
   constructor(

@@ -14,15 +14,22 @@ export interface Receipt {
   readonly receipt: 1;
   /** Version of the arithmetic; releases of one version give the same bits. */
   readonly numerics: number;
+  /** Which network, quantized how. */
   readonly model: {
     /** The digest that the container carries in its header, which covers every bit of it; an ONNX source counts as the container that it yields. */
     readonly sha256: string;
     /** As JSON text. */
     readonly plan: string;
+    /** Under which it was quantized, where that was one. */
     readonly preset?: Preset;
   };
   /** Weight terms in use, and of the whole series: which stage of a stream this was. */
-  readonly terms: { readonly loaded: number; readonly total: number };
+  readonly terms: {
+    /** In use when the run was made, ≥ 1. */
+    readonly loaded: number;
+    /** Of the whole series. */
+    readonly total: number;
+  };
   /** Digests by name. */
   readonly inputs: Readonly<Record<string, string>>;
   /** Digests by name, of the outputs that were fetched. */

@@ -3,6 +3,7 @@ import { type AnyFeed, checkFeeds, type Fed } from "../session/feeds.ts";
 import type { InferenceSession } from "../session/session.ts";
 import { type ElementType, Tensor, type TensorLike } from "../tensor/index.ts";
 
+/** Inputs of a run by name, as `InferenceSession.run` takes them. */
 export type Feeds = Readonly<Record<string, AnyFeed>>;
 
 /** Outputs of a run: tensors, arrays of tensors for sequences, null for an optional that holds nothing. */

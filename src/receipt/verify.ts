@@ -18,10 +18,15 @@ export type VerifyOptions = Pick<
   "build" | "externalData" | "limits" | "onProgress" | "signal" | "wasm"
 >;
 
+/** What `verify` found. */
 export interface Verification {
+  /** Every output has the bits that the receipt states. */
   readonly ok: boolean;
   /** The first output, by name, that is not what the receipt or the claimed outputs say; index and values where these were given. */
-  readonly differs?: { readonly output: string } & Partial<Difference>;
+  readonly differs?: {
+    /** Its name. */
+    readonly output: string;
+  } & Partial<Difference>;
 }
 
 /**

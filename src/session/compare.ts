@@ -6,9 +6,11 @@ import { sizeOf, type Tensor } from "../tensor/index.ts";
 import type { SessionOptions } from "./options.ts";
 import { InferenceSession } from "./session.ts";
 
+/** How far one output under one preset, plan or container is from float32. */
 export interface Comparison {
   /** The preset, or the name that a plan or container was given. */
   readonly preset: string;
+  /** Name of the output. */
   readonly output: string;
   /** Samples compared: entries along the first axis of outputs of rank ≥ 2, else runs. */
   readonly samples: number;
@@ -24,6 +26,7 @@ export interface Comparison {
   readonly milliseconds: number;
 }
 
+/** What is compared, and within which limits. */
 export interface CompareOptions {
   /** Default: faithful, fast, compact; none beside plans or containers. */
   readonly presets?: readonly Preset[];
@@ -31,11 +34,13 @@ export interface CompareOptions {
   readonly plans?: Readonly<Record<string, Plan>>;
   /** Containers of the same network to compare too, by a name for the row. */
   readonly containers?: Readonly<Record<string, Uint8Array>>;
+  /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
   /** As `SessionOptions.limits`, of every session that is compared. */
   readonly limits?: SessionOptions["limits"];
   /** Looked at all the way: while quantizing, and within some 50 ms in a run. */
   readonly signal?: AbortSignal;
+  /** Called after every run: `loaded` of `total` of all runs of all rows are done. */
   readonly onProgress?: (p: { phase: string; loaded: number; total: number }) => void;
 }
 

@@ -32,7 +32,14 @@ export interface SessionOptions {
    * integers that they sum up are added, so that the bits of the outputs are those of one. A layer is cut by its output channels, or as `by` says: by
    * the depth that is summed over, or by terms. It spreads memory, and costs time: activations and sums travel for every layer.
    */
-  readonly shards?: number | { readonly count: number; readonly by?: "channels" | "depth" | "terms" };
+  readonly shards?:
+    | number
+    | {
+        /** Workers, 1..64. */
+        readonly count: number;
+        /** How a layer is cut; default "channels". */
+        readonly by?: "channels" | "depth" | "terms";
+      };
   /**
    * Default "auto": the value of BITBASIS_BUILD, else "simd" where the runtime takes it, else "scalar". One that is named is used or refused
    * (BitbasisError BUILD). The bits of the outputs are the same in all.
@@ -50,7 +57,12 @@ export interface SessionOptions {
    * model's file, and of the WASM memory with its weights and intermediate values (BitbasisError MEMORY). `macs`, default 1e12: most
    * multiply-accumulates of one run, where a step that only moves data counts its bytes (BitbasisError LIMIT). Numbers ≥ 1, Infinity included.
    */
-  readonly limits?: { readonly bytes?: number; readonly macs?: number };
+  readonly limits?: {
+    /** Default 2^30. */
+    readonly bytes?: number;
+    /** Default 1e12. */
+    readonly macs?: number;
+  };
   /** Resolve as soon as the first terms are in; `refine` takes the others. Default false. */
   readonly progressive?: boolean;
   /** Stops `create`, also in the middle of a stalled stream; a progressive session listens to it no longer once `create` has resolved. */
@@ -69,7 +81,13 @@ export interface SessionOptions {
    * onnxruntime's: "bitbasis", "wasm" and "cpu" are this package, which takes any of them; others are skipped when one of these follows,
    * and refused (TypeError) otherwise. As names, or objects with a `name`.
    */
-  readonly executionProviders?: readonly (string | { readonly name: string })[];
+  readonly executionProviders?: readonly (
+    | string
+    | {
+        /** Of the provider. */
+        readonly name: string;
+      }
+  )[];
   /** onnxruntime's name of `numThreads`, which goes before it. */
   readonly intraOpNumThreads?: number;
   /** onnxruntime's, accepted; there is one way to run a network here, and every optimization of it is on. */
@@ -78,16 +96,27 @@ export interface SessionOptions {
   readonly enableProfiling?: boolean;
   /** The rest of onnxruntime's, accepted and without effect. */
   readonly profileFilePrefix?: string;
+  /** Accepted and without effect. */
   readonly interOpNumThreads?: number;
+  /** Accepted and without effect. */
   readonly enableCpuMemArena?: boolean;
+  /** Accepted and without effect. */
   readonly enableMemPattern?: boolean;
+  /** Accepted and without effect. */
   readonly executionMode?: "sequential" | "parallel";
+  /** Accepted and without effect: nothing is written. */
   readonly optimizedModelFilePath?: string;
+  /** Accepted and without effect. */
   readonly logId?: string;
+  /** Accepted and without effect. */
   readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
+  /** Accepted and without effect. */
   readonly logVerbosityLevel?: number;
+  /** Accepted and without effect: outputs are always in JavaScript memory. */
   readonly preferredOutputLocation?: "cpu" | Readonly<Record<string, "cpu">>;
+  /** Accepted and without effect. */
   readonly enableGraphCapture?: boolean;
+  /** Accepted and without effect. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
@@ -104,9 +133,13 @@ export interface RunOptions {
   readonly state?: SessionState;
   /** onnxruntime's, accepted and without effect. */
   readonly tag?: string;
+  /** Accepted and without effect. */
   readonly logSeverityLevel?: 0 | 1 | 2 | 3 | 4;
+  /** Accepted and without effect. */
   readonly logVerbosityLevel?: number;
+  /** Accepted and without effect: `signal` stops a run. */
   readonly terminate?: boolean;
+  /** Accepted and without effect. */
   readonly extra?: Readonly<Record<string, unknown>>;
 }
 
@@ -118,7 +151,9 @@ export interface RefineOptions {
 
 /** An input or output of a model. */
 export interface ValueMetadata {
+  /** Of the input or output. */
   readonly name: string;
+  /** False for sequences and optional values. */
   readonly isTensor: boolean;
   /** Element type: "float32", "int64", … */
   readonly type: string;
@@ -130,10 +165,13 @@ export interface ValueMetadata {
 export interface StepTiming {
   /** Position in the program. */
   readonly step: number;
+  /** Operator of the node that the step belongs to. */
   readonly op: string;
+  /** Name of that node. */
   readonly node: string;
   /** For example `gemm_i16_i16_4x8`. */
   readonly kernel: string;
+  /** Wall time of the step. */
   readonly milliseconds: number;
   /** Multiply-accumulates, 0 where that means nothing. */
   readonly macs: number;

@@ -26,9 +26,13 @@ import { loadWasm } from "./wasm.ts";
  * await session.release();
  */
 export class InferenceSession {
+  /** Inputs that a run must be fed with, in the model's order. */
   readonly inputNames: readonly string[];
+  /** Outputs in the model's order. */
   readonly outputNames: readonly string[];
+  /** Type and shape of each input, in the order of `inputNames`. */
   readonly inputMetadata: readonly ValueMetadata[];
+  /** Type and shape of each output, in the order of `outputNames`. */
   readonly outputMetadata: readonly ValueMetadata[];
   private readonly inputs: readonly ValueInfo[];
   private readonly outputs: readonly ValueInfo[];
@@ -91,7 +95,12 @@ export class InferenceSession {
   }
 
   /** Weight terms in use, and in the whole series; a term that arrived damaged is not in use. */
-  get terms(): { loaded: number; total: number } {
+  get terms(): {
+    /** In use now. */
+    loaded: number;
+    /** Of the whole series. */
+    total: number;
+  } {
     return this.live?.opened.terms ?? this.lastTerms;
   }
 
@@ -227,6 +236,7 @@ export class InferenceSession {
     return released;
   }
 
+  /** `release`, for `await using`. */
   [Symbol.asyncDispose](): Promise<void> {
     return this.release();
   }

@@ -7,6 +7,7 @@ import { type Held, isHeld, Placed, toTensor, type Value, viewOf } from "./value
 /** Rows that a state has room for at first. */
 const CAPACITY = 128;
 
+/** How much room a state starts with. */
 export interface StateOptions {
   /** Rows that there is room for at once; it doubles when it is reached. Integer ≥ 1, default 128. */
   readonly capacity?: number;

@@ -14,8 +14,11 @@ import {
 
 /** What onnxruntime-common's tensors and ours have in common. */
 export interface TensorLike {
+  /** Element type: "float32", "int64", … */
   readonly type: string;
+  /** The elements, row-major: a typed array, or an array of strings. */
   readonly data: unknown;
+  /** Shape. */
   readonly dims: readonly number[];
 }
 
@@ -27,8 +30,11 @@ export interface TensorLike {
  * const ids = new Tensor([1n, 2n, 3n]); // not a typed array: give the type
  */
 export class Tensor<T extends ElementType = ElementType> {
+  /** Element type. */
   readonly type: T;
+  /** Shape; `[]` is a scalar. */
   readonly dims: readonly number[];
+  /** Where the elements are: always JavaScript memory. */
   readonly location = "cpu";
   private elements: DataOf[T] | undefined;
 
@@ -64,11 +70,21 @@ export class Tensor<T extends ElementType = ElementType> {
     return sizeOf(this.dims);
   }
 
+  /**
+   * The elements, row-major, not a copy.
+   *
+   * @throws TypeError after `dispose`
+   */
   get data(): DataOf[T] {
     if (this.elements === undefined) throw new TypeError("the tensor has been disposed of");
     return this.elements;
   }
 
+  /**
+   * As `data`, for code that also handles tensors that are elsewhere.
+   *
+   * @throws TypeError after `dispose`
+   */
   async getData(): Promise<DataOf[T]> {
     return this.data;
   }
@@ -78,6 +94,7 @@ export class Tensor<T extends ElementType = ElementType> {
     return new Tensor<T>(this.type, this.data, dims);
   }
 
+  /** Lets go of the elements; `data` throws from then on. */
   dispose(): void {
     this.elements = undefined;
   }
