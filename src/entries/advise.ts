@@ -1,3 +1,7 @@
-/** `bitbasis/advise`: how many bits a network needs, layer by layer, with what the theories say about it. */
+/**
+ * `bitbasis/advise`: how many bits a network needs, layer by layer, with what the theories say about it.
+ *
+ * @module
+ */
 export * from "../advise/index.ts";
 export type { Target, TargetOptions } from "../quantize/options.ts";

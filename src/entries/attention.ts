@@ -1,3 +1,8 @@
+/**
+ * `bitbasis/attention`: how many bits attention needs to keep tokens apart, with proofs, and the audit of a network's own attention.
+ *
+ * @module
+ */
 export * from "../attention/index.ts";
 export * from "../networks/attention-agreement.ts";
 export * from "../networks/attention-audit.ts";

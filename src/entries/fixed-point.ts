@@ -1,4 +1,8 @@
-/** What a fixed-point format can represent, and the network that does. */
+/**
+ * `bitbasis/fixed-point`: what a fixed-point format can represent, and the network that does.
+ *
+ * @module
+ */
 export {
   type Activation,
   type Analysis,

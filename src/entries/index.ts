@@ -1,4 +1,8 @@
-/** `bitbasis`: run a model. */
+/**
+ * `bitbasis`: run a model.
+ *
+ * @module
+ */
 export { BitbasisError } from "../core/index.ts";
 export type { LayerPlan, Plan, Preset } from "../series/index.ts";
 export type { RunOptions, SessionOptions, StepTiming, ValueMetadata } from "../session/options.ts";

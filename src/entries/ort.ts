@@ -5,6 +5,8 @@
  * import * as ort from "bitbasis/ort"; // was "onnxruntime-web"
  * const session = await ort.InferenceSession.create("model.onnx", { extra: { bitbasis: { preset: "fast" } } });
  * const { y } = await session.run({ x: new ort.Tensor("float32", data, [1, 3]) });
+ *
+ * @module
  */
 import * as common from "onnxruntime-common";
 import { backendOf, type OrtModule, takeOver } from "../ort/index.ts";

@@ -1,4 +1,8 @@
-/** `bitbasis/receipt`: what a run was, for anyone to run again and compare. */
+/**
+ * `bitbasis/receipt`: what a run was, for anyone to run again and compare.
+ *
+ * @module
+ */
 export {
   type Difference,
   type Feeds,

@@ -1,4 +1,8 @@
-/** How precision, depth and width of ReLU networks trade, with networks that prove it. */
+/**
+ * `bitbasis/regimes`: how precision, depth and width of ReLU networks trade, with networks that prove it.
+ *
+ * @module
+ */
 export { containerNetwork } from "../networks/container-network.ts";
 export { networkToOnnx, type OnnxRegime, type OnnxRegimeOptions, regimeOfOnnx } from "../networks/regimes.ts";
 export { type ReluNetworkOptions, reluNetwork } from "../networks/relu-network.ts";

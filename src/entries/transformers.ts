@@ -5,6 +5,8 @@
  * import "bitbasis/transformers";
  * import { pipeline } from "@huggingface/transformers";
  * const classify = await pipeline("text-classification", model); // in a page: { device: "auto" }, or the alias of docs/migrate.md
+ *
+ * @module
  */
 import { installTransformers } from "../ort/index.ts";
 import * as ort from "./ort.ts";

@@ -1,4 +1,8 @@
-/** `bitbasis/workerd`: for Cloudflare's runtime, which compiles no WebAssembly while it runs; the core is a module of the bundle. */
+/**
+ * `bitbasis/workerd`: for Cloudflare's runtime, which compiles no WebAssembly while it runs; the core is a module of the bundle.
+ *
+ * @module
+ */
 import simd from "../../build/simd.workerd.js";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession as Session } from "../session/session.ts";
