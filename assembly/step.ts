@@ -27,6 +27,14 @@ export function slotOf(thread: i32, threads: i32, slots: i32): i32 {
   return threads > slots ? share(slots, thread, threads) : thread;
 }
 
+/**
+ * First unit of `thread` in rows of so many units each: whole rows where there are enough. Else several parts make one row, one after the other, each
+ * going on from what the part before it has left in the output: these come in order, on one thread (`rows` of a lowered step).
+ */
+export function shareOfRows(rows: i32, units: i32, thread: i32, threads: i32): i32 {
+  return rows < threads ? share(rows * units, thread, threads) : share(rows, thread, threads) * units;
+}
+
 /** First of `count` items that belong to `thread`; its last is before share(count, thread + 1, threads). */
 @inline
 export function share(count: i32, thread: i32, threads: i32): i32 {

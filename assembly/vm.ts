@@ -26,6 +26,7 @@ import { product } from "./tensor/product";
 import { stackDigits } from "./tensor/stack-digits";
 import { cumulate, sequence } from "./tensor/sequence";
 import { topK } from "./tensor/topk";
+import { trilu } from "./tensor/trilu";
 import { unary } from "./tensor/unary";
 import { where } from "./tensor/where";
 import { address, argument } from "./step";
@@ -157,6 +158,9 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.PackWeights:
       packWeights(step, thread, threads);
+      break;
+    case Opcode.Trilu:
+      trilu(step, thread, threads);
       break;
     case Opcode.RoiAlign:
       return roiAlign(program, step, thread, threads);

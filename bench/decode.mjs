@@ -8,12 +8,12 @@
 import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
-import * as rivals from "onnxruntime-web";
+import { median } from "../build/tools/examples/ocr/compare.js";
 import { InferenceSession, Tensor } from "../build/tools/src/entries/index.js";
 import { writeOnnx } from "../build/tools/src/onnx/index.js";
 import { cachePairs, decoder } from "../build/tools/test/support/decoder.js";
+import { cosine, rivalSession } from "./contestants.mjs";
 
-rivals.env.wasm.numThreads = 1;
 const { values: options } = parseArgs({
   options: {
     tokens: { type: "string", default: "256" },
@@ -28,7 +28,6 @@ const SIZES = { layers: 5, width: 64, heads: 4, hidden: 172, vocabulary: 512, to
 /** 4 heads of 64, 8 million weights: what a token costs beside its past is not all overhead. */
 const LARGER = { layers: 4, width: 256, heads: 4, hidden: 688, vocabulary: 4096, tokens: 2048 };
 
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 const ids = (Class, list) => new Class("int64", BigInt64Array.from(list, BigInt), [1, list.length]);
 const token = (i) => (i * 37) % 500;
 
@@ -44,8 +43,7 @@ async function timed(body) {
   return now() - from;
 }
 
-const ours = (bytes) => InferenceSession.create(bytes, { preset: options.preset });
-const theirs = (bytes) => rivals.InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+const ours = async (bytes) => ({ session: await InferenceSession.create(bytes, { preset: options.preset }), Tensor });
 
 /** Milliseconds of both for all tokens, alternating. */
 async function compare(name, one, other) {
@@ -61,8 +59,8 @@ async function compare(name, one, other) {
 
 /** A decoder that keeps its past: `step` resolves to the logits. */
 async function cached(bytes, sizes) {
-  const session = await ours(bytes);
-  const state = session.createState(cachePairs(sizes), { capacity: 1024 });
+  const { session } = await ours(bytes);
+  const state = session.createState(cachePairs(sizes), { capacity: 2048 });
   return {
     step: async (list) => (await session.run({ input_ids: ids(Tensor, list) }, ["logits"], { state })).logits.data,
     back: (length) => state.truncate(length),
@@ -71,13 +69,13 @@ async function cached(bytes, sizes) {
 }
 
 async function cachedRival(bytes, sizes) {
-  const session = await theirs(bytes);
+  const { session, Tensor: Rival } = await rivalSession(bytes);
   const pairs = Object.entries(cachePairs(sizes));
-  const empty = new rivals.Tensor("float32", new Float32Array(0), [1, sizes.heads, 0, sizes.width / sizes.heads]);
+  const empty = new Rival("float32", new Float32Array(0), [1, sizes.heads, 0, sizes.width / sizes.heads]);
   let past = Object.fromEntries(pairs.map(([, input]) => [input, empty]));
   return {
     step: async (list) => {
-      const made = await session.run({ input_ids: ids(rivals.Tensor, list), ...past });
+      const made = await session.run({ input_ids: ids(Rival, list), ...past });
       past = Object.fromEntries(pairs.map(([output, input]) => [input, made[output]]));
       return made.logits.data;
     },
@@ -85,19 +83,9 @@ async function cachedRival(bytes, sizes) {
   };
 }
 
-function cosine(a, b) {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < b.length; i++) {
-    ab += a[i] * b[i];
-    aa += a[i] * a[i];
-    bb += b[i] * b[i];
-  }
-  return ab / Math.sqrt(aa * bb);
-}
-
 async function uncached(bytes) {
-  const run = (create, Class) => async () => {
-    const session = await create(bytes);
+  const run = (create) => async () => {
+    const { session, Tensor: Class } = await create(bytes);
     const time = await timed(async () => {
       for (let n = 1; n <= tokens; n++)
         await session.run({
@@ -110,9 +98,9 @@ async function uncached(bytes) {
     await session.release();
     return time;
   };
-  await compare(`stories260k, 1 to ${tokens} tokens, no cache`, run(ours, Tensor), run(theirs, rivals.Tensor));
+  await compare(`stories260k, 1 to ${tokens} tokens, no cache`, run(ours), run(rivalSession));
 
-  const session = await ours(bytes);
+  const { session } = await ours(bytes);
   const length = (n) =>
     session.run({
       ids: ids(

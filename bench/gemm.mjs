@@ -77,6 +77,11 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
     mask: 0,
     maskChannels: 1,
     slots: 1,
+    lineWidth: 0,
+    outWidth: 0,
+    outHeight: 0,
+    padTop: 0,
+    padLeft: 0,
   };
   const pairs = core.pairsPerBlock(LARGEST, 2 ** (BITS - 1));
   const output = wasm.allocate(pixels * outChannels * 4);
@@ -114,11 +119,13 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
       pixelStride: exports.pixelStride(kernel, groups, inner),
       groupStride: 0,
       outBatchStride: 0,
+      outRowStride: 4 * outChannels * outWidth,
       outPixelStride: 4 * outChannels,
       weightsBatchStride: 0,
       scalesBatchStride: 0,
       exactInInt32: taps * Math.ceil(inner / 2) <= pairs ? 1 : 0,
       pairsPerBlock: pairs,
+      turns: 0,
       activation: Activation.None,
       activationMin: 0,
       activationMax: 0,

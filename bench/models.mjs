@@ -13,6 +13,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../build/tools/examples/ocr/compare.js";
 import { locate, NETWORKS, randomPicture } from "../build/tools/test/support/networks.js";
+import { cosine, rivalSession } from "./contestants.mjs";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const RIVAL = "onnxruntime-web";
@@ -39,10 +40,9 @@ async function contestant(name, bytes, network) {
   const data = randomPicture(1, shapes[0], network);
   const imported = performance.now();
   if (name === RIVAL) {
-    const { InferenceSession, Tensor, env } = await import("onnxruntime-web");
-    env.wasm.numThreads = 1;
+    await import("onnxruntime-web");
     const start = performance.now();
-    const session = await InferenceSession.create(bytes, { executionProviders: ["wasm"] });
+    const { session, Tensor } = await rivalSession(bytes);
     const run = async () =>
       (await session.run({ [input]: new Tensor("float32", data, shapes[0]) }))[session.outputNames[0]].data;
     return { run, release: () => session.release(), importing: start - imported, start };
@@ -66,16 +66,6 @@ async function source(name, onnx) {
   if (name === RIVAL || name === "float32") return onnx;
   const { quantize } = await import("../dist/entries/quantize.js");
   return (await quantize(onnx, { preset: name })).bytes;
-}
-
-function cosine(a, b) {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < b.length; i++) {
-    ab += a[i] * b[i];
-    aa += a[i] * a[i];
-    bb += b[i] * b[i];
-  }
-  return ab / Math.sqrt(aa * bb);
 }
 
 async function warm(network, onnx, presets) {

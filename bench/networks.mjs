@@ -13,6 +13,8 @@ import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { writeOnnx } from "../build/tools/src/onnx/index.js";
+import { cachePairs, decoder } from "../build/tools/test/support/decoder.js";
 import { randomPicture } from "../build/tools/test/support/networks.js";
 import { InferenceSession, Tensor } from "../dist/entries/index.js";
 import { uniformNumbers } from "../dist/tensor/index.js";
@@ -67,10 +69,23 @@ function locate({ models, package: name, file }) {
   return folder === undefined ? "" : join(folder, models, "model.onnx");
 }
 
-async function measure(row) {
+/** The network of a row with its state; undefined: its file is not here. Decoders are written by the project's own generator. */
+function networkOf(row) {
+  if (row.decoder !== undefined) {
+    const { heads, width } = row.decoder;
+    const state = cachePairs(row.decoder);
+    const empty = { fill: "constant", dims: [1, heads, 0, width / heads], value: 0 };
+    const feeds = { ...row.feeds, ...Object.fromEntries(Object.values(state).map((name) => [name, empty])) };
+    return { bytes: writeOnnx(decoder(row.decoder)), ...row, feeds, state };
+  }
   const path = locate(row);
-  if (!existsSync(path)) return { name: row.name, skipped: true };
-  const bytes = readFileSync(path);
+  return existsSync(path) ? { bytes: readFileSync(path), ...row } : undefined;
+}
+
+async function measure(listed) {
+  const row = networkOf(listed);
+  if (row === undefined) return { name: listed.name, skipped: true };
+  const { bytes } = row;
   const expected = await sequence(await reference(bytes, "disabled"), row);
   const spread = worst(await sequence(await reference(bytes, "all"), row), expected);
   const errors = {};

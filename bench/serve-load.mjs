@@ -13,6 +13,9 @@ const MODEL = new URL("../test/fixtures/models/fmnist_mobilenet.onnx", import.me
 const WORKERS = Math.max(1, Math.min(4, cpus().length));
 const CONCURRENCY = 32;
 
+const sums = [0];
+let state = 12345;
+
 if (process.env.BITBASIS_SERVE_LOAD === undefined) await measure(Number(process.argv[2] ?? 10_000));
 else await host();
 
@@ -35,6 +38,7 @@ async function host() {
     timeout: 30_000,
   });
   const port = await server.listen(0, "127.0.0.1");
+  process.on("disconnect", () => process.exit());
   process.on("message", async (order) => {
     if (order === "kill") await pool.threads[0].terminate();
     if (order === "cost") process.send({ cost: { rss: process.memoryUsage().rss, cpu: process.cpuUsage() } });
@@ -136,8 +140,6 @@ async function measure(total) {
   if (!ok) process.exitCode = 1;
 }
 
-const sums = [0];
-let state = 12345;
 /** The i-th arrival of a Poisson process of rate 1. */
 function intervals(i) {
   while (sums.length <= i) {

@@ -10,7 +10,7 @@ import { address, argument, share, slotOf } from "../step";
 import { gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
 import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
-import { isDense, isPadded, pixelsOf, seesMasked, tapsOf } from "./geometry";
+import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
 import { beginTiles, prepareShared__simd, Tile } from "./tile";
 
@@ -54,12 +54,16 @@ export function conv(step: usize, thread: i32, threads: i32): void {
   const most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
   beginTiles(step, scratch);
 
+  // Rows of the output that are one run of pixels: a block may hold several.
+  const outWidth = argument(step, ConvStep.outWidth);
+  const joined = argument(step, ConvStep.outRowStride) == outWidth * argument(step, ConvStep.outPixelStride);
   const parameters = argument(step, ConvStep.parameters);
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   while (row < rowEnd) {
     const sample = row / pixels;
     const pixel = row - sample * pixels;
     let count = min(min(most, rowEnd - row), pixels - pixel);
+    if (!joined) count = min(count, outWidth - pixel % outWidth);
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
     if (!isFloatKernel(kernel)) {
       if (perParameter > 1) count = min(count, perParameter - (row % perParameter));
@@ -90,7 +94,7 @@ function block(
   const bytes = apart != 0 ? apart : <usize>panelBytes(kernel, 1, 1, taps, argument(step, ConvStep.channels));
   const weights = address(step, ConvStep.weights) + <usize>(sample * argument(step, ConvStep.weightsBatchStride));
   const outStride = address(step, ConvStep.outPixelStride);
-  const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * outStride;
+  const output = outputOf(step, sample, pixel);
   const first: usize = isFloatKernel(kernel) ? 0 : load<usize>(scratch, Tile.parameters);
   const entryStep: usize = !isFloatKernel(kernel) && argument(step, ConvStep.rowsPerParameter) == 1 ? <usize>ActivationParameters.bytes : 0;
   store<usize>(scratch, entryStep, Tile.parameterStep);
@@ -120,6 +124,7 @@ function block(
       }
     }
     setColumns(step, kernel, scratch, sample, column, columns);
+    setTurns(step, scratch, unit);
     const whole = columns == wide;
     store<usize>(scratch, whole ? outStride : wide << 2, Tile.outputStride);
     if (ASC_FEATURE_SIMD && !isFloatKernel(kernel)) {
@@ -146,6 +151,16 @@ function block(
     unit++;
   }
   store<usize>(scratch, first, Tile.parameters);
+}
+
+/** Points the tile at the turns of panel `unit`. Where weights are made while the model runs, one pair less than fits leaves room for the rest of a turn. */
+@inline
+function setTurns(step: usize, tile: usize, unit: i32): void {
+  const turns = address(step, ConvStep.turns);
+  const pairs = (argument(step, ConvStep.channels) + 1) >> 1;
+  store<usize>(tile, turns == 0 ? tile + Tile.turn : turns + <usize>unit * <usize>(tapsOf(step) * pairs), Tile.turns);
+  store<usize>(tile, turns == 0 ? 0 : 1, Tile.turnStep);
+  store<i32>(tile, min(load<i32>(tile, Tile.pairsPerBlock) - 1, 255), Tile.turn);
 }
 
 /** `tiles` tiles of four rows, or one row when there are none, under one panel. */
@@ -218,14 +233,14 @@ function whole(from: usize, copy: usize, columns: i32, wide: i32): usize {
 }
 
 /** Writes canonical NaN where a non-finite value went into the integers as z, or where the scale of a column is NaN. */
-function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
+export function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
   const outChannels = argument(step, ConvStep.outChannels);
   const wide = panelColumns(argument(step, 0));
   const panels = (outChannels + wide - 1) / wide;
   const row = sample * pixelsOf(step) + pixel;
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   const stride = address(step, ConvStep.outPixelStride);
-  const output = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * stride;
+  const output = outputOf(step, sample, pixel);
   const scalesStride = argument(step, ConvStep.scalesBatchStride);
   if (perParameter == 1 || load<i32>(entryOf(step, row), ActivationParameters.nonFinite) != 0) {
     for (let r = 0; r < count; r++) {

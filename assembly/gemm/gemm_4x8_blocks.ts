@@ -1,5 +1,8 @@
-// Tiles of 4 or 1 output pixels × 8 output channels of integers whose sums may leave int32: int32 blocks of `pairsPerBlock` k-pairs are added in f64,
-// the correction too (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once. Operands as in gemm_4x8.ts, T the type of the weights.
+// Tiles of 4 or 1 output pixels × 8 output channels of integers whose sums may leave int32. The sums are exact integers in f64 in the end, so is their
+// correction (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once. On the way, SIMD splits a sum into H·2^16 + T: after each turn
+// of k-pairs, which the weights of the panel decide (turns.ts), the high halves of the i32 sums move to H; where no turn is known to fit, H takes those
+// of each pair. The scalar build, and depths beyond 2^16 pairs, add int32 blocks of `pairsPerBlock` k-pairs in f64. Operands as in gemm_4x8.ts, T the
+// type of the weights.
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { Scratch } from "../../src/core/abi/scratch";
 import { left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
@@ -20,52 +23,6 @@ function addBlock__simd<T>(table: usize, rows: i32, offset: usize, pairs: i32, p
     v128.store(sums, c0);
     v128.store(sums, c1, 16);
   }
-}
-
-/** addBlock__simd for 4 rows at once. */
-function addBlock4__simd<T>(table: usize, offset: usize, pairs: i32, panel: usize, sums: usize): void {
-  let a0 = load<usize>(table) + offset;
-  let a1 = load<usize>(table, 4) + offset;
-  let a2 = load<usize>(table, 8) + offset;
-  let a3 = load<usize>(table, 12) + offset;
-  let c00 = v128.load(sums);
-  let c01 = v128.load(sums, 16);
-  let c10 = v128.load(sums, 32);
-  let c11 = v128.load(sums, 48);
-  let c20 = v128.load(sums, 64);
-  let c21 = v128.load(sums, 80);
-  let c30 = v128.load(sums, 96);
-  let c31 = v128.load(sums, 112);
-  const stop = a0 + (<usize>pairs << 2);
-  do {
-    const b0 = left__simd<T>(panel);
-    const b1 = right__simd<T>(panel);
-    const x0 = v128.load32_splat(a0);
-    c00 = mac__simd<T>(c00, x0, b0);
-    c01 = mac__simd<T>(c01, x0, b1);
-    const x1 = v128.load32_splat(a1);
-    c10 = mac__simd<T>(c10, x1, b0);
-    c11 = mac__simd<T>(c11, x1, b1);
-    const x2 = v128.load32_splat(a2);
-    c20 = mac__simd<T>(c20, x2, b0);
-    c21 = mac__simd<T>(c21, x2, b1);
-    const x3 = v128.load32_splat(a3);
-    c30 = mac__simd<T>(c30, x3, b0);
-    c31 = mac__simd<T>(c31, x3, b1);
-    a0 += 4;
-    a1 += 4;
-    a2 += 4;
-    a3 += 4;
-    panel += wordBytes<T>();
-  } while (a0 < stop);
-  v128.store(sums, c00);
-  v128.store(sums, c01, 16);
-  v128.store(sums, c10, 32);
-  v128.store(sums, c11, 48);
-  v128.store(sums, c20, 64);
-  v128.store(sums, c21, 80);
-  v128.store(sums, c30, 96);
-  v128.store(sums, c31, 112);
 }
 
 /** Adds the i32 sums of a block to the f64 sums and clears them. */
@@ -93,8 +50,6 @@ function addBlock__scalar<T>(table: usize, rows: i32, offset: usize, pairs: i32,
   }
 }
 
-/** Blocks of fewer pairs than this are not worth their flush. */
-const SHORT_BLOCK: i32 = 8;
 /** Pairs whose low halves fit in u32. */
 const MOST_PAIRS: i32 = 65536;
 
@@ -146,9 +101,121 @@ function pairwise2__simd<T>(table: usize, taps: i32, pairs: i32, offset: usize, 
   joinHalves__simd(sums + 96, t11, h11);
 }
 
+/** One row pair by pair. */
+function pairwise1__simd<T>(table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, sums: usize): void {
+  let t0 = i32x4.splat(0);
+  let t1 = t0;
+  let h0 = t0;
+  let h1 = t0;
+  const bytes = <usize>pairs << 2;
+  for (const end = table + (<usize>taps << 4); table < end; table += 16) {
+    let a = load<usize>(table) + offset;
+    for (const stop = a + bytes; a < stop; a += 4, panel += wordBytes<T>()) {
+      const x = v128.load32_splat(a);
+      const p0 = i32x4.dot_i16x8_s(x, left__simd<T>(panel));
+      const p1 = i32x4.dot_i16x8_s(x, right__simd<T>(panel));
+      t0 = i32x4.add(t0, p0);
+      h0 = i32x4.add(h0, i32x4.shr_s(p0, 16));
+      t1 = i32x4.add(t1, p1);
+      h1 = i32x4.add(h1, i32x4.shr_s(p1, 16));
+    }
+  }
+  joinHalves__simd(sums, t0, h0);
+  joinHalves__simd(sums + 32, t1, h1);
+}
+
+/** Four rows in turns, which end with a tap as well; H in `halves`, i32 [4][8]. */
+function turns4__simd<T>(
+  table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, turns: usize, turnStep: usize, halves: usize, sums: usize,
+): void {
+  let c00 = i32x4.splat(0);
+  let c01 = c00;
+  let c10 = c00;
+  let c11 = c00;
+  let c20 = c00;
+  let c21 = c00;
+  let c30 = c00;
+  let c31 = c00;
+  const bytes = <usize>pairs << 2;
+  const mask = i32x4.splat(0xffff);
+  // memory.fill is a call, which takes as long as four pairs.
+  for (let at = halves; at < halves + 128; at += 32) {
+    v128.store(at, c00);
+    v128.store(at, c00, 16);
+  }
+  const end = table + (<usize>taps << 4);
+  do {
+    let a0 = load<usize>(table) + offset;
+    let a1 = load<usize>(table, 4) + offset;
+    let a2 = load<usize>(table, 8) + offset;
+    let a3 = load<usize>(table, 12) + offset;
+    const last = a0 + bytes;
+    do {
+      const stop = min(a0 + (<usize>load<u8>(turns) << 2), last);
+      turns += turnStep;
+      do {
+        const b0 = left__simd<T>(panel);
+        const b1 = right__simd<T>(panel);
+        const x0 = v128.load32_splat(a0);
+        c00 = mac__simd<T>(c00, x0, b0);
+        c01 = mac__simd<T>(c01, x0, b1);
+        const x1 = v128.load32_splat(a1);
+        c10 = mac__simd<T>(c10, x1, b0);
+        c11 = mac__simd<T>(c11, x1, b1);
+        const x2 = v128.load32_splat(a2);
+        c20 = mac__simd<T>(c20, x2, b0);
+        c21 = mac__simd<T>(c21, x2, b1);
+        const x3 = v128.load32_splat(a3);
+        c30 = mac__simd<T>(c30, x3, b0);
+        c31 = mac__simd<T>(c31, x3, b1);
+        a0 += 4;
+        a1 += 4;
+        a2 += 4;
+        a3 += 4;
+        panel += wordBytes<T>();
+      } while (a0 < stop);
+      moveHigh__simd(halves, c00);
+      moveHigh__simd(halves + 16, c01);
+      moveHigh__simd(halves + 32, c10);
+      moveHigh__simd(halves + 48, c11);
+      moveHigh__simd(halves + 64, c20);
+      moveHigh__simd(halves + 80, c21);
+      moveHigh__simd(halves + 96, c30);
+      moveHigh__simd(halves + 112, c31);
+      c00 = v128.and(c00, mask);
+      c01 = v128.and(c01, mask);
+      c10 = v128.and(c10, mask);
+      c11 = v128.and(c11, mask);
+      c20 = v128.and(c20, mask);
+      c21 = v128.and(c21, mask);
+      c30 = v128.and(c30, mask);
+      c31 = v128.and(c31, mask);
+    } while (a0 < last);
+    table += 16;
+  } while (table < end);
+  join__simd(sums, c00, v128.load(halves));
+  join__simd(sums + 32, c01, v128.load(halves, 16));
+  join__simd(sums + 64, c10, v128.load(halves, 32));
+  join__simd(sums + 96, c11, v128.load(halves, 48));
+  join__simd(sums + 128, c20, v128.load(halves, 64));
+  join__simd(sums + 160, c21, v128.load(halves, 80));
+  join__simd(sums + 192, c30, v128.load(halves, 96));
+  join__simd(sums + 224, c31, v128.load(halves, 112));
+}
+
+@inline
+function moveHigh__simd(halves: usize, sum: v128): void {
+  v128.store(halves, i32x4.add(v128.load(halves), i32x4.shr_s(sum, 16)));
+}
+
 @inline
 function joinHalves__simd(sums: usize, t: v128, h: v128): void {
-  const low = i32x4.sub(t, i32x4.shl(h, 16));
+  join__simd(sums, i32x4.sub(t, i32x4.shl(h, 16)), h);
+}
+
+/** f64 h·2^16 + low, low a u32. */
+@inline
+function join__simd(sums: usize, low: v128, h: v128): void {
   const unit = f64x2.splat(65536);
   const nextLow = v128.shuffle<i64>(low, low, 1, 1);
   const nextH = v128.shuffle<i64>(h, h, 1, 1);
@@ -165,9 +232,16 @@ export function gemm_4x8_blocks<T>(
   const sums64 = scratch + Scratch.sums64;
   const capacity = load<i32>(tile, Tile.pairsPerBlock);
   if (ASC_FEATURE_SIMD) {
-    if (rows == 4 && capacity < SHORT_BLOCK && taps * pairs < MOST_PAIRS) {
-      pairwise2__simd<T>(table, taps, pairs, offset, panel, sums64);
-      pairwise2__simd<T>(table + 8, taps, pairs, offset, panel, sums64 + 128);
+    if (taps * pairs < MOST_PAIRS) {
+      const turns = load<usize>(tile, Tile.turns);
+      if (rows == 1) {
+        pairwise1__simd<T>(table, taps, pairs, offset, panel, sums64);
+      } else if (load<u8>(turns) > 0) {
+        turns4__simd<T>(table, taps, pairs, offset, panel, turns, load<usize>(tile, Tile.turnStep), sums32, sums64);
+      } else {
+        pairwise2__simd<T>(table, taps, pairs, offset, panel, sums64);
+        pairwise2__simd<T>(table + 8, taps, pairs, offset, panel, sums64 + 128);
+      }
       finishRows(tile, rows, sums64);
       return;
     }
@@ -180,8 +254,7 @@ export function gemm_4x8_blocks<T>(
     for (let left = pairs; left > 0; ) {
       const count = min(left, room);
       if (ASC_FEATURE_SIMD) {
-        if (rows == 4) addBlock4__simd<T>(table, at, count, panel, sums32);
-        else addBlock__simd<T>(table, rows, at, count, panel, sums32);
+        addBlock__simd<T>(table, rows, at, count, panel, sums32);
       } else {
         addBlock__scalar<T>(table, rows, at, count, panel, sums32);
       }

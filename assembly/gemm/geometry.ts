@@ -11,6 +11,14 @@ export function tapsOf(step: usize): i32 {
   return argument(step, ConvStep.kernelDepth) * argument(step, ConvStep.kernelHeight) * argument(step, ConvStep.kernelWidth);
 }
 
+/** Where output pixel `pixel` of a sample lies. */
+export function outputOf(step: usize, sample: i32, pixel: i32): usize {
+  const outWidth = argument(step, ConvStep.outWidth);
+  const row = pixel / outWidth;
+  return address(step, ConvStep.output) + sample * argument(step, ConvStep.outBatchStride) + row * argument(step, ConvStep.outRowStride) +
+    (pixel - row * outWidth) * argument(step, ConvStep.outPixelStride);
+}
+
 /** Whether some tap of some output lies outside of the input along one axis. */
 function isPaddedBy(extent: i32, outputs: i32, kernel: i32, stride: i32, dilation: i32, pad: i32): bool {
   return pad > 0 || (outputs - 1) * stride - pad + (kernel - 1) * dilation >= extent;

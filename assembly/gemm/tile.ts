@@ -26,6 +26,11 @@ export enum Tile {
   pairsPerBlock = 40,
   /** Whether the integer sums themselves are the result, as i32. */
   sum = 44,
+  /** Where pairsPerBlock is not 0: address of the first count of k-pairs (u8) after which high halves leave the sums, and bytes to the next (0: one for all). */
+  turns = 48,
+  turnStep = 52,
+  /** The one for all. */
+  turn = 56,
 }
 
 /** Writes what all tiles of a step share. */

@@ -1,5 +1,5 @@
 // The loop over time of RNN, GRU and LSTM; see RecurrentStep. Threads share the batch: every row goes through all of the time on one thread, so
-// that nobody waits between two points in time.
+// that nobody waits between two points in time. More parts than rows are slices of one thread's work: they share the time.
 import { RecurrentCell, RecurrentStep } from "../../src/core/abi/recurrent";
 import { Status } from "../../src/core/abi/program";
 import { address, argument, share, slotOf } from "../step";
@@ -9,17 +9,19 @@ import { copyProducts, product } from "./products";
 
 export function recurrent(program: usize, step: usize, thread: i32, threads: i32): Status {
   const batch = argument(step, RecurrentStep.batch);
-  const first = share(batch, thread, threads);
-  const end = share(batch, thread + 1, threads);
-  if (first >= end) return Status.Ok;
   const time = argument(step, RecurrentStep.time);
+  const timely = batch < threads;
+  const first = timely ? 0 : share(batch, thread, threads);
+  const end = timely ? batch : share(batch, thread + 1, threads);
+  if (first >= end) return Status.Ok;
+  const until = timely ? share(time, thread + 1, threads) : time;
   const two = argument(step, RecurrentStep.products) == 2;
   const copies = copyProducts(step, first, end - first, slotOf(thread, threads, argument(step, RecurrentStep.slots)));
   for (let b = first; b < end; b++) {
     const length = lengthOf(step, b);
     if (<u32>length > <u32>time) return badIndex(program, length, 0, time + 1);
   }
-  for (let t = 0; t < time; t++) {
+  for (let t = timely ? share(time, thread, threads) : 0; t < until; t++) {
     product(step, copies, 0);
     for (let b = first; b < end; b++) {
       const length = lengthOf(step, b);

@@ -41,6 +41,13 @@ export function seriesSplit(wide: usize, zeros: usize, rows: i32, columns: i32, 
   }
 }
 
+/** Bytes of values of at most 20 bits whose sums stay within int32. */
+const BLOCK: usize = 16384;
+
+@inline function lanesOf(v: v128): i64 {
+  return <i64>i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3);
+}
+
 function measure(wide: usize, zeros: usize, rows: i32, columns: i32, weight: i32, sums: usize): void {
   let both = load<f64>(sums);
   let one = load<f64>(sums, 8);
@@ -48,7 +55,24 @@ function measure(wide: usize, zeros: usize, rows: i32, columns: i32, weight: i32
     const zero = zeros ? load<i32>(zeros + (<usize>r << 2)) : 0;
     let positive: i64 = 0;
     let negative: i64 = 0;
-    for (let end = wide + (<usize>columns << 2); wide < end; wide += 4) {
+    const end = wide + (<usize>columns << 2);
+    if (ASC_FEATURE_SIMD) {
+      const factors = i32x4.splat(weight);
+      const shifts = i32x4.splat(zero);
+      const none = i32x4.splat(0);
+      while (wide + 16 <= end) {
+        let above = none;
+        let below = none;
+        for (const stop = min(end - 15, wide + BLOCK); wide < stop; wide += 16) {
+          const value = i32x4.sub(i32x4.mul(v128.load(wide), factors), shifts);
+          above = i32x4.add(above, i32x4.max_s(value, none));
+          below = i32x4.add(below, i32x4.min_s(value, none));
+        }
+        positive += lanesOf(above);
+        negative -= lanesOf(below);
+      }
+    }
+    for (; wide < end; wide += 4) {
       const value = load<i32>(wide) * weight - zero;
       if (value > 0) positive += value;
       else negative -= value;
@@ -68,10 +92,19 @@ function peel(wide: usize, count: i32, bits: i32, digits: i32, top: bool, plane:
   const mask = (1 << bits) - 1;
   let buffer = 0;
   let filled = 0;
-  for (let end = wide + (<usize>count << 2); wide < end; wide += 4) {
+  const end = wide + (<usize>count << 2);
+  if (ASC_FEATURE_SIMD) {
+    if (bits == 4 && digits != Digits.Odd) {
+      for (; wide + 32 <= end; wide += 32, plane += 4) v128.store_lane<i32>(plane, nibbles(wide, shift, top), 0);
+    }
+  }
+  for (; wide < end; wide += 4) {
     const value = load<i32>(wide);
     let digit = value;
-    if (!top) {
+    if (!top && digits != Digits.Odd) {
+      digit = ((value + shift) & mask) - shift;
+      store<i32>(wide, (value - digit) >> bits);
+    } else if (!top) {
       const modulus = (value + shift) % radix;
       digit = (modulus < 0 ? modulus + radix : modulus) - shift;
       store<i32>(wide, (value - digit) / radix);
@@ -85,4 +118,24 @@ function peel(wide: usize, count: i32, bits: i32, digits: i32, top: bool, plane:
     }
   }
   if (filled > 0) store<u8>(plane, <u8>buffer);
+}
+
+/** Takes the last digit of four bits off eight values; the digits are the first 32 bits. */
+@inline function nibbles(wide: usize, shift: i32, top: bool): v128 {
+  let a = v128.load(wide);
+  let b = v128.load(wide, 16);
+  const fifteen = i32x4.splat(15);
+  if (!top) {
+    const half = i32x4.splat(shift);
+    const low = i32x4.sub(v128.and(i32x4.add(a, half), fifteen), half);
+    const high = i32x4.sub(v128.and(i32x4.add(b, half), fifteen), half);
+    v128.store(wide, i32x4.shr_s(i32x4.sub(a, low), 4));
+    v128.store(wide, i32x4.shr_s(i32x4.sub(b, high), 4), 16);
+    a = low;
+    b = high;
+  }
+  const words = i16x8.narrow_i32x4_u(v128.and(a, fifteen), v128.and(b, fifteen));
+  const pairs = i8x16.narrow_i16x8_u(words, words);
+  const bytes = v128.and(v128.or(pairs, i16x8.shr_u(pairs, 4)), i16x8.splat(255));
+  return i8x16.narrow_i16x8_u(bytes, bytes);
 }

@@ -1,3 +1,3 @@
 export { seriesLargest, seriesScales } from "./scale";
 export { seriesQuantize, seriesSplit } from "./digits";
-export { seriesGrid, seriesRange, seriesRound } from "./rows";
+export { seriesGrid, seriesRange, seriesRound, seriesRows } from "./rows";

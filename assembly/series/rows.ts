@@ -8,6 +8,48 @@ const CANDIDATES: i32 = 32;
 /** Divides |residual| of 0…1 for the selection of flips. */
 const BINS: i32 = 256;
 
+/** f32 [outer][rows][inner] as rows, [rows][outer][inner]. */
+export function seriesRows(from: usize, to: usize, outer: i32, rows: i32, inner: i32): void {
+  const line = <usize>(rows * inner) << 2;
+  const long = <usize>(outer * inner) << 2;
+  const bytes = <usize>inner << 2;
+  let r = 0;
+  if (ASC_FEATURE_SIMD) {
+    if (inner == 1) {
+      // 16 rows at once: a line of the cache is met once.
+      for (; r + 16 <= rows; r += 16) {
+        let o = 0;
+        for (; o + 4 <= outer; o += 4) {
+          for (let j = 0; j < 16; j += 4) transpose(from + <usize>o * line + (<usize>(r + j) << 2), line, to + <usize>(r + j) * long + (<usize>o << 2), long);
+        }
+        for (; o < outer; o++) {
+          for (let j = r; j < r + 16; j++) store<f32>(to + <usize>j * long + (<usize>o << 2), load<f32>(from + <usize>o * line + (<usize>j << 2)));
+        }
+      }
+    }
+  }
+  for (; r < rows; r++) {
+    for (let o = 0; o < outer; o++) memory.copy(to + <usize>r * long + <usize>o * bytes, from + <usize>o * line + <usize>r * bytes, bytes);
+  }
+}
+
+/** 4 × 4. */
+@inline
+function transpose(from: usize, line: usize, to: usize, long: usize): void {
+  const a = v128.load(from);
+  const b = v128.load(from + line);
+  const c = v128.load(from + 2 * line);
+  const d = v128.load(from + 3 * line);
+  const ab = v128.shuffle<i32>(a, b, 0, 4, 1, 5);
+  const cd = v128.shuffle<i32>(c, d, 0, 4, 1, 5);
+  const ba = v128.shuffle<i32>(a, b, 2, 6, 3, 7);
+  const dc = v128.shuffle<i32>(c, d, 2, 6, 3, 7);
+  v128.store(to, v128.shuffle<i64>(ab, cd, 0, 2));
+  v128.store(to + long, v128.shuffle<i64>(ab, cd, 1, 3));
+  v128.store(to + 2 * long, v128.shuffle<i64>(ba, dc, 0, 2));
+  v128.store(to + 3 * long, v128.shuffle<i64>(ba, dc, 1, 3));
+}
+
 /**
  * Whether every row lies on a grid of at most `steps` steps from its least to its largest value (0 included), as weights do that have been quantized before:
  * then `scales` and `zeros` are those grids. Tried are all steps absmax/m, m = 1…steps; the coarsest wins. A weight may be off by 2^-12 of a step,
@@ -153,7 +195,21 @@ export function seriesRound(
     const scale = <f64>load<f32>(scales + (<usize>r << 2));
     const zero = load<i32>(zeros + (<usize>r << 2));
     const inverse = scale > 0 ? 1.0 / scale : 0;
-    for (let e: usize = 0, end = <usize>columns << 2; e < end; e += 4) {
+    let e: usize = 0;
+    const end = <usize>columns << 2;
+    if (ASC_FEATURE_SIMD) {
+      const factor = f64x2.splat(inverse);
+      const least = f64x2.splat(-<f64>zero);
+      const most = f64x2.splat(<f64>(steps - zero));
+      const shift = i32x4.splat(zero);
+      for (; e + 8 <= end; e += 8) {
+        const x = f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(data + e)), factor);
+        const q = f64x2.pmin(f64x2.pmax(f64x2.nearest(x), least), most);
+        v128.store_lane<i64>(wide + e, i32x4.add(i32x4.trunc_sat_f64x2_s_zero(q), shift), 0);
+        v128.store_lane<i64>(scratch + e, f32x4.demote_f64x2_zero(f64x2.sub(q, x)), 0);
+      }
+    }
+    for (; e < end; e += 4) {
       const x = <f64>load<f32>(data + e) * inverse;
       const q = min(max(nearest(x), -<f64>zero), <f64>(steps - zero));
       store<i32>(wide + e, <i32>q + zero);

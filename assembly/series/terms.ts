@@ -67,6 +67,31 @@ function add(kernel: i32, tap: usize, c: i32, high: bool, value: i32): bool {
   return sum == <i32>(<i16>sum);
 }
 
+/** Whether elements can be added two at a time. */
+@inline
+function isPaired(kernel: i32, depth: i32): bool {
+  return kernel != Opcode.ConvI4 && (depth & 1) == 0;
+}
+
+/** Adds to elements `c` and c + 1, c even; returns whether both results fit. */
+@inline
+function addPair(kernel: i32, tap: usize, c: i32, first: i32, second: i32): bool {
+  if (kernel == Opcode.ConvI8) {
+    const at = tap + <usize>(c * COLUMNS);
+    const a = <i32>load<i8>(at) + first;
+    const b = <i32>load<i8>(at, 1) + second;
+    store<i8>(at, <i8>a);
+    store<i8>(at, <i8>b, 1);
+    return a == <i32>(<i8>a) && b == <i32>(<i8>b);
+  }
+  const at = tap + <usize>(c * COLUMNS << 1);
+  const a = <i32>load<i16>(at) + first;
+  const b = <i32>load<i16>(at, 2) + second;
+  store<i16>(at, <i16>a);
+  store<i16>(at, <i16>b, 2);
+  return a == <i32>(<i16>a) && b == <i32>(<i16>b);
+}
+
 @inline
 function addSum(columnSums: usize, row: i32, value: i32): void {
   const at = columnSums + (<usize>row << 2);
@@ -83,11 +108,25 @@ export function addTerm(
   const bytes = tapBytes(kernel, wordsOf(kernel, depth));
   let fits = true;
   let index: u32 = 0;
+  const nibbles = bits == 4 && isPaired(kernel, depth);
+  const sign = unsigned ? 0 : 8;
   for (let row = 0; row < groups * rows; row++) {
     const high = isHigh(kernel, inRows, row);
     let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
     let sum = 0;
     for (let t = 0; t < inTaps; t++, tap += bytes) {
+      if (nibbles) {
+        let from = plane + <usize>(index >> 1);
+        index += depth;
+        for (let c = 0; c < depth; c += 2, from++) {
+          const both = <i32>load<u8>(from);
+          const first = (((both & 15) ^ sign) - sign) * weight;
+          const second = (((both >> 4) ^ sign) - sign) * weight;
+          if (!addPair(kernel, tap, c, first, second)) fits = false;
+          sum += first + second;
+        }
+        continue;
+      }
       for (let c = 0; c < depth; c++, index++) {
         const d = digit(plane, index, bits, unsigned) * weight;
         if (!add(kernel, tap, c, high, d)) fits = false;
@@ -108,11 +147,16 @@ export function addZeroPoints(
   const depth = depthIn(kernel, taps, channels);
   const bytes = tapBytes(kernel, wordsOf(kernel, depth));
   let fits = true;
+  const paired = isPaired(kernel, depth);
   for (let row = 0; row < groups * rows; row++) {
     const zero = load<i32>(zeros + (<usize>row << 2));
     const high = isHigh(kernel, inRows, row);
     let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
     for (let t = 0; t < inTaps; t++, tap += bytes) {
+      if (paired) {
+        for (let c = 0; c < depth; c += 2) if (!addPair(kernel, tap, c, -zero, -zero)) fits = false;
+        continue;
+      }
       for (let c = 0; c < depth; c++) if (!add(kernel, tap, c, high, -zero)) fits = false;
     }
     addSum(columnSums, row, -zero * taps * channels);

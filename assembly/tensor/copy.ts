@@ -1,6 +1,6 @@
 // Strided copy; see CopyStep. Rows are runs of the last extent. Four-byte transposes go by 4×4 tiles.
 import { CopyStep, FillStep } from "../../src/core/abi/movement";
-import { countOf, offsetOf } from "./lanes";
+import { countOf, move, offsetOf } from "./lanes";
 import { address, argument, share } from "../step";
 
 export function copy(step: usize, thread: i32, threads: i32): void {
@@ -20,6 +20,9 @@ export function copy(step: usize, thread: i32, threads: i32): void {
     planes(step, rank, total / inner, thread, threads);
     return;
   }
+  let lines = rank > 1 ? argument(step, extents + rank - 2) : 1;
+  let nextFrom = rank > 1 ? argument(step, outputs - 2) : 0;
+  let nextTo = rank > 1 ? argument(step, outputs + rank - 2) : 0;
   let at = share(total, thread, threads);
   let end = share(total, thread + 1, threads);
   while (at < end) {
@@ -29,16 +32,22 @@ export function copy(step: usize, thread: i32, threads: i32): void {
     if (n > end - at) n = end - at;
     let from = input + offsetOf(step, extents, inputs, rank, row) + <usize>(skip * si);
     let to = output + offsetOf(step, extents, outputs, rank, row) + <usize>(skip * so);
-    if (si == size && so == size) memory.copy(to, from, <usize>(n * size));
-    else {
-      switch (size) {
-        case 1: line<u8>(from, to, n, si, so); break;
-        case 2: line<u16>(from, to, n, si, so); break;
-        case 4: line<u32>(from, to, n, si, so); break;
-        default: line<u64>(from, to, n, si, so);
+    // Whole rows lie a constant apart up to the end of their plane.
+    let count = n == inner ? min(lines - row % lines, (end - at) / inner) : 1;
+    at += n * count;
+    for (; count > 0; count--) {
+      if (si == size && so == size) move(to, from, <usize>(n * size));
+      else {
+        switch (size) {
+          case 1: line<u8>(from, to, n, si, so); break;
+          case 2: line<u16>(from, to, n, si, so); break;
+          case 4: line<u32>(from, to, n, si, so); break;
+          default: line<u64>(from, to, n, si, so);
+        }
       }
+      from += nextFrom;
+      to += nextTo;
     }
-    at += n;
   }
 }
 
@@ -128,6 +137,10 @@ export function fill(step: usize, thread: i32, threads: i32): void {
   let output = address(step, FillStep.output);
   let value = <u64>address(step, FillStep.low) | (<u64>address(step, FillStep.high) << 32);
   let stop = output + end * size;
+  if (value == 0) {
+    memory.fill(output + first * size, 0, (end - first) * size);
+    return;
+  }
   for (let p = output + first * size; p < stop; p += size) {
     if (size == 4) store<u32>(p, <u32>value);
     else if (size == 8) store<u64>(p, value);

@@ -3,7 +3,7 @@ import { ElementCode } from "../../src/core/abi/element";
 import { GatherElementsStep, GatherStep } from "../../src/core/abi/movement";
 import { ProgramHeader, Status } from "../../src/core/abi/program";
 import { combine } from "./combine";
-import { countOf } from "./lanes";
+import { countOf, move } from "./lanes";
 import { address, argument, share } from "../step";
 
 @inline function indexAt(at: usize, i: i32, bytes: i32): i64 {
@@ -25,26 +25,30 @@ export function gather(program: usize, step: usize, thread: i32, threads: i32): 
   let slice = argument(step, GatherStep.sliceBytes);
   let scatter = argument(step, GatherStep.scatter) != 0;
   let total = argument(step, GatherStep.batch) * count;
-  let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
-  let end = scatter ? total : share(total, thread + 1, threads);
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
   let output = address(step, GatherStep.output) + <usize>at * <usize>slice;
-  for (; at < end; at++) {
+  let operation = argument(step, GatherStep.operation);
+  while (at < end) {
     let batch = at / count;
     let indices = address(step, GatherStep.indices) + <usize>batch * <usize>argument(step, GatherStep.indexStride);
-    let data = address(step, GatherStep.data) + <usize>batch * <usize>argument(step, GatherStep.dataStride);
+    let base = address(step, GatherStep.data) + <usize>batch * <usize>argument(step, GatherStep.dataStride);
     let first = (at - batch * count) * tuple;
-    for (let j = 0; j < tuple; j++) {
-      let extent = <i64>argument(step, GatherStep.length + 2 * j);
-      let index = indexAt(indices, first + j, bytes);
-      let place = index < 0 ? index + extent : index;
-      if (<u64>place >= <u64>extent) return badIndex(program, index, argument(step, GatherStep.axis) + j, extent);
-      data += <usize>place * <usize>argument(step, GatherStep.length + 2 * j + 1);
+    for (const stop = min(end, (batch + 1) * count); at < stop; at++) {
+      let data = base;
+      for (let j = 0; j < tuple; j++) {
+        let extent = <i64>argument(step, GatherStep.length + 2 * j);
+        let index = indexAt(indices, first + j, bytes);
+        let place = index < 0 ? index + extent : index;
+        if (<u64>place >= <u64>extent) return badIndex(program, index, argument(step, GatherStep.axis) + j, extent);
+        data += <usize>place * <usize>argument(step, GatherStep.length + 2 * j + 1);
+      }
+      first += tuple;
+      if (!scatter) move(output, data, <usize>slice);
+      else if (operation < 0) move(data, output, <usize>slice);
+      else join(operation, argument(step, GatherStep.type), data, output, slice);
+      output += <usize>slice;
     }
-    let operation = argument(step, GatherStep.operation);
-    if (!scatter) memory.copy(output, data, <usize>slice);
-    else if (operation < 0) memory.copy(data, output, <usize>slice);
-    else join(operation, argument(step, GatherStep.type), data, output, slice);
-    output += <usize>slice;
   }
   return Status.Ok;
 }
@@ -77,8 +81,8 @@ export function gatherElements(program: usize, step: usize, thread: i32, threads
   let operation = argument(step, GatherElementsStep.operation);
   let indices = address(step, GatherElementsStep.indices);
   let total = countOf(step, GatherElementsStep.length, rank);
-  let at = scatter ? (thread == 0 ? 0 : total) : share(total, thread, threads);
-  let end = scatter ? total : share(total, thread + 1, threads);
+  let at = share(total, thread, threads);
+  let end = share(total, thread + 1, threads);
   for (; at < end; at++) {
     let index = indexAt(indices, at, bytes);
     let place = index < 0 ? index + extent : index;

@@ -72,10 +72,12 @@ export function quantized__simd(a: v128, b: v128, scale: f32, zero: i32, bits: i
   return i16x8.max_s(i16x8.min_s(q, i16x8.splat(<i16>(-1 - low))), i16x8.splat(<i16>low));
 }
 
-/** Threads share the rows of all samples; the one that has the first row of a sample writes its parameters. */
+/** Threads share the rows of all samples, or their lines where they get a border; the one that has the first row of a sample writes its parameters. */
 export function quantize(step: usize, thread: i32, threads: i32): void {
   const samples = argument(step, QuantizeStep.samples);
-  const rows = argument(step, QuantizeStep.rowsPerSample);
+  const lineWidth = argument(step, QuantizeStep.lineWidth);
+  const rowsPerUnit = max(1, lineWidth);
+  const rows = argument(step, QuantizeStep.rowsPerSample) / rowsPerUnit;
   const width = argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups);
   const bits = argument(step, QuantizeStep.bits);
   const slots = argument(step, QuantizeStep.slots);
@@ -97,14 +99,68 @@ export function quantize(step: usize, thread: i32, threads: i32): void {
       store<i32>(entry, nonFinite, ActivationParameters.nonFinite);
       store<i32>(entry, 0, 12);
     }
-    const input = address(step, QuantizeStep.input) + ((<usize>row * <usize>width) << 2);
+    const input = address(step, QuantizeStep.input) + ((<usize>row * <usize>(rowsPerUnit * width)) << 2);
+    if (lineWidth != 0) {
+      for (let i = 0; i < count; i++) {
+        const y = row + i - sample * rows;
+        borderedLine(step, input + (<usize>(i * lineWidth * width) << 2), sample, y, y == rows - 1, scale, zero, nonFinite);
+      }
+      row += count;
+      continue;
+    }
     const output = address(step, QuantizeStep.output) + <usize>row * pixelStride;
-    if (scale == 0) memory.fill(output, 0, <usize>count * pixelStride);
-    else if (nonFinite != 0) oddRows(step, input, output, count, scale, zero);
-    else finiteRows(step, input, output, count, scale, zero);
+    pixelsOf(step, input, output, count, scale, zero, nonFinite);
     if (nonFinite != 0) markRows(step, input, row, count);
     row += count;
   }
+}
+
+function pixelsOf(step: usize, input: usize, output: usize, count: i32, scale: f32, zero: i32, nonFinite: i32): void {
+  if (scale == 0) memory.fill(output, 0, <usize>count * address(step, QuantizeStep.pixelStride));
+  else if (nonFinite != 0) oddRows(step, input, output, count, scale, zero);
+  else finiteRows(step, input, output, count, scale, zero);
+}
+
+/**
+ * Line `y` of a sample and the border around it; that above the first line and below the last goes with them. Where a step reads pixels that are not
+ * there, it needs pointers to a row of padding: per pixel of the border, which took half the time of a 5×5 depthwise layer on 24×12 pixels.
+ */
+function borderedLine(step: usize, input: usize, sample: i32, y: i32, last: bool, scale: f32, zero: i32, nonFinite: i32): void {
+  const lineWidth = argument(step, QuantizeStep.lineWidth);
+  const outWidth = argument(step, QuantizeStep.outWidth);
+  const padTop = argument(step, QuantizeStep.padTop);
+  const padLeft = argument(step, QuantizeStep.padLeft);
+  const top = sample * argument(step, QuantizeStep.outHeight);
+  const line = (top + padTop + y) * outWidth + padLeft;
+  const before = y == 0 ? top * outWidth : line - padLeft;
+  const behind = (last ? top + argument(step, QuantizeStep.outHeight) : top + padTop + y + 1) * outWidth;
+  borderPixels(step, before, line - before, zero, nonFinite);
+  pixelsOf(step, input, address(step, QuantizeStep.output) + <usize>line * address(step, QuantizeStep.pixelStride), lineWidth, scale, zero, nonFinite);
+  if (nonFinite != 0) markRows(step, input, line, lineWidth);
+  borderPixels(step, line + lineWidth, behind - line - lineWidth, zero, nonFinite);
+}
+
+/** `count` pixels of z from pixel `first` of the output on. */
+function borderPixels(step: usize, first: i32, count: i32, zero: i32, nonFinite: i32): void {
+  const pixelStride = address(step, QuantizeStep.pixelStride);
+  const both = (zero << 16) | (zero & 0xffff);
+  let at = address(step, QuantizeStep.output) + <usize>first * pixelStride;
+  const end = at + <usize>count * pixelStride;
+  if (ASC_FEATURE_SIMD) {
+    const pattern = i32x4.splat(both);
+    for (; at + 16 <= end; at += 16) v128.store(at, pattern);
+  }
+  for (; at < end; at += 4) store<i32>(at, both);
+  const mask = address(step, QuantizeStep.mask);
+  if (nonFinite == 0 || mask == 0) return;
+  const bytes = maskBytes(step);
+  memory.fill(mask + <usize>(first * bytes), 0, count * bytes);
+}
+
+/** Bytes of the mask per pixel. */
+@inline
+function maskBytes(step: usize): i32 {
+  return (argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups)) / argument(step, QuantizeStep.maskChannels);
 }
 
 /** Bytes of a pixel behind its last pair of channels: a depthwise layer reads whole blocks of channels. */
@@ -187,12 +243,12 @@ function oddRows(step: usize, input: usize, output: usize, rows: i32, scale: f32
   }
 }
 
-/** The mask of `rows` rows from row `first` of all samples. */
+/** The mask of `rows` rows, that of row `first` of all samples with their borders and the following. */
 function markRows(step: usize, input: usize, first: i32, rows: i32): void {
   const mask = address(step, QuantizeStep.mask);
   if (mask == 0) return;
   const each = argument(step, QuantizeStep.maskChannels);
-  const bytes = (argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups)) / each;
+  const bytes = maskBytes(step);
   const end = mask + <usize>((first + rows) * bytes);
   for (let at = mask + <usize>(first * bytes); at < end; at++) {
     let odd: u8 = 0;

@@ -4,7 +4,7 @@ import { ElementCode } from "../../src/core/abi/element";
 import { ArgStep, ReduceFunction, ReduceStep } from "../../src/core/abi/reduce";
 import { abs, add, div, k, max, min, mul, sqrt } from "../math/lane";
 import { lanes, loadUpTo, storeUpTo } from "./lanes";
-import { address, argument, share } from "../step";
+import { address, argument, share, shareOfRows } from "../step";
 
 export function reduce(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ReduceStep.type);
@@ -88,11 +88,74 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
 @inline function columns<T>(
   operation: i32, finish: i32, from: usize, output: usize, n: i32, extent: i32, inner: i32,
 ): void {
+  if (isVector<T>()) {
+    if (operation == ReduceFunction.Sum) {
+      for (; n >= 16; n -= 16) {
+        sumLine(finish, from, output, extent, inner);
+        from += 64;
+        output += 64;
+      }
+    }
+  }
   for (; n > 0; n -= lanes<T>()) {
     storeUpTo<T>(output, after<T>(finish, column<T>(operation, from, n, extent, inner), <f32>extent), n);
     from += sizeof<T>();
     output += sizeof<T>();
   }
+}
+
+/**
+ * 16 columns, a line of the cache, which is met once: rows that lie 5120 bytes apart share four sets of the first-level cache (mean of 49 rows of 1280: 30 → 4 µs).
+ */
+function sumLine(finish: i32, from: usize, output: usize, extent: i32, inner: i32): void {
+  const stride = <usize>inner << 2;
+  const zero = f32x4.splat(0);
+  let a0 = zero;
+  let a1 = zero;
+  let a2 = zero;
+  let a3 = zero;
+  let b0 = zero;
+  let b1 = zero;
+  let b2 = zero;
+  let b3 = zero;
+  let c0 = zero;
+  let c1 = zero;
+  let c2 = zero;
+  let c3 = zero;
+  let d0 = zero;
+  let d1 = zero;
+  let d2 = zero;
+  let d3 = zero;
+  for (let i = extent; i > 0; i -= 4) {
+    a0 = f32x4.add(a0, v128.load(from));
+    a1 = f32x4.add(a1, v128.load(from, 16));
+    a2 = f32x4.add(a2, v128.load(from, 32));
+    a3 = f32x4.add(a3, v128.load(from, 48));
+    from += stride;
+    if (i == 1) break;
+    b0 = f32x4.add(b0, v128.load(from));
+    b1 = f32x4.add(b1, v128.load(from, 16));
+    b2 = f32x4.add(b2, v128.load(from, 32));
+    b3 = f32x4.add(b3, v128.load(from, 48));
+    from += stride;
+    if (i == 2) break;
+    c0 = f32x4.add(c0, v128.load(from));
+    c1 = f32x4.add(c1, v128.load(from, 16));
+    c2 = f32x4.add(c2, v128.load(from, 32));
+    c3 = f32x4.add(c3, v128.load(from, 48));
+    from += stride;
+    if (i == 3) break;
+    d0 = f32x4.add(d0, v128.load(from));
+    d1 = f32x4.add(d1, v128.load(from, 16));
+    d2 = f32x4.add(d2, v128.load(from, 32));
+    d3 = f32x4.add(d3, v128.load(from, 48));
+    from += stride;
+  }
+  const count = <f32>extent;
+  v128.store(output, after<v128>(finish, f32x4.add(f32x4.add(a0, c0), f32x4.add(b0, d0)), count));
+  v128.store(output, after<v128>(finish, f32x4.add(f32x4.add(a1, c1), f32x4.add(b1, d1)), count), 16);
+  v128.store(output, after<v128>(finish, f32x4.add(f32x4.add(a2, c2), f32x4.add(b2, d2)), count), 32);
+  v128.store(output, after<v128>(finish, f32x4.add(f32x4.add(a3, c3), f32x4.add(b3, d3)), count), 48);
 }
 
 @inline function column<T>(operation: i32, from: usize, n: i32, extent: i32, inner: i32): T {
@@ -204,20 +267,26 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
   return x < y ? x : y;
 }
 
-/** Integers, where the order does not matter, and f64, from the first element to the last. */
+/** Integers, where the order does not matter, and f64, from the first element to the last. A row has one unit of work more than elements: its end. */
 function inOrder<T>(step: usize, thread: i32, threads: i32): void {
   let operation = argument(step, ReduceStep.operation);
   let extent = argument(step, ReduceStep.extent);
   let inner = argument(step, ReduceStep.inner);
-  let total = argument(step, ReduceStep.outer) * inner;
-  let end = share(total, thread + 1, threads);
-  for (let at = share(total, thread, threads); at < end; at++) {
-    let from = address(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+  let rows = argument(step, ReduceStep.outer) * inner;
+  let end = shareOfRows(rows, extent + 1, thread + 1, threads);
+  for (let unit = shareOfRows(rows, extent + 1, thread, threads); unit < end; ) {
+    let at = unit / (extent + 1);
+    let i = unit - at * (extent + 1);
+    unit += extent + 1 - i;
+    let stop = unit > end ? extent + 1 - (unit - end) : extent;
+    let from = address(step, ReduceStep.input) + <usize>((at / inner) * extent * inner + at % inner + i * inner) * sizeof<T>();
+    let to = address(step, ReduceStep.output) + <usize>at * sizeof<T>();
     let r: T = 0;
-    if (operation == ReduceFunction.Prod) r = 1;
+    if (i > 0) r = load<T>(to);
+    else if (operation == ReduceFunction.Prod) r = 1;
     else if (operation == ReduceFunction.Max) r = least<T>();
     else if (operation == ReduceFunction.Min) r = greatest<T>();
-    for (let i = 0; i < extent; i++) {
+    for (; i < stop; i++) {
       let x = load<T>(from);
       switch (operation) {
         case ReduceFunction.Max: r = larger<T>(x, r); break;
@@ -230,10 +299,12 @@ function inOrder<T>(step: usize, thread: i32, threads: i32): void {
       }
       from += <usize>inner * sizeof<T>();
     }
-    // integers: towards zero
-    if (operation == ReduceFunction.Mean && (isFloat<T>() || extent > 0)) r /= <T>extent;
-    if (isFloat<T>() && operation == ReduceFunction.L2) r = <T>f64.sqrt(<f64>r);
-    store<T>(address(step, ReduceStep.output) + <usize>at * sizeof<T>(), r);
+    if (unit <= end) {
+      // integers: towards zero
+      if (operation == ReduceFunction.Mean && (isFloat<T>() || extent > 0)) r /= <T>extent;
+      if (isFloat<T>() && operation == ReduceFunction.L2) r = <T>f64.sqrt(<f64>r);
+    }
+    store<T>(to, r);
   }
 }
 
@@ -251,15 +322,20 @@ export function arg(step: usize, thread: i32, threads: i32): void {
   let inner = argument(step, ArgStep.inner);
   let least = argument(step, ArgStep.least) != 0;
   let latest = argument(step, ArgStep.last) != 0;
-  let total = argument(step, ArgStep.outer) * inner;
-  let end = share(total, thread + 1, threads);
-  for (let at = share(total, thread, threads); at < end; at++) {
-    let from = address(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
-    let best = load<T>(from);
-    let index = 0;
-    for (let i = 1; i < extent; i++) {
-      from += <usize>inner * sizeof<T>();
-      let x = load<T>(from);
+  let rows = argument(step, ArgStep.outer) * inner;
+  let stride = <usize>inner * sizeof<T>();
+  let end = shareOfRows(rows, extent, thread + 1, threads);
+  for (let unit = shareOfRows(rows, extent, thread, threads); unit < end; ) {
+    let at = unit / extent;
+    let i = unit - at * extent;
+    unit += extent - i;
+    let stop = unit > end ? extent - (unit - end) : extent;
+    let row = address(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
+    let to = address(step, ArgStep.output) + (<usize>at << 3);
+    let index = i > 0 ? <i32>load<i64>(to) : 0;
+    let best = load<T>(row + <usize>index * stride);
+    for (i += <i32>(i == 0); i < stop; i++) {
+      let x = load<T>(row + <usize>i * stride);
       let better = least ? x < best : x > best;
       let equal = x == best;
       if (isFloat<T>()) {
@@ -273,6 +349,6 @@ export function arg(step: usize, thread: i32, threads: i32): void {
         index = i;
       }
     }
-    store<i64>(address(step, ArgStep.output) + (<usize>at << 3), <i64>index);
+    store<i64>(to, <i64>index);
   }
 }

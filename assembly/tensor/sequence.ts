@@ -2,7 +2,7 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { SequenceStep } from "../../src/core/abi/movement";
 import { CumulateStep } from "../../src/core/abi/reduce";
-import { address, argument, share } from "../step";
+import { address, argument, share, shareOfRows } from "../step";
 
 export function sequence(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, SequenceStep.type);
@@ -31,6 +31,23 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
   else running<i64>(step, thread, threads);
 }
 
+@inline function follow<T>(multiply: bool, sofar: T, x: T): T {
+  return <T>(multiply ? sofar * x : sofar + x);
+}
+
+/** One row from what the row before it holds. */
+@inline function row<T>(multiply: bool, before: usize, input: usize, output: usize, bytes: usize): void {
+  let o: usize = 0;
+  if (ASC_FEATURE_SIMD && isFloat<T>() && sizeof<T>() == 4) {
+    for (; o + 16 <= bytes; o += 16) {
+      const a = v128.load(before + o);
+      const x = v128.load(input + o);
+      v128.store(output + o, multiply ? f32x4.mul(a, x) : f32x4.add(a, x));
+    }
+  }
+  for (; o < bytes; o += sizeof<T>()) store<T>(output + o, follow<T>(multiply, load<T>(before + o), load<T>(input + o)));
+}
+
 @inline function running<T>(step: usize, thread: i32, threads: i32): void {
   let inner = argument(step, CumulateStep.inner);
   let extent = argument(step, CumulateStep.extent);
@@ -38,22 +55,49 @@ export function cumulate(step: usize, thread: i32, threads: i32): void {
   let exclusive = argument(step, CumulateStep.exclusive) != 0;
   let reverse = argument(step, CumulateStep.reverse) != 0;
   let multiply = argument(step, CumulateStep.product) != 0;
-  let end = share(lines, thread + 1, threads);
-  for (let line = share(lines, thread, threads); line < end; line++) {
-    let base = <usize>((line / inner) * extent * inner + line % inner) * sizeof<T>();
+  let end = shareOfRows(lines, extent, thread + 1, threads);
+  for (let at = shareOfRows(lines, extent, thread, threads); at < end; ) {
+    let line = at / extent;
+    let i = at - line * extent;
+    let column = line % inner;
+    // Whole lines that lie beside each other.
+    let n = i == 0 ? min(inner - column, (end - at) / extent) : 0;
+    let base = <usize>((line / inner) * extent * inner + column) * sizeof<T>();
     let stride = <usize>inner * sizeof<T>();
     if (reverse) {
       base += <usize>(extent - 1) * stride;
       stride = 0 - stride;
     }
-    let input = address(step, CumulateStep.input) + base;
-    let output = address(step, CumulateStep.output) + base;
+    let input = address(step, CumulateStep.input) + base + <usize>i * stride;
+    let output = address(step, CumulateStep.output) + base + <usize>i * stride;
     let sofar: T = multiply ? 1 : 0;
-    for (let i = 0; i < extent; i++) {
+    if (n > 1) {
+      at += n * extent;
+      // Neighbours together, row by row, each from the row before: a line alone meets a line of the cache per element.
+      let bytes = <usize>n * sizeof<T>();
+      if (exclusive) {
+        for (let o: usize = 0; o < bytes; o += sizeof<T>()) store<T>(output + o, sofar);
+        input -= stride;
+      } else {
+        for (let o: usize = 0; o < bytes; o += sizeof<T>()) store<T>(output + o, follow<T>(multiply, sofar, load<T>(input + o)));
+      }
+      for (let r = 1; r < extent; r++) {
+        input += stride;
+        output += stride;
+        row<T>(multiply, output - stride, input, output, bytes);
+      }
+      continue;
+    }
+    at += extent - i;
+    let stop = at > end ? extent - (at - end) : extent;
+    if (i > 0) {
+      sofar = load<T>(output - stride);
+      if (exclusive) sofar = follow<T>(multiply, sofar, load<T>(input - stride));
+    }
+    for (; i < stop; i++) {
       let x = load<T>(input);
       if (exclusive) store<T>(output, sofar);
-      if (multiply) sofar *= x;
-      else sofar += x;
+      sofar = follow<T>(multiply, sofar, x);
       if (!exclusive) store<T>(output, sofar);
       input += stride;
       output += stride;

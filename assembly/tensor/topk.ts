@@ -1,8 +1,8 @@
 // TopK; see TopKStep. The k best so far are a heap in the output itself, the worst of them at its root, so that a long row costs one comparison
-// per element that is no candidate; at the end the heap is sorted in place. Time extent·log k: k may be the whole row (a sort).
+// per element that is no candidate; at the end the heap is sorted in place. Time extent·log k: k may be the whole row (a sort). A row has extent + k units of work, so that it can be stopped in the middle.
 import { ElementCode } from "../../src/core/abi/element";
 import { TopKStep } from "../../src/core/abi/reduce";
-import { address, argument, share } from "../step";
+import { address, argument, shareOfRows } from "../step";
 
 export function topK(step: usize, thread: i32, threads: i32): void {
   const type = argument(step, TopKStep.type);
@@ -18,17 +18,25 @@ function rows<T>(step: usize, thread: i32, threads: i32): void {
   const k = argument(step, TopKStep.k);
   const least = argument(step, TopKStep.least) != 0;
   if (k == 0) return;
-  const end = share(argument(step, TopKStep.rows), thread + 1, threads);
-  for (let row = share(argument(step, TopKStep.rows), thread, threads); row < end; row++) {
+  const count = argument(step, TopKStep.rows);
+  const end = shareOfRows(count, extent + k, thread + 1, threads);
+  for (let at = shareOfRows(count, extent + k, thread, threads); at < end; ) {
+    const row = at / (extent + k);
+    let unit = at - row * (extent + k);
+    at += extent + k - unit;
+    const stop = at > end ? extent + k - (at - end) : extent + k;
     const input = address(step, TopKStep.input) + <usize>row * <usize>extent * sizeof<T>();
     const values = address(step, TopKStep.values) + <usize>row * <usize>k * sizeof<T>();
     const indices = address(step, TopKStep.indices) + (<usize>row * <usize>k << 3);
-    for (let i = 0; i < extent; i++) {
-      const x = load<T>(input + <usize>i * sizeof<T>());
-      if (i < k) rise<T>(values, indices, i, x, i, least);
-      else if (precedes<T>(x, load<T>(values), least)) sink<T>(values, indices, k, x, i, least);
+    const build = min<i32>(stop, extent);
+    for (; unit < build; unit++) {
+      const x = load<T>(input + <usize>unit * sizeof<T>());
+      if (unit < k) rise<T>(values, indices, unit, x, unit, least);
+      else if (precedes<T>(x, load<T>(values), least)) sink<T>(values, indices, k, x, unit, least);
     }
-    for (let n = k - 1; n > 0; n--) {
+    for (; unit < stop; unit++) {
+      const n = extent + k - 1 - unit;
+      if (n == 0) break;
       const x = load<T>(values + <usize>n * sizeof<T>());
       const index = <i32>load<i64>(indices + (<usize>n << 3));
       put<T>(values, indices, n, load<T>(values), <i32>load<i64>(indices));

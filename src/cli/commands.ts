@@ -26,9 +26,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import("./verify.ts")).registerVerify,
   },
   compare: {
-    usage: "compare <model>",
-    summary: "Compare presets with the network's own float32",
+    usage: "compare <model> [...containers]",
+    summary: "Compare presets, plans and containers with the network's own float32",
     load: async () => (await import("./compare.ts")).registerCompare,
+  },
+  advise: {
+    usage: "advise <model>",
+    summary: "How many bits each layer needs for a target, why, and a plan that was measured",
+    load: async () => (await import("./advise.ts")).registerAdvise,
   },
   bench: {
     usage: "bench <model>",

@@ -1,7 +1,7 @@
 import type { CAC } from "cac";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import { canBeMade, checkRange, proceduralInputs, shapesOf } from "../quantize/procedural.ts";
-import type { Preset } from "../series/index.ts";
+import type { Plan, Preset } from "../series/index.ts";
 import { type Comparison, compare } from "../session/compare.ts";
 import { InferenceSession } from "../session/session.ts";
 import { heading } from "./commands.ts";
@@ -9,11 +9,15 @@ import { readModelFile } from "./files.ts";
 import { type InputOptions, type MakeRecords, readFeeds } from "./inputs.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { PRESETS, readRange } from "./quantize.ts";
+import { PRESETS, readPlan, readRange } from "./quantize.ts";
 import { choice, repeated } from "./usage.ts";
 
 interface Options extends InputOptions {
   readonly preset?: unknown;
+  readonly plan?: unknown;
+  readonly bits?: unknown;
+  readonly weightTerms?: unknown;
+  readonly activationTerms?: unknown;
   readonly inputRange?: unknown;
   readonly json?: boolean;
 }
@@ -28,25 +32,53 @@ export function registerCompare(cli: CAC): void {
     )
     .option("--seed <S>", "Seed of the random tensors", { default: 0 })
     .option("--shape <NAME=1,3,224,224>", "Shape of a random or raw input (repeatable)")
-    .option("--preset <P>", "Compare this preset (repeatable; default all)")
+    .option("--preset <P>", "Compare this preset (repeatable; default all, or none beside plans and containers)")
+    .option("--plan <file>", "Compare this plan (repeatable)")
+    .option("--bits <X>", "Compare a plan with X bits of one term for all layers")
+    .option("--weight-terms <k>", "Its weight terms")
+    .option("--activation-terms <t>", "Its activation terms")
     .option(
       "--input-range <LOW,HIGH>",
       "Values of procedural inputs, NAME=LOW,HIGH for one of them (repeatable; default 0,1 for pictures, -0.5,0.5)",
     )
     .option("--json", "Print one JSON document")
     .example("bitbasis compare model.onnx --random 4 --shape image=1,3,224,224")
-    .action(async (model: string, options: Options) => {
+    .example("bitbasis compare model.onnx model.safetensors --plan plan.json --input image=picture.npy")
+    .action(async (model: string, files: readonly string[], options: Options) => {
       const { bytes: onnx, externalData } = await readModelFile(model);
+      const plans = await readPlans(options);
+      const containers = Object.fromEntries(
+        await Promise.all(files.map(async (file) => [file, (await readModelFile(file)).bytes] as const)),
+      );
+      const alone = Object.keys({ ...plans, ...containers }).length === 0;
       const named = repeated(options.preset).map((p) => choice<Preset>("--preset", p, PRESETS));
       const session = await InferenceSession.create(onnx, { preset: "float32", externalData });
       const feeds = await readFeeds(session.inputMetadata, options, procedural(onnx, externalData, options.inputRange));
       await session.release();
       const rows = await withProgress((onProgress) =>
-        compare(onnx, feeds, { onProgress, externalData, presets: named.length > 0 ? named : PRESETS }),
+        compare(onnx, feeds, {
+          ...{ onProgress, externalData, plans, containers },
+          presets: named.length > 0 ? named : alone ? PRESETS : ["float32"],
+        }),
       );
       if (options.json) printJson(rows);
       else printText(comparisonTable(rows));
     });
+}
+
+/** Plans of `--plan` by file, and that of `--bits`, `--weight-terms`, `--activation-terms`. */
+async function readPlans(options: Options): Promise<Record<string, Plan>> {
+  const { bits, weightTerms, activationTerms } = options;
+  const uniform = [bits, weightTerms, activationTerms].some((value) => value !== undefined);
+  const given = [
+    ...repeated(options.plan).map((plan) => [plan, { plan }] as const),
+    ...(uniform ? [[`--bits ${String(bits ?? 4)}`, { bits, weightTerms, activationTerms }] as const] : []),
+  ];
+  const read = given.map(async ([name, how]) => {
+    const found = await readPlan(how);
+    return "plan" in found ? [[name, found.plan] as const] : [];
+  });
+  return Object.fromEntries((await Promise.all(read)).flat());
 }
 
 /** The inputs that `quantize` measures with; undefined where a type is not made, which is random then. */

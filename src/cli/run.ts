@@ -20,6 +20,7 @@ interface Options extends InputOptions {
   readonly preset?: unknown;
   readonly terms?: unknown;
   readonly threads?: unknown;
+  readonly shards?: unknown;
   readonly force?: boolean;
   readonly receipt?: unknown;
   readonly build?: unknown;
@@ -43,6 +44,7 @@ export function registerRun(cli: CAC): void {
     .option("--build <B>", `${BUILDS.join(", ")}: used or refused`, { default: "auto" })
     .option("--top <k>", "Print the k largest elements of each output's vectors, with --labels by name")
     .option("--labels <file>", "Names of the classes, one per line or a JSON list")
+    .option("--shards <n>", "Workers that hold the weights between them")
     .option("--receipt <file>", "Write a receipt, with which bitbasis verify runs this again; - is stdout")
     .option("--json", "Print one JSON document")
     .example("bitbasis run model.safetensors --input image=cat.npy --output out")
@@ -50,6 +52,7 @@ export function registerRun(cli: CAC): void {
       const settings: SessionOptions = {
         numThreads: integer("--threads", options.threads ?? 1, 1, 64),
         build: choice("--build", options.build, BUILDS),
+        ...(options.shards !== undefined && { shards: integer("--shards", options.shards, 1, 64) }),
         ...(options.preset !== undefined && { preset: choice<Preset>("--preset", options.preset, PRESETS) }),
         ...(options.terms !== undefined && { terms: integer("--terms", options.terms, 1, 8) }),
       };

@@ -3,6 +3,7 @@ import type { CAC } from "cac";
 import { isContainer } from "../model/index.ts";
 import { Pool, poolModel } from "../pool/index.ts";
 import type { Preset } from "../series/index.ts";
+import type { InferenceServer } from "../serve/index.ts";
 import { heading } from "./commands.ts";
 import { readModelFile } from "./files.ts";
 import { printText } from "./print.ts";
@@ -44,7 +45,7 @@ export function registerServe(cli: CAC): void {
     .example("bitbasis serve digits@1=old.safetensors digits@2=new.safetensors --port 8080")
     .action(async (words: readonly string[], options: Options) => {
       // No other command needs the server and its packages.
-      const { findModels, InferenceServer, keyOf, makeLog, makeMetrics } = await import("../serve/index.ts");
+      const { findModels, InferenceServer: Server, keyOf, makeLog, makeMetrics } = await import("../serve/index.ts");
       const workers = integer("--workers", options.workers ?? availableParallelism(), 1, 1024);
       const limits = {
         bytes: integer("--max-memory", options.maxMemory, 1, 2 ** 34),
@@ -76,9 +77,14 @@ export function registerServe(cli: CAC): void {
           log.error({ reason }, "a worker was lost");
         },
       });
-      const server = new InferenceServer({ pool, entries, metrics, log, version: packageVersion(), maxBody, timeout });
-      const at = await server.listen(port, String(options.host));
-      printText(`http://${options.host}:${at}`);
+      let server: InferenceServer;
+      try {
+        server = new Server({ pool, entries, metrics, log, version: packageVersion(), maxBody, timeout });
+        printText(`http://${options.host}:${await server.listen(port, String(options.host))}`);
+      } catch (error) {
+        await pool.close();
+        throw error;
+      }
       for (const { name, version, path } of entries) {
         const { digest } = pool.models.get(keyOf({ name, version }))!;
         log.info({ name, version, path, digest, workers }, "serving");

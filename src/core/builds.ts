@@ -5,7 +5,7 @@ import { shown } from "./shown.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
 export type Build = "scalar" | "simd";
-export type ModuleName = Build | "lattice";
+export type ModuleName = Build | "lattice" | "shards";
 
 const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 
@@ -53,6 +53,8 @@ async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> 
       return simd;
     case "lattice":
       return (await import("#lattice")).default;
+    case "shards":
+      return (await import("#shards")).default;
   }
 }
 

@@ -43,6 +43,7 @@ export interface CoreExports {
     stride: number,
     sums: number,
   ): void;
+  seriesRows(from: number, to: number, outer: number, rows: number, inner: number): void;
   seriesGrid(data: number, rows: number, columns: number, steps: number, scales: number, zeros: number): number;
   seriesRange(
     data: number,
@@ -77,6 +78,8 @@ export interface CoreExports {
   groupStride(kernel: Kernel, channels: number): number;
   pixelStride(kernel: Kernel, groups: number, channels: number): number;
   scratchBytes(kernel: Kernel, groups: number, taps: number, channels: number, pixels: number): number;
+  /** `ConvStep.turns` of a ConvI16 layer: a byte for each of its k-pairs, all panels (assembly/gemm/turns.ts). */
+  turns(...args: [...layer: LayerArguments, panels: number, counts: number]): void;
   /** f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed`, → panels of a float kernel. */
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
@@ -122,6 +125,7 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
   seriesScales: true,
   seriesQuantize: true,
   seriesSplit: true,
+  seriesRows: true,
   seriesGrid: true,
   seriesRange: true,
   seriesRound: true,
@@ -131,6 +135,7 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
   groupStride: true,
   pixelStride: true,
   scratchBytes: true,
+  turns: true,
   pack: true,
   addTerm: true,
   addZeroPoints: true,

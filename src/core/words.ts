@@ -2,7 +2,7 @@ import { BytesStep, PackBytesStep, PackWeightsStep } from "./abi/bytes.ts";
 import { ConvStep, KeptStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
-import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep } from "./abi/movement.ts";
+import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep, TriluStep } from "./abi/movement.ts";
 import { Opcode } from "./abi/opcode.ts";
 import { MaxPoolStep, PoolStep, ResizeStep } from "./abi/pool.ts";
 import { ProductStep } from "./abi/product.ts";
@@ -60,7 +60,7 @@ function words<Layout extends object>(
 
 const CONV = words(
   ConvStep,
-  ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask"],
+  ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask", "turns"],
   ["output", "scratch"],
 );
 const BYTES = words(BytesStep, ["input", "scales", "zeros"], ["output"]);
@@ -141,6 +141,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   DequantizeBytes: BYTES,
   PackBytes: words(PackBytesStep, ["input", "zeros", "scale"], ["output", "parameters"]),
   PackWeights: words(PackWeightsStep, ["input", "zeros"], ["output", "columnSums", "scales"]),
+  Trilu: words(TriluStep, ["input"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };
 

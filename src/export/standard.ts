@@ -1,5 +1,7 @@
 import { BitbasisError } from "../core/index.ts";
 import { type Attribute, type Graph, isGraph, type Node, reads } from "../graph/index.ts";
+import { INT32 } from "../graph/operators/integer.ts";
+import { toFirst, toLast } from "../graph/passes/layout.ts";
 import { Names } from "../graph/passes/names.ts";
 import { type Ranks, ranksOf } from "../graph/ranks.ts";
 import { type Shape, Tensor } from "../tensor/index.ts";
@@ -113,7 +115,12 @@ class Standard implements Emitter {
     if (node.domain !== "bitbasis") this.nodes.push(own);
     else if (node.op === "MatMul") this.matMul(own);
     else if (node.op === "Conv" || node.op === "ConvTranspose") this.conv(own);
-    else if (TWINS.has(node.op)) this.turned(own, node.inputs.slice(1));
+    else if (node.op.endsWith("Integer")) this.integer(own);
+    else if (node.op === "DynamicScale") {
+      const [scale = "", zero = ""] = node.outputs;
+      const outputs = [this.shared.names.unique(`${scale}/bytes`), scale, zero];
+      this.nodes.push({ ...own, op: "DynamicQuantizeLinear", domain: "", outputs });
+    } else if (TWINS.has(node.op)) this.turned(own, node.inputs.slice(1));
     else if (node.op === "Resize") this.resize(own);
     else if (node.op === "Gelu") this.nodes.push({ ...own, domain: "" });
     else if (node.op === "Silu")
@@ -143,6 +150,32 @@ class Standard implements Emitter {
     const group = Number(node.attributes["group"] ?? 1);
     const rank = this.rankOf(node);
     this.turned(node, [this.arranged(w, node.op === "Conv" ? "conv" : "convTranspose", group, rank), ...others]);
+  }
+
+  /** The product of bytes, and what has become of its sums, along the last axis. */
+  private integer(node: Node): void {
+    const [x = "", w = "", zero = "", weightsZero = "", scale = "", bias = ""] = node.inputs;
+    const { activation: _a, min: _min, max: _max, to = INT32, transB = 0, ...attributes } = node.attributes;
+    // onnxruntime has no zero point per channel, and those of symmetric weights are all 0.
+    const points = this.shared.initializers.get(weightsZero)?.data as Int8Array | undefined;
+    const isZero = weightsZero === "" || points?.every((point) => point === 0) === true;
+    const zeros = isZero ? (zero === "" ? [] : [zero]) : [zero, weightsZero];
+    const turned = (value: string, perm: readonly number[]): string => this.emit("Transpose", [value], { perm });
+    let sum: string;
+    if (node.op === "ConvInteger") {
+      const first = toFirst(this.rankOf(node));
+      const made = this.emit("ConvInteger", [turned(x, first), turned(w, first), ...zeros], attributes);
+      sum = turned(made, toLast(first.length));
+    } else sum = this.emit("MatMulInteger", [x, transB === 1 ? turned(w, [1, 0]) : w, ...zeros]);
+    const added = (): void => {
+      if (bias !== "") sum = this.emit("Add", [sum, bias]);
+    };
+    const isWhole = this.shared.initializers.get(bias)?.type === "int32";
+    if (isWhole) added();
+    if (to !== INT32) sum = this.emit("Cast", [sum], { to });
+    if (scale !== "") sum = this.emit("Mul", [sum, scale]);
+    if (!isWhole) added();
+    this.finish(node, sum);
   }
 
   /** Scales and sizes are in the order of the axes, unless those are listed. */

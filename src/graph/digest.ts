@@ -31,3 +31,11 @@ export function contentName(tensor: Tensor): string {
   for (let i = 4 * whole; i < byteLength; i++) mix(bytes[i]!);
   return `${head}#${(a >>> 0).toString(16)}${(b >>> 0).toString(16)}`;
 }
+
+/** Something that tensors of equal contents have in common: the contents of small ones, a few elements of larger ones. */
+export function sampleName(tensor: Tensor): string {
+  const { type, dims, size, data } = tensor;
+  if (size <= SPELLED) return contentName(tensor);
+  const elements = data as ArrayLike<unknown>;
+  return `${type}[${dims}]:${Array.from({ length: SPELLED }, (_, i) => elements[Math.floor((i * size) / SPELLED)])}`;
+}

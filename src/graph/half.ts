@@ -11,6 +11,9 @@ const HALVES: readonly ElementType[] = ["float16", "bfloat16"];
 
 /** Inputs of 16-bit floats where the record takes float32, but not these. */
 export function halfInputs(call: Call, operator: Operator): number[] {
+  let some = false;
+  for (let i = 0; i < call.count; i++) some ||= call.has(i) && HALVES.includes(call.type(i));
+  if (!some) return [];
   const { parameters } = signatureOf(operator.inputs ?? "");
   if (parameters.length === 0) return [];
   return Array.from({ length: call.count }, (_, i) => i).filter((i) => {

@@ -24,16 +24,19 @@ export function runsOnHost(node: Node, call: Call): boolean {
  * The outputs of a node whose inputs are all there, computed in TypeScript.
  *
  * @param inputs - by position; undefined for an absent one
+ * @param turn - is waited for after every piece of work
  * @throws BitbasisError UNSUPPORTED for an operator that has no evaluator for these types
  */
-export function evaluateNode(
+export async function evaluateNode(
   node: Node,
   opsets: Readonly<Record<string, number>>,
   inputs: readonly (Tensor | undefined)[],
-): readonly Tensor[] {
+  turn: () => Promise<void>,
+): Promise<readonly Tensor[]> {
   const known = inputs.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
   const call = new Call(node, opsets, known, inputs);
   const operator = operatorOf(node);
+  for (const _ of operator?.work?.(call) ?? []) await turn();
   const made = operator && evaluate(call, operator, outputsOf(call, operator), Number.POSITIVE_INFINITY);
   if (made === undefined) {
     const types = known.map((value) => value?.type ?? "–").join(", ");

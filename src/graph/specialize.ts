@@ -66,6 +66,8 @@ export interface Stage extends SpecializedGraph {
   /** Its outputs are those of the model. */
   readonly final: boolean;
   source(name: string): Source;
+  /** What folding may still cost. */
+  readonly budget: FoldBudget;
   /** The next stage, once the stop has been dealt with. */
   resume(outcome: Outcome): Stage;
 }
@@ -79,6 +81,8 @@ export interface SpecializeOptions {
   readonly unfolded?: ReadonlySet<string>;
   /** Is told about every node of an operator, as it comes. */
   readonly observe?: (visit: Visit) => void;
+  /** What is left of the budget of the stage that the graph is a body of: stages and bodies on one path share one. */
+  readonly budget?: FoldBudget;
   /** The graph is a body: its outputs may be any of its values, and its inputs are what is fed. */
   readonly body?: true;
 }
@@ -142,7 +146,6 @@ function foldedName(tensor: Tensor): string {
 class Specializer {
   /** Those that must run. */
   private readonly nodes: Node[] = [];
-  private readonly budget = new FoldBudget(16 * LIMIT, 256 * LIMIT);
 
   private constructor(
     private readonly graph: Graph,
@@ -156,6 +159,7 @@ class Specializer {
     /** Names that expanded operators have taken. */
     private readonly expanded: Set<string>,
     private readonly frames: Frame[],
+    private readonly budget: FoldBudget,
   ) {}
 
   static of(graph: Graph, options: SpecializeOptions): Specializer {
@@ -165,7 +169,9 @@ class Specializer {
     const frames = [{ nodes: graph.nodes, next: 0 }];
     // A series whose initializer is here too, because others than linear layers read it, is a constant to all that looks at elements.
     const weights = new Map([...(options.weights ?? [])].filter(([name]) => !constants.has(name)));
-    return new Specializer(graph, { ...options, weights }, values, constants, new Map(), new Set(), new Set(), frames);
+    const budget = options.budget?.copy() ?? new FoldBudget(16 * LIMIT, 256 * LIMIT);
+    const [names, lists, expanded] = [new Map<string, string>(), new Set<string>(), new Set<string>()];
+    return new Specializer(graph, { ...options, weights }, values, constants, names, lists, expanded, frames, budget);
   }
 
   feed(input: ValueInfo, feed: Feed | typeof LIST | undefined): void {
@@ -296,6 +302,7 @@ class Specializer {
       stop,
       final: ends,
       source: (name) => this.source(name),
+      budget: this.budget,
       resume: (outcome) => this.resumed(outcome).advance(),
     };
   }
@@ -312,7 +319,8 @@ class Specializer {
     }
     const frames = this.frames.map((frame) => ({ ...frame }));
     const [names, expanded] = [new Map(this.names), new Set(this.expanded)];
-    return new Specializer(this.graph, this.options, values, constants, names, lists, expanded, frames);
+    const budget = this.budget.copy();
+    return new Specializer(this.graph, this.options, values, constants, names, lists, expanded, frames, budget);
   }
 
   /** Gives the outputs of the graph that are constants, or values under other names, nodes that make them. */

@@ -8,11 +8,15 @@ interface Wire {
   hold(on: boolean): void;
 }
 
-/**
- * Why this runtime cannot have workers that share memory, as half a sentence; undefined: it can.
- */
+/** Why this runtime cannot have workers, as half a sentence; undefined: it can. */
+export function whyNoWorkers(): string | undefined {
+  return hasFiles() || typeof Worker === "function" ? undefined : "this runtime has no workers";
+}
+
+/** Why it cannot have workers that share memory. */
 export function whyNoSharedMemory(): string | undefined {
-  if (!hasFiles() && typeof Worker !== "function") return "this runtime has no workers";
+  const why = whyNoWorkers();
+  if (why !== undefined) return why;
   if (typeof SharedArrayBuffer === "function" && globalThis.crossOriginIsolated !== false) return undefined;
   return "this page is not cross-origin isolated (Cross-Origin-Opener-Policy: same-origin, Cross-Origin-Embedder-Policy: require-corp), so there is no shared memory";
 }

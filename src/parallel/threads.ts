@@ -1,5 +1,6 @@
 import { BitbasisError, type Build, Core, moduleBytes, yieldToEventLoop } from "../core/index.ts";
 import { Control, give, SPINS, type ThreadSetup, work } from "./control.ts";
+import type { Crew, CrewStep, Steps } from "./crew.ts";
 import { Hand, whyNoSharedMemory } from "./hand.ts";
 import { withSharedMemory } from "./shared-module.ts";
 
@@ -25,29 +26,20 @@ const PIECE_WORK = 200_000;
 const PIECES = 8;
 const LEAST_MOST_EACH = 2;
 
-/** What decides whether a step is shared. */
-export interface StepWork {
-  readonly macs: number;
-  readonly bytes: number;
-}
-
 /** How many pieces of a step each thread begins with; 0: one thread runs it alone. */
-export function piecesOf({ macs, bytes }: StepWork, threads: number): number {
+export function piecesOf(
+  { macs, bytes, rows = Number.POSITIVE_INFINITY }: Omit<CrewStep, "step">,
+  threads: number,
+  parts = 1,
+): number {
   const work = macs + 4 * bytes;
   if (work < SHARED_WORK) return 0;
-  return Math.max(1, Math.min(mostPieces(threads), Math.floor(work / (PIECE_WORK * threads))));
+  const pieces = Math.max(1, Math.min(mostPieces(threads), Math.floor(work / (PIECE_WORK * threads))));
+  return Math.min(pieces, Math.floor(rows / (threads * parts)));
 }
 
 function mostPieces(threads: number): number {
   return Math.max(LEAST_MOST_EACH, Math.ceil(PIECES / threads));
-}
-
-/** Some steps of a program, or one part of a step. */
-interface Steps {
-  readonly first: number;
-  readonly count: number;
-  readonly part: number;
-  readonly parts: number;
 }
 
 /**
@@ -56,7 +48,7 @@ interface Steps {
  * left to chance, and no result depends on either: every element is made whole in one piece, and what pieces find out together (ranges) is joined by
  * comparisons.
  */
-export class Threads {
+export class Threads implements Crew {
   private readonly hands: Hand[] = [];
   private readonly control: Int32Array<SharedArrayBuffer>;
   /** Set once a worker has died: the rest of the session runs on one thread. */
@@ -102,19 +94,14 @@ export class Threads {
   }
 
   /** Threads that take part. */
-  get running(): number {
+  get threads(): number {
     return this.lost === undefined ? this.count : 1;
   }
 
-  /**
-   * Runs steps of a program; `works` has those of all of its steps.
-   *
-   * @throws what `Core.run` throws for a step, whichever share of it fails; BitbasisError WORKER when a worker dies meanwhile
-   */
-  async run(program: number, { first, count, part, parts }: Steps, works: readonly StepWork[]): Promise<void> {
+  async run(program: number, { first, count, part, parts }: Steps, all: readonly CrewStep[]): Promise<void> {
     let alone = first;
     for (let i = first; i < first + count && this.lost === undefined; i++) {
-      const each = piecesOf(works[i]!, this.count);
+      const each = piecesOf(all[i]!, this.count, parts);
       if (each === 0) continue;
       if (i > alone) this.core.run(program, alone, i - alone, part, parts);
       await this.share(program, i, part, parts, each);
@@ -123,7 +110,6 @@ export class Threads {
     if (first + count > alone) this.core.run(program, alone, first + count - alone, part, parts);
   }
 
-  /** Ends the workers. */
   async stop(): Promise<void> {
     this.lost ??= new BitbasisError("RELEASED", "the session has been released");
     this.stopped = Promise.all(this.hands.map((hand) => hand.stop()));

@@ -1,48 +1,35 @@
-// What runs in a worker. It imports nothing that the download has, so that no bundler cuts that into pieces for its sake.
-import { Control, SPINS, type ThreadSetup, work } from "./control.ts";
+// What runs in a worker: a thread of a session, or a shard of its model. dist/web/worker.js is a bundle of its own.
+import type { ThreadSetup } from "./control.ts";
+import type { ShardJob, ShardSetup } from "./shard-job.ts";
+import { ShardWorker } from "./shard-worker.ts";
+import { serveThread } from "./thread-worker.ts";
 
 interface Port {
   postMessage(message: unknown): void;
 }
 
-interface CoreRun {
-  run(program: number, first: number, count: number, thread: number, threads: number): number;
-}
-
 const node = (globalThis as { process?: { getBuiltinModule?(name: string): unknown } }).process?.getBuiltinModule?.(
   "node:worker_threads",
-) as { parentPort: { once(event: "message", listen: (data: ThreadSetup) => void): void } & Port } | undefined;
+) as { parentPort: Port & { on(event: "message", listen: (data: unknown) => void): void } } | undefined;
 
-if (node !== undefined) node.parentPort.once("message", (setup) => serve(setup, node.parentPort));
-else {
-  const scope = globalThis as unknown as Port & { onmessage: (event: { data: ThreadSetup }) => void };
-  scope.onmessage = ({ data }) => serve(data, scope);
-}
+let shard: ShardWorker | undefined;
 
-/** Takes part in every step that is given, until the worker is ended. */
-function serve({ module, memory, control, thread, threads }: ThreadSetup, port: Port): void {
-  const { run } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as CoreRun;
-  /** The session's thread finds out what is wrong by running the step alone. */
-  const tried: typeof run = (...step) => {
-    const status = run(...step);
-    if (status !== 0) throw new Error(`status ${status}`);
-    return status;
-  };
+function hear(message: unknown, port: Port): void {
+  if (shard !== undefined) {
+    port.postMessage(shard.run(message as ShardJob));
+    return;
+  }
+  const setup = message as ThreadSetup | ShardSetup;
+  if ("control" in setup) {
+    serveThread(setup, () => port.postMessage("ready"));
+    return;
+  }
+  shard = new ShardWorker(setup.module);
   port.postMessage("ready");
-  for (let job = 0; ; ) {
-    job = nextJob(control, job);
-    work(control, job, thread, threads, tried);
-    if (Atomics.load(control, Control.asleep) !== 0) Atomics.notify(control, Control.done);
-  }
 }
 
-function nextJob(control: Int32Array, last: number): number {
-  for (let i = 0; i < SPINS; i++) {
-    const job = Atomics.load(control, Control.job);
-    if (job !== last) return job;
-  }
-  Atomics.add(control, Control.sleepers, 1);
-  while (Atomics.load(control, Control.job) === last) Atomics.wait(control, Control.job, last);
-  Atomics.sub(control, Control.sleepers, 1);
-  return Atomics.load(control, Control.job);
+if (node !== undefined) node.parentPort.on("message", (message) => hear(message, node.parentPort));
+else {
+  const scope = globalThis as unknown as Port & { onmessage: (event: { data: unknown }) => void };
+  scope.onmessage = ({ data }) => hear(data, scope);
 }

@@ -25,10 +25,15 @@ export interface Parcel {
 
 export type Parcels = Readonly<Record<string, Parcel>>;
 
-/** The buffers that a message hands over: of the arrays that are all of their buffer, which Node's small Buffers are not. */
+/**
+ * The buffers that a message hands over: of the arrays that are all of their buffer, which Node's small Buffers are not. One that was handed over before is empty;
+ * Node would send it and fail where it arrives, whereas what is not handed over fails here.
+ */
 export function buffersOf(parcels: Parcels): ArrayBuffer[] {
   const buffers = Object.values(parcels).flatMap(({ data }) =>
-    ArrayBuffer.isView(data) && data.byteLength === data.buffer.byteLength ? [data.buffer as ArrayBuffer] : [],
+    ArrayBuffer.isView(data) && data.byteLength > 0 && data.byteLength === data.buffer.byteLength
+      ? [data.buffer as ArrayBuffer]
+      : [],
   );
   return [...new Set(buffers)];
 }

@@ -231,7 +231,13 @@ export class Pool {
       const id = this.next++;
       seat.job = { ...job, id };
       const order: Order = { run: id, model: job.model, feeds: job.feeds, fetches: job.fetches };
-      seat.worker!.postMessage(order, buffersOf(job.feeds));
+      try {
+        seat.worker!.postMessage(order, buffersOf(job.feeds));
+      } catch (error) {
+        // Buffers that have been handed over before, or that cannot be.
+        seat.job = undefined;
+        job.reject(new TypeError(`the feeds cannot go to a worker: ${(error as Error).message}`, { cause: error }));
+      }
     }
     if (this.waiting.length + this.busy === 0) this.drained?.();
   }

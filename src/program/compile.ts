@@ -69,6 +69,8 @@ export function compile(
   graph: Stage,
   target: CompileTarget,
   kept?: ReadonlyMap<string, KeptInput>,
+  /** The program will not be written: its memory is not planned. */
+  probe = false,
 ): Compiled {
   // What stops in between goes on in other programs, which know nothing of a state.
   const l = new Lowering(
@@ -83,14 +85,14 @@ export function compile(
     for (const { at } of l.owned.splice(0)) target.core.release(at);
   };
   try {
-    return { ...lowered(l, graph, target), release };
+    return { ...lowered(l, graph, target, probe), release };
   } catch (error) {
     release();
     throw error;
   }
 }
 
-function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compiled, "release"> {
+function lowered(l: Lowering, graph: Stage, target: CompileTarget, probe: boolean): Omit<Compiled, "release"> {
   const inputs = new Map<string, KnownValue & { at: Ref }>();
   for (const name of graph.inputs) {
     const value = graph.values.get(name)!;
@@ -132,8 +134,8 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget): Omit<Compile
     if (typeof value.at !== "number") l.buffers[value.at.buffer]!.last = l.steps.length;
   }
 
-  const memory = planMemory(l.buffers);
-  const offsetOf = (ref: Ref): number => memory.offsets[ref.buffer]! + ref.offset;
+  const memory = planMemory(probe ? [] : l.buffers);
+  const offsetOf = (ref: Ref): number => (memory.offsets[ref.buffer] ?? 0) + ref.offset;
   const placeOf = (at: Ref | number, constant?: Tensor): Place =>
     constant !== undefined ? { constant } : typeof at === "number" ? { address: at } : { arena: offsetOf(at) };
   const steps = l.steps.map((s) => ({ ...s.step, node: s.node }));

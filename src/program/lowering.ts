@@ -34,6 +34,8 @@ export interface LoweredStep {
   readonly macs: number;
   /** Bytes read and written, constants included. */
   readonly bytes: number;
+  /** More parts than rows go on from one another and must come in order; absent: parts of the step need nothing of each other. */
+  readonly rows?: number;
 }
 
 /** A piece of arena: alive from step `first` (−1: it holds a feed) to step `last`. */
@@ -163,7 +165,7 @@ export class Lowering {
   }
 
   /** Adds a step of the current node; buffers that it names stay alive at least until it has run. */
-  emit(step: Step, about: { kernel: string; macs?: number; bytes?: number }): void {
+  emit(step: Step, about: { kernel: string; macs?: number; bytes?: number; rows?: number }): void {
     const why = uncountable(step);
     if (why !== undefined) throw new BitbasisError("MEMORY", nodeMessage(this.node, this.graph.opsets, why));
     for (const word of step.words) {
@@ -178,6 +180,7 @@ export class Lowering {
       kernel: about.kernel,
       macs: about.macs ?? 0,
       bytes: about.bytes ?? 0,
+      ...(about.rows !== undefined && { rows: about.rows }),
     });
   }
 

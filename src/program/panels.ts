@@ -1,6 +1,19 @@
+import { Opcode } from "../core/abi/opcode.ts";
 import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
+import type { Elsewhere } from "../parallel/index.ts";
 import { isSigned, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
+import { SelectedSeries, type TapSelection } from "./taps.ts";
+
+/** What a layer makes of its series. */
+interface View {
+  /** Pairs of terms are left out. */
+  readonly stack?: Stack | undefined;
+  /** Only some taps. */
+  readonly selection?: TapSelection | undefined;
+  /** Plain linear steps read it and nothing else, so that it may be held elsewhere. */
+  readonly isPlain?: boolean;
+}
 
 /** Addresses of one layer's fused integer weights, and the kernel that reads them. */
 export interface FusedWeights {
@@ -8,6 +21,8 @@ export interface FusedWeights {
   readonly weights: number;
   readonly columnSums: number;
   readonly scales: number;
+  /** `ConvStep.turns`; 0 for a layer that has none. */
+  readonly turns: number;
 }
 
 interface Placed extends FusedWeights {
@@ -15,6 +30,9 @@ interface Placed extends FusedWeights {
   readonly layer: Layer;
   /** Terms that have been added. */
   loaded: number;
+  turns: number;
+  /** Held elsewhere: its panels are an address. */
+  readonly held: boolean;
 }
 
 /** Bits of weights that panels hold; the widest hold every fused weight. */
@@ -31,7 +49,10 @@ export class Panels {
   /** Bits of the panels of series that have outgrown those of their own bits. */
   private readonly widened = new Map<string, number>();
 
-  constructor(private readonly core: Core) {}
+  constructor(
+    private readonly core: Core,
+    private readonly elsewhere?: Elsewhere,
+  ) {}
 
   /**
    * Places a series for a layer and chooses the layer's kernel, once.
@@ -42,7 +63,7 @@ export class Panels {
     series: WeightSeries,
     work: Omit<LinearWork, "weightBits" | "rows" | "channels">,
     shape: Omit<Layer, "kernel">,
-    stack?: Stack,
+    view: View = {},
   ): FusedWeights {
     let layers = this.placed.get(series.name);
     if (layers === undefined) {
@@ -51,19 +72,27 @@ export class Panels {
     }
     const { rows, channels } = shape;
     const layer = { kernel: chooseKernel({ ...work, rows, channels, weightBits: this.bitsOf(series) }), ...shape };
-    const key = `${layerOf(layer).join(":")}:${stack?.key}`;
+    const { stack, selection, isPlain = false } = view;
+    const held = isPlain && this.elsewhere !== undefined;
+    const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}:${held}`;
     let placed = layers.get(key);
     if (placed === undefined) {
-      const own = stack === undefined ? series : new StackedSeries(series, stack.products, series.columns / layer.taps);
-      placed = this.allocate(own, layer);
+      const some = selection === undefined ? series : new SelectedSeries(series, selection);
+      const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
+      placed = this.allocate(own, layer, held);
       layers.set(key, placed);
       if (this.outgrows(placed)) {
         this.widen(series);
-        return this.place(series, work, shape, stack);
+        return this.place(series, work, shape, view);
       }
     }
-    const { kernel, weights, columnSums, scales } = placed;
-    return { kernel, weights, columnSums, scales };
+    if (layer.kernel === Opcode.ConvI16 && !work.exactInInt32 && placed.turns === 0 && !held) {
+      const pairBytes = this.core.exports.panelBytes(layer.kernel, 1, 1, 1, 2);
+      placed.turns = this.core.allocate(this.core.exports.panelBytes(...layerOf(layer)) / pairBytes);
+      this.takeTurns(placed);
+    }
+    const { kernel, weights, columnSums, scales, turns } = placed;
+    return { kernel, weights, columnSums, scales, turns };
   }
 
   /**
@@ -80,9 +109,9 @@ export class Panels {
     return false;
   }
 
-  private allocate(series: WeightSeries, layer: Layer): Placed {
+  private allocate(series: WeightSeries, layer: Layer, held: boolean): Placed {
     const core = this.core;
-    const bytes = core.exports.panelBytes(...layerOf(layer));
+    const bytes = held ? 0 : core.exports.panelBytes(...layerOf(layer));
     const padded = core.exports.paddedRows(layer.kernel, series.rows);
     const weights = core.allocate(bytes);
     const columnSums = core.allocate(padded * 4);
@@ -90,7 +119,13 @@ export class Panels {
     core.u8(weights, bytes).fill(0);
     core.i32(columnSums, padded).fill(0);
     core.f32(scales, padded).fill(0).set(series.scales);
-    return { kernel: layer.kernel, weights, columnSums, scales, series, layer, loaded: 0 };
+    if (held) this.elsewhere!.hold(weights, series, layer);
+    return { kernel: layer.kernel, weights, columnSums, scales, series, layer, held, loaded: 0, turns: 0 };
+  }
+
+  /** Notes what the weights that are there allow. */
+  private takeTurns({ layer, weights, turns }: Placed): void {
+    if (turns !== 0) this.core.exports.turns(...layerOf(layer), weights, turns);
   }
 
   private bitsOf(series: WeightSeries): number {
@@ -101,8 +136,8 @@ export class Panels {
   private widen(series: WeightSeries): void {
     const { name } = series;
     this.widened.set(name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
-    for (const { weights, columnSums, scales } of this.placed.get(name)?.values() ?? []) {
-      for (const at of [weights, columnSums, scales]) this.core.release(at);
+    for (const { weights, columnSums, scales, turns } of this.placed.get(name)?.values() ?? []) {
+      for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
     }
     this.placed.delete(name);
   }
@@ -113,7 +148,12 @@ export class Panels {
     const { addTerm, addZeroPoints, addOutliers } = core.exports;
     const { series } = placed;
     const { digits, planes, zeros, sparse } = series;
+    if (placed.held) {
+      if (placed.loaded < planes.length) this.elsewhere!.renew(placed.weights);
+      placed.loaded = planes.length;
+    }
     const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
+    const before = placed.loaded;
     let fits = true;
     const lend = <Data extends readonly ArrayBufferView[]>(
       data: readonly [...Data],
@@ -133,6 +173,7 @@ export class Panels {
       const { indices, values } = sparse;
       lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));
     }
+    if (placed.loaded > before) this.takeTurns(placed);
     return !fits && this.bitsOf(series) < WIDEST;
   }
 }

@@ -26,7 +26,8 @@ export interface Probing {
 /** A graph at size t, and the program of it when it is one stage. */
 export interface Sizes {
   specialize(t: number, how: Probing): Stage;
-  compile(stage: Stage): Compiled;
+  /** `probe`: it will not be written. */
+  compile(stage: Stage, probe: boolean): Compiled;
 }
 
 interface Visited {
@@ -52,6 +53,7 @@ export class RangedProgram implements Compiled {
   work = 0;
   private t: number;
   private address = 0;
+  /** Where buffers lie that words point into: their addresses at the largest size without what that size adds; 0 for numbers. */
   private bases: readonly number[] = [];
   private timed: readonly LoweredStep[] | undefined;
 
@@ -64,7 +66,7 @@ export class RangedProgram implements Compiled {
     ({ inputs: this.inputs, outputs: this.outputs, arenaBytes: this.arenaBytes } = largest);
     ({ owned: this.owned, buffers: this.buffers, kept: this.kept } = largest);
     this.t = high;
-    this.resize(high);
+    this.describe();
   }
 
   get count(): number {
@@ -77,24 +79,30 @@ export class RangedProgram implements Compiled {
       ...step,
       macs: Math.max(0, Math.round(at(this.fitted.macs[i]!, this.t))),
       bytes: Math.max(0, Math.round(at(this.fitted.bytes[i]!, this.t))),
+      ...(step.rows !== undefined && { rows: Math.max(0, Math.round(at(this.fitted.rows[i]!, this.t))) }),
     }));
     return this.timed;
   }
 
   /** Makes it the program of size t, which lies in the range. */
   resize(t: number): void {
+    if (t === this.t) return;
     this.t = t;
+    this.describe();
+    if (this.address !== 0) this.patch();
+  }
+
+  private describe(): void {
+    const { t } = this;
     this.timed = undefined;
     this.work = Math.max(0, at(this.fitted.work, t));
     this.outputs = resized(this.fitted.outputs, t);
     this.kept = resized(this.fitted.kept, t);
-    if (this.address !== 0) this.patch();
   }
 
   write(arena: number, kept?: KeptMemory): number {
     this.address = this.largest.write(arena, kept);
     const words = this.core.i32(this.address, this.fitted.length);
-    // Where a buffer lies: its address at the largest size without what that size adds.
     this.bases = this.fitted.words.map(({ at: word, value, reference }) =>
       reference ? words[word]! - at(value, this.fitted.high) : 0,
     );
@@ -113,7 +121,11 @@ export class RangedProgram implements Compiled {
   private patch(): void {
     const { t } = this;
     const words = this.core.i32(this.address, this.fitted.length);
-    for (const [i, { at: word, value }] of this.fitted.words.entries()) words[word] = this.bases[i]! + at(value, t);
+    const varying = this.fitted.words;
+    for (let i = 0; i < varying.length; i++) {
+      const { at: word, value } = varying[i]!;
+      words[word] = this.bases[i]! + at(value, t);
+    }
     for (const { at: index, step, rule } of this.fitted.layout) words[index] = rule(words, step);
     for (const { at: address, bytes, value } of this.fitted.elements) {
       const number = at(value, t);
@@ -147,6 +159,7 @@ interface Fitted {
   readonly kept: Sized<KeptValue>;
   readonly macs: readonly Polynomial[];
   readonly bytes: readonly Polynomial[];
+  readonly rows: readonly Polynomial[];
   readonly work: Polynomial;
 }
 
@@ -177,7 +190,7 @@ export function generalize(
     for (const t of ts) {
       const { visits, stage } = near.get(t) ?? visited(t);
       if (stage.stop !== undefined) return undefined;
-      probes.push({ visits, stage, program: sizes.compile(stage) });
+      probes.push({ visits, stage, program: sizes.compile(stage, t !== high) });
       if (probes[0]!.program.arenaBytes > most) return undefined;
       if (!alike(probes.map((probe) => probe.visits)) || !sameSteps(probes.map((p) => p.program))) return undefined;
     }
@@ -350,7 +363,7 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
     );
   return {
     ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results, kept },
-    ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes) },
+    ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes), rows: told(({ rows = 0 }) => rows) },
     work: through(
       ts,
       programs.map(({ work }) => work),
@@ -420,8 +433,8 @@ function ownedElements(programs: readonly Compiled[], ts: readonly number[]): Fi
   return elements;
 }
 
-function at([a, b, c]: Polynomial, t: number): number {
-  return a + t * (b + t * c);
+function at(value: Polynomial, t: number): number {
+  return value[0] + t * (value[1] + t * value[2]);
 }
 
 /** a + b·t with whole coefficients, through all values; ts[1] and ts[2] are neighbours. */

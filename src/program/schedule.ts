@@ -26,7 +26,8 @@ const FAILURES = 6;
 /** A graph that runs in parts: the model's, or a body. */
 export interface Routine {
   readonly graph: Graph;
-  readonly body: boolean;
+  /** The stage that it is a body of. */
+  readonly around: Stage | undefined;
   /** First parts by signature of the inputs. */
   readonly parts: Map<string, Part>;
   /** Inputs whose elements decide shapes and are looked at before the run: found out when a program is made. */
@@ -73,8 +74,8 @@ export class Part {
   ) {}
 }
 
-export function routineOf(graph: Graph, body: boolean): Routine {
-  return { graph, body, parts: new Map(), shaping: new Set(), needed: new Set(), lines: new Lines(), ranges: [] };
+export function routineOf(graph: Graph, around?: Stage): Routine {
+  return { graph, around, parts: new Map(), shaping: new Set(), needed: new Set(), lines: new Lines(), ranges: [] };
 }
 
 /** All programs of a session. They share one arena, which grows to the largest; what outlives a program is copied out of it. */
@@ -105,11 +106,12 @@ export class Schedule {
         if (known === LIST) return [name, LIST];
         return [name, routine.shaping.has(name) ? { ...known, data: elements!().data } : known];
       });
-      const { graph, body, needed } = routine;
-      const options = { weights: this.weights, needed, ...(body && { body }) };
+      const { graph, around, needed } = routine;
+      const inside = around && { body: true as const, budget: around.budget };
+      const options = { weights: this.weights, needed, ...inside };
       const stageOf = (): Stage => specialize(graph, Object.fromEntries(feeds), options);
       const made = this.make(routine, routine.parts, key, stageOf, kept);
-      const shaping = made === undefined || routine.body ? [] : shapingInputs(made.stage, routine, inputs);
+      const shaping = made === undefined || routine.around ? [] : shapingInputs(made.stage, routine, inputs);
       if (made !== undefined && shaping.length === 0) return this.hold(made);
       for (const name of shaping) routine.shaping.add(name);
       if (made !== undefined) this.drop(made);
@@ -160,13 +162,13 @@ export class Schedule {
 
   /** The part of a range of sizes that these inputs lie in, made when they are the third on a line; undefined: they need a program of their own. */
   private inRange(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
-    const { lines, body, shaping } = routine;
+    const { lines, around, shaping } = routine;
     const signature = kept?.signature ?? "";
     const ranges = routine.ranges.filter((one) => one.kept === signature);
     const values = [...inputs.values()].flatMap(({ known }) =>
       known === LIST || known.type === "string" ? [] : [known],
     );
-    if (body || shaping.size > 0 || values.length < inputs.size) return undefined;
+    if (around || shaping.size > 0 || values.length < inputs.size) return undefined;
     for (const { line, low, high, part } of ranges) {
       const t = placeOn(line, values);
       if (t === undefined || t < low || t > high || !(part?.program instanceof RangedProgram)) continue;
@@ -211,7 +213,7 @@ export class Schedule {
             const feeds = Object.fromEntries(names.map((name, i) => [name, known[i]!]));
             return specialize(graph, feeds, { weights: this.weights, needed, ...how });
           },
-          compile: (stage) => compile(this.planned, stage, this.target, kept?.kept),
+          compile: (stage, probe) => compile(this.planned, stage, this.target, kept?.kept, probe),
         },
         range.high > 2 * range.low ? WIDE_BYTES : undefined,
       );

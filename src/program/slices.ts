@@ -12,9 +12,10 @@ const BYTES = 2 ** 19;
 const MOST = 4096;
 
 /**
- * Into how many slices a step must be cut so that one takes at most `milliseconds`, as far as its work can be divided (a row of a
- * reduction, a softmax or a sort cannot, nor can the updates of a scatter, which come in order). Slice `i` of `n` is `core.run(program, step, 1, i, n)`. Slices run one after the other,
- * from 0 on: then every step gives the same bits as run whole, whatever `n`, because it splits its output by (thread, threads), and
+ * Into how many slices a step must be cut so that one takes at most `milliseconds`, as far as its work can be divided (an element of a
+ * product cannot). Slice `i` of `n` is `core.run(program, step, 1, i, n)`. Slices run one after the other,
+ * from 0 on: then every step gives the same bits as run whole, whatever `n`, because it splits its output by (thread, threads), goes on where the slice
+ * before has stopped in a row (`rows` of a step), and
  * what threads keep for themselves (partials of Range, scratch of the linear steps) is shared by the slices that stand for one thread
  * (`slots` in the steps' words).
  *

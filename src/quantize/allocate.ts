@@ -60,6 +60,21 @@ export function allocate(layers: readonly Sensitivity[], tolerance: number, part
     }
     return taken;
   });
+  return summed(states, count);
+}
+
+/** What widths come to that were chosen in another way. */
+export function allocationOf(layers: readonly Sensitivity[], widths: Allocation["widths"]): Allocation {
+  const states = layers.map((layer) => {
+    const state = new State(layer);
+    state.set(widths.get(layer.node)!);
+    return state;
+  });
+  return summed(states, layers[0]?.activations.values().next().value?.length ?? 0);
+}
+
+function summed(states: readonly State[], count: number): Allocation {
+  const all = (k: number) => states.reduce((sum, state) => sum + state.error(k), 0);
   const k = worst(count, all);
   const total = count === 0 ? 0 : all(k);
   return {
@@ -117,6 +132,11 @@ class State {
         this.weightError(k, this.weight) - this.weightError(k, bits) + (bits === FLOAT ? this.activationError(k) : 0);
       return removed > 0 ? [{ bits, gain: removed / ((bits - this.weight) * size) }] : [];
     });
+  }
+
+  set([weight, activation]: readonly [number, number]): void {
+    this.weight = weight;
+    this.activation = activation;
   }
 
   promote(bits: number): void {

@@ -13,3 +13,4 @@ export {
 export { quantize, quantizeGraph } from "./quantize.ts";
 export { expandGraph, type QuantizedLayer } from "./quantize-graph.ts";
 export type { LayerReport, QuantizationReport } from "./report.ts";
+export type { TargetPlan } from "./target.ts";

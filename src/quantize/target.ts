@@ -3,7 +3,7 @@ import type { Graph } from "../graph/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Plan, PlanCheck } from "../series/index.ts";
 import { Ablation, type Levels, TABLES } from "./ablation.ts";
-import { type Allocation, allocate, type Sensitivity } from "./allocate.ts";
+import { type Allocation, allocate, allocationOf, type Sensitivity } from "./allocate.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import { fullPlan } from "./measured.ts";
 import type { Target, TargetOptions } from "./options.ts";
@@ -20,6 +20,8 @@ export interface TargetPlan {
   /** What was measured on `records`; absent for a network that cannot be run here, whose plan follows from its weights alone. */
   readonly error?: number;
   readonly agreement?: number;
+  /** The best plan with the same bits everywhere that does it too, with activations of 16 bits; weights on a grid keep that. */
+  readonly uniform?: Uniform;
   readonly linear: readonly LinearNode[];
   readonly sensitivities: readonly Sensitivity[];
   readonly allocation: Allocation;
@@ -27,6 +29,15 @@ export interface TargetPlan {
   readonly records?: Records;
   /** Why nothing was measured. */
   readonly unmeasured?: string;
+}
+
+/** A plan with the same bits everywhere. */
+export interface Uniform {
+  /** Of a weight, 3…16. */
+  readonly bits: number;
+  readonly bytes: number;
+  readonly error: number;
+  readonly agreement?: number;
 }
 
 const LEVELS: Levels = {
@@ -42,8 +53,10 @@ const ACTIVATIONS = 1 / 8;
 export const MARGIN = 3;
 /** Vectors that an agreement is measured on where nothing is given, and most records for them. */
 const [VECTORS, MOST_RECORDS] = [200, 64];
-/** How many plans are tried. */
+/** How many plans of the hull are tried. */
 const ROUNDS = 10;
+/** Layers that are tried one by one in the end. */
+const SINGLES = 3;
 /** Bytes of the header that the figures of the check may vary by. */
 const SLACK = 64;
 
@@ -133,6 +146,16 @@ interface Candidate {
   readonly agreement?: number;
 }
 
+interface EvenCandidate extends Candidate {
+  readonly bits: number;
+}
+
+function said(even: EvenCandidate | undefined): { readonly uniform?: Uniform } {
+  if (even === undefined) return {};
+  const { bits, bytes, error, agreement } = even;
+  return { uniform: { bits, bytes, error: error!, ...(agreement !== undefined && { agreement }) } };
+}
+
 /** Plans along the hull, each known by the tolerance that was asked of the laws. */
 class Search {
   private readonly tried = new Map<string, Candidate>();
@@ -187,7 +210,9 @@ class Search {
     }
     // As many bits as there are: float32 but for what structure decides.
     best ??= await this.measured(this.allocate(0));
-    return this.result(best);
+    const even = await this.uniform(keeps, false);
+    if (even !== undefined && even.bytes < best.bytes) best = even;
+    return { ...this.result(await this.trimmed(best, keeps)), ...said(even) };
   }
 
   /** The finest plan whose container has no more bytes. */
@@ -212,7 +237,67 @@ class Search {
         );
       best = smallest;
     }
-    return this.result(this.found.reference === undefined ? best : await this.measured(best.allocation));
+    if (this.found.reference === undefined) return this.result(best);
+    const own = await this.measured(best.allocation);
+    const even = await this.uniform(({ bytes }) => bytes <= target, true);
+    return { ...this.result(even !== undefined && even.error! < own.error! ? even : own), ...said(even) };
+  }
+
+  /** The same bits everywhere: the fewest that keep a promise, or the most, by halving. */
+  private async uniform(keeps: (one: Candidate) => boolean, most: boolean): Promise<EvenCandidate | undefined> {
+    const widths = LEVELS.weights.filter((bits) => bits <= 16);
+    let [low, high] = [-1, widths.length];
+    let best: EvenCandidate | undefined;
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      const bits = widths[middle]!;
+      const candidate = await this.measured(this.even(bits));
+      const kept = keeps(candidate);
+      if (kept) best = { ...candidate, bits };
+      if (kept === most) low = middle;
+      else high = middle;
+    }
+    return best;
+  }
+
+  private even(bits: number): Allocation {
+    const { sensitivities } = this.found;
+    const widths = sensitivities.map(({ node, weights, activations }) => {
+      const levels = [...weights.keys()].filter((level) => level <= 16);
+      return [
+        node,
+        [levels.find((level) => level >= bits) ?? levels.at(-1)!, Math.max(...activations.keys())],
+      ] as const;
+    });
+    return allocationOf(sensitivities, new Map(widths));
+  }
+
+  /** The plan with a level less for as many layers as keep the promise, those first whose error grows least per bit: what the steps of the search, and sums of errors, leave. */
+  private async trimmed(given: Candidate, keeps: (candidate: Candidate) => boolean): Promise<Candidate> {
+    const { widths } = given.allocation;
+    const steps = this.found.sensitivities.flatMap(({ node, weights, size }) => {
+      const [own, activation] = widths.get(node)!;
+      const lower = [...weights.keys()].filter((bits) => bits < own).at(-1);
+      if (lower === undefined || own === 32) return [];
+      const added = Math.max(...weights.get(lower)!.map((square, k) => square - weights.get(own)![k]!));
+      return [{ node, to: [lower, activation] as const, cost: added / ((own - lower) * size) }];
+    });
+    steps.sort((a, b) => a.cost - b.cost);
+    let [low, high, best] = [0, steps.length + 1, given];
+    while (high - low > 1) {
+      const middle = (low + high) >> 1;
+      const fewer = new Map([...widths, ...steps.slice(0, middle).map(({ node, to }) => [node, to] as const)]);
+      const candidate = await this.measured(allocationOf(this.found.sensitivities, fewer));
+      if (keeps(candidate) && candidate.bytes <= best.bytes) [low, best] = [middle, candidate];
+      else high = middle;
+    }
+    // The next layer did not fit; the ones after it may.
+    for (const { node, to } of steps.slice(low + 1, low + 1 + SINGLES)) {
+      const fewer = new Map([...best.allocation.widths, [node, to] as const]);
+      const candidate = await this.measured(allocationOf(this.found.sensitivities, fewer));
+      if (keeps(candidate) && candidate.bytes <= best.bytes) best = candidate;
+    }
+    return best;
   }
 
   /** The allocation of the least tolerance whose weights have no more bits. */

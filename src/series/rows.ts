@@ -68,7 +68,9 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
     const [wide, errors, sums] = [allocate(4 * count), allocate(24 * rows), allocate(16)];
     const scratch = allocate(4 * (2 * columns + 256));
     const planes = allocate(terms * stride);
-    core.f32(weights, count).set(toRows(tensor.data, tensor.dims, axis));
+    const outer = sizeOf(tensor.dims.slice(0, axis));
+    core.f32(outer === 1 ? weights : wide, count).set(tensor.data);
+    if (outer !== 1) exports.seriesRows(wide, weights, outer, rows, sizeOf(tensor.dims.slice(axis + 1)));
     exports.seriesLargest(weights, 1, count, scale);
     if (!Number.isFinite(core.f32(scale, 1)[0] ?? 0)) {
       const at = tensor.data.findIndex((w) => !Number.isFinite(w));
@@ -124,11 +126,20 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
 /** Bits of the grids that all rows of a tensor lie on, at most `GRID_WIDTH`; undefined when a row lies on none. */
 export function gridWidth(core: Core, tensor: Tensor<"float32">, axis: number): number | undefined {
   const rows = tensor.dims[axis] ?? 1;
-  const count = sizeOf(tensor.dims);
-  const weights = core.place(toRows(tensor.data, tensor.dims, axis));
-  const [scales, zeros] = [core.allocate(4 * rows), core.allocate(4 * rows)];
-  const steps = 2 ** GRID_WIDTH - 1;
-  const span = core.exports.seriesGrid(weights, rows, count / Math.max(rows, 1), steps, scales, zeros);
-  for (const at of [weights, scales, zeros]) core.release(at);
+  const columns = sizeOf(tensor.dims) / Math.max(rows, 1);
+  const spanOf = (data: Float32Array, of: number): number => {
+    const weights = core.place(data);
+    const [scales, zeros] = [core.allocate(4 * of), core.allocate(4 * of)];
+    const span = core.exports.seriesGrid(weights, of, columns, 2 ** GRID_WIDTH - 1, scales, zeros);
+    for (const at of [weights, scales, zeros]) core.release(at);
+    return span;
+  };
+  // Nearly always the first row says it: all of them are not put in order for that.
+  const inner = sizeOf(tensor.dims.slice(axis + 1));
+  const first = Float32Array.from({ length: rows === 0 ? 0 : columns }, (_, i) => {
+    return tensor.data[Math.floor(i / inner) * rows * inner + (i % inner)]!;
+  });
+  if (spanOf(first, Math.min(rows, 1)) < 0) return undefined;
+  const span = spanOf(toRows(tensor.data, tensor.dims, axis), rows);
   return span < 0 ? undefined : Math.max(3, 32 - Math.clz32(span));
 }

@@ -184,7 +184,9 @@ export function checkTerms(series: WeightSeries, terms: number): void {
 export function digitsOf(series: WeightSeries, i: number): Int16Array {
   const out = new Int16Array(series.rows * series.columns);
   const { zeros: _zeros, sparse: _sparse, ...plain } = series;
-  addTerm({ ...plain, bits: termBits(series, i), terms: i + 1, lastBits: termBits(series, i) }, i, out);
+  const bits = termBits(series, i);
+  // A view of a series makes its planes when it is asked for them, which a copy of its fields has not.
+  addTerm({ ...plain, planes: series.planes, bits, terms: i + 1, lastBits: bits }, i, out);
   return out;
 }
 

@@ -67,10 +67,16 @@ export class InferenceServer {
     );
   }
 
-  /** Listens; port 0 takes a free one. @returns the port */
+  /**
+   * Listens; port 0 takes a free one.
+   *
+   * @returns the port
+   */
   async listen(port: number, host: string): Promise<number> {
     await new Promise<void>((resolve, reject) => {
-      this.http.once("error", reject).listen(port, host, resolve);
+      const refuse = (cause: Error): void =>
+        reject(new Error(`cannot listen at ${host}:${port}: ${cause.message}`, { cause }));
+      this.http.once("error", refuse).listen(port, host, resolve);
     });
     return (this.http.address() as AddressInfo).port;
   }
@@ -78,9 +84,12 @@ export class InferenceServer {
   /** Takes no further request, answers those that it has, and ends the workers. */
   async drain(): Promise<void> {
     this.draining = true;
+    // A server of Node that is closed looks no longer at how long a request takes to arrive: what is not over after the time to arrive and the time to run never will be.
+    const timer = setTimeout(() => this.http.closeAllConnections(), 2 * this.options.timeout);
     await new Promise<void>((resolve) => {
       this.http.close(() => resolve());
     });
+    clearTimeout(timer);
     await this.options.pool.close();
   }
 

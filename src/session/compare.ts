@@ -1,13 +1,14 @@
 import { checkBytes, checkOptions, isRecord, wrongKind, yieldToEventLoop } from "../core/index.ts";
 import type { ExternalData } from "../onnx/index.ts";
 import { checkPreset, checkQuantizeOptions, quantize } from "../quantize/index.ts";
-import type { Preset } from "../series/index.ts";
+import { checkPlan, type Plan, type Preset } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import type { SessionOptions } from "./options.ts";
 import { InferenceSession } from "./session.ts";
 
 export interface Comparison {
-  readonly preset: Preset;
+  /** The preset, or the name that a plan or container was given. */
+  readonly preset: string;
   readonly output: string;
   /** Samples compared: entries along the first axis of outputs of rank ≥ 2, else runs. */
   readonly samples: number;
@@ -24,8 +25,12 @@ export interface Comparison {
 }
 
 export interface CompareOptions {
-  /** Default: faithful, fast, compact. */
+  /** Default: faithful, fast, compact; none beside plans or containers. */
   readonly presets?: readonly Preset[];
+  /** Plans to compare too, by a name for the row. */
+  readonly plans?: Readonly<Record<string, Plan>>;
+  /** Containers of the same network to compare too, by a name for the row. */
+  readonly containers?: Readonly<Record<string, Uint8Array>>;
   readonly externalData?: ExternalData;
   /** As `SessionOptions.limits`, of every session that is compared. */
   readonly limits?: SessionOptions["limits"];
@@ -35,7 +40,7 @@ export interface CompareOptions {
 }
 
 /**
- * Compares presets with the network's own float32 on the given feeds.
+ * Compares presets, plans and containers with the network's own float32 on the given feeds.
  *
  * @param onnx - the FP32 network
  * @param feeds - one record of tensors per run
@@ -51,10 +56,16 @@ export async function compare(
 ): Promise<Comparison[]> {
   checkBytes("onnx", onnx);
   checkOptions(options);
-  const { presets = ["faithful", "fast", "compact"], externalData, limits, signal, onProgress } = options;
+  const { plans = {}, containers = {}, externalData, limits, signal, onProgress } = options;
+  for (const [name, one] of Object.entries({ plans, containers }))
+    if (!isRecord(one)) throw wrongKind(name, "a record by name", one);
+  const alone = Object.keys({ ...plans, ...containers }).length === 0;
+  const { presets = alone ? (["faithful", "fast", "compact"] as const) : [] } = options;
   checkQuantizeOptions({ externalData, signal, onProgress });
   if (!Array.isArray(presets)) throw wrongKind("presets", "a list of presets", presets);
   for (const [i, preset] of presets.entries()) checkPreset(`presets[${i}]`, preset);
+  for (const plan of Object.values(plans)) checkPlan(plan);
+  for (const [name, bytes] of Object.entries(containers)) checkBytes(`containers.${name}`, bytes);
   if (!isRecord(feeds) && !Array.isArray(feeds)) throw wrongKind("feeds", "records of tensors", feeds);
   if (typeof feeds[Symbol.iterator] !== "function")
     throw new TypeError('"feeds" expected a list of records of tensors, one per run, got one object');
@@ -65,7 +76,14 @@ export async function compare(
     ...(signal !== undefined && { signal }),
   };
   const reference = await InferenceSession.create(onnx, { preset: "float32", ...load });
-  const total = runs.length * (presets.length + 1);
+  const ways: readonly (readonly [string, () => Promise<Uint8Array>])[] = [
+    ...presets.map((preset) => [preset, async () => (await quantize(onnx, { preset, ...load })).bytes] as const),
+    ...Object.entries(plans).map(
+      ([name, plan]) => [name, async () => (await quantize(onnx, { plan, ...load })).bytes] as const,
+    ),
+    ...Object.entries(containers).map(([name, bytes]) => [name, async () => bytes] as const),
+  ];
+  const total = runs.length * (ways.length + 1);
   let loaded = 0;
   const runAll = async (
     session: InferenceSession,
@@ -90,10 +108,12 @@ export async function compare(
     const expected: Record<string, Tensor>[] = [];
     await runAll(reference, "float32", (outputs) => expected.push(outputs));
     const rows: Comparison[] = [];
-    for (const preset of presets) {
-      const { bytes } = await quantize(onnx, { preset, ...load });
+    for (const [preset, make] of ways) {
+      const bytes = await make();
       const session = await InferenceSession.create(bytes, load);
       try {
+        const odd = session.outputNames.find((name) => !reference.outputNames.includes(name));
+        if (odd !== undefined) throw new RangeError(`"${preset}" is of another network: it has an output "${odd}"`);
         const measures = new Map(session.outputNames.map((name) => [name, new Measure()]));
         const milliseconds = await runAll(session, preset, (outputs, i) => {
           for (const [name, measure] of measures) measure.add(outputs[name]!, expected[i]![name]!);

@@ -1,6 +1,6 @@
 import { BadIndex, type Core } from "../core/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
-import type { Threads } from "../parallel/index.ts";
+import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels, tableKey } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
@@ -28,14 +28,14 @@ export class Engine {
     private readonly model: Model,
     /** Most work of one run. */
     private readonly macs: number,
-    /** Those that run its programs with it. */
-    private readonly threads?: Threads,
+    /** Workers that run its programs with it. */
+    private readonly crew?: Crew,
   ) {
-    this.panels = new Panels(core);
+    this.panels = new Panels(core, crew?.elsewhere);
     this.constants = new Constants(core);
-    const target = { core, constants: this.constants, panels: this.panels, threads: threads?.slots ?? 1 };
+    const target = { core, constants: this.constants, panels: this.panels, threads: crew?.slots ?? 1 };
     this.schedule = new Schedule(model, target, knownWeights(model));
-    this.main = routineOf(model.graph, false);
+    this.main = routineOf(model.graph);
   }
 
   /** Adds the terms that have arrived since to the weights. */
@@ -109,8 +109,8 @@ export class Engine {
   private async steps({ part, address }: Bound, slice: Slice): Promise<void> {
     const { first, count, part: thread, parts } = slice;
     try {
-      if (this.threads === undefined) this.core.run(address, first, count, thread, parts);
-      else await this.threads.run(address, slice, part.program.steps);
+      if (this.crew === undefined) this.core.run(address, first, count, thread, parts);
+      else await this.crew.run(address, slice, part.program.steps);
     } catch (error) {
       throw error instanceof BadIndex ? part.program.explain(error) : error;
     }

@@ -158,7 +158,7 @@ export class Execution {
       const inputs = node.inputs.map((name) =>
         name === "" ? undefined : toConstant(this.core, this.held(part, values, name)),
       );
-      outputs = evaluateNode(node, opsets, inputs);
+      outputs = await evaluateNode(node, opsets, inputs, () => this.runner.turn());
     } else {
       const control = this.control(part, values, scope);
       const wrong = bodiesError(node, control.opset);
@@ -223,7 +223,7 @@ export class Execution {
     if (routine === undefined) {
       const outer = [...captured.keys()].map((name) => ({ name, type: "float32" as const, shape: undefined }));
       const inputs = [...graph.inputs, ...outer];
-      routine = routineOf({ ...graph, opsets, inputs, initializers: constants }, true);
+      routine = routineOf({ ...graph, opsets, inputs, initializers: constants }, part.stage);
       part.bodies.set(attribute, routine);
     }
     const call = (inputs: readonly Value[], scope: Scope): Promise<Value[]> => {

@@ -9,12 +9,9 @@ import {
   toldDigest,
   totalTerms,
 } from "../model/index.ts";
-import { parseModel, readModelGraph } from "../onnx/index.ts";
-import { quantizeGraph } from "../quantize/index.ts";
 import type { WeightSeries } from "../series/index.ts";
-import { externalFiles } from "./external.ts";
 import type { SessionOptions } from "./options.ts";
-import { type Override, withInputs } from "./overrides.ts";
+import type { Override } from "./overrides.ts";
 import { concatenate, type Reading } from "./source.ts";
 
 /** A model as a session holds it, with the terms that may still arrive. */
@@ -48,48 +45,26 @@ export async function openModel(
 ): Promise<OpenModel> {
   const { chunks } = reading;
   const start = await readStart(chunks);
-  if (!isContainer(start)) return openOnnx(await readRest(start, chunks), options, reading, makeCore);
+  if (!isContainer(start)) {
+    const bytes = await readRest(start, chunks);
+    const { openOnnx } = await import("./open-onnx.ts");
+    return openOnnx(bytes, options, reading, makeCore);
+  }
   if (options.progressive) return checked(await openStream(chain(start, chunks), options));
   const bytes = await readRest(start, chunks);
   return checked(whole(readModel(bytes), options.terms, toldDigest(bytes)));
 }
 
 /** Throws one error that lists every node whose operator cannot run. */
-async function checked(opened: OpenModel): Promise<OpenModel> {
+export async function checked(opened: OpenModel): Promise<OpenModel> {
   await loadOperators(opened.model.graph);
   const error = unsupportedError(unsupportedNodes(opened.model.graph));
   if (error !== undefined) throw error;
   return opened;
 }
 
-async function openOnnx(
-  bytes: Uint8Array,
-  options: OpenOptions,
-  reading: Reading,
-  makeCore: MakeCore,
-): Promise<OpenModel> {
-  const { preset, plan, check, onProgress, terms } = options;
-  const proto = parseModel(bytes);
-  const graph = readModelGraph(proto, { externalData: await externalFiles(proto, reading, options.externalData) });
-  const quantization = {
-    ...(preset !== undefined && { preset }),
-    ...(plan !== undefined && { plan }),
-    ...(check !== undefined && { check }),
-  };
-  const watched = { ...quantization, ...(onProgress !== undefined && { onProgress }), signal: reading.signal };
-  const model = await quantizeGraph(graph, watched, makeCore);
-  const opened = await checked(whole(model, terms));
-  if (graph.overridable === undefined) return opened;
-  const override: Override = {
-    defaults: graph.initializers,
-    model: async (names) =>
-      (await checked(whole(await quantizeGraph(withInputs(graph, names), quantization, makeCore), terms))).model,
-  };
-  return { ...opened, override };
-}
-
 /** A model that is all there. */
-function whole(model: Model, terms: number | undefined, container: string | Model = model): OpenModel {
+export function whole(model: Model, terms: number | undefined, container: string | Model = model): OpenModel {
   const total = totalTerms(model);
   const loaded = Math.min(total, terms ?? total);
   return {

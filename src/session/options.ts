@@ -28,6 +28,12 @@ export interface SessionOptions {
    */
   readonly numThreads?: number;
   /**
+   * Workers that hold the weights of the linear layers between them, each its part in a memory of its own, 1..64; default: none, the session holds them. The
+   * integers that they sum up are added, so that the bits of the outputs are those of one. A layer is cut by its output channels, or as `by` says: by
+   * the depth that is summed over, or by terms. It spreads memory, and costs time: activations and sums travel for every layer.
+   */
+  readonly shards?: number | { readonly count: number; readonly by?: "channels" | "depth" | "terms" };
+  /**
    * Default "auto": the value of BITBASIS_BUILD, else "simd" where the runtime takes it, else "scalar". One that is named is used or refused
    * (BitbasisError BUILD). The bits of the outputs are the same in all.
    */

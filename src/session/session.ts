@@ -2,7 +2,7 @@
 import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from "../core/index.ts";
 import { checkRuns, type Graph, type ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
-import type { Threads } from "../parallel/index.ts";
+import type { Crew, ShardCost } from "../parallel/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
@@ -41,22 +41,16 @@ export class InferenceSession {
   private refining: Promise<unknown> = Promise.resolve();
   private lastTerms: { loaded: number; total: number };
 
-  private constructor(
-    core: Core,
-    opened: OpenModel,
-    reading: Reading,
-    { limits, options }: Settings,
-    threads?: Threads,
-  ) {
+  private constructor(core: Core, opened: OpenModel, reading: Reading, { limits, options }: Settings, crew?: Crew) {
     const graph = withDimensions(opened.model.graph, options.freeDimensionOverrides ?? {});
     const { inputs, outputs, overridable = [] } = graph;
     checkRuns(graph, knownWeights(opened.model));
     const engineOf = (model: Model): Engine => {
       const sized = withDimensions(model.graph, options.freeDimensionOverrides ?? {});
-      return new Engine(core, { ...model, graph: sized }, limits.macs, threads);
+      return new Engine(core, { ...model, graph: sized }, limits.macs, crew);
     };
     const overrides = new Overrides(overridable, opened.override, engineOf);
-    this.live = { engine: engineOf(opened.model), opened, reading, overrides, threads };
+    this.live = { engine: engineOf(opened.model), opened, reading, overrides, crew };
     this.overridable = overridable;
     this.lastTerms = opened.terms;
     this.inputs = inputs;
@@ -78,19 +72,19 @@ export class InferenceSession {
    */
   static async create(source: Source | Promise<Source>, options: SessionOptions = {}): Promise<InferenceSession> {
     let reading: Reading | undefined;
-    let starting: Promise<Threads | undefined> | undefined;
+    let starting: Promise<Crew | undefined> | undefined;
     try {
       const settings = readSettings(options);
       const { signal, onProgress } = options;
       reading = new Reading(source, { signal, onProgress, most: settings.limits.bytes });
       const makeCore = coresOf(settings);
-      starting = threadsOf(settings);
-      const making = starting.then(async (threads) => ({ threads, core: threads?.core ?? (await makeCore()) }));
-      const [opened, { threads, core }] = await Promise.all([openModel(reading, options, makeCore), making]);
+      starting = crewOf(settings, makeCore);
+      const making = starting.then(async (crew) => ({ crew, core: crew?.core ?? (await makeCore()) }));
+      const [opened, { crew, core }] = await Promise.all([openModel(reading, options, makeCore), making]);
       reading.detach();
-      return new InferenceSession(core, opened, reading, settings, threads);
+      return new InferenceSession(core, opened, reading, settings, crew);
     } catch (error) {
-      starting?.then((threads) => threads?.stop()).catch(() => undefined);
+      starting?.then((crew) => crew?.stop()).catch(() => undefined);
       (reading ?? new Reading(source)).stop(error);
       throw error;
     }
@@ -108,7 +102,13 @@ export class InferenceSession {
 
   /** Threads that run the model: `numThreads`, or 1 where they cannot be had or one of them has died. */
   get numThreads(): number {
-    return this.live?.threads?.running ?? 1;
+    return this.live?.crew?.threads ?? 1;
+  }
+
+  /** @internal What the workers that hold the weights cost. */
+  get shardCost(): ShardCost | undefined {
+    const crew = this.live?.crew;
+    return crew !== undefined && "spent" in crew ? (crew.spent as ShardCost) : undefined;
   }
 
   /** @internal What `bitbasis/receipt` states about the model, and what it may be fed. */
@@ -214,14 +214,14 @@ export class InferenceSession {
     });
   }
 
-  /** Drops the WASM instance, its threads and the weights once the calls before it are done; later calls, and a `refine` that waits, are refused. */
+  /** Drops the WASM instance, its workers and the weights once the calls before it are done; later calls, and a `refine` that waits, are refused. */
   release(): Promise<void> {
     const released = this.queue.then(async () => {
       const { live } = this;
       this.lastTerms = this.terms;
       this.live = undefined;
       live?.reading.stop();
-      await live?.threads?.stop();
+      await live?.crew?.stop();
     });
     this.queue = released;
     return released;
@@ -272,7 +272,7 @@ interface Live {
   readonly opened: OpenModel;
   readonly reading: Reading;
   readonly overrides: Overrides;
-  readonly threads: Threads | undefined;
+  readonly crew: Crew | undefined;
 }
 
 /** The feeds of a run; those named in `fed` are initializers of the model. */
@@ -310,14 +310,19 @@ function coresOf({ build, limits, options }: Settings): MakeCore {
   return async () => Core.create(build, await module, limits.bytes);
 }
 
-/** The threads that are asked for, in a chunk of its own; undefined, and a warning that says why, where they cannot be had. */
-async function threadsOf({ build, limits, numThreads, options }: Settings): Promise<Threads | undefined> {
-  if (numThreads === 1) return undefined;
-  const threads =
-    options.wasm === undefined
-      ? await (await import("../parallel/index.ts")).Threads.start(build, numThreads, limits.bytes)
-      : 'a module that is given as "wasm" has a memory that is not shared';
-  if (typeof threads !== "string") return threads;
-  console.warn(`bitbasis: "numThreads" is ${numThreads}, but ${threads}; running on one thread`);
+/** The workers that are asked for, in a chunk of its own; undefined, and a warning that says why, where they cannot be had. */
+async function crewOf(settings: Settings, makeCore: MakeCore): Promise<Crew | undefined> {
+  const { build, limits, numThreads, shards, options } = settings;
+  if (numThreads === 1 && shards === undefined) return undefined;
+  const { Shards, Threads } = await import("../parallel/index.ts");
+  const crew =
+    shards !== undefined
+      ? await Shards.start(await makeCore(), shards.count, shards.by)
+      : options.wasm === undefined
+        ? await Threads.start(build, numThreads, limits.bytes)
+        : 'a module that is given as "wasm" has a memory that is not shared';
+  if (typeof crew !== "string") return crew;
+  const asked = shards === undefined ? `"numThreads" is ${numThreads}` : `"shards" is ${shards.count}`;
+  console.warn(`bitbasis: ${asked}, but ${crew}; running on one thread`);
   return undefined;
 }

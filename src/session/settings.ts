@@ -1,4 +1,5 @@
 import { type Build, chooseBuild, isRecord, type Limits, readLimits, shown, wrongKind } from "../core/index.ts";
+import type { Cut } from "../parallel/index.ts";
 import { checkQuantizeOptions } from "../quantize/index.ts";
 import type { SessionOptions } from "./options.ts";
 
@@ -8,6 +9,7 @@ export interface Settings {
   readonly build: Build;
   readonly limits: Limits;
   readonly numThreads: number;
+  readonly shards: { readonly count: number; readonly by: Cut } | undefined;
 }
 
 /** Each has an instance of the core and a stack of its own. */
@@ -37,7 +39,23 @@ export function readSettings(options: SessionOptions): Settings {
   checkProviders(executionProviders);
   const numThreads = options.numThreads ?? options.intraOpNumThreads ?? 1;
   integer(options.numThreads === undefined ? "intraOpNumThreads" : "numThreads", numThreads, 1, MOST_WORKERS);
-  return { options, build: chooseBuild(build), limits: readLimits(options.limits), numThreads };
+  const shards = readShards(options.shards);
+  if (shards !== undefined && numThreads > 1)
+    throw new RangeError(`"shards" and "numThreads" above 1 exclude each other, got ${shards.count} and ${numThreads}`);
+  return { options, build: chooseBuild(build), limits: readLimits(options.limits), numThreads, shards };
+}
+
+const CUTS: Readonly<Record<Cut, true>> = { channels: true, depth: true, terms: true };
+
+function readShards(given: SessionOptions["shards"]): Settings["shards"] {
+  if (given === undefined) return undefined;
+  const { count, by = "channels" } = isRecord(given) ? given : { count: given };
+  integer(isRecord(given) ? "shards.count" : "shards", count, 1, MOST_WORKERS);
+  if (!Object.hasOwn(CUTS, by as string)) {
+    const all = Object.keys(CUTS).map((one) => JSON.stringify(one));
+    throw new RangeError(`"shards.by" expected one of ${all.join(", ")}, got ${shown(by)}`);
+  }
+  return { count: count as number, by: by as Cut };
 }
 
 function checkProviders(given: unknown): void {

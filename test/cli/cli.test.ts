@@ -106,6 +106,77 @@ describe("bitbasis", () => {
     expect(rows[1]!.cosineMin).toBeGreaterThan(0.99);
   });
 
+  it("quantizes for a target, writes the plan, and compares plans and containers", () => {
+    const [container, file] = [join(folder, "target.safetensors"), join(folder, "target.json")];
+    const report = json(["quantize", MODEL, "-o", container, "--target", "bytes=70kB", "--save-plan", file]) as {
+      bytesAfter: number;
+      check: { target: string };
+    };
+    expect(report.bytesAfter).toBeLessThanOrEqual(70_000);
+    expect(report.check.target).toBe("bytes=70000");
+    const again = join(folder, "again.safetensors");
+    expect(bitbasis(["quantize", MODEL, "-o", again, "--plan", file])).toMatchObject({ status: 0 });
+    expect(readFileSync(again).equals(readFileSync(container))).toBe(true);
+    const rows = json([
+      "compare",
+      MODEL,
+      container,
+      "--plan",
+      file,
+      "--bits",
+      "8",
+      "--weight-terms",
+      "1",
+      "--random",
+      "1",
+    ]) as {
+      preset: string;
+      maxDifference: number;
+    }[];
+    expect(rows.map(({ preset }) => preset)).toEqual(["float32", file, "--bits 8", container]);
+    expect(rows[1]!.maxDifference).toBe(rows[3]!.maxDifference);
+    for (const wrong of [
+      ["speed=1"],
+      ["bytes=2 furlongs"],
+      ["error=0"],
+      ["bytes=1MB", "--preset", "fast"],
+      ["bytes=1MB", "--no-check"],
+    ])
+      expect(bitbasis(["quantize", MODEL, "-o", again, "--target", ...wrong]).status).toBe(2);
+    expect(bitbasis(["quantize", MODEL, "-o", again, "--save-plan", file]).status).toBe(2);
+    const least = bitbasis(["quantize", MODEL, "-o", again, "--target", "bytes=100"]);
+    expect(least).toMatchObject({ status: 1 });
+    expect(least.stderr.toString()).toMatch(/"target.bytes" expected at least \d+, what the container has with 3 bits/);
+  });
+
+  it("advises: a table, a line, a plan file and a drawing", () => {
+    const [file, svg, pixels] = ["advice.json", "advice.svg", "advice.npy"].map((name) => join(folder, name)) as [
+      string,
+      string,
+      string,
+    ];
+    writeFileSync(
+      pixels,
+      new Uint8Array(
+        dump(
+          Float32Array.from({ length: 784 }, (_, i) => ((i * 37) % 255) / 255),
+          [1, 1, 28, 28],
+        ),
+      ),
+    );
+    const how = ["advise", MODEL, "--target", "error=0.05", "--input", `image=${pixels}`];
+    const { status, stdout } = bitbasis([...how, "-o", file, "--svg", svg]);
+    expect(status).toBe(0);
+    const text = stdout.toString();
+    expect(text).toMatch(/^layer +op +weights +bits w \/ a +alone at 4/);
+    expect(text).toMatch(/\d+ bits suffice for \d+ of \d+ layers.*Measured on 1 given sample: error/);
+    expect(text).toContain("Which layer first?");
+    expect(readFileSync(svg, "utf8")).toContain("activations");
+    const advice = json(how) as { plan: unknown; measured: { error: number } };
+    expect(advice.plan).toEqual(JSON.parse(readFileSync(file, "utf8")));
+    expect(advice.measured.error).toBeLessThanOrEqual(0.05);
+  });
+
   it("inspects ONNX files and containers", () => {
     const container = join(folder, "inspect.safetensors");
     bitbasis(["quantize", MODEL, "-o", container, "--preset", "compact"]);

@@ -17,6 +17,7 @@ const VERDICTS: Readonly<Record<string, Record<number, Verdict>>> = {
   "series-asymmetry": { 0: "corrected" },
   "series-pairs": { 2: "corrected" },
   "series-cost": { 0: "corrected" },
+  "series-scaling": { 3: "open" },
 };
 
 const run = async <T>(name: string, options: ExperimentOptions = {}): Promise<T> => {
@@ -60,6 +61,7 @@ test("names of their own", () => {
     "series-basis",
     "series-pairs",
     "series-cost",
+    "series-scaling",
   ]);
 });
 
@@ -214,4 +216,28 @@ describe("products", () => {
     expect(at("2 × INT4").error / at("1 × INT8").error).toBeLessThan(1.4);
     expect(at("4 × INT2").error / at("1 × INT8").error).toBeLessThan(3);
   });
+
+  test.skipIf(process.env["BITBASIS_CHECKED"] !== undefined)(
+    "weights spread over workers: the same bits, 1/n of the bytes, and sums that travel",
+    async () => {
+      interface Spread {
+        cut: string;
+        workers: number;
+        digest: string;
+        weights: number;
+        activations: number;
+        sums: number;
+      }
+      const { rows } = await run<{ rows: Spread[] }>("series-scaling");
+      const at = (cut: string, workers: number) => rows.find((r) => r.cut === cut && r.workers === workers)!;
+      expect(rows.map(({ workers }) => workers)).toEqual([1, 2, 3, 4, 8, 16, 1, 2, 3, 4, 8, 16, 1, 2, 3, 4, 8, 16]);
+      expect(new Set(rows.map(({ digest }) => digest)).size).toBe(1);
+      expect(at("channels", 8).sums).toBe(at("channels", 1).sums);
+      expect(at("depth", 8).sums).toBe(8 * at("depth", 1).sums);
+      expect(at("channels", 4).activations).toBe(4 * at("channels", 1).activations);
+      expect(at("channels", 8).weights).toBeLessThan(at("channels", 1).weights / 6);
+      // A dense operand of one term takes as much as one of all.
+      expect(at("terms", 2).weights).toBe(at("terms", 1).weights);
+    },
+  );
 });

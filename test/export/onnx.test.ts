@@ -67,7 +67,60 @@ const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> 
     ),
     x: tensor([1, 4, 9, 9], 7),
   },
+  "layers on bytes, with scales of the run and scales of the file": {
+    onnx: writeOnnx(
+      build(
+        { x: [1, 4, 6, 6] },
+        {
+          ...{ w: bytes([8, 4, 3, 3]), s: f32([1], [0.02]), b: tensor([8, 1, 1], 2) },
+          ...{
+            qs: f32([], [0.05]),
+            z: new Tensor("uint8", [3], []),
+            v: bytes([6, 8, 1, 1]),
+            vz: new Tensor("int8", [0], []),
+          },
+          ...{ vs: f32([6], [1, 2, 3, 4, 5, 6]), vzs: new Tensor("int8", new Array(6).fill(0), [6]) },
+          ...{
+            rs: f32([], [4]),
+            i: new Tensor("int32", [9, 8, 7, 6, 5, 4], [6]),
+            m: bytes([216, 5]),
+            shape: new Tensor("int64", [1, 216]),
+            f: tensor([5, 40], 6),
+          },
+        },
+        [
+          ["DynamicQuantizeLinear", ["x"], ["q", "qscale", "qzero"]],
+          ["ConvInteger", ["q", "w", "qzero"], ["sum"], { pads: [1, 1, 1, 1] }],
+          ["Cast", ["sum"], ["cast"], { to: 1 }],
+          ["Mul", ["qscale", "s"], ["both"]],
+          ["Mul", ["cast", "both"], ["scaled"]],
+          ["Add", ["scaled", "b"], ["moved"]],
+          ["Relu", ["moved"], ["relu"]],
+          ["QuantizeLinear", ["relu", "qs", "z"], ["r"]],
+          ["QLinearConv", ["r", "qs", "z", "v", "vs", "vzs", "rs", "z", "i"], ["c"]],
+          ["Reshape", ["c", "shape"], ["flat"]],
+          ["DequantizeLinear", ["flat", "rs", "z"], ["df"]],
+          ["DequantizeLinear", ["m", "qs", "vz"], ["dm"]],
+          ["MatMul", ["df", "dm"], ["few"]],
+          ["MatMul", ["few", "f"], ["y"]],
+        ],
+        ["y"],
+        21,
+      ),
+    ),
+    x: tensor([1, 4, 6, 6], 8),
+  },
 };
+
+/** Small weights of int8. */
+function bytes(dims: readonly number[]): Tensor<"int8"> {
+  const size = dims.reduce((a, b) => a * b, 1);
+  return new Tensor(
+    "int8",
+    Int8Array.from({ length: size }, (_, i) => ((i * 37) % 121) - 60),
+    dims,
+  );
+}
 
 async function run(bytes: Uint8Array, x: Tensor<"float32">): Promise<Float32Array> {
   const session = await InferenceSession.create(bytes, { preset: "float32" });

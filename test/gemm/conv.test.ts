@@ -194,6 +194,40 @@ describe("ConvI16", () => {
   });
 });
 
+// What Quantize writes around the input is what the kernel would read in place of pads: the same integers.
+describe("a border written by Quantize", () => {
+  const picture = plain({ batch: 2, inHeight: 5, inWidth: 7, kernelHeight: 3, kernelWidth: 5 });
+  it.each<[string, Shape]>([
+    ["gemm", plain({ ...picture, channels: 6, outChannels: 9, pads: [1, 2, 1, 2] })],
+    [
+      "groups of an odd number of channels",
+      plain({ ...picture, channels: 3, groups: 2, outChannels: 8, pads: [2, 1, 0, 3] }),
+    ],
+    [
+      "strides",
+      plain({ ...picture, channels: 3, outChannels: 8, pads: [1, 2, 0, 1], strideHeight: 2, strideWidth: 2 }),
+    ],
+    ["depthwise", plain({ ...picture, groups: 21, pads: [1, 2, 1, 2] })],
+    [
+      "depthwise, strides and dilations",
+      plain({ ...picture, groups: 8, pads: [2, 4, 2, 4], strideWidth: 2, dilationWidth: 2 }),
+    ],
+  ])("%s", async (name, shape) => {
+    const depthwise = name.startsWith("depthwise");
+    for (const bits of [8, 16])
+      await check(layer(shape, { seed: bits, bits, depthwise, border: true, blocks: bits === 16 }));
+    // A constant-zero input, and values that are not finite, which the mask tells with its border.
+    const base = layer(shape, { seed: 3, bits: 8, depthwise, border: true });
+    await check({ ...base, input: base.input.map(() => 0) });
+    const odd = base.input.slice();
+    odd[odd.length - 1] = Number.NaN;
+    odd[2] = Infinity;
+    const bad = bitsOf(await check({ ...base, input: odd })).filter((b) => b === NAN).length;
+    expect(bad).toBeGreaterThan(0);
+    expect(bad).toBeLessThan(base.input.length);
+  });
+});
+
 // A zero point is an integer of its row: Σ (Q − zero)(q − z), the sum over Q less zero·Σ(q − z).
 describe("row zero points", () => {
   it.each(["gemm", "depthwise"])("are exact for unsigned 7-bit weights under 8-bit activations: %s", async (kind) => {

@@ -7,6 +7,7 @@ import {
   chooseKernel,
   f32Bits,
   type Kernel,
+  type Layer,
   layerOf,
   lowPairs,
   pairsPerBlock,
@@ -24,6 +25,9 @@ export function newCore(build: (typeof BUILDS)[number]): Promise<Core> {
 }
 
 const f = Math.fround;
+/** The words of a Quantize step without a border. */
+export const NO_BORDER = { lineWidth: 0, outWidth: 0, outHeight: 0, padTop: 0, padLeft: 0 } as const;
+
 /** f32 values between two output pixels that nobody may touch. */
 const GAP = 3;
 const SENTINEL = 0x7f0dead0;
@@ -77,7 +81,10 @@ export interface Linear {
   readonly bits: number;
   /** One entry per row (pixel) instead of per sample. */
   readonly perRow?: boolean;
+  /** Quantize writes the pads, which the linear step then has not; pictures whose pads do not crop. */
+  readonly border?: boolean;
   readonly blocks?: boolean;
+  /** Without it, blocks take their turns from the weights. */
   readonly pairsPerBlock?: number;
   /** Bits of every weight; default 16. */
   readonly weightBits?: number;
@@ -243,7 +250,9 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   const s = l.shape;
   const [outDepth, outHeight, outWidth] = outSize(s);
   const pixels = outDepth * outHeight * outWidth;
-  const inPixels = s.inDepth * s.inHeight * s.inWidth;
+  const [padTop, padLeft, padBottom, padRight] = l.border ? s.pads : [0, 0, 0, 0];
+  const [inHeight, inWidth] = [s.inHeight + padTop + padBottom, s.inWidth + padLeft + padRight];
+  const inPixels = s.inDepth * inHeight * inWidth;
   const taps = s.kernelDepth * s.kernelHeight * s.kernelWidth;
   const total = s.groups * s.outChannels;
   const integer = l.bits > 0;
@@ -268,6 +277,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   if (integer) {
     const samples = l.perRow ? s.batch * inPixels : s.batch;
     const rows = s.batch * inPixels;
+    const given = s.batch * s.inDepth * s.inHeight * s.inWidth;
     source = dirty(core, rows * pixelStride);
     parameters = dirty(core, samples * 16);
     mask = l.perRow ? 0 : dirty(core, rows * s.groups);
@@ -278,7 +288,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       partials: dirty(core, threads * samples * 16),
       parameters,
       samples,
-      rowsPerSample: rows / samples,
+      rowsPerSample: given / samples,
       channels: depthwise ? width : s.channels,
       groups: depthwise ? 1 : s.groups,
       pixelStride,
@@ -287,12 +297,14 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       mask,
       maskChannels: depthwise ? 1 : s.channels,
       slots: threads,
+      ...(l.border ? { lineWidth: s.inWidth, outWidth: inWidth, outHeight: inHeight, padTop, padLeft } : NO_BORDER),
     };
     steps.push(step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common));
   }
   const columnSums = dirty(core, total * 4);
   core.i32(columnSums, total).fill(0);
   const weights = placeWeights(core, kernel, l, columnSums);
+  const layer = { kernel, groups: s.groups, rows: s.outChannels, taps, channels: s.channels };
   const scratchBytes = core.exports.scratchBytes(kernel, s.groups, taps, s.channels, pixels);
   const outPixelStride = 4 * (total + GAP);
   const count = s.batch * pixels * (total + GAP);
@@ -313,8 +325,8 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       mask,
       batch: s.batch,
       inDepth: s.inDepth,
-      inHeight: s.inHeight,
-      inWidth: s.inWidth,
+      inHeight,
+      inWidth,
       outDepth,
       outHeight,
       outWidth,
@@ -328,8 +340,8 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       dilationHeight: s.dilationHeight,
       dilationWidth: s.dilationWidth,
       padFront: s.depthPads[0],
-      padTop: s.pads[0],
-      padLeft: s.pads[1],
+      padTop: s.pads[0] - padTop,
+      padLeft: s.pads[1] - padLeft,
       groups: s.groups,
       channels: s.channels,
       outChannels: s.outChannels,
@@ -337,6 +349,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       pixelStride,
       groupStride,
       outBatchStride: pixels * outPixelStride,
+      outRowStride: outWidth * outPixelStride,
       outPixelStride,
       weightsBatchStride: 0,
       scalesBatchStride: 0,
@@ -344,6 +357,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       exactInInt32: l.blocks ? 0 : 1,
       pairsPerBlock:
         l.pairsPerBlock ?? (kernel === Opcode.ConvI4 ? lowPairs(l.bits) : pairsPerBlock(largest, 2 ** (l.bits - 1))),
+      turns: l.blocks && !l.pairsPerBlock && kernel === Opcode.ConvI16 ? turnsOf(core, layer, weights) : 0,
       activation: l.activation ?? Activation.None,
       activationMin: f32Bits(l.low ?? 0),
       activationMax: f32Bits(l.high ?? Infinity),
@@ -365,6 +379,14 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
     }
   }
   return new Float32Array(dense.buffer);
+}
+
+/** What the weights of a layer's panels allow. */
+export function turnsOf(core: Core, layer: Layer, weights: number): number {
+  const { panelBytes, turns } = core.exports;
+  const at = dirty(core, panelBytes(...layerOf(layer)) / panelBytes(layer.kernel, 1, 1, 1, 2));
+  turns(...layerOf(layer), weights, at);
+  return at;
 }
 
 /** Weights as the step wants them; integers as two planes of 8-bit digits. */

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { FLAT, f32Bits, layerOf, pairsPerBlock, type Step, step } from "../../src/core/index.ts";
-import { BUILDS, bitsOf, canonical, dirty, newCore, quantizeReference, random, runAll } from "./harness.ts";
+import { BUILDS, bitsOf, canonical, dirty, NO_BORDER, newCore, quantizeReference, random, runAll } from "./harness.ts";
 
 const f = Math.fround;
 
@@ -62,6 +62,7 @@ async function matmul(
       mask: 0,
       maskChannels: k,
       slots: threads,
+      ...NO_BORDER,
     };
     const partials = dirty(core, threads * batch * 16);
     steps.push(
@@ -114,12 +115,14 @@ async function matmul(
       pixelStride,
       groupStride: 0,
       outBatchStride: m * n * 4,
+      outRowStride: m * n * 4,
       outPixelStride: n * 4,
       weightsBatchStride: panelBytes,
       scalesBatchStride: wide,
       panelStride: 0,
       exactInInt32: 0,
       pairsPerBlock: pairsPerBlock(2 ** bits - 1, 2 ** (bits - 1)),
+      turns: 0,
       activation: Activation.None,
       activationMin: f32Bits(0),
       activationMax: f32Bits(0),

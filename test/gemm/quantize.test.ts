@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { step } from "../../src/core/index.ts";
-import { BUILDS, dirty, newCore, quantizeReference, runAll } from "./harness.ts";
+import { BUILDS, dirty, NO_BORDER, newCore, quantizeReference, runAll } from "./harness.ts";
 
 interface Result {
   q: Int16Array;
@@ -45,6 +45,7 @@ async function quantize(
     mask,
     maskChannels: channels,
     slots: threads,
+    ...NO_BORDER,
   };
   runAll(core, [step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common)], threads);
   const entries = Array.from({ length: samples }, (_, i) => i);

@@ -95,6 +95,34 @@ describe("fusions into linear layers", () => {
     expect(optimize(graph).initializers.get("w")!.data).toEqual(graph.initializers.get("w")!.data);
   });
 
+  it("shares initializers of equal contents, and none that only begin, end or look alike", () => {
+    const w = noise([8, 8], 7);
+    const changed = (at: number, v: number): Tensor => {
+      const data = (w.data as Float32Array).slice();
+      data[at] = v;
+      return new Tensor("float32", data, [8, 8]);
+    };
+    const last = (w.data as Float32Array)[63]!;
+    const same = {
+      a: w,
+      b: changed(63, last),
+      c: changed(1, 5),
+      d: changed(62, 5),
+      e: changed(32, -0),
+      f: changed(32, 0),
+    };
+    const products = Object.keys(same).map((name): NodeSpec => ["MatMul", ["x", name], [`y${name}`]]);
+    const kept = optimize(
+      build(
+        { x: [2, 8] },
+        same,
+        products,
+        Object.keys(same).map((name) => `y${name}`),
+      ),
+    );
+    expect([...kept.initializers.keys()].sort()).toEqual(["a", "c", "d", "e", "f"]);
+  });
+
   it("makes bitbasis/MatMul of MatMul and Add, and of Gemm", () => {
     const matrices = { w: noise([4, 3], 1), b: noise([3], 2), v: noise([5, 3], 3), d: noise([1, 5], 4) };
     const graph = build(

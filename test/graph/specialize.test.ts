@@ -238,6 +238,28 @@ describe("specialize", () => {
   });
 });
 
+describe("folding", () => {
+  it("has one budget for all stages of a way through the graph, and for the bodies on it", () => {
+    // 16 results of 2^20 elements may be made; each of four stages has ten.
+    const nodes = Array.from({ length: 4 }, (_, stage): NodeSpec[] => [
+      ...Array.from({ length: 10 }, (_, i): NodeSpec => ["Add", ["c", "c"], [`a${stage}_${i}`]]),
+      ["NonZero", ["x"], [`z${stage}`]],
+    ]).flat();
+    const graph = build({ x: [2] }, { c: f32([2 ** 20]) }, nodes, ["z3"]);
+    let folded = 0;
+    const observe = (visit: { folded: unknown }): void => {
+      if (visit.folded !== undefined) folded++;
+    };
+    let stage = specialize(graph, { x: { type: "float32", shape: [2] } }, { observe });
+    for (let i = 0; i < 4; i++)
+      stage = stage.resume({ values: new Map([[`z${i}`, { type: "int64", shape: [1, 2] }]]) });
+    expect(stage.stop).toBeUndefined();
+    expect(folded).toBe(16);
+    specialize(graph, { x: { type: "float32", shape: [2] } }, { observe, body: true, budget: stage.budget });
+    expect(folded).toBe(16);
+  });
+});
+
 describe("normalize", () => {
   it("writes out the flattening of old Softmax", () => {
     const old = build({ x: ["N", 2, 3] }, {}, [["Softmax", ["x"], ["y"]]], ["y"], 11);

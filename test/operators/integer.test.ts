@@ -216,31 +216,41 @@ describe("the scale of integer sums", () => {
     expect(numbers(sum)).toEqual(convolve(x, w, 77, [0], { pads: [1, 1, 1, 1] }));
   });
 
-  it("may be computed, as DynamicQuantizeLinear does", async () => {
-    const graph = build(
-      { x: [3, 6] },
-      { w: bytes("int8", [6, 5], 7), s: tensor("float32", [0.02]), b: tensor("float32", [1, 2, 3, 4, 5]) },
-      [
-        ["DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]],
-        ["MatMulInteger", ["q", "w", "zero"], ["sum"]],
-        ["Cast", ["sum"], ["float"], { to: 1 }],
-        ["Mul", ["scale", "s"], ["both"]],
-        ["Mul", ["float", "both"], ["scaled"]],
-        ["Add", ["scaled", "b"], ["y"]],
-      ],
-      ["y", "q", "zero", "both"],
-      21,
-    );
-    const [y, q, zero, factor] = await both(graph, { x: f32([3, 6]) });
-    const ws = numbers(graph.initializers.get("w"));
-    const expected = Array.from({ length: 15 }, (_, i) => {
-      const [row, column] = [Math.floor(i / 5), i % 5];
-      let sum = 0;
-      for (let k = 0; k < 6; k++) sum += (numbers(q)[row * 6 + k]! - numbers(zero)[0]!) * ws[k * 5 + column]!;
-      return Math.fround(Math.fround(sum * numbers(factor)[0]!) + column + 1);
+  for (const scale of [[0.02], [0.01, 0.02, 0.03, 0.04, 0.05]]) {
+    it(`may be computed, as DynamicQuantizeLinear does, times ${scale.length} of the weights`, async () => {
+      const graph = build(
+        { x: [3, 6] },
+        { w: bytes("int8", [6, 5], 7), s: tensor("float32", scale), b: tensor("float32", [1, 2, 3, 4, 5]) },
+        [
+          ["DynamicQuantizeLinear", ["x"], ["q", "scale", "zero"]],
+          ["MatMulInteger", ["q", "w", "zero"], ["sum"]],
+          ["Cast", ["sum"], ["float"], { to: 1 }],
+          ["Mul", ["scale", "s"], ["both"]],
+          ["Mul", ["float", "both"], ["scaled"]],
+          ["Add", ["scaled", "b"], ["y"]],
+        ],
+        ["y", "q", "zero", "both"],
+        21,
+      );
+      const prepared = await prepare(graph);
+      expect(operators(prepared).filter((op) => op !== "Identity")).toEqual([
+        "bitbasis/DynamicScale",
+        "QuantizeLinear",
+        "Mul",
+        "bitbasis/MatMulInteger",
+      ]);
+      const [y, q, zero, factor] = await both(graph, { x: f32([3, 6]) });
+      const ws = numbers(graph.initializers.get("w"));
+      const factors = numbers(factor);
+      const expected = Array.from({ length: 15 }, (_, i) => {
+        const [row, column] = [Math.floor(i / 5), i % 5];
+        let sum = 0;
+        for (let k = 0; k < 6; k++) sum += (numbers(q)[row * 6 + k]! - numbers(zero)[0]!) * ws[k * 5 + column]!;
+        return Math.fround(Math.fround(sum * factors[column % factors.length]!) + column + 1);
+      });
+      expect(numbers(y)).toEqual(expected);
     });
-    expect(numbers(y)).toEqual(expected);
-  });
+  }
 });
 
 describe("QLinearConv", () => {

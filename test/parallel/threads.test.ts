@@ -1,4 +1,3 @@
-import { createHash } from "node:crypto";
 import { readFileSync } from "node:fs";
 import workers from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
@@ -7,17 +6,11 @@ import { writeOnnx } from "../../src/onnx/index.ts";
 import { piecesOf } from "../../src/parallel/index.ts";
 import { randomTensor, uniformNumbers } from "../../src/tensor/index.ts";
 import { build, f32, i64, type NodeSpec } from "../graph/build.ts";
+import { digest, isGone, recordWorkers } from "./workers.ts";
 
 // A checked core has a memory of its own.
 const threaded = describe.skipIf(process.env["BITBASIS_CHECKED"] !== undefined);
 const COUNTS = [2, 3, 4, 8];
-
-function digest({ data }: Tensor): string {
-  const { buffer, byteOffset, byteLength } = data as Float32Array;
-  return createHash("sha256")
-    .update(new Uint8Array(buffer, byteOffset, byteLength))
-    .digest("hex");
-}
 
 /** A session that does have its threads. */
 async function open(onnx: Uint8Array, numThreads: number, options: SessionOptions = {}): Promise<InferenceSession> {
@@ -78,6 +71,11 @@ threaded("the bits of one thread", () => {
     ["Gather", ["x", "picks"], ["gathered"], { axis: 2 }],
     ["GatherElements", ["x", "where"], ["elements"], { axis: 3 }],
     ["ScatterElements", ["x", "where", "top"], ["scattered"], { axis: 3 }],
+    // one row, whose parts come in order
+    ["Reshape", ["x", "line"], ["flat"]],
+    ["CumSum", ["flat", "axis0"], ["running"]],
+    ["TopK", ["flat", "k"], ["topOfAll", "whereOfAll"]],
+    ["ArgMax", ["flat"], ["argOfAll"], { axis: 0 }],
     ["GridSample", ["x", "grid"], ["sampled"]],
     ["Concat", ["x", "x"], ["joined"], { axis: 1 }],
     ["Reshape", ["x", "sequence"], ["s"]],
@@ -94,6 +92,7 @@ threaded("the bits of one thread", () => {
       ...{
         axis0: new Tensor("int64", [0n], []),
         k: i64(3),
+        line: i64(-1),
         picks: i64(5, 1, 30, 2, 2, -1, 0, 9),
         sequence: i64(32, 8, 256),
       },
@@ -211,28 +210,11 @@ threaded("what goes wrong", () => {
     await session.release();
   });
 
-  /** Workers made by the class, which `nodeModule` finds where Node keeps it. */
-  function recorded(make: (url: URL) => workers.Worker = (url) => new workers.Worker(url, { execArgv: [] })) {
-    const made: workers.Worker[] = [];
-    const real = process.getBuiltinModule("node:worker_threads");
-    vi.spyOn(process, "getBuiltinModule").mockImplementation(((name: string) =>
-      name === "node:worker_threads"
-        ? {
-            ...real,
-            Worker: function Recorded(url: URL) {
-              made.push(make(url));
-              return made.at(-1);
-            },
-          }
-        : real) as never);
-    return made;
-  }
-  const isGone = (worker: workers.Worker): boolean => worker.threadId === -1;
   const wide = writeOnnx(build({ x: ["N"] }, {}, [["Erf", ["x"], ["y"]]], ["y"]));
   const feeds = { x: new Tensor("float32", new Float32Array(2 ** 20).fill(0.5), [2 ** 20]) };
 
   it("release ends the workers, and so does a create that fails", async () => {
-    const made = recorded();
+    const made = recordWorkers();
     const session = await open(wide, 3);
     await session.run(feeds);
     expect(made.map(isGone)).toEqual([false, false]);
@@ -245,7 +227,7 @@ threaded("what goes wrong", () => {
   });
 
   it("a worker that dies between runs leaves a session on one thread", async () => {
-    const made = recorded();
+    const made = recordWorkers();
     const session = await open(wide, 3);
     const { y } = await session.run(feeds);
     await made[1]!.terminate();
@@ -264,7 +246,7 @@ threaded("what goes wrong", () => {
         Atomics.sub(control, 17, 1); // of its own queue, to which the other comes last
         process.exit(3);
       });`;
-    recorded(() => new workers.Worker(dies, { eval: true }));
+    recordWorkers(() => new workers.Worker(dies, { eval: true }));
     const session = await open(wide, 2, { build: "scalar" });
     const x = new Tensor("float32", new Float32Array(2 ** 22), [2 ** 22]);
     await expect(session.run({ x })).rejects.toMatchObject({
@@ -279,7 +261,7 @@ threaded("what goes wrong", () => {
   it.each([
     [
       "workers that cannot be started",
-      () => recorded(() => new workers.Worker("throw new Error('no')", { eval: true })),
+      () => recordWorkers(() => new workers.Worker("throw new Error('no')", { eval: true })),
       /no worker could be started \(a worker of the session has died: no\)/,
     ],
     ["no shared memory", () => vi.stubGlobal("SharedArrayBuffer", undefined), /not cross-origin isolated/],

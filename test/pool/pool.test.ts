@@ -52,6 +52,14 @@ describe("a pool", () => {
     await run({ x: rows(1, 4) });
   });
 
+  it("refuses a buffer that it was given before, and runs on", async () => {
+    const x = rows(2, 4);
+    await pool.run({ model: "small", feeds: { x } });
+    await expect(pool.run({ model: "small", feeds: { x } })).rejects.toThrow(TypeError);
+    expect(pool.busy).toBe(0);
+    for (const except of [0, 1]) await pool.run({ model: "small", feeds: { x: rows(1, 4) }, except });
+  });
+
   it("aborts what waits and what runs", async () => {
     const controllers = [0, 1, 2].map(() => new AbortController());
     const runs = controllers.map(({ signal }) => pool.run({ ...slow, feeds: { x: rows(1000, 512) }, signal }));

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { InferenceSession, type Tensor } from "../../src/entries/index.ts";
+import { InferenceSession, Tensor } from "../../src/entries/index.ts";
+import { quantize } from "../../src/entries/quantize.ts";
 import type { Attribute } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { build } from "../graph/build.ts";
@@ -58,7 +59,173 @@ async function agrees(c: Case, start: readonly number[], dims: readonly number[]
   expect((await run(c, { preset: "float32", build: "scalar" })).data).toEqual(y.data);
 }
 
+interface Window {
+  readonly c: Case;
+  readonly start: readonly number[];
+  readonly dims: readonly number[];
+}
+
+/** A random window over two axes, or undefined where pads leave nothing. */
+function randomWindow(random: Random, round: number): Window | undefined {
+  const pair = (low: number, high: number): number[] => [random.integer(low, high), random.integer(low, high)];
+  const group = random.pick([1, 1, 3]);
+  const [spatial, kernel] = [pair(1, 6), pair(1, 4)];
+  const [strides, dilations, begin, end] = [pair(1, 3), pair(1, 3), pair(0, 2), pair(0, 2)];
+  const output_padding = strides.map((s) => random.integer(0, s - 1));
+  const size = spatial.map(
+    (d, i) => (d - 1) * strides[i]! + (kernel[i]! - 1) * dilations[i]! + 1 + output_padding[i]! - begin[i]! - end[i]!,
+  );
+  if (size.some((d) => d < 1)) return undefined;
+  const perGroup = random.pick([1, 1, 2, 9]);
+  const attributes = { group, strides, dilations, output_padding, pads: [...begin, ...end] };
+  const c = { x: noise([2, 3, ...spatial], round), w: noise([3, perGroup, ...kernel], 99 + round), attributes };
+  return { c, start: begin, dims: [2, group * perGroup, ...size] };
+}
+
+/** The definition in float32: products of an output by tap, then by channel, each rounded and added from −0 on. */
+function inOrder({ c: { x, w, attributes }, start, dims }: Window, bias: readonly number[]): number[] {
+  const { group, strides, dilations } = attributes as { group: number; strides: number[]; dilations: number[] };
+  const [channels, height, width] = x.dims.slice(1) as [number, number, number];
+  const [, perGroup, kh, kw] = w.dims as [number, number, number, number];
+  const [batch, outputs, oh, ow] = dims as [number, number, number, number];
+  const [from, kernel] = [x.data as Float32Array, w.data as Float32Array];
+  const inGroup = channels / group;
+  const result: number[] = [];
+  for (let n = 0; n < batch; n++)
+    for (let o = 0; o < outputs; o++)
+      for (let i = 0; i < oh; i++)
+        for (let j = 0; j < ow; j++) {
+          let sum = -0;
+          for (let a = 0; a < kh; a++)
+            for (let b = 0; b < kw; b++) {
+              const row = (i + start[0]! - a * dilations[0]!) / strides[0]!;
+              const column = (j + start[1]! - b * dilations[1]!) / strides[1]!;
+              if (!(Number.isInteger(row) && Number.isInteger(column))) continue;
+              if (row < 0 || column < 0 || row >= height || column >= width) continue;
+              for (let k = 0; k < inGroup; k++) {
+                const channel = Math.floor(o / perGroup) * inGroup + k;
+                const v = from[((n * channels + channel) * height + row) * width + column]!;
+                sum = Math.fround(
+                  sum + Math.fround(v * kernel[((channel * perGroup + (o % perGroup)) * kh + a) * kw + b]!),
+                );
+              }
+            }
+          result.push(Math.fround(sum + bias[o]!));
+        }
+  return result;
+}
+
+/** The same layer as a convolution of pixels with zeros between them by the kernel turned round, cropped when it is done. */
+async function withZeros({ c: { x, w, attributes }, start, dims }: Window, b: Tensor, plan: object): Promise<number[]> {
+  const { group, strides, dilations } = attributes as { group: number; strides: number[]; dilations: number[] };
+  const [batch, channels, height, width] = x.dims as [number, number, number, number];
+  const [, perGroup, kh, kw] = w.dims as [number, number, number, number];
+  const before = [kh, kw].map((k, i) => (k - 1) * dilations[i]!) as [number, number];
+  const full = dims.slice(2).map((d, i) => d + start[i]! + 2) as [number, number];
+  const whole = full.map((d, i) => Math.max(d, ([height, width][i]! - 1) * strides[i]! + 1) + before[i]!);
+  const [rows, columns] = whole as [number, number];
+  const z = new Tensor("float32", new Float32Array(batch * channels * rows * columns), [batch, channels, ...whole]);
+  x.data.forEach((v, e) => {
+    const [row, column, plane] = [Math.floor(e / width) % height, e % width, Math.floor(e / width / height)];
+    const i = row * strides[0]! + before[0];
+    (z.data as Float32Array)[(plane * rows + i) * columns + column * strides[1]! + before[1]] = Number(v);
+  });
+  const inGroup = channels / group;
+  const turned = new Tensor("float32", new Float32Array(w.size), [group * perGroup, inGroup, kh, kw]);
+  turned.data.forEach((_, e) => {
+    const [tap, k, o] = [e % (kh * kw), Math.floor(e / kh / kw) % inGroup, Math.floor(e / kh / kw / inGroup)];
+    const channel = Math.floor(o / perGroup) * inGroup + k;
+    const from = (channel * perGroup + (o % perGroup)) * kh * kw + kh * kw - 1 - tap;
+    (turned.data as Float32Array)[e] = Number(w.data[from]);
+  });
+  const nodes = [["Conv", ["x", "w", "b"], ["y"], { group, dilations }]] as const;
+  const y = await answer(writeOnnx(build({ x: z.dims }, { w: turned, b }, nodes, ["y"])), { x: z }, plan);
+  const [oh, ow] = dims.slice(2) as [number, number];
+  return Array.from({ length: dims.reduce((n, d) => n * d, 1) }, (_, e) => {
+    const [plane, i, j] = [Math.floor(e / ow / oh), (Math.floor(e / ow) % oh) + start[0]!, (e % ow) + start[1]!];
+    return (y.data as Float32Array)[(plane * (rows - before[0]) + i) * (columns - before[1]) + j]!;
+  });
+}
+
+async function answer(model: Uint8Array, feeds: Record<string, Tensor>, options: object): Promise<Tensor> {
+  const session = await InferenceSession.create(model, options);
+  const { y } = await session.run(feeds);
+  await session.release();
+  return y!;
+}
+
+/** Three terms of four bits, no zero points, flips or searched scales that depend on the order of a row. */
+const INTEGERS = { plan: { version: 1, default: { bits: 4, weightTerms: 3, activationTerms: 3 } } };
+
+function biased({ c: { x, w, attributes }, dims }: Window) {
+  const b = noise([dims[1]!], 5);
+  const graph = build({ x: x.dims }, { w, b }, [["ConvTranspose", ["x", "w", "b"], ["y"], attributes]], ["y"]);
+  return { b, model: writeOnnx(graph) };
+}
+
 describe("ConvTranspose", () => {
+  test("adds in the order of taps and channels, whatever the phases", async () => {
+    const random = new Random(17);
+    for (let round = 0; round < 60; round++) {
+      const window = randomWindow(random, round);
+      if (window === undefined) continue;
+      const { b, model } = biased(window);
+      const y = await answer(model, { x: window.c.x }, { preset: "float32" });
+      expect(y.dims).toEqual(window.dims);
+      expect([...y.data], JSON.stringify(window.c.attributes)).toEqual(inOrder(window, [...b.data].map(Number)));
+    }
+  });
+
+  test("has the integers of a convolution of zeros and pixels", async () => {
+    const random = new Random(23);
+    for (let round = 0; round < 40; round++) {
+      const window = randomWindow(random, round);
+      if (window === undefined) continue;
+      const { b, model } = biased(window);
+      const y = await answer(model, { x: window.c.x }, INTEGERS);
+      const wanted = await withZeros(window, b, INTEGERS);
+      expect([...y.data], JSON.stringify(window.c.attributes)).toEqual(wanted);
+      expect((await answer(model, { x: window.c.x }, { ...INTEGERS, build: "scalar" })).data).toEqual(y.data);
+    }
+  });
+
+  test.each(["fast", "faithful", "compact"] as const)(
+    "%s: a session that refines ends where one of all terms begins",
+    async (preset) => {
+      const window: Window = {
+        c: { x: noise([1, 3, 4, 5], 1), w: noise([3, 9, 3, 2], 2), attributes: { group: 1, strides: [2, 2] } },
+        ...{ start: [0, 0], dims: [1, 9, 9, 10] },
+      };
+      const { bytes } = await quantize(biased(window).model, { preset });
+      const feeds = { x: window.c.x };
+      const session = await InferenceSession.create(new Blob([bytes as Uint8Array<ArrayBuffer>]).stream(), {
+        progressive: true,
+      });
+      await session.run(feeds);
+      while (await session.refine()) await session.run(feeds);
+      const { y } = await session.run(feeds);
+      await session.release();
+      expect(y!.data).toEqual((await answer(bytes, feeds, {})).data);
+      expect((await answer(bytes, feeds, { build: "scalar" })).data).toEqual(y!.data);
+    },
+  );
+
+  test("weights that are computed while the model runs", async () => {
+    const random = new Random(31);
+    for (let round = 0; round < 20; round++) {
+      const window = randomWindow(random, round);
+      if (window === undefined) continue;
+      const { x, w, attributes } = window.c;
+      const nodes = [["ConvTranspose", ["x", "w"], ["y"], attributes]] as const;
+      const graph = build({ x: x.dims, w: w.dims }, {}, nodes, ["y"]);
+      const y = await answer(writeOnnx(graph), { x, w }, { preset: "float32" });
+      const zeros = new Array<number>(window.dims[1]!).fill(0);
+      // Without a bias a sum of nothing but −0 stays −0.
+      const sums = Array.from(y.data as Float32Array, (v) => v + 0);
+      expect(sums, JSON.stringify(attributes)).toEqual(inOrder(window, zeros));
+    }
+  });
+
   test("random windows, cropped by more than the kernel reaches and depthwise ones among them", async () => {
     const random = new Random(7);
     for (let round = 0; round < 60; round++) {

@@ -205,6 +205,45 @@ describe("movement", () => {
     );
   });
 
+  test("rows of any length are moved whole and nothing beside them", async () => {
+    for (const length of [...Array.from({ length: 40 }, (_, i) => i + 1), 63, 64, 65, 255, 256, 257, 300]) {
+      const x = counting("uint8", [3, length]);
+      const indices = [2, 0, -1, 1];
+      const outputs = [{ type: "uint8", shape: [4, length] }] as const;
+      const [y] = await agreed({ op: "Gather", attributes: { axis: 0 }, inputs: [x, ints(indices)], outputs });
+      expect(list(y!)).toEqual(picked(x, [4, length], ([row, c]) => [(indices[row!]! + 3) % 3, c!]));
+      const joined = [{ type: "uint8", shape: [3, 2 * length] }] as const;
+      const [z] = await agreed({ op: "Concat", attributes: { axis: 1 }, inputs: [x, x], outputs: joined });
+      expect(list(z!)).toEqual(picked(x, [3, 2 * length], ([row, c]) => [row!, c! % length]));
+    }
+  });
+
+  test("Trilu keeps either triangle of any type from any diagonal on", async () => {
+    const matrix = fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(...EXTENTS), fc.constantFrom(...EXTENTS, 70));
+    await fc.assert(
+      fc.asyncProperty(
+        matrix,
+        typed,
+        fc.constantFrom(-99, -2, -1, 0, 1, 5, 99),
+        fc.nat(1),
+        async (shape, type, k, upper) => {
+          const x = counting(type, shape);
+          const inputs = [x, new Tensor("int64", [BigInt(k)], [])];
+          const [y] = await agreed({
+            op: "Trilu",
+            attributes: { upper },
+            inputs,
+            constants: [1],
+            outputs: [{ type, shape }],
+          });
+          const keeps = (row: number, column: number): boolean => (upper === 1 ? column - row >= k : column - row <= k);
+          expect(list(y!)).toEqual(picked(x, shape, (c) => (keeps(c[1]!, c[2]!) ? c : undefined)));
+        },
+      ),
+      { numRuns: 40 },
+    );
+  });
+
   test.each(["GatherElements", "GatherND"])("%s refuses an index outside", async (op) => {
     const indices = new Tensor("int64", [0n, -4n], [2, 1]);
     const shape = op === "GatherND" ? [2, 2] : [2, 1];

@@ -69,4 +69,21 @@ describe("panels at their own width", () => {
     expect(panels.refine(arriving)).toBe(true);
     expect(place(arriving)).toEqual({ kernel: "gemm_i16_i16_4x8", first: [-136, 119], sum: -17 });
   });
+
+  it("note how many pairs fit int32, anew with every term, for sums that are not proved to", async () => {
+    const core = await Core.create("simd");
+    const panels = new Panels(core);
+    const shape = { groups: 1, rows: 1, taps: 1, channels: 8 };
+    const planes = [Uint8Array.of(127, 127, 1, 0, 0, 0, 0, 0)];
+    const arriving = series([], { columns: 8, shape: [1, 8], bits: 8, terms: 2, planes });
+    const work = { ...WORK, activationBits: 16, exactInInt32: false };
+    const { kernel, turns } = panels.place(arriving, work, shape);
+    expect(KERNELS[kernel]).toBe("gemm_i16_i16_4x8");
+    expect(core.u8(turns, 1)[0]).toBe(4);
+    planes.push(Uint8Array.of(127, 127, 127, 127, 0, 0, 0, 0));
+    panels.refine(arriving);
+    expect(panels.place(arriving, work, shape).turns).toBe(turns);
+    expect(core.u8(turns, 1)[0]).toBe(1);
+    expect(panels.place(series([]), WORK, { ...shape, channels: 2 }).turns).toBe(0);
+  });
 });

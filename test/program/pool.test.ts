@@ -143,6 +143,59 @@ describe("pooling, channels last", () => {
     expect([...(sum!.data as Float32Array)]).toEqual([0, 0, 1, NaN, 3, 0, 0]);
   });
 
+  test("the largest of either zero, infinities and NaN in vectors of any width is that of Math.max", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(4, 8, 11, 16, 24, 29),
+        fc.nat(999),
+        fc.boolean(),
+        async (channels, seed, zeros) => {
+          const x = tensor(seed, [1, 6, 5, channels]);
+          const values = x.data as Float32Array;
+          // Nothing above 0, and zeros of both signs.
+          if (zeros) for (const [i, v] of values.entries()) values[i] = v > 0 ? 0 : v > -2 ? -0 : v;
+          const wanted = Array.from({ length: 9 * channels }, (_, i) => {
+            const [row, column, c] = coordinates(i, [3, 3, channels]) as [number, number, number];
+            const under = [0, 1].flatMap((a) => [0, 1].map((b) => [2 * row + a, 2 * column + b - 1] as const));
+            const inside = under.filter(([, at]) => at >= 0 && at < 5);
+            return Math.max(...inside.map(([a, b]) => values[(a * 5 + b) * channels + c]!));
+          });
+          const attributes = { kernel_shape: [2, 2], strides: [2, 2], pads: [0, 1, 0, 0] };
+          const outputs = [{ type: "float32", shape: [1, 3, 3, channels] }] as const;
+          const [max] = await agreed({ op: "MaxPool", domain: "bitbasis", attributes, inputs: [x], outputs });
+          expect([...(max!.data as Float32Array)]).toEqual(wanted);
+        },
+      ),
+      { numRuns: 60 },
+    );
+  });
+
+  test("Resize to the nearest in blocks of any width, each row once, twice or more often", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        fc.constantFrom(1, 3, 5, 17, 65),
+        fc.integer({ min: 1, max: 3 }),
+        fc.nat(999),
+        async (channels, factor, seed) => {
+          const x = tensor(seed, [2, 3, 4, channels], false);
+          const shape = [2, 3 * factor, 8, channels];
+          const attributes = { mode: "nearest", coordinate_transformation_mode: "asymmetric", nearest_mode: "floor" };
+          const inputs = [x, "", new Tensor("float32", [1, factor, 2, 1])] as const;
+          const outputs = [{ type: "float32", shape }] as const;
+          const c = { op: "Resize", domain: "bitbasis", attributes, inputs, constants: [2], outputs };
+          const [y] = await agreed(c);
+          const wanted = Array.from({ length: size(shape) }, (_, i) => {
+            const [n, row, column, k] = coordinates(i, shape) as [number, number, number, number];
+            const at = (n * 3 + Math.floor(row / factor)) * 4 + Math.floor(column / 2);
+            return (x.data as Float32Array)[at * channels + k];
+          });
+          expect([...(y!.data as Float32Array)]).toEqual(wanted);
+        },
+      ),
+      { numRuns: 20 },
+    );
+  });
+
   test("global pools, both layouts", async () => {
     const x = tensor(3, [2, 3, 5, 7], false);
     const first = [{ type: "float32", shape: [2, 3, 1, 1] }] as const;

@@ -252,8 +252,8 @@ function shaped(nodes: readonly NodeSpec[]): Graph {
 
 const shapedAt = (t: number): Feeds => ({ x: tensor("float32", [2, t]), v: tensor("float32", [t]) });
 
-/** Run by other cases, or gone when a graph is read; Trilu writes a row at a time, and its sizes have programs of their own. */
-const ELSEWHERE = [...["/Trilu", "/Dropout", "bitbasis/InstanceNormalization", "com.microsoft/GroupQueryAttention"]];
+/** Run by other cases, or gone when a graph is read. */
+const ELSEWHERE = [...["/Dropout", "bitbasis/InstanceNormalization", "com.microsoft/GroupQueryAttention"]];
 
 describe("a program for a range of sizes", () => {
   const marked = Object.entries(OPERATORS).filter(([, { sizes }]) => sizes !== undefined);

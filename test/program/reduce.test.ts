@@ -1,7 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { LONG_ROW } from "../../src/program/operators/reduce.ts";
 import { sizeOf, stridesOf, Tensor } from "../../src/tensor/index.ts";
 import { agreed, close, EXTENTS, tensor } from "./agree.ts";
+import { type OperatorCase, runOperator } from "./harness.ts";
 
 const shapes = fc
   .array(fc.constantFrom(...EXTENTS, 33), { minLength: 1, maxLength: 4 })
@@ -47,6 +49,43 @@ describe("reductions", () => {
         const expected = groups(x, axes).map(reference);
         close(y!.data as Float32Array, expected, 1e-4);
       }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("CumSum and CumProd along any axis, from either end, with and without the element", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        shapes,
+        fc.nat(3),
+        fc.nat(1),
+        fc.nat(1),
+        fc.nat(99),
+        async (shape, a, exclusive, reverse, seed) => {
+          const axis = a % shape.length;
+          const x = tensor(seed, shape, false);
+          const values = x.data as Float32Array;
+          const stride = stridesOf(shape)[axis]!;
+          const extent = shape[axis]!;
+          for (const op of ["CumSum", "CumProd"]) {
+            const wanted = new Float32Array(values.length);
+            for (let e = 0; e < values.length; e++) {
+              if (Math.floor(e / stride) % extent !== 0) continue;
+              let sofar = op === "CumSum" ? 0 : 1;
+              for (let i = 0; i < extent; i++) {
+                const at = e + (reverse === 1 ? extent - 1 - i : i) * stride;
+                const next = Math.fround(op === "CumSum" ? sofar + values[at]! : sofar * values[at]!);
+                wanted[at] = exclusive === 1 ? sofar : next;
+                sofar = next;
+              }
+            }
+            const inputs = [x, new Tensor("int64", [BigInt(axis)], [])];
+            const outputs = [{ type: "float32", shape }] as const;
+            const [y] = await agreed({ op, attributes: { exclusive, reverse }, inputs, constants: [1], outputs });
+            expect(y!.data).toEqual(wanted);
+          }
+        },
+      ),
       { numRuns: 30 },
     );
   });
@@ -183,4 +222,93 @@ test("Softmax of a row with NaN is NaN, of a row with one −∞ is not, of all 
   const x = new Tensor("float32", [1, NaN, 2, 0, -Infinity, 0, -Infinity, -Infinity, -Infinity], [3, 3]);
   const [y] = await agreed({ op: "Softmax", inputs: [x], outputs: [{ type: "float32", shape: [3, 3] }] });
   expect([...(y!.data as Float32Array)]).toEqual([NaN, NaN, NaN, 0.5, 0, 0.5, NaN, NaN, NaN]);
+});
+
+test("Softmax gives no subnormal numbers: what is below 2^−126 is 0, and the sum keeps its bits", async () => {
+  const least = 2 ** -126;
+  // e^−86.9 is not subnormal, its third part is.
+  const rows = [
+    [0, -86.9, -87.1, -95, -104, -200, Number.NEGATIVE_INFINITY, -86.9, -3],
+    [0, 0, 0, -86.9, -86, -90, -87.3, -50, 0],
+    [-90, -90, -90, -90, -90, -90, -90, -90, -90],
+  ];
+  const x = new Tensor("float32", rows.flat(), [3, 9]);
+  const [y] = await agreed({ op: "Softmax", inputs: [x], outputs: [{ type: "float32", shape: [3, 9] }] });
+  rows.forEach((row, r) => {
+    const most = Math.max(...row);
+    const powers = row.map((v) => Math.exp(Math.fround(v) - most));
+    const sum = powers.reduce((a, b) => a + b, 0);
+    powers.forEach((power, i) => {
+      const got = (y!.data as Float32Array)[9 * r + i]!;
+      const expected = power / sum;
+      if (Math.fround(row[i]!) - most < -87 || expected < least) expect(got, `${r}, ${i}`).toBe(0);
+      else expect(Math.abs(got / expected - 1), `${r}, ${i}`).toBeLessThan(3e-7);
+    });
+  });
+});
+
+describe("rows that are summed in blocks", () => {
+  const extent = 2 * LONG_ROW + 5;
+  const values = Array.from({ length: extent }, (_, i) => ((i * 37) % 101) / 101 - 0.4);
+  values[LONG_ROW + 7] = 3;
+  const row = Float32Array.from(values);
+  const exact = Array.from(row);
+  const whole = (of: (x: number) => number): number => exact.reduce((sum, x) => sum + of(x), 0);
+  const axes = new Tensor("int64", [1n], [1]);
+
+  /** On both builds and in parts, all to the bit. */
+  async function inParts(c: OperatorCase): Promise<Float32Array> {
+    const [y] = await runOperator(c, { build: "simd" });
+    for (const options of [{ build: "scalar" }, { build: "simd", slices: 7 }] as const) {
+      const [other] = await runOperator(c, options);
+      const [a, b] = [y!, other!].map(({ data }) => Buffer.from((data as Float32Array).buffer));
+      expect(a!.equals(b!)).toBe(true);
+    }
+    return y!.data as Float32Array;
+  }
+
+  test.each([
+    ["ReduceSum", whole((x) => x)],
+    ["ReduceMean", whole((x) => x) / extent],
+    ["ReduceMax", 3],
+    ["ReduceL1", whole(Math.abs)],
+    ["ReduceL2", Math.sqrt(whole((x) => x * x))],
+    ["ReduceSumSquare", whole((x) => x * x)],
+  ])("%s, of two rows, and of two columns", async (op, expected) => {
+    const twice = new Float32Array(2 * extent);
+    twice.set(row);
+    for (let i = 0; i < extent; i++) twice[extent + i] = row[extent - 1 - i]!;
+    const rows = { op, opset: 18, inputs: [new Tensor("float32", twice, [2, extent]), axes], constants: [1] };
+    close(await inParts({ ...rows, outputs: [{ type: "float32", shape: [2, 1] }] }), [expected, expected], 1e-4);
+    const columns = { ...rows, inputs: [new Tensor("float32", twice, [1, extent, 2]), axes] };
+    const y = await inParts({ ...columns, outputs: [{ type: "float32", shape: [1, 1, 2] }] });
+    if (op === "ReduceSum") close([y[0]! + y[1]!], [2 * expected], 1e-4);
+    if (op === "ReduceMax") expect(Math.max(...y)).toBe(3);
+  });
+
+  const x = new Tensor("float32", row, [1, extent]);
+  const outputs = [{ type: "float32", shape: [1, extent] }] as const;
+  test("Softmax and LogSoftmax", async () => {
+    const sum = whole((x) => Math.exp(x - 3));
+    const y = await inParts({ op: "Softmax", inputs: [x], outputs });
+    for (const at of [0, LONG_ROW + 7, extent - 1])
+      close([y[at]! * 1e6], [(Math.exp(exact[at]! - 3) / sum) * 1e6], 1e-4);
+    const z = await inParts({ op: "LogSoftmax", inputs: [x], outputs });
+    for (const at of [0, LONG_ROW + 7, extent - 1]) close([z[at]!], [exact[at]! - 3 - Math.log(sum)], 1e-4);
+  });
+
+  test("LayerNormalization, far from 0 too", async () => {
+    const mean = whole((x) => x) / extent;
+    const deviation = Math.sqrt(whole((x) => (x - mean) ** 2) / extent + 1e-5);
+    const scale = new Tensor("float32", new Float32Array(extent).fill(2), [extent]);
+    const y = await inParts({ op: "LayerNormalization", inputs: [x, scale], outputs });
+    for (const at of [0, LONG_ROW + 7, extent - 1]) close([y[at]!], [(2 * (exact[at]! - mean)) / deviation], 1e-4);
+    const far = new Tensor(
+      "float32",
+      row.map((v) => Math.fround(v * 64) + 8192),
+      [1, extent],
+    );
+    const z = await inParts({ op: "LayerNormalization", inputs: [far, scale], outputs });
+    for (const at of [0, LONG_ROW + 7, extent - 1]) close([z[at]!], [(2 * (exact[at]! - mean)) / deviation], 1e-3);
+  });
 });

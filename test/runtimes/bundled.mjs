@@ -52,7 +52,7 @@ export async function runWorkerd(binary, folder) {
     });
   const modules = [
     '(name = "bundle.mjs", esModule = embed "bundle.mjs")',
-    ...embedded("wasm", ["simd.wasm", "scalar.wasm", "lattice.wasm"], "build"),
+    ...embedded("wasm", ["simd.wasm", "scalar.wasm", "lattice.wasm", "shards.wasm"], "build"),
     ...embedded(
       "data",
       NETWORKS.map((name) => `${name}.onnx`),

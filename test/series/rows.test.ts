@@ -48,6 +48,41 @@ describe("rows", () => {
     );
   });
 
+  test("rows along any axis are those of the tensor with that axis first, and so are their grids", async () => {
+    const dims = fc.tuple(
+      fc.integer({ min: 1, max: 9 }),
+      fc.integer({ min: 1, max: 40 }),
+      fc.integer({ min: 1, max: 6 }),
+    );
+    for (const build of ["simd", "scalar"] as const) {
+      const core = await coreOf(build);
+      fc.assert(
+        fc.property(
+          dims,
+          fc.constantFrom(1, 2),
+          fc.integer({ min: 1, max: 1e6 }),
+          fc.boolean(),
+          (shape, axis, seed, gridded) => {
+            const [a, b, c] = shape;
+            const data = noise(a * b * c, seed).map((v) => (gridded ? Math.fround(Math.round(50 * v) / 64) : v));
+            const moved = axis === 1 ? [b, a, c] : [c, a, b];
+            const first = new Float32Array(data.length);
+            data.forEach((v, e) => {
+              const [i, j, k] = [Math.floor(e / c / b), Math.floor(e / c) % b, e % c];
+              first[axis === 1 ? (j * a + i) * c + k : (k * a + i) * b + j] = v;
+            });
+            const [given, turned] = [new Tensor("float32", data, shape), new Tensor("float32", first, moved)];
+            const [one, other] = [roundRows(core, given, { ...BASE, axis }), roundRows(core, turned, BASE)];
+            expect(one.scales).toEqual(other.scales);
+            expect(one.planes).toEqual(other.planes);
+            expect(gridWidth(core, given, axis)).toBe(gridWidth(core, turned, 0));
+          },
+        ),
+        { numRuns: 30 },
+      );
+    }
+  });
+
   test("no weight is off by more than the bound, nor by more than a step where nothing is clipped", async () => {
     const core = await coreOf("simd");
     fc.assert(

@@ -269,6 +269,18 @@ describe("bitbasis serve", () => {
     expect(own.log().at(-1)).toMatchObject({ msg: "ended" });
   });
 
+  it("waits on SIGTERM no longer than its timeouts for a client that is slow", async () => {
+    const own = await serve(join(folder, "line"), "--workers", "1", "--timeout", "2");
+    const { port, hostname } = new URL(own.url);
+    const socket = connect(Number(port), hostname, () =>
+      socket.write("POST /v2/models/line/infer HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n{"),
+    );
+    socket.on("error", () => undefined);
+    await expect.poll(async () => (await fetch(`${own.url}/v2/health/ready`)).status).toBe(200);
+    await stop(own);
+    socket.destroy();
+  });
+
   it("says what it cannot serve, before it listens", async () => {
     writeFileSync(join(folder, "bad.onnx"), "no model");
     for (const [args, message] of [
@@ -277,6 +289,7 @@ describe("bitbasis serve", () => {
       [[join(folder, "slow.onnx"), join(folder, "slow.onnx")], /two models are called slow@1/],
       [[folder, "--workers", "0"], /--workers expected an integer/],
       [[`x@1=${join(folder, "line")}`], /expected one version, got 2/],
+      [[join(folder, "line"), "--host", "192.0.2.1"], /cannot listen at 192\.0\.2\.1:0: /],
     ] as const) {
       const failed = await serve(...args).catch((error: Error) => error.message);
       expect(failed).toMatch(message);

@@ -62,8 +62,9 @@ export enum ConvStep {
   batchStride,
   pixelStride,
   groupStride,
-  /** Bytes between samples and between pixels of the output. */
+  /** Bytes between samples, rows (through all planes) and pixels of the output, of any sign. Depthwise: rows are dense. */
   outBatchStride,
+  outRowStride,
   outPixelStride,
   /** Bytes between the weights of two samples: 0 for a layer's own weights, a matrix's panels for MatMul of two activations. */
   weightsBatchStride,
@@ -74,6 +75,11 @@ export enum ConvStep {
   exactInInt32,
   /** Largest number of k-pairs (DepthwiseI16: of tap pairs) whose raw sum stays below 2^31; used when exactInInt32 is 0. */
   pairsPerBlock,
+  /**
+   * u8 [panel of all groups][k-pair], or 0: counts of k-pairs whose raw sum stays below 2^31 − 2^16 for the weights that the panel holds and
+   * activations of 16 bits (the core's `turns`); used when exactInInt32 is 0. Worst cases of 16-bit weights allow one pair, real ones four and more.
+   */
+  turns,
   /** `Activation` applied last, in f32. */
   activation,
   /** f32 bits: bounds of Activation.Clip. */
@@ -142,6 +148,16 @@ export enum QuantizeStep {
    */
   mask,
   maskChannels,
+  /**
+   * A border of z around the pixels of a sample, which the linear step then takes for an input without pads: pixels of a line of the input (0: no
+   * border, and the next four are not read), pixels of a line of the output, its lines, and where the first pixel of the input lies in it. `mask`
+   * has the border too. Not used by Range.
+   */
+  lineWidth,
+  outWidth,
+  outHeight,
+  padTop,
+  padLeft,
   /** Entries of `partials` per sample: as many as threads may run Range at the same time. More slices than that must run in order. */
   slots,
   length,

@@ -27,7 +27,7 @@ export enum FillStep {
  * Gather: output[b][t] = the `sliceBytes` at data + b·dataStride + Σ_j index[b][t][j]·stride_j; after the named words follow
  * `tuple` pairs of words (extent_j, byte stride_j). Negative indices count from the end; one outside −extent…extent−1 ends the run with
  * `Status.BadIndex`. Serves Gather (tuple of 1) and GatherND.
- * Scatter: data[…] ⟵ updates, the same addressing, `data` already holding the copy; tuples in order, on one thread, so the last wins.
+ * Scatter: data[…] ⟵ updates, the same addressing, `data` already holding the copy; tuples in order, parts of the step one after the other, so the last wins.
  */
 export enum GatherStep {
   data = 1,
@@ -71,6 +71,21 @@ export enum GatherElementsStep {
   scatter,
   operation,
   type,
+  length,
+}
+
+/** Trilu: [batch, rows, columns] with zeros below the diagonal (column − row < diagonal) or, of the lower triangle, above it. */
+export enum TriluStep {
+  input = 1,
+  output,
+  elementBytes,
+  batch,
+  rows,
+  columns,
+  /** Between −2^30 and 2^30. */
+  diagonal,
+  /** 1: keeps the upper triangle, 0: the lower one. */
+  upper,
   length,
 }
 

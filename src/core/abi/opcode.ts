@@ -49,4 +49,5 @@ export enum Opcode {
   PackBytes,
   PackWeights,
   PackKept,
+  Trilu,
 }

@@ -158,7 +158,7 @@ export enum DeterminantStep {
   output,
   count,
   size,
-  /** f64 [size, size] for each of `slots` threads. */
+  /** For each of `slots` threads f64 [size, size], then f64 [2]: the product of the pivots so far, and 1 once it is the result. */
   scratch,
   slots,
   length,

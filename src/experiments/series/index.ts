@@ -1,6 +1,7 @@
 import type { Experiment } from "../experiment.ts";
 import { asymmetry, firstLayer, grid, sensitivity } from "./plans.ts";
 import { cost, pairSets } from "./products.ts";
+import { scaling } from "./scaling.ts";
 import { basis, clipping, tensorConvergence } from "./tensors.ts";
 
 export const experiments: readonly Experiment[] = [
@@ -13,4 +14,5 @@ export const experiments: readonly Experiment[] = [
   basis,
   pairSets,
   cost,
+  scaling,
 ];

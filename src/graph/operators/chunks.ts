@@ -12,6 +12,7 @@ export type Records = Readonly<Record<string, Operator>>;
  */
 export const CHUNKS: Readonly<Record<string, () => Promise<Records>>> = {
   "": async () => (await import("./rare/index.ts")).RARE,
+  "com.microsoft": async () => (await import("./contrib/index.ts")).CONTRIB,
   "ai.onnx.ml": async () => (await import("./ml/index.ts")).MACHINE_LEARNING,
 };
 

@@ -33,6 +33,11 @@ export class FoldBudget {
     private read: number,
   ) {}
 
+  /** What is left, for another way to go on from here. */
+  copy(): FoldBudget {
+    return new FoldBudget(this.made, this.read);
+  }
+
   get spent(): boolean {
     return this.made <= 0 || this.read <= 0;
   }

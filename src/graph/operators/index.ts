@@ -4,9 +4,6 @@ import { elementwiseOperators } from "./binary.ts";
 import { casts } from "./cast.ts";
 import { composites } from "./composite.ts";
 import { concats } from "./concat.ts";
-import { contrib } from "./contrib.ts";
-import { contribAttention } from "./contrib-attention.ts";
-import { contribQuantized } from "./contrib-quantized.ts";
 import { controls } from "./control.ts";
 import { convolutions } from "./conv.ts";
 import { depths } from "./depth.ts";
@@ -63,9 +60,6 @@ const RECORDS = {
   ...attention,
   ...composites,
   ...einsum,
-  ...contrib,
-  ...contribAttention,
-  ...contribQuantized,
   ...places,
   ...controls,
   ...selections,

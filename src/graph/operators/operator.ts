@@ -84,6 +84,8 @@ export interface Operator {
   readonly expands?: (call: Call, make: Maker) => readonly Node[] | undefined;
   /** Folding: only operations that IEEE 754 rounds in one way, integers, and data movement. */
   readonly evaluate?: Evaluate;
+  /** What the shape rule and the evaluator take long for, in pieces, before they are asked; see `inPieces`. */
+  readonly work?: (call: Call) => Iterable<undefined>;
   /** Its evaluator looks at the shapes of the inputs, not at their elements. */
   readonly evaluatesShapes?: true;
   /** How it works on channels-last values. */

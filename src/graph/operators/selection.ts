@@ -1,8 +1,16 @@
-import { holdsBits, type Shape, sizeOf, smallFloatValues, stridesOf, type Tensor } from "../../tensor/index.ts";
+import {
+  holdsBits,
+  type Shape,
+  sizeOf,
+  smallFloatValues,
+  stridesOf,
+  type Tensor,
+  type TensorData,
+} from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
-import { once } from "./memo.ts";
-import { ANY, type Evaluate, type Operator, rankOf, type ShapeRule } from "./operator.ts";
+import { inPieces, PIECE, sorted } from "./memo.ts";
+import { ANY, type Operator, rankOf, type ShapeRule } from "./operator.ts";
 
 /** Elements that can be compared: small floats as numbers. */
 function comparable({ type, data }: Tensor): ArrayLike<number | bigint | string> {
@@ -16,23 +24,28 @@ function elements(call: Call, i: number): Tensor {
   return tensor;
 }
 
-/** Where the elements are that are not 0. */
-const nonZeros = once((call) => {
+/** Where the elements are that are not 0: a row for each axis. */
+const nonZeros = inPieces(function* (call) {
   const all = comparable(elements(call, 0));
   const places: number[] = [];
-  for (let at = 0; at < all.length; at++) if (Number(all[at]) !== 0) places.push(at);
-  return places;
+  for (let at = 0; at < all.length; at++) {
+    if (Number(all[at]) !== 0) places.push(at);
+    if (at % PIECE === 0) yield;
+  }
+  const shape = call.shape(0);
+  const { length } = places;
+  const rows = new BigInt64Array(shape.length * length);
+  for (const [axis, stride] of stridesOf(shape).entries()) {
+    for (let i = 0; i < length; i++) {
+      rows[axis * length + i] = BigInt(Math.floor(places[i]! / stride) % shape[axis]!);
+      if (i % PIECE === 0) yield;
+    }
+  }
+  return { length, rows };
 });
 
-const nonZero: Evaluate = (call) => {
-  const places = nonZeros(call);
-  const strides = stridesOf(call.shape(0));
-  const rows = call.shape(0).map((d, axis) => places.map((at) => BigInt(Math.floor(at / strides[axis]!) % d)));
-  return [BigInt64Array.from(rows.flat())];
-};
-
 /** Slabs of a tensor along an axis, or its elements, that are kept. */
-const kept = once((call) => {
+const kept = inPieces(function* (call) {
   const condition = elementsOf(elements(call, 1).data);
   const axis = call.node.attributes["axis"];
   const shape = call.shape(0);
@@ -40,47 +53,48 @@ const kept = once((call) => {
   const at = typeof axis === "number" ? call.axis(axis, shape.length) : undefined;
   const extent = at === undefined ? sizeOf(shape) : shape[at]!;
   if (condition.length > extent) throw call.fail(`the condition expected at most ${extent} elements`);
-  const indices = Array.from({ length: condition.length }, (_, i) => i).filter((i) => condition[i] !== 0);
-  return { axis: at, indices };
+  const indices: number[] = [];
+  for (let i = 0; i < condition.length; i++) {
+    if (condition[i] !== 0) indices.push(i);
+    if (i % PIECE === 0) yield;
+  }
+  const to = at === undefined ? [indices.length] : shape.map((d, i) => (i === at ? indices.length : d));
+  const from = at === undefined ? [extent] : shape;
+  // The shape can be told by the condition alone.
+  const data = call.constant(0);
+  const values = data && (yield* slabs(data, from, at ?? 0, indices, to));
+  return { to, values };
 });
 
-const compressShape: ShapeRule = (call) => {
-  const { axis, indices } = kept(call);
-  const shape = axis === undefined ? [indices.length] : call.shape(0).map((d, i) => (i === axis ? indices.length : d));
-  return [{ type: call.type(0), shape }];
-};
-
-const compress: Evaluate = (call, [output]) => {
-  const { axis, indices } = kept(call);
-  const data = call.constant(0)!;
-  const shape = axis === undefined ? [data.size] : data.dims;
-  return [dataOf(slabs(data, shape, axis ?? 0, indices, output!.shape))];
-};
+const compressShape: ShapeRule = (call) => [{ type: call.type(0), shape: kept(call).to }];
 
 /** Slabs along an axis in the order of `indices`. */
-function slabs(
+function* slabs(
   data: Tensor,
   shape: Shape,
   axis: number,
-  indices: readonly number[],
+  indices: ArrayLike<number>,
   to: Shape,
-): ReturnType<typeof allocate> {
+): Generator<undefined, TensorData> {
   const from = elementsOf(data.data);
   const inner = sizeOf(shape.slice(axis + 1));
   const outer = sizeOf(shape.slice(0, axis));
   const result = allocate(data.type, sizeOf(to));
   let at = 0;
   for (let o = 0; o < outer; o++) {
-    for (const index of indices) {
-      const start = (o * shape[axis]! + index) * inner;
-      for (let i = 0; i < inner; i++) result[at++] = from[start + i]!;
+    for (let k = 0; k < indices.length; k++) {
+      const start = (o * shape[axis]! + indices[k]!) * inner;
+      for (let i = 0; i < inner; i++) {
+        result[at++] = from[start + i]!;
+        if (at % PIECE === 0) yield;
+      }
     }
   }
-  return result;
+  return dataOf(result);
 }
 
 /** The different slabs along an axis, or elements, in their order; NaN equals NaN and is larger than all else. */
-const unique = once((call) => {
+const unique = inPieces(function* (call) {
   const data = elements(call, 0);
   const given = call.node.attributes["axis"];
   const axis = typeof given === "number" ? call.axis(given, data.dims.length) : undefined;
@@ -97,42 +111,46 @@ const unique = once((call) => {
     }
     return 0;
   };
-  const order = Array.from({ length: extent }, (_, i) => i).sort((a, b) => compareSlabs(a, b) || a - b);
-  /** Runs of equal slabs, each from its first occurrence on. */
-  const groups: number[][] = [];
-  for (const index of order) {
-    const last = groups.at(-1);
-    if (last !== undefined && compareSlabs(last[0]!, index) === 0) last.push(index);
-    else groups.push([index]);
+  const order = yield* sorted(extent, compareSlabs, inner * outer);
+  // Runs of equal slabs, each from its first occurrence on.
+  const groupOf = new Int32Array(extent);
+  let groups = 0;
+  for (let i = 0; i < extent; i++) {
+    if (i > 0 && compareSlabs(order[i - 1]!, order[i]!) !== 0) groups++;
+    groupOf[order[i]!] = groups;
+    if ((i * inner * outer) % PIECE < inner * outer) yield;
   }
-  if (call.number("sorted", 1) === 0) groups.sort(([a], [b]) => a! - b!);
-  return { data, shape, axis: at, extent, groups };
+  if (extent > 0) groups++;
+  // Numbers of the groups in the order that is asked for.
+  const numbers = new Int32Array(groups).fill(-1);
+  if (call.number("sorted", 1) !== 0) for (let i = 0; i < groups; i++) numbers[i] = i;
+  const [first, counts] = [new BigInt64Array(groups), new BigInt64Array(groups)];
+  const inverse = new BigInt64Array(extent);
+  for (let i = 0, next = 0; i < extent; i++) {
+    const group = groupOf[i]!;
+    if (numbers[group]! < 0) numbers[group] = next++;
+    const number = numbers[group]!;
+    if (counts[number] === 0n) first[number] = BigInt(i);
+    counts[number]!++;
+    inverse[i] = BigInt(number);
+    if (i % PIECE === 0) yield;
+  }
+  const to = shape.map((d, i) => (i === at ? groups : d));
+  const values = yield* slabs(data, shape, at, Int32Array.from(first, Number), to);
+  return { to, extent, groups, data: [values, first, inverse, counts] };
 });
+
+const uniqueShape: ShapeRule = (call) => {
+  const { to, extent, groups } = unique(call);
+  const counts = { type: "int64", shape: [groups] } as const;
+  return [{ type: call.type(0), shape: to }, counts, { type: "int64", shape: [extent] }, counts];
+};
 
 function compare(a: number | bigint | string, b: number | bigint | string): number {
   if (a < b) return -1;
   if (a > b) return 1;
   return Number(Number.isNaN(a)) - Number(Number.isNaN(b));
 }
-
-const uniqueShape: ShapeRule = (call) => {
-  const { shape, axis, extent, groups } = unique(call);
-  const counts = { type: "int64", shape: [groups.length] } as const;
-  const values = shape.map((d, i) => (i === axis ? groups.length : d));
-  return [{ type: call.type(0), shape: values }, counts, { type: "int64", shape: [extent] }, counts];
-};
-
-const uniqueData: Evaluate = (call, [output]) => {
-  const { data, shape, axis, extent, groups } = unique(call);
-  const first = groups.map((group) => group[0]!);
-  const inverse = new BigInt64Array(extent);
-  groups.forEach((group, i) => {
-    for (const index of group) inverse[index] = BigInt(i);
-  });
-  const values = dataOf(slabs(data, shape, axis, first, output!.shape));
-  const counts = groups.map((group) => BigInt(group.length));
-  return [values, BigInt64Array.from(first, BigInt), inverse, BigInt64Array.from(counts)];
-};
 
 /** Corners of a box: lowest and highest y, lowest and highest x. */
 type Box = readonly [number, number, number, number];
@@ -167,7 +185,7 @@ function scalar(call: Call, i: number, fallback: number): number {
 }
 
 /** Batch, class and box of everything that is selected. */
-const selected = once((call): [number, number, number][] => {
+const selected = inPieces(function* (call) {
   const [boxes, scores] = [elements(call, 0), elements(call, 1)];
   const [batches, count, corners] = boxes.dims as [number, number, number];
   const [otherBatches, classes, otherCount] = scores.dims as [number, number, number];
@@ -187,11 +205,17 @@ const selected = once((call): [number, number, number][] => {
     );
     for (let kind = 0; kind < classes; kind++) {
       const start = (batch * classes + kind) * count;
-      const order = all.map((_, i) => i).filter((i) => least === undefined || score[start + i]! > least);
-      order.sort((a, b) => compare(score[start + b]!, score[start + a]!) || a - b);
+      const order = yield* sorted(count, (a, b) => compare(score[start + b]!, score[start + a]!));
       const chosen: number[] = [];
+      let work = 0;
       for (const candidate of order) {
         if (chosen.length >= most) break;
+        if (least !== undefined && !(score[start + candidate]! > least)) continue;
+        work += chosen.length;
+        if (work > PIECE) {
+          work = 0;
+          yield;
+        }
         if (chosen.every((other) => !overlaps(all[candidate]!, all[other]!, threshold))) chosen.push(candidate);
       }
       for (const box of chosen) result.push([batch, kind, box]);
@@ -208,7 +232,8 @@ export const selections = {
     types: { T: ANY.filter((type) => type !== "string") },
     rank: rankOf(2),
     shape: (call: Call) => [{ type: "int64", shape: [call.shape(0).length, nonZeros(call).length] }],
-    evaluate: nonZero,
+    evaluate: (call: Call) => [nonZeros(call).rows],
+    work: nonZeros.pieces,
   },
   "/Compress": {
     since: 9,
@@ -217,7 +242,8 @@ export const selections = {
     attributes: { axis: "int" },
     rank: (node, { rank }) => ("axis" in node.attributes ? rank(0) : 1),
     shape: compressShape,
-    evaluate: compress,
+    evaluate: (call: Call) => [kept(call).values!],
+    work: kept.pieces,
   },
   "/Unique": {
     since: 11,
@@ -225,7 +251,8 @@ export const selections = {
     types: { T: ANY },
     attributes: { axis: "int", sorted: "int" },
     shape: uniqueShape,
-    evaluate: uniqueData,
+    evaluate: (call: Call) => unique(call).data,
+    work: unique.pieces,
   },
   "/NonMaxSuppression": {
     since: 10,
@@ -234,5 +261,6 @@ export const selections = {
     rank: rankOf(2),
     shape: (call: Call) => [{ type: "int64", shape: [selected(call).length, 3] }],
     evaluate: (call: Call) => [BigInt64Array.from(selected(call).flat(), BigInt)],
+    work: selected.pieces,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -18,8 +18,9 @@ export const scaleInteger: Rule = (node, editor) => {
     if (layer === undefined || editor.onlyReader(value) !== node) continue;
     const scaled = taken(layer, node, node.inputs[1 - i], editor);
     if (scaled === undefined) continue;
-    editor.remove(node);
-    editor.replace(layer, { ...scaled, outputs: node.outputs });
+    // Where the operation stood, behind what it reads.
+    editor.remove(layer);
+    editor.replace(node, { ...scaled, outputs: node.outputs });
     return true;
   }
   return false;
@@ -53,7 +54,11 @@ function taken(layer: Node, node: Node, other: string | undefined, editor: Edito
   }
   if (!isFloat || has(Integer.scale) || (has(Integer.bias) && biasType(layer, editor) === "float32")) return undefined;
   if (row?.type === "float32") return holding(Integer.scale, editor.addInitializer(`${layer.name}/scale`, row));
-  return constant === undefined && editor.rank(other!) === 0 ? holding(Integer.scale, other!) : undefined;
+  if (constant !== undefined) return undefined;
+  // A vector beside a matrix is one number, or one per column: anything else does not broadcast to the result.
+  const isMatrix = layer.op === "MatMulInteger" && channels > 1 && (editor.rank(layer.outputs[0]!) ?? 0) > 0;
+  const rank = editor.rank(other!);
+  return rank === 0 || (rank === 1 && isMatrix) ? holding(Integer.scale, other!) : undefined;
 }
 
 function biasType(layer: Node, editor: Editor): string | undefined {

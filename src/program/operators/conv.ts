@@ -3,8 +3,11 @@ import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
 import type { Shape } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
+import { stackOf } from "../stack.ts";
+import { selectTaps, type TapSelection } from "../taps.ts";
 import {
   biasOf,
+  borderOf,
   fusedActivation,
   type Geometry,
   integerOperands,
@@ -12,6 +15,7 @@ import {
   macsOf,
   pixelsOf,
   roundedActivation,
+  surrounded,
   taps,
 } from "./linear.ts";
 
@@ -28,6 +32,8 @@ export interface LayerWeights {
   readonly shape: Shape;
   /** Weights that are computed while the model runs. */
   readonly computed?: Operand;
+  /** The taps that `shape` counts, of a constant kernel that has more. */
+  readonly selection?: TapSelection;
 }
 
 /** Input 1 of the node. */
@@ -50,6 +56,7 @@ export function convolve(
   y: Operand,
   g: Geometry,
   bias: Argument = biasOf(l, l.optional(2)),
+  places: Partial<OutputStrides> = {},
 ): void {
   const depthwise = g.channels === 1 && g.outChannels === 1 && g.groups > 1 && w.computed === undefined;
   const plan = l.planned.layers.get(l.node.name);
@@ -60,18 +67,38 @@ export function convolve(
   const layout = { samples: g.batch, rowsPerSample: pixels, channels: g.channels, groups: g.groups, masked: true };
   const rounds = plan !== undefined && plan.activationTerms > 0 && w.computed === undefined;
   if (series !== undefined && rounds) {
-    const { kernel, q, channels, ...right } = integerOperands(l, x, series, plan, layout, depthwise, g);
+    // The phases of a transposed convolution read one quantized input, each with padding of its own.
+    const whole = w.selection === undefined && stackOf(series, plan) === undefined;
+    const border = whole ? borderOf(g) : undefined;
+    const operands = integerOperands(
+      l,
+      x,
+      series,
+      plan,
+      border ? { ...layout, border } : layout,
+      depthwise,
+      g,
+      w.selection,
+    );
+    const { kernel, q, channels, ...right } = operands;
     emitConv(
       l,
       kernel,
-      { ...g, channels },
-      { ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask }, ...right },
+      { ...surrounded(g, border), channels },
+      { ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask }, ...right, ...places },
     );
     return;
   }
   const kernel = depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
   const { at: input } = rounds ? roundedActivation(l, x, plan, layout) : x;
-  emitConv(l, kernel, g, { input, output: y.at, bias, weights: floatPanels(l, w, g, kernel), ...NO_INTEGERS });
+  emitConv(l, kernel, g, {
+    input,
+    output: y.at,
+    bias,
+    weights: floatPanels(l, w, g, kernel),
+    ...NO_INTEGERS,
+    ...places,
+  });
 }
 
 /** Arguments that only int16 steps read. */
@@ -82,21 +109,28 @@ export const NO_INTEGERS = {
   mask: 0,
   exactInInt32: 0,
   pairsPerBlock: 0,
+  turns: 0,
 } as const;
 
 /** The f32 weights of a convolution in the layout of its kernel: packed when the first program asks for them, or by a step. */
-function floatPanels(l: Lowering, { name, computed }: LayerWeights, g: Geometry, kernel: Kernel): Argument {
+function floatPanels(l: Lowering, w: LayerWeights, g: Geometry, kernel: Kernel): Argument {
+  const { name, computed, selection } = w;
   if (computed !== undefined) {
     const columns = g.outChannels;
     const rows = taps(g) * g.channels;
     return packF32(l, computed, { batch: g.groups, rows, columns, transposed: true });
   }
   const weights = l.floats(name)!;
-  const { pack, panelBytes } = l.constants.core.exports;
+  const { core } = l.constants;
+  const { pack, panelBytes } = core.exports;
   const layer = layerOf({ kernel, ...layerShape(g) });
-  return l.constants.derive(name, layer.join(":"), weights, panelBytes(...layer), (from, to) =>
-    pack(...layer, to, from, 0),
-  );
+  const form = selection === undefined ? layer.join(":") : `${layer.join(":")}:${selection.key}`;
+  return l.constants.derive(name, form, weights, panelBytes(...layer), (from, to) => {
+    if (selection === undefined) return pack(...layer, to, from, 0);
+    const rows = (g.groups * g.outChannels) / selection.sides.length;
+    const chosen = selectTaps(core.f32(from, weights.length), rows, selection);
+    return core.lend([chosen], (at) => pack(...layer, to, at, 0));
+  });
 }
 
 /** Emits the step that makes f32 panels of `batch` matrices [rows, columns], or [columns, rows] when `transposed`. */
@@ -119,6 +153,11 @@ export function packF32(
   });
 }
 
+type OutputStrides = Pick<
+  Record<keyof typeof ConvStep, Argument>,
+  "outPixelStride" | "outRowStride" | "outBatchStride"
+>;
+
 type Operands = Pick<
   Record<keyof typeof ConvStep, Argument>,
   | "input"
@@ -131,15 +170,17 @@ type Operands = Pick<
   | "mask"
   | "exactInInt32"
   | "pairsPerBlock"
-> & {
-  rowsPerParameter?: number;
-  weightsBatchStride?: number;
-  scalesBatchStride?: number;
-  panelStride?: number;
-  activation?: Activation;
-};
+  | "turns"
+> &
+  Partial<OutputStrides> & {
+    rowsPerParameter?: number;
+    weightsBatchStride?: number;
+    scalesBatchStride?: number;
+    panelStride?: number;
+    activation?: Activation;
+  };
 
-/** Emits one linear step, its output dense. */
+/** Emits one linear step, its output dense unless the operands say otherwise. */
 export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Operands): void {
   const { exports } = l.constants.core;
   const { groups, channels } = g;
@@ -154,11 +195,12 @@ export function emitConv(l: Lowering, kernel: Kernel, g: Geometry, operands: Ope
       weightsBatchStride: 0,
       scalesBatchStride: 0,
       panelStride: 0,
+      outPixelStride,
+      outRowStride: g.outWidth * outPixelStride,
+      outBatchStride: pixelsOf(g) * outPixelStride,
       ...g,
       ...fusedActivation(l),
       ...operands,
-      outPixelStride,
-      outBatchStride: pixelsOf(g) * outPixelStride,
       scratch: l.allocate(bytes * l.threads),
       scratchBytes: bytes,
       slots: l.threads,

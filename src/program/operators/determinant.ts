@@ -10,7 +10,7 @@ const lowerDet: Lower = (l) =>
     const size = x.shape.at(-1)!;
     const count = sizeOf(out.shape);
     if (count === 0) return;
-    const scratch = l.allocate(Math.max(8, 8 * size * size * l.threads));
+    const scratch = l.allocate((8 * size * size + 16) * l.threads);
     l.emit(
       step(Opcode.Determinant, DeterminantStep, {
         input: x.at,
@@ -24,6 +24,7 @@ const lowerDet: Lower = (l) =>
         kernel: "determinant",
         macs: count * size ** 3,
         bytes: 4 * (sizeOf(x.shape) + count),
+        rows: count,
       },
     );
   });

@@ -61,7 +61,10 @@ function emitRows(l: Lowering, data: Source, indices: Operand, out: Source): voi
     },
     ...{ sliceBytes: slice, scatter: 0, operation: -1, type: 0 },
   });
-  l.emit(withLists(base, [data.shape[0]!, slice]), { kernel: "gather", bytes: 2 * sizeOf(indices.shape) * slice });
+  l.emit(withLists(base, [data.shape[0]!, slice]), {
+    kernel: "gather",
+    bytes: sizeOf(indices.shape) * (2 * slice + 8),
+  });
 }
 
 function lowerRows(l: Lowering): void {
@@ -87,7 +90,8 @@ function lowerRows(l: Lowering): void {
     operation: -1,
     type: 0,
   });
-  l.emit(withLists(base, [extent, slice]), { kernel: "gather", bytes: 2 * sizeOf(out.shape) * elementBytes(out.type) });
+  const bytes = 2 * sizeOf(out.shape) * elementBytes(out.type) + 8 * sizeOf(indices.shape);
+  l.emit(withLists(base, [extent, slice]), { kernel: "gather", bytes });
 }
 
 /** GatherND and ScatterND: rows of `indices` are coordinates. `slices` is the output of the one, the updates of the other. */
@@ -124,7 +128,8 @@ function emitTuples(
     type: codeOf(l, data.type),
   });
   const list = axes.flatMap((a) => [data.shape[a]!, strides[a]!]);
-  l.emit(withLists(base, list), { kernel: scatter ? "scatter" : "gather", bytes: 2 * count * slice });
+  const work = sizeOf(indices.shape) * bytes + 2 * count * slice;
+  l.emit(withLists(base, list), { kernel: scatter ? "scatter" : "gather", bytes: work, ...(scatter && { rows: 1 }) });
 }
 
 /** How updates meet what is there; −1: they replace it. */
@@ -179,7 +184,8 @@ function emitElements(l: Lowering, data: Source, values: Source, scatter: boolea
   });
   l.emit(withLists(base, indices.shape, byteStrides(data)), {
     kernel: scatter ? "scatter_elements" : "gather_elements",
-    bytes: 2 * sizeOf(indices.shape) * elementBytes(data.type),
+    bytes: sizeOf(indices.shape) * (2 * elementBytes(data.type) + 8),
+    ...(scatter && { rows: 1 }),
   });
 }
 

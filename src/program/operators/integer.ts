@@ -83,7 +83,7 @@ function emitProduct(l: Lowering, p: Product): void {
     ...(perColumn ? { scales: scale.at } : {}),
     rowsPerParameter: sizeOf(y.shape) / (p.g.groups * p.g.outChannels),
     // Sums may wrap: an integer product is one modulo 2^32.
-    ...{ exactInInt32: 1, pairsPerBlock: 1 },
+    ...{ exactInInt32: 1, pairsPerBlock: 1, turns: 0 },
     ...(y.type === "int32" ? { activation: Activation.Sum } : {}),
   });
 }

@@ -8,6 +8,7 @@ import { exactnessOf, exactnessOfStack, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import type { FusedWeights } from "../panels.ts";
 import { ActivationDigits, LARGEST_STACKED, type Stack, stackedChannels, stackOf } from "../stack.ts";
+import type { TapSelection } from "../taps.ts";
 
 /** Sizes of a linear step, the same for int16 and f32; a matrix product is a 1×1 convolution over one row of M pixels. */
 export interface Geometry {
@@ -84,6 +85,41 @@ export interface ActivationLayout {
   readonly channels: number;
   /** Outputs of a sample do not all see all of it, so that a mask must tell which of them see a value that is not finite. */
   readonly masked: boolean;
+  readonly border?: Border;
+}
+
+/** The words of a Quantize step that surround the pixels of a sample by zero points. */
+export type Border = Readonly<Record<"lineWidth" | "outWidth" | "outHeight" | "padTop" | "padLeft", number>>;
+
+const NO_BORDER: Border = { lineWidth: 0, outWidth: 0, outHeight: 0, padTop: 0, padLeft: 0 };
+
+/**
+ * More than this many times the pixels of the input, a border costs more memory than its time is worth, unless both are small: a rule that small
+ * sizes do not meet would part a range of sizes (ranged.ts).
+ */
+const LARGEST_GROWTH = 2.5;
+const SMALL_PICTURE = 4096;
+
+/** The border of a picture's convolution that reads beyond its input; undefined: it does not, or crops, or the border is too wide. */
+export function borderOf(g: Geometry): Border | undefined {
+  if (g.inDepth !== 1 || g.kernelDepth !== 1 || g.padFront !== 0 || Math.min(g.padTop, g.padLeft) < 0) return undefined;
+  const reach = (outputs: number, stride: number, kernel: number, dilation: number) =>
+    (outputs - 1) * stride + (kernel - 1) * dilation + 1;
+  const outWidth = Math.max(g.padLeft + g.inWidth, reach(g.outWidth, g.strideWidth, g.kernelWidth, g.dilationWidth));
+  const outHeight = Math.max(
+    g.padTop + g.inHeight,
+    reach(g.outHeight, g.strideHeight, g.kernelHeight, g.dilationHeight),
+  );
+  const [before, after] = [g.inWidth * g.inHeight, outWidth * outHeight];
+  if (after === before || (after > SMALL_PICTURE && after > LARGEST_GROWTH * before)) return undefined;
+  return { lineWidth: g.inWidth, outWidth, outHeight, padTop: g.padTop, padLeft: g.padLeft };
+}
+
+/** The same convolution over an input with its border. */
+export function surrounded(g: Geometry, border: Border | undefined): Geometry {
+  return border === undefined
+    ? g
+    : { ...g, inWidth: border.outWidth, inHeight: border.outHeight, padTop: 0, padLeft: 0 };
 }
 
 /** Emits range and quantize; a value that several layers read in one layout is quantized once. */
@@ -94,24 +130,31 @@ export function quantizeActivation(
   layout: ActivationLayout,
   bits: number,
 ): QuantizedOperand {
-  const { samples, rowsPerSample, masked } = layout;
+  const { samples, rowsPerSample, masked, border } = layout;
   const { exports } = l.constants.core;
+  const words = border ?? NO_BORDER;
+  const pixels = border === undefined ? rowsPerSample : border.outWidth * border.outHeight;
   const pixelStride = exports.pixelStride(kernel, layout.groups, layout.channels);
   // The pixels of a depthwise layer are one run of channels, whatever its groups.
   const depthwise = kernel === Opcode.DepthwiseI16;
   const [channels, groups] = depthwise ? [layout.groups, 1] : [layout.channels, layout.groups];
   const groupStride = exports.groupStride(kernel, channels);
   const maskChannels = layout.channels;
-  return l.once(`quantize:${x.name}:${bits}:${samples}:${pixelStride}:${groupStride}:${maskChannels}:${masked}`, () => {
-    const partials = l.allocate(l.threads * samples * ActivationParameters.bytes);
+  const kind = [bits, samples, pixelStride, groupStride, maskChannels, masked, ...Object.values(words)].join(":");
+  return l.once(`quantize:${x.name}:${kind}`, () => {
+    const partials = l.once(`range:${x.name}:${samples}`, () => {
+      const ranges = l.allocate(l.threads * samples * ActivationParameters.bytes);
+      emitRange(l, x, { partials: ranges, samples, rowsPerSample, channels, groups, bits });
+      return ranges;
+    });
     const parameters = l.allocate(samples * ActivationParameters.bytes);
-    const at = l.allocate(samples * rowsPerSample * pixelStride);
-    const mask = masked ? l.allocate((samples * rowsPerSample * groups * channels) / maskChannels) : 0;
-    emitRange(l, x, { partials, samples, rowsPerSample, channels, groups, bits });
+    const at = l.allocate(samples * pixels * pixelStride);
+    const mask = masked ? l.allocate((samples * pixels * groups * channels) / maskChannels) : 0;
     l.emit(
       step(Opcode.Quantize, QuantizeStep, {
         ...{ input: x.at, output: at, partials, parameters, samples, rowsPerSample, channels, groups },
         ...{ pixelStride, groupStride, bits, mask, maskChannels, slots: l.threads },
+        ...words,
       }),
       { kernel: "quantize_f32_i16", bytes: 6 * samples * rowsPerSample * groups * channels },
     );
@@ -129,7 +172,7 @@ export function emitRange(
   l.emit(
     step(Opcode.Range, QuantizeStep, {
       ...{ input: x.at, output: 0, partials, parameters: 0, samples, rowsPerSample, channels, groups },
-      ...{ pixelStride: 0, groupStride: 0, bits, mask: 0, maskChannels: 1, slots: l.threads },
+      ...{ pixelStride: 0, groupStride: 0, bits, mask: 0, maskChannels: 1, slots: l.threads, ...NO_BORDER },
     }),
     { kernel: "range_f32", bytes: 4 * samples * rowsPerSample * channels * groups },
   );
@@ -168,7 +211,11 @@ export interface IntegerOperands extends FusedWeights, ReturnType<typeof exactWo
   readonly channels: number;
 }
 
-/** Quantizes the input of a layer and places its weights, both stacked where the plan leaves pairs of terms out. */
+/**
+ * Quantizes the input of a layer and places its weights, both stacked where the plan leaves pairs of terms out.
+ *
+ * @param inner - another step runs the layer's: one product of all pairs, by weights that are here
+ */
 export function integerOperands(
   l: Lowering,
   x: Operand,
@@ -177,12 +224,16 @@ export function integerOperands(
   layout: ActivationLayout,
   depthwise: boolean,
   g: Geometry,
+  selection?: TapSelection,
+  inner = false,
 ): IntegerOperands {
   const bits = activationBits(plan);
-  const stack = stackOf(series, plan);
+  const stack = inner ? undefined : stackOf(series, plan);
   if (stack === undefined) {
     const exactness = exactnessOf(series, bits);
-    const right = l.panels.place(series, { depthwise, activationBits: bits, ...exactness }, layerShape(g));
+    const work = { depthwise, activationBits: bits, ...exactness };
+    const view = { selection, isPlain: !depthwise && !inner };
+    const right = l.panels.place(series, work, layerShape(g), view);
     const q = quantizeActivation(l, x, right.kernel, layout, bits);
     return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels: layout.channels };
   }
@@ -191,7 +242,7 @@ export function integerOperands(
   const exactness = exactnessOfStack(series, stack, kept);
   // A stacked depthwise layer has several input channels in each of its groups.
   const work = { depthwise: false, activationBits: bits, ...exactness };
-  const right = l.panels.place(series, work, { ...layerShape(g), channels }, stack);
+  const right = l.panels.place(series, work, { ...layerShape(g), channels }, { stack, selection });
   const q = stackActivation(l, x, right.kernel, layout, stack, new ActivationDigits(kept, plan.bits), kept);
   return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels };
 }
@@ -259,8 +310,9 @@ export function roundedActivation(l: Lowering, x: Operand, plan: LayerPlan, layo
           rowsPerParameter: rowsPerSample,
         },
         ...{ batchStride: rowsPerSample * pixelStride, pixelStride, groupStride: exports.groupStride(kernel, 1) },
-        ...{ outBatchStride: 4 * rowsPerSample * channels, outPixelStride: 4 * channels },
-        ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0, exactInInt32: 1, pairsPerBlock: 1 },
+        ...{ outBatchStride: 4 * rowsPerSample * channels, outRowStride: 4 * rowsPerSample * channels },
+        outPixelStride: 4 * channels,
+        ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0, exactInInt32: 1, pairsPerBlock: 1, turns: 0 },
         ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
         ...{ scratch: l.allocate(scratchBytes * l.threads), scratchBytes, slots: l.threads },
       }),

@@ -128,6 +128,8 @@ export interface Product {
   readonly bias: Argument;
   /** In float32 whatever the plan says. */
   readonly float?: boolean;
+  /** Another step runs it, which has room for one product: no pairs of terms are left out, and activations alone are not rounded. */
+  readonly inner?: boolean;
 }
 
 export function lowerProduct(l: Lowering, p: Product): void {
@@ -141,12 +143,22 @@ export function lowerProduct(l: Lowering, p: Product): void {
   const isConstant = series !== undefined || l.graph.constants.has(p.name);
   if (!rounds || (series === undefined && (isConstant || plan.weightTerms === 0))) {
     const right = keptRight(l, p, 0) ?? floatRight(l, p);
-    const { at: input } = rounds && isConstant ? roundedActivation(l, p.a, plan, layout) : p.a;
+    const { at: input } = rounds && isConstant && !p.inner ? roundedActivation(l, p.a, plan, layout) : p.a;
     emitConv(l, Opcode.ConvF32, g, { input, output, bias, ...NO_INTEGERS, ...right });
     return;
   }
   if (series !== undefined) {
-    const { kernel, q, channels, ...right } = integerOperands(l, p.a, series, plan, layout, false, g);
+    const { kernel, q, channels, ...right } = integerOperands(
+      l,
+      p.a,
+      series,
+      plan,
+      layout,
+      false,
+      g,
+      undefined,
+      p.inner,
+    );
     emitConv(
       l,
       kernel,
@@ -163,6 +175,7 @@ export function lowerProduct(l: Lowering, p: Product): void {
     ...{ input: q.at, output, bias, parameters: q.parameters, mask: 0, rowsPerParameter: 1 },
     ...(keptRight(l, p, least) ?? packRight(l, p, least)),
     ...exactWords(Opcode.ConvI16, exactnessOfProduct(p.k, bits), bits),
+    turns: 0,
   });
 }
 

@@ -1,4 +1,4 @@
-import { FillStep, SequenceStep } from "../../core/abi/movement.ts";
+import { FillStep, SequenceStep, TriluStep } from "../../core/abi/movement.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
 import { type ElementType, elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
@@ -207,25 +207,18 @@ function depth(toSpace: boolean): Lower {
   };
 }
 
-/** Trilu: a copy per row, of what the diagonal leaves; the rest is zero. */
 function lowerTrilu(l: Lowering): void {
   const [x, out] = [l.input(0), l.output()];
-  const rank = x.shape.length;
-  const [rows, columns] = [x.shape[rank - 2]!, x.shape[rank - 1]!];
-  if (rows > 4096) throw l.unsupported(`Trilu of ${rows} rows`);
-  const diagonal = l.constantNumbers(1)?.[0] ?? 0;
-  const upper = l.attribute("upper", 1) === 1;
-  const strides = byteStrides(x);
-  const bytes = unit(l, x);
-  emitFill(l, out, new Uint8Array(bytes));
-  for (let r = 0; r < rows; r++) {
-    const first = upper ? Math.max(0, r + diagonal) : 0;
-    const end = upper ? columns : Math.min(columns, r + diagonal + 1);
-    if (first >= end) continue;
-    const at = r * strides[rank - 2]! + first * bytes;
-    const extents = [...x.shape.slice(0, -2), 1, end - first];
-    emitCopy(l, shifted(x.at, at), shifted(out.at, at), bytes, extents, strides, strides);
-  }
+  if (sizeOf(out.shape) === 0) return;
+  const [rows, columns] = x.shape.slice(-2) as [number, number];
+  const diagonal = Math.max(-(2 ** 30), Math.min(2 ** 30, l.constantNumbers(1)?.[0] ?? 0));
+  l.emit(
+    step(Opcode.Trilu, TriluStep, {
+      ...{ input: x.at, output: out.at, elementBytes: unit(l, x), batch: sizeOf(x.shape.slice(0, -2)) },
+      ...{ rows, columns, diagonal, upper: l.attribute("upper", 1) },
+    }),
+    { kernel: "trilu", bytes: 2 * sizeOf(x.shape) * unit(l, x) },
+  );
 }
 
 /** Dropout's mask, when somebody wants it, is all true. */

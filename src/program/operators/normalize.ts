@@ -7,7 +7,7 @@ import type { Lower, Lowering } from "../lowering.ts";
 import { emitBinary, emitCompare } from "./binary.ts";
 import { emitTranspose } from "./movement.ts";
 import { lastOrder } from "./pool.ts";
-import { emitArg, emitReduce } from "./reduce.ts";
+import { emitArg, emitReduce, LONG_ROW } from "./reduce.ts";
 import {
   around,
   axisOf,
@@ -22,8 +22,8 @@ import {
 
 function emitSoftmax(l: Lowering, x: Source, out: Source, extent: number, log: boolean): void {
   const rows = sizeOf(x.shape) / extent;
-  if (x.type === "float64") {
-    emitSoftmax64(l, x, out, { rows, extent }, log);
+  if (x.type === "float64" || extent > LONG_ROW) {
+    emitSoftmaxByOperations(l, x, out, { rows, extent }, log);
     return;
   }
   l.emit(step(Opcode.Softmax, SoftmaxStep, { input: x.at, output: out.at, rows, extent, log: log ? 1 : 0 }), {
@@ -32,20 +32,20 @@ function emitSoftmax(l: Lowering, x: Source, out: Source, extent: number, log: b
   });
 }
 
-/** Softmax of rows of float64, by the kernels for one operation. */
-function emitSoftmax64(l: Lowering, x: Source, out: Source, rows: Rows, log: boolean): void {
+/** Softmax of rows of float64 and of long ones, by the kernels for one operation: subnormal results stay what they are. */
+function emitSoftmaxByOperations(l: Lowering, x: Source, out: Source, rows: Rows, log: boolean): void {
   const shape = [rows.rows, rows.extent];
   const input: Source = { ...x, shape };
   const output: Source = { ...out, shape };
   const of = { outer: rows.rows, extent: rows.extent, inner: 1 };
-  const row = temporary(l, "float64", [rows.rows, 1]);
+  const row = temporary(l, x.type, [rows.rows, 1]);
   const count = sizeOf(shape);
   emitReduce(l, ReduceFunction.Max, input, row, of);
   emitBinary(l, BinaryFunction.Sub, input, row, output);
-  const powers = log ? temporary(l, "float64", shape) : output;
-  emitUnary(l, UnaryFunction.Exp, output.at, powers.at, count, 0, 0, "float64");
+  const powers = log ? temporary(l, x.type, shape) : output;
+  emitUnary(l, UnaryFunction.Exp, output.at, powers.at, count, 0, 0, x.type);
   emitReduce(l, ReduceFunction.Sum, powers, row, of);
-  if (log) emitUnary(l, UnaryFunction.Log, row.at, row.at, rows.rows, 0, 0, "float64");
+  if (log) emitUnary(l, UnaryFunction.Log, row.at, row.at, rows.rows, 0, 0, x.type);
   emitBinary(l, log ? BinaryFunction.Sub : BinaryFunction.Div, output, row, output);
 }
 
@@ -86,8 +86,8 @@ interface Norm extends Rows {
 
 function emitNorm(l: Lowering, x: Source, out: Source, norm: Norm): void {
   if (norm.rows * norm.extent === 0) return;
-  if (x.type === "float64") {
-    emitNorm64(l, x, out, norm);
+  if (x.type === "float64" || norm.extent > LONG_ROW) {
+    emitNormByOperations(l, x, out, norm);
     return;
   }
   l.emit(
@@ -107,12 +107,15 @@ function emitNorm(l: Lowering, x: Source, out: Source, norm: Norm): void {
   );
 }
 
-/** The same on float64, by the kernels for one operation; scale, bias, mean and inverse are float64 as well. */
-function emitNorm64(l: Lowering, x: Source, out: Source, norm: Norm): void {
+/**
+ * The same on float64 and on long rows, by the kernels for one operation; scale, bias, mean and inverse are of the same type. Of float32 what the rounding
+ * of the mean leaves is taken away as well.
+ */
+function emitNormByOperations(l: Lowering, x: Source, out: Source, norm: Norm): void {
   const shape = [norm.rows, norm.extent];
   const of = { outer: norm.rows, extent: norm.extent, inner: 1 };
   const vector = (at: Ref | number | undefined): Source =>
-    at === undefined ? temporary(l, "float64", [norm.rows, 1]) : { at, type: "float64", shape: [norm.rows, 1] };
+    at === undefined ? temporary(l, x.type, [norm.rows, 1]) : { at, type: x.type, shape: [norm.rows, 1] };
   const output: Source = { ...out, shape };
   let centred: Source = { ...x, shape };
   if (!norm.rms) {
@@ -120,15 +123,21 @@ function emitNorm64(l: Lowering, x: Source, out: Source, norm: Norm): void {
     emitReduce(l, ReduceFunction.Mean, centred, mean, of);
     emitBinary(l, BinaryFunction.Sub, centred, mean, output);
     centred = output;
+    if (x.type === "float32") {
+      const rest = temporary(l, x.type, [norm.rows, 1]);
+      emitReduce(l, ReduceFunction.Mean, centred, rest, of);
+      emitBinary(l, BinaryFunction.Sub, centred, rest, output);
+      emitBinary(l, BinaryFunction.Add, mean, rest, mean);
+    }
   }
-  const [squares, inverse] = [temporary(l, "float64", shape), vector(norm.inverse)];
+  const [squares, inverse] = [temporary(l, x.type, shape), vector(norm.inverse)];
   emitBinary(l, BinaryFunction.Mul, centred, centred, squares);
   emitReduce(l, ReduceFunction.Mean, squares, inverse, of);
-  emitBinary(l, BinaryFunction.Add, inverse, constant(l, "float64", norm.epsilon), inverse);
-  emitUnary(l, UnaryFunction.Sqrt, inverse.at, inverse.at, norm.rows, 0, 0, "float64");
-  emitUnary(l, UnaryFunction.Reciprocal, inverse.at, inverse.at, norm.rows, 0, 0, "float64");
+  emitBinary(l, BinaryFunction.Add, inverse, constant(l, x.type, norm.epsilon), inverse);
+  emitUnary(l, UnaryFunction.Sqrt, inverse.at, inverse.at, norm.rows, 0, 0, x.type);
+  emitUnary(l, UnaryFunction.Reciprocal, inverse.at, inverse.at, norm.rows, 0, 0, x.type);
   emitBinary(l, BinaryFunction.Mul, centred, inverse, output);
-  const parameter = (at: Ref | number): Source => ({ at, type: "float64", shape: [norm.extent] });
+  const parameter = (at: Ref | number): Source => ({ at, type: x.type, shape: [norm.extent] });
   if (norm.scale !== undefined) emitBinary(l, BinaryFunction.Mul, output, parameter(norm.scale), output);
   if (norm.bias !== undefined) emitBinary(l, BinaryFunction.Add, output, parameter(norm.bias), output);
 }

@@ -68,7 +68,10 @@ export function lowerRecurrent(l: Lowering): void {
     ...{ copies: l.allocate(copyBytes * l.threads), copyBytes, slots: l.threads },
   });
   const kernel = `recurrent_${inner.at(-1)!.kernel}`;
-  l.emit({ opcode: base.opcode, words: [...base.words, ...words] }, { kernel, macs, bytes: 4 * sizeOf(x.shape) });
+  l.emit(
+    { opcode: base.opcode, words: [...base.words, ...words] },
+    { kernel, macs, bytes: 4 * sizeOf(x.shape), rows: batch },
+  );
 }
 
 /** Output `i`, or memory that stands for it, filled with the initial state. */
@@ -93,7 +96,7 @@ function product(
   // weights that a node computes are packed once, in front of the loop
   if (l.floats(name) === undefined) packF32(l, l.operand(name), { batch: 1, rows: k, columns: n, transposed: true });
   const operand = (value: Source, name: string): Operand => ({ ...value, name: `${l.node.name}/${name}` });
-  const layer = { batch: 1, rows, k, n, transposed: true, name, bias: 0 };
+  const layer = { batch: 1, rows, k, n, transposed: true, name, bias: 0, inner: true };
   return l
     .capture(() => lowerProduct(l, { ...layer, a: operand(a, what), y: operand(y, "product") }))
     .map((lowered) => ({ ...lowered, step: rowsOf(l, lowered.step, k, only) }));
@@ -117,6 +120,9 @@ function rowsOf(
   if (!isFloatKernel(kernel)) {
     move(ConvStep.scales, 4 * firstRow);
     move(ConvStep.columnSums, 4 * firstRow);
+    if (words[ConvStep.turns] !== 0) {
+      move(ConvStep.turns, (firstRow / l.constants.core.exports.panelColumns(kernel)) * Math.ceil(k / 2));
+    }
   }
   if (outChannels !== undefined) words[ConvStep.outChannels] = outChannels;
   if (output !== undefined) words[ConvStep.output] = output;

@@ -20,6 +20,7 @@ import {
   inFloat,
   isFloat,
   type Source,
+  shifted,
   temporary,
 } from "./support.ts";
 
@@ -29,16 +30,51 @@ interface Extents {
   readonly inner: number;
 }
 
+/**
+ * A row of more float32 is summed in blocks of so many: one step could not be stopped in the middle of it, and 16 partial sums of millions of elements
+ * each lose digits. 2^20 exponentials in the scalar build take 25 ms.
+ */
+export const LONG_ROW = 2 ** 20;
+
 /** [outer, extent, inner] → [outer, inner] on the core's types; see ReduceStep. */
 export function emitReduce(l: Lowering, operation: R, x: Source, out: Source, extents: Extents): void {
   if (extents.outer * extents.inner === 0) return;
+  if (x.type === "float32" && extents.extent > LONG_ROW) {
+    emitBlocks(l, operation, x, out, extents);
+    return;
+  }
   l.emit(
     step(Opcode.Reduce, ReduceStep, { input: x.at, output: out.at, ...extents, operation, type: codeOf(l, x.type) }),
     {
       kernel: `reduce_${R[operation].toLowerCase()}_${x.type}`,
       bytes: (sizeOf(x.shape) + sizeOf(out.shape)) * elementBytes(x.type),
+      ...(x.type !== "float32" && { rows: extents.outer * extents.inner }),
     },
   );
+}
+
+/** A reduction of long rows: of each one its blocks, then what these have given. */
+function emitBlocks(l: Lowering, operation: R, x: Source, out: Source, { outer, extent, inner }: Extents): void {
+  const [blocks, rest] = [Math.floor(extent / LONG_ROW), extent % LONG_ROW];
+  const count = blocks + Math.min(rest, 1);
+  const sums = operation === R.Mean ? R.Sum : operation === R.L2 ? R.SumSquare : operation;
+  const joins = [R.Max, R.Min, R.Prod].includes(operation) ? operation : R.Sum;
+  const partials = temporary(l, x.type, [count, inner]);
+  const at = ({ at, type }: Source, elements: number): Source => ({ at: shifted(at, 4 * elements), type, shape: [] });
+  const part = (from: Source, to: Source, extents: Extents, how: R): void => {
+    const { outer, extent } = extents;
+    emitReduce(l, how, { ...from, shape: [outer, extent, inner] }, { ...to, shape: [outer, inner] }, extents);
+  };
+  for (let row = 0; row < outer; row++) {
+    const from = row * extent * inner;
+    part(at(x, from), partials, { outer: blocks, extent: LONG_ROW, inner }, sums);
+    const [last, to] = [at(x, from + blocks * LONG_ROW * inner), at(partials, blocks * inner)];
+    if (rest > 0) part(last, to, { outer: 1, extent: rest, inner }, sums);
+    part(partials, at(out, row * inner), { outer: 1, extent: count, inner }, joins);
+  }
+  const result: Source = { ...out, shape: [outer, inner] };
+  if (operation === R.Mean) emitBinary(l, BinaryFunction.Div, result, constant(l, x.type, extent), result);
+  if (operation === R.L2) emitUnary(l, UnaryFunction.Sqrt, out.at, out.at, outer * inner, 0, 0, x.type);
 }
 
 /** Axes of the node: an input since opset 13 or 18, an attribute before. undefined: leave everything as it is. */
@@ -154,7 +190,11 @@ export function emitArg(
       ...{ input: converted(l, x, type).at, output: out.at, ...extents, type: codeOf(l, type) },
       ...{ least: least ? 1 : 0, last: last ? 1 : 0 },
     }),
-    { kernel: `arg_${least ? "min" : "max"}_${type}`, bytes: sizeOf(x.shape) * elementBytes(type) },
+    {
+      kernel: `arg_${least ? "min" : "max"}_${type}`,
+      bytes: sizeOf(x.shape) * elementBytes(type),
+      rows: extents.outer * extents.inner,
+    },
   );
 }
 
@@ -177,17 +217,22 @@ function cumulate(product: boolean): Lower {
     const direct = elementBytes(type) === elementBytes(x.type);
     const input: Source = direct ? { ...x, type } : converted(l, x, type);
     const result: Source = direct ? { ...out, type } : temporary(l, type, x.shape);
+    const lines = around(x.shape, axis);
     l.emit(
       step(Opcode.Cumulate, CumulateStep, {
         input: input.at,
         output: result.at,
-        ...around(x.shape, axis),
+        ...lines,
         type: codeOf(l, type),
         exclusive: l.attribute("exclusive", 0),
         reverse: l.attribute("reverse", 0),
         product: product ? 1 : 0,
       }),
-      { kernel: `${product ? "cumprod" : "cumsum"}_${type}`, bytes: 2 * sizeOf(x.shape) * elementBytes(type) },
+      {
+        kernel: `${product ? "cumprod" : "cumsum"}_${type}`,
+        bytes: 2 * sizeOf(x.shape) * elementBytes(type),
+        rows: lines.outer * lines.inner,
+      },
     );
     if (!direct) emitCast(l, result, out);
   };
@@ -221,7 +266,12 @@ function lowerTopK(l: Lowering): void {
         least: 1 - l.attribute("largest", 1),
         type: codeOf(l, type),
       }),
-      { kernel: `topk_${type}`, bytes: elementBytes(type) * sizeOf(x.shape) },
+      // at most: every element goes down the heap
+      {
+        kernel: `topk_${type}`,
+        bytes: (elementBytes(type) + 8) * sizeOf(x.shape) * Math.ceil(Math.log2(shape[axis]! + 1)),
+        rows: sizeOf(x.shape) / x.shape[axis]!,
+      },
     );
   }
   const narrow = type !== given.type;

@@ -1,8 +1,9 @@
-import { type ElementType, Tensor } from "../../../tensor/index.ts";
+import { type ElementType, Tensor, type TensorData } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import type { Call } from "../call.ts";
 import { allocate, dataOf, elementsOf } from "../elements.ts";
-import { type Evaluate, type Operator, sameRank } from "../operator.ts";
+import { inPieces, PIECE } from "../memo.ts";
+import { type Operator, sameRank } from "../operator.ts";
 import { type Fail, numbersOf, textsOf } from "./attributes.ts";
 
 type Attributes = Node["attributes"];
@@ -80,16 +81,17 @@ function fallbackOf(attributes: Attributes, type: ElementType): Label {
   return FALLBACKS[type] ?? 0;
 }
 
-const encode: Evaluate = (call, [output]) => {
-  const { entries, fallback } = tableOf(call.node.attributes, (why) => call.fail(why));
+const encode = inPieces(function* (call): Generator<undefined, TensorData[]> {
+  const { entries, fallback, to: type } = tableOf(call.node.attributes, (why) => call.fail(why));
   const from = elementsOf(call.constant(0)!.data);
-  const to = allocate(output!.type, from.length);
+  const to = allocate(type, from.length);
   for (let i = 0; i < from.length; i++) {
     const key = from[i]!;
     to[i] = entries.get(key === 0 ? 0 : key) ?? fallback;
+    if (i % PIECE === 0) yield;
   }
   return [dataOf(to)];
-};
+});
 
 /** The attributes of LabelEncoder for a table between texts and integers. */
 function between(texts: readonly string[], numbers: readonly number[], toText: boolean): Attributes {
@@ -147,7 +149,8 @@ export const labels = {
       if (call.type(0) !== from) throw call.fail(`the input expected type ${from} as the keys, got ${call.type(0)}`);
       return [{ type: to, shape: call.shape(0) }];
     },
-    evaluate: encode,
+    evaluate: (call: Call) => encode(call),
+    work: encode.pieces,
   },
   /** LabelEncoder of version 1: classes and their places in the list. */
   "bitbasis/ClassEncoder": {

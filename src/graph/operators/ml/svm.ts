@@ -1,7 +1,8 @@
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
 import type { Maker } from "../maker.ts";
-import type { Evaluate, Operator } from "../operator.ts";
+import { inPieces } from "../memo.ts";
+import type { Operator } from "../operator.ts";
 import { exactly, type Fail, labelsOf, numbersOf } from "./attributes.ts";
 import { INPUT } from "./features.ts";
 import { matrix, weighted } from "./linear.ts";
@@ -179,12 +180,13 @@ function coupled(r: (i: number, j: number) => number, classes: number): Float32A
   return p;
 }
 
-const coupledRows: Evaluate = (call, [output]) => {
+const coupledRows = inPieces(function* (call): Generator<undefined, Float32Array[]> {
   const chances = call.constant(0)!.data as Float32Array;
-  const [rows, classes] = output!.shape as [number, number];
+  const [rows, classes] = [call.shape(0)[0]!, call.number("classes", 0)];
   const pairs = pairsOf(classes);
   const result = new Float32Array(rows * classes);
   for (let row = 0; row < rows; row++) {
+    yield;
     const table = new Map(
       pairs.flatMap(([i, j], at) => {
         const chance = chances[row * pairs.length + at]!;
@@ -197,7 +199,7 @@ const coupledRows: Evaluate = (call, [output]) => {
     );
   }
   return [result];
-};
+});
 
 export const machines = {
   "ai.onnx.ml/SVMRegressor": {
@@ -241,6 +243,7 @@ export const machines = {
     inputs: "float32",
     attributes: { classes: "int" },
     shape: (call: Call) => [{ type: "float32", shape: [call.shape(0)[0]!, call.number("classes", 0)] }],
-    evaluate: coupledRows,
+    evaluate: (call: Call) => coupledRows(call),
+    work: coupledRows.pieces,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

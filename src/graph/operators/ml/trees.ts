@@ -1,10 +1,11 @@
-import type { ElementType } from "../../../tensor/index.ts";
+import type { ElementType, TensorData } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
 import { allocate, dataOf, elementsOf } from "../elements.ts";
 import type { Maker } from "../maker.ts";
-import { type Evaluate, FLOATS, type Operator } from "../operator.ts";
+import { inPieces, PIECE } from "../memo.ts";
+import { FLOATS, type Operator } from "../operator.ts";
 import { type Fail, labelsOf, numbersOf } from "./attributes.ts";
 import { type Forest, forestOf, leafOf } from "./forest.ts";
 import { forestOfPlaces } from "./forest-v5.ts";
@@ -91,15 +92,22 @@ interface Sums {
   readonly has: Uint8Array;
 }
 
-function addUp(call: Call, { forest, targets }: Ensemble): Sums {
+function* addUp(call: Call, { forest, targets }: Ensemble): Generator<undefined, Sums> {
   const { rows, columns } = rowsOf(call);
   const x = elementsOf(call.constant(0)!.data) as ArrayLike<number>;
   const round = call.type(0) === "float64" ? (value: number): number => value : fround;
   const aggregate = aggregateOf(call.node.attributes["aggregate_function"], (why) => call.fail(why));
   const scores = new Float64Array(rows * targets);
   const has = new Uint8Array(rows * targets);
+  let work = 0;
   for (let row = 0; row < rows; row++) {
     for (const root of forest.roots) {
+      // Trees are some 16 nodes deep.
+      work += 16;
+      if (work > PIECE) {
+        work = 0;
+        yield;
+      }
       const leaf = leafOf(forest, x, row * columns, root);
       for (let i = forest.starts[leaf]!; i < forest.starts[leaf + 1]!; i++) {
         const at = row * targets + forest.targets[i]!;
@@ -115,16 +123,16 @@ function addUp(call: Call, { forest, targets }: Ensemble): Sums {
   return { scores, has };
 }
 
-const treeScores: Evaluate = (call, [output]) => {
+const treeScores = inPieces(function* (call): Generator<undefined, TensorData[]> {
   const ensemble = ensembleOf("", call.node.attributes, (why) => call.fail(why));
-  const { scores } = addUp(call, ensemble);
+  const { scores } = yield* addUp(call, ensemble);
   const { base, targets } = ensemble;
-  const result = allocate(output!.type, scores.length);
+  const result = allocate(call.type(0), scores.length);
   // A float32 array rounds the sum.
   for (const [at, score] of scores.entries())
     result[at] = base.length === targets ? score + base[at % targets]! : score;
   return [dataOf(result)];
-};
+});
 
 /** How often nodes were visited in training: nothing that a result depends on. */
 const HITS = "nodes_hitrates:floats nodes_hitrates_as_tensor";
@@ -218,7 +226,8 @@ export const trees = {
       const { targets } = ensembleOf("", call.node.attributes, (why) => call.fail(why));
       return [{ type: call.type(0), shape: [rowsOf(call).rows, targets] }];
     },
-    evaluate: treeScores,
+    evaluate: (call: Call) => treeScores(call),
+    work: treeScores.pieces,
   },
   /** Scores of a classifier before their transform, float32, and the class of each row, int64. */
   "bitbasis/TreeClasses": {
@@ -233,7 +242,8 @@ export const trees = {
         { type: "int64", shape: [rows] },
       ];
     },
-    evaluate: treeClasses,
+    evaluate: (call: Call) => treeClasses(call),
+    work: (call: Call) => treeClasses.pieces(call),
   },
 } as const satisfies Readonly<Record<string, Operator>>;
 
@@ -262,17 +272,18 @@ function classify(call: Call, make: Maker): readonly Node[] {
   return make.done();
 }
 
-function treeClasses(call: Call): ReturnType<Evaluate> {
+const treeClasses = inPieces(function* (call): Generator<undefined, TensorData[]> {
   const { attributes } = call.node;
   const ensemble = ensembleOf("TreeClasses", attributes, (why) => call.fail(why));
   const { base, targets } = ensemble;
-  const { scores, has } = addUp(call, ensemble);
+  const { scores, has } = yield* addUp(call, ensemble);
   const rows = rowsOf(call).rows;
   const logistic = attributes["post_transform"] === "LOGISTIC";
   const single = singleOf(attributes, ensemble);
   const result = new Float32Array(rows * targets);
   const classes = new BigInt64Array(rows);
   for (let row = 0; row < rows; row++) {
+    if (row % 1024 === 0) yield;
     const own = Array.from({ length: targets }, (_, i) => scores[row * targets + i]! + (base[i] ?? 0));
     if (single !== undefined) classes[row] = BigInt(Number(fround(own[single.id]!) > single.threshold));
     if (single?.id === 0) {
@@ -290,4 +301,4 @@ function treeClasses(call: Call): ReturnType<Evaluate> {
     classes[row] = BigInt(Math.max(0, best));
   }
   return [result, classes];
-}
+});

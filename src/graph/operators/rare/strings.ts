@@ -1,7 +1,7 @@
 import { allocateData, broadcast, sizeOf, type Tensor } from "../../../tensor/index.ts";
 import type { Call } from "../call.ts";
 import { broadcastStrides, walk } from "../elements.ts";
-import { once } from "../memo.ts";
+import { inPieces } from "../memo.ts";
 import { broadcastRank, type Operator, sameRank } from "../operator.ts";
 
 function textsOf(call: Call, i: number): readonly string[] {
@@ -42,9 +42,11 @@ function split(text: string, delimiter: string, most: number): string[] {
   return [...pieces, rest];
 }
 
-const pieces = once((call) => {
-  const most = call.number("maxsplit", Number.POSITIVE_INFINITY);
-  return textsOf(call, 0).map((text) => split(text, call.text("delimiter", ""), most));
+const pieces = inPieces(function* (call): Generator<undefined, string[][]> {
+  const [most, delimiter] = [call.number("maxsplit", Number.POSITIVE_INFINITY), call.text("delimiter", "")];
+  const all: string[][] = [];
+  for (const text of textsOf(call, 0)) if (all.push(split(text, delimiter, most)) % 1024 === 0) yield;
+  return all;
 });
 
 function splitShape(call: Call) {
@@ -65,7 +67,7 @@ function changed(text: string, action: string): string {
   }).join("");
 }
 
-const normalized = once((call) => {
+const normalized = inPieces(function* (call): Generator<undefined, string[]> {
   const shape = call.shape(0);
   if (!(shape.length === 1 || (shape.length === 2 && shape[0] === 1)))
     throw call.fail("the input expected shape [count] or [1, count]");
@@ -73,8 +75,12 @@ const normalized = once((call) => {
   const sensitive = call.number("is_case_sensitive", 0) !== 0;
   const compared = (text: string): string => (sensitive ? text : changed(text, "LOWER"));
   const stops = new Set((call.node.attributes["stopwords"] as readonly string[] | undefined)?.map(compared));
-  const kept = textsOf(call, 0).filter((text) => !stops.has(compared(text)));
-  return kept.length === 0 ? [""] : kept.map((text) => changed(text, action));
+  const kept: string[] = [];
+  for (const [i, text] of textsOf(call, 0).entries()) {
+    if (!stops.has(compared(text))) kept.push(changed(text, action));
+    if (i % 1024 === 0) yield;
+  }
+  return kept.length === 0 ? [""] : kept;
 });
 
 /** Operators of texts, which live in JavaScript. */
@@ -101,6 +107,7 @@ export const strings = {
       });
       return [texts, BigInt64Array.from(all, ({ length }) => BigInt(length))];
     },
+    work: pieces.pieces,
   },
   "/StringNormalizer": {
     since: 10,
@@ -114,6 +121,7 @@ export const strings = {
     rank: sameRank,
     shape: (call: Call) => [{ type: "string", shape: [...call.shape(0).slice(0, -1), normalized(call).length] }],
     evaluate: (call: Call) => [[...normalized(call)]],
+    work: normalized.pieces,
   },
   "/RegexFullMatch": {
     since: 20,

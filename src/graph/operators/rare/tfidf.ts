@@ -1,8 +1,9 @@
-import { type ElementType, sizeOf } from "../../../tensor/index.ts";
+import type { ElementType } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import type { Call } from "../call.ts";
 import { elementsOf } from "../elements.ts";
-import type { Evaluate, Operator } from "../operator.ts";
+import { inPieces, PIECE } from "../memo.ts";
+import type { Operator } from "../operator.ts";
 
 type Fail = (why: string) => Error;
 
@@ -60,16 +61,17 @@ function lengthsOf(node: Node, fail: Fail): { least: number; most: number; skips
 }
 
 /** How often each n-gram is in a row: of tokens side by side, and with up to `skips` others between them. Single tokens are counted once. */
-function count(
+function* count(
   tokens: readonly (string | bigint | number)[],
   call: Call,
   grams: Grams,
   visit: (place: number) => void,
-): void {
+): Generator<undefined, void> {
   const { least, most, skips } = lengthsOf(call.node, (why) => call.fail(why));
   for (let distance = 1; distance <= skips + 1; distance++) {
     if (distance > 1 && (most === 1 || distance >= tokens.length)) break;
     for (let start = 0; start < tokens.length; start++) {
+      if (start % (PIECE / 64) === 0) yield;
       for (let n = distance === 1 ? least : Math.max(2, least); n <= most; n++) {
         if (start + distance * (n - 1) >= tokens.length) break;
         const place = grams.places.get(keyOf(Array.from({ length: n }, (_, i) => tokens[start + distance * i]!)));
@@ -79,18 +81,18 @@ function count(
   }
 }
 
-const vectorize: Evaluate = (call, [output]) => {
+const vectorize = inPieces(function* (call): Generator<undefined, Float32Array[]> {
   const grams = gramsOf(call.node, (why) => call.fail(why));
   const { columns, weights, width } = grams;
   const mode = call.text("mode", "TF");
   const shape = call.shape(0);
   const tokens = shape.at(-1)!;
   const all = Array.from(elementsOf(call.constant(0)!.data) as ArrayLike<string | bigint | number>);
-  const result = new Float32Array(sizeOf(output!.shape));
   const rows = shape.length === 1 ? 1 : shape[0]!;
+  const result = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) {
     const counts = new Map<number, number>();
-    count(all.slice(row * tokens, (row + 1) * tokens), call, grams, (place) =>
+    yield* count(all.slice(row * tokens, (row + 1) * tokens), call, grams, (place) =>
       counts.set(place, (counts.get(place) ?? 0) + 1),
     );
     for (const [place, times] of counts) {
@@ -99,7 +101,7 @@ const vectorize: Evaluate = (call, [output]) => {
     }
   }
   return [result];
-};
+});
 
 const TOKENS: readonly ElementType[] = ["string", "int32", "int64"];
 
@@ -132,6 +134,7 @@ export const tfidf = {
       const { width } = gramsOf(call.node, (why) => call.fail(why));
       return [{ type: "float32", shape: [...shape.slice(0, -1), width] }];
     },
-    evaluate: vectorize,
+    evaluate: (call: Call) => vectorize(call),
+    work: vectorize.pieces,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -1,7 +1,7 @@
-import type { Node } from "../graph.ts";
-import type { Maker } from "./maker.ts";
-import type { Operator } from "./operator.ts";
-import { type Rewrite, without } from "./rewrite.ts";
+import type { Node } from "../../graph.ts";
+import type { Maker } from "../maker.ts";
+import type { Operator } from "../operator.ts";
+import { type Rewrite, without } from "../rewrite.ts";
 
 function dequantized(make: Maker, inputs: readonly string[], at: number): string {
   return make.op(

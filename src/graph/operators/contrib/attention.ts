@@ -1,10 +1,10 @@
-import { type Attending, attend, biasOf, iota, range, shape, splitHeads, toFloat, windowBias } from "./attend.ts";
-import { type Heads, headsOf, joinHeads, present, rotate } from "./attention.ts";
-import type { Call } from "./call.ts";
-import { typeCode } from "./cast.ts";
-import type { Maker } from "./maker.ts";
-import { HALVES, INDEX, type Operator } from "./operator.ts";
-import type { Rewrite } from "./rewrite.ts";
+import { type Attending, attend, biasOf, iota, range, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
+import { type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
+import type { Call } from "../call.ts";
+import { typeCode } from "../cast.ts";
+import type { Maker } from "../maker.ts";
+import { HALVES, INDEX, type Operator } from "../operator.ts";
+import type { Rewrite } from "../rewrite.ts";
 
 /** Several heads in one: [batch, length, heads, parts, size] → `parts` values [batch, heads, length, size]. */
 function unpacked(call: Call, make: Maker, i: number, parts: number): Heads[] {

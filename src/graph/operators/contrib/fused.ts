@@ -1,11 +1,11 @@
-import type { BitbasisError } from "../../core/errors.ts";
-import { Tensor } from "../../tensor/index.ts";
-import type { Node } from "../graph.ts";
-import { range, shape } from "./attend.ts";
-import type { Call } from "./call.ts";
-import type { Maker } from "./maker.ts";
-import { HALVES, INDEX, type Operator } from "./operator.ts";
-import { type Rewrite, sameAs, without } from "./rewrite.ts";
+import type { BitbasisError } from "../../../core/errors.ts";
+import { Tensor } from "../../../tensor/index.ts";
+import type { Node } from "../../graph.ts";
+import { range, shape } from "../attend.ts";
+import type { Call } from "../call.ts";
+import type { Maker } from "../maker.ts";
+import { HALVES, INDEX, type Operator } from "../operator.ts";
+import { type Rewrite, sameAs, without } from "../rewrite.ts";
 
 /** x + bias, where there is a bias. */
 function biased(make: Maker, x: string, bias: string | undefined): string {

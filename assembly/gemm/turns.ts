@@ -1,0 +1,46 @@
+// How a panel of 16-bit weights is cut into turns of k-pairs whose sums stay within int32, from the weights that are there.
+import { COLUMNS, panelBytes } from "../layout";
+
+/**
+ * Largest Σ|w| of a turn: times the largest activation of 16 bits, 2^15, and with what the turn before has left, at most 2^16 − 1, it is at most
+ * 2^31 − 1. A single pair of weights of at most 2^15 − 1 always fits.
+ */
+const LARGEST: i32 = 65534;
+const MOST_PAIRS: i32 = 255;
+
+/**
+ * Writes the turns of every panel of a ConvI16 layer: u8 counts of k-pairs, each as many as fit; a tap ends one. A panel has room for as many counts as pairs.
+ */
+export function turns(kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, counts: usize): void {
+  const bytes = <usize>panelBytes(kernel, 1, 1, 1, channels);
+  const end = panels + <usize>panelBytes(kernel, groups, rows, taps, channels);
+  let next = counts;
+  let tap = 0;
+  while (panels < end) {
+    const stop = panels + bytes;
+    while (panels < stop) {
+      const pairs = turnAt(panels, stop);
+      store<u8>(next++, <u8>pairs);
+      panels += <usize>pairs << 5;
+    }
+    if (++tap == taps) {
+      tap = 0;
+      counts += <usize>taps * (bytes >> 5);
+      next = counts;
+    }
+  }
+}
+
+/** Pairs of the turn that begins at `panel`. */
+function turnAt(panel: usize, stop: usize): i32 {
+  let most = min(MOST_PAIRS, <i32>((stop - panel) >> 5));
+  for (let column = panel; column < panel + 4 * COLUMNS; column += 4) {
+    let sum = 0;
+    let at = column;
+    for (let pairs = 0; pairs < most; pairs++, at += 32) {
+      sum += abs(<i32>load<i16>(at)) + abs(<i32>load<i16>(at, 2));
+      if (sum > LARGEST) most = max(1, pairs);
+    }
+  }
+  return most;
+}

@@ -1,0 +1,7 @@
+import type { Operator } from "../operator.ts";
+import { contribAttention } from "./attention.ts";
+import { contrib } from "./fused.ts";
+import { contribQuantized } from "./quantized.ts";
+
+/** Operators of the domain com.microsoft, by `domain/op`: what onnxruntime's optimizer and its exporters write. */
+export const CONTRIB: Readonly<Record<string, Operator>> = { ...contrib, ...contribAttention, ...contribQuantized };

@@ -1,0 +1,34 @@
+import type { MakeCore } from "../core/index.ts";
+import { parseModel, readModelGraph } from "../onnx/index.ts";
+import { quantizeGraph } from "../quantize/index.ts";
+import { externalFiles } from "./external.ts";
+import { checked, type OpenModel, type OpenOptions, whole } from "./open.ts";
+import { type Override, withInputs } from "./overrides.ts";
+import type { Reading } from "./source.ts";
+
+/** Quantizes an ONNX file while loading it. A chunk of its own: who opens containers never fetches it. */
+export async function openOnnx(
+  bytes: Uint8Array,
+  options: OpenOptions,
+  reading: Reading,
+  makeCore: MakeCore,
+): Promise<OpenModel> {
+  const { preset, plan, check, onProgress, terms } = options;
+  const proto = parseModel(bytes);
+  const graph = readModelGraph(proto, { externalData: await externalFiles(proto, reading, options.externalData) });
+  const quantization = {
+    ...(preset !== undefined && { preset }),
+    ...(plan !== undefined && { plan }),
+    ...(check !== undefined && { check }),
+  };
+  const watched = { ...quantization, ...(onProgress !== undefined && { onProgress }), signal: reading.signal };
+  const model = await quantizeGraph(graph, watched, makeCore);
+  const opened = await checked(whole(model, terms));
+  if (graph.overridable === undefined) return opened;
+  const override: Override = {
+    defaults: graph.initializers,
+    model: async (names) =>
+      (await checked(whole(await quantizeGraph(withInputs(graph, names), quantization, makeCore), terms))).model,
+  };
+  return { ...opened, override };
+}
