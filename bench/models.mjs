@@ -20,7 +20,8 @@ const RIVAL = "onnxruntime-web";
 const PRESETS = ["float32", "faithful", "fast", "compact"];
 /** Below this cosine to the rival's output a preset is not working, and its time says nothing. */
 const LEAST_COSINE = { float32: 0.999999, faithful: 0.999, fast: 0.9, compact: 0.7 };
-const DEFAULT = ["mobilenet_v2", "ppocr_rec", "resnet20", "fmnist_vit", "ppocr_cls"];
+/** All, not the flattering ones. */
+const DEFAULT = NETWORKS.map(({ name }) => name);
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,

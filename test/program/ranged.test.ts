@@ -102,6 +102,7 @@ const CASES: Readonly<Record<string, Case>> = {
   "/CumProd": { inputs: (t) => [x(t), new Tensor("int64", [1], [])], constants: [1] },
   "/MatMul": { inputs: (t) => [tensor("float32", [2, t, 5]), tensor("float32", [2, 5, t])] },
   "bitbasis/MatMul": { inputs: (t) => [rows(t), tensor("float32", [8, 5]), vector(5)], constants: [1, 2] },
+  "bitbasis/MatMulInteger": { inputs: (t) => [tensor("int8", [2, t, 6]), tensor("int8", [6, 5])], constants: [1] },
   "/Gemm": {
     inputs: (t) => [tensor("float32", [5, t]), tensor("float32", [5, 4]), vector(4)],
     attributes: { transA: 1, alpha: 0.5, beta: 2 },
