@@ -1,6 +1,6 @@
 import simd from "#simd";
 import { BitbasisError } from "./errors.ts";
-import { environment } from "./host.ts";
+import { environment, needWebAssembly } from "./host.ts";
 import { shown } from "./shown.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
@@ -14,20 +14,10 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   let module = compiled.get(name);
   if (module === undefined) {
     module = packaged(name).then(async (code) => {
-      try {
-        if (typeof code !== "string") return code;
-        const bytes = (code === simd ? validated : undefined) ?? decode(code);
-        validated = undefined;
-        return await WebAssembly.compile(bytes);
-      } catch (cause) {
-        throw new BitbasisError(
-          "BUILD",
-          `this runtime cannot compile the build "${name}": ${(cause as Error).message}`,
-          {
-            cause,
-          },
-        );
-      }
+      if (typeof code !== "string") return code;
+      const bytes = (code === simd ? validated : undefined) ?? decode(code);
+      validated = undefined;
+      return compileModule(bytes, notCompiled(name));
     });
     module.catch(() => compiled.delete(name));
     compiled.set(name, module);
@@ -35,8 +25,32 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   return module;
 }
 
+/** Engines say it in words of their own: "blocked by CSP", "violates the following Content Security Policy directive", "disallowed by embedder". */
+const FORBIDDEN = /content security policy|\bCSP\b|unsafe-eval|disallowed by embedder/i;
+
+/**
+ * Compiles a module.
+ *
+ * @param fault - what is wrong where the bytes are to blame
+ * @throws BitbasisError BUILD for bytes that are not compiled, with what to do where the host forbids it
+ */
+export async function compileModule(bytes: Uint8Array<ArrayBuffer>, fault: string): Promise<WebAssembly.Module> {
+  try {
+    return await WebAssembly.compile(bytes);
+  } catch (cause) {
+    const { message } = cause as Error;
+    const why = FORBIDDEN.test(message)
+      ? `this runtime forbids to compile WebAssembly (${message}): a page's content security policy must allow script-src 'wasm-unsafe-eval'; where nothing is compiled at run time, import "bitbasis/workerd"`
+      : `${fault}: ${message}`;
+    throw new BitbasisError("BUILD", why, { cause });
+  }
+}
+
+/** What is wrong where a build of ours is not compiled. */
+export const notCompiled = (build: ModuleName): string => `this runtime cannot compile the build "${build}"`;
+
 /** The bytes of a module; undefined on workerd, which has none of them. */
-export async function moduleBytes(name: ModuleName): Promise<Uint8Array | undefined> {
+export async function moduleBytes(name: ModuleName): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const code = await packaged(name);
   return typeof code === "string" ? decode(code) : undefined;
 }
@@ -86,6 +100,7 @@ export function checkModule(module: WebAssembly.Module, functions: readonly stri
 let hasSimd: boolean | undefined;
 
 function validate(letters: string): boolean {
+  needWebAssembly();
   const bytes = decode(letters);
   const valid = WebAssembly.validate(bytes);
   if (valid) validated = bytes;

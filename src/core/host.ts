@@ -1,5 +1,21 @@
-// What there is of Node here. `process` is looked up, never named, and modules are asked for by a call: bundlers neither see a "node:" specifier nor
+// What there is of WebAssembly and of Node here. `process` is looked up, never named, and modules are asked for by a call: bundlers neither see a "node:" specifier nor
 // put in a polyfill. Pages define a `process` without anything in it, and Deno has one that throws.
+
+import { BitbasisError } from "./errors.ts";
+
+/**
+ * Everything that is computed is computed in WebAssembly: iOS in its lockdown mode and `node --jitless` have none.
+ *
+ * @throws BitbasisError BUILD where there is none
+ */
+export function needWebAssembly(): void {
+  if (typeof WebAssembly === "undefined") {
+    throw new BitbasisError(
+      "BUILD",
+      "bitbasis expected a runtime with WebAssembly, got one that has none or has it turned off",
+    );
+  }
+}
 
 /** @internal – users need not have the types of Node */
 interface NodeModules {

@@ -1,13 +1,24 @@
 import { Allocator } from "./allocator.ts";
 import { BitbasisError } from "./errors.ts";
+import { needWebAssembly } from "./host.ts";
 
 /** Addresses below stay free, so that no block is ever at address 0, which means "none" in steps. */
 const FIRST_ADDRESS = 1024;
 const PAGE_BYTES = 65536;
 
-/** What a module imports: one page, which grows. */
+/**
+ * What a module imports: one page, which grows.
+ *
+ * @throws BitbasisError MEMORY where the host has no room for one more: engines set aside gigabytes of addresses for each
+ */
 export function newMemory(): WebAssembly.Memory {
-  return new WebAssembly.Memory({ initial: 1 });
+  needWebAssembly();
+  try {
+    return new WebAssembly.Memory({ initial: 1 });
+  } catch (cause) {
+    const why = `this runtime has no room for another wasm memory: ${(cause as Error).message}; release sessions that are not used`;
+    throw new BitbasisError("MEMORY", why, { cause });
+  }
 }
 
 /** The linear memory of one instance, with an allocator. A wasm memory only grows, so drop the instance to give it back. */

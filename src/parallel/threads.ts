@@ -1,4 +1,12 @@
-import { BitbasisError, type Build, Core, moduleBytes, yieldToEventLoop } from "../core/index.ts";
+import {
+  BitbasisError,
+  type Build,
+  Core,
+  compileModule,
+  moduleBytes,
+  notCompiled,
+  yieldToEventLoop,
+} from "../core/index.ts";
 import { Control, give, SPINS, type ThreadSetup, work } from "./control.ts";
 import type { Crew, CrewStep, Steps } from "./crew.ts";
 import { Hand, whyNoSharedMemory } from "./hand.ts";
@@ -172,7 +180,7 @@ const compiled = new Map<Build, Promise<WebAssembly.Module | undefined>>();
 function sharedModule(build: Build): Promise<WebAssembly.Module | undefined> {
   let module = compiled.get(build);
   if (module === undefined) {
-    module = moduleBytes(build).then((bytes) => bytes && WebAssembly.compile(withSharedMemory(bytes)));
+    module = moduleBytes(build).then((bytes) => bytes && compileModule(withSharedMemory(bytes), notCompiled(build)));
     compiled.set(build, module);
   }
   return module;

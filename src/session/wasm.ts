@@ -1,4 +1,4 @@
-import { BitbasisError, kindOf, nodeModule } from "../core/index.ts";
+import { BitbasisError, compileModule, kindOf, needWebAssembly, nodeModule } from "../core/index.ts";
 
 /** A core build from elsewhere than the package. */
 export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
@@ -10,6 +10,7 @@ export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
  */
 export async function loadWasm(source: WasmSource | Promise<WasmSource>): Promise<WebAssembly.Module> {
   const from = await source;
+  needWebAssembly();
   if (from instanceof WebAssembly.Module) return from;
   if (from instanceof URL) return loadWasm(await read(from));
   if (from instanceof Response) {
@@ -35,14 +36,7 @@ async function read(url: URL): Promise<Response | Uint8Array<ArrayBuffer>> {
 
 async function compile(bytes: Uint8Array<ArrayBuffer>, origin: string): Promise<WebAssembly.Module> {
   checkMagic(bytes, origin);
-  try {
-    return await WebAssembly.compile(bytes);
-  } catch (cause) {
-    const why = (cause as Error).message;
-    throw new BitbasisError("BUILD", `"wasm" expected a WebAssembly module, got a damaged one${origin}: ${why}`, {
-      cause,
-    });
-  }
+  return compileModule(bytes, `"wasm" expected a WebAssembly module, got a damaged one${origin}`);
 }
 
 function checkMagic(bytes: Uint8Array, origin: string): void {

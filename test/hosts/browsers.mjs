@@ -32,9 +32,10 @@ export function installedBrowsers() {
   return Object.fromEntries(found.filter(([, program]) => program !== undefined));
 }
 
-/** Serves files of `folder` under /, with the policy, and resolves what is sent to /report/NAME. */
-export async function serve(folder) {
+/** Serves files of `folder` under /, with the policy, and resolves what is sent to /report/NAME. `requests(PATH)`: how often a file has been sent. */
+export async function serve(folder, policy = POLICY) {
   const waiting = new Map();
+  const sent = new Map();
   const server = createServer((request, response) => {
     const { pathname } = new URL(request.url, "http://localhost");
     if (pathname.startsWith("/report/")) {
@@ -52,7 +53,8 @@ export async function serve(folder) {
       return;
     }
     const type = TYPES[extname(path)] ?? "application/octet-stream";
-    response.writeHead(200, { "content-type": type, "content-security-policy": POLICY });
+    sent.set(pathname, (sent.get(pathname) ?? 0) + 1);
+    response.writeHead(200, { "content-type": type, "content-security-policy": policy });
     createReadStream(path).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));
@@ -66,7 +68,7 @@ export async function serve(folder) {
         resolve(text);
       });
     });
-  return { origin, report, close: () => server.close() };
+  return { origin, report, requests: (path) => sent.get(path) ?? 0, close: () => server.close() };
 }
 
 /** Opens a page and resolves with what it reports under `name`. */

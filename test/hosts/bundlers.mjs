@@ -8,7 +8,8 @@ export const script = (report) => `
 import { main } from "./app.mjs";
 const send = (text) => fetch(${report}, { method: "POST", mode: "no-cors", body: text });
 const bytes = await (await fetch("/model.onnx")).arrayBuffer();
-main(bytes).then(send, (error) => send("failed: " + (error.stack ?? error)));
+// Firefox's stacks begin without the message.
+main(bytes).then(send, (error) => send("failed: " + error + " " + error?.stack));
 `;
 
 const page = (src, type = "module") =>
@@ -137,6 +138,42 @@ export function buildFile(folder, model, report) {
     "--outfile=dist/main.js",
     "--log-level=warning",
   );
+}
+
+/** An application of onnxruntime-web for Node, by an alias of the bundler. */
+export function buildOrt(folder) {
+  const options = ["--bundle", "--format=esm", "--platform=node", "--outfile=dist/ort.mjs", "--log-level=warning"];
+  return call(folder, "esbuild", "ort.mjs", "--alias:onnxruntime-web=bitbasis/ort", ...options);
+}
+
+/**
+ * A project whose dependency asks for onnxruntime-web: npm's overrides give it a package of one line, by an absolute path, since npm reads a relative one
+ * from the dependency's folder.
+ */
+export function writeOverrides(folder, tarball, application) {
+  const json = (value) => JSON.stringify(value);
+  write(folder, {
+    "package.json": json({
+      ...{ name: "overrides", private: true, type: "module" },
+      dependencies: {
+        bitbasis: tarball,
+        "onnxruntime-common": "*",
+        application: "file:./application",
+        "onnxruntime-web": `file:${join(folder, "drop-in")}`,
+      },
+      overrides: { "onnxruntime-web": "$onnxruntime-web" },
+    }),
+    "application/package.json": json({
+      ...{ name: "application", version: "1.0.0", type: "module" },
+      dependencies: { "onnxruntime-web": "^1.17.0" },
+    }),
+    "application/ort.mjs": application,
+    "drop-in/package.json": json({
+      ...{ name: "onnxruntime-web", version: "1.99.0", type: "module", exports: "./index.js" },
+    }),
+    "drop-in/index.js": 'export * from "bitbasis/ort";\n',
+    ".npmrc": "install-links=true\n",
+  });
 }
 
 /** transformers.js in a page, its onnxruntime-web replaced by an alias of the bundler. */

@@ -104,6 +104,18 @@ describe("a bundle for the browser", () => {
   });
 });
 
+describe("a bundle of onnxruntime's API", () => {
+  it("keeps what puts bitbasis behind it, though an application takes names of onnxruntime-common only", async () => {
+    const entry = join(folder, "ort.js");
+    writeFileSync(entry, 'export { InferenceSession } from "bitbasis/ort";');
+    // The resolver itself has to find the file, since it reads "sideEffects" beside it.
+    const alias = { "bitbasis/ort": join(ROOT, PACKAGE.exports["./ort"].default) };
+    const build = await rolldown({ input: entry, platform: "node", resolve: { alias } });
+    const { output } = await build.generate({ format: "es", codeSplitting: false });
+    expect(output[0].code).toContain("takeOver(");
+  });
+});
+
 describe("a bundle for workerd", () => {
   /** workerd gives the module of a .wasm file that is imported. */
   const modules: Plugin = {

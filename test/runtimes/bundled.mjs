@@ -1,61 +1,75 @@
-// Runtimes that take a bundle: workerd, and browsers, where the networks run in a Worker. Each gives { status, stdout, stderr } as a program
-// that prints digests.mjs's JSON.
+// Runtimes that take a bundle: workerd, and browsers, where the networks run in a Worker. Each gives what a job of networks.mjs finds.
 import { spawnSync } from "node:child_process";
 import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { installedBrowsers, serve, visit } from "../hosts/browsers.mjs";
-import { NETWORKS } from "./networks.mjs";
+import { Missing } from "./missing.mjs";
+import { FILES } from "./networks.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HERE = JSON.stringify(join(ROOT, "test/runtimes/networks.mjs"));
 
-const WORKERD = `
-import { digests, webSha256 } from ${HERE};
-${NETWORKS.map((name) => `import ${name} from "${name}.onnx";`).join("\n")}
-const models = { ${NETWORKS.join(", ")} };
+const workerd = (job) => `
+import { ${job} as job, webSha256 } from ${HERE};
+${FILES.map((name) => `import ${name} from "${name}.onnx";`).join("\n")}
+const models = { ${FILES.join(", ")} };
 export default {
   async test() {
     // As a worker gets it: a response, whose body is a stream.
-    console.log("DIGESTS" + JSON.stringify(await digests((name) => new Response(models[name]), webSha256)));
+    console.log("FOUND" + JSON.stringify(await job((name) => new Response(models[name]), webSha256)));
   },
 };
 `;
 
-const BROWSER = `
-import { digests, webSha256 } from ${HERE};
-digests((name) => fetch("/" + name + ".onnx"), webSha256)
+const browser = (job) => `
+import { ${job} as job, webSha256 } from ${HERE};
+job((name) => fetch("/" + name + ".onnx"), webSha256)
   .then((found) => postMessage(JSON.stringify(found)), (error) => postMessage("failed: " + error.stack));
 `;
 
-async function bundle(file, text, conditionNames) {
+/** Bundles the module `input` with everything that it imports but .wasm and .onnx. */
+export async function bundle(file, input, conditionNames) {
   const { rolldown } = await import("rolldown");
-  writeFileSync(`${file}.entry.mjs`, text);
   const wasm = {
     name: "wasm",
     resolveId: (id) => (id.endsWith(".wasm") ? { id: id.replace(/^.*\//, ""), external: true } : null),
   };
   const build = await rolldown({
-    ...{ input: `${file}.entry.mjs`, platform: "neutral", external: /\.onnx$/, plugins: [wasm] },
+    ...{ input, platform: "neutral", external: /\.onnx$/, plugins: [wasm] },
     resolve: { conditionNames: [...conditionNames, "import"], mainFields: ["module", "main"] },
   });
   await build.write({ file, format: "es", codeSplitting: false });
 }
 
+async function bundleText(file, text, conditionNames) {
+  writeFileSync(`${file}.entry.mjs`, text);
+  await bundle(file, `${file}.entry.mjs`, conditionNames);
+}
+
+/** Copies files of `from` beside workerd's configuration; its lines for them. */
+function embedded(folder, kind, names, from) {
+  return names.map((name) => {
+    copyFileSync(join(ROOT, from, name), join(folder, name));
+    return `(name = "${name}", ${kind} = embed "${name}")`;
+  });
+}
+
+/** The core, as modules of workerd. */
+export function wasmModules(folder) {
+  return embedded(folder, "wasm", ["simd.wasm", "scalar.wasm", "lattice.wasm", "shards.wasm"], "build");
+}
+
 /** workerd reads modules and models from the configuration of a test, which needs no port. */
-export async function runWorkerd(binary, folder) {
-  await bundle(join(folder, "bundle.mjs"), WORKERD, ["workerd"]);
-  const embedded = (kind, names, from) =>
-    names.map((name) => {
-      copyFileSync(join(ROOT, from, name), join(folder, name));
-      return `(name = "${name}", ${kind} = embed "${name}")`;
-    });
+export async function runWorkerd(binary, folder, job) {
+  await bundleText(join(folder, "bundle.mjs"), workerd(job), ["workerd"]);
   const modules = [
     '(name = "bundle.mjs", esModule = embed "bundle.mjs")',
-    ...embedded("wasm", ["simd.wasm", "scalar.wasm", "lattice.wasm", "shards.wasm"], "build"),
+    ...wasmModules(folder),
     ...embedded(
+      folder,
       "data",
-      NETWORKS.map((name) => `${name}.onnx`),
+      FILES.map((name) => `${name}.onnx`),
       "test/fixtures/models",
     ),
   ];
@@ -66,16 +80,17 @@ export async function runWorkerd(binary, folder) {
      const worker :Workerd.Worker = (compatibilityDate = "2026-01-01", modules = [${modules.join(", ")}]);`,
   );
   const { stdout, stderr, error } = spawnSync(binary, ["test", "config.capnp"], { cwd: folder, encoding: "utf8" });
-  return { ...printed(/DIGESTS(\{.*\})/.exec(`${stdout}${stderr}`)?.[1], stderr), error };
+  if (error?.code === "ENOENT") throw new Missing("npm has no binary for this machine");
+  return parsed(/FOUND(\{.*\})/.exec(`${stdout}${stderr}`)?.[1], stderr);
 }
 
 /** A page of the browser of this name, if this machine has one, with a module worker. */
-export async function runBrowser(name, folder) {
+export async function runBrowser(name, folder, job) {
   const program = installedBrowsers()[name];
-  if (program === undefined) return { error: { code: "ENOENT" } };
+  if (program === undefined) throw new Missing("this machine does not have it");
   mkdirSync(folder, { recursive: true });
-  await bundle(join(folder, "worker.mjs"), BROWSER, ["browser"]);
-  for (const network of NETWORKS)
+  await bundleText(join(folder, "worker.mjs"), browser(job), ["browser"]);
+  for (const network of FILES)
     copyFileSync(join(ROOT, `test/fixtures/models/${network}.onnx`), join(folder, `${network}.onnx`));
   writeFileSync(
     join(folder, "index.html"),
@@ -83,14 +98,15 @@ export async function runBrowser(name, folder) {
   );
   writeFileSync(
     join(folder, "page.mjs"),
-    `new Worker("worker.mjs", { type: "module" }).onmessage = ({ data }) => fetch("/report/digests", { method: "POST", body: data });`,
+    `new Worker("worker.mjs", { type: "module" }).onmessage = ({ data }) => fetch("/report/found", { method: "POST", body: data });`,
   );
   const server = await serve(folder);
-  const said = await visit([name, program], `${server.origin}/`, server.report("digests")).catch(String);
+  const said = await visit([name, program], `${server.origin}/`, server.report("found")).catch(String);
   server.close();
-  return printed(said.startsWith("{") ? said : undefined, said);
+  return parsed(said.startsWith("{") ? said : undefined, said);
 }
 
-function printed(found, stderr) {
-  return { status: found === undefined ? 1 : 0, stdout: found && JSON.stringify(JSON.parse(found), null, 2), stderr };
+function parsed(found, said) {
+  if (found === undefined) throw new Error(said.trim().split("\n").slice(-3).join(" "));
+  return JSON.parse(found);
 }

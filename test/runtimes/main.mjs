@@ -1,60 +1,41 @@
-// "The same bits in every runtime": runs the networks of networks.mjs in each runtime that npm can install, and in the browsers of this
-// machine, and compares with the committed digests.
+// "The same bits in every runtime": runs the networks of networks.mjs in every runtime that can be had, prints the table of digests, and compares
+// with the committed ones.
 //
 //   npm run build && npm run runtimes            all runtimes
 //   npm run runtimes -- node@22 bun firefox      some of them
-import { spawnSync } from "node:child_process";
-import { mkdirSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
-import { runBrowser, runWorkerd } from "./bundled.mjs";
+import { Missing } from "./missing.mjs";
+import { RUNTIMES } from "./runtimes.mjs";
+import { digestTable } from "./table.mjs";
 
-const script = fileURLToPath(new URL("digests.mjs", import.meta.url));
-const expected = readFileSync(new URL("../fixtures/digests.json", import.meta.url), "utf8").trim();
+const committed = (path) => JSON.parse(readFileSync(new URL(path, import.meta.url), "utf8"));
+const expected = { ...committed("../fixtures/digests.json"), ...committed("digests.json") };
 const folder = mkdtempSync(join(tmpdir(), "bitbasis-runtimes-"));
-
-/** Runs a program of a package of npm. */
-function fromNpm(run) {
-  return (name, home) => {
-    const install = spawnSync("npm", ["install", "--silent", "--no-save", "--prefix", home, name], {
-      encoding: "utf8",
-    });
-    if (install.status !== 0) return { error: { code: "ENOENT" }, why: install.stderr.trim().split("\n")[0] };
-    return run(join(home, "node_modules", ".bin", name.split("@")[0]), home);
-  };
+const asked = process.argv.slice(2);
+const unknown = asked.filter((name) => !(name in RUNTIMES));
+if (unknown.length > 0) {
+  console.error(`no runtime ${unknown.join(", ")}; there are ${Object.keys(RUNTIMES).join(", ")}`);
+  process.exit(1);
 }
 
-const program = (...before) => fromNpm((binary) => spawnSync(binary, [...before, script], { encoding: "utf8" }));
-
-const RUNTIMES = {
-  "node@20": program(),
-  "node@22": program(),
-  "node@24": program(),
-  "node@26": program(),
-  deno: program("run", "--allow-read"),
-  bun: program(),
-  workerd: fromNpm(runWorkerd),
-  chromium: runBrowser,
-  firefox: runBrowser,
-};
-
-const asked = process.argv.slice(2);
-let failed = 0;
+const [rows, failed] = [{}, []];
 for (const [name, run] of Object.entries(RUNTIMES)) {
   if (asked.length > 0 && !asked.includes(name)) continue;
-  const home = join(folder, name.replace("@", "-"));
-  mkdirSync(home);
-  const { status, stdout, stderr, error, why = "this machine does not have it" } = await run(name, home);
-  if (error?.code === "ENOENT") {
-    console.log(`${name}: skipped: ${why}`);
-  } else if (status === 0 && stdout.trim() === expected) {
-    console.log(`${name}: the same bits`);
-  } else {
-    failed++;
-    console.log(`${name}: ${status === 0 ? "OTHER BITS" : `failed: ${stderr.trim().split("\n").slice(-3).join(" ")}`}`);
+  try {
+    rows[name] = await run(name, join(folder, name.replace(/\W/g, "-")), "digests");
+  } catch (error) {
+    if (error instanceof Missing) console.error(`${name}: skipped: ${error.message}`);
+    else failed.push(`${name}: ${error.message}`);
   }
 }
-rmSync(folder, { recursive: true });
-console.log(failed === 0 ? "no runtime differs" : `${failed} runtimes differ or fail`);
-process.exitCode = failed === 0 ? 0 : 1;
+rmSync(folder, { recursive: true, force: true });
+
+const { text, different } = digestTable(rows, expected);
+console.log(text);
+for (const one of failed) console.log(`FAILED ${one}`);
+for (const one of different) console.log(`OTHER BITS ${one}`);
+const wrong = failed.length + different.length;
+console.log(wrong === 0 ? "no runtime differs" : `${wrong} results differ or fail`);
+process.exitCode = wrong === 0 ? 0 : 1;

@@ -5,16 +5,19 @@ const { env, pipeline } = await import("@huggingface/transformers");
 env.localModelPath = models;
 env.allowRemoteModels = false;
 
-const round = (values) => Array.from(values, (value) => Number(value.toFixed(2)));
-const options = { dtype: "fp32" };
+const round = (values) => Array.from(values, (value) => Number(value.toFixed(4)));
+/** Two seconds of a tone that rises. */
+const sound = Float32Array.from({ length: 32_000 }, (_, i) => Math.sin((i * i) / 40_000) / 2);
 
-const features = await pipeline("feature-extraction", "features", options);
-const vectors = await features(["the cat sat on the mat", "a dog ran"], { pooling: "mean", normalize: true });
-const sentiment = await pipeline("text-classification", "sentiment", options);
-const entities = await pipeline("token-classification", "entities", options);
-const story = await pipeline("text-generation", "story", options);
-console.log(
-  JSON.stringify({
+async function answers(dtype) {
+  const options = { dtype };
+  const features = await pipeline("feature-extraction", "features", options);
+  const vectors = await features(["the cat sat on the mat", "a dog ran"], { pooling: "mean", normalize: true });
+  const sentiment = await pipeline("text-classification", "sentiment", options);
+  const entities = await pipeline("token-classification", "entities", options);
+  const story = await pipeline("text-generation", "story", options);
+  const speech = await pipeline("automatic-speech-recognition", "speech", options);
+  return {
     features: { dims: vectors.dims, data: round(vectors.data) },
     sentiment: (await sentiment(["the red bird flew over the hill", "a fish"])).map(({ label, score }) => [
       label,
@@ -26,6 +29,13 @@ console.log(
       ...round([score]),
     ]),
     story: await story("the cat saw", { max_new_tokens: 24, do_sample: false }),
-  }),
-);
+    speech: await speech(sound),
+  };
+}
+
+const found = {};
+for (const dtype of ["fp32", "q8", "q4"]) {
+  for (const [task, answer] of Object.entries(await answers(dtype))) found[`${task} ${dtype}`] = answer;
+}
+console.log(JSON.stringify(found));
 process.exit(0);
