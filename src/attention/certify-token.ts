@@ -1,3 +1,4 @@
+import { checkList, wrongKind } from "../core/index.ts";
 import { maximum } from "../fixed-point/arithmetic.ts";
 import type { Embedding, TokenCertificate, TokenModel } from "./certify.ts";
 import { gridPoint, gridSize, integerIn } from "./checks.ts";
@@ -81,6 +82,11 @@ function classesOf(codes: readonly (readonly number[])[]): number[] {
  * equal answers contributes the smaller of its equal and its unequal pairs.
  */
 export function leastWrongPairs(a: readonly number[], b: readonly number[]): bigint {
+  for (const [name, list] of [["a", a] as const, ["b", b] as const]) {
+    checkList(name, list);
+    for (const [i, value] of list.entries())
+      if (!Number.isFinite(value)) throw wrongKind(`${name}[${i}]`, "a number", value);
+  }
   const sizes = (classes: readonly number[]) => {
     const size = new Map<number, number>();
     for (const c of classes) size.set(c, (size.get(c) ?? 0) + 1);

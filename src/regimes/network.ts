@@ -1,5 +1,5 @@
 // ReLU networks with exact dyadic weights, stored sparsely: layers of neurons, ReLU after every layer but the last.
-import { checkHolds, checkList } from "../core/index.ts";
+import { checkHolds, checkList, wrongKind } from "../core/index.ts";
 import { absolute, type Dyadic, dyadic, formatDyadic, parseDyadic, scaled } from "./dyadic.ts";
 
 /** One neuron: bias + Σ weights[k]·input[indices[k]]; indices are distinct, weights not 0. */
@@ -191,13 +191,25 @@ export interface RationalPoint {
   readonly denominator: bigint;
 }
 
+/** @throws TypeError or RangeError unless it is a point of so many coordinates */
+export function checkPoint(point: unknown, inputs: number): RationalPoint {
+  checkHolds("point", "a rational point", point, "numerators");
+  const { numerators, denominator } = point as RationalPoint;
+  if (numerators.length !== inputs)
+    throw new RangeError(`"point.numerators" expected ${inputs} integers, got ${numerators.length}`);
+  for (const value of numerators) if (typeof value !== "bigint") throw wrongKind("point.numerators", "bigints", value);
+  if (typeof denominator !== "bigint") throw wrongKind("point.denominator", "a bigint", denominator);
+  if (denominator < 1n) throw new RangeError(`"point.denominator" expected at least 1, got ${denominator}`);
+  return { numerators, denominator };
+}
+
 /**
  * The exact outputs for one input off any grid: output i is numerators[i] / (denominator·2^exponent), with the denominator given.
  * Used to test that networks agree on all rationals, not on dyadic points only.
  */
 export function evaluateRational(
   network: DyadicNetwork,
-  { numerators, denominator }: RationalPoint,
+  point: RationalPoint,
 ): {
   /** One per output. */
   numerators: bigint[];
@@ -206,6 +218,8 @@ export function evaluateRational(
   /** Fractional bits that the network adds, ≥ 0. */
   exponent: number;
 } {
+  checkHolds("network", "a network of dyadic weights", network, "layers");
+  const { numerators, denominator } = checkPoint(point, network.inputs);
   let values = [...numerators];
   let exponent = 0;
   network.layers.forEach((layer, l) => {

@@ -3,7 +3,7 @@
 import { checkHolds } from "../core/index.ts";
 import { digitsOf, type Recoding } from "./digits.ts";
 import { scaled } from "./dyadic.ts";
-import { type DyadicNetwork, networkSize, type RationalPoint } from "./network.ts";
+import { checkPoint, type DyadicNetwork, networkSize, type RationalPoint } from "./network.ts";
 
 /** One slice of a layer: integer digits, |digit| ≤ 2^bits, by neuron. */
 export interface Slice {
@@ -89,7 +89,7 @@ export function sliceNetwork(network: DyadicNetwork, bits: number, recoding: Rec
 /** The exact outputs, as `evaluateRational` gives them: numerators over denominator·2^exponent. */
 export function evaluateSliced(
   sliced: SlicedNetwork,
-  { numerators, denominator }: RationalPoint,
+  point: RationalPoint,
 ): {
   /** One per output. */
   numerators: bigint[];
@@ -98,6 +98,8 @@ export function evaluateSliced(
   /** Fractional bits that the network adds, ≥ 0. */
   exponent: number;
 } {
+  checkHolds("sliced", "a sliced network", sliced, "layers");
+  const { numerators, denominator } = checkPoint(point, sliced.inputs);
   let values = [...numerators];
   let exponent = 0;
   sliced.layers.forEach((slices, l) => {

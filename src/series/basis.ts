@@ -1,4 +1,4 @@
-import { wrongKind } from "../core/index.ts";
+import { isRecord, wrongKind } from "../core/index.ts";
 import { Accumulator } from "./accumulator.ts";
 import { Rational } from "./rational.ts";
 import { digitsOf, fuse, termWeight, type WeightSeries } from "./weights.ts";
@@ -181,6 +181,8 @@ export function abelianMul(model: BasisModel, factors: ReadonlyMap<string, Array
  * @throws RangeError when one is 0, subnormal or infinite
  */
 export function scalesOf(layer: BasisLayer): Float32Array {
+  if (!isRecord(layer) || !(layer.scales instanceof Float32Array))
+    throw wrongKind("layer", "a layer of a BasisModel", layer);
   if (layer.factors === undefined) return layer.scales;
   return layer.scales.map((s, r) => (s === 0 ? 0 : Rational.of(s).times(factorOf(layer, r)).toFloat32()));
 }
