@@ -54,6 +54,7 @@ function embed(
   width: number,
 ): readonly (readonly number[])[] {
   const limit = maximum(bits);
+  if (typeof embedding !== "function") checkList(name, embedding);
   if (typeof embedding !== "function" && embedding.length !== n) {
     throw new RangeError(`"${name}" expected a table of ${n} rows, got ${embedding.length}`);
   }
@@ -87,6 +88,7 @@ export function leastWrongPairs(a: readonly number[], b: readonly number[]): big
     for (const [i, value] of list.entries())
       if (!Number.isFinite(value)) throw wrongKind(`${name}[${i}]`, "a number", value);
   }
+  if (a.length !== b.length) throw new RangeError(`"b" expected ${a.length} numbers, got ${b.length}`);
   const sizes = (classes: readonly number[]) => {
     const size = new Map<number, number>();
     for (const c of classes) size.set(c, (size.get(c) ?? 0) + 1);

@@ -1,8 +1,8 @@
 // Exact evaluation at many dyadic points in the WASM core. Every neuron gets a power of two of its own of which all its values are
 // multiples, so that the whole network becomes one of 64-bit integers; where those could overflow, BigInt takes over, just as exactly.
-import { checkHolds, checkInteger, checkList, Lattice, wrongKind } from "../core/index.ts";
+import { checkInteger, checkList, Lattice, wrongKind } from "../core/index.ts";
 import { bitLength, type Dyadic, dyadic, scaled } from "./dyadic.ts";
-import { type DyadicNetwork, evaluate } from "./network.ts";
+import { checkNetwork, type DyadicNetwork, evaluate } from "./network.ts";
 
 /** Points handed to the core at once; a multiple of 2. */
 const POINTS = 64;
@@ -45,7 +45,7 @@ export async function evaluatePoints(
   exponent: number,
   options: GridOptions = {},
 ): Promise<GridValues> {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
   checkList("inputs", inputs);
   for (const input of inputs)
     if (!(input instanceof BigInt64Array)) throw wrongKind("inputs", "a list of BigInt64Arrays", input);

@@ -195,7 +195,8 @@ function loadedTerms(series: WeightSeries): number {
   return series.planes.length;
 }
 
-function checkWeights(series: unknown): void {
+/** @throws TypeError unless it has what series have */
+export function checkWeights(series: unknown): void {
   if (!isRecord(series) || !Array.isArray(series["planes"]) || !(series["scales"] instanceof Float32Array))
     throw wrongKind("series", "a series as `expand` gives it", series);
 }
