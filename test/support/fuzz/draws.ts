@@ -7,7 +7,7 @@ export interface Draft extends Omit<Spec, "attributes"> {
 }
 export type Template = (b: GraphBuilder) => Draft;
 
-const FLOATS = ["float32", "float32", "float32", "float32", "float64", "float16"];
+export const FLOATS = ["float32", "float32", "float32", "float32", "float64", "float16"];
 export const INTEGERS = ["int8", "uint8", "int16", "uint16", "int32", "uint32", "int64", "uint64"];
 
 export const float = (b: GraphBuilder, low = 0, high = 4): string =>

@@ -10,6 +10,7 @@ import {
   axis,
   binary,
   type Draft,
+  FLOATS,
   float,
   INTEGERS,
   maybe,
