@@ -1,3 +1,4 @@
+import { checkList, wrongKind } from "../core/index.ts";
 import { maximum } from "../fixed-point/arithmetic.ts";
 import type { Embedding, TokenCertificate, TokenModel } from "./certify.ts";
 import { gridPoint, gridSize, integerIn } from "./checks.ts";
@@ -53,6 +54,7 @@ function embed(
   width: number,
 ): readonly (readonly number[])[] {
   const limit = maximum(bits);
+  if (typeof embedding !== "function") checkList(name, embedding);
   if (typeof embedding !== "function" && embedding.length !== n) {
     throw new RangeError(`"${name}" expected a table of ${n} rows, got ${embedding.length}`);
   }
@@ -81,6 +83,12 @@ function classesOf(codes: readonly (readonly number[])[]): number[] {
  * equal answers contributes the smaller of its equal and its unequal pairs.
  */
 export function leastWrongPairs(a: readonly number[], b: readonly number[]): bigint {
+  for (const [name, list] of [["a", a] as const, ["b", b] as const]) {
+    checkList(name, list);
+    for (const [i, value] of list.entries())
+      if (!Number.isFinite(value)) throw wrongKind(`${name}[${i}]`, "a number", value);
+  }
+  if (a.length !== b.length) throw new RangeError(`"b" expected ${a.length} numbers, got ${b.length}`);
   const sizes = (classes: readonly number[]) => {
     const size = new Map<number, number>();
     for (const c of classes) size.set(c, (size.get(c) ?? 0) + 1);

@@ -166,6 +166,7 @@ export function oneBitTables(): string[] {
 
 /** The embedding that attains the count: every symbol but the first K − 1 shares one code. */
 export function tightEmbedding(p: number): number[][] {
+  integerIn("p", p, 2, 16);
   const limit = maximum(p - 1);
   return Array.from({ length: 2 * maximum(p) + 1 }, (_, i) => [Math.min(i - limit, limit)]);
 }

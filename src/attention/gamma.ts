@@ -1,4 +1,4 @@
-import { checkHolds, checkOptions } from "../core/index.ts";
+import { checkHolds, checkList, checkOptions, wrongKind } from "../core/index.ts";
 import { type AccumulatorGamma, accumulatorGamma } from "./accumulator.ts";
 import { integerIn } from "./checks.ts";
 import { generator } from "./random.ts";
@@ -66,7 +66,7 @@ const MOST_PAIRS = 2 ** 26;
  * verifyGamma(gamma(3, 2)); // { pairs: 50625, wrong: 0 }
  */
 export function verifyGamma(g: Gamma, options: { samples?: number; seed?: number } = {}): GammaVerification {
-  checkHolds("g", "what gamma gives", g);
+  checkGamma(g);
   checkOptions(options);
   const size = g.kind === "token" ? g.alphabet : g.rows;
   if (options.samples !== undefined)
@@ -75,6 +75,7 @@ export function verifyGamma(g: Gamma, options: { samples?: number; seed?: number
     throw new RangeError(`"samples" expected for Γ with ${size} symbols: all ${size * size} pairs would take too long`);
   }
   const points = Array.from({ length: Number(size) }, (_, i) => (g.kind === "token" ? g.symbol(i) : g.counts(i)));
+  for (const point of points) checkList(g.kind === "token" ? "g.symbol(i)" : "g.counts(i)", point);
   const decide = decider(g);
   let wrong = 0;
   let counterexample: GammaVerification["counterexample"];
@@ -86,6 +87,13 @@ export function verifyGamma(g: Gamma, options: { samples?: number; seed?: number
     }
   }
   return { pairs: points.length ** 2, wrong, ...(counterexample && { counterexample }) };
+}
+
+function checkGamma(g: unknown): void {
+  checkHolds("g", "what gamma gives", g);
+  const given = g as Record<string, unknown>;
+  for (const name of given["kind"] === "token" ? ["symbol", "evaluate"] : ["counts", "word", "evaluate"])
+    if (typeof given[name] !== "function") throw wrongKind(`g.${name}`, "a function", given[name]);
 }
 
 /** The layer's answer to "i = j?"; for the accumulator model j stands for a second string with the opposite counts. */

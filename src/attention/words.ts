@@ -1,4 +1,4 @@
-import { checkList } from "../core/index.ts";
+import { checkInteger, checkList } from "../core/index.ts";
 import { maximum } from "../fixed-point/arithmetic.ts";
 import { gridPoint, gridSize } from "./checks.ts";
 
@@ -22,8 +22,16 @@ export const POSITIONS: readonly Positions[] = ["free", "known"];
 
 /** The shortest string with counts u: axis by axis. */
 export function canonicalString(u: readonly number[]): Step[] {
-  checkList("u", u);
+  checkCounts(u);
   return u.flatMap((count, axis) => new Array<Step>(Math.abs(count)).fill({ axis, sign: count < 0 ? -1 : 1 }));
+}
+
+/** Strings of more tokens are none that anyone reads. */
+const LONGEST = 2 ** 20;
+
+function checkCounts(u: unknown): void {
+  checkList("u", u);
+  for (const count of u as unknown[]) checkInteger("u", count, -LONGEST, LONGEST);
 }
 
 /**
@@ -33,7 +41,7 @@ export function canonicalString(u: readonly number[]): Step[] {
  * @throws RangeError when Σu and d differ in parity: no string of that length has these counts
  */
 export function paddedString(u: readonly number[], p: number): Step[] {
-  checkList("u", u);
+  checkInteger("p", p, 1, 16);
   const word = canonicalString(u);
   const padding = u.length * maximum(p) - word.length;
   if (padding < 0 || padding % 2 !== 0) {

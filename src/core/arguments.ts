@@ -10,9 +10,9 @@ export function checkSignal(signal: unknown): asserts signal is AbortSignal | un
   if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongKind("signal", "an AbortSignal", signal);
 }
 
-/** @throws TypeError unless the options of a function are an object */
-export function checkOptions(options: unknown): void {
-  if (!isRecord(options)) throw wrongKind("options", "an object", options);
+/** @throws TypeError unless the options of a function, or what else has fields, are an object */
+export function checkOptions(options: unknown, name = "options"): void {
+  if (!isRecord(options)) throw wrongKind(name, "an object", options);
 }
 
 /** Options, with the two that functions which take their time have. @throws TypeError for what is none */
@@ -39,8 +39,16 @@ export function checkHolds(name: string, expected: string, value: unknown, ...li
 export function checkExtents(name: string, shape: unknown): void {
   if (shape === undefined) return;
   checkList(name, shape);
-  const odd = (shape as unknown[]).find((extent) => !Number.isSafeInteger(extent) || (extent as number) < 0);
-  if (odd !== undefined) throw new RangeError(`"${name}" expected integers of at least 0, got ${shown(odd)}`);
+  for (const extent of shape as unknown[])
+    if (!Number.isSafeInteger(extent) || (extent as number) < 0)
+      throw new RangeError(`"${name}" expected integers of at least 0, got ${shown(extent)}`);
+}
+
+/** @throws TypeError or RangeError unless it is an integer of a range */
+export function checkInteger(name: string, value: unknown, low: number, high: number): void {
+  if (typeof value !== "number") throw wrongKind(name, "an integer", value);
+  if (!Number.isSafeInteger(value) || value < low || value > high)
+    throw new RangeError(`"${name}" expected an integer in ${low}..${high}, got ${value}`);
 }
 
 /** @throws TypeError unless they are bytes */

@@ -1,3 +1,4 @@
+import { checkBytes, checkOptions, shown } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import { type Model, readModel } from "../model/index.ts";
 import { writeOnnx } from "../onnx/index.ts";
@@ -25,9 +26,10 @@ export interface ExportOptions {
  * await writeFile("model.onnx", await exportOnnx(await readFile("model.safetensors"), { as: "float32" }));
  */
 export async function exportOnnx(container: Uint8Array, options: ExportOptions = {}): Promise<Uint8Array> {
+  checkBytes("container", container);
+  checkOptions(options);
   const { as = "terms" } = options;
-  if (as !== "terms" && as !== "float32")
-    throw new RangeError(`"as" expected "terms" or "float32", got "${String(as)}"`);
+  if (as !== "terms" && as !== "float32") throw new RangeError(`"as" expected "terms" or "float32", got ${shown(as)}`);
   return writeOnnx(exportGraph(readModel(container), as));
 }
 

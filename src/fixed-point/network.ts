@@ -1,4 +1,4 @@
-import { checkHolds } from "../core/index.ts";
+import { checkHolds, shown, wrongKind } from "../core/index.ts";
 import { type Activation, activationTable } from "./activations.ts";
 import { checkFormat, clamp, EXACT, maximum, rdiv, rdivBig } from "./arithmetic.ts";
 
@@ -96,7 +96,7 @@ export function createNetwork(description: {
     const { inputs, outputs, weights, biases } = layer;
     for (const [name, value] of Object.entries({ inputs, outputs })) {
       if (!Number.isInteger(value) || value < 1)
-        throw new RangeError(`"layers[${i}].${name}" expected a positive integer, got ${value}`);
+        throw new RangeError(`"layers[${i}].${name}" expected a positive integer, got ${shown(value)}`);
     }
     if (width !== undefined && inputs !== width) {
       throw new RangeError(`"layers[${i}].inputs" expected ${width}, the outputs of the layer before, got ${inputs}`);
@@ -115,9 +115,33 @@ function checkIntegers(name: string, list: ArrayLike<number>, length: number, li
   for (let i = 0; i < length; i++) {
     const value = list[i]!;
     if (!Number.isInteger(value) || Math.abs(value) > limit) {
-      throw new RangeError(`"${name}" expected integers in ${-limit}..${limit}, got ${value} at ${i}`);
+      throw new RangeError(`"${name}" expected integers in ${-limit}..${limit}, got ${shown(value)} at ${i}`);
     }
   }
+}
+
+/** @throws TypeError or RangeError unless the layers of a network, which may have been made by hand, have what their sizes say */
+function checkLayers(network: unknown): asserts network is Pick<FixedNetwork, "layers"> {
+  checkHolds("network", "a fixed-point network", network, "layers");
+  const { layers } = network as { layers: readonly Partial<FixedLayer>[] };
+  if (layers.length === 0) throw new RangeError('"network.layers" expected at least one layer, got none');
+  for (const [l, layer] of layers.entries()) {
+    const { inputs = 0, outputs = 0, weights, biases } = layer ?? {};
+    const fits = weights instanceof Int32Array && biases instanceof Float64Array;
+    if (!fits || weights.length !== inputs * outputs || biases.length !== outputs || outputs < 1 || inputs < 1)
+      throw wrongKind(`network.layers[${l}]`, "a layer as `createNetwork` makes it", layer);
+    const before = layers[l - 1]?.outputs ?? inputs;
+    if (inputs !== before) throw new RangeError(`"network.layers[${l}].inputs" expected ${before}, got ${inputs}`);
+  }
+}
+
+/** @throws TypeError or RangeError unless it is a network, also one made by hand */
+export function checkNetwork(network: unknown): asserts network is FixedNetwork {
+  checkLayers(network);
+  const { p, s, table } = network as FixedNetwork;
+  checkFormat(p, s);
+  if (!(table instanceof Int32Array) || table.length !== 2 * maximum(p) + 1)
+    throw wrongKind("network.table", `an Int32Array of ${2 * maximum(p) + 1} entries`, table);
 }
 
 /**
@@ -128,7 +152,7 @@ function checkIntegers(name: string, list: ArrayLike<number>, length: number, li
  * await writeFile("network.json", JSON.stringify(networkToJson(network)));
  */
 export function networkToJson(network: FixedNetwork): FixedNetworkJson {
-  checkHolds("network", "a fixed-point network", network, "layers");
+  checkNetwork(network);
   const { p, s, activation, layers } = network;
   return {
     format: "bitbasis fixed-point network",
@@ -155,7 +179,7 @@ export function networkFromJson(json: unknown): FixedNetwork {
     throw new TypeError('"json" expected a network with "format": "bitbasis fixed-point network"');
   }
   const { version } = json as FixedNetworkJson;
-  if (version !== 1) throw new RangeError(`"version" expected 1, got ${String(version)}`);
+  if (version !== 1) throw new RangeError(`"version" expected 1, got ${shown(version)}`);
   return createNetwork(json as FixedNetworkJson);
 }
 
@@ -167,9 +191,8 @@ export function networkFromJson(json: unknown): FixedNetwork {
  * evaluate(network, [3, -1]); // [2]
  */
 export function evaluate(network: FixedNetwork, x: ArrayLike<number>): number[] {
-  checkHolds("network", "a fixed-point network", network, "layers");
+  checkNetwork(network);
   const { p, s, table, layers } = network;
-  checkFormat(p, s);
   const m = maximum(p);
   checkIntegers("x", x, layers[0]!.inputs, m);
   let values = Array.from(x);
@@ -204,7 +227,7 @@ function neuron(layer: FixedLayer, row: number, bias: number, x: readonly number
  * networkSize(network).parameters; // weights and biases of all layers
  */
 export function networkSize(network: Pick<FixedNetwork, "layers">): NetworkSize {
-  checkHolds("network", "a fixed-point network", network, "layers");
+  checkLayers(network);
   const { layers } = network;
   const widths = layers.map((layer) => layer.outputs);
   const count = (list: ArrayLike<number>): number => {

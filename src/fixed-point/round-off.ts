@@ -1,4 +1,4 @@
-import { checkHolds, checkList } from "../core/index.ts";
+import { checkHolds, checkList, checkOptions, wrongKind } from "../core/index.ts";
 import { type Activation, activationOfReal, activationTable } from "./activations.ts";
 import { checkFormat, clamp, maximum, roundAway } from "./arithmetic.ts";
 import { createNetwork, evaluate, type FixedNetwork } from "./network.ts";
@@ -73,6 +73,15 @@ export function roundOff(
   checkList("samples", samples);
   checkHolds("options", "an object", options, "formats");
   const { formats, labels } = options;
+  for (const [l, layer] of network.layers.entries()) {
+    checkOptions(layer, `network.layers[${l}]`);
+    const { inputs, outputs, weights, biases } = layer;
+    if (!(weights?.length === inputs * outputs && biases?.length === outputs))
+      throw wrongKind(`network.layers[${l}]`, "a weight per input and output and a bias per output", layer);
+  }
+  for (const [i, x] of samples.entries())
+    if (typeof x !== "object" || x === null) throw wrongKind(`samples[${i}]`, "numbers", x);
+  for (const [i, format] of formats.entries()) checkList(`options.formats[${i}]`, format);
   if (samples.length === 0) throw new RangeError('"samples" expected at least one input, got none');
   if (labels !== undefined && labels.length !== samples.length) {
     throw new RangeError(`"labels" expected ${samples.length} labels, got ${labels.length}`);

@@ -1,3 +1,4 @@
+import { shown } from "../core/index.ts";
 import { maximum } from "./arithmetic.ts";
 
 /**
@@ -11,7 +12,7 @@ export const MAX_ENTRIES = 2 ** 26;
 
 /** Number of inputs (2M + 1)^d; throws where it is more than can be listed. */
 export function inputCount(p: number, d: number): number {
-  if (!Number.isInteger(d) || d < 1) throw new RangeError(`"d" expected a positive integer, got ${d}`);
+  if (!Number.isInteger(d) || d < 1) throw new RangeError(`"d" expected a positive integer, got ${shown(d)}`);
   const count = (2 * maximum(p) + 1) ** d;
   if (count > MAX_ENTRIES) throw new RangeError(`"d" and "p" expected at most 2^26 inputs, got (2^${p + 1} − 1)^${d}`);
   return count;

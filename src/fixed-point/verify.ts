@@ -1,7 +1,7 @@
 import { Batch, LayerRecord, NetworkRecord } from "../core/abi/lattice.ts";
-import { checkHolds, checkPace, Lattice } from "../core/index.ts";
+import { checkPace, Lattice } from "../core/index.ts";
 import { EXACT, maximum } from "./arithmetic.ts";
-import { evaluate, type FixedLayer, type FixedNetwork } from "./network.ts";
+import { checkNetwork, evaluate, type FixedLayer, type FixedNetwork } from "./network.ts";
 import { checkTarget, fillTargets, inputAt, inputCount, type Target } from "./targets.ts";
 
 /** How a long check is watched and stopped. */
@@ -43,7 +43,7 @@ const KERNEL_P = 15;
  * const { ok, counterexample } = await verify(network, (x, y) => Math.min(x, y));
  */
 export async function verify(network: FixedNetwork, f: Target, options: VerifyOptions = {}): Promise<Verification> {
-  checkHolds("network", "a fixed-point network", network, "layers");
+  checkNetwork(network);
   checkPace(options);
   const { p, layers } = network;
   const d = layers[0]!.inputs;

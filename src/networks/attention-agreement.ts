@@ -1,5 +1,5 @@
 import { integerIn } from "../attention/checks.ts";
-import { checkHolds, checkSignal } from "../core/index.ts";
+import { checkBytes, checkHolds, checkSignal } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { readOnnx, writeOnnx } from "../onnx/index.ts";
 import type { SessionOptions } from "../session/options.ts";
@@ -58,6 +58,7 @@ const TERMS: Readonly<Record<number, readonly [bits: number, terms: number]>> = 
  * const rows = await measureAgreement(onnx, { samples, bits: [4, 8], scope: "scores" });
  */
 export async function measureAgreement(onnx: Uint8Array, options: AgreementOptions): Promise<Agreement[]> {
+  checkBytes("onnx", onnx);
   checkHolds("options", "an object", options, "bits", "samples");
   checkSignal(options.signal);
   for (const b of options.bits) {

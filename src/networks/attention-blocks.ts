@@ -1,4 +1,4 @@
-import { checkHolds } from "../core/index.ts";
+import { checkHolds, wrongKind } from "../core/index.ts";
 import type { Graph, Node } from "../graph/graph.ts";
 
 /** Where an attention block keeps what its queries and keys are. */
@@ -63,6 +63,12 @@ const AFTER = new Set(
 );
 const DEPTH = 12;
 
+function checkGraph(graph: Graph): void {
+  checkHolds("graph", "a graph", graph, "nodes");
+  if (!(graph.initializers instanceof Map)) throw wrongKind("graph.initializers", "a Map", graph.initializers);
+  for (const [n, node] of graph.nodes.entries()) checkHolds(`graph.nodes[${n}]`, "a node", node, "inputs", "outputs");
+}
+
 /**
  * Finds softmax attention: MatMul(queries, keys) → scale, mask → Softmax → MatMul(·, values), where no operand is a constant; or a fused
  * Attention (ONNX) or MultiHeadAttention (com.microsoft). A Softmax written out as Exp(x) / ReduceSum(Exp(x)) counts. Subgraphs of If and Loop
@@ -71,7 +77,7 @@ const DEPTH = 12;
  * @returns the blocks in the order of the graph; none is a valid answer
  */
 export function findAttention(graph: Graph): AttentionBlock[] {
-  checkHolds("graph", "a graph", graph, "nodes");
+  checkGraph(graph);
   const producers = new Map<string, Node>();
   const consumers = new Map<string, Node[]>();
   for (const node of graph.nodes) {

@@ -1,5 +1,5 @@
 import { gamma } from "../attention/index.ts";
-import { checkList, checkOptions } from "../core/index.ts";
+import { checkList, checkOptions, shown } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../onnx/index.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -34,6 +34,10 @@ export function gammaTokens(p: number, d: number, pairs: readonly (readonly [num
   checkList("pairs", pairs);
   for (const [i, pair] of pairs.entries()) checkList(`pairs[${i}]`, pair);
   const n = gamma(p, d).alphabet;
+  for (const [i, pair] of pairs.entries())
+    for (const symbol of [pair[0], pair[1]])
+      if (!Number.isSafeInteger(symbol) || symbol < 0 || symbol >= n)
+        throw new RangeError(`"pairs[${i}]" expected two symbols below ${n}, got ${shown(pair)}`);
   const ids = BigInt64Array.from(pairs.flatMap(([i, j]) => [BigInt(i), n + BigInt(j), 2n * n]));
   return new Tensor("int64", ids, [pairs.length, 3]);
 }

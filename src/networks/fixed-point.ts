@@ -1,5 +1,5 @@
-import { BitbasisError, checkHolds } from "../core/index.ts";
-import { evaluate, type FixedLayer, type FixedNetwork, maximum } from "../fixed-point/index.ts";
+import { BitbasisError } from "../core/index.ts";
+import { checkNetwork, evaluate, type FixedLayer, type FixedNetwork, maximum } from "../fixed-point/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../onnx/index.ts";
 import { GraphBuilder } from "./graph-builder.ts";
@@ -17,7 +17,7 @@ const EXACT = 2 ** 24;
  * @throws BitbasisError (`UNSUPPORTED`) where a layer is too wide for exact sums in float32 even so
  */
 export function fixedPointGraph(network: FixedNetwork): Graph {
-  checkHolds("network", "a fixed-point network", network, "layers");
+  checkNetwork(network);
   const { p, s, table, layers } = network;
   const m = maximum(p);
   const builder = new GraphBuilder();

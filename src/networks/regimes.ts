@@ -1,5 +1,5 @@
 // Regimes of real networks, and dyadic networks as ONNX.
-import { BitbasisError, checkExtents, checkHolds, checkOptions } from "../core/index.ts";
+import { BitbasisError, checkExtents, checkOptions } from "../core/index.ts";
 import type { Graph, Node, SpecializedGraph } from "../graph/graph.ts";
 import { normalize, specialize } from "../graph/index.ts";
 import { applyRules } from "../graph/passes/editor.ts";
@@ -8,6 +8,7 @@ import { foldAffine, spellBatchNormalization } from "../graph/passes/fuse-linear
 import { type ExternalData, readOnnx, writeOnnx } from "../onnx/index.ts";
 import {
   bitLength,
+  checkNetwork,
   type DyadicNetwork,
   fromNumber,
   type LayerSize,
@@ -320,7 +321,7 @@ export function networkToOnnx(network: DyadicNetwork): Uint8Array {
 
 /** The graph of `networkToOnnx`. */
 export function networkToGraph(network: DyadicNetwork): Graph {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
   const nodes: Node[] = [];
   const initializers = new Map<string, Tensor>();
   let inputs = network.inputs;

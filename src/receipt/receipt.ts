@@ -1,4 +1,4 @@
-import { checkBytes } from "../core/index.ts";
+import { checkBytes, wrongKind } from "../core/index.ts";
 import { type Model, toldDigest, writeModel } from "../model/index.ts";
 import { sha256 } from "../model/sha256.ts";
 import type { Preset } from "../series/index.ts";
@@ -58,6 +58,7 @@ export async function receipt(
   outputs: Outputs,
   onnx?: Uint8Array,
 ): Promise<Receipt> {
+  if (session?.origin === undefined) throw wrongKind("session", "an InferenceSession", session);
   if (onnx !== undefined) checkBytes("onnx", onnx);
   const [inputs, made] = [readInputs(session, feeds), readOutputs(outputs, session.outputNames)];
   if (made.size === 0) throw new RangeError('"outputs" expected at least one output');

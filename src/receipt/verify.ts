@@ -1,4 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, checkOptions } from "../core/index.ts";
 import type { Plan } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
@@ -49,6 +49,7 @@ export async function verify(
   outputs?: Outputs,
   options: VerifyOptions = {},
 ): Promise<Verification> {
+  checkOptions(options);
   const read = parseReceipt(receipt);
   const session = await openReceipt(read, model, options);
   try {

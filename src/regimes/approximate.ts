@@ -1,5 +1,5 @@
 // approximate(): a network with exact dyadic weights, a certified error and a price in bits, for a function on [0, 1].
-import { BitbasisError, checkPace } from "../core/index.ts";
+import { BitbasisError, checkPace, shown } from "../core/index.ts";
 import { bitExtractionNetwork } from "./construct/bit-extraction.ts";
 import { compositeNetwork, compositeShape } from "./construct/composite.ts";
 import { interpolantNetwork } from "./construct/interpolant.ts";
@@ -122,13 +122,15 @@ interface Candidate {
 
 function checkOptions({ lipschitz, exponent = 1, error, budgetBits, style = "auto" }: ApproximateOptions): Modulus {
   if (!(lipschitz > 0) || !Number.isFinite(lipschitz))
-    throw new RangeError(`"lipschitz" expected a positive number, got ${lipschitz}`);
-  if (!(exponent > 0 && exponent <= 1)) throw new RangeError(`"exponent" expected a number in (0, 1], got ${exponent}`);
+    throw new RangeError(`"lipschitz" expected a positive number, got ${shown(lipschitz)}`);
+  if (!(exponent > 0 && exponent <= 1))
+    throw new RangeError(`"exponent" expected a number in (0, 1], got ${shown(exponent)}`);
   if ((error === undefined) === (budgetBits === undefined))
     throw new RangeError('"error" or "budgetBits" expected, exactly one of them');
-  if (error !== undefined && !(error > 0)) throw new RangeError(`"error" expected a positive number, got ${error}`);
+  if (error !== undefined && !(error > 0))
+    throw new RangeError(`"error" expected a positive number, got ${shown(error)}`);
   if (budgetBits !== undefined && !(budgetBits > 0))
-    throw new RangeError(`"budgetBits" expected a positive number, got ${budgetBits}`);
+    throw new RangeError(`"budgetBits" expected a positive number, got ${shown(budgetBits)}`);
   if (style !== "auto" && !STYLES.includes(style))
     throw new RangeError(`"style" expected auto, ${STYLES.join(", ")}, got ${JSON.stringify(style)}`);
   return { constant: lipschitz, exponent };

@@ -1,4 +1,4 @@
-import { checkHolds } from "../core/index.ts";
+import { checkList, checkOptions, shown, wrongKind } from "../core/index.ts";
 import { type Dyadic, formatDyadic, fromNumber, parseDyadic, ZERO } from "./dyadic.ts";
 import { checkNetwork, type DyadicNetwork, denseLayer } from "./network.ts";
 
@@ -20,13 +20,16 @@ export interface DenseLayerJson {
 export function denseNetwork(layers: readonly DenseLayerJson[]): DyadicNetwork {
   if (!Array.isArray(layers) || layers.length === 0)
     throw new TypeError(`"layers" expected an array of { weights, bias }, got ${JSON.stringify(layers)?.slice(0, 60)}`);
+  for (const [l, layer] of layers.entries()) checkOptions(layer, `layers[${l}]`);
   const inputs = layers[0]!.weights?.[0]?.length ?? 0;
   let previous = inputs;
   const made = layers.map(({ weights, bias }, l) => {
     if (!Array.isArray(weights)) throw new TypeError(`layer ${l} expected "weights", an array of rows`);
+    if (bias !== undefined) checkList(`layers[${l}].bias`, bias);
     if (bias !== undefined && bias.length !== weights.length)
       throw new RangeError(`layer ${l} expected ${weights.length} biases, got ${bias.length}`);
     const rows = weights.map((row: readonly (number | string)[], i: number) => {
+      if (!Array.isArray(row)) throw wrongKind(`layers[${l}].weights[${i}]`, "a list", row);
       if (row.length !== previous)
         throw new RangeError(`layer ${l}, neuron ${i} expected ${previous} weights, got ${row.length}`);
       return row.map((value, j) => exactly(value, `layer ${l}, neuron ${i}, weight ${j}`));
@@ -46,7 +49,7 @@ function exactly(value: number | string, where: string): Dyadic {
   try {
     return typeof value === "number" ? fromNumber(value) : parseDyadic(value);
   } catch (cause) {
-    throw new RangeError(`${where} expected a dyadic number, got ${String(value)}`, { cause });
+    throw new RangeError(`${where} expected a dyadic number, got ${shown(value)}`, { cause });
   }
 }
 
@@ -57,7 +60,7 @@ export function denseJson(network: DyadicNetwork): {
   /** One per output, exact. */
   bias: string[];
 }[] {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
   let inputs = network.inputs;
   return network.layers.map((layer) => {
     const weights = layer.map(({ indices, weights }) => {

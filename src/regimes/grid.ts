@@ -1,8 +1,8 @@
 // Exact evaluation at many dyadic points in the WASM core. Every neuron gets a power of two of its own of which all its values are
 // multiples, so that the whole network becomes one of 64-bit integers; where those could overflow, BigInt takes over, just as exactly.
-import { checkHolds, Lattice } from "../core/index.ts";
+import { checkInteger, checkList, Lattice, wrongKind } from "../core/index.ts";
 import { bitLength, type Dyadic, dyadic, scaled } from "./dyadic.ts";
-import { type DyadicNetwork, evaluate } from "./network.ts";
+import { checkNetwork, type DyadicNetwork, evaluate } from "./network.ts";
 
 /** Points handed to the core at once; a multiple of 2. */
 const POINTS = 64;
@@ -45,7 +45,11 @@ export async function evaluatePoints(
   exponent: number,
   options: GridOptions = {},
 ): Promise<GridValues> {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
+  checkList("inputs", inputs);
+  for (const input of inputs)
+    if (!(input instanceof BigInt64Array)) throw wrongKind("inputs", "a list of BigInt64Arrays", input);
+  checkInteger("exponent", exponent, 0, 1024);
   if (inputs.length !== network.inputs)
     throw new RangeError(`"inputs" expected ${network.inputs} arrays, got ${inputs.length}`);
   const { words, exponents, widest } = integerForm(network, exponent);
@@ -82,6 +86,7 @@ export async function evaluatePoints(
 
 /** The points k·2^-exponent, k = 0 … 2^exponent, of [0, 1]. */
 export function unitGrid(exponent: number): BigInt64Array {
+  checkInteger("exponent", exponent, 0, 26);
   return BigInt64Array.from({ length: 2 ** exponent + 1 }, (_, k) => BigInt(k));
 }
 

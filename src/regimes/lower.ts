@@ -1,5 +1,5 @@
 // lowerPrecision(): the same function with fewer bits per weight and more layers. Source: design note A6.
-import { BitbasisError, checkPace } from "../core/index.ts";
+import { BitbasisError, checkPace, shown } from "../core/index.ts";
 import type { Recoding } from "./digits.ts";
 import { dyadic, negate, ONE, shift } from "./dyadic.ts";
 import { lowerLayer, provesEqual } from "./lower-layer.ts";
@@ -66,9 +66,9 @@ export async function lowerPrecision(
   const { magnitude: a = 0, recoding = "magnitude", nonNegativeInputs = false, rescale = true } = options;
   checkNetwork(network);
   if (!Number.isSafeInteger(bits) || bits < 1 || bits > 30)
-    throw new RangeError(`"bits" expected an integer in 1..30, got ${bits}`);
+    throw new RangeError(`"bits" expected an integer in 1..30, got ${shown(bits)}`);
   if (!Number.isSafeInteger(a) || a < 0)
-    throw new RangeError(`"magnitude" expected an integer of at least 0, got ${a}`);
+    throw new RangeError(`"magnitude" expected an integer of at least 0, got ${shown(a)}`);
   if (recoding !== "magnitude" && recoding !== "signed")
     throw new RangeError(`"recoding" expected magnitude or signed, got ${JSON.stringify(recoding)}`);
   const original = networkSize(network);

@@ -1,5 +1,5 @@
 // ReLU networks with exact dyadic weights, stored sparsely: layers of neurons, ReLU after every layer but the last.
-import { checkHolds, checkList } from "../core/index.ts";
+import { checkHolds, checkInteger, checkList, isRecord, wrongKind } from "../core/index.ts";
 import { absolute, type Dyadic, dyadic, formatDyadic, parseDyadic, scaled } from "./dyadic.ts";
 
 /** One neuron: bias + Σ weights[k]·input[indices[k]]; indices are distinct, weights not 0. */
@@ -43,7 +43,7 @@ export interface NetworkSize {
 
 /** Depth, width, weight format and memory in bits of a network. */
 export function networkSize(network: DyadicNetwork): NetworkSize {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
   let previous = network.inputs;
   let parameters = 0;
   let nonZero = 0;
@@ -99,7 +99,7 @@ export type NetworkJson = readonly (readonly [string, Readonly<Record<string, st
  * JSON.stringify(networkToJson(network)); // [[["1/2",{"0":"-3/8"}]]]
  */
 export function networkToJson(network: DyadicNetwork): NetworkJson {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
   return network.layers.map((layer) =>
     layer.map(({ bias, indices, weights }) => [
       formatDyadic(bias),
@@ -115,6 +115,12 @@ export function networkToJson(network: DyadicNetwork): NetworkJson {
  */
 export function networkFromJson(json: NetworkJson, inputs = 1): DyadicNetwork {
   checkList("json", json);
+  for (const [l, layer] of json.entries()) {
+    checkList(`json[${l}]`, layer);
+    for (const [i, neuron] of layer.entries())
+      if (!Array.isArray(neuron) || typeof neuron[0] !== "string" || !isRecord(neuron[1]))
+        throw wrongKind(`json[${l}][${i}]`, "[bias, { index: weight }]", neuron);
+  }
   return checkNetwork({
     inputs,
     layers: json.map((layer) =>
@@ -142,20 +148,27 @@ export function denseLayer(weights: readonly (readonly Dyadic[])[], bias: readon
   });
 }
 
+/** Inputs of a network at most: a row of float32 numbers is 64 MB then. */
+const MOST_INPUTS = 2 ** 24;
+
 /**
- * Refuses a network whose parts do not fit together.
- * @throws RangeError that names the layer and neuron
+ * Refuses a network whose parts do not fit together, also one made by hand.
+ * @throws TypeError or RangeError that names the layer and neuron
  */
 export function checkNetwork(network: DyadicNetwork): DyadicNetwork {
   checkHolds("network", "a network of dyadic weights", network, "layers");
-  if (!Number.isInteger(network.inputs) || network.inputs < 1)
-    throw new RangeError(`"network.inputs" expected a positive integer, got ${network.inputs}`);
+  checkInteger("network.inputs", network.inputs, 1, MOST_INPUTS);
   if (network.layers.length === 0) throw new RangeError('"network.layers" expected at least one layer, got none');
   let previous = network.inputs;
   network.layers.forEach((layer, l) => {
+    checkList(`network.layers[${l}]`, layer);
     if (layer.length === 0)
       throw new RangeError(`"network.layers[${l}]" expected at least one neuron, got an empty layer`);
-    layer.forEach(({ indices, weights }, i) => {
+    layer.forEach((neuron, i) => {
+      checkHolds(`network.layers[${l}][${i}]`, "a neuron", neuron, "indices", "weights");
+      const { bias, indices, weights } = neuron;
+      if (!isDyadic(bias) || !weights.every(isDyadic))
+        throw new TypeError(`layer ${l}, neuron ${i} expected a bias and weights that are dyadic numbers`);
       if (indices.length !== weights.length)
         throw new RangeError(
           `layer ${l}, neuron ${i} expected as many weights as indices, got ${weights.length} and ${indices.length}`,
@@ -170,13 +183,18 @@ export function checkNetwork(network: DyadicNetwork): DyadicNetwork {
   return network;
 }
 
+function isDyadic(value: unknown): value is Dyadic {
+  return isRecord(value) && typeof value["numerator"] === "bigint" && Number.isSafeInteger(value["exponent"]);
+}
+
 /**
  * The exact outputs for one exact input.
  * @param x one dyadic value per input
  */
 export function evaluate(network: DyadicNetwork, x: readonly Dyadic[]): Dyadic[] {
   checkList("x", x);
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  for (const [i, value] of x.entries()) if (!isDyadic(value)) throw wrongKind(`x[${i}]`, "a dyadic number", value);
+  checkNetwork(network);
   const exponent = x.reduce((most, value) => Math.max(most, value.exponent), 0);
   const result = evaluateRational(network, {
     numerators: x.map((value) => scaled(value, exponent)),
@@ -191,13 +209,25 @@ export interface RationalPoint {
   readonly denominator: bigint;
 }
 
+/** @throws TypeError or RangeError unless it is a point of so many coordinates */
+export function checkPoint(point: unknown, inputs: number): RationalPoint {
+  checkHolds("point", "a rational point", point, "numerators");
+  const { numerators, denominator } = point as RationalPoint;
+  if (numerators.length !== inputs)
+    throw new RangeError(`"point.numerators" expected ${inputs} integers, got ${numerators.length}`);
+  for (const value of numerators) if (typeof value !== "bigint") throw wrongKind("point.numerators", "bigints", value);
+  if (typeof denominator !== "bigint") throw wrongKind("point.denominator", "a bigint", denominator);
+  if (denominator < 1n) throw new RangeError(`"point.denominator" expected at least 1, got ${denominator}`);
+  return { numerators, denominator };
+}
+
 /**
  * The exact outputs for one input off any grid: output i is numerators[i] / (denominator·2^exponent), with the denominator given.
  * Used to test that networks agree on all rationals, not on dyadic points only.
  */
 export function evaluateRational(
   network: DyadicNetwork,
-  { numerators, denominator }: RationalPoint,
+  point: RationalPoint,
 ): {
   /** One per output. */
   numerators: bigint[];
@@ -206,6 +236,8 @@ export function evaluateRational(
   /** Fractional bits that the network adds, ≥ 0. */
   exponent: number;
 } {
+  checkNetwork(network);
+  const { numerators, denominator } = checkPoint(point, network.inputs);
   let values = [...numerators];
   let exponent = 0;
   network.layers.forEach((layer, l) => {

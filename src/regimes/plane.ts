@@ -1,5 +1,5 @@
 // approximatePlane(): functions of two inputs.
-import { checkPace } from "../core/index.ts";
+import { checkPace, shown } from "../core/index.ts";
 import { planeNetwork } from "./construct/plane.ts";
 import {
   absolute,
@@ -73,9 +73,14 @@ export async function approximatePlane(
   const { lipschitz, error, budgetBits } = options;
   if (typeof f !== "function") throw new TypeError(`"f" expected a function, got ${typeof f}`);
   if (!(lipschitz > 0) || !Number.isFinite(lipschitz))
-    throw new RangeError(`"lipschitz" expected a positive number, got ${lipschitz}`);
+    throw new RangeError(`"lipschitz" expected a positive number, got ${shown(lipschitz)}`);
   if ((error === undefined) === (budgetBits === undefined))
     throw new RangeError('"error" or "budgetBits" expected, exactly one of them');
+  const wanted = error ?? budgetBits;
+  if (typeof wanted !== "number" || !(wanted > 0))
+    throw new RangeError(
+      `"${error === undefined ? "budgetBits" : "error"}" expected a positive number, got ${shown(wanted)}`,
+    );
   const power = Math.ceil(Math.log2(lipschitz) - 2 ** -40);
   const constant = fromNumber(lipschitz);
   const lift = compare(dyadic(1n, -power), constant) < 0 ? power + 1 : power;

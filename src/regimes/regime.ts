@@ -1,5 +1,5 @@
 // Which of the three precision regimes a ReLU network is in. Source: "Three Quantization Regimes for ReLU Networks" (arXiv 2405.01952).
-import { checkOptions } from "../core/index.ts";
+import { checkList, checkOptions, shown } from "../core/index.ts";
 import { type Achievable, achievable, achievableAt } from "./achievable.ts";
 import {
   type Architecture,
@@ -140,12 +140,18 @@ export function regimeCurve(
   architecture: Architecture,
   a: number,
   precisions: readonly number[],
-  grid: OutputGrid = plainGrid(architecture),
+  grid?: OutputGrid,
 ): RegimePoint[] {
+  checkList("architecture", architecture);
+  checkSizes(architecture);
+  checkBits("a", a);
+  checkList("precisions", precisions);
+  for (const [i, b] of precisions.entries()) checkBits(`precisions[${i}]`, b);
+  const outputs = grid ?? plainGrid(architecture);
   const vc = vcUpperBound(architecture);
   const all = fitting(architecture);
   return precisions.map((b) => {
-    const bounds = lowerBounds(architecture, a, b, vc, grid);
+    const bounds = lowerBounds(architecture, a, b, vc, outputs);
     return { b, ...bounds, regime: dominating(bounds), achievable: achievableAt(all, b)?.error };
   });
 }
@@ -202,10 +208,7 @@ function checkArchitecture(options: RegimeOptions): Architecture {
   if ("layers" in options) {
     if (!Array.isArray(options.layers) || options.layers.length === 0)
       throw new RangeError(`"layers" expected sizes of layers, got ${JSON.stringify(options.layers)}`);
-    for (const [l, { width, parameters }] of options.layers.entries()) {
-      checkSize(`layers[${l}].width`, width);
-      checkSize(`layers[${l}].parameters`, parameters);
-    }
+    for (const [l, layer] of options.layers.entries()) checkLayer(`layers[${l}]`, layer);
     return options.layers;
   }
   if ("widths" in options) {
@@ -219,12 +222,25 @@ function checkArchitecture(options: RegimeOptions): Architecture {
   return uniformWidths(options.width, options.depth);
 }
 
+function checkSizes(architecture: Architecture): void {
+  for (const [l, one] of architecture.entries()) {
+    if (typeof one === "number") checkSize(`architecture[${l}]`, one);
+    else checkLayer(`architecture[${l}]`, one);
+  }
+}
+
+function checkLayer(name: string, layer: LayerSize): void {
+  checkOptions(layer, name);
+  checkSize(`${name}.width`, layer.width);
+  checkSize(`${name}.parameters`, layer.parameters);
+}
+
 function checkSize(name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 1)
-    throw new RangeError(`"${name}" expected a positive integer, got ${value}`);
+    throw new RangeError(`"${name}" expected a positive integer, got ${shown(value)}`);
 }
 
 function checkBits(name: string, value: number): void {
   if (!Number.isSafeInteger(value) || value < 0)
-    throw new RangeError(`"${name}" expected an integer of at least 0, got ${value}`);
+    throw new RangeError(`"${name}" expected an integer of at least 0, got ${shown(value)}`);
 }

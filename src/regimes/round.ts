@@ -1,7 +1,7 @@
-import { checkHolds } from "../core/index.ts";
+import { shown } from "../core/index.ts";
 import { absolute, compare, type Dyadic, dyadic, shift, subtract, toNumberUp, ZERO } from "./dyadic.ts";
 import { nearestInteger } from "./encode.ts";
-import type { DyadicNetwork } from "./network.ts";
+import { checkNetwork, type DyadicNetwork } from "./network.ts";
 
 /**
  * The network with every weight and bias rounded to the nearest multiple of 2^-bits, ties to even: not the same function any more.
@@ -18,9 +18,9 @@ export function roundNetwork(
   /** Of a weight or bias, at most 2^-(bits + 1). */
   largestChange: number;
 } {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
   if (!Number.isSafeInteger(bits) || bits < 0 || bits > 60)
-    throw new RangeError(`"bits" expected an integer in 0..60, got ${bits}`);
+    throw new RangeError(`"bits" expected an integer in 0..60, got ${shown(bits)}`);
   let largest = ZERO;
   const rounded = (value: Dyadic): Dyadic => {
     if (value.exponent <= bits) return value;

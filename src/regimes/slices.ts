@@ -1,9 +1,9 @@
 // The other way to run fine weights on coarse hardware: digit slices side by side, W = Σ_k 2^(gk − grid)·D_k, added with shifts.
 // No extra depth and no extra width, but something other than matrix products and ReLU must do the adding.
-import { checkHolds } from "../core/index.ts";
+import { checkHolds, checkInteger, checkList, shown } from "../core/index.ts";
 import { digitsOf, type Recoding } from "./digits.ts";
 import { scaled } from "./dyadic.ts";
-import { type DyadicNetwork, networkSize, type RationalPoint } from "./network.ts";
+import { checkNetwork, checkPoint, type DyadicNetwork, networkSize, type RationalPoint } from "./network.ts";
 
 /** One slice of a layer: integer digits, |digit| ≤ 2^bits, by neuron. */
 export interface Slice {
@@ -41,9 +41,9 @@ export interface SlicedNetwork {
  * @param bits 1 … 30
  */
 export function sliceNetwork(network: DyadicNetwork, bits: number, recoding: Recoding = "magnitude"): SlicedNetwork {
-  checkHolds("network", "a network of dyadic weights", network, "layers");
+  checkNetwork(network);
   if (!Number.isSafeInteger(bits) || bits < 1 || bits > 30)
-    throw new RangeError(`"bits" expected an integer in 1..30, got ${bits}`);
+    throw new RangeError(`"bits" expected an integer in 1..30, got ${shown(bits)}`);
   let nonZero = 0;
   let dense = 0;
   let shifts = 0;
@@ -86,10 +86,19 @@ export function sliceNetwork(network: DyadicNetwork, bits: number, recoding: Rec
   };
 }
 
+function checkSliced(sliced: SlicedNetwork): void {
+  checkHolds("sliced", "a sliced network", sliced, "layers");
+  checkInteger("sliced.inputs", sliced.inputs, 1, Number.MAX_SAFE_INTEGER);
+  for (const [l, slices] of sliced.layers.entries()) {
+    checkList(`sliced.layers[${l}]`, slices);
+    for (const [k, slice] of slices.entries()) checkHolds(`sliced.layers[${l}][${k}]`, "a slice", slice, "rows");
+  }
+}
+
 /** The exact outputs, as `evaluateRational` gives them: numerators over denominator·2^exponent. */
 export function evaluateSliced(
   sliced: SlicedNetwork,
-  { numerators, denominator }: RationalPoint,
+  point: RationalPoint,
 ): {
   /** One per output. */
   numerators: bigint[];
@@ -98,6 +107,8 @@ export function evaluateSliced(
   /** Fractional bits that the network adds, ≥ 0. */
   exponent: number;
 } {
+  checkSliced(sliced);
+  const { numerators, denominator } = checkPoint(point, sliced.inputs);
   let values = [...numerators];
   let exponent = 0;
   sliced.layers.forEach((slices, l) => {

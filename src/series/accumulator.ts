@@ -1,3 +1,4 @@
+import { checkExtents, checkInteger, checkList, checkOptions, wrongKind } from "../core/index.ts";
 import type { Shape } from "../tensor/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import type { WeightSeries } from "./weights.ts";
@@ -14,6 +15,8 @@ export class Accumulator {
     /** Two's complement, row-major. */
     readonly data: Int32Array,
   ) {
+    checkShape(shape);
+    if (!(data instanceof Int32Array)) throw wrongKind("data", "an Int32Array", data);
     if (data.length !== sizeOf(shape)) {
       throw new RangeError(`"data" expected ${sizeOf(shape)} integers for shape [${shape}], got ${data.length}`);
     }
@@ -21,11 +24,13 @@ export class Accumulator {
 
   /** The identity. */
   static zero(shape: Shape): Accumulator {
+    checkShape(shape);
     return new Accumulator(shape, new Int32Array(sizeOf(shape)));
   }
 
   /** The sum modulo 2³². @throws RangeError when the shapes differ */
   add(other: Accumulator): Accumulator {
+    checkAccumulator(other);
     if (!sameShape(this.shape, other.shape)) {
       throw new RangeError(`"other" expected shape [${this.shape}], got [${other.shape}]`);
     }
@@ -45,13 +50,24 @@ export class Accumulator {
 
   /** Times 2^bits modulo 2³²: brings the product of two terms onto the finest lattice. */
   shift(bits: number): Accumulator {
+    checkInteger("bits", bits, 0, 2 ** 31);
     return new Accumulator(this.shape, bits >= 32 ? new Int32Array(this.data.length) : this.data.map((v) => v << bits));
   }
 
   /** Whether shape and all integers are the same. */
   equals(other: Accumulator): boolean {
+    checkAccumulator(other);
     return sameShape(this.shape, other.shape) && this.data.every((v, i) => v === other.data[i]);
   }
+}
+
+function checkShape(shape: unknown): void {
+  checkList("shape", shape);
+  checkExtents("shape", shape);
+}
+
+function checkAccumulator(other: unknown): void {
+  if (!(other instanceof Accumulator)) throw wrongKind("other", "an Accumulator", other);
 }
 
 function sameShape(a: Shape, b: Shape): boolean {
@@ -67,7 +83,10 @@ function sameShape(a: Shape, b: Shape): boolean {
  * accumulatorBits({ weights: expansion, activationWidth: 12 }) <= 32; // exact in int32
  */
 export function accumulatorBits(layer: { weights: Pick<WeightSeries, "largestSum">; activationWidth: number }): number {
+  checkOptions(layer, "layer");
   const { weights, activationWidth } = layer;
+  if (!Number.isSafeInteger(weights?.largestSum)) throw wrongKind("layer.weights", "a series", weights);
+  checkInteger("layer.activationWidth", activationWidth, 1, 16);
   return bitsFor(weights.largestSum * (2 ** activationWidth - 1));
 }
 

@@ -1,7 +1,7 @@
-import { wrongKind } from "../core/index.ts";
+import { isRecord, wrongKind } from "../core/index.ts";
 import { Accumulator } from "./accumulator.ts";
 import { Rational } from "./rational.ts";
-import { digitsOf, fuse, termWeight, type WeightSeries } from "./weights.ts";
+import { checkWeights, digitsOf, fuse, termWeight, type WeightSeries } from "./weights.ts";
 
 /** A linear layer of a basis model: integers on a lattice that all summands share. */
 export interface BasisLayer {
@@ -19,6 +19,10 @@ export interface BasisLayer {
   readonly bias?: Float32Array;
 }
 
+function checkMap(layers: unknown): void {
+  if (!(layers instanceof Map)) throw wrongKind("layers", "a Map", layers);
+}
+
 /**
  * One low-bit model of the series: the linear layers of a network with integer weights. Basis models may be spread over workers; what they
  * send each other are the accumulators of a layer, which are added (`Accumulator`) before bias and nonlinearity run once.
@@ -32,7 +36,9 @@ export class BasisModel {
   constructor(
     /** By name. */
     readonly layers: ReadonlyMap<string, BasisLayer>,
-  ) {}
+  ) {
+    checkMap(layers);
+  }
 
   /**
    * One basis model per term, most significant first. Biases, zero points and outliers belong to the first.
@@ -40,6 +46,8 @@ export class BasisModel {
    * @param layers - series with all terms loaded, and biases, by name
    */
   static terms(layers: ReadonlyMap<string, { series: WeightSeries; bias?: Float32Array }>): BasisModel[] {
+    checkMap(layers);
+    for (const layer of layers.values()) checkWeights(layer?.series);
     const count = Math.max(0, ...[...layers.values()].map(({ series }) => series.terms));
     return Array.from({ length: count }, (_, i) => {
       const parts = [...layers].map(([name, { series, bias }]): [string, BasisLayer] => {
@@ -181,6 +189,8 @@ export function abelianMul(model: BasisModel, factors: ReadonlyMap<string, Array
  * @throws RangeError when one is 0, subnormal or infinite
  */
 export function scalesOf(layer: BasisLayer): Float32Array {
+  if (!isRecord(layer) || !(layer.scales instanceof Float32Array))
+    throw wrongKind("layer", "a layer of a BasisModel", layer);
   if (layer.factors === undefined) return layer.scales;
   return layer.scales.map((s, r) => (s === 0 ? 0 : Rational.of(s).times(factorOf(layer, r)).toFloat32()));
 }

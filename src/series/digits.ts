@@ -1,5 +1,5 @@
 import { Digits } from "../core/abi/series.ts";
-import { shown } from "../core/index.ts";
+import { checkInteger, checkList, shown } from "../core/index.ts";
 
 /**
  * Digit systems: how a wide integer Q is written as k digits of X bits, Q = Σ D_i · B^(k−i), most significant first.
@@ -104,6 +104,7 @@ export function largestTail(bits: number, m: number, digits: DigitSystem, lastBi
  * splitDigits(8, 4, 2, "signed"); // [1, -8]
  */
 export function splitDigits(q: number, bits: number, terms: number, digits: DigitSystem): number[] {
+  checkSeries(bits, terms, digits, LARGEST_EXPANSION);
   const radix = radixOf(bits, digits);
   const shift = digits === "signed" ? radix / 2 : digits === "odd" ? (radix - 1) / 2 : 0;
   const result = new Array<number>(terms);
@@ -116,14 +117,17 @@ export function splitDigits(q: number, bits: number, terms: number, digits: Digi
   const half = digits === "odd" ? shift + 1 : 2 ** (bits - 1);
   const [low, high] = digits === "unsigned" ? [0, radix - 1] : digits === "odd" ? [-shift, shift] : [-half, half - 1];
   if (!Number.isInteger(q) || rest < low || rest > high) {
-    throw new RangeError(`"q" expected an integer of ${terms} ${digits} digits of ${bits} bits, got ${q}`);
+    throw new RangeError(`"q" expected an integer of ${terms} ${digits} digits of ${bits} bits, got ${shown(q)}`);
   }
   result[0] = rest;
   return result;
 }
 
-/** Σ D_i · B^(k−i). */
+/** Σ D_i · B^(k−i). @throws TypeError or RangeError for what are no digits */
 export function joinDigits(values: readonly number[], bits: number, digits: DigitSystem): number {
+  checkSeries(bits, 1, digits);
+  checkList("values", values);
+  for (const value of values) checkInteger("values", value, -(2 ** bits), 2 ** bits);
   const radix = radixOf(bits, digits);
   return values.reduce((sum, digit) => sum * radix + digit, 0);
 }
@@ -153,6 +157,7 @@ export function publishedRecurrence(
   /** x − Σ scale·digit, in units of x. */
   residual: number;
 } {
+  checkSeries(bits, terms, "signed", LARGEST_EXPANSION);
   const half = 2 ** (bits - 1);
   const digits: number[] = [];
   let residual = x;
@@ -181,14 +186,16 @@ export function cutWidth(
 /** Throws RangeError unless a series of these bits, terms and digits exists; `width` is the largest bits·terms. */
 export function checkSeries(bits: number, terms: number, digits: DigitSystem, width = LARGEST_WIDTH): void {
   if (!Number.isInteger(bits) || bits < 2 || bits > 8) {
-    throw new RangeError(`"bits" expected integer in 2..8, got ${bits}`);
+    throw new RangeError(`"bits" expected integer in 2..8, got ${shown(bits)}`);
   }
   if (!DIGIT_SYSTEMS.includes(digits)) {
     throw new RangeError(`"digits" expected one of ${DIGIT_SYSTEMS.join(", ")}, got ${shown(digits)}`);
   }
   const most = largestTerms(bits, digits, width);
   if (!Number.isInteger(terms) || terms < 1 || terms > most) {
-    throw new RangeError(`"terms" expected integer in 1..${most} for ${digits} digits of ${bits} bits, got ${terms}`);
+    throw new RangeError(
+      `"terms" expected integer in 1..${most} for ${digits} digits of ${bits} bits, got ${shown(terms)}`,
+    );
   }
 }
 

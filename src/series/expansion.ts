@@ -207,7 +207,8 @@ function expandInRows(
   options: WeightOptions,
 ): Expansion {
   const { name, bits, terms, digits = "signed", outliers = 0, perTensor = false } = options;
-  if (!(outliers >= 0 && outliers < 1)) throw new RangeError(`"outliers" expected number in 0..1, got ${outliers}`);
+  if (!(outliers >= 0 && outliers < 1))
+    throw new RangeError(`"outliers" expected number in 0..1, got ${shown(outliers)}`);
   if (outliers > 0 && digits === "unsigned") {
     throw new RangeError('"outliers" expected 0 with unsigned digits, whose range follows the largest weights');
   }

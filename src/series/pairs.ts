@@ -1,4 +1,6 @@
-import { checkOptions, shown } from "../core/index.ts";
+import { checkInteger, checkOptions, isRecord, shown } from "../core/index.ts";
+import { LARGEST_WIDTH } from "./digits.ts";
+
 /** One product of a weight term and an activation term, counted from 1 as in the literature. */
 export interface Pair {
   /** 1 is the most significant. */
@@ -55,7 +57,7 @@ export function pairs(options: PairsOptions): Pair[] {
     if (!Number.isInteger(value) || value < 2 || value > 8)
       throw new RangeError(`"${name}" expected integer in 2..8, got ${shown(value)}`);
   }
-  if (!Number.isInteger(order) || order < 2) throw new RangeError(`"order" expected integer ≥ 2, got ${order}`);
+  if (!Number.isInteger(order) || order < 2) throw new RangeError(`"order" expected integer ≥ 2, got ${shown(order)}`);
   const result: Pair[] = [];
   for (let i = 1; i <= weightTerms; i++) {
     for (let j = 1; j <= activationTerms && i + j <= order; j++) {
@@ -85,6 +87,9 @@ export interface FusedProduct {
  * fusedProducts({ upTo: 4 }, 3, 3).length; // 3, for 6 pairs
  */
 export function fusedProducts(set: PairSet, weightTerms: number, activationTerms: number): FusedProduct[] {
+  checkInteger("weightTerms", weightTerms, 0, LARGEST_WIDTH);
+  checkInteger("activationTerms", activationTerms, 0, LARGEST_WIDTH);
+  checkSet(set);
   const partners = Array.from({ length: weightTerms }, (_, i) =>
     range(activationTerms).filter((j) => isKept(set, i + 1, j + 1)),
   );
@@ -106,6 +111,12 @@ export function isEveryPair(products: readonly FusedProduct[], weightTerms: numb
     first!.weightTerms.length === weightTerms &&
     first!.activationTerms.length === activationTerms
   );
+}
+
+function checkSet(set: unknown): void {
+  const listed = Array.isArray(set) && set.every((pair) => Array.isArray(pair) && pair.length === 2);
+  if (listed || set === "all" || (isRecord(set) && Number.isInteger(set["upTo"]))) return;
+  throw new TypeError(`"set" expected "all", { upTo } or a list of pairs, got ${shown(set)}`);
 }
 
 function isKept(set: PairSet, i: number, j: number): boolean {

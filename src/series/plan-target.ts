@@ -48,6 +48,7 @@ export async function plan(layers: readonly PlannableLayer[], options: PlanOptio
   checkOptions(options);
   const { target, bits = 4, activationTerms = 3 } = options;
   checkTarget(target);
+  for (const [i, layer] of layers.entries()) checkLayer(`layers[${i}]`, layer);
   const base: LayerPlan = { bits, weightTerms: 1, activationTerms };
   checkLayerPlan(base, "options");
   const core = await Core.create(chooseBuild("auto"));
@@ -71,6 +72,13 @@ function checkTarget(target: unknown): void {
   const value = target[name];
   if (typeof value !== "number" || !(value >= 0))
     throw new RangeError(`"target.${name}" expected a number of at least 0, got ${shown(value)}`);
+}
+
+function checkLayer(what: string, layer: unknown): void {
+  if (!isRecord(layer)) throw wrongKind(what, "{ name, weights, axis }", layer);
+  const weights = layer["weights"];
+  if (!isRecord(weights) || weights["type"] !== "float32" || !Array.isArray(weights["dims"]))
+    throw wrongKind(`${what}.weights`, "a float32 Tensor", weights);
 }
 
 function spend(states: readonly State[], budget: number): void {

@@ -1,4 +1,4 @@
-import { checkList, shown } from "../core/index.ts";
+import { checkList, checkOptions, shown } from "../core/index.ts";
 import { cutWidth } from "./digits.ts";
 import type { LayerPlan, Plan, Preset } from "./plan.ts";
 
@@ -116,6 +116,7 @@ export function presetDefault(preset: Preset): LayerPlan {
  */
 export function planFor(preset: Preset, layers: readonly LinearLayer[]): Plan {
   checkList("layers", layers);
+  for (const [i, layer] of layers.entries()) checkOptions(layer, `layers[${i}]`);
   const base = presetDefault(preset);
   if (preset === "float32") return { version: 1, default: base };
   const entries: Record<string, LayerPlan & { reason: string }> = {};

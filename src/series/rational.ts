@@ -1,3 +1,5 @@
+import { shown } from "../core/index.ts";
+
 /**
  * A positive rational number, exact: numerator / denominator · 2^exponent, the fraction odd and in lowest terms. The positive rationals are an
  * Abelian group under multiplication, which float32 numbers are not: of 1,000 products of four random float32 factors 936 depend on the order.
@@ -24,7 +26,7 @@ export class Rational {
    */
   static of(value: number): Rational {
     if (!(value > 0 && value < Number.POSITIVE_INFINITY))
-      throw new RangeError(`"value" expected number > 0, got ${value}`);
+      throw new RangeError(`"value" expected number > 0, got ${shown(value)}`);
     let [mantissa, exponent] = [value, 0];
     for (; mantissa >= 2 ** 53; mantissa /= 2) exponent++;
     for (; !Number.isInteger(mantissa); mantissa *= 2) exponent--;

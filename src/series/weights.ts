@@ -1,3 +1,4 @@
+import { isRecord, shown, wrongKind } from "../core/index.ts";
 import { type Shape, sizeOf } from "../tensor/index.ts";
 import { type DigitSystem, isSigned, LARGEST_WIDTH, radixOf } from "./digits.ts";
 
@@ -137,7 +138,7 @@ export function addTerm(series: WeightSeries, i: number, out: Int16Array | Int32
  * const { scales } = expansion;
  * fuse(expansion)[0] * scales[0]; // the first weight
  */
-export function fuse(series: WeightSeries, terms: number = series.planes.length): Int16Array {
+export function fuse(series: WeightSeries, terms: number = loadedTerms(series)): Int16Array {
   checkTerms(series, terms);
   const width = series.bits * series.terms;
   if (width > LARGEST_WIDTH) throw new RangeError(`"series" expected at most ${LARGEST_WIDTH} bits, got ${width}`);
@@ -154,7 +155,7 @@ export function fuse(series: WeightSeries, terms: number = series.planes.length)
  */
 export function fuseHalves(
   series: WeightSeries,
-  terms: number = series.planes.length,
+  terms: number = loadedTerms(series),
 ): {
   /** i16 [rows][columns]: what is left of the fused integers, over 2^16. */
   readonly high: Int16Array;
@@ -181,11 +182,23 @@ export function dequantize(series: WeightSeries): Float32Array {
   return fromRows(values, series.shape, series.axis);
 }
 
-/** Throws RangeError unless the first `terms` terms are there. */
+/** Throws TypeError for what is no series, RangeError unless the first `terms` terms are there. */
 export function checkTerms(series: WeightSeries, terms: number): void {
+  checkWeights(series);
   if (!Number.isInteger(terms) || terms < 1 || terms > series.planes.length) {
-    throw new RangeError(`"terms" expected integer in 1..${series.planes.length}, got ${terms}`);
+    throw new RangeError(`"terms" expected integer in 1..${series.planes.length}, got ${shown(terms)}`);
   }
+}
+
+function loadedTerms(series: WeightSeries): number {
+  checkWeights(series);
+  return series.planes.length;
+}
+
+/** @throws TypeError unless it has what series have */
+export function checkWeights(series: unknown): void {
+  if (!isRecord(series) || !Array.isArray(series["planes"]) || !(series["scales"] instanceof Float32Array))
+    throw wrongKind("series", "a series as `expand` gives it", series);
 }
 
 /** The digits of term `i`, i16 [rows][columns], without weight, zero points and outliers. */

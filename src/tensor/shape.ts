@@ -1,3 +1,5 @@
+import { shown } from "../core/shown.ts";
+
 /** Dimensions of a tensor, outermost first. */
 export type Shape = readonly number[];
 
@@ -38,7 +40,7 @@ export function broadcast(...shapes: readonly Shape[]): number[] | undefined {
 /** An axis in −rank…rank−1 as one in 0…rank−1; throws RangeError otherwise. */
 export function normalizeAxis(axis: number, rank: number): number {
   if (!Number.isInteger(axis) || axis < -rank || axis >= Math.max(rank, 1)) {
-    throw new RangeError(`"axis" expected integer in ${-rank}..${rank - 1}, got ${axis}`);
+    throw new RangeError(`"axis" expected integer in ${-rank}..${rank - 1}, got ${shown(axis)}`);
   }
   return axis < 0 ? axis + rank : axis;
 }

@@ -1,3 +1,4 @@
+import { checkExtents } from "../core/arguments.ts";
 import { sizeOf } from "./shape.ts";
 import {
   allocateData,
@@ -56,10 +57,8 @@ export class Tensor<T extends ElementType = ElementType> {
     const dims = named ? third : (second as readonly number[] | undefined);
     this.type = (named ? checkType(first) : inferType(source)) as T;
     this.elements = toElements(this.type, source) as DataOf[T];
+    checkExtents("dims", dims);
     this.dims = Object.freeze([...(dims ?? [this.elements.length])]);
-    for (const d of this.dims) {
-      if (!Number.isInteger(d) || d < 0) throw new RangeError(`"dims" expected integers ≥ 0, got [${this.dims}]`);
-    }
     if (sizeOf(this.dims) !== this.elements.length) {
       throw new RangeError(`"dims" [${this.dims}] expected ${sizeOf(this.dims)} elements, got ${this.elements.length}`);
     }

@@ -34,7 +34,7 @@ const PACE = (name: string, call: (options: never) => unknown): Row[] => [
 ];
 
 const LISTS: Row[] = [
-  ["series.plan", "layers", (v) => series.plan(v, { target: { bytes: 1 } }), ["a list"]],
+  ["series.plan", "model", (v) => series.plan(v, { target: { bytes: 1 } }), ["a list"]],
   ["series.planFor", "layers", (v) => series.planFor("fast", v), ["a list"]],
   ["fixedPoint.roundOff", "samples", (v) => fixedPoint.roundOff(fixed as never, v, { formats: [] }), ["a list"]],
   ["attention.audit", "bits", (bits) => attention.audit(onnx, { bits }), ["a list"]],

@@ -7,7 +7,7 @@ const ENGINE = [
   /Invalid (typed array|array buffer|array|string|count|DataView)/i,
   /Array buffer allocation failed|Maximum call stack|Map maximum size|Set maximum size/,
   /cannot be converted to a BigInt|Reduce of empty array|out of bounds|should be a multiple of/,
-  /\bundefined\b|\bNaN\b|\[object /,
+  /(?<!got )\bundefined\b|(?<!got )\bNaN\b|\[object /,
   /^(null|undefined)$|^$/,
 ];
 
@@ -20,7 +20,7 @@ export function bareError(error: unknown): string | undefined {
   const text = `${error.name}: ${error.message}`;
   if (error instanceof BitbasisError) {
     if (error.code === "INTERNAL") return `INTERNAL: ${error.message}`;
-    return /\bundefined\b|\[object /.test(error.message) ? text : undefined;
+    return /(?<!got )\bundefined\b|\[object /.test(error.message) ? text : undefined;
   }
   if (error.constructor !== TypeError && error.constructor !== RangeError) return text;
   // An error of a builtin has the builtin as its first frame: "at new Float32Array (<anonymous>)".
