@@ -5,10 +5,12 @@ import {
   FLOAT,
   gridWidth,
   isFloat,
+  isSlowOnIntegers,
   type LayerPlan,
   productPlan,
   roundRows,
   toRows,
+  UNROUNDED,
   type WeightSeries,
   widthPlan,
 } from "../series/index.ts";
@@ -29,6 +31,8 @@ export interface Levels {
   readonly probe: readonly [weights: number, activations: number];
   /** Bits of tables that rows are looked up in; absent: they are left alone. */
   readonly tables?: readonly number[];
+  /** Whether layers that integers would make slower keep activations in float32. */
+  readonly neverSlower?: boolean;
 }
 
 /** Stands for all tables among the layers, in the place of a node's name, which holds no NUL. */
@@ -130,9 +134,12 @@ export class Ablation {
   /** The plans that an allocation stands for, with a reason each. */
   plans({ widths, parts }: Allocation): Map<string, ReasonedPlan> {
     const plans = new Map(this.structural);
-    for (const { node, weights, centred } of this.open) {
-      const [w, a] = widths.get(node.name)!;
-      const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error`;
+    for (const { node, kind, weights, centred, shape } of this.open) {
+      const [w, asked] = widths.get(node.name)!;
+      const isSlow = kind === "depthwise" || (shape !== undefined && isSlowOnIntegers(shape, w));
+      const a = this.levels.neverSlower === true && isSlow ? 0 : asked;
+      const left = a === 0 ? `; ${UNROUNDED}` : "";
+      const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
       const plan = w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, centred);
       plans.set(node.name, { ...plan, reason: w === 32 ? "float32: its error at 16 bits is too large" : share });
     }

@@ -1,5 +1,5 @@
 import { everyNode, type Graph, type Node, operatorOf } from "../graph/index.ts";
-import type { LinearLayer } from "../series/index.ts";
+import type { LayerShape, LinearLayer } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
 import { structureOf } from "./structure.ts";
@@ -16,6 +16,8 @@ export interface LinearNode {
   readonly nonNegative: boolean;
   /** Its constant operand; absent for a product of two activations. */
   readonly weights?: { readonly name: string; readonly tensor: Tensor<"float32">; readonly axis: number };
+  /** Of a layer with weights. */
+  readonly shape?: LayerShape;
 }
 
 /** A linear node that runs in float32 whatever the plan says. */
@@ -45,7 +47,7 @@ export function linearNodes(graph: Graph): LinearNode[] {
     if (found === "product") result.push({ node, kind: "product", last: false, ...about });
     if (typeof found !== "object" || !("axis" in found)) continue;
     const kind = isDepthwise(node, found.tensor) ? "depthwise" : seen ? "other" : "first";
-    result.push({ node, kind, last: false, ...about, weights: found });
+    result.push({ node, kind, last: false, ...about, weights: found, shape: shapeOf(node, found) });
     seen = true;
   }
   return place(graph, result);
@@ -106,6 +108,12 @@ function place(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
     const kind = separable.has(entry) && entry.kind === "other" ? "separable" : entry.kind;
     return { ...entry, kind, last: !read.has(entry) };
   });
+}
+
+function shapeOf(node: Node, { tensor: { dims, size }, axis }: NonNullable<LinearNode["weights"]>): LayerShape {
+  const rows = dims[axis]!;
+  const taps = node.op.startsWith("Conv") ? sizeOf(dims.slice(2)) : 1;
+  return { depth: size / rows, uses: (rows / groups(node)) * taps };
 }
 
 function isDepthwise(node: Node, weights: Tensor): boolean {

@@ -26,7 +26,14 @@ interface Policy extends Levels {
  * were not seen in the answers of classifiers and texts, and in boxes of detectors.
  */
 const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
-  faithful: { tolerance: 7e-4, weights: [12, 16, 32], activations: [16], probe: [12, 16], largest: true },
+  faithful: {
+    tolerance: 7e-4,
+    weights: [12, 16, 32],
+    activations: [16],
+    probe: [12, 16],
+    largest: true,
+    neverSlower: true,
+  },
   fast: { tolerance: 0.03, weights: [6, 7, 8, 9, 10, 12, 16], activations: [8, 12, 16], probe: [6, 8], largest: false },
   compact: {
     tolerance: 0.09,

@@ -1,6 +1,7 @@
 import { checkList, checkOptions, shown } from "../core/index.ts";
 import { cutWidth } from "./digits.ts";
 import type { LayerPlan, Plan, Preset } from "./plan.ts";
+import { isSlowOnIntegers, type LayerShape, UNROUNDED } from "./speed.ts";
 
 /** A linear layer as planning sees it. */
 export interface LinearLayer {
@@ -21,6 +22,8 @@ export interface LinearLayer {
   readonly centred?: boolean;
   /** Bits of the grid that its weights lie on already, if they do: with so many they are exact. */
   readonly grid?: number;
+  /** Absent: integers count as the faster ones. */
+  readonly shape?: LayerShape;
 }
 
 /** All of them, from the most bits to the fewest. */
@@ -39,7 +42,8 @@ const DIGIT = 4;
 export const FLOAT: LayerPlan = { bits: DIGIT, weightTerms: 0, activationTerms: 0 };
 
 /**
- * The plan of a layer with weights of `weights` bits, rounded as well as weights alone allow, and activations of `activations` bits; 0 or 32 is float32.
+ * The plan of a layer with weights of `weights` bits, rounded as well as weights alone allow, and activations of `activations` bits. Weights of 0 or 32 bits
+ * are float32, and so are activations of 0: such a layer keeps its small weights and multiplies in float32.
  *
  * @param centred - rounds to nearest, see `LinearLayer`
  */
@@ -70,7 +74,8 @@ type Width = readonly [weights: number, activations: number, why?: string];
  * of the answers, of twelve kinds of network; the alternatives were the uniform widths around:
  *
  * - `faithful`: 12 × 16 bits on resnet20 5e-4 (three INT4 terms each: 1.5e-3). Networks with depthwise layers, which are detectors for the most part, need
- *   16 × 16: YuNet 2.6e-2 → 2.3e-3. So do products of activations: stories260k 8.4e-3 → 9.6e-4.
+ *   weights of 16: YuNet 3.1e-3 at 14 bits, 4.2e-4 at 16. Activations are rounded only where integers are faster, which products of activations, rounded
+ *   anew at each run, are not: stories260k 9.6e-4 → 7.9e-4, fmnist_vit from 0.88 to 1.04 times float32's speed.
  * - `fast`: the spare bit belongs to the activations: 7 × 8 bits are better than 8 × 7 by a factor of 2 … 5 on every network, and as good as 8 × 8 of the
  *   nearest symmetric steps. First and depthwise layers at 8 × 12 halve what detectors lose.
  * - `compact`: weights at four bits where no layer is depthwise, resnet20 KL 0.039 at 4.3 bits; at five bits beside them, with eight for what is depthwise,
@@ -80,10 +85,11 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean): Width 
   const { kind, last = false, share = 1 } = layer;
   const first = kind === "first";
   if (preset === "faithful") {
-    if (kind === "product") return [16, 16];
-    if (depthwise) return [16, 16];
-    if (first || last) return [16, 16, first ? "first layer" : "last layer"];
-    return [12, 16];
+    if (kind === "product") return [0, 0];
+    if (kind === "depthwise") return [16, 0, `depthwise: ${UNROUNDED}`];
+    const place = first ? "first layer" : last ? "last layer" : undefined;
+    const weights = place !== undefined ? 16 : depthwise ? 16 : 12;
+    return faithfulWidth(layer, weights, place ?? (depthwise ? "in a network with depthwise layers" : undefined));
   }
   if (preset === "fast") {
     if (first) return [8, 12, "first layer"];
@@ -97,6 +103,12 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean): Width 
   }
   if (share < SMALL_SHARE) return [8, 8, `only ${(100 * share).toFixed(2)} % of the weights`];
   return last ? [7, 8, "last layer"] : [4, 8];
+}
+
+/** Weights of so many bits, or of those of their grid, and activations that are rounded only where integers are not the slower ones. */
+function faithfulWidth({ grid, shape }: LinearLayer, weights: number, why: string | undefined): Width {
+  if (shape === undefined || !isSlowOnIntegers(shape, grid ?? weights)) return [weights, 16, why];
+  return [weights, 0, [why, UNROUNDED].filter(Boolean).join("; ")];
 }
 
 /** What every layer of a preset has unless a rule says otherwise. */
@@ -133,14 +145,15 @@ function layerPlan(preset: Preset, layer: LinearLayer, depthwise: boolean): { pl
   const { kind, frontEnd, centred, grid } = layer;
   if (frontEnd) return { plan: FLOAT, reason: "float32: a logarithm, root or quotient of it is taken" };
   const [asked, activations, why] = widthOf(preset, layer, depthwise);
-  if (kind === "product") return { plan: productPlan(activations), reason: "a product of two activations" };
+  if (kind === "product") {
+    if (asked === 0) return { plan: FLOAT, reason: "float32: a product of two activations, integers are slower" };
+    return { plan: productPlan(activations), reason: "a product of two activations" };
+  }
   const kept = grid !== undefined && (grid <= asked || asked >= 7);
   const plan = widthPlan(kept ? grid : asked, activations, centred);
   const reasons = [
     why,
     kept ? `the weights lie on a grid of ${grid} bits` : undefined,
-    depthwise && preset === "faithful" && kind !== "depthwise" ? "in a network with depthwise layers" : undefined,
-    depthwise && preset === "faithful" && kind === "depthwise" ? "depthwise" : undefined,
     centred ? "behind an RMS norm" : undefined,
     preset === "compact" && depthwise && asked === 5 ? "in a network with depthwise layers" : undefined,
   ];

@@ -71,7 +71,9 @@ sharded("the bits of one session", () => {
       for (const options of [{}, { signal: new AbortController().signal }]) {
         expect(digest((await session.run({ image }, options))["logits"]!), by).toBe(committed[key]);
       }
-      expect(session.shardCost!.layers > 0).toBe(preset !== "float32");
+      // All convolutions of fmnist_mobilenet are faster in float32, and those are not cut.
+      const isFloat = preset === "float32" || key === "fmnist_mobilenet faithful";
+      expect(session.shardCost!.layers > 0).toBe(!isFloat);
       await session.release();
     }
   });

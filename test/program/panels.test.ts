@@ -31,6 +31,20 @@ async function setUp(): Promise<{
   return { panels, place: (of) => read(panels.place(of, WORK, shape)) };
 }
 
+describe("turns of 16-bit weights", () => {
+  it.each([
+    [3, "17 k-pairs of 12-bit weights fit one", true],
+    [4, "each k-pair of 16-bit weights would be one", false],
+  ])("%d terms of 4 bits: %s", async (terms, _, taken) => {
+    const panels = new Panels(await Core.create("simd"));
+    const planes = Array.from({ length: terms }, () => new Uint8Array(32).fill(0x77));
+    const about = { columns: 64, shape: [1, 64], terms, planes, largestL1: 2 ** 21, largestSum: 2 ** 21 };
+    const work = { ...WORK, activationBits: 16, exactInInt32: false };
+    const { turns } = panels.place(series([], about), work, { groups: 1, rows: 1, taps: 1, channels: 64 });
+    expect(turns !== 0).toBe(taken);
+  });
+});
+
 describe("panels at their own width", () => {
   it("hold two terms of 4 bits in int8", async () => {
     const { place } = await setUp();

@@ -58,6 +58,22 @@ describe("plans by measurement", () => {
     expect(float[0]!.reason).toBe("float32: its error at 16 bits is too large");
   });
 
+  test("what faithful escalates to 16 bits, it does not make slower than float32", async () => {
+    const graph = towers();
+    const w2 = (graph.initializers.get("w1")!.data as Float32Array).map((w, i) => -w + 0.1 * Math.sin(i));
+    const more = [["w2", new Tensor("float32", w2, [64, 32])] as const];
+    const head = ["w3", new Tensor("float32", noise(32 * 16, 9), [32, 16])] as const;
+    const nodes = graph.nodes.filter(({ name }) => name !== "small" && name !== "tanh" && name !== "sum");
+    nodes.push(node("sum", "Add", ["c", "d"], "s"), node("head", "MatMul", ["s", "w3"], "y"));
+    const initializers = new Map([...graph.initializers, ...more, head]);
+    const { report } = await quantize(writeOnnx({ ...graph, initializers, nodes }));
+    expect(report.check!.measured).toBeLessThanOrEqual(7e-4);
+    const loud = report.layers.find(({ name }) => name === "loud")!;
+    expect(weightWidth(loud.plan)).toBe(16);
+    for (const { plan } of report.layers) expect(plan.activationTerms).toBe(0);
+    expect(loud.reason).toMatch(/% of the squared error; activations not rounded/);
+  });
+
   test("the same model gives the same plan, and sessions give it when they are asked", async () => {
     const one = await quantize(writeOnnx(towers()), { preset: "fast" });
     const two = await quantize(writeOnnx(towers()), { preset: "fast" });

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from "vitest";
 import { readModel, writeModel } from "../../src/model/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { inspect, quantize, quantizeGraph } from "../../src/quantize/index.ts";
-import { fuse, type LayerPlan, type Plan, type Preset } from "../../src/series/index.ts";
+import { fuse, type LayerPlan, type Plan, type Preset, widthPlan } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { ends, network } from "./networks.ts";
 
@@ -17,18 +17,25 @@ const layer = (weightTerms: number, activationTerms = weightTerms, bits = 4): La
 });
 
 describe("quantize", () => {
-  test("plans every linear layer, and reports what is proved", async () => {
-    const { bytes, report } = await quantize(onnx, { check: false });
-    expect(report.bytesBefore).toBe(onnx.length);
-    expect(report.bytesAfter).toBe(bytes.length);
+  test("plans every linear layer: what integers would make slower keeps float32 activations", async () => {
+    const { report } = await quantize(onnx, { check: false });
+    const slow = "activations not rounded since integers are slower";
     const rows = report.layers.map((l) => [l.name, l.plan.weightTerms, l.plan.activationTerms, l.reason]);
     expect(rows).toEqual([
-      ["stem", 4, 4, "in a network with depthwise layers"],
-      ["depthwise", 4, 4, "depthwise"],
-      ["pointwise", 4, 4, "in a network with depthwise layers"],
-      ["dense1", 4, 4, "in a network with depthwise layers"],
-      ["dense2", 4, 4, "in a network with depthwise layers"],
+      ["stem", 4, 0, `first layer; ${slow}`],
+      ["depthwise", 4, 0, `depthwise: ${slow}`],
+      ["pointwise", 4, 0, `in a network with depthwise layers; ${slow}`],
+      ["dense1", 4, 0, `in a network with depthwise layers; ${slow}`],
+      ["dense2", 4, 0, `last layer; ${slow}`],
     ]);
+    for (const { exactInInt32, accumulatorBits } of report.layers)
+      expect([exactInInt32, accumulatorBits]).toEqual([false, 0]);
+  });
+
+  test("reports what is proved", async () => {
+    const { bytes, report } = await quantize(onnx, { plan: { version: 2, default: widthPlan(16, 16) }, check: false });
+    expect(report.bytesBefore).toBe(onnx.length);
+    expect(report.bytesAfter).toBe(bytes.length);
     const model = readModel(bytes);
     for (const { name, op, shape, ...rest } of report.layers) {
       const node = model.graph.nodes.find((n) => n.name === name)!;

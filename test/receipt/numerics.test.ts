@@ -11,9 +11,9 @@ import { FEEDS, onnxModel, PLAN } from "./models.ts";
  */
 const FROZEN: Readonly<Record<number, Readonly<Record<string, string>>>> = {
   1: {
-    networks: "faaf5d2f86fbeec0efac1f41b6c28a538cf8f71f567c8710f2c898e23eb32899",
+    networks: "0fbf3421cdaa16820c514fc04d5ddf6bfd0a8b1fc5e94a9d45b63c516e5baece",
     float32: "329fea4aa602168387b76b19359ca18da9c2b20304719f5162c277599372d722",
-    faithful: "3885e80ab30d6e82928e0bdfb17f023d821d42785f8256729617fea1aca5e009",
+    faithful: "ac8222f241742fd61bc5a0a878c23970d9d89c649fb64c7863a26ae4f36da469",
     fast: "bbf983af47ca6f921c7ba6358a60945c70e6a204cbbb0829813105560bbf2278",
     compact: "e2cbfcae0598c510d54a422deaf06c9d738a9a28e5857b1980af45e16c861a7e",
     plan: "fef2f55c567b7df8d62622c5154fc04c0de3c3acc34ba063c84b29779599196a",

@@ -47,7 +47,7 @@ describe("presets", () => {
     [
       "faithful",
       {
-        ...{ stem: "16x16 squant", body: "12x16 squant", qk: "16x16", ["__proto__"]: "12x16 squant" },
+        ...{ stem: "16x16 squant", body: "12x16 squant", qk: "0x0", ["__proto__"]: "12x16 squant" },
         ...{ int8: "8x16 squant", int4: "4x16 squant", mel: "0x0", gated: "12x16", head: "16x16 squant" },
       },
     ],
@@ -75,11 +75,27 @@ describe("presets", () => {
   });
 
   test.each<[Preset, string[]]>([
-    ["faithful", ["16x16 squant", "16x16 squant", "16x16 squant", "16x16 squant", "16x16 squant"]],
+    ["faithful", ["16x16 squant", "16x0 squant", "16x16 squant", "16x16 squant", "16x16 squant"]],
     ["fast", ["8x12 squant", "8x12 squant", "7x8 squant", "7x8 squant", "7x8 squant"]],
     ["compact", ["8x12 squant", "8x8 squant", "8x8 squant", "5x8 squant", "8x8 squant"]],
   ])("%s, in a network with depthwise layers", (preset, expected) => {
     expect(Object.values(widths(preset, DEPTHWISE))).toEqual(expected);
+  });
+
+  test.each<[string, Partial<LinearLayer>, string]>([
+    ["short sums", { shape: { depth: 32, uses: 256 } }, "12x0 squant"],
+    ["long sums", { shape: { depth: 256, uses: 256 } }, "12x16 squant"],
+    ["long sums of few outputs", { shape: { depth: 256, uses: 16 } }, "12x0 squant"],
+    ["few outputs of many positions", { shape: { depth: 256, uses: 16 * 9 } }, "12x16 squant"],
+    ["sums of 12 bits", { shape: { depth: 128, uses: 256 } }, "12x16 squant"],
+    ["sums of 16 bits", { kind: "first", shape: { depth: 128, uses: 256 } }, "16x0 squant"],
+    ["long sums of 16 bits", { kind: "first", shape: { depth: 512, uses: 256 } }, "16x16 squant"],
+    ["16 bits of which a grid has 8", { kind: "first", grid: 8, shape: { depth: 128, uses: 256 } }, "8x16 squant"],
+  ])("faithful rounds activations only where integers are faster: %s", (_, parts, expected) => {
+    const layer: LinearLayer = { node: "a", kind: "other", ...parts };
+    expect(widths("faithful", [layer])).toEqual({ a: expected });
+    if (expected.includes("x0")) expect(planFor("faithful", [layer]).layers!["a"]!.reason).toMatch(/slower/);
+    expect(widths("fast", [layer])["a"]).toMatch(/x(8|12) /);
   });
 
   test("tables have bits of their own", () => {
