@@ -245,7 +245,8 @@ sharded("what goes wrong", () => {
 
   it("sums that the limit has no room for are refused, and the session goes on", async () => {
     const onnx = writeOnnx(build({ x: ["N", 16] }, { w: random(1, [16, 64]) }, [["MatMul", ["x", "w"], ["y"]]], ["y"]));
-    const session = await InferenceSession.create(onnx, { shards: 2, limits: { bytes: 2 ** 21 } });
+    const plan = { version: 1, default: { bits: 4, weightTerms: 4, activationTerms: 4 } } as const;
+    const session = await InferenceSession.create(onnx, { plan, shards: 2, limits: { bytes: 2 ** 21 } });
     const run = (rows: number): Promise<unknown> => session.run({ x: random(2, [rows, 16]) });
     await expect(run(4000)).rejects.toMatchObject({ code: "MEMORY" });
     await run(4);
