@@ -162,7 +162,8 @@ export function checkNetwork(network: DyadicNetwork): DyadicNetwork {
   let previous = network.inputs;
   network.layers.forEach((layer, l) => {
     checkList(`network.layers[${l}]`, layer);
-    if (layer.length === 0)
+    // Lowering leaves hidden layers without neurons where a function is constant.
+    if (layer.length === 0 && l === network.layers.length - 1)
       throw new RangeError(`"network.layers[${l}]" expected at least one neuron, got an empty layer`);
     layer.forEach((neuron, i) => {
       checkHolds(`network.layers[${l}][${i}]`, "a neuron", neuron, "indices", "weights");

@@ -208,7 +208,7 @@ describe("bad input is refused in words", () => {
   });
   test("weights that are not dyadic are named", () => {
     expect(() => denseNetwork([{ weights: [[0.5, 1]] }, { weights: [["1/3"]] }])).toThrow(
-      "layer 1, neuron 0, weight 0 expected a dyadic number, got 1/3",
+      'layer 1, neuron 0, weight 0 expected a dyadic number, got "1/3"',
     );
     expect(() => denseNetwork([{ weights: [[Number.NaN]] }])).toThrow("layer 0, neuron 0, weight 0");
     expect(() => denseNetwork([{ weights: [[1], [1, 2]] }])).toThrow("layer 0, neuron 1 expected 1 weights, got 2");

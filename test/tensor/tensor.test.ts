@@ -21,7 +21,7 @@ describe("Tensor", () => {
       "expected the array of a float32 tensor, got Int32Array",
     );
     expect(() => new Tensor("complex" as "float32", [1])).toThrow('"type" expected one of');
-    expect(() => new Tensor(new Float32Array(0), [-1, 0])).toThrow("integers ≥ 0");
+    expect(() => new Tensor(new Float32Array(0), [-1, 0])).toThrow("integers of at least 0, got -1");
     expect(() => new Tensor("float32", ["x"])).toThrow("expected numbers, got string at 0");
   });
 
