@@ -266,10 +266,10 @@ function lowerTopK(l: Lowering): void {
         least: 1 - l.attribute("largest", 1),
         type: codeOf(l, type),
       }),
-      // at most: every element goes down the heap
+      // at most: every element goes down the heap, whose levels are the bits of k
       {
         kernel: `topk_${type}`,
-        bytes: (elementBytes(type) + 8) * sizeOf(x.shape) * Math.ceil(Math.log2(shape[axis]! + 1)),
+        bytes: (elementBytes(type) + 8) * sizeOf(x.shape) * (32 - Math.clz32(shape[axis]!)),
         rows: sizeOf(x.shape) / x.shape[axis]!,
       },
     );
