@@ -26,6 +26,27 @@ export interface Parcel {
 export type Parcels = Readonly<Record<string, Parcel>>;
 
 /**
+ * Tensors and whatever else has type, dims and data as plain objects: an object of a class loses its getters on the way to a thread.
+ *
+ * @throws TypeError for what is no tensor
+ */
+export function parcelsOf(feeds: Parcels): Parcels {
+  if (feeds === null || typeof feeds !== "object")
+    throw new TypeError(`feeds expected an object of tensors, got ${feeds}`);
+  return Object.fromEntries(
+    Object.entries(feeds).map(([name, feed]) => {
+      if (feed === null || typeof feed !== "object" || !("data" in feed)) {
+        throw new TypeError(
+          `the feed "${name}" expected { type, dims, data }, got ${feed === null ? "null" : typeof feed}`,
+        );
+      }
+      const { type, dims, data } = feed;
+      return [name, { type, dims, data }];
+    }),
+  );
+}
+
+/**
  * The buffers that a message hands over: of the arrays that are all of their buffer, which Node's small Buffers are not. One that was handed over before is empty;
  * Node would send it and fail where it arrives, whereas what is not handed over fails here.
  */

@@ -9,6 +9,7 @@ import {
   type Parcels,
   type PoolLimits,
   type PoolModel,
+  parcelsOf,
   type Setup,
 } from "./messages.ts";
 
@@ -34,7 +35,7 @@ export interface PoolOptions {
 
 export interface RunRequest {
   readonly model: string;
-  /** Arrays that have a buffer of their own go to the worker: they are empty afterwards. */
+  /** By name: Tensors, or plain objects. Arrays that have a buffer of their own go to the worker: they are empty afterwards. */
   readonly feeds: Parcels;
   /** Default: all outputs. */
   readonly fetches?: readonly string[];
@@ -128,12 +129,16 @@ export class Pool {
   }
 
   /**
-   * @throws PoolFull, WorkerLost, the reason of the signal, and as `InferenceSession.run`
+   * @throws PoolFull, WorkerLost, the reason of the signal, RangeError for a model that the pool does not have, and as `InferenceSession.run`
    */
   run(request: RunRequest): Promise<RunResult> {
     const { signal } = request;
     if (this.waiting.length >= (this.options.queue ?? Number.POSITIVE_INFINITY) && !this.seats.some(free)) {
       return Promise.reject(new PoolFull(`${this.waiting.length} runs wait already`));
+    }
+    if (!this.facts.has(request.model)) {
+      const names = [...this.facts.keys()].map((key) => `"${key}"`).join(", ");
+      return Promise.reject(new RangeError(`"model" expected one of ${names}, got "${request.model}"`));
     }
     return new Promise((resolve, reject) => {
       if (signal?.aborted) return reject(signal.reason);
@@ -141,6 +146,7 @@ export class Pool {
       const settle = (): void => signal?.removeEventListener("abort", stop);
       const job: Job = {
         ...request,
+        feeds: parcelsOf(request.feeds),
         resolve: (result) => {
           settle();
           resolve(result);

@@ -52,6 +52,22 @@ describe("a pool", () => {
     await run({ x: rows(1, 4) });
   });
 
+  it("takes Tensors as feeds, and says what is none", async () => {
+    const x = new Tensor("float32", noise(8, 5), [2, 4]);
+    const { outputs } = await pool.run({ model: "small", feeds: { x: rows(2, 4) } });
+    expect((await pool.run({ model: "small", feeds: { x } })).outputs).toEqual(outputs);
+    for (const wrong of [null, 3, "x", { y: null }, { x: 3 }, { x: {} }]) {
+      await expect(pool.run({ model: "small", feeds: wrong as unknown as Source.Parcels })).rejects.toThrow(
+        /^(feeds|the feed) .*expected/,
+      );
+    }
+    const gone = new Tensor("float32", noise(8, 5), [2, 4]);
+    gone.dispose();
+    await expect(pool.run({ model: "small", feeds: { x: gone } })).rejects.toThrow("disposed");
+    await expect(pool.run({ model: "smal", feeds: {} })).rejects.toThrow('expected one of "small", "slow", got "smal"');
+    expect(pool.busy).toBe(0);
+  });
+
   it("refuses a buffer that it was given before, and runs on", async () => {
     const x = rows(2, 4);
     await pool.run({ model: "small", feeds: { x } });
