@@ -1,14 +1,6 @@
-// The long form of the fixed-point checks, and the tables of docs/fixed-point.md: node bench/fixed-point.mjs [check|verify|table]
+// The speed of verification and the tables of docs/fixed-point.md: node bench/fixed-point.mjs [verify|table]
 // Needs npm run build.
-import {
-  activationNames,
-  analyze,
-  createNetwork,
-  evaluate,
-  synthesize,
-  universalityMap,
-  verify,
-} from "../dist/entries/fixed-point.js";
+import { createNetwork, evaluate, synthesize, universalityMap, verify } from "../dist/entries/fixed-point.js";
 
 function randomIntegers(seed) {
   let x = seed | 1;
@@ -22,40 +14,6 @@ function randomIntegers(seed) {
 
 const side = (p) => 2 ** (p + 1) - 1;
 const randomTable = (p, d, random) => Int32Array.from({ length: side(p) ** d }, () => random(1 - 2 ** p, 2 ** p - 1));
-
-/** 10,000 random tables over all activations: each network is verified, each refusal is a proof. */
-async function check() {
-  const random = randomIntegers(77);
-  const count = { networks: 0, binary: 0, impossible: 0, failures: 0 };
-  while (count.networks + count.binary < 10_000) {
-    const activation = activationNames[random(0, activationNames.length - 1)];
-    const [p, d] = [random(1, 3), random(1, 2)];
-    const s = random(1, 2 ** (p + 1));
-    const weights = p < 3 && random(0, 4) === 0 ? "binary" : "full";
-    const f = randomTable(p, d, random);
-    try {
-      const { network } = await synthesize(f, { d, activation, p, s, weights });
-      if (network === undefined) count.impossible++;
-      else if (!(await verify(network, f)).ok) count.failures++;
-      else count[weights === "full" ? "networks" : "binary"]++;
-    } catch (error) {
-      // Not universal, and the table's values and inputs alone do not prove it impossible.
-      if (error.code === "UNSUPPORTED" && !(await analyze(activation, p, s)).universal) count.impossible++;
-      else if (
-        error.code === "UNSUPPORTED" &&
-        weights === "binary" &&
-        !(await analyze(activation, p, s)).binaryUniversal
-      )
-        count.impossible++;
-      else {
-        count.failures++;
-        console.error(`${activation} p=${p} s=${s} d=${d} ${weights}: ${error.message}`);
-      }
-    }
-  }
-  console.log(count);
-  if (count.failures > 0) process.exitCode = 1;
-}
 
 /** Weight·input products per second of exhaustive verification, one core. */
 async function speed() {
@@ -146,5 +104,5 @@ async function table() {
   }
 }
 
-const tasks = { check, verify: speed, table };
+const tasks = { verify: speed, table };
 for (const name of process.argv.length > 2 ? process.argv.slice(2) : Object.keys(tasks)) await tasks[name]();

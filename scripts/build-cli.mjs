@@ -1,6 +1,6 @@
 // Bundles dist/cli/ into dist/bin/, with the packages that only the command line needs, so that those who import the library do not install
 // them; their licences go with them. The modules of the library stay where they are and are imported. rolldown, since cli-progress is CommonJS.
-import { readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { relative } from "node:path";
 import { fileURLToPath } from "node:url";
 import { rolldown } from "rolldown";
@@ -10,11 +10,18 @@ const DIST = fileURLToPath(new URL("../dist/", import.meta.url));
 function external(id) {
   if (/^(node:|#|pbf|vega|bullmq|ioredis)/.test(id)) return true;
   const folder = relative(DIST, id).split("/")[0];
-  return id.startsWith(DIST) && !["cli", "experiments", "serve", "batch"].includes(folder);
+  return id.startsWith(DIST) && !["cli", "experiments", "serve", "batch", "sweep"].includes(folder);
 }
 
-const bundle = await rolldown({ input: { bitbasis: `${DIST}cli/main.js` }, platform: "node", external });
-const { output } = await bundle.write({ dir: `${DIST}bin`, format: "es", chunkFileNames: "[name].js", cleanDir: true });
+const bundle = await rolldown({
+  input: { bitbasis: `${DIST}cli/main.js`, "sweep-thread": `${DIST}sweep/sweep-thread.js` },
+  platform: "node",
+  external,
+});
+rmSync(`${DIST}bin`, { recursive: true, force: true });
+// Of two inputs rolldown takes the modules outside for relative to `dir`, so that is what holds them.
+const names = "bin/[name].js";
+const { output } = await bundle.write({ dir: DIST, format: "es", entryFileNames: names, chunkFileNames: names });
 
 const packages = new Set(
   output.flatMap(({ moduleIds = [] }) =>

@@ -36,6 +36,7 @@ for (const [i, { text, upsideDown }] of lines.entries())
   console.log(`${String(i + 1).padStart(4)}  ${text}${upsideDown ? "   (upside down)" : ""}`);
 const seconds = (from: number, to: number): string => `${((to - from) / 1000).toFixed(1)} s`;
 console.log(
-  `\n${lines.length} lines; loading and quantizing ${seconds(loading, reading)}, reading ${seconds(reading, done)}; boxes: ${fileURLToPath(picture)}\n`,
+  `\n${lines.length} lines; loading and quantizing ${seconds(loading, reading)}, reading ${seconds(reading, done)}\n`,
 );
-await comparePresets(here, folder);
+await comparePresets(here, folder, new URL("../../../../bench/", import.meta.url));
+console.log(`The page with the boxes of its lines: ${fileURLToPath(picture)}`);

@@ -3,6 +3,7 @@
  * data, stored, opened again, and reads the lines of page.png.
  */
 import { readFile, writeFile } from "node:fs/promises";
+import { cpus } from "node:os";
 import { InferenceSession } from "bitbasis";
 import { quantize } from "bitbasis/quantize";
 import { cosine, maxDifference, median } from "./compare.ts";
@@ -11,6 +12,7 @@ import { splitLines } from "./lines.ts";
 import { dictionaryPath, recognizerPath } from "./models.ts";
 import { type Picture, readPicture } from "./picture.ts";
 import { type Reading, readLine } from "./recognizer.ts";
+import { rivalTimes } from "./rival.ts";
 
 const PRESETS = ["float32", "faithful", "fast", "compact"] as const;
 type Preset = (typeof PRESETS)[number];
@@ -26,12 +28,13 @@ interface Result {
   readonly milliseconds: number;
 }
 
-/** Quantizes the recogniser, stores it, opens the stored file and reads all lines with it. */
+/** Quantizes the recogniser by the preset's structural plan, as loading the ONNX file with that preset does, stores it, opens the stored file and reads all lines with it. */
 async function readWith(preset: Preset, onnx: Uint8Array, lines: readonly Picture[], folder: URL): Promise<Result> {
   const dictionary = parseDictionary(await readFile(dictionaryPath, "utf8"));
   const file = new URL(`recogniser.${preset}.safetensors`, folder);
   const { bytes } = await quantize(onnx, {
     preset,
+    check: false,
     onProgress: ({ loaded, total }) => note(`${preset}: quantizing ${Math.round((100 * loaded) / total)} %`),
   });
   await writeFile(file, bytes);
@@ -77,7 +80,12 @@ function printReadings(expected: readonly string[], results: readonly Result[]):
   console.log("\n= exact   ~ but for spaces   x different");
 }
 
-function printSummary(expected: readonly string[], results: readonly Result[], onnxBytes: number): void {
+function printSummary(
+  expected: readonly string[],
+  results: readonly Result[],
+  onnxBytes: number,
+  rival: readonly number[] | undefined,
+): void {
   const reference = results[0]!;
   const header = [
     "preset",
@@ -115,10 +123,15 @@ function printSummary(expected: readonly string[], results: readonly Result[], o
   console.log();
   print(header);
   for (const row of rows) print(row);
+  const speed =
+    rival === undefined
+      ? "it is not installed (cd bench && npm ci --ignore-scripts)"
+      : `${median(rival).toFixed(1)} ms/line, one thread`;
+  console.log(`\nonnxruntime-web FP32: ${speed}; CPU: ${cpus()[0]?.model.trim() ?? "unknown"}`);
 }
 
-/** Reads page.png in `here` with every preset; containers are written into `folder`. */
-export async function comparePresets(here: URL, folder: URL): Promise<void> {
+/** Reads page.png in `here` with every preset; containers are written into `folder`. `bench` is where the rival may be installed. */
+export async function comparePresets(here: URL, folder: URL, bench: URL): Promise<void> {
   const onnx = await readFile(recognizerPath);
   const lines = splitLines(await readPicture(await readFile(new URL("page.png", here))));
   const expected = (await readFile(new URL("page.txt", here), "utf8")).trimEnd().split("\n");
@@ -129,6 +142,7 @@ export async function comparePresets(here: URL, folder: URL): Promise<void> {
   );
   const results: Result[] = [];
   for (const preset of PRESETS) results.push(await readWith(preset, onnx, lines, folder));
+  const rival = await rivalTimes(onnx, lines, bench);
   printReadings(expected, results);
-  printSummary(expected, results, onnx.length);
+  printSummary(expected, results, onnx.length, rival);
 }

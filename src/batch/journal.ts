@@ -1,4 +1,5 @@
-import { type FileHandle, mkdir, open, readFile, rename, rm } from "node:fs/promises";
+import { type FileHandle, link, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { hostname } from "node:os";
 import { join } from "node:path";
 
 /** What is known of an item that is done. */
@@ -35,6 +36,16 @@ export class Journal {
 
   static async open(folder: string): Promise<Journal> {
     await mkdir(folder, { recursive: true });
+    await lock(join(folder, LOCK));
+    try {
+      return await Journal.load(folder);
+    } catch (error) {
+      await unlock(join(folder, LOCK));
+      throw error;
+    }
+  }
+
+  private static async load(folder: string): Promise<Journal> {
     const path = join(folder, "journal.jsonl");
     const bytes = await readFile(path).catch(() => Buffer.alloc(0));
     const whole = bytes.lastIndexOf(0x0a) + 1;
@@ -104,8 +115,59 @@ export class Journal {
     await this.write("results.jsonl", Buffer.from(lines.join("")));
   }
 
-  close(): Promise<void> {
-    return this.file.close();
+  async close(): Promise<void> {
+    await this.file.close();
+    await unlock(join(this.folder, LOCK));
+  }
+}
+
+/** Who writes into a folder: two batches would take each other's lines for damage. */
+const LOCK = "journal.lock";
+/** The locks of this process. */
+const held = new Set<string>();
+
+/**
+ * @throws RangeError when another batch has the folder. A process of this machine that ended without giving it back has it no longer.
+ */
+async function lock(path: string): Promise<void> {
+  const own = `${path}.${process.pid}`;
+  await writeFile(own, `${process.pid} ${hostname()}`);
+  try {
+    for (;;) {
+      try {
+        // A link is there with all of its content or not at all.
+        await link(own, path);
+        held.add(path);
+        return;
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+      }
+      const [pid = "", host = ""] = (await readFile(path, "utf8").catch(() => "")).split(" ");
+      if (host === hostname() ? isHeld(Number(pid), path) : host !== "") {
+        throw new RangeError(
+          `another batch writes here: process ${pid} on ${host}. If it is gone, remove ${path} and start again`,
+        );
+      }
+      await rm(path, { force: true });
+    }
+  } finally {
+    await rm(own, { force: true });
+  }
+}
+
+async function unlock(path: string): Promise<void> {
+  held.delete(path);
+  await rm(path, { force: true });
+}
+
+/** A container that starts again has the same host and process number as the one that was killed. */
+function isHeld(pid: number, path: string): boolean {
+  if (pid === process.pid) return held.has(path);
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code === "EPERM";
   }
 }
 

@@ -1,12 +1,13 @@
 import { Pool, type PoolModel, WorkerLost } from "../pool/index.ts";
+import { threadScript } from "../sweep/index.ts";
 import type { Runner } from "./batch.ts";
 
 /** Times that a job is tried whose worker ends. */
 const ATTEMPTS = 3;
 
-/** Runs the jobs of a batch on threads of this process. */
+/** Runs the jobs of a batch, or of a sweep, on threads of this process. */
 export async function localRunner(model: PoolModel, workers: number): Promise<Runner> {
-  const pool = await Pool.open([model], { workers });
+  const pool = await Pool.open([model], { workers, script: threadScript(model) });
   return {
     facts: pool.models.get(model.key)!,
     width: 2 * workers,

@@ -1,5 +1,6 @@
 import { sha256 } from "../model/sha256.ts";
 import { Pool, type PoolModel } from "../pool/index.ts";
+import { threadScript } from "../sweep/index.ts";
 import type { Runner } from "./batch.ts";
 import { openRedis } from "./packages.ts";
 import { type JobData, type JobResult, modelKey, pack, QUEUE, refusalOf, unpack } from "./wire.ts";
@@ -13,10 +14,10 @@ const ATTEMPTS = 5;
 /** Models stay in Redis for a day after they were last asked for. */
 const KEPT_SECONDS = 86_400;
 
-/** Runs the jobs of a batch on the workers of a Redis, which BullMQ hands them to; see `startWorker`. */
+/** Runs the jobs of a batch, or of a sweep, on the workers of a Redis, which BullMQ hands them to; see `startWorker`. */
 export async function redisRunner(model: PoolModel, url: string): Promise<Runner> {
   const { bullmq, connect, end } = await openRedis(url);
-  const pool = await Pool.open([model], { workers: 1 });
+  const pool = await Pool.open([model], { workers: 1, script: threadScript(model) });
   const facts = pool.models.get(model.key)!;
   await pool.close();
   const redis = connect();

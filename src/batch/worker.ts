@@ -1,6 +1,7 @@
 import { randomUUID } from "node:crypto";
 import type { Job } from "bullmq";
 import { Pool } from "../pool/index.ts";
+import { sweepSpec, threadScript } from "../sweep/index.ts";
 import { openRedis } from "./packages.ts";
 import { isRefusal, type JobData, type JobResult, modelKey, pack, QUEUE, unpack } from "./wire.ts";
 
@@ -8,6 +9,8 @@ export interface WorkerOptions {
   readonly url: string;
   /** Threads. */
   readonly workers: number;
+  /** Of this package. */
+  readonly version: string;
 }
 
 /** A lock that its worker no longer renews is given up after this time, and the job goes to another one. Threads do the work, so that the renewals never wait for it. */
@@ -21,7 +24,7 @@ const ELSEWHERE_MS = 200;
 const MODELS = 4;
 
 /** Takes jobs of batches from a Redis until it is told to end. */
-export async function startWorker({ url, workers }: WorkerOptions): Promise<{ close(): Promise<void> }> {
+export async function startWorker({ url, workers, version }: WorkerOptions): Promise<{ close(): Promise<void> }> {
   const { bullmq, connect, end } = await openRedis(url);
   const redis = connect();
   const process = randomUUID();
@@ -44,7 +47,14 @@ export async function startWorker({ url, workers }: WorkerOptions): Promise<{ cl
   async function openPool(model: string, terms: number | undefined): Promise<Pool> {
     const bytes = await redis.getBuffer(modelKey(model));
     if (bytes === null) throw new Error(`Redis has no model ${model}`);
-    return Pool.open([{ key: model, bytes, terms }], { workers });
+    const sweep = sweepSpec(bytes);
+    if (sweep !== undefined && sweep.version !== version) {
+      throw new RangeError(
+        `the sweep is of bitbasis ${sweep.version}, a worker is ${version}: its outcomes may differ`,
+      );
+    }
+    const one = { key: model, bytes, terms };
+    return Pool.open([one], { workers, script: threadScript(one) });
   }
 
   async function run(job: Job<JobData, JobResult>, token?: string): Promise<JobResult> {

@@ -62,9 +62,14 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     summary: "Run a model over many inputs: .npy and .npz files, folders, globs, manifests of JSON lines",
     load: async () => (await import("./batch.ts")).registerBatch,
   },
+  sweep: {
+    usage: "sweep [name]",
+    summary: "Check a whole range of cases on many threads or machines: tables, maps, experiments; no name lists them",
+    load: async () => (await import("./sweep.ts")).registerSweep,
+  },
   worker: {
     usage: "worker",
-    summary: "Run the jobs of bitbasis batch --redis, until SIGTERM",
+    summary: "Run the jobs of bitbasis batch --redis and sweep --redis, until SIGTERM",
     load: async () => (await import("./worker.ts")).registerWorker,
   },
   series: {

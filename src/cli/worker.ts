@@ -2,6 +2,7 @@ import { availableParallelism } from "node:os";
 import type { CAC } from "cac";
 import { heading } from "./commands.ts";
 import { integer, UsageError } from "./usage.ts";
+import { packageVersion } from "./version.ts";
 
 interface Options {
   readonly redis?: unknown;
@@ -18,7 +19,7 @@ export function registerWorker(cli: CAC): void {
       if (options.redis === undefined) throw new UsageError("worker expected --redis URL");
       const workers = integer("--workers", options.workers ?? availableParallelism(), 1, 1024);
       const { startWorker } = await import("../batch/index.ts");
-      const worker = await startWorker({ url: String(options.redis), workers });
+      const worker = await startWorker({ url: String(options.redis), workers, version: packageVersion() });
       process.stderr.write("bitbasis: ready for jobs\n");
       await new Promise<void>((resolve) => {
         for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);

@@ -29,6 +29,8 @@ export interface PoolOptions {
   /** Most runs that wait; default as many as come. */
   readonly queue?: number;
   readonly limits?: PoolLimits;
+  /** A module that calls `serveThread`, for threads that do something else than run sessions. */
+  readonly script?: URL;
   /** Called when a worker has ended by itself; another takes its place. */
   readonly onLost?: (reason: string) => void;
 }
@@ -174,7 +176,8 @@ export class Pool {
   }
 
   private async start(seat: Seat): Promise<void> {
-    const worker = new Worker(new URL("./worker.js", import.meta.url), { workerData: this.setup });
+    const script = this.options.script ?? new URL("./worker.js", import.meta.url);
+    const worker = new Worker(script, { workerData: this.setup });
     let cause = "";
     worker.on("error", (error) => {
       cause = `: ${(error as Error).message}`;

@@ -1,69 +1,33 @@
 // One thread of a Pool: a session per model, runs one at a time, in the order in which they come.
-import { type MessagePort, parentPort, workerData } from "node:worker_threads";
 import { BitbasisError } from "../core/index.ts";
 import type { ValueInfo } from "../graph/index.ts";
 import { sha256 } from "../model/sha256.ts";
 import { modelDigest } from "../receipt/receipt.ts";
 import { InferenceSession } from "../session/session.ts";
 import { Tensor } from "../tensor/index.ts";
-import {
-  type Answer,
-  buffersOf,
-  type Failure,
-  type ModelFacts,
-  type Order,
-  type Parcel,
-  type Parcels,
-  type PoolModel,
-  type Setup,
-  type ValueFacts,
-} from "./messages.ts";
+import type { ModelFacts, Parcel, PoolModel, ValueFacts } from "./messages.ts";
+import { serveThread } from "./thread.ts";
 
-const { models, limits } = workerData as Setup;
-const port = parentPort as MessagePort;
-const sessions = new Map<string, InferenceSession>();
-const aborts = new Map<number, AbortController>();
-
-function answer(message: Answer, transfer: readonly ArrayBuffer[] = []): void {
-  port.postMessage(message, transfer);
-}
-
-try {
+await serveThread(async ({ models, limits }) => {
+  const sessions = new Map<string, InferenceSession>();
   const facts: Record<string, ModelFacts> = {};
   for (const model of models) {
     const session = await InferenceSession.create(model.bytes, { terms: model.terms, limits });
     sessions.set(model.key, session);
     facts[model.key] = factsOf(session, model);
   }
-  port.on("message", (order: Order) => {
-    if ("abort" in order) aborts.get(order.abort)?.abort(new DOMException("the run was aborted", "AbortError"));
-    else void run(order);
-  });
-  answer({ ready: facts });
-} catch (error) {
-  answer({ failed: failureOf(error) });
-}
-
-async function run({ run: done, model, feeds, fetches }: Extract<Order, { run: number }>): Promise<void> {
-  const controller = new AbortController();
-  aborts.set(done, controller);
-  const start = performance.now();
-  try {
-    const session = sessions.get(model)!;
-    const given = Object.fromEntries(
-      Object.entries(feeds).map(([name, p]) => [name, new Tensor(p.type, p.data, p.dims)]),
-    );
-    const made = await session.run(given, fetches ?? session.outputNames, { signal: controller.signal });
-    const outputs: Parcels = Object.fromEntries(
-      Object.entries(made).map(([name, tensor]) => [name, parcel(name, tensor)]),
-    );
-    answer({ done, outputs, milliseconds: performance.now() - start }, buffersOf(outputs));
-  } catch (error) {
-    answer({ done, failure: failureOf(error) });
-  } finally {
-    aborts.delete(done);
-  }
-}
+  return {
+    facts,
+    async run({ model, feeds, fetches, signal }) {
+      const session = sessions.get(model)!;
+      const given = Object.fromEntries(
+        Object.entries(feeds).map(([name, p]) => [name, new Tensor(p.type, p.data, p.dims)]),
+      );
+      const made = await session.run(given, fetches ?? session.outputNames, { signal });
+      return Object.fromEntries(Object.entries(made).map(([name, tensor]) => [name, parcel(name, tensor)]));
+    },
+  };
+});
 
 function parcel(name: string, tensor: Tensor | null): Parcel {
   if (tensor === null || !("dims" in tensor)) throw new TypeError(`the output "${name}" expected a tensor, got none`);
@@ -97,9 +61,4 @@ function digestOf(session: InferenceSession, bytes: Uint8Array): string {
     if (error instanceof BitbasisError && error.code === "UNSUPPORTED") return sha256(bytes);
     throw error;
   }
-}
-
-function failureOf(error: unknown): Failure {
-  const { name = "Error", message = String(error), code } = error as Error & { readonly code?: unknown };
-  return { name, message, ...(typeof code === "string" && { code }) };
 }

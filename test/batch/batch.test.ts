@@ -11,7 +11,7 @@ import {
   truncateSync,
   writeFileSync,
 } from "node:fs";
-import { tmpdir } from "node:os";
+import { hostname, tmpdir } from "node:os";
 import { join } from "node:path";
 import { parse } from "npyjs";
 import { afterAll, beforeEach, describe, expect, it } from "vitest";
@@ -119,6 +119,21 @@ describe("a batch", () => {
     expect(readFileSync(join(folder, "d1.npy"))).toEqual(readFileSync(join(folder, "a1.npy")));
     expect(await batch(["e1"])).toEqual(counts({ items: 1, copied: 1 }));
     expect(calls).toHaveLength(2);
+  });
+
+  it("has its folder for itself, until it is done or its process has ended", async () => {
+    const both = await Promise.allSettled([batch(["n1"]), batch(["n1"])]);
+    const [refused, ...more] = both.filter((one) => one.status === "rejected");
+    expect(more).toEqual([]);
+    expect(refused!.reason.message).toContain(`another batch writes here: process ${process.pid} on `);
+    const ended = spawnSync(process.execPath, ["-e", ""]).pid;
+    writeFileSync(join(folder, "journal.lock"), `${ended} ${hostname()}`);
+    await batch(["n1"]);
+    writeFileSync(join(folder, "journal.lock"), "1 elsewhere");
+    await expect(batch(["n1"])).rejects.toThrow(/process 1 on elsewhere\. If it is gone, remove .*journal\.lock/);
+    rmSync(join(folder, "journal.lock"));
+    expect(await batch(["n1"])).toEqual(counts({ items: 1, resumed: 1 }));
+    expect(readdirSync(folder)).not.toContain("journal.lock");
   });
 
   it("goes on after an input that is refused", async () => {

@@ -140,6 +140,15 @@ describe("bitbasis batch", () => {
       });
       expect(status).toBe(0);
       expect(files("remote")).toEqual(files("local"));
+
+      const sweep = ["sweep", "tables", "--to", "40", "--chunk", "4"];
+      const swept = await Promise.all([
+        bitbasis(...sweep, "--output", join(folder, "swept"), "--workers", "1"),
+        bitbasis(...sweep, "--output", join(folder, "swept-remote"), "--redis", `redis://127.0.0.1:${port}`),
+      ]);
+      for (const { stdout, stderr } of swept)
+        expect(stderr + stdout).toBe("tables 0…39: 40 computed, 0 wrong, 0 jobs failed\n");
+      expect(files("swept-remote")).toEqual(files("swept"));
     },
   );
 
@@ -149,6 +158,9 @@ describe("bitbasis batch", () => {
       [["batch", "m.onnx", "--output", "x"], 2, /expected inputs/],
       [["batch", "m.onnx", "in", "--output", "x", "--workers", "1", "--verify", "2"], 2, /--verify needs two workers/],
       [["worker"], 2, /expected --redis URL/],
+      [["sweep", "tables"], 2, /expected --output DIR/],
+      [["sweep", "tabels", "--output", "x"], 2, /no sweep "tabels"; there are tables, maps, experiments/],
+      [["sweep", "maps", "--to", "99999", "--output", "x"], 2, /--to expected/],
       [["batch", join(folder, "model.onnx"), join(folder, "none"), "--output", "x"], 1, /names no file/],
     ] as const) {
       const { status, stderr } = await bitbasis(...args);
