@@ -1,19 +1,20 @@
-// Faults of a batch over Redis: 2,000 jobs over 4 workers, which are killed at random (SIGKILL) and started again; Redis is killed once, with its log on disk, and started
-// again. Every output must be there once, with the bytes of a run on the threads of one process.
+// Faults of a batch over Redis: 2,000 jobs over 4 workers, a mixed fleet (this node with the best build and with the scalar one, node 26 and bun where npm has them), which are
+// killed at random (SIGKILL) and started again; Redis is killed once, with its log on disk, and started again. Every output must be there once, with the bytes of a run on the
+// threads of one process.
 //
 //     npm run batch:faults [-- JOBS]
 import { spawn, spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer } from "node:net";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { dump } from "npyjs";
+import { installedBinary } from "../test/runtimes/npm.mjs";
 
 const MAIN = fileURLToPath(new URL("../dist/cli/main.js", import.meta.url));
 const MODEL = fileURLToPath(new URL("../test/fixtures/models/fmnist_mobilenet.onnx", import.meta.url));
 const JOBS = Number(process.argv[2] ?? 2000);
-const WORKERS = 4;
 const KILLS = 8;
 const VERIFY = 50;
 
@@ -40,8 +41,16 @@ for (let i = 0; i < JOBS; i++) {
   writeFileSync(join(folder, `in/n${String(i).padStart(5, "0")}.npy`), new Uint8Array(dump(pixels, [1, 1, 28, 28])));
 }
 
+const FLEET = [
+  [process.execPath],
+  [process.execPath, "--build", "scalar"],
+  await another("node@26"),
+  await another("bun"),
+];
+const WORKERS = FLEET.length;
+
 let redis = startRedis();
-const workers = Array.from({ length: WORKERS }, startWorker);
+const workers = FLEET.map((_, i) => startWorker(i));
 const begun = performance.now();
 const batch = run([
   "batch",
@@ -67,7 +76,7 @@ while (!over) {
   if (kills < KILLS && part > (kills + 0.5) / (KILLS + 1)) {
     const at = Math.floor(random() * WORKERS);
     workers[at].kill("SIGKILL");
-    workers[at] = startWorker();
+    workers[at] = startWorker(at);
     kills++;
   }
   if (restarts === 0 && part > 0.5) {
@@ -101,7 +110,7 @@ const differing = names.filter(
 );
 const report = {
   jobs: JOBS,
-  workers: WORKERS,
+  workers: FLEET.map(([program, ...options]) => [basename(program), versionOf(program), ...options].join(" ")),
   workersKilled: kills,
   redisKilled: restarts,
   seconds: Math.round(10 * seconds) / 10,
@@ -135,8 +144,27 @@ function startRedis() {
   );
 }
 
-function startWorker() {
-  return spawn(process.execPath, [MAIN, "worker", "--redis", url, "--workers", "1"], { stdio: "ignore" });
+function startWorker(i) {
+  const [program, ...options] = FLEET[i];
+  return spawn(program, [MAIN, "worker", "--redis", url, "--workers", "1", ...options], { stdio: "ignore" });
+}
+
+function versionOf(program) {
+  const { status, stdout } = spawnSync(program, ["--version"], { encoding: "utf8" });
+  if (status !== 0) throw new Error(`${program} does not start`);
+  return stdout.trim();
+}
+
+/** A runtime that npm installs; this one where it cannot. */
+async function another(name) {
+  try {
+    const binary = installedBinary(name, join(tmpdir(), `bitbasis-${name}`));
+    versionOf(binary);
+    return [binary];
+  } catch (error) {
+    console.error(`${name}: ${error.message}; a worker runs on ${process.version} instead`);
+    return [process.execPath];
+  }
 }
 
 function run(args) {

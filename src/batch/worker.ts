@@ -1,6 +1,6 @@
 import { randomUUID } from "node:crypto";
 import type { Job } from "bullmq";
-import { Pool } from "../pool/index.ts";
+import { Pool, type PoolOptions } from "../pool/index.ts";
 import { sweepSpec, threadScript } from "../sweep/index.ts";
 import { openRedis } from "./packages.ts";
 import { isRefusal, type JobData, type JobResult, modelKey, pack, QUEUE, unpack } from "./wire.ts";
@@ -9,6 +9,7 @@ export interface WorkerOptions {
   readonly url: string;
   /** Threads. */
   readonly workers: number;
+  readonly build?: PoolOptions["build"];
   /** Of this package. */
   readonly version: string;
 }
@@ -24,7 +25,12 @@ const ELSEWHERE_MS = 200;
 const MODELS = 4;
 
 /** Takes jobs of batches from a Redis until it is told to end. */
-export async function startWorker({ url, workers, version }: WorkerOptions): Promise<{ close(): Promise<void> }> {
+export async function startWorker({
+  url,
+  workers,
+  build,
+  version,
+}: WorkerOptions): Promise<{ close(): Promise<void> }> {
   const { bullmq, connect, end } = await openRedis(url);
   const redis = connect();
   const process = randomUUID();
@@ -54,7 +60,7 @@ export async function startWorker({ url, workers, version }: WorkerOptions): Pro
       );
     }
     const one = { key: model, bytes, terms };
-    return Pool.open([one], { workers, script: threadScript(one) });
+    return Pool.open([one], { workers, build, script: threadScript(one) });
   }
 
   async function run(job: Job<JobData, JobResult>, token?: string): Promise<JobResult> {

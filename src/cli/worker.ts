@@ -1,12 +1,13 @@
 import { availableParallelism } from "node:os";
 import type { CAC } from "cac";
 import { heading } from "./commands.ts";
-import { integer, UsageError } from "./usage.ts";
+import { BUILDS, choice, integer, UsageError } from "./usage.ts";
 import { packageVersion } from "./version.ts";
 
 interface Options {
   readonly redis?: unknown;
   readonly workers?: unknown;
+  readonly build?: unknown;
 }
 
 export function registerWorker(cli: CAC): void {
@@ -14,12 +15,14 @@ export function registerWorker(cli: CAC): void {
     .command(...heading("worker"))
     .option("--redis <url>", "The Redis of the batches")
     .option("--workers <n>", "Threads (default: one per core)")
+    .option("--build <B>", `${BUILDS.join(", ")}: used or refused; the outputs are the same`, { default: "auto" })
     .example("bitbasis worker --redis redis://queue:6379")
     .action(async (options: Options) => {
       if (options.redis === undefined) throw new UsageError("worker expected --redis URL");
       const workers = integer("--workers", options.workers ?? availableParallelism(), 1, 1024);
+      const build = choice("--build", options.build, BUILDS);
       const { startWorker } = await import("../batch/index.ts");
-      const worker = await startWorker({ url: String(options.redis), workers, version: packageVersion() });
+      const worker = await startWorker({ url: String(options.redis), workers, build, version: packageVersion() });
       process.stderr.write("bitbasis: ready for jobs\n");
       await new Promise<void>((resolve) => {
         for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);

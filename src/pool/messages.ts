@@ -1,3 +1,4 @@
+import type { SessionOptions } from "../session/options.ts";
 import type { ElementType, TensorData } from "../tensor/index.ts";
 
 /** A model as every worker opens it. */
@@ -63,6 +64,8 @@ export function buffersOf(parcels: Parcels): ArrayBuffer[] {
 export interface Setup {
   readonly models: readonly PoolModel[];
   readonly limits: PoolLimits;
+  /** See SessionOptions. */
+  readonly build?: SessionOptions["build"];
 }
 
 /** To the worker. */

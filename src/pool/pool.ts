@@ -29,6 +29,8 @@ export interface PoolOptions {
   /** Most runs that wait; default as many as come. */
   readonly queue?: number;
   readonly limits?: PoolLimits;
+  /** Default "auto". The outputs are the same with each. */
+  readonly build?: Setup["build"];
   /** A module that calls `serveThread`, for threads that do something else than run sessions. */
   readonly script?: URL;
   /** Called when a worker has ended by itself; another takes its place. */
@@ -100,7 +102,7 @@ export class Pool {
    * @throws as `InferenceSession.create`, for the model that does not open
    */
   static async open(models: readonly PoolModel[], options: PoolOptions): Promise<Pool> {
-    const pool = new Pool({ models, limits: options.limits ?? {} }, options);
+    const pool = new Pool({ models, limits: options.limits ?? {}, build: options.build }, options);
     try {
       await Promise.all(pool.seats.map((seat) => pool.start(seat)));
     } catch (error) {

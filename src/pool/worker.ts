@@ -8,11 +8,11 @@ import { Tensor } from "../tensor/index.ts";
 import type { ModelFacts, Parcel, PoolModel, ValueFacts } from "./messages.ts";
 import { serveThread } from "./thread.ts";
 
-await serveThread(async ({ models, limits }) => {
+await serveThread(async ({ models, limits, build }) => {
   const sessions = new Map<string, InferenceSession>();
   const facts: Record<string, ModelFacts> = {};
   for (const model of models) {
-    const session = await InferenceSession.create(model.bytes, { terms: model.terms, limits });
+    const session = await InferenceSession.create(model.bytes, { terms: model.terms, limits, build });
     sessions.set(model.key, session);
     facts[model.key] = factsOf(session, model);
   }
