@@ -60,6 +60,26 @@ export const BUNDLERS = {
       return call(folder, "webpack").replace(/^webpack.* compiled successfully.*$/m, "");
     },
   },
+  rspack: {
+    packages: ["@rspack/core", "@rspack/cli"],
+    build: (folder) => {
+      write(folder, { ...PAGE, "dist/index.html": page("main.js") });
+      write(folder, {
+        "rspack.config.cjs": `module.exports = { mode: "production", entry: "./main.mjs", devtool: false, stats: "errors-warnings",
+          output: { filename: "main.js" }, performance: { hints: false } };`,
+      });
+      return call(folder, "rspack", "build").replace(/^Rspack compiled successfully.*$/m, "");
+    },
+  },
+  // As it is without settings it reads "main" and neither "exports" nor "imports".
+  parcel: {
+    packages: ["parcel"],
+    build: (folder) => {
+      write(folder, { ...PAGE, "index.html": page("./main.mjs") });
+      const urls = ["--public-url", "./", "--no-source-maps"];
+      return call(folder, "parcel", "build", "index.html", "--log-level", "warn", ...urls);
+    },
+  },
   rollup: {
     packages: ["rollup", "@rollup/plugin-node-resolve"],
     build: (folder) => {
