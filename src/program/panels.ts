@@ -86,11 +86,13 @@ export class Panels {
       const some = selection === undefined ? series : new SelectedSeries(series, selection);
       const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
       placed = this.allocate(own, layer, held);
-      layers.set(key, placed);
       if (this.outgrows(placed)) {
+        // Those of other layers, some taps of a transposed convolution, stay as they are: steps that have been emitted read them.
+        this.forget(placed);
         this.widen(series);
         return this.place(series, work, shape, view);
       }
+      layers.set(key, placed);
     }
     if (layer.kernel === Opcode.ConvI16 && !work.exactInInt32 && placed.turns === undefined && !held) {
       placed.turns = this.takeTurns(placed);
@@ -108,6 +110,8 @@ export class Panels {
     for (const placed of this.placed.get(series.name)?.values() ?? []) {
       if (!this.outgrows(placed)) continue;
       this.widen(series);
+      for (const all of this.placed.get(series.name)!.values()) this.forget(all);
+      this.placed.delete(series.name);
       return true;
     }
     return false;
@@ -145,14 +149,13 @@ export class Panels {
     return this.widened.get(series.name) ?? widthOf(series);
   }
 
-  /** Forgets the panels of a series; the next ones are wider. */
+  /** The next panels of a series are wider. */
   private widen(series: WeightSeries): void {
-    const { name } = series;
-    this.widened.set(name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
-    for (const { weights, columnSums, scales, turns = 0 } of this.placed.get(name)?.values() ?? []) {
-      for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
-    }
-    this.placed.delete(name);
+    this.widened.set(series.name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
+  }
+
+  private forget({ weights, columnSums, scales, turns = 0 }: Placed): void {
+    for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
   }
 
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
