@@ -4,10 +4,11 @@
 // channels per group; a depthwise layer has one row and one channel in each of its groups.
 import { Opcode } from "../src/core/abi/opcode";
 import { Blocking, Scratch } from "../src/core/abi/scratch";
+import { HAS_QUADS } from "./gemm/mac";
 
 /**
  * Output channels side by side in a panel. Weights, f32: [group][ceil(rows/8)][tap][channel][8]; i16: [group][ceil(rows/8)][tap][pair][8][2], pairs of
- * channels, and i8 the same; i4: gemm/gemm_i4_4x16.ts; what is missing is 0. Depthwise, i16: [ceil(groups/8)][pair of taps][8][2]; f32: [tap][groups rounded up to 8].
+ * channels, and i8 the same; i4: gemm/gemm_i4_4x16.ts; u7: [group][ceil(rows/8)][tap][quad][8][4], quads of channels; what is missing is 0, of u7 anything. Depthwise, i16: [ceil(groups/8)][pair of taps][8][2]; f32: [tap][groups rounded up to 8].
  */
 export const COLUMNS: i32 = 8;
 
@@ -37,9 +38,10 @@ export function depthIn(kernel: i32, taps: i32, channels: i32): i32 {
   return isDepthwise(kernel) ? taps : channels;
 }
 
-/** 32-bit words of an operand over `depth` channels: one f32, or two i16, which one instruction multiplies. */
+/** 32-bit words of an operand over `depth` channels: one f32, two i16, or four i8, which one instruction multiplies. */
 @inline
 export function wordsOf(kernel: i32, depth: i32): i32 {
+  if (HAS_QUADS && kernel == Opcode.ConvU7) return (depth + 3) >> 2;
   return isFloatKernel(kernel) ? depth : (depth + 1) >> 1;
 }
 
@@ -54,7 +56,7 @@ export function panelColumns(kernel: i32): i32 {
   return kernel == Opcode.ConvI4 ? 2 * COLUMNS : COLUMNS;
 }
 
-/** Entries of `scales` and `columnSums` that whole panels have. */
+/** Entries of `scales` and `columnSums` that whole panels have; behind the sums of ConvU7 follow the offsets of its columns, as many. */
 export function paddedRows(kernel: i32, rows: i32): f64 {
   return <f64>up(rows, panelColumns(kernel));
 }
@@ -87,9 +89,10 @@ export function paddingBytes(kernel: i32, groups: i32, channels: i32): i64 {
   return up64(isDepthwise(kernel) ? up(groups, COLUMNS) * (isFloatKernel(kernel) ? 4 : 2) : <i64>pixelStride(kernel, groups, channels));
 }
 
-/** Row pointers of an output pixel: integer depthwise kernels take taps two at a time. */
+/** Row pointers of an output pixel: integer depthwise kernels take taps two at a time, and ConvU7 has a sum beside them. */
 @inline
 export function pointersOf(kernel: i32, taps: i32): i32 {
+  if (HAS_QUADS && kernel == Opcode.ConvU7) return taps + 1;
   return kernel == Opcode.DepthwiseI16 ? (taps + 1) & ~1 : taps;
 }
 

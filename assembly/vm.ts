@@ -3,6 +3,7 @@ import { Opcode } from "../src/core/abi/opcode";
 import { Program, ProgramHeader, Status } from "../src/core/abi/program";
 import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
 import { conv } from "./gemm/conv";
+import { HAS_QUADS } from "./gemm/mac";
 import { packKept } from "./tensor/keep";
 import { packF32, packRight } from "./tensor/pack";
 import { quantize } from "./tensor/quantize";
@@ -22,6 +23,7 @@ import { layerNorm, softmax } from "./tensor/normalize";
 import { pool, resize } from "./tensor/pool";
 import { maxPool } from "./tensor/max-pool";
 import { arg, reduce } from "./tensor/reduce";
+import { narrow } from "./tensor/narrow";
 import { product } from "./tensor/product";
 import { stackDigits } from "./tensor/stack-digits";
 import { cumulate, sequence } from "./tensor/sequence";
@@ -62,6 +64,14 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
     case Opcode.ConvI4:
     case Opcode.ConvF32:
       conv(step, thread, threads);
+      break;
+    case Opcode.ConvU7:
+      if (!HAS_QUADS) return Status.BadOpcode;
+      conv(step, thread, threads);
+      break;
+    case Opcode.Narrow:
+      if (!HAS_QUADS) return Status.BadOpcode;
+      narrow(step, thread, threads);
       break;
     case Opcode.DepthwiseI16:
       depthwiseI16(step, thread, threads);

@@ -1,16 +1,19 @@
-// The step driver of ConvI16, ConvI8, ConvI4 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
+// The step driver of ConvI16, ConvI8, ConvI4, ConvU7 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
 // tiles of 4 rows. The rows of a block stay in the second-level cache while all panels pass over them; a panel stays in the first-level cache
 // while the tiles of a block pass over it.
 // Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
-import { blockRows, isFloatKernel, paddingBytes, panelBytes, panelColumns, wordsOf } from "../layout";
+import { blockRows, isFloatKernel, paddingBytes, panelBytes, panelColumns, pointersOf, wordsOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
 import { gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
 import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
+import { gemm_u7_4x8_turns__simd } from "./gemm_u7_4x8";
 import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
+import { HAS_QUADS } from "./mac";
+import { rowSums } from "./quads";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
 import { beginTiles, prepareShared__simd, Tile } from "./tile";
 
@@ -50,8 +53,9 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     table += <usize>paddingBytes(kernel, argument(step, ConvStep.groups), channels);
     if (isFloatKernel(kernel)) memory.fill(padding, 0, table - padding);
   }
-  const room = <i32>(scratch + address(step, ConvStep.scratchBytes) - table) / (taps << 2);
+  const room = <i32>(scratch + address(step, ConvStep.scratchBytes) - table) / (pointersOf(kernel, taps) << 2);
   const most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
+  const sums = table + ((<usize>most * <usize>taps) << 2);
   beginTiles(step, scratch);
 
   // Rows of the output that are one run of pixels: a block may hold several.
@@ -70,19 +74,32 @@ export function conv(step: usize, thread: i32, threads: i32): void {
       const entry = <usize>parameters + <usize>(row / perParameter) * ActivationParameters.bytes;
       store<usize>(scratch, entry, Tile.parameters);
       const zero = load<i16>(entry, ActivationParameters.zero);
-      for (let at = padding; at < table; at += 2) store<i16>(at, zero);
+      if (HAS_QUADS && kernel == Opcode.ConvU7) padQuads(step, padding, table, channels, zero);
+      else for (let at = padding; at < table; at += 2) store<i16>(at, zero);
     }
     if (dense) writeDense(step, input, pixel, count, table);
     else writeTable(step, input, pixel, count, padding, table, merge);
-    block(step, scratch, table, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd);
+    block(step, scratch, table, sums, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd);
     if (!isFloatKernel(kernel)) poison(step, sample, pixel, count, unit, unitEnd);
     row += count;
   }
 }
 
-/** All panels from `unit` on over `count` rows of a sample, whose pointers are in `table`; `width`: taps that a merged tile has in one, or 0. */
+/** Bytes z for padded positions, but 0 where a group has fewer channels than its words hold. */
+function padQuads(step: usize, padding: usize, end: usize, channels: i32, zero: i32): void {
+  memory.fill(padding, <u8>zero, end - padding);
+  const bytes = <usize>wordsOf(Opcode.ConvU7, channels) << 2;
+  const surplus = bytes - channels;
+  if (surplus == 0) return;
+  for (let at = padding + channels; at < end; at += bytes) memory.fill(at, 0, surplus);
+}
+
+/**
+ * All panels from `unit` on over `count` rows of a sample, whose pointers are in `table`; `width`: taps that a merged tile has in one, or 0; `sums`:
+ * room for an i32 per row.
+ */
 function block(
-  step: usize, scratch: usize, table: usize, width: i32, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
+  step: usize, scratch: usize, table: usize, sums: usize, width: i32, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
 ): void {
   const kernel = argument(step, 0);
   const words = wordsOf(kernel, argument(step, ConvStep.channels));
@@ -100,6 +117,7 @@ function block(
   store<usize>(scratch, entryStep, Tile.parameterStep);
   store<usize>(scratch, outStride, Tile.outputStride);
   const result = scratch + Scratch.result;
+  let summed = -1;
   while (unit < unitEnd) {
     const group = unit / panels;
     const panel = unit - group * panels;
@@ -108,15 +126,21 @@ function block(
     const packed = weights + <usize>unit * bytes;
     const column = group * outChannels + panel * wide;
     const start = output + (<usize>column << 2);
+    if (HAS_QUADS && kernel == Opcode.ConvU7) {
+      if (group != summed) rowSums(table, count, taps, width, words, offset, sums);
+      summed = group;
+    }
     if (ASC_FEATURE_SIMD) {
       if (count < 4 && unit + 4 <= unitEnd && (panel + 4) * wide <= outChannels && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
         for (let r = 0; r < count; r++) {
           setColumns(step, kernel, scratch, sample, column, wide);
           store<usize>(scratch, start + <usize>r * outStride, Tile.output);
           store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
+          if (HAS_QUADS) store<usize>(scratch, sums + (<usize>r << 2), Tile.rowSums);
           const pointers = table + (<usize>r << 2);
           if (kernel == Opcode.ConvF32) gemm_1x32__simd<f32>(pointers, taps, words, offset, packed, bytes, scratch);
           else if (kernel == Opcode.ConvI8) gemm_1x32__simd<i8>(pointers, taps, words, offset, packed, bytes, scratch);
+          else if (HAS_QUADS && kernel == Opcode.ConvU7) gemm_1x32__simd<u8>(pointers, taps, words, offset, packed, bytes, scratch);
           else gemm_1x32__simd<i16>(pointers, taps, words, offset, packed, bytes, scratch);
         }
         unit += 4;
@@ -124,7 +148,8 @@ function block(
       }
     }
     setColumns(step, kernel, scratch, sample, column, columns);
-    setTurns(step, scratch, unit);
+    if (HAS_QUADS && kernel == Opcode.ConvU7) setQuads(step, scratch, unit);
+    else setTurns(step, scratch, unit);
     const whole = columns == wide;
     store<usize>(scratch, whole ? outStride : wide << 2, Tile.outputStride);
     if (ASC_FEATURE_SIMD && !isFloatKernel(kernel)) {
@@ -139,9 +164,11 @@ function block(
       const out = start + <usize>r * outStride;
       store<usize>(scratch, whole ? out : result, Tile.output);
       store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
+      if (HAS_QUADS) store<usize>(scratch, sums + (<usize>r << 2), Tile.rowSums);
       if (kernel == Opcode.ConvF32) rowsOf<f32>(pointers, tiles, taps, width, words, offset, packed, scratch);
       else if (kernel == Opcode.ConvI4) rowsOfI4(pointers, tiles, taps, width, words, offset, packed, scratch);
       else if (kernel == Opcode.ConvI8) rowsOf<i8>(pointers, tiles, taps, width, words, offset, packed, scratch);
+      else if (HAS_QUADS && kernel == Opcode.ConvU7) rowsOf<u8>(pointers, tiles, taps, width, words, offset, packed, scratch);
       else rowsOf<i16>(pointers, tiles, taps, width, words, offset, packed, scratch);
       if (!whole) {
         for (let i = 0; i < rows; i++) memory.copy(out + <usize>i * outStride, result + <usize>(i * wide << 2), columns << 2);
@@ -163,10 +190,23 @@ function setTurns(step: usize, tile: usize, unit: i32): void {
   store<i32>(tile, min(load<i32>(tile, Tile.pairsPerBlock) - 1, 255), Tile.turn);
 }
 
+/** Tells the tile how many words of depth of panel `unit` fit in int16; 0 where they are summed in int32. */
+@inline
+function setQuads(step: usize, tile: usize, unit: i32): void {
+  const turns = address(step, ConvStep.turns);
+  store<i32>(tile, turns == 0 ? 0 : <i32>load<u8>(turns + unit), Tile.quads);
+}
+
 /** `tiles` tiles of four rows, or one row when there are none, under one panel. */
 function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, offset: usize, panel: usize, scratch: usize): void {
   const blocks = sizeof<T>() == 2 && load<i32>(scratch, Tile.pairsPerBlock) != 0;
   if (ASC_FEATURE_SIMD) {
+    if (sizeof<T>() == 1 && !isSigned<T>()) {
+      if (tiles > 0 && load<i32>(scratch, Tile.quads) != 0) {
+        gemm_u7_4x8_turns__simd(table, tiles, taps, width, words, offset, panel, scratch);
+        return;
+      }
+    }
     if (!blocks) {
       if (tiles > 0) gemm_4x8__simd<T>(table, tiles, taps, width, words, offset, panel, scratch);
       else gemm_1x8__simd<T>(table, taps, words, offset, panel, scratch);
@@ -189,6 +229,7 @@ function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, 
     table += <usize>taps << 4;
     store<usize>(scratch, load<usize>(scratch, Tile.output) + outStep, Tile.output);
     store<usize>(scratch, load<usize>(scratch, Tile.parameters) + entryStep, Tile.parameters);
+    if (HAS_QUADS) store<usize>(scratch, load<usize>(scratch, Tile.rowSums) + (rows << 2), Tile.rowSums);
   } while (--tiles > 0);
 }
 
@@ -222,6 +263,10 @@ export function setColumns(step: usize, kernel: i32, scratch: usize, sample: i32
   const entry = at + (<usize>(sample * argument(step, ConvStep.scalesBatchStride)) << 2);
   store<usize>(scratch, whole(address(step, ConvStep.scales) + entry, scratch + Scratch.scales, columns, wide), Tile.scales);
   store<usize>(scratch, whole(address(step, ConvStep.columnSums) + entry, scratch + Scratch.sums, columns, wide), Tile.sums);
+  if (!HAS_QUADS || kernel != Opcode.ConvU7) return;
+  const total = (argument(step, ConvStep.groups) * argument(step, ConvStep.outChannels) + wide - 1) & -wide;
+  const offsets = address(step, ConvStep.columnSums) + ((<usize>total) << 2) + at;
+  store<usize>(scratch, whole(offsets, scratch + Scratch.offsets, columns, wide), Tile.offsets);
 }
 
 @inline

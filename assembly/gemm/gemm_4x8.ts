@@ -4,7 +4,8 @@
 // f32: every output is the sum of its products in order of depth (tap by tap), from −0, since −0 + x = x; integers: see tile.ts. Both builds agree.
 // One call per tile took as long as 8 words of depth (1×1, 12544×16→96: 19 instead of 30 GMAC/s).
 import { Scratch } from "../../src/core/abi/scratch";
-import { left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
+import { HAS_QUADS, left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
+import { surplus__scalar, surplus__simd } from "./quads";
 import { isMerged } from "./table";
 import { corrected32__scalar, corrected32__simd, finish__scalar, finish__simd, hardSwish__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
 
@@ -22,6 +23,7 @@ export function gemm_4x8__simd<T>(
   const bias1 = v128.load(load<usize>(tile, Tile.bias), 16);
   let entry = load<usize>(tile, Tile.parameters);
   let out = load<usize>(tile, Tile.output);
+  let rowSum: usize = HAS_QUADS ? load<usize>(tile, Tile.rowSums) : 0;
   for (; tiles > 0; tiles--) {
     let c00 = isFloat<T>() ? f32x4.splat(-0.0) : v128.load(tile, Scratch.starts);
     let c01 = isFloat<T>() ? f32x4.splat(-0.0) : v128.load(tile, Scratch.starts + 16);
@@ -31,6 +33,17 @@ export function gemm_4x8__simd<T>(
     let c21 = c01;
     let c30 = c00;
     let c31 = c01;
+    if (sizeof<T>() == 1 && !isSigned<T>()) {
+      c00 = i32x4.sub(c00, surplus__simd(tile, rowSum, 0));
+      c01 = i32x4.sub(c01, surplus__simd(tile, rowSum, 16));
+      c10 = i32x4.sub(c10, surplus__simd(tile, rowSum + 4, 0));
+      c11 = i32x4.sub(c11, surplus__simd(tile, rowSum + 4, 16));
+      c20 = i32x4.sub(c20, surplus__simd(tile, rowSum + 8, 0));
+      c21 = i32x4.sub(c21, surplus__simd(tile, rowSum + 8, 16));
+      c30 = i32x4.sub(c30, surplus__simd(tile, rowSum + 12, 0));
+      c31 = i32x4.sub(c31, surplus__simd(tile, rowSum + 12, 16));
+      rowSum += 16;
+    }
     const next = table + (<usize>taps << 4);
     const merged = width > 0 && isMerged(table, taps);
     const end = merged ? table + (<usize>(taps / width) << 4) : next;
@@ -210,6 +223,11 @@ export function gemm_1x32__simd<T>(table: usize, taps: i32, words: i32, offset: 
 function finishRow<T>(tile: usize, c0: v128, c1: v128): void {
   if (isInteger<T>()) {
     const entry = load<usize>(tile, Tile.parameters);
+    if (sizeof<T>() == 1 && !isSigned<T>()) {
+      const rowSum = load<usize>(tile, Tile.rowSums);
+      c0 = i32x4.sub(c0, surplus__simd(tile, rowSum, 0));
+      c1 = i32x4.sub(c1, surplus__simd(tile, rowSum, 16));
+    }
     if (load<i32>(tile, Tile.sum)) {
       storeSums__simd(load<usize>(tile, Tile.output), corrected32__simd(tile, entry, c0, 0), corrected32__simd(tile, entry, c1, 16));
       return;
@@ -224,7 +242,8 @@ function finishRow<T>(tile: usize, c0: v128, c1: v128): void {
 export function gemm_4x8__scalar<T>(table: usize, rows: i32, taps: i32, words: i32, offset: usize, panel: usize, tile: usize): void {
   const step = load<usize>(tile, Tile.parameterStep);
   let entry = load<usize>(tile, Tile.parameters);
-  for (let r = 0; r < rows; r++, table += 4, entry += step) {
+  let rowSum: usize = HAS_QUADS ? load<usize>(tile, Tile.rowSums) : 0;
+  for (let r = 0; r < rows; r++, table += 4, entry += step, rowSum += 4) {
     for (let c: usize = 0; c < 8; c++) {
       let real: f32 = -0.0;
       let whole: i32 = 0;
@@ -237,6 +256,7 @@ export function gemm_4x8__scalar<T>(table: usize, rows: i32, taps: i32, words: i
         }
       }
       if (isInteger<T>()) {
+        if (sizeof<T>() == 1 && !isSigned<T>()) whole -= surplus__scalar(tile, rowSum, c);
         if (load<i32>(tile, Tile.sum)) {
           const out = load<usize>(tile, Tile.output) + <usize>r * load<usize>(tile, Tile.outputStride);
           store<i32>(out + (c << 2), corrected32__scalar(tile, entry, whole, c));

@@ -31,6 +31,10 @@ export enum Tile {
   turnStep = 52,
   /** The one for all. */
   turn = 56,
+  /** ConvU7: address of Σ q of the first row, i32 per row; instead of turns, that of the i32 offsets of a panel's columns, and words of depth whose sums fit int16, or 0. */
+  rowSums = 60,
+  offsets = 48,
+  quads = 52,
 }
 
 /** Writes what all tiles of a step share. */
@@ -57,6 +61,7 @@ export function nextColumns<T>(tile: usize): void {
   store<usize>(tile, load<usize>(tile, Tile.output) + 32, Tile.output);
   store<usize>(tile, load<usize>(tile, Tile.bias) + biasStep(tile), Tile.bias);
   if (isFloat<T>()) return;
+  if (sizeof<T>() == 1 && !isSigned<T>()) store<usize>(tile, load<usize>(tile, Tile.offsets) + 32, Tile.offsets);
   store<usize>(tile, load<usize>(tile, Tile.scales) + 32, Tile.scales);
   store<usize>(tile, load<usize>(tile, Tile.sums) + 32, Tile.sums);
 }

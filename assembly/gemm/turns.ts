@@ -1,5 +1,8 @@
-// How a panel of 16-bit weights is cut into turns of k-pairs whose sums stay within int32, from the weights that are there.
+// How a panel of 16-bit weights is cut into turns of k-pairs whose sums stay within int32, and one of ConvU7 into turns of words whose sums stay within int16,
+// from the weights that are there.
+import { Opcode } from "../../src/core/abi/opcode";
 import { COLUMNS, panelBytes } from "../layout";
+import { HAS_QUADS } from "./mac";
 
 /**
  * Largest Σ|w| of a turn: times the largest activation of 16 bits, 2^15, and with what the turn before has left, at most 2^16 − 1, it is at most
@@ -8,10 +11,20 @@ import { COLUMNS, panelBytes } from "../layout";
 const LARGEST: i32 = 65534;
 const MOST_PAIRS: i32 = 255;
 
+/** Largest Σu of two lanes of a turn of ConvU7: times −128, it is at least −2^15. */
+const LARGEST_QUADS: i32 = 255;
+
 /**
  * Writes the turns of every panel of a ConvI16 layer: u8 counts of k-pairs, each as many as fit; a tap ends one. A panel has room for as many counts as pairs.
+ * Of ConvU7 one count for each panel.
  */
 export function turns(kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, counts: usize): void {
+  if (HAS_QUADS && kernel == Opcode.ConvU7) {
+    const stride = <usize>panelBytes(kernel, 1, 1, taps, channels);
+    const last = panels + <usize>panelBytes(kernel, groups, rows, taps, channels);
+    for (; panels < last; panels += stride) store<u8>(counts++, <u8>quadsOf(panels, panels + stride));
+    return;
+  }
   const bytes = <usize>panelBytes(kernel, 1, 1, 1, channels);
   const end = panels + <usize>panelBytes(kernel, groups, rows, taps, channels);
   let next = counts;
@@ -40,6 +53,22 @@ function turnAt(panel: usize, stop: usize): i32 {
     for (let pairs = 0; pairs < most; pairs++, at += 32) {
       sum += abs(<i32>load<i16>(at)) + abs(<i32>load<i16>(at, 2));
       if (sum > LARGEST) most = max(1, pairs);
+    }
+  }
+  return most;
+}
+
+/** Words of depth that fit wherever they begin, since a merged tile's turns begin elsewhere than those of its taps: up to the shortest run that is too much. */
+function quadsOf(panel: usize, end: usize): i32 {
+  let most = MOST_PAIRS;
+  for (let lanes = panel; lanes < panel + 4 * COLUMNS; lanes += 2) {
+    let first = lanes;
+    let sum = 0;
+    for (let at = lanes; at < end; at += 4 * COLUMNS) {
+      for (sum += <i32>load<u8>(at) + <i32>load<u8>(at, 1); sum > LARGEST_QUADS; first += 4 * COLUMNS) {
+        most = min(most, <i32>((at - first) >> 5));
+        sum -= <i32>load<u8>(first) + <i32>load<u8>(first, 1);
+      }
     }
   }
   return most;

@@ -1,9 +1,11 @@
 // Builds the fused operands of the integer kernels in their panels: adds digit planes term by term, and refines in place; then zero points and outliers.
-// Layers as in assembly/layout.ts. Panels and column sums are 0 before the first term; every function keeps columnSums[row] = Σ of the row's panel.
+// Layers as in assembly/layout.ts. Panels and column sums are 0 before the first term; those of ConvU7 hold its offsets, in their bytes and behind the sums. Every function
+// keeps columnSums[row] = Σ of the row's weights.
 // Every function returns 1 if all elements that it has changed fit the panel, else 0; elements that do not have wrapped.
 // For load time.
 import { Opcode } from "../../src/core/abi/opcode";
 import { columnOf, LOW_BITS } from "../gemm/gemm_i4_4x16";
+import { HAS_QUADS } from "../gemm/mac";
 import { COLUMNS, depthIn, panelColumns, rowsIn, tapsIn, weightBytes, wordsOf } from "../layout";
 
 /** Digit `index` of a plane, which packs digits of `bits` bits (2…8) little-endian within bytes; two's complement, or unsigned. */
@@ -25,9 +27,9 @@ function tapBytes(kernel: i32, words: i32): usize {
   return <usize>(words * panelColumns(kernel) * weightBytes(kernel));
 }
 
-/** Bytes of a pair of elements of one column. */
+/** Bytes of the elements of one column that lie side by side: a word of depth. */
 @inline
-function elementPairBytes(kernel: i32): i32 {
+function elementWordBytes(kernel: i32): i32 {
   return kernel == Opcode.ConvI8 ? 2 : 4;
 }
 
@@ -44,13 +46,25 @@ function rowAt(kernel: i32, panels: usize, rows: i32, panelBytes: usize, row: i3
   const r = row - group * rows;
   const columns = panelColumns(kernel);
   const panel = group * ((rows + columns - 1) / columns) + r / columns;
-  return panels + <usize>panel * panelBytes + <usize>((r % COLUMNS) * elementPairBytes(kernel));
+  return panels + <usize>panel * panelBytes + <usize>((r % COLUMNS) * elementWordBytes(kernel));
+}
+
+/** Element `c` of a tap of a column of ConvU7. */
+@inline
+function quadAt(tap: usize, c: i32): usize {
+  return tap + <usize>((c >> 2) * (COLUMNS * 4) + (c & 3));
 }
 
 /** Adds to element `c` of the tap that begins at `tap`; returns whether the result fits. */
 @inline
 function add(kernel: i32, tap: usize, c: i32, high: bool, value: i32): bool {
-  const pair = elementPairBytes(kernel);
+  if (HAS_QUADS && kernel == Opcode.ConvU7) {
+    const at = quadAt(tap, c);
+    const sum = <i32>load<u8>(at) + value;
+    store<u8>(at, <u8>sum);
+    return <u32>sum <= 127;
+  }
+  const pair = elementWordBytes(kernel);
   const at = tap + <usize>((c >> 1) * (COLUMNS * pair) + (c & 1) * (pair >> 1));
   if (kernel == Opcode.ConvI8) {
     const sum = <i32>load<i8>(at) + value;
@@ -76,6 +90,14 @@ function isPaired(kernel: i32, depth: i32): bool {
 /** Adds to elements `c` and c + 1, c even; returns whether both results fit. */
 @inline
 function addPair(kernel: i32, tap: usize, c: i32, first: i32, second: i32): bool {
+  if (HAS_QUADS && kernel == Opcode.ConvU7) {
+    const at = quadAt(tap, c);
+    const a = <i32>load<u8>(at) + first;
+    const b = <i32>load<u8>(at, 1) + second;
+    store<u8>(at, <u8>a);
+    store<u8>(at, <u8>b, 1);
+    return <u32>(a | b) <= 127;
+  }
   if (kernel == Opcode.ConvI8) {
     const at = tap + <usize>(c * COLUMNS);
     const a = <i32>load<i8>(at) + first;
@@ -138,7 +160,10 @@ export function addTerm(
   return <i32>fits;
 }
 
-/** Subtracts the zero point of each row, i32 [groups·rows], from its elements, so that kernels need no correction for it. */
+/**
+ * Subtracts the zero point of each row, i32 [groups·rows], from its elements, so that kernels need no correction for it; of ConvU7 it becomes a part of
+ * the offsets, which the panels keep.
+ */
 export function addZeroPoints(
   kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, columnSums: usize, zeros: usize,
 ): i32 {
@@ -152,6 +177,11 @@ export function addZeroPoints(
     const zero = load<i32>(zeros + (<usize>row << 2));
     const high = isHigh(kernel, inRows, row);
     let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
+    addSum(columnSums, row, -zero * taps * channels);
+    if (HAS_QUADS && kernel == Opcode.ConvU7) {
+      addSum(columnSums + <usize>(((groups * rows + COLUMNS - 1) & -COLUMNS) << 2), row, zero);
+      continue;
+    }
     for (let t = 0; t < inTaps; t++, tap += bytes) {
       if (paired) {
         for (let c = 0; c < depth; c += 2) if (!addPair(kernel, tap, c, -zero, -zero)) fits = false;
@@ -159,7 +189,6 @@ export function addZeroPoints(
       }
       for (let c = 0; c < depth; c++) if (!add(kernel, tap, c, high, -zero)) fits = false;
     }
-    addSum(columnSums, row, -zero * taps * channels);
   }
   return <i32>fits;
 }

@@ -4,8 +4,8 @@ import { environment, needWebAssembly } from "./host.ts";
 import { shown } from "./shown.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
-export type Build = "scalar" | "simd";
-export type ModuleName = Build | "lattice" | "shards";
+export type Build = "scalar" | "simd" | "relaxed";
+export type ModuleName = Build | "lattice" | "shards" | "probe";
 
 const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 
@@ -65,6 +65,10 @@ async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> 
       return (await import("#scalar")).default;
     case "simd":
       return simd;
+    case "relaxed":
+      return (await import("#relaxed")).default;
+    case "probe":
+      return (await import("#probe")).default;
     case "lattice":
       return (await import("#lattice")).default;
     case "shards":
@@ -113,13 +117,12 @@ function validate(letters: string): boolean {
  *
  * @throws BitbasisError BUILD for a build that this package does not have
  */
-export function chooseBuild(build: "auto" | "relaxed" | Build): Build {
+export function chooseBuild(build: "auto" | Build): Build {
   const wanted = build === "auto" ? (environment("BITBASIS_BUILD") ?? "auto") : build;
-  if (wanted === "scalar" || wanted === "simd") return wanted;
+  if (wanted === "scalar" || wanted === "simd" || wanted === "relaxed") return wanted;
   if (wanted === "auto") {
     hasSimd ??= typeof simd !== "string" || validate(simd);
     return hasSimd ? "simd" : "scalar";
   }
-  if (wanted === "relaxed") throw new BitbasisError("BUILD", 'this package has no build "relaxed": take "simd"');
   throw new BitbasisError("BUILD", `build expected "auto", "scalar", "simd" or "relaxed", got ${shown(wanted)}`);
 }

@@ -1,10 +1,13 @@
+import { NarrowStep } from "./abi/narrow.ts";
+import { Opcode } from "./abi/opcode.ts";
 import { ProgramHeader, Status } from "./abi/program.ts";
 import type { Digits } from "./abi/series.ts";
 import { type Build, checkModule, chooseBuild, loadModule } from "./builds.ts";
 import { BadIndex, BitbasisError } from "./errors.ts";
 import type { Kernel, LayerArguments } from "./kernels.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
-import { type PlacedBuffer, programBytes, type Step, writeProgram } from "./steps.ts";
+import type { RelaxedDots } from "./relaxed.ts";
+import { type PlacedBuffer, programBytes, type Step, step, writeProgram } from "./steps.ts";
 
 /** The functions of assembly/scalar.ts and assembly/simd.ts; pointers are byte addresses. */
 export interface CoreExports {
@@ -142,8 +145,14 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
   addOutliers: true,
 };
 
+/** A step that the simd build does not have, over no data. */
+const NOTHING = step(Opcode.Narrow, NarrowStep, { input: 0, output: 0, units: 0, inBytes: 0, outBytes: 0 });
+
 /** One instance of the core with a memory of its own. */
 export class Core extends LinearMemory {
+  /** The relaxed dot products that are worth it in this build and engine. */
+  dots: RelaxedDots | undefined;
+
   protected constructor(
     readonly build: Build,
     memory: WebAssembly.Memory,
@@ -168,8 +177,10 @@ export class Core extends LinearMemory {
     memory: WebAssembly.Memory = newMemory(),
   ): Promise<Core> {
     if (module !== undefined) checkModule(module, Object.keys(FUNCTIONS));
+    const dots = build === "relaxed" ? await (await import("./relaxed.ts")).relaxedDots() : undefined;
     const { exports } = await WebAssembly.instantiate(module ?? (await loadModule(build)), { env: { memory } });
     const core = new Core(build, memory, exports as unknown as CoreExports, most);
+    core.dots = dots;
     if (module !== undefined) core.checkVersion();
     return core;
   }
@@ -201,13 +212,14 @@ export class Core extends LinearMemory {
     throw new BadIndex(step, index, word(ProgramHeader.failedAxis), word(ProgramHeader.failedExtent));
   }
 
-  /** A module takes programs of its own version only: an empty one tells. */
+  /** A module takes programs of its own version, and steps of its own build, only: one that does nothing tells. */
   private checkVersion(): void {
-    const program = this.allocate(programBytes([]));
-    writeProgram(this.memory.buffer, program, [], () => 0);
-    if (this.exports.run(program, 0, 0, 0, 1) !== Status.Ok) {
-      throw new BitbasisError("BUILD", '"wasm" expected a module of this version of bitbasis, got one of another');
-    }
+    const steps = this.build === "relaxed" ? [NOTHING] : [];
+    const program = this.write(steps);
+    const status = this.exports.run(program, 0, steps.length, 0, 1);
     this.release(program);
+    if (status === Status.Ok) return;
+    const expected = status === Status.BadOpcode ? 'the build "relaxed"' : "this version of bitbasis";
+    throw new BitbasisError("BUILD", `"wasm" expected a module of ${expected}, got one of another`);
   }
 }

@@ -1,10 +1,12 @@
 import { Opcode } from "./abi/opcode.ts";
+import type { RelaxedDots } from "./relaxed.ts";
 
 /** Kernels of the linear steps (abi/conv.ts), named by the opcodes of their steps. What they read is answered by the core: assembly/layout.ts. */
 export type Kernel =
   | Opcode.ConvI16
   | Opcode.ConvI8
   | Opcode.ConvI4
+  | Opcode.ConvU7
   | Opcode.ConvF32
   | Opcode.DepthwiseI16
   | Opcode.DepthwiseF32;
@@ -14,6 +16,7 @@ export const KERNELS: { readonly [kernel in Kernel]: string } = {
   [Opcode.ConvI16]: "gemm_i16_i16_4x8",
   [Opcode.ConvI8]: "gemm_i8_i16_4x8",
   [Opcode.ConvI4]: "gemm_i4_i16_4x16",
+  [Opcode.ConvU7]: "gemm_u7_i8_4x8",
   [Opcode.ConvF32]: "gemm_f32_4x8",
   [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
   [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
@@ -33,18 +36,33 @@ export interface LinearWork {
   readonly exactInInt32: boolean;
   /** Largest |Σ Q·q|, the sum before the correction by zero points. */
   readonly largestSum: number;
+  /** The relaxed dot products that are worth it here, for a layer whose operand may be int8; absent: none. */
+  readonly dots?: RelaxedDots | undefined;
 }
+
+/** Channels from which on the sums of rows, and a last word that is not full, cost less than ConvU7 wins. */
+const LEAST_QUADS = 32;
+/**
+ * Sums in int16, over ConvI8 at 64 and 196×768×768: 1.55 … 1.75 times as fast for 4 bits, 1.25 … 1.4 for 5, 0.8 … 1.05 for 6, whose sums are widened too often;
+ * at 784×64×128 0.97, 0.91 and 0.75.
+ */
+const MOST_SHORT_BITS = 5;
+const LEAST_SHORT = 128;
 
 /** The kernel of a linear layer: the only place where one is chosen. */
 export function chooseKernel(work: LinearWork): Kernel {
-  const { depthwise, weightBits, activationBits, exactInInt32 } = work;
+  const { depthwise, weightBits, activationBits, exactInInt32, dots } = work;
   if (activationBits === 0) return depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
   // The weights of a depthwise layer are few.
   if (depthwise) return Opcode.DepthwiseI16;
+  const narrow =
+    weightBits <= 7 && activationBits <= 8 && exactInInt32 && work.rows >= 8 && work.channels >= LEAST_QUADS;
+  if (narrow && dots?.sums32) return Opcode.ConvU7;
   // Two columns in an int16: 2^12 times the high sum must fit int32, and the low sum be taken out every 4 k-pairs at least; a panel of 16 columns must not
   // be half empty, and the low sum is taken out after every tap: over ConvI8, 1.6 times as fast at 64×768×768, 1.25 at 3136×64×128, 0.8 at 12544×16×96.
   const fits = weightBits <= 4 && activationBits <= 6 && exactInInt32 && work.largestSum < 2 ** 19;
   if (fits && work.rows > 8 && work.channels >= 32) return Opcode.ConvI4;
+  if (narrow && weightBits <= MOST_SHORT_BITS && work.channels >= LEAST_SHORT && dots?.sums16) return Opcode.ConvU7;
   // Sums of 8-bit weights that leave int32 are too rare for a kernel of their own.
   return weightBits <= 8 && exactInInt32 ? Opcode.ConvI8 : Opcode.ConvI16;
 }

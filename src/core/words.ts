@@ -3,6 +3,7 @@ import { ConvStep, KeptStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
 import { BinaryStep, CanonicalizeStep, CastStep, UnaryStep, WhereStep } from "./abi/elementwise.ts";
 import { CopyStep, FillStep, GatherElementsStep, GatherStep, SequenceStep, TriluStep } from "./abi/movement.ts";
+import { NarrowStep } from "./abi/narrow.ts";
 import { Opcode } from "./abi/opcode.ts";
 import { MaxPoolStep, PoolStep, ResizeStep } from "./abi/pool.ts";
 import { ProductStep } from "./abi/product.ts";
@@ -105,6 +106,8 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   ConvI16: CONV,
   ConvI8: CONV,
   ConvI4: CONV,
+  ConvU7: CONV,
+  Narrow: words(NarrowStep, ["input"], ["output"]),
   ConvF32: CONV,
   DepthwiseI16: CONV,
   DepthwiseF32: CONV,

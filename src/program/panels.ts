@@ -1,7 +1,7 @@
 import { Opcode } from "../core/abi/opcode.ts";
 import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
 import type { Elsewhere } from "../parallel/index.ts";
-import { isSigned, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
+import { isSigned, lowestOf, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
 import { SelectedSeries, type TapSelection } from "./taps.ts";
 
@@ -67,34 +67,41 @@ export class Panels {
    */
   place(
     series: WeightSeries,
-    work: Omit<LinearWork, "weightBits" | "rows" | "channels">,
+    work: Omit<LinearWork, "weightBits" | "rows" | "channels" | "dots">,
     shape: Omit<Layer, "kernel">,
     view: View = {},
   ): FusedWeights {
+    const { stack, selection, isPlain = false } = view;
+    const held = isPlain && this.elsewhere !== undefined;
+    const dots = isPlain && !held && stack === undefined ? this.core.dots : undefined;
     let layers = this.placed.get(series.name);
     if (layers === undefined) {
       layers = new Map();
       this.placed.set(series.name, layers);
     }
     const { rows, channels } = shape;
-    const layer = { kernel: chooseKernel({ ...work, rows, channels, weightBits: this.bitsOf(series) }), ...shape };
-    const { stack, selection, isPlain = false } = view;
-    const held = isPlain && this.elsewhere !== undefined;
+    const layer = {
+      kernel: chooseKernel({ ...work, rows, channels, dots, weightBits: this.bitsOf(series) }),
+      ...shape,
+    };
     const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}:${held}`;
     let placed = layers.get(key);
     if (placed === undefined) {
       const some = selection === undefined ? series : new SelectedSeries(series, selection);
       const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
       placed = this.allocate(own, layer, held);
-      layers.set(key, placed);
       if (this.outgrows(placed)) {
+        // Those of other layers, some taps of a transposed convolution, stay as they are: steps that have been emitted read them.
+        this.forget(placed);
         this.widen(series);
         return this.place(series, work, shape, view);
       }
+      layers.set(key, placed);
     }
     if (layer.kernel === Opcode.ConvI16 && !work.exactInInt32 && placed.turns === undefined && !held) {
       placed.turns = this.takeTurns(placed);
     }
+    if (layer.kernel === Opcode.ConvU7 && !dots?.sums32) placed.turns ??= this.takeQuadTurns(placed);
     const { kernel, weights, columnSums, scales, turns = 0 } = placed;
     return { kernel, weights, columnSums, scales, turns };
   }
@@ -108,6 +115,8 @@ export class Panels {
     for (const placed of this.placed.get(series.name)?.values() ?? []) {
       if (!this.outgrows(placed)) continue;
       this.widen(series);
+      for (const all of this.placed.get(series.name)!.values()) this.forget(all);
+      this.placed.delete(series.name);
       return true;
     }
     return false;
@@ -118,10 +127,13 @@ export class Panels {
     const bytes = held ? 0 : core.exports.panelBytes(...layerOf(layer));
     const padded = core.exports.paddedRows(layer.kernel, series.rows);
     const weights = core.allocate(bytes);
-    const columnSums = core.allocate(padded * 4);
+    // Offsets of the columns follow the sums of ConvU7.
+    const offset = layer.kernel === Opcode.ConvU7 ? -lowestOf(series) : 0;
+    const entries = layer.kernel === Opcode.ConvU7 ? 2 * padded : padded;
+    const columnSums = core.allocate(entries * 4);
     const scales = core.allocate(padded * 4);
-    core.u8(weights, bytes).fill(0);
-    core.i32(columnSums, padded).fill(0);
+    core.u8(weights, bytes).fill(offset);
+    core.i32(columnSums, entries).fill(offset).fill(0, 0, padded);
     core.f32(scales, padded).fill(0).set(series.scales);
     if (held) this.elsewhere!.hold(weights, series, layer);
     return { kernel: layer.kernel, weights, columnSums, scales, series, layer, held, loaded: 0 };
@@ -141,18 +153,27 @@ export class Panels {
     return 0;
   }
 
+  /** Notes after how many words of depth the sums of a panel leave int16. */
+  private takeQuadTurns({ layer, weights }: Placed): number {
+    const { exports } = this.core;
+    const counts = this.core.allocate(
+      exports.panelBytes(...layerOf(layer)) / exports.panelBytes(layer.kernel, 1, 1, layer.taps, layer.channels),
+    );
+    exports.turns(...layerOf(layer), weights, counts);
+    return counts;
+  }
+
   private bitsOf(series: WeightSeries): number {
     return this.widened.get(series.name) ?? widthOf(series);
   }
 
-  /** Forgets the panels of a series; the next ones are wider. */
+  /** The next panels of a series are wider. */
   private widen(series: WeightSeries): void {
-    const { name } = series;
-    this.widened.set(name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
-    for (const { weights, columnSums, scales, turns = 0 } of this.placed.get(name)?.values() ?? []) {
-      for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
-    }
-    this.placed.delete(name);
+    this.widened.set(series.name, WIDTHS.find((width) => width > this.bitsOf(series)) ?? WIDEST);
+  }
+
+  private forget({ weights, columnSums, scales, turns = 0 }: Placed): void {
+    for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
   }
 
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */

@@ -1,6 +1,6 @@
 import { isRecord, shown, wrongKind } from "../core/index.ts";
 import { type Shape, sizeOf } from "../tensor/index.ts";
-import { type DigitSystem, isSigned, LARGEST_WIDTH, radixOf } from "./digits.ts";
+import { type DigitSystem, isSigned, LARGEST_WIDTH, largestTail, radixOf } from "./digits.ts";
 
 /** Outliers on the lattice of their row: what Q exceeds the digits by. */
 export interface SparsePart {
@@ -82,6 +82,13 @@ export function termBits({ bits, terms, lastBits = bits }: Cut, i: number): numb
 /** n: bits of all digits of a weight together. */
 export function widthOf({ bits, terms, lastBits = bits }: Cut): number {
   return bits * (terms - 1) + lastBits;
+}
+
+/** The least Q that the digits of all terms, or of the first few, may make. */
+export function lowestOf(series: Cut & Pick<WeightSeries, "digits">): number {
+  const { bits, terms, lastBits, digits } = series;
+  if (digits === "unsigned") return 0;
+  return digits === "mixed" ? -(2 ** (widthOf(series) - 1)) : -largestTail(bits, terms, digits, lastBits);
 }
 
 /** B^(k−i) of term `i`, counted from 0: what one unit of its digits is worth on the finest lattice. */

@@ -42,7 +42,8 @@ export interface SessionOptions {
       };
   /**
    * Default "auto": the value of BITBASIS_BUILD, else "simd" where the runtime takes it, else "scalar". One that is named is used or refused
-   * (BitbasisError BUILD). The bits of the outputs are the same in all.
+   * (BitbasisError BUILD). The bits of the outputs are the same in all. "relaxed" is fetched when it is named; its dot products of weights of at most 7 bits
+   * and activations of at most 8 are used where the engine is found to have them right and fast, else it is "simd".
    */
   readonly build?: "auto" | "scalar" | "simd" | "relaxed";
   /** A module of this version of the package in place of the inlined one; anything else is refused (BitbasisError BUILD). */

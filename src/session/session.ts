@@ -3,6 +3,7 @@ import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from ".
 import { checkRuns, type Graph, type ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew, ShardCost } from "../parallel/index.ts";
+import { widthOf } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
@@ -85,8 +86,10 @@ export class InferenceSession {
       starting = crewOf(settings, makeCore);
       const making = starting.then(async (crew) => ({ crew, core: crew?.core ?? (await makeCore()) }));
       const [opened, { crew, core }] = await Promise.all([openModel(reading, options, makeCore), making]);
+      const relaxed = settings.mayRelax ? await relaxedCoreOf(opened.model, settings) : undefined;
+      signal?.throwIfAborted();
       reading.detach();
-      return new InferenceSession(core, opened, reading, settings, crew);
+      return new InferenceSession(relaxed ?? core, opened, reading, settings, crew);
     } catch (error) {
       starting?.then((crew) => crew?.stop()).catch(() => undefined);
       (reading ?? new Reading(source)).stop(error);
@@ -318,6 +321,12 @@ function coresOf({ build, limits, options }: Settings): MakeCore {
   // Whoever makes a core hears of it; one that rejects before that is no unhandled rejection.
   module?.catch(() => undefined);
   return async () => Core.create(build, await module, limits.bytes);
+}
+
+/** A core of the relaxed build, in a chunk of its own, for a model with weights that it has kernels for. */
+async function relaxedCoreOf(model: Model, { limits }: Settings): Promise<Core | undefined> {
+  if (![...model.weights.values()].some((series) => widthOf(series) <= 7)) return undefined;
+  return (await import("./relaxed.ts")).relaxedCore(model, limits.bytes);
 }
 
 /** The workers that are asked for, in a chunk of its own; undefined, and a warning that says why, where they cannot be had. */

@@ -1,4 +1,13 @@
-import { type Build, chooseBuild, isRecord, type Limits, readLimits, shown, wrongKind } from "../core/index.ts";
+import {
+  type Build,
+  chooseBuild,
+  environment,
+  isRecord,
+  type Limits,
+  readLimits,
+  shown,
+  wrongKind,
+} from "../core/index.ts";
 import type { Cut } from "../parallel/index.ts";
 import { checkQuantizeOptions } from "../quantize/index.ts";
 import type { SessionOptions } from "./options.ts";
@@ -7,6 +16,8 @@ import type { SessionOptions } from "./options.ts";
 export interface Settings {
   readonly options: SessionOptions;
   readonly build: Build;
+  /** Nobody has named a build or a module: a model may have the relaxed one. */
+  readonly mayRelax: boolean;
   readonly limits: Limits;
   readonly numThreads: number;
   readonly shards: { readonly count: number; readonly by: Cut } | undefined;
@@ -42,7 +53,10 @@ export function readSettings(options: SessionOptions): Settings {
   const shards = readShards(options.shards);
   if (shards !== undefined && numThreads > 1)
     throw new RangeError(`"shards" and "numThreads" above 1 exclude each other, got ${shards.count} and ${numThreads}`);
-  return { options, build: chooseBuild(build), limits: readLimits(options.limits), numThreads, shards };
+  const chosen = chooseBuild(build);
+  const isFree = build === "auto" && environment("BITBASIS_BUILD") === undefined && options.wasm === undefined;
+  const mayRelax = isFree && chosen === "simd" && numThreads === 1 && shards === undefined;
+  return { options, build: chosen, mayRelax, limits: readLimits(options.limits), numThreads, shards };
 }
 
 const CUTS: Readonly<Record<Cut, true>> = { channels: true, depth: true, terms: true };

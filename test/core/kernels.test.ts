@@ -28,6 +28,23 @@ it("puts two columns into an int16 where both sums have room", () => {
   }
 });
 
+it("takes the relaxed dot products where they are worth it and the weights have 7 bits, or 5 for sums in int16", () => {
+  const quads = "gemm_u7_i8_4x8";
+  const dots = { sums32: true, sums16: false };
+  expect(chosen({ weightBits: 7, dots })).toBe(quads);
+  expect(chosen({ weightBits: 4, activationBits: 6, dots })).toBe(quads);
+  const others = [{ weightBits: 8 }, { activationBits: 9 }, { rows: 7 }, { channels: 31 }];
+  for (const other of others) expect(chosen({ weightBits: 7, dots, ...other })).toBe("gemm_i8_i16_4x8");
+  expect(chosen({ weightBits: 7, dots, exactInInt32: false })).toBe("gemm_i16_i16_4x8");
+  expect(chosen({ weightBits: 7, dots, depthwise: true })).toBe("depthwise_i16_i16_3x8");
+  const short = { sums32: false, sums16: true };
+  expect(chosen({ weightBits: 5, channels: 128, dots: short })).toBe(quads);
+  expect(chosen({ weightBits: 6, channels: 128, dots: short })).toBe("gemm_i8_i16_4x8");
+  expect(chosen({ weightBits: 5, channels: 127, dots: short })).toBe("gemm_i8_i16_4x8");
+  expect(chosen({ weightBits: 4, activationBits: 6, dots: short })).toBe("gemm_i4_i16_4x16");
+  expect(chosen({ weightBits: 4, dots: { sums32: false, sums16: false } })).toBe("gemm_i8_i16_4x8");
+});
+
 it("has kernels of their own for depthwise layers and float32", () => {
   expect(chosen({ depthwise: true, weightBits: 8 })).toBe("depthwise_i16_i16_3x8");
   expect(chosen({ activationBits: 0 })).toBe("gemm_f32_4x8");

@@ -1,6 +1,7 @@
 import fc from "fast-check";
-import { describe, expect, it } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { Activation } from "../../src/core/abi/conv.ts";
+import { allowRelaxed } from "../support/relaxed.ts";
 import {
   BUILDS,
   bitsOf,
@@ -9,6 +10,7 @@ import {
   layer,
   outSize,
   plain,
+  RELAXED_BUILDS,
   random,
   reference,
   run,
@@ -19,11 +21,11 @@ const NAN = 0x7fc00000;
 
 /** All builds, thread counts and slices of a thread give the bits of the reference. */
 async function check(l: Linear): Promise<Float32Array> {
-  if (l.bits > 0 && l.weightBits === undefined && l.weights.every((w) => Math.abs(w) < 128))
+  if (l.dots === undefined && l.bits > 0 && l.weightBits === undefined && l.weights.every((w) => Math.abs(w) < 128))
     await check({ ...l, weightBits: 8 });
   const expected = canonical(reference(l));
   let result: Float32Array = new Float32Array();
-  for (const build of BUILDS) {
+  for (const build of l.dots === undefined ? BUILDS : RELAXED_BUILDS) {
     for (const [threads, slices] of [
       [1, 1],
       [3, 1],
@@ -283,6 +285,79 @@ describe("ConvI4", () => {
     base.input[100] = Number.NaN;
     await check(base);
   });
+});
+
+describe("ConvU7", () => {
+  beforeAll(allowRelaxed);
+  const ways = [
+    { sums32: true, sums16: false },
+    { sums32: false, sums16: true },
+  ];
+
+  it.each(ways)(
+    "equals the exact reference at the edges of panels, tiles and blocks, at the ends of the range: %o",
+    async (dots) => {
+      await fc.assert(
+        fc.asyncProperty(
+          fc.constantFrom(1, 2, 3, 4, 5, 8, 9, 131, 262),
+          fc.constantFrom(32, 33, 34, 35, 37, 64, 74),
+          fc.constantFrom(8, 9, 16, 17, 32, 39, 64),
+          fc.constantFrom(4, 7, 8),
+          fc.constantFrom(3, 4, 5, 6, 7),
+          fc.boolean(),
+          fc.boolean(),
+          seeds,
+          activations,
+          async (inWidth, channels, outChannels, bits, width, perRow, extreme, seed, activation) => {
+            const weightBits = dots.sums32 ? width : Math.min(width, 6);
+            const largest = 2 ** (weightBits - 1) - 1;
+            const shape = plain({ inWidth, channels, outChannels, ...(perRow ? {} : { groups: 2 }) });
+            const base = layer(shape, { seed, bits, perRow, largest, weightBits, dots, ...activation });
+            const weights = extreme ? base.weights.map((w) => (w < 0 ? -largest - 1 : largest)) : base.weights;
+            const input = extreme ? base.input.map((x, i) => (i % 7 === 0 ? 1 : Math.sign(x) - 1)) : base.input;
+            await check({ ...base, weights, input });
+          },
+        ),
+        { numRuns: 25 },
+      );
+    },
+  );
+
+  it.each(ways)(
+    "holds for windows, padded, cropped and merged, with zero points and values that are not finite: %o",
+    async (dots) => {
+      const shape = plain({
+        ...{ batch: 2, inHeight: 6, inWidth: 11, kernelHeight: 3, kernelWidth: 3, pads: [1, 1, 1, 0] },
+        ...{ channels: 34, groups: 1, outChannels: 21 },
+      });
+      for (const one of [
+        shape,
+        { ...shape, channels: 36, pads: [0, 0, 0, 0] as const },
+        {
+          ...shape,
+          channels: 33,
+          groups: 2,
+          dilationWidth: 2,
+          strideHeight: 2,
+          inDepth: 2,
+          depthPads: [1, 0] as const,
+          kernelDepth: 2,
+        },
+      ]) {
+        const base = layer(one, { seed: 8, bits: 8, largest: 31, weightBits: 6, dots });
+        await check(base);
+        if (one.inDepth === 1) await check({ ...base, border: true });
+        const zeros = Int32Array.from({ length: one.groups * 21 }, (_, i) => (i % 9) * 7 - 30);
+        await check({
+          ...base,
+          weights: base.weights.map((w, i) => w - zeros[Math.floor((i / base.weights.length) * zeros.length)]!),
+          zeros,
+        });
+        base.input[100] = Number.NaN;
+        await check(base);
+      }
+    },
+  );
 });
 
 describe("ConvF32", () => {

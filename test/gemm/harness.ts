@@ -1,6 +1,7 @@
 // Drives the linear steps through Core, and a plain reference for them: sums in f64 (every one of them an integer below 2^53, so exact), each f32
 // operation rounded by Math.fround.
 import { Activation, ConvStep, QuantizeStep } from "../../src/core/abi/conv.ts";
+import { NarrowStep } from "../../src/core/abi/narrow.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import {
   Core,
@@ -11,15 +12,19 @@ import {
   layerOf,
   lowPairs,
   pairsPerBlock,
+  type RelaxedDots,
   type Step,
   step,
 } from "../../src/core/index.ts";
 import { CheckedCore } from "../support/checked/core.ts";
 
 export const BUILDS = ["scalar", "simd", "checked", "checked-simd"] as const;
+/** Those that have ConvU7. */
+export const RELAXED_BUILDS = ["scalar", "relaxed", "checked"] as const;
+export type TestedBuild = (typeof BUILDS | typeof RELAXED_BUILDS)[number];
 
 /** A core of its own; the checked builds are those of test/support/checked/core.ts. */
-export function newCore(build: (typeof BUILDS)[number]): Promise<Core> {
+export function newCore(build: TestedBuild): Promise<Core> {
   if (build === "checked") return CheckedCore.checked("scalar");
   return build === "checked-simd" ? CheckedCore.checked("simd") : Core.create(build);
 }
@@ -28,6 +33,8 @@ const f = Math.fround;
 /** The words of a Quantize step without a border. */
 export const NO_BORDER = { lineWidth: 0, outWidth: 0, outHeight: 0, padTop: 0, padLeft: 0 } as const;
 
+/** What ConvU7's panels hold beside Q of 7 bits. */
+const QUAD_OFFSET = 64;
 /** f32 values between two output pixels that nobody may touch. */
 const GAP = 3;
 const SENTINEL = 0x7f0dead0;
@@ -88,6 +95,8 @@ export interface Linear {
   readonly pairsPerBlock?: number;
   /** Bits of every weight; default 16. */
   readonly weightBits?: number;
+  /** What chooses ConvU7, whose panels hold weights of −64 … 63 and 64. */
+  readonly dots?: RelaxedDots;
   /** Zero points of the rows: the digits hold Q = weights + zero. */
   readonly zeros?: Int32Array;
 }
@@ -245,7 +254,7 @@ export function reference(l: Linear): Float32Array {
 }
 
 /** Runs Range, Quantize and ConvI16, or ConvF32 (or their depthwise twins), and returns the outputs, dense. */
-export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1, slices = 1): Promise<Float32Array> {
+export async function run(build: TestedBuild, l: Linear, threads = 1, slices = 1): Promise<Float32Array> {
   const core = await newCore(build);
   const s = l.shape;
   const [outDepth, outHeight, outWidth] = outSize(s);
@@ -259,7 +268,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
   const depthwise = l.depthwise ?? false;
   const width = s.channels * s.groups;
   const input = core.place(l.input);
-  const kernel = chooseKernel({
+  const chosen = chooseKernel({
     depthwise,
     weightBits: l.weightBits ?? 16,
     activationBits: l.bits,
@@ -268,8 +277,12 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
     channels: s.channels,
     largestSum: 0,
   });
+  const kernel = l.dots === undefined ? chosen : Opcode.ConvU7;
   const groupStride = core.exports.groupStride(kernel, s.channels);
   const pixelStride = core.exports.pixelStride(kernel, s.groups, s.channels);
+  const quads = kernel === Opcode.ConvU7;
+  const written = quads ? Opcode.ConvI8 : kernel;
+  const inBytes = core.exports.groupStride(written, s.channels);
   const steps: Step[] = [];
   let source = input;
   let parameters = 0;
@@ -278,7 +291,7 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
     const samples = l.perRow ? s.batch * inPixels : s.batch;
     const rows = s.batch * inPixels;
     const given = s.batch * s.inDepth * s.inHeight * s.inWidth;
-    source = dirty(core, rows * pixelStride);
+    source = dirty(core, rows * core.exports.pixelStride(written, s.groups, s.channels));
     parameters = dirty(core, samples * 16);
     mask = l.perRow ? 0 : dirty(core, rows * s.groups);
     if (mask > 0) core.u8(mask, rows * s.groups).fill(255);
@@ -291,8 +304,8 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       rowsPerSample: given / samples,
       channels: depthwise ? width : s.channels,
       groups: depthwise ? 1 : s.groups,
-      pixelStride,
-      groupStride,
+      pixelStride: core.exports.pixelStride(written, s.groups, s.channels),
+      groupStride: inBytes,
       bits: l.bits,
       mask,
       maskChannels: depthwise ? 1 : s.channels,
@@ -300,9 +313,17 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       ...(l.border ? { lineWidth: s.inWidth, outWidth: inWidth, outHeight: inHeight, padTop, padLeft } : NO_BORDER),
     };
     steps.push(step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common));
+    if (quads) {
+      const output = dirty(core, rows * pixelStride);
+      const units = rows * s.groups;
+      steps.push(step(Opcode.Narrow, NarrowStep, { input: source, output, units, inBytes, outBytes: groupStride }));
+      source = output;
+    }
   }
-  const columnSums = dirty(core, total * 4);
-  core.i32(columnSums, total).fill(0);
+  const entries = quads ? 2 * core.exports.paddedRows(kernel, total) : total;
+  const columnSums = dirty(core, entries * 4);
+  core.i32(columnSums, entries).fill(0);
+  if (quads) core.i32(columnSums, entries).fill(QUAD_OFFSET, entries / 2);
   const weights = placeWeights(core, kernel, l, columnSums);
   const layer = { kernel, groups: s.groups, rows: s.outChannels, taps, channels: s.channels };
   const scratchBytes = core.exports.scratchBytes(kernel, s.groups, taps, s.channels, pixels);
@@ -357,7 +378,10 @@ export async function run(build: (typeof BUILDS)[number], l: Linear, threads = 1
       exactInInt32: l.blocks ? 0 : 1,
       pairsPerBlock:
         l.pairsPerBlock ?? (kernel === Opcode.ConvI4 ? lowPairs(l.bits) : pairsPerBlock(largest, 2 ** (l.bits - 1))),
-      turns: l.blocks && !l.pairsPerBlock && kernel === Opcode.ConvI16 ? turnsOf(core, layer, weights) : 0,
+      turns:
+        (l.blocks && !l.pairsPerBlock && kernel === Opcode.ConvI16) || (quads && !l.dots?.sums32)
+          ? turnsOf(core, layer, weights)
+          : 0,
       activation: l.activation ?? Activation.None,
       activationMin: f32Bits(l.low ?? 0),
       activationMax: f32Bits(l.high ?? Infinity),
@@ -399,7 +423,7 @@ function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number)
     core.exports.pack(...layer, at, core.place(l.weights), 0);
     return at;
   }
-  core.u8(at, bytes).fill(0);
+  core.u8(at, bytes).fill(kernel === Opcode.ConvU7 ? QUAD_OFFSET : 0);
   const columns = l.weights.length / (groups * rows);
   const q = l.weights.map((w, i) => w + (l.zeros?.[Math.floor(i / columns)] ?? 0));
   const low = Int8Array.from(q);

@@ -1,5 +1,5 @@
 // One table of digests: a row for each build of each runtime, a column for each network and preset.
-import { BUILDS, NETWORKS, PRESETS } from "./networks.mjs";
+import { NETWORKS, PRESETS, SESSION_BUILDS } from "./networks.mjs";
 
 /** Letters of a digest that are shown; all are compared. */
 const SHOWN = 8;
@@ -15,7 +15,7 @@ export function digestTable(rows, expected) {
   for (const network of NETWORKS) {
     lines.push("", `| ${network} | build | ${PRESETS.join(" | ")} |`, `|---|---|${"---|".repeat(PRESETS.length)}`);
     for (const [runtime, builds] of Object.entries(rows)) {
-      for (const build of BUILDS.filter((one) => one in builds)) {
+      for (const build of SESSION_BUILDS.filter((one) => one in builds)) {
         const cells = PRESETS.map((preset) => {
           const key = `${network} ${preset}`;
           const digest = builds[build][key];

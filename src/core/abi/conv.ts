@@ -78,6 +78,7 @@ export enum ConvStep {
   /**
    * u8 [panel of all groups][k-pair], or 0: counts of k-pairs whose raw sum stays below 2^31 − 2^16 for the weights that the panel holds and
    * activations of 16 bits (the core's `turns`); used when exactInInt32 is 0. Worst cases of 16-bit weights allow one pair, real ones four and more.
+   * ConvU7: u8 [panel of all groups], or 0: words of depth after which sums leave int16, in which they are made where there is such a count.
    */
   turns,
   /** `Activation` applied last, in f32. */

@@ -9,6 +9,8 @@ export enum Scratch {
   noBias = 256,
   /** f32 [4][16]: the result of a tile that has fewer columns than a panel. */
   result = 320,
+  /** ConvU7: the last panel's offsets, padded; no other sums are there then. */
+  offsets = 576,
   /** i32 [4][8] and f64 [4][8]: sums of one block and of all blocks. */
   sums32 = 576,
   sums64 = 704,

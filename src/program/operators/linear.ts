@@ -9,6 +9,7 @@ import type { Lowering, Operand } from "../lowering.ts";
 import type { FusedWeights } from "../panels.ts";
 import { ActivationDigits, LARGEST_STACKED, type Stack, stackedChannels, stackOf } from "../stack.ts";
 import type { TapSelection } from "../taps.ts";
+import { narrowedActivation } from "./narrow.ts";
 
 /** Sizes of a linear step, the same for int16 and f32; a matrix product is a 1×1 convolution over one row of M pixels. */
 export interface Geometry {
@@ -234,7 +235,7 @@ export function integerOperands(
     const work = { depthwise, activationBits: bits, ...exactness };
     const view = { selection, isPlain: !depthwise && !inner };
     const right = l.panels.place(series, work, layerShape(g), view);
-    const q = quantizeActivation(l, x, right.kernel, layout, bits);
+    const q = narrowedActivation(l, x, right.kernel, layout, bits);
     return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels: layout.channels };
   }
   const kept = Math.min(bits, LARGEST_STACKED);
