@@ -129,6 +129,8 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
       activation: Activation.None,
       activationMin: 0,
       activationMax: 0,
+      factor: core.f32Bits(1),
+      shift: core.f32Bits(-0),
       scratch: wasm.allocate(scratchBytes),
       scratchBytes,
       slots: 1,

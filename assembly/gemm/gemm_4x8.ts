@@ -7,7 +7,7 @@ import { Scratch } from "../../src/core/abi/scratch";
 import { HAS_QUADS, left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
 import { surplus__scalar, surplus__simd } from "./quads";
 import { isMerged } from "./table";
-import { corrected32__scalar, corrected32__simd, finish__scalar, finish__simd, hardSwish__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
+import { affine__simd, corrected32__scalar, corrected32__simd, finish__scalar, finish__simd, hardSwish__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
 
 /** `width`: taps of a kernel row if tiles may be merged, else 0. */
 export function gemm_4x8__simd<T>(
@@ -16,6 +16,7 @@ export function gemm_4x8__simd<T>(
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const hard = load<i32>(tile, Tile.hardSwish);
+  const affine = load<i32>(tile, Scratch.isAffine);
   const sum = load<i32>(tile, Tile.sum);
   const stride = load<usize>(tile, Tile.outputStride);
   const step = load<usize>(tile, Tile.parameterStep);
@@ -132,17 +133,35 @@ export function gemm_4x8__simd<T>(
       c30 = hardSwish__simd(c30);
       c31 = hardSwish__simd(c31);
     }
-    v128.store(out, f32x4.pmin(f32x4.pmax(c00, low), high));
-    v128.store(out, f32x4.pmin(f32x4.pmax(c01, low), high), 16);
+    c00 = f32x4.pmin(f32x4.pmax(c00, low), high);
+    c01 = f32x4.pmin(f32x4.pmax(c01, low), high);
+    c10 = f32x4.pmin(f32x4.pmax(c10, low), high);
+    c11 = f32x4.pmin(f32x4.pmax(c11, low), high);
+    c20 = f32x4.pmin(f32x4.pmax(c20, low), high);
+    c21 = f32x4.pmin(f32x4.pmax(c21, low), high);
+    c30 = f32x4.pmin(f32x4.pmax(c30, low), high);
+    c31 = f32x4.pmin(f32x4.pmax(c31, low), high);
+    if (affine) {
+      c00 = affine__simd(tile, c00);
+      c01 = affine__simd(tile, c01);
+      c10 = affine__simd(tile, c10);
+      c11 = affine__simd(tile, c11);
+      c20 = affine__simd(tile, c20);
+      c21 = affine__simd(tile, c21);
+      c30 = affine__simd(tile, c30);
+      c31 = affine__simd(tile, c31);
+    }
+    v128.store(out, c00);
+    v128.store(out, c01, 16);
     out += stride;
-    v128.store(out, f32x4.pmin(f32x4.pmax(c10, low), high));
-    v128.store(out, f32x4.pmin(f32x4.pmax(c11, low), high), 16);
+    v128.store(out, c10);
+    v128.store(out, c11, 16);
     out += stride;
-    v128.store(out, f32x4.pmin(f32x4.pmax(c20, low), high));
-    v128.store(out, f32x4.pmin(f32x4.pmax(c21, low), high), 16);
+    v128.store(out, c20);
+    v128.store(out, c21, 16);
     out += stride;
-    v128.store(out, f32x4.pmin(f32x4.pmax(c30, low), high));
-    v128.store(out, f32x4.pmin(f32x4.pmax(c31, low), high), 16);
+    v128.store(out, c30);
+    v128.store(out, c31, 16);
     out += stride;
   }
 }

@@ -3,8 +3,9 @@
 // panel: [tap][pair][8 lanes][2] i16, column j in the low part of lane j, column j + 8 in the high part. The low sum must stay within 12 bits: every
 // `pairsPerBlock` k-pairs it is taken out of the common accumulator and added to one of its own; what is left is 2^12 times the high sum, which
 // fits 20 bits by proof (src/core/kernels.ts). Operands and epilogue as in gemm_4x8.ts, sums exact.
+import { Scratch } from "../../src/core/abi/scratch";
 import { isMerged } from "./table";
-import { activate__simd, finish__scalar, scaled__scalar, scaled__simd, Tile } from "./tile";
+import { activate__simd, affine__simd, finish__scalar, scaled__scalar, scaled__simd, Tile } from "./tile";
 
 /** Bits of the low column's sum. */
 export const LOW_BITS: i32 = 12;
@@ -154,14 +155,20 @@ function finish16__simd(tile: usize, entry: usize, out: usize, l0: v128, l1: v12
   const hard = load<i32>(tile, Tile.hardSwish);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
-  const y0 = f32x4.add(scaled__simd(tile, entry, l0, 0), v128.load(bias));
-  const y1 = f32x4.add(scaled__simd(tile, entry, l1, 16), v128.load(bias, 16));
-  const y2 = f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c0, LOW_BITS), 32), v128.load(bias, 32));
-  const y3 = f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c1, LOW_BITS), 48), v128.load(bias, 48));
-  v128.store(out, activate__simd(y0, hard, low, high));
-  v128.store(out, activate__simd(y1, hard, low, high), 16);
-  v128.store(out, activate__simd(y2, hard, low, high), 32);
-  v128.store(out, activate__simd(y3, hard, low, high), 48);
+  let y0 = activate__simd(f32x4.add(scaled__simd(tile, entry, l0, 0), v128.load(bias)), hard, low, high);
+  let y1 = activate__simd(f32x4.add(scaled__simd(tile, entry, l1, 16), v128.load(bias, 16)), hard, low, high);
+  let y2 = activate__simd(f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c0, LOW_BITS), 32), v128.load(bias, 32)), hard, low, high);
+  let y3 = activate__simd(f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c1, LOW_BITS), 48), v128.load(bias, 48)), hard, low, high);
+  if (load<i32>(tile, Scratch.isAffine)) {
+    y0 = affine__simd(tile, y0);
+    y1 = affine__simd(tile, y1);
+    y2 = affine__simd(tile, y2);
+    y3 = affine__simd(tile, y3);
+  }
+  v128.store(out, y0);
+  v128.store(out, y1, 16);
+  v128.store(out, y2, 32);
+  v128.store(out, y3, 48);
 }
 
 /** `rows` (1 or 4) rows of one tile, column by column. */

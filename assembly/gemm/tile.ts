@@ -1,6 +1,6 @@
 // What a GEMM kernel is told about its tile besides its operands: a record in the scratch of one thread, written by the driver; and what is done to
 // finished sums. After the record, in the same scratch: the pieces whose offsets are in `Scratch`.
-// Integers: out = f32(S) · f32(scale_a · scale_w) + bias, then the activation, S = Σ q·w − z·Σw. Exact in int32 when the corrected sum is below 2^31
+// Integers: out = f32(S) · f32(scale_a · scale_w) + bias, then the activation, then out·factor + shift; S = Σ q·w − z·Σw. Exact in int32 when the corrected sum is below 2^31
 // (sums may wrap in between); else see gemm_4x8_blocks.ts.
 import { Activation, ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Opcode } from "../../src/core/abi/opcode";
@@ -47,6 +47,28 @@ export function beginTiles(step: usize, tile: usize): void {
   store<f32>(tile, clip ? number(step, ConvStep.activationMax) : Infinity, Tile.high);
   store<i32>(tile, argument(step, ConvStep.exactInInt32) && argument(step, 0) != Opcode.ConvI4 ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
   for (let i: usize = 0; i < 16; i++) store<f32>(tile + Scratch.noBias + (i << 2), -0.0);
+  const factor = number(step, ConvStep.factor);
+  const shift = number(step, ConvStep.shift);
+  store<f32>(tile, factor, Scratch.factor);
+  store<f32>(tile, shift, Scratch.shift);
+  store<i32>(tile, isAffine(factor, shift) ? 1 : 0, Scratch.isAffine);
+}
+
+/** Whether y·factor + shift may be another number than y. */
+@inline
+export function isAffine(factor: f32, shift: f32): bool {
+  return factor != 1 || reinterpret<i32>(shift) != i32.MIN_VALUE;
+}
+
+/** y·factor + shift. */
+@inline
+export function affine__simd(tile: usize, y: v128): v128 {
+  return f32x4.add(f32x4.mul(y, v128.load_splat<f32>(tile, Scratch.factor)), v128.load_splat<f32>(tile, Scratch.shift));
+}
+
+@inline
+export function affine__scalar(tile: usize, y: f32): f32 {
+  return load<i32>(tile, Scratch.isAffine) ? y * load<f32>(tile, Scratch.factor) + load<f32>(tile, Scratch.shift) : y;
 }
 
 /** Bytes from the bias of 8 columns to that of the next 8: the one of a layer that has none serves all. */
@@ -145,6 +167,10 @@ export function finish__simd(tile: usize, row: i32, y0: v128, y1: v128): void {
   const high = v128.load_splat<f32>(tile, Tile.high);
   y0 = activate__simd(f32x4.add(y0, v128.load(bias)), hard, low, high);
   y1 = activate__simd(f32x4.add(y1, v128.load(bias, 16)), hard, low, high);
+  if (load<i32>(tile, Scratch.isAffine)) {
+    y0 = affine__simd(tile, y0);
+    y1 = affine__simd(tile, y1);
+  }
   v128.store(out, y0);
   v128.store(out, y1, 16);
 }
@@ -154,5 +180,6 @@ export function finish__simd(tile: usize, row: i32, y0: v128, y1: v128): void {
 export function finish__scalar(tile: usize, row: i32, column: usize, y: f32): void {
   const out = load<usize>(tile, Tile.output) + <usize>row * load<usize>(tile, Tile.outputStride) + (column << 2);
   y += load<f32>(load<usize>(tile, Tile.bias) + (column << 2));
-  store<f32>(out, activate(y, load<i32>(tile, Tile.hardSwish), load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
+  y = activate(y, load<i32>(tile, Tile.hardSwish), load<f32>(tile, Tile.low), load<f32>(tile, Tile.high));
+  store<f32>(out, affine__scalar(tile, y));
 }

@@ -1,10 +1,9 @@
 // The product of the state by the recurrent weights, for the rows of one thread: the linear steps of assembly/gemm, cut down to these rows.
-import { ActivationParameters, ConvStep, Partial, QuantizeStep } from "../../src/core/abi/conv";
+import { ActivationParameters, ConvStep, QuantizeStep } from "../../src/core/abi/conv";
 import { RecurrentStep } from "../../src/core/abi/recurrent";
 import { conv } from "../gemm/conv";
 import { address, argument } from "../step";
 import { quantize } from "../tensor/quantize";
-import { range } from "../tensor/range";
 
 /** Words of one product. */
 @inline
@@ -25,7 +24,6 @@ export function copyProducts(step: usize, first: i32, count: i32, slot: i32): us
       const width = <usize>(argument(at, QuantizeStep.channels) * argument(at, QuantizeStep.groups)) << 2;
       advance(at, QuantizeStep.input, <usize>first * width);
       advance(at, QuantizeStep.output, <usize>first * address(at, QuantizeStep.pixelStride));
-      advance(at, QuantizeStep.partials, <usize>first * Partial.bytes);
       advance(at, QuantizeStep.parameters, <usize>first * ActivationParameters.bytes);
       set(at, QuantizeStep.samples, count);
       set(at, QuantizeStep.slots, 1);
@@ -45,7 +43,6 @@ export function copyProducts(step: usize, first: i32, count: i32, slot: i32): us
 export function product(step: usize, copies: usize, index: i32): void {
   const at = copies + (<usize>(index * wordsOf(step)) << 2);
   if (argument(step, RecurrentStep.quantized)) {
-    range(at, 0, 1);
     quantize(at, 0, 1);
     conv(at + (<usize>QuantizeStep.length << 2), 0, 1);
   } else {

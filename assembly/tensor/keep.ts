@@ -4,7 +4,7 @@
 import { KeptRecord, KeptStep } from "../../src/core/abi/conv";
 import { address, argument, number, share } from "../step";
 import { across__simd, along__simd, packColumn } from "./pack";
-import { isFinite32, quantized, scaleOf, zeroOf } from "./quantize";
+import { inverseOf, isFinite32, quantized, scaleOf, zeroOf } from "./quantize";
 
 const NAN: u32 = 0x7fc00000;
 
@@ -24,7 +24,7 @@ export function packKept(step: usize, thread: i32, threads: i32): void {
       const from = grown(step, matrix, record, first, total, down);
       const low = load<f32>(record, KeptRecord.low);
       const scale = scaleOf(low, load<f32>(record, KeptRecord.high), argument(step, KeptStep.bits));
-      const zero = zeroOf(low, scale, argument(step, KeptStep.bits));
+      const zero = zeroOf(low, inverseOf(scale), argument(step, KeptStep.bits));
       const finite = load<i32>(record, KeptRecord.nonFinite) == 0;
       if (down) rowsI16(step, matrix, from, scale, zero, finite);
       else columnsI16(step, matrix, from, scale, zero, finite);
@@ -90,6 +90,7 @@ function columnsI16(step: usize, matrix: i32, first: i32, scale: f32, zero: i32,
   const rows = argument(step, KeptStep.rows);
   const columns = argument(step, KeptStep.columns);
   const bits = argument(step, KeptStep.bits);
+  const inverse = inverseOf(scale);
   const right = address(step, KeptStep.rightStride);
   const down = address(step, KeptStep.downStride);
   for (let column = first & ~7; column < columns; column += 8) {
@@ -100,7 +101,7 @@ function columnsI16(step: usize, matrix: i32, first: i32, scale: f32, zero: i32,
     if (fresh) begin(step, matrix, column, scale);
     if (ASC_FEATURE_SIMD) {
       if (fresh && isPlain(step, scale, finite, down)) {
-        along__simd(from, right, rows, live, panel, scale, zero, bits, entryOf(step, KeptStep.columnSums, matrix, column));
+        along__simd(from, right, rows, live, panel, inverse, zero, bits, entryOf(step, KeptStep.columnSums, matrix, column));
         continue;
       }
     }
@@ -108,7 +109,7 @@ function columnsI16(step: usize, matrix: i32, first: i32, scale: f32, zero: i32,
     for (let c = max(0, first - column); c < live; c++) {
       const sum = entryOf(step, KeptStep.columnSums, matrix, column + c);
       const factor = number(step, KeptStep.factor);
-      if (packColumn(from + <usize>c * right, down, rows, panel + (<usize>c << 2), factor, scale, zero, bits, sum))
+      if (packColumn(from + <usize>c * right, down, rows, panel + (<usize>c << 2), factor, inverse, zero, bits, sum))
         store<u32>(entryOf(step, KeptStep.scales, matrix, column + c), NAN);
     }
   }
@@ -119,7 +120,7 @@ function rowsI16(step: usize, matrix: i32, first: i32, scale: f32, zero: i32, fi
   const rows = argument(step, KeptStep.rows);
   const columns = argument(step, KeptStep.columns);
   const bits = argument(step, KeptStep.bits);
-  const low = -(1 << (bits - 1));
+  const inverse = inverseOf(scale);
   const factor = number(step, KeptStep.factor);
   const right = address(step, KeptStep.rightStride);
   const down = address(step, KeptStep.downStride);
@@ -131,7 +132,7 @@ function rowsI16(step: usize, matrix: i32, first: i32, scale: f32, zero: i32, fi
     if (first == 0) begin(step, matrix, column, scale);
     if (ASC_FEATURE_SIMD) {
       if (first == 0 && isPlain(step, scale, finite, right)) {
-        across__simd(from, down, rows, live, panel, scale, zero, bits, sums);
+        across__simd(from, down, rows, live, panel, inverse, zero, bits, sums);
         continue;
       }
     }
@@ -142,8 +143,8 @@ function rowsI16(step: usize, matrix: i32, first: i32, scale: f32, zero: i32, fi
       for (let c: usize = 0; c < <usize>live; c++) {
         const x = load<f32>(from + c * right) * factor;
         if (!isFinite32(x)) store<u32>(entryOf(step, KeptStep.scales, matrix, column + <i32>c), NAN);
-        else if (scale != 0) {
-          const q = quantized(x, scale, zero, low, -1 - low) - zero;
+        else if (inverse != 0) {
+          const q = quantized(x, inverse, zero, bits) - zero;
           store<i16>(line + (c << 2), <i16>q);
           store<i32>(sums + (c << 2), load<i32>(sums + (c << 2)) + q);
         }

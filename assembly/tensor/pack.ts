@@ -1,12 +1,12 @@
 // Panels of 8 columns from matrices and weights; columns that are missing hold 0.
-// PackRight: f32 [batch, K, N], or [batch, N, K] when transposed → i16 [ceil(N/8)][ceil(K/2)][8][2] of q − z, which is clamp(nearestEven(x/s) + z) − z;
+// PackRight: f32 [batch, K, N], or [batch, N, K] when transposed → i16 [ceil(N/8)][ceil(K/2)][8][2] of q − z, which is clamp(nearestEven(x·r) + z) − z;
 // f32 and i32 operations as in quantize.ts. n ≤ 15, so that q − z fits. Column sums are exact in i32 for K < 2^16.
 // PackF32: the same into f32 [ceil(N/8)][K][8]. Threads share the panels of all matrices.
 import { PackRightStep } from "../../src/core/abi/conv";
 import { COLUMNS, isDepthwise } from "../layout";
 import { address, argument, share } from "../step";
 import { loadUpTo } from "./lanes";
-import { highOf, isFinite32, lowOf, nonFiniteOf, quantized, quantized__simd, scaleOf, zeroOf } from "./quantize";
+import { highOf, inverseOf, isFinite32, lowOf, nonFiniteOf, quantized, quantized__simd, scaleOf, zeroOf } from "./quantize";
 
 const NAN: u32 = 0x7fc00000;
 
@@ -28,7 +28,8 @@ export function packRight(step: usize, thread: i32, threads: i32): void {
     const column = (unit - matrix * panels) << 3;
     const low = lowOf(partials, matrix, batch, slots);
     const scale = scaleOf(low, highOf(partials, matrix, batch, slots), bits);
-    const zero = zeroOf(low, scale, bits);
+    const inverse = inverseOf(scale);
+    const zero = zeroOf(low, inverse, bits);
     const panel = address(step, PackRightStep.output) + <usize>unit * panelBytes;
     if (ASC_FEATURE_SIMD) {
       if (scale != 0 && nonFiniteOf(partials, matrix, batch, slots) == 0) {
@@ -37,8 +38,8 @@ export function packRight(step: usize, thread: i32, threads: i32): void {
         const sums = address(step, PackRightStep.columnSums) + (<usize>unit << 5);
         v128.store(scales, f32x4.splat(scale));
         v128.store(scales, f32x4.splat(scale), 16);
-        if (transposed) along__simd(from, rightStride, rows, min(8, columns - column), panel, scale, zero, bits, sums);
-        else across__simd(from, downStride, rows, min(8, columns - column), panel, scale, zero, bits, sums);
+        if (transposed) along__simd(from, rightStride, rows, min(8, columns - column), panel, inverse, zero, bits, sums);
+        else across__simd(from, downStride, rows, min(8, columns - column), panel, inverse, zero, bits, sums);
         continue;
       }
     }
@@ -49,27 +50,27 @@ export function packRight(step: usize, thread: i32, threads: i32): void {
       store<f32>(address(step, PackRightStep.scales) + entry, scale);
       if (column + c >= columns) continue;
       const from = address(step, PackRightStep.input) + ((<usize>matrix * <usize>rows * <usize>columns) << 2) + <usize>(column + c) * rightStride;
-      const odd = packColumn(from, downStride, rows, panel + (<usize>c << 2), 1, scale, zero, bits, address(step, PackRightStep.columnSums) + entry);
+      const odd = packColumn(from, downStride, rows, panel + (<usize>c << 2), 1, inverse, zero, bits, address(step, PackRightStep.columnSums) + entry);
       if (odd) store<u32>(address(step, PackRightStep.scales) + entry, NAN);
     }
   }
 }
 
 /** q − z of the first `live` of 8 values, 0 for the others, which are not read. */
-@inline function lessZero__simd(from: usize, live: i32, scale: f32, zero: i32, bits: i32): v128 {
+@inline function lessZero__simd(from: usize, live: i32, inverse: f32, zero: i32, bits: i32): v128 {
   const a = loadUpTo<v128>(from, live);
   const b = live > 4 ? loadUpTo<v128>(from + 16, live - 4) : a;
-  const q = i16x8.sub(quantized__simd(a, b, scale, zero, bits), i16x8.splat(<i16>zero));
+  const q = i16x8.sub(quantized__simd(a, b, inverse, zero, bits), i16x8.splat(<i16>zero));
   return v128.and(q, i16x8.lt_s(i16x8(0, 1, 2, 3, 4, 5, 6, 7), i16x8.splat(<i16>live)));
 }
 
 /** A panel of a finite matrix whose columns lie side by side: two rows are woven into pairs. */
-export function across__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, scale: f32, zero: i32, bits: i32, sums: usize): void {
+export function across__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, inverse: f32, zero: i32, bits: i32, sums: usize): void {
   let left = i32x4.splat(0);
   let right = left;
   for (let k = 0; k < rows; k += 2, from += 2 * stride, to += 32) {
-    const a = lessZero__simd(from, live, scale, zero, bits);
-    const b = k + 1 < rows ? lessZero__simd(from + stride, live, scale, zero, bits) : i32x4.splat(0);
+    const a = lessZero__simd(from, live, inverse, zero, bits);
+    const b = k + 1 < rows ? lessZero__simd(from + stride, live, inverse, zero, bits) : i32x4.splat(0);
     const low = v128.shuffle<i16>(a, b, 0, 8, 1, 9, 2, 10, 3, 11);
     const high = v128.shuffle<i16>(a, b, 4, 12, 5, 13, 6, 14, 7, 15);
     v128.store(to, low);
@@ -82,7 +83,7 @@ export function across__simd(from: usize, stride: usize, rows: i32, live: i32, t
 }
 
 /** A panel of a finite matrix whose columns lie one behind the other: 4 pairs of a column at a time. */
-export function along__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, scale: f32, zero: i32, bits: i32, sums: usize): void {
+export function along__simd(from: usize, stride: usize, rows: i32, live: i32, to: usize, inverse: f32, zero: i32, bits: i32, sums: usize): void {
   if (live < 8) {
     memory.fill(to, 0, <usize>((rows + 1) >> 1) << 5);
     memory.fill(sums, 0, 32);
@@ -91,7 +92,7 @@ export function along__simd(from: usize, stride: usize, rows: i32, live: i32, to
     let sum = i32x4.splat(0);
     for (let k = 0; k < rows; k += 8) {
       const left = rows - k;
-      const q = lessZero__simd(from + (<usize>k << 2), left, scale, zero, bits);
+      const q = lessZero__simd(from + (<usize>k << 2), left, inverse, zero, bits);
       const at = to + (<usize>k << 4);
       sum = i32x4.add(sum, i32x4.extadd_pairwise_i16x8_s(q));
       v128.store32_lane(at, q, 0);
@@ -106,16 +107,15 @@ export function along__simd(from: usize, stride: usize, rows: i32, live: i32, to
 
 /** One column of a panel and its sum; returns whether it holds NaN or infinity, which count as 0. */
 export function packColumn(
-  from: usize, stride: usize, rows: i32, to: usize, factor: f32, scale: f32, zero: i32, bits: i32, total: usize,
+  from: usize, stride: usize, rows: i32, to: usize, factor: f32, inverse: f32, zero: i32, bits: i32, total: usize,
 ): bool {
-  const low = -(1 << (bits - 1));
   let sum = 0;
   let odd = false;
   for (let k = 0; k < rows; k++, from += stride) {
     const x = load<f32>(from) * factor;
     if (!isFinite32(x)) odd = true;
-    else if (scale != 0) {
-      const q = quantized(x, scale, zero, low, -1 - low) - zero;
+    else if (inverse != 0) {
+      const q = quantized(x, inverse, zero, bits) - zero;
       sum += q;
       store<i16>(to + (<usize>(k >> 1) << 5) + (<usize>(k & 1) << 1), <i16>q);
     }

@@ -78,8 +78,8 @@ const RECURRENT = words(
   ["input", "extra", "lengths"],
   ["output", "state", "cell", "gates", "reset", "candidate", "copies"],
 );
-/** Range writes the partials that Quantize reads. */
-const QUANTIZE = words(QuantizeStep, ["input"], ["partials", "output", "parameters", "mask"]);
+/** A row of a state finds its own range. */
+const QUANTIZE = words(QuantizeStep, ["input"], ["output", "parameters", "mask"]);
 
 /** A Recurrent step holds the steps of its products behind its own words. */
 function recurrent(step: readonly unknown[]): Words {

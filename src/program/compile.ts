@@ -2,10 +2,11 @@ import { CanonicalizeStep } from "../core/abi/elementwise.ts";
 import { Opcode } from "../core/abi/opcode.ts";
 import { type BadIndex, type Core, type Ref, step } from "../core/index.ts";
 import { nodeMessage } from "../graph/errors.ts";
-import type { KnownValue } from "../graph/graph.ts";
+import type { KnownValue, Node } from "../graph/graph.ts";
 import type { Stage } from "../graph/specialize.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
+import { epiloguesOf } from "./epilogues.ts";
 import { type KeptInput, type KeptMemory, type KeptPlace, keptPlace, locateKept } from "./kept.ts";
 import {
   boundary,
@@ -72,6 +73,7 @@ export function compile(
   /** The program will not be written: its memory is not planned. */
   probe = false,
 ): Compiled {
+  const epilogues = epiloguesOf(graph, graph.outputs);
   // What stops in between goes on in other programs, which know nothing of a state.
   const l = new Lowering(
     graph,
@@ -80,19 +82,26 @@ export function compile(
     target.panels,
     target.threads,
     graph.final ? kept : undefined,
+    epilogues.of,
   );
   const release = (): void => {
     for (const { at } of l.owned.splice(0)) target.core.release(at);
   };
   try {
-    return { ...lowered(l, graph, target, probe), release };
+    return { ...lowered(l, graph, target, epilogues.absorbed, probe), release };
   } catch (error) {
     release();
     throw error;
   }
 }
 
-function lowered(l: Lowering, graph: Stage, target: CompileTarget, probe: boolean): Omit<Compiled, "release"> {
+function lowered(
+  l: Lowering,
+  graph: Stage,
+  target: CompileTarget,
+  absorbed: ReadonlySet<Node>,
+  probe: boolean,
+): Omit<Compiled, "release"> {
   const inputs = new Map<string, KnownValue & { at: Ref }>();
   for (const name of graph.inputs) {
     const value = graph.values.get(name)!;
@@ -106,6 +115,7 @@ function lowered(l: Lowering, graph: Stage, target: CompileTarget, probe: boolea
     inputs.set(name, { ...value, at });
   }
   for (const node of graph.nodes) {
+    if (absorbed.has(node)) continue;
     l.node = node;
     const lower = loweringOf(node);
     if (lower === undefined) throw l.unsupported("this operator is not supported");

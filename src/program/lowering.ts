@@ -5,6 +5,7 @@ import { dequantize } from "../series/index.ts";
 import type { Shape, Tensor } from "../tensor/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
+import { type Epilogue, NO_EPILOGUE } from "./epilogues.ts";
 import type { KeptInput, View } from "./kept.ts";
 import { denseView } from "./operators/view.ts";
 import type { Panels } from "./panels.ts";
@@ -91,7 +92,13 @@ export class Lowering {
     readonly threads: number,
     /** Inputs whose rows a state keeps. */
     readonly kept: ReadonlyMap<string, KeptInput> = new Map(),
+    private readonly epilogues: ReadonlyMap<Node, Epilogue> = new Map(),
   ) {}
+
+  /** What the node does to its outputs in the end. */
+  get epilogue(): Omit<Epilogue, "output"> {
+    return this.epilogues.get(this.node) ?? NO_EPILOGUE;
+  }
 
   /** Values that lie in a state's memory; for whom reads them as operands they are copied. */
   readonly views = new Map<string, View>();
@@ -121,7 +128,7 @@ export class Lowering {
 
   /** Output `i`, allocated in the arena on first use. */
   output(i = 0): Operand {
-    const name = this.node.outputs[i];
+    const name = (i === 0 ? this.epilogues.get(this.node)?.output : undefined) ?? this.node.outputs[i];
     if (name === undefined || name === "") throw this.unsupported(`output ${i} is missing`);
     const { type, shape } = this.valueOf(name);
     if (!this.located.has(name)) this.located.set(name, this.allocate(sizeOf(shape) * elementBytes(type)));

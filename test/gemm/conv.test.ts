@@ -74,6 +74,9 @@ const activations: fc.Arbitrary<Partial<Linear>> = fc.oneof(
   fc.constant({ activation: Activation.Clip }),
   fc.constant({ activation: Activation.Clip, low: -1, high: 1.5 }),
   fc.constant({ activation: Activation.HardSwish }),
+  fc.constant({ factor: -1.5 }),
+  fc.constant({ activation: Activation.Clip, low: 0, high: 1, factor: 1.7, shift: 0.3 }),
+  fc.constant({ activation: Activation.HardSwish, factor: 0.9, shift: -0.2 }),
 );
 
 const seeds = fc.integer({ min: 0, max: 2 ** 31 });

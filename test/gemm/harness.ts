@@ -84,6 +84,9 @@ export interface Linear {
   readonly activation?: Activation;
   readonly low?: number;
   readonly high?: number;
+  /** y·factor + shift in the end. */
+  readonly factor?: number;
+  readonly shift?: number;
   /** n; 0 for f32. */
   readonly bits: number;
   /** One entry per row (pixel) instead of per sample. */
@@ -177,13 +180,15 @@ export function quantizeReference(values: Float32Array, bits: number): Quantized
   const steps = 2 ** bits - 1;
   // The f32 result of an f32 difference with an unbounded exponent: f64 has room for the exponent, and halving is exact there.
   const span = f(high / 2 - low / 2);
-  const scale = Number.isFinite(f(high - low)) ? f(f(high - low) / steps) : f(2 * f(span / steps));
+  const ratio = Number.isFinite(f(high - low)) ? f(f(high - low) / steps) : f(2 * f(span / steps));
+  const scale = ratio < 2 ** -126 ? 0 : ratio;
   const half = 2 ** (bits - 1);
-  const zero = scale === 0 ? 0 : Math.min(nearestEven(f(-low / scale)) - half, half - 1);
+  const inverse = scale === 0 ? 0 : f(1 / scale);
+  const zero = scale === 0 ? 0 : nearestEven(f(-low * inverse)) - half;
   const q = Float64Array.from(values, (x) => {
     if (scale === 0) return 0;
     if (!Number.isFinite(x)) return zero;
-    return Math.max(-half, Math.min(half - 1, nearestEven(f(x / scale)) + zero));
+    return Math.max(-half, Math.min(half - 1, nearestEven(f(x * inverse)) + zero));
   });
   return { q, scale, zero, nonFinite: !values.every(Number.isFinite) };
 }
@@ -245,7 +250,8 @@ export function reference(l: Linear): Float32Array {
           }
           const scaled = entry === undefined ? sum : f(f(sum) * f(entry.scale * l.scales[o]!));
           const biased = l.bias === undefined ? scaled : f(scaled + l.bias[o]!);
-          out[at++] = bad ? Number.NaN : activate(biased, l);
+          const { factor = 1, shift = -0 } = l;
+          out[at++] = bad ? Number.NaN : f(f(activate(biased, l) * factor) + shift);
         }
       }
     }
@@ -385,6 +391,8 @@ export async function run(build: TestedBuild, l: Linear, threads = 1, slices = 1
       activation: l.activation ?? Activation.None,
       activationMin: f32Bits(l.low ?? 0),
       activationMax: f32Bits(l.high ?? Infinity),
+      factor: f32Bits(l.factor ?? 1),
+      shift: f32Bits(l.shift ?? -0),
       scratch,
       scratchBytes,
       slots: threads,

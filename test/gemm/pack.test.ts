@@ -126,6 +126,8 @@ async function matmul(
       activation: Activation.None,
       activationMin: f32Bits(0),
       activationMax: f32Bits(0),
+      factor: f32Bits(1),
+      shift: f32Bits(-0),
       scratch: dirty(core, scratchBytes * threads),
       scratchBytes,
       slots: threads,

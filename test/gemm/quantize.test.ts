@@ -22,6 +22,8 @@ async function quantize(
   groups: number,
   bits: number,
   threads: number,
+  /** Quantize finds the ranges. */
+  alone = false,
 ): Promise<Result> {
   const core = await newCore(build);
   const groupStride = 4 * Math.ceil(channels / 2);
@@ -33,7 +35,7 @@ async function quantize(
   const common = {
     input: core.place(values),
     output,
-    partials: dirty(core, threads * samples * 16),
+    partials: alone ? 0 : dirty(core, threads * samples * 16),
     parameters,
     samples,
     rowsPerSample: rows,
@@ -47,7 +49,8 @@ async function quantize(
     slots: threads,
     ...NO_BORDER,
   };
-  runAll(core, [step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common)], threads);
+  const steps = [step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common)];
+  runAll(core, alone ? steps.slice(1) : steps, threads);
   const entries = Array.from({ length: samples }, (_, i) => i);
   return {
     q: core.i16(output, (samples * rows * pixelStride) / 2).slice(),
@@ -147,6 +150,32 @@ describe("Range and Quantize", () => {
       }
     }
     await check(new Float32Array(8).fill(Number.NaN), 2, 2, 2, 1, 12);
+  });
+
+  it("find the range of a row in the same step, as a step of its own does", async () => {
+    const bad = [Number.NaN, Infinity, -Infinity, 0, 0];
+    const data = Float32Array.from({ length: 5 * 37 }, (_, i) => Math.fround(Math.sin(i) * 4 ** (i % 9)));
+    bad.forEach((value, row) => {
+      data[row * 37 + 7 * row] = value;
+    });
+    data.fill(0, 4 * 37);
+    for (const build of BUILDS) {
+      for (const threads of [1, 3]) {
+        const own = await quantize(build, data, 5, 1, 37, 1, 8, threads, true);
+        expect(own).toEqual(await quantize(build, data, 5, 1, 37, 1, 8, threads));
+      }
+    }
+  });
+
+  it.each([1, 3, 4, 7, 50])("handle pictures of one channel and %i pixels", async (pixels) => {
+    await check(
+      Float32Array.from({ length: 2 * pixels }, (_, i) => ((i * 37) % 255) / 255 - 0.4),
+      2,
+      pixels,
+      1,
+      1,
+      16,
+    );
   });
 
   it("handle pictures of three channels", async () => {

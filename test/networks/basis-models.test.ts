@@ -39,8 +39,9 @@ describe("basis models of a container", () => {
     const f = Math.fround;
     const [lo, hi] = [Math.min(0, ...x.data), Math.max(0, ...x.data)];
     const scale = f(f(hi - lo) / 255);
-    const zero = nearestEven(f(-lo / scale)) - 128;
-    const q = Array.from(x.data, (v) => Math.min(127, Math.max(-128, nearestEven(f(v / scale)) + zero)) - zero);
+    const inverse = f(1 / scale);
+    const zero = nearestEven(f(-lo * inverse)) - 128;
+    const q = Array.from(x.data, (v) => Math.min(127, Math.max(-128, nearestEven(f(v * inverse)) + zero)) - zero);
     const columns = new Int32Array(18 * 4);
     for (let at = 0; at < 4; at++) {
       for (let e = 0; e < 18; e++) {

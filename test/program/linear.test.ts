@@ -32,11 +32,15 @@ function quantizeSample(x: Float32Array, bits: number): { scale: number; q: Floa
   const lo = Math.min(0, ...x);
   const hi = Math.max(0, ...x);
   const scale = fround(fround(hi - lo) / (2 ** bits - 1));
-  const zero = nearestEven(fround(-lo / scale)) - 2 ** (bits - 1);
+  const inverse = fround(1 / scale);
+  const zero = nearestEven(fround(-lo * inverse)) - 2 ** (bits - 1);
   const limit = 2 ** (bits - 1);
   return {
     scale,
-    q: Float64Array.from(x, (v) => Math.min(limit - 1, Math.max(-limit, nearestEven(fround(v / scale)) + zero)) - zero),
+    q: Float64Array.from(
+      x,
+      (v) => Math.min(limit - 1, Math.max(-limit, nearestEven(fround(v * inverse)) + zero)) - zero,
+    ),
   };
 }
 

@@ -18,6 +18,15 @@ const FROZEN: Readonly<Record<number, Readonly<Record<string, string>>>> = {
     compact: "e2cbfcae0598c510d54a422deaf06c9d738a9a28e5857b1980af45e16c861a7e",
     plan: "fef2f55c567b7df8d62622c5154fc04c0de3c3acc34ba063c84b29779599196a",
   },
+  // Activations are multiplied by 1/s, where version 1 divided them by s.
+  2: {
+    networks: "a437ce4a66f933aeba5ffe73fafdfa67820507a4b84c7f54a81a00745e4719e6",
+    float32: "ea61c3170c3720d9a50700303cdb0cf63fe495073516784f7050aad037afadcf",
+    faithful: "b293dae4bd13736bdc83b792cb07b57c48c2421b63db7414637c507935f72041",
+    fast: "941a29b90faad9d5edd54abb8c89478962158fdda805f5e4434373d14d9f2323",
+    compact: "d18c1399243cdc6f940dc7990c57744acba0fe1dd3e1d4de031d8a022986767f",
+    plan: "7d33d4a11cac106be6e0e4522dcbc8551cf220f2a9bf4e2984bc69fbc5b586b9",
+  },
 };
 
 async function computed(): Promise<Record<string, string>> {

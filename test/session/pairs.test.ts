@@ -51,10 +51,11 @@ function activationTerms(x: Float32Array, bits: number, terms: number): { scale:
   const n = Math.min(bits * terms, 15);
   const [lo, hi] = [Math.min(0, ...x), Math.max(0, ...x)];
   const scale = f(f(hi - lo) / (2 ** n - 1));
-  const zero = Math.min(nearestEven(f(-lo / scale)) - 2 ** (n - 1), 2 ** (n - 1) - 1);
+  const inverse = f(1 / scale);
+  const zero = Math.min(nearestEven(f(-lo * inverse)) - 2 ** (n - 1), 2 ** (n - 1) - 1);
   const parts = Array.from({ length: terms }, () => [] as number[]);
   for (const v of x) {
-    const q = Math.min(Math.max(nearestEven(f(v / scale)) + zero, -(2 ** (n - 1))), 2 ** (n - 1) - 1);
+    const q = Math.min(Math.max(nearestEven(f(v * inverse)) + zero, -(2 ** (n - 1))), 2 ** (n - 1) - 1);
     let rest = q - zero;
     for (let j = terms - 1, weight = 1; j >= 0; j--) {
       // The last digit has what n leaves of X bits.

@@ -86,6 +86,9 @@ export enum ConvStep {
   /** f32 bits: bounds of Activation.Clip. */
   activationMin,
   activationMax,
+  /** f32 bits: y·factor + shift after the activation, both operations rounded; 1 and −0 where there is nothing to do. Not read under Activation.Sum. */
+  factor,
+  shift,
   /** Scratch of `scratchBytes` per thread (see assembly/layout.ts): pointer table, a row for padding, f64 accumulators. */
   scratch,
   scratchBytes,
@@ -124,13 +127,14 @@ export enum Partial {
 /**
  * Range: least and largest finite value (0 included) of each sample or row, per thread into `partials`
  * ([slot][sample] of {f32 lo, f32 hi, i32 nonFinite, 0}, `Partial`). Quantize: joins the partials of all slots, writes the parameters, then
- * q = clamp(nearestEven(x/s) + z, −2^(n−1), 2^(n−1)−1) as i16.
+ * q = clamp(nearestEven(x·(1/s)) + z, −2^(n−1), 2^(n−1)−1) as i16. Formulas: assembly/tensor/quantize.ts.
  */
 export enum QuantizeStep {
   /** f32 [samples, rowsPerSample, groups·channels], dense. */
   input = 1,
   /** i16, laid out as ConvStep wants it. Not used by Range. */
   output,
+  /** Quantize, where a sample is one row without a border: 0, and each row finds its own range. */
   partials,
   parameters,
   samples,

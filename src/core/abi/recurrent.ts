@@ -2,7 +2,7 @@
  * Recurrent: one direction of an RNN, GRU or LSTM over a whole sequence, all f32. At each point in time the state is multiplied by the recurrent
  * weights with the steps that follow the named words, and a cell makes the next state of it. H is `hiddenSize`, G the number of gates.
  *
- * After the named words follow `products` groups of words, each the QuantizeStep of the state (only when `quantized`, read by Range and Quantize)
+ * After the named words follow `products` groups of words, each the QuantizeStep of the state (only when `quantized`)
  * and the ConvStep of the product, both over all `batch` rows and one matrix. A thread copies them and cuts them down to its own rows.
  *
  * RNN  (G = 1): h' = f(x + h·R)

@@ -84,7 +84,7 @@ export interface ActivationLayout {
   readonly groups: number;
   /** Per group. */
   readonly channels: number;
-  /** Outputs of a sample do not all see all of it, so that a mask must tell which of them see a value that is not finite. */
+  /** Outputs of a sample do not all see all of it, so that a mask must tell which of them see a value that is not finite; else a sample is one row. */
   readonly masked: boolean;
   readonly border?: Border;
 }
@@ -123,7 +123,7 @@ export function surrounded(g: Geometry, border: Border | undefined): Geometry {
     : { ...g, inWidth: border.outWidth, inHeight: border.outHeight, padTop: 0, padLeft: 0 };
 }
 
-/** Emits range and quantize; a value that several layers read in one layout is quantized once. */
+/** Emits range and quantize, in one step where a sample is a row; a value that several layers read in one layout is quantized once. */
 export function quantizeActivation(
   l: Lowering,
   x: Operand,
@@ -143,11 +143,13 @@ export function quantizeActivation(
   const maskChannels = layout.channels;
   const kind = [bits, samples, pixelStride, groupStride, maskChannels, masked, ...Object.values(words)].join(":");
   return l.once(`quantize:${x.name}:${kind}`, () => {
-    const partials = l.once(`range:${x.name}:${samples}`, () => {
-      const ranges = l.allocate(l.threads * samples * ActivationParameters.bytes);
-      emitRange(l, x, { partials: ranges, samples, rowsPerSample, channels, groups, bits });
-      return ranges;
-    });
+    const partials = masked
+      ? l.once(`range:${x.name}:${samples}`, () => {
+          const ranges = l.allocate(l.threads * samples * ActivationParameters.bytes);
+          emitRange(l, x, { partials: ranges, samples, rowsPerSample, channels, groups, bits });
+          return ranges;
+        })
+      : 0;
     const parameters = l.allocate(samples * ActivationParameters.bytes);
     const at = l.allocate(samples * pixels * pixelStride);
     const mask = masked ? l.allocate((samples * pixels * groups * channels) / maskChannels) : 0;
@@ -179,10 +181,13 @@ export function emitRange(
   );
 }
 
-/** The fused activation of a node: attributes `activation`, `min`, `max`. */
+/** Words of a linear step about the end of it: the fused activation of the node, attributes `activation`, `min`, `max`, and its epilogue. */
 export function fusedActivation(
   l: Lowering,
-): Pick<Record<keyof typeof ConvStep, Argument>, "activation" | "activationMin" | "activationMax"> {
+): Pick<
+  Record<keyof typeof ConvStep, Argument>,
+  "activation" | "activationMin" | "activationMax" | "factor" | "shift"
+> {
   const name = l.text("activation", "");
   const kind =
     name === ""
@@ -197,6 +202,8 @@ export function fusedActivation(
     activation: kind,
     activationMin: f32Bits(l.attribute("min", Number.NEGATIVE_INFINITY)),
     activationMax: f32Bits(l.attribute("max", Number.POSITIVE_INFINITY)),
+    factor: f32Bits(l.epilogue.factor),
+    shift: f32Bits(l.epilogue.shift),
   };
 }
 
@@ -314,7 +321,7 @@ export function roundedActivation(l: Lowering, x: Operand, plan: LayerPlan, layo
         ...{ outBatchStride: 4 * rowsPerSample * channels, outRowStride: 4 * rowsPerSample * channels },
         outPixelStride: 4 * channels,
         ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0, exactInInt32: 1, pairsPerBlock: 1, turns: 0 },
-        ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
+        ...{ activation: Activation.None, activationMin: 0, activationMax: 0, factor: f32Bits(1), shift: f32Bits(-0) },
         ...{ scratch: l.allocate(scratchBytes * l.threads), scratchBytes, slots: l.threads },
       }),
       { kernel: KERNELS[kernel], bytes: 6 * samples * rowsPerSample * channels },

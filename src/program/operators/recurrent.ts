@@ -49,7 +49,7 @@ export function lowerRecurrent(l: Lowering): void {
   const first = product(l, "state", state, gates, two ? { outChannels: 2 * hidden } : {});
   const second = two ? candidateProduct(l, reset, gates, first.at(-1)!.step.opcode as Kernel) : undefined;
   const inner = [...first, ...(second?.steps ?? [])];
-  const words = wordsOf(inner);
+  const words = inner.flatMap((s) => [...s.step.words]);
   const copyBytes = 4 * words.length;
   const macs = inner.reduce((sum, s) => sum + s.macs, 0) * time;
   const base = step(Opcode.Recurrent, RecurrentStep, {
@@ -145,11 +145,6 @@ function candidateProduct(
   const at = shifted(all.at, 8 * hidden);
   const only = aligned ? { firstRow: 2 * hidden, outChannels: hidden, output: at } : {};
   return { steps: product(l, "reset", reset, all, only), at };
-}
-
-/** Words of the inner steps as the kernel reads them: Range has those of Quantize, but for the output. */
-function wordsOf(inner: readonly LoweredStep[]): Argument[] {
-  return inner.filter((s) => s.step.opcode !== Opcode.Range).flatMap((s) => [...s.step.words]);
 }
 
 function activation<Name extends "f" | "g" | "h">(
