@@ -1,12 +1,12 @@
-// Compiles assembly/ into build/<name>.wasm and, beside each, build/<name>.js with the same bytes as text, two letters of a..p for each,
-// so that no path problem can exist where a bundler or a worker loads the package. Of the texts that every tool leaves as they are this is the one that
-// compresses best: bytes stay apart, where base64 hides them (simd in brotli: 28.1 kB, base64 38.6 kB, the bytes themselves 26.1 kB). build/<name>.workerd.js is for workerd, which
+// Compiles assembly/ into build/<name>.wasm and, beside each, build/<name>.js with the same bytes as text (wasm-text.mjs),
+// so that no path problem can exist where a bundler or a worker loads the package. build/<name>.workerd.js is for workerd, which
 // compiles nothing while it runs, but gives a module for the file; package.json's "imports" chooses between the two. With a build of the core goes its checked twin, which tests use.
 import { spawnSync } from "node:child_process";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { buildChecked } from "./build-checked.mjs";
 import { makeHeader } from "./make-header.mjs";
+import { asText } from "./wasm-text.mjs";
 
 const root = new URL("../", import.meta.url);
 mkdirSync(new URL("build/", root), { recursive: true });
@@ -17,7 +17,7 @@ for (const name of Object.keys(targets)) {
   if (only.length > 0 && !only.includes(name)) continue;
   compile(`assembly/${name}.ts`, "--target", name);
   const bytes = readFileSync(new URL(`build/${name}.wasm`, root));
-  writeFileSync(new URL(`build/${name}.js`, root), `export default "${asLetters(bytes)}";\n`);
+  writeFileSync(new URL(`build/${name}.js`, root), `export default "${asText(bytes)}";\n`);
   writeFileSync(new URL(`build/${name}.workerd.js`, root), `export { default } from "./${name}.wasm";\n`);
   const type = "string | WebAssembly.Module";
   writeFileSync(new URL(`build/${name}.d.ts`, root), `declare const code: ${type};\nexport default code;\n`);
@@ -35,9 +35,4 @@ function compile(...options) {
   const asc = fileURLToPath(new URL("node_modules/assemblyscript/bin/asc.js", root));
   const { status } = spawnSync(process.execPath, [asc, ...options], { cwd: fileURLToPath(root), stdio: "inherit" });
   if (status !== 0) process.exit(status ?? 1);
-}
-
-/** Each half of a byte as a letter; src/core/builds.ts reads them. */
-function asLetters(bytes) {
-  return bytes.toString("hex").replaceAll(/./g, (digit) => "abcdefghijklmnop"[Number.parseInt(digit, 16)]);
 }

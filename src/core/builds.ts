@@ -2,6 +2,7 @@ import simd from "#simd";
 import { BitbasisError } from "./errors.ts";
 import { environment, needWebAssembly } from "./host.ts";
 import { shown } from "./shown.ts";
+import { fromText } from "./wasm-text.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
 export type Build = "scalar" | "simd" | "relaxed";
@@ -15,7 +16,7 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
   if (module === undefined) {
     module = packaged(name).then(async (code) => {
       if (typeof code !== "string") return code;
-      const bytes = (code === simd ? validated : undefined) ?? decode(code);
+      const bytes = (code === simd ? validated : undefined) ?? fromText(code);
       validated = undefined;
       return compileModule(bytes, notCompiled(name));
     });
@@ -52,12 +53,12 @@ export const notCompiled = (build: ModuleName): string => `this runtime cannot c
 /** The bytes of a module; undefined on workerd, which has none of them. */
 export async function moduleBytes(name: ModuleName): Promise<Uint8Array<ArrayBuffer> | undefined> {
   const code = await packaged(name);
-  return typeof code === "string" ? decode(code) : undefined;
+  return typeof code === "string" ? fromText(code) : undefined;
 }
 
 /**
  * The default build is part of the bundle, so that no path problem can exist; the others are chunks beside it. The names are in package.json's
- * `imports`: bytes as letters, but modules on workerd, which compiles none while it runs.
+ * `imports`: bytes as text, but modules on workerd, which compiles none while it runs.
  */
 async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> {
   switch (name) {
@@ -79,14 +80,6 @@ async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> 
 /** The default build while it waits to be compiled: `chooseBuild` has looked at it before. */
 let validated: Uint8Array<ArrayBuffer> | undefined;
 
-/** Bytes of two letters each, as scripts/build-wasm.mjs writes them. */
-function decode(letters: string): Uint8Array<ArrayBuffer> {
-  const bytes = new Uint8Array(letters.length / 2);
-  for (let i = 0; i < bytes.length; i++)
-    bytes[i] = (letters.charCodeAt(2 * i) - 97) * 16 + letters.charCodeAt(2 * i + 1) - 97;
-  return bytes;
-}
-
 /** A module that replaces ours must ask for nothing but memory and have all of these functions. */
 export function checkModule(module: WebAssembly.Module, functions: readonly string[]): void {
   const named = ({ name, kind }: { name: string; kind: string }): string => `${kind} "${name}"`;
@@ -103,9 +96,9 @@ export function checkModule(module: WebAssembly.Module, functions: readonly stri
 
 let hasSimd: boolean | undefined;
 
-function validate(letters: string): boolean {
+function validate(text: string): boolean {
   needWebAssembly();
-  const bytes = decode(letters);
+  const bytes = fromText(text);
   const valid = WebAssembly.validate(bytes);
   if (valid) validated = bytes;
   return valid;
