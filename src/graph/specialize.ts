@@ -156,8 +156,8 @@ class Specializer {
     private readonly names: Map<string, string>,
     /** Sequences and optionals. */
     private readonly lists: Set<string>,
-    /** Names that expanded operators have taken. */
-    private readonly expanded: Set<string>,
+    /** Names that expanded operators have taken, and where to go on counting for another one like it. */
+    private readonly expanded: Map<string, number>,
     private readonly frames: Frame[],
     private readonly budget: FoldBudget,
   ) {}
@@ -170,7 +170,7 @@ class Specializer {
     // A series whose initializer is here too, because others than linear layers read it, is a constant to all that looks at elements.
     const weights = new Map([...(options.weights ?? [])].filter(([name]) => !constants.has(name)));
     const budget = options.budget?.copy() ?? new FoldBudget(16 * LIMIT, 256 * LIMIT);
-    const [names, lists, expanded] = [new Map<string, string>(), new Set<string>(), new Set<string>()];
+    const [names, lists, expanded] = [new Map<string, string>(), new Set<string>(), new Map<string, number>()];
     return new Specializer(graph, { ...options, weights }, values, constants, names, lists, expanded, frames, budget);
   }
 
@@ -318,7 +318,7 @@ class Specializer {
       }
     }
     const frames = this.frames.map((frame) => ({ ...frame }));
-    const [names, expanded] = [new Map(this.names), new Set(this.expanded)];
+    const [names, expanded] = [new Map(this.names), new Map(this.expanded)];
     const budget = this.budget.copy();
     return new Specializer(this.graph, this.options, values, constants, names, lists, expanded, frames, budget);
   }
@@ -387,10 +387,12 @@ class Specializer {
 
   /** A name that no value has yet. */
   private unique(base: string): string {
-    let name = base;
-    for (let i = 1; this.values.has(name) || this.expanded.has(name); i++) name = `${base}_${i}`;
-    this.expanded.add(name);
-    return name;
+    for (let i = this.expanded.get(base) ?? 0; ; i++) {
+      const name = i === 0 ? base : `${base}_${i}`;
+      if (this.values.has(name) || this.expanded.has(name)) continue;
+      this.expanded.set(name, 0).set(base, i + 1);
+      return name;
+    }
   }
 
   /** For an operator that is written out as others, now that the shapes are known. */

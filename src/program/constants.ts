@@ -25,8 +25,8 @@ export class Constants {
     this.core.u8(at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
   }
 
-  /** The address of `bytes` bytes that `pack` makes from the elements of a constant; done once per form. */
-  derive(name: string, form: string, source: ArrayBufferView, bytes: number, pack: Pack): number {
+  /** The address of `bytes` bytes that `pack` makes from the elements of a constant, which `source` gives; done once per form. */
+  derive(name: string, form: string, source: () => ArrayBufferView, bytes: number, pack: Pack): number {
     let forms = this.derived.get(name);
     if (forms === undefined) {
       forms = new Map();
@@ -36,7 +36,7 @@ export class Constants {
     if (made === undefined) {
       made = { at: this.core.allocate(bytes), pack };
       forms.set(form, made);
-      this.pack(source, made);
+      this.pack(source(), made);
     }
     return made.at;
   }

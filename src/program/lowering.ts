@@ -257,12 +257,15 @@ export class Lowering {
     return constant === undefined ? { name, type, shape, at } : { name, type, shape, at, constant };
   }
 
-  /** The elements of a float32 initializer, a series summed up; undefined for values that depend on the feeds or their shapes. */
-  floats(name: string): Float32Array | undefined {
+  /**
+   * What gives the elements of a float32 initializer, a series summed up, for the one program that packs them; undefined for values that depend on the
+   * feeds or their shapes.
+   */
+  floats(name: string): (() => Float32Array) | undefined {
     const constant = this.planned.graph.initializers.get(name);
-    if (constant?.type === "float32") return constant.data as Float32Array;
+    if (constant?.type === "float32") return () => constant.data as Float32Array;
     const series = this.planned.weights.get(name);
-    return series === undefined ? undefined : dequantize(series);
+    return series && (() => dequantize(series));
   }
 
   /** The address of data that depend on the input shapes, which go with this program. */

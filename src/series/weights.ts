@@ -184,9 +184,11 @@ export function fuseHalves(
 
 /** The weights that the loaded terms stand for, each s·(Q − zero) rounded once to f32, in the order of the tensor. */
 export function dequantize(series: WeightSeries): Float32Array {
+  const { rows, columns, scales, shape, axis } = series;
   const fused = fuse(series);
-  const values = Float32Array.from(fused, (q, e) => series.scales[Math.floor(e / series.columns)]! * q);
-  return fromRows(values, series.shape, series.axis);
+  const values = new Float32Array(fused.length);
+  for (let r = 0, e = 0; r < rows; r++) for (const end = e + columns; e < end; e++) values[e] = scales[r]! * fused[e]!;
+  return fromRows(values, shape, axis);
 }
 
 /** Throws TypeError for what is no series, RangeError unless the first `terms` terms are there. */

@@ -1,7 +1,7 @@
 import { type Activation, ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
-import type { Shape } from "../../tensor/index.ts";
+import { type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { stackOf } from "../stack.ts";
 import { selectTaps, type TapSelection } from "../taps.ts";
@@ -120,7 +120,7 @@ function floatPanels(l: Lowering, w: LayerWeights, g: Geometry, kernel: Kernel):
     const rows = taps(g) * g.channels;
     return packF32(l, computed, { batch: g.groups, rows, columns, transposed: true });
   }
-  const weights = l.floats(name)!;
+  const [weights, count] = [l.floats(name)!, sizeOf(l.shapeOf(name))];
   const { core } = l.constants;
   const { pack, panelBytes } = core.exports;
   const layer = layerOf({ kernel, ...layerShape(g) });
@@ -128,7 +128,7 @@ function floatPanels(l: Lowering, w: LayerWeights, g: Geometry, kernel: Kernel):
   return l.constants.derive(name, form, weights, panelBytes(...layer), (from, to) => {
     if (selection === undefined) return pack(...layer, to, from, 0);
     const rows = (g.groups * g.outChannels) / selection.sides.length;
-    const chosen = selectTaps(core.f32(from, weights.length), rows, selection);
+    const chosen = selectTaps(core.f32(from, count), rows, selection);
     return core.lend([chosen], (at) => pack(...layer, to, at, 0));
   });
 }
