@@ -50,4 +50,5 @@ export enum Opcode {
   PackWeights,
   PackKept,
   Trilu,
+  BlockProduct,
 }

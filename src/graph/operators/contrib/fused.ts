@@ -1,4 +1,3 @@
-import type { BitbasisError } from "../../../core/errors.ts";
 import { Tensor } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import { range, shape } from "../attend.ts";
@@ -122,64 +121,6 @@ function embed(call: Call, make: Maker): readonly Node[] {
   return make.end("LayerNormalization", [sum, gamma, beta], { axis: -1, epsilon });
 }
 
-/**
- * Weights in blocks along the inputs of `bits` bits each, as float32: (q − zero)·scale. Two 4-bit values share a byte, the low one first.
- */
-function blocks(node: Node, make: Maker, rows: number, columns: number): Float32Array {
-  const { bits = 4, block_size: size } = node.attributes as Record<string, number>;
-  const [packed, scales, zeros] = [1, 2, 3].map((i) => make.constant(node.inputs[i]));
-  const refuse = (why: string): BitbasisError => make.fail(why, "MODEL");
-  if (packed === undefined || scales === undefined || ((node.inputs[3] ?? "") !== "" && zeros === undefined))
-    throw make.fail("weights, scales and zero points expected constants");
-  if (![2, 4, 8].includes(bits)) throw make.fail(`"bits" = ${bits} is not supported`);
-  if (!Number.isInteger(size) || size! < 16) throw refuse(`"block_size" expected integer ≥ 16, got ${size}`);
-  const groups = Math.ceil(columns / size!);
-  const bytes = (size! * bits) / 8;
-  if (packed.type !== "uint8" || packed.size !== rows * groups * bytes)
-    throw refuse(`the weights expected ${rows * groups * bytes} bytes, got ${packed.type} [${packed.dims}]`);
-  if (scales.type !== "float32" || scales.size !== rows * groups)
-    throw refuse(`the scales expected ${rows * groups} float32 values, got ${scales.type} [${scales.dims}]`);
-  const zeroBytes = Math.ceil((groups * bits) / 8);
-  const floatZeros = zeros?.type === "float32";
-  if (zeros !== undefined && zeros.size !== (floatZeros ? rows * groups : rows * zeroBytes))
-    throw refuse(`the zero points [${zeros.dims}] do not fit ${groups} blocks of ${rows} rows`);
-  const [from, factors] = [packed.data as Uint8Array, scales.data as Float32Array];
-  const points = zeros?.data as Uint8Array | Float32Array | undefined;
-  const mask = 2 ** bits - 1;
-  const perByte = 8 / bits;
-  const result = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    for (let group = 0; group < groups; group++) {
-      const scale = factors[row * groups + group]!;
-      let zero = 2 ** (bits - 1);
-      if (points !== undefined)
-        zero = floatZeros
-          ? points[row * groups + group]!
-          : (points[row * zeroBytes + Math.floor(group / perByte)]! >> (bits * (group % perByte))) & mask;
-      const start = (row * groups + group) * bytes;
-      for (let i = 0; i < size! && group * size! + i < columns; i++) {
-        const value = (from[start + Math.floor(i / perByte)]! >> (bits * (i % perByte))) & mask;
-        result[row * columns + group * size! + i] = (value - zero) * scale;
-      }
-    }
-  }
-  return result;
-}
-
-const matMulNBits: Rewrite = (node, make) => {
-  const { K: k, N: n } = node.attributes as Record<string, number>;
-  if (!Number.isInteger(k) || !Number.isInteger(n) || k! < 1 || n! < 1)
-    throw make.fail('"K" and "N" expected integers ≥ 1', "MODEL");
-  if ((node.inputs[4] ?? "") !== "") throw make.fail("g_idx is not supported");
-  const rows = blocks(node, make, n!, k!);
-  const columns = new Float32Array(k! * n!);
-  for (let row = 0; row < n!; row++) for (let i = 0; i < k!; i++) columns[i * n! + row] = rows[row * k! + i]!;
-  const weights = make.add("weights", new Tensor("float32", columns, [k!, n!]));
-  const product = make.op("MatMul", [node.inputs[0] ?? "", weights]);
-  const bias = node.inputs[5];
-  return bias ? make.end("Add", [product, bias]) : make.end("Identity", [product]);
-};
-
 /** What onnxruntime's optimizer and exporters write. */
 export const contrib = {
   "com.microsoft/Gelu": { since: 1, becomes: gelu("none") },
@@ -252,11 +193,6 @@ export const contrib = {
     since: 1,
     others: `${ACTIVATION} activation_axis alpha:float transA transB transBatchA transBatchB`,
     becomes: sameAs("com.microsoft/FusedMatMul"),
-  },
-  "com.microsoft/MatMulNBits": {
-    since: 1,
-    others: "K N bits block_size accuracy_level weight_prepacked",
-    becomes: matMulNBits,
   },
   "com.microsoft/ExpandDims": {
     since: 1,
