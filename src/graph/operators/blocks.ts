@@ -39,7 +39,13 @@ export function unpackBits(bytes: Uint8Array, rows: number, count: number, strid
 }
 
 /** The reverse of `unpackBits`. */
-export function packBits(numbers: ArrayLike<number>, rows: number, count: number, stride: number, bits: number): Uint8Array {
+export function packBits(
+  numbers: ArrayLike<number>,
+  rows: number,
+  count: number,
+  stride: number,
+  bits: number,
+): Uint8Array {
   const bytes = new Uint8Array(rows * stride);
   for (let row = 0; row < rows; row++) {
     for (let i = 0; i < count; i++) {

@@ -1,8 +1,10 @@
 import { Tensor } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
+import { shape } from "../attend.ts";
 import { type Blocks, blocksIn, blocksOf, packBits, unpackBits, weightBytes, wrongBlocks } from "../blocks.ts";
+import type { Call } from "../call.ts";
 import type { Maker } from "../maker.ts";
-import type { Operator } from "../operator.ts";
+import { INDEX, type Operator } from "../operator.ts";
 import type { Rewrite } from "../rewrite.ts";
 
 /** The order of the inputs in which those of one block are neighbours, for the block that each of them belongs to; undefined: they are. */
@@ -36,7 +38,8 @@ const matMulNBits: Rewrite = (node, make) => {
   const b = blocksIn(node.attributes);
   const why = wrongBlocks(b);
   if (why !== undefined) throw make.fail(why, "MODEL");
-  if ((node.attributes["weight_prepacked"] ?? 0) !== 0) throw make.fail("weights packed for another device are not supported");
+  if ((node.attributes["weight_prepacked"] ?? 0) !== 0)
+    throw make.fail("weights packed for another device are not supported");
   let [x = "", weights = ""] = node.inputs;
   const [, , scales = "", zeros = "", , bias = ""] = node.inputs;
   const order = orderOf(node, make, b);
@@ -60,10 +63,17 @@ const TABLES = [
 
 /** Bits of a byte that come second come first here, and blocks run on over the columns of a matrix. */
 const matMulBnb4: Rewrite = (node, make) => {
-  const { K = 0, N = 0, block_size: size = 0, quant_type: kind = 0, transB = 1 } = node.attributes as Record<string, number>;
+  const {
+    K = 0,
+    N = 0,
+    block_size: size = 0,
+    quant_type: kind = 0,
+    transB = 1,
+  } = node.attributes as Record<string, number>;
   const table = TABLES[kind];
   if (!(K >= 1 && N >= 1)) throw make.fail(`"K" and "N" expected integers ≥ 1, got ${K} and ${N}`, "MODEL");
-  if (!(size >= 16 && (size & (size - 1)) === 0)) throw make.fail(`"block_size" expected a power of 2 ≥ 16, got ${size}`, "MODEL");
+  if (!(size >= 16 && (size & (size - 1)) === 0))
+    throw make.fail(`"block_size" expected a power of 2 ≥ 16, got ${size}`, "MODEL");
   if (table === undefined) throw make.fail(`"quant_type" expected 0 or 1, got ${kind}`, "MODEL");
   const [x = "", packed, largest] = [node.inputs[0], make.constant(node.inputs[1]), make.constant(node.inputs[2])];
   const count = K * N;
@@ -83,7 +93,56 @@ const matMulBnb4: Rewrite = (node, make) => {
   return make.end("MatMul", [x, right]);
 };
 
-/** Products with weights of a few bits. */
+/** Numbers of 4 bits, two in each byte of the last axis, as a byte each; `count` of them. */
+function nibbles(make: Maker, bytes: string, dims: readonly number[], count: number): string {
+  const low = make.op("BitwiseAnd", [bytes, make.tensor("low", "uint8", 15)]);
+  const high = make.op("BitShift", [bytes, make.tensor("four", "uint8", 4)], { direction: "RIGHT" });
+  const axis = make.integers("axis", [-1]);
+  const pairs = make.op(
+    "Concat",
+    [low, high].map((one) => make.op("Unsqueeze", [one, axis])),
+    { axis: -1 },
+  );
+  const whole = make.op("Reshape", [pairs, shape(make, [...dims.slice(0, -1), 2 * dims.at(-1)!])]);
+  if (2 * dims.at(-1)! === count) return whole;
+  const [first, last] = [make.integers("first", [0]), make.integers("last", [count])];
+  return make.op("Slice", [whole, first, last, axis]);
+}
+
+/** Rows of a table of a few bits are looked up, and become floats then. */
+function gatherBlocks(call: Call, make: Maker): readonly Node[] {
+  const [table, indices, scales] = [call.shape(0), call.shape(1), call.shape(2)];
+  const [bits, size] = [call.number("bits", 4), call.number("block_size", 128)];
+  const axis = call.axis(call.number("gather_axis", 0), table.length);
+  const along = call.axis(call.number("quantize_axis", 1), table.length);
+  if (axis === along) throw call.fail("gather_axis and quantize_axis expected two axes");
+  if (size < 16 || (size & (size - 1)) !== 0) throw call.fail(`"block_size" expected a power of 2 ≥ 16, got ${size}`);
+  const isPacked = call.type(0) === "uint8" && bits === 4;
+  if (call.type(0) === "uint8" ? ![4, 8].includes(bits) : bits !== 4)
+    throw call.fail(`"bits" = ${bits} of ${call.type(0)} is not supported`, "UNSUPPORTED");
+  if (isPacked && (axis !== 0 || along !== table.length - 1))
+    throw call.fail("packed numbers expected gather_axis 0 and the last axis for quantize_axis");
+  const width = isPacked ? 2 * table[along]! : table[along]!;
+  const groups = Math.ceil(width / size);
+  const expected = table.map((d, i) => (i === along ? groups : d));
+  if (scales.join() !== expected.join()) throw call.fail(`the scales expected shape [${expected}]`);
+  const pick = (i: number): string => make.op("Gather", [call.node.inputs[i]!, call.node.inputs[1]!], { axis });
+  const after = (dims: readonly number[]): number[] => [...dims.slice(0, axis), ...indices, ...dims.slice(axis + 1)];
+  let [rows, zeros] = [pick(0), call.has(3) ? pick(3) : ""];
+  if (call.has(3)) {
+    const points = isPacked ? expected.with(along, Math.ceil(groups / 2)) : expected;
+    if (call.shape(3).join() !== points.join()) throw call.fail(`the zero points expected shape [${points}]`);
+    if (isPacked) zeros = nibbles(make, zeros, after(points), groups);
+  } else if (call.type(0) === "uint8") {
+    const half = make.tensor("half", "uint8", 2 ** (bits - 1));
+    zeros = make.op("Expand", [half, shape(make, after(expected))]);
+  }
+  if (isPacked) rows = nibbles(make, rows, after(table), width);
+  const place = along < axis ? along : along + indices.length - 1;
+  return make.end("DequantizeLinear", [rows, pick(2), zeros], { axis: place, block_size: size });
+}
+
+/** Products with weights of a few bits, and tables of them. */
 export const contribBits = {
   "com.microsoft/MatMulNBits": {
     since: 1,
@@ -94,5 +153,12 @@ export const contribBits = {
     since: 1,
     others: "K N block_size quant_type training_mode transB",
     becomes: matMulBnb4,
+  },
+  "com.microsoft/GatherBlockQuantized": {
+    since: 1,
+    inputs: "Q I S Q?",
+    types: { Q: ["int4", "uint4", "uint8"], I: INDEX, S: ["float32", "float16", "bfloat16"] },
+    attributes: { bits: "int", block_size: "int", gather_axis: "int", quantize_axis: "int" },
+    expands: gatherBlocks,
   },
 } as const satisfies Readonly<Record<string, Operator>>;
