@@ -6,6 +6,7 @@ import { Names } from "../graph/passes/names.ts";
 import { type Ranks, ranksOf } from "../graph/ranks.ts";
 import { type Shape, Tensor } from "../tensor/index.ts";
 import { type Arrangement, rearranged, rearrangement } from "./arrange.ts";
+import { blockWeights } from "./blocks.ts";
 
 /** Makes the nodes and constants of a standard graph. */
 export interface Emitter {
@@ -116,6 +117,7 @@ class Standard implements Emitter {
     else if (node.op === "MatMul") this.matMul(own);
     else if (node.op === "Conv" || node.op === "ConvTranspose") this.conv(own);
     else if (node.op.endsWith("Integer")) this.integer(own);
+    else if (node.op === "MatMulBlocks") this.blocks(own);
     else if (node.op === "DynamicScale") {
       const [scale = "", zero = ""] = node.outputs;
       const outputs = [this.shared.names.unique(`${scale}/bytes`), scale, zero];
@@ -141,6 +143,13 @@ class Standard implements Emitter {
   private matMul(node: Node): void {
     const [x = "", w = "", bias = ""] = node.inputs;
     const right = node.attributes["transB"] === 1 ? this.arranged(w, "transposed", 1, 2) : w;
+    const product = this.emit("MatMul", [x, right]);
+    this.finish(node, bias === "" ? product : this.emit("Add", [product, bias]));
+  }
+
+  private blocks(node: Node): void {
+    const [x = "", , , , bias = ""] = node.inputs;
+    const right = blockWeights(node, (name) => this.shared.initializers.get(name), this);
     const product = this.emit("MatMul", [x, right]);
     this.finish(node, bias === "" ? product : this.emit("Add", [product, bias]));
   }

@@ -1,6 +1,7 @@
 import type { Node } from "../graph.ts";
 import { attention } from "./attention.ts";
 import { elementwiseOperators } from "./binary.ts";
+import { blockProducts } from "./blocks.ts";
 import { casts } from "./cast.ts";
 import { composites } from "./composite.ts";
 import { concats } from "./concat.ts";
@@ -57,6 +58,7 @@ const RECORDS = {
   ...depths,
   ...quantized,
   ...integerProducts,
+  ...blockProducts,
   ...attention,
   ...composites,
   ...einsum,

@@ -1,14 +1,15 @@
 import { type ElementType, Tensor } from "../../tensor/index.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
 import { BYTES } from "../operators/integer.ts";
+import { blockLayer } from "./block-layer.ts";
 import { applyRules, type Editor, key, type Rule } from "./editor.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { transposed } from "./layout.ts";
 import { normalize } from "./normalize.ts";
 
-/** The graph with its layers on bytes; before the other passes, since weights are floats once constants are folded. */
+/** The graph with its layers on bytes and on weights in blocks; before the other passes, since weights are floats once constants are folded. */
 export function integerLayers(graph: Graph): Graph {
-  return applyRules(foldConstants(normalize(graph), ["DequantizeLinear"]), [integerLayer]);
+  return applyRules(foldConstants(normalize(graph), ["DequantizeLinear"]), [integerLayer, blockLayer]);
 }
 
 /** A DequantizeLinear of bytes. */

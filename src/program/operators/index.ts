@@ -2,6 +2,7 @@ import type { Node } from "../../graph/graph.ts";
 import type { Stepped } from "../../graph/operators/index.ts";
 import type { Lower } from "../lowering.ts";
 import { BINARY } from "./binary.ts";
+import { BLOCKS } from "./blocks.ts";
 import { lowerConv } from "./conv.ts";
 import { lowerChannelsFirst, lowerConvTranspose } from "./conv-transpose.ts";
 import { DETERMINANT } from "./determinant.ts";
@@ -42,6 +43,7 @@ const LOWERINGS = exactly({
   "/ConvTranspose": lowerChannelsFirst,
   "bitbasis/MatMul": lowerMatMul,
   ...INTEGER,
+  ...BLOCKS,
   ...UNARY,
   ...BINARY,
   "/Pow": lowerPow,

@@ -1,3 +1,4 @@
+import type { Node } from "../../graph.ts";
 import { type Attending, attend, biasOf, iota, range, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
 import { type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
 import type { Call } from "../call.ts";
@@ -99,9 +100,34 @@ function finish(call: Call, make: Maker, q: Heads, k: Heads, v: Heads, { bias, s
   return make.done();
 }
 
+/** What follows a projection of queries, keys and values by one matrix. */
+interface Packed {
+  /** [batch, length, all columns of the weights], biases added. */
+  readonly sum: string;
+  readonly weights: string;
+  readonly mask: string;
+  readonly past: string;
+  readonly extra: string;
+}
+
 /** Input, one matrix for queries, keys and values: a projection and a MultiHeadAttention. */
 const packedAttention: Rewrite = (node, make) => {
   const [input = "", weights = "", bias = "", mask = "", past = "", extra = ""] = node.inputs;
+  const product = make.op("MatMul", [input, weights]);
+  const sum = bias === "" ? product : make.op("Add", [product, bias]);
+  return projected(node, make, { sum, weights, mask, past, extra });
+};
+
+/** The same with bytes for input and weights. */
+const quantizedAttention: Rewrite = (node, make) => {
+  const [x = "", weights = "", bias = "", scale = "", weightsScale = "", mask = "", ...zeros] = node.inputs;
+  const [zero = "", weightsZero = "", past = ""] = zeros;
+  const operands = [x, weights, scale, weightsScale, zero, weightsZero, bias];
+  const sum = make.op("com.microsoft/MatMulIntegerToFloat", operands);
+  return projected(node, make, { sum, weights, mask, past, extra: "" });
+};
+
+function projected(node: Node, make: Maker, { sum, weights, mask, past, extra }: Packed): readonly Node[] {
   const { num_heads, qkv_hidden_sizes, unidirectional = 0, scale, mask_filter_value, do_rotary = 0 } = node.attributes;
   if (do_rotary !== 0) throw make.fail("do_rotary is not supported");
   const columns = make.constant(weights)?.dims[1];
@@ -112,8 +138,6 @@ const packedAttention: Rewrite = (node, make) => {
       : new Array<number>(3).fill(columns / 3);
   if (sizes?.length !== 3 || !sizes.every((size) => Number.isInteger(size) && size > 0))
     throw make.fail("the sizes of queries, keys and values cannot be told");
-  const product = make.op("MatMul", [input, weights]);
-  const sum = bias === "" ? product : make.op("Add", [product, bias]);
   const parts = make.several("Split", [sum, make.integers("parts", sizes)], 3, { axis: 2 });
   let [pastKey, pastValue] = ["", ""];
   if (past !== "") {
@@ -137,7 +161,7 @@ const packedAttention: Rewrite = (node, make) => {
     make.output(1, "Concat", both, { axis: 0 });
   }
   return make.done();
-};
+}
 
 /** Rows of a table of angles at int64 places [batch, length], as [batch, 1, length, columns]. */
 function angles(call: Call, make: Maker, table: number, places: string): string {
@@ -278,6 +302,11 @@ export const contribAttention = {
     others:
       "do_rotary mask_filter_value:float num_heads past_present_share_buffer qkv_hidden_sizes rotary_embedding_dim scale:float unidirectional",
     becomes: packedAttention,
+  },
+  "com.microsoft/QAttention": {
+    since: 1,
+    others: "do_rotary mask_filter_value:float num_heads past_present_share_buffer scale:float unidirectional",
+    becomes: quantizedAttention,
   },
   "com.microsoft/MultiHeadAttention": {
     since: 1,

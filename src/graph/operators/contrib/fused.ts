@@ -1,11 +1,13 @@
-import type { BitbasisError } from "../../../core/errors.ts";
 import { Tensor } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
+import { toFirst } from "../../passes/layout.ts";
 import { range, shape } from "../attend.ts";
 import type { Call } from "../call.ts";
 import type { Maker } from "../maker.ts";
 import { HALVES, INDEX, type Operator } from "../operator.ts";
 import { type Rewrite, sameAs, without } from "../rewrite.ts";
+import { WINDOW_ATTRIBUTES } from "../spatial.ts";
+import { type Body, lastOr } from "./channels-last.ts";
 
 /** x + bias, where there is a bias. */
 function biased(make: Maker, x: string, bias: string | undefined): string {
@@ -73,6 +75,15 @@ const fusedConv: Rewrite = (node, make) => {
 const fusedGemm: Rewrite = (node, make) =>
   activated(node, make, make.op("Gemm", node.inputs, without(node, ...FUSED_ATTRIBUTES)));
 
+/** FusedConv whose summand, if there is one, is channels-last as input and result are. */
+const nhwcFusedConv: Body = (make, [x = "", w = "", bias = "", sum = ""], { attributes }) => {
+  const { kernel_shape: kernel } = attributes;
+  const rank = make.rank(w) ?? (Array.isArray(kernel) ? kernel.length + 2 : undefined);
+  if (sum !== "" && rank === undefined) throw make.fail("the rank of the summand cannot be told");
+  const moved = sum === "" ? "" : make.op("Transpose", [sum], { perm: toFirst(rank!) });
+  return make.op("com.microsoft/FusedConv", [x, w, bias, moved], attributes);
+};
+
 /** The last two axes swapped; with `batch`, the first of the batch axes is brought before them as well. */
 function transposedOperand(make: Maker, value: string, rank: number, trans: boolean, batch: boolean): string {
   if (rank < 2 || (!trans && !batch)) return value;
@@ -100,17 +111,18 @@ function fusedMatMul(node: Node, make: Maker): readonly Node[] | undefined {
   return activated(node, make, make.op("Mul", [make.op("MatMul", operands), factor]));
 }
 
+/** Value `i` of an EmbedLayerNormalization, as it is or dequantized; rows of it where there are indices. */
+type Embedded = (i: number, indices?: string) => string;
+
 /** Sums of word, place and segment vectors, normalized. */
-function embed(call: Call, make: Maker): readonly Node[] {
-  const [ids = "", segments = "", words = "", places = "", types = "", gamma = "", beta = ""] = call.node.inputs;
+function embed(call: Call, make: Maker, at: Embedded): readonly Node[] {
+  const [ids = "", segments = ""] = call.node.inputs;
   const [batch, length] = call.shape(0) as [number, number];
   if (call.shape(0).length !== 2) throw call.fail("input_ids expected two dimensions");
-  const position = call.has(8) ? call.node.inputs[8]! : make.tensor("places", "int64", range(length), [1, length]);
-  let sum = make.op("Add", [
-    make.op("Gather", [words, ids], { axis: 0 }),
-    make.op("Gather", [places, position], { axis: 0 }),
-  ]);
-  if (call.has(1) && call.has(4)) sum = make.op("Add", [sum, make.op("Gather", [types, segments], { axis: 0 })]);
+  const given = call.node.op === "EmbedLayerNormalization" && call.has(8) ? call.node.inputs[8]! : undefined;
+  const position = given ?? make.tensor("places", "int64", range(length), [1, length]);
+  let sum = make.op("Add", [at(2, ids), at(3, position)]);
+  if (call.has(1) && call.has(4)) sum = make.op("Add", [sum, at(4, segments)]);
   make.output(2, "Identity", [sum]);
   if (make.wants(1)) {
     if (call.has(7)) {
@@ -119,66 +131,22 @@ function embed(call: Call, make: Maker): readonly Node[] {
     } else make.output(1, "ConstantOfShape", [shape(make, [batch])], { value: new Tensor("int32", [0], [1]) });
   }
   const epsilon = call.number("epsilon", 1e-12);
-  return make.end("LayerNormalization", [sum, gamma, beta], { axis: -1, epsilon });
+  return make.end("LayerNormalization", [sum, at(5), at(6)], { axis: -1, epsilon });
 }
 
-/**
- * Weights in blocks along the inputs of `bits` bits each, as float32: (q − zero)·scale. Two 4-bit values share a byte, the low one first.
- */
-function blocks(node: Node, make: Maker, rows: number, columns: number): Float32Array {
-  const { bits = 4, block_size: size } = node.attributes as Record<string, number>;
-  const [packed, scales, zeros] = [1, 2, 3].map((i) => make.constant(node.inputs[i]));
-  const refuse = (why: string): BitbasisError => make.fail(why, "MODEL");
-  if (packed === undefined || scales === undefined || ((node.inputs[3] ?? "") !== "" && zeros === undefined))
-    throw make.fail("weights, scales and zero points expected constants");
-  if (![2, 4, 8].includes(bits)) throw make.fail(`"bits" = ${bits} is not supported`);
-  if (!Number.isInteger(size) || size! < 16) throw refuse(`"block_size" expected integer ≥ 16, got ${size}`);
-  const groups = Math.ceil(columns / size!);
-  const bytes = (size! * bits) / 8;
-  if (packed.type !== "uint8" || packed.size !== rows * groups * bytes)
-    throw refuse(`the weights expected ${rows * groups * bytes} bytes, got ${packed.type} [${packed.dims}]`);
-  if (scales.type !== "float32" || scales.size !== rows * groups)
-    throw refuse(`the scales expected ${rows * groups} float32 values, got ${scales.type} [${scales.dims}]`);
-  const zeroBytes = Math.ceil((groups * bits) / 8);
-  const floatZeros = zeros?.type === "float32";
-  if (zeros !== undefined && zeros.size !== (floatZeros ? rows * groups : rows * zeroBytes))
-    throw refuse(`the zero points [${zeros.dims}] do not fit ${groups} blocks of ${rows} rows`);
-  const [from, factors] = [packed.data as Uint8Array, scales.data as Float32Array];
-  const points = zeros?.data as Uint8Array | Float32Array | undefined;
-  const mask = 2 ** bits - 1;
-  const perByte = 8 / bits;
-  const result = new Float32Array(rows * columns);
-  for (let row = 0; row < rows; row++) {
-    for (let group = 0; group < groups; group++) {
-      const scale = factors[row * groups + group]!;
-      let zero = 2 ** (bits - 1);
-      if (points !== undefined)
-        zero = floatZeros
-          ? points[row * groups + group]!
-          : (points[row * zeroBytes + Math.floor(group / perByte)]! >> (bits * (group % perByte))) & mask;
-      const start = (row * groups + group) * bytes;
-      for (let i = 0; i < size! && group * size! + i < columns; i++) {
-        const value = (from[start + Math.floor(i / perByte)]! >> (bits * (i % perByte))) & mask;
-        result[row * columns + group * size! + i] = (value - zero) * scale;
-      }
-    }
-  }
-  return result;
-}
+const embedFloats = (call: Call, make: Maker): readonly Node[] =>
+  embed(call, make, (i, indices) => {
+    const value = call.node.inputs[i]!;
+    return indices === undefined ? value : make.op("Gather", [value, indices], { axis: 0 });
+  });
 
-const matMulNBits: Rewrite = (node, make) => {
-  const { K: k, N: n } = node.attributes as Record<string, number>;
-  if (!Number.isInteger(k) || !Number.isInteger(n) || k! < 1 || n! < 1)
-    throw make.fail('"K" and "N" expected integers ≥ 1', "MODEL");
-  if ((node.inputs[4] ?? "") !== "") throw make.fail("g_idx is not supported");
-  const rows = blocks(node, make, n!, k!);
-  const columns = new Float32Array(k! * n!);
-  for (let row = 0; row < n!; row++) for (let i = 0; i < k!; i++) columns[i * n! + row] = rows[row * k! + i]!;
-  const weights = make.add("weights", new Tensor("float32", columns, [k!, n!]));
-  const product = make.op("MatMul", [node.inputs[0] ?? "", weights]);
-  const bias = node.inputs[5];
-  return bias ? make.end("Add", [product, bias]) : make.end("Identity", [product]);
-};
+/** Scales and zero points of the five tables and vectors stand behind them. */
+const embedBytes = (call: Call, make: Maker): readonly Node[] =>
+  embed(call, make, (i, indices) => {
+    const [value, scale, zero] = [i, i + 6, i + 11].map((at) => call.node.inputs[at] ?? "") as [string, string, string];
+    const bytes = indices === undefined ? value : make.op("Gather", [value, indices], { axis: 0 });
+    return make.op("DequantizeLinear", [bytes, scale, zero]);
+  });
 
 /** What onnxruntime's optimizer and exporters write. */
 export const contrib = {
@@ -217,12 +185,26 @@ export const contrib = {
     inputs: "I I? T T T? T T I? I?",
     types: { T: ["float32"], I: INDEX },
     attributes: { epsilon: "float", mask_index_type: "int" },
-    expands: embed,
+    expands: embedFloats,
+  },
+  "com.microsoft/QEmbedLayerNormalization": {
+    since: 1,
+    inputs: `I I? Q Q Q? Q Q I? S S S? S S Q Q Q? Q Q`,
+    types: { Q: ["int8", "uint8"], I: ["int32"], S: ["float32"] },
+    attributes: { epsilon: "float" },
+    expands: embedBytes,
   },
   "com.microsoft/FusedConv": {
     since: 1,
     others: "activation activation_params:floats auto_pad dilations group kernel_shape pads strides",
     becomes: fusedConv,
+  },
+  "com.microsoft/NhwcFusedConv": {
+    since: 1,
+    inputs: "T T T? T?",
+    types: { T: HALVES },
+    attributes: { ...WINDOW_ATTRIBUTES, activation: "text", activation_params: "floats", group: "int" },
+    ...lastOr(nhwcFusedConv, true),
   },
   "com.microsoft/FusedGemm": {
     since: 1,
@@ -252,11 +234,6 @@ export const contrib = {
     since: 1,
     others: `${ACTIVATION} activation_axis alpha:float transA transB transBatchA transBatchB`,
     becomes: sameAs("com.microsoft/FusedMatMul"),
-  },
-  "com.microsoft/MatMulNBits": {
-    since: 1,
-    others: "K N bits block_size accuracy_level weight_prepacked",
-    becomes: matMulNBits,
   },
   "com.microsoft/ExpandDims": {
     since: 1,
