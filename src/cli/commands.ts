@@ -89,7 +89,8 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
   },
   "fixed-point": {
     usage: "fixed-point <action> [file]",
-    summary: "What a fixed-point format can represent: analyze, sets, synthesize, verify, map",
+    summary:
+      "What a fixed-point format can represent: analyze, sets, synthesize, verify, map; fit: the smallest for a network",
     load: async () => (await import("./fixed-point.ts")).registerFixedPoint,
   },
   experiment: {

@@ -15,11 +15,12 @@ import {
 import { exportFixedPoint } from "../networks/fixed-point.ts";
 import { heading } from "./commands.ts";
 import { readJson, STDIO, writeBytes } from "./files.ts";
+import { type FitCommand, fitAction } from "./fixed-point-fit.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { choice, integer, UsageError } from "./usage.ts";
 
-interface Options {
+interface Options extends FitCommand {
   readonly activation?: unknown;
   readonly p?: unknown;
   readonly s?: unknown;
@@ -27,18 +28,15 @@ interface Options {
   readonly weights?: unknown;
   readonly bias?: unknown;
   readonly table?: unknown;
-  readonly output?: unknown;
-  readonly maxP?: unknown;
   readonly maxS?: unknown;
-  readonly json?: boolean;
   readonly svg?: unknown;
 }
 
 /** Values of a set that are printed; JSON has all. */
 const LISTED = 32;
-const ACTIONS = ["analyze", "sets", "synthesize", "verify", "map"] as const;
+const ACTIONS = ["analyze", "sets", "synthesize", "verify", "map", "fit"] as const;
 
-/** `bitbasis fixed-point analyze|sets|synthesize|verify|map`. */
+/** `bitbasis fixed-point analyze|sets|synthesize|verify|map|fit`. */
 export function registerFixedPoint(cli: CAC): void {
   cli
     .command(...heading("fixed-point"))
@@ -49,15 +47,21 @@ export function registerFixedPoint(cli: CAC): void {
     .option("--bias <n>", "sets: output bias in units of 1/s (default 0)")
     .option("--weights <w>", "synthesize: full or binary (default full)")
     .option("--table <file>", "verify: the table that the network should compute")
-    .option("-o, --output <file>", "synthesize: write the network, as .json or .onnx")
-    .option("--max-p <n>", "map: largest p (default 12)")
+    .option("-o, --output <file>", "synthesize: write the network, as .json or .onnx; fit: as .onnx")
+    .option("--max-p <n>", "map, fit: largest p (default 12)")
     .option("--max-s <n>", "map: largest s (default 1024)")
+    .option("--input <NAME=FILE>", "fit: samples, .npy, .npz or raw elements (repeatable; default procedural)")
+    .option("--shape <NAME=1,3,224,224>", "fit: shape of a raw input (repeatable)")
+    .option("--input-range <LOW,HIGH>", "fit: values of procedural inputs (repeatable)")
+    .option("--agreement <share>", "fit: share of labels that is to stay (default 1)")
+    .option("--one", "fit: one p and s for all numbers, instead of formats by layer")
     .option("--json", "Print one JSON document")
     .option("--svg <file>", "map: draw it; - is stdout")
     .example("bitbasis fixed-point analyze --activation 5*hardtanh --p 3 --s 1")
     .example("bitbasis fixed-point sets --activation 5*hardtanh --p 3 --s 1")
     .example("bitbasis fixed-point synthesize table.json --activation relu --p 4 --s 1 --d 2 -o network.onnx")
     .example("bitbasis fixed-point verify network.json --table table.json")
+    .example("bitbasis fixed-point fit model.onnx --input image=pictures.npy -o fixed.onnx")
     .example("bitbasis fixed-point map --activation sigmoid --svg map.svg")
     .action(async (action: string, file: string | undefined, options: Options) => {
       const name = choice("action", action, ACTIONS);
@@ -66,7 +70,7 @@ export function registerFixedPoint(cli: CAC): void {
       if (name === "map") return mapAction(options);
       if (file === undefined) throw new UsageError(`fixed-point ${name} expected a file; - is stdin`);
       if (name === "synthesize") return synthesizeAction(file, options);
-      return verifyAction(file, options);
+      return name === "fit" ? fitAction(file, options) : verifyAction(file, options);
     });
 }
 

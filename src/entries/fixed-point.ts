@@ -40,3 +40,5 @@ export {
   verify,
 } from "../fixed-point/index.ts";
 export { exportFixedPoint, fixedPointGraph } from "../networks/fixed-point.ts";
+export { type Fit, type FitLayer, type FitOptions, fitFormats } from "../networks/fixed-point-fit.ts";
+export type { LayerFormat } from "../networks/fixed-point-layers.ts";

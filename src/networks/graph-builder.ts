@@ -6,9 +6,12 @@ export class GraphBuilder {
   readonly nodes: Node[] = [];
   readonly initializers = new Map<string, Tensor>();
 
+  /** @param prefix of all names, where names of another graph are kept beside them */
+  constructor(private readonly prefix = "") {}
+
   /** Adds a node of one output, and returns that output's name. */
   node(op: string, inputs: readonly string[], attributes: Record<string, Attribute> = {}, output?: string): string {
-    const name = output ?? `${op.toLowerCase()}_${this.nodes.length}`;
+    const name = output ?? `${this.prefix}${op.toLowerCase()}_${this.nodes.length}`;
     this.nodes.push({ name, op, domain: "", inputs, outputs: [name], attributes });
     return name;
   }
@@ -30,7 +33,7 @@ export class GraphBuilder {
   }
 
   private add(tensor: Tensor): string {
-    const name = `constant_${this.initializers.size}`;
+    const name = `${this.prefix}constant_${this.initializers.size}`;
     this.initializers.set(name, tensor);
     return name;
   }

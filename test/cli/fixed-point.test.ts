@@ -4,6 +4,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { toNpy } from "../../src/cli/inputs.ts";
+import { networkFromJson } from "../../src/fixed-point/index.ts";
+import { exportFixedPoint } from "../../src/networks/fixed-point.ts";
+import { InferenceSession } from "../../src/session/session.ts";
+import { Tensor } from "../../src/tensor/index.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 let folder: string;
@@ -114,4 +119,30 @@ test("usage errors exit with 2, bad values with their reason", async () => {
   expect((await bitbasis("synthesize", "--activation", "relu", "--p", "3", "--s", "1")).code).toBe(2);
   const unknown = await bitbasis("analyze", "--activation", "nothing", "--p", "3", "--s", "1");
   expect(unknown).toMatchObject({ code: 1, stderr: expect.stringContaining('"activation" expected one of identity') });
+});
+
+test("fit finds formats, prints them by layer and writes the network in them", async () => {
+  const layers = [
+    { inputs: 2, outputs: 3, weights: [2, -1, 1, 1, -2, 1], biases: [0, 1, -1] },
+    { inputs: 3, outputs: 2, weights: [1, -1, 2, -2, 1, 1], biases: [0, 0] },
+  ];
+  const network = { format: "bitbasis fixed-point network", version: 1, p: 3, s: 1, activation: "relu", layers };
+  writeFileSync(join(folder, "mlp.onnx"), exportFixedPoint(networkFromJson(network as never)));
+  // The exported arithmetic has Clip and MatMul only at s = 1: a network like any other.
+  const samples = new Float32Array(64).map((_, i) => ((i * 37) % 15) - 7);
+  writeFileSync(join(folder, "samples.npy"), toNpy(new Tensor("float32", samples, [32, 2])));
+  const common = ["fit", "mlp.onnx", "--input", "x=samples.npy"];
+  const text = await bitbasis(...common, "-o", "fixed.onnx");
+  expect(text).toMatchObject({ code: 0 });
+  expect(text.stdout).toMatch(/layer +op +activation +p[\s\S]*100\.0% of 32 labels stay/);
+  const session = await InferenceSession.create(readFileSync(join(folder, "fixed.onnx")), { preset: "float32" });
+  expect(session.inputNames).toEqual(["x"]);
+  await session.release();
+  const json = JSON.parse((await bitbasis(...common, "--one", "--json")).stdout);
+  expect(json).toMatchObject({ kept: true, agreement: 1, labels: 32 });
+  expect(new Set(json.layers.map((layer: { p: number }) => layer.p)).size).toBe(1);
+  const narrow = await bitbasis(...common, "--one", "--max-p", "1");
+  expect(narrow).toMatchObject({ code: 1 });
+  expect(narrow.stdout).toContain("no format up to p = 1 keeps the labels");
+  expect(await bitbasis("fit", "mlp.onnx", "--agreement", "2")).toMatchObject({ code: 2 });
 });

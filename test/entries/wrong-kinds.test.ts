@@ -105,6 +105,7 @@ async function validArguments(): Promise<Valid> {
     ],
     "fixed-point.evaluate": [fixed, [1]],
     "fixed-point.exportFixedPoint": [fixed],
+    "fixed-point.fitFormats": [onnx, { samples: [feeds], formats: "one", agreement: 0.9, maxP: 3 }],
     "fixed-point.fixedPointGraph": [fixed],
     "fixed-point.networkFromJson": [fixedPoint.networkToJson(fixed)],
     "fixed-point.networkSize": [fixed],
