@@ -5,7 +5,7 @@ import { shown } from "./shown.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
 export type Build = "scalar" | "simd";
-export type ModuleName = Build | "lattice" | "shards";
+export type ModuleName = Build | "lattice" | "shards" | "synth";
 
 const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 
@@ -69,6 +69,8 @@ async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> 
       return (await import("#lattice")).default;
     case "shards":
       return (await import("#shards")).default;
+    case "synth":
+      return (await import("#synth")).default;
   }
 }
 
