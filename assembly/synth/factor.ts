@@ -1,8 +1,8 @@
 /**
  * The lower triangular L with H = LᵀL, in f64 and in place, from the last row to the first; H is symmetric, positive definite, and given by its lower triangle.
  *
- * With it ‖L·r‖² = rᵀHr, and row j of L says what the errors of the elements before j ask of element j. This is GPTQ's factor of the inverse (Frantar et al., ICLR 2023)
- * without an inverse: there H⁻¹ = UᵀU, here L = U⁻ᵀ… with the same quotients L[j][i]/L[j][j].
+ * With it ‖L·r‖² = rᵀHr, and row j of L says what the errors of the elements before j ask of element j. GPTQ (Frantar et al., ICLR 2023) takes the same from the factor U of
+ * the inverse, H⁻¹ = UᵀU: L = U⁻¹ read the other way, so that no inverse is needed.
  *
  * @param h - f64 [n][n]
  * @param unit - f32 [n][n]: L[j][i]/L[j][j] for i < j, else 0

@@ -65,14 +65,14 @@ export function registerQuantize(cli: CAC): void {
       }
       if ("target" in how && options.check === false)
         throw new UsageError("--target measures; it expected no --no-check beside it");
-      if ("target" in how && options.synth) throw new UsageError("--target expected no --synth beside it");
       for (const name of ["input", "savePlan"] as const)
         if (options[name] !== undefined && !("target" in how))
           throw new UsageError(`${name === "input" ? "--input" : "--save-plan"} expected --target beside it`);
       const { bytes: onnx, externalData } = await readModelFile(model);
       const given = await readSamples(onnx, externalData, options);
       const measure = {
-        ...("target" in how ? given : { check: options.check ?? true, synth: options.synth ?? false }),
+        ...("target" in how ? given : { check: options.check ?? true }),
+        synth: options.synth ?? false,
         ...readRange(options.inputRange),
       };
       const { bytes, report } = await withProgress((onProgress) =>

@@ -162,7 +162,7 @@ export class Fitting {
     most: number,
     uniform: () => number,
   ): void {
-    const { core, kernels } = this;
+    const { core } = this;
     const { name } = weights!;
     const bytes = 8 * groups * depth * depth;
     const used = [...this.layers.values()].reduce((sum, one) => sum + 8 * one.groups * one.depth * one.depth, 0);
@@ -185,13 +185,13 @@ export class Fitting {
       inputs.fill(0);
       for (const [i, position] of chosen.entries()) read(position, group, inputs, i * stride);
       core.f32(at, inputs.length).set(inputs);
-      kernels.addMoments(at, chosen.length, depth, stride, layer.moments + 8 * group * depth * depth);
+      this.kernels.addMoments(at, chosen.length, depth, stride, layer.moments + 8 * group * depth * depth);
     }
     core.release(at);
   }
 
   private fitRows(name: string, { rows, columns, ...given }: RoundedRows): number {
-    const { core, kernels } = this;
+    const { core } = this;
     const layer = this.layers.get(name)!;
     layer.curvatures ??= this.curvatures(layer);
     const each = rows / layer.groups;
@@ -200,7 +200,7 @@ export class Fitting {
     for (const [group, { moments, unit, order }] of layer.curvatures.entries()) {
       const first = group * each;
       const elements = 4 * first * columns;
-      kernels.fitRows(
+      this.kernels.fitRows(
         ...[given.weights + elements, given.scales + 4 * first, given.zeros + 4 * first, each, columns],
         ...[given.steps, given.offset, moments, unit, order, given.wide + elements, scratch],
         ...[given.errors + 24 * first, missed + 8 * first],
@@ -213,7 +213,7 @@ export class Fitting {
 
   /** The moments of each group with columns in descending order of their diagonal, and the factor. */
   private curvatures({ depth: n, groups, moments }: Fitted): Curvature[] {
-    const { core, kernels } = this;
+    const { core } = this;
     const all = core.f64(moments, groups * n * n).slice();
     core.release(moments);
     return Array.from({ length: groups }, (_, group): Curvature => {
@@ -237,7 +237,7 @@ export class Fitting {
         }
       }
       const unit = core.allocate(4 * n * n);
-      kernels.factor(own, n, unit);
+      this.kernels.factor(own, n, unit);
       core.release(own);
       return { moments: core.place(whole), unit, order: core.place(order) };
     });

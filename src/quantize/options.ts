@@ -58,6 +58,8 @@ export interface TargetOptions {
   readonly samples?: Iterable<Readonly<Record<string, TensorLike>>>;
   /** Of procedural inputs, as `MeasureOptions.inputRange`. */
   readonly inputRange?: InputRange;
+  /** Default false. Whether weights of 8 bits and fewer are fitted, as `MeasureOptions.synth`: fewer bits for the same target, or less error in the same bytes. */
+  readonly synth?: boolean;
   /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
   /** Called as it goes: `loaded` of `total` steps of the phase `measure` or `search` are done. */
@@ -110,7 +112,7 @@ export function checkQuantizeOptions(options: unknown): void {
   >;
   if (target !== undefined) checkTarget(target);
   if (samples !== undefined && target === undefined) throw new RangeError('"samples" expected a "target" beside it');
-  for (const [name, value] of Object.entries({ preset, plan, check, synth }))
+  for (const [name, value] of Object.entries({ preset, plan, check }))
     if (target !== undefined && value !== undefined)
       throw new RangeError(`"${name}" expected no "target" beside it, which makes the plan`);
   if (preset !== undefined) checkPreset("preset", preset);

@@ -66,7 +66,7 @@ export async function quantize(
   const how = { ...options, ...(typeof fitted === "object" && { fitting: fitted }) };
   const measured =
     target !== undefined
-      ? await targeted(prepared, { ...options, target }, makeCore)
+      ? await targeted(prepared, { ...how, target }, makeCore)
       : check
         ? await measure(prepared, how, makeCore)
         : {};
@@ -86,7 +86,7 @@ export async function quantize(
 }
 
 /** What weights are fitted to, where that is asked for, by the option or by a plan; as a string, why there is nothing. */
-async function fittingFor(
+export async function fittingFor(
   graph: Graph,
   options: QuantizeOptions & MeasureOptions,
   makeCore: MakeCore,
@@ -117,7 +117,11 @@ function fittedPlan(
 }
 
 /** The plan for a target. */
-async function targeted(graph: Graph, options: TargetOptions, makeCore: MakeCore): Promise<Measured> {
+async function targeted(
+  graph: Graph,
+  options: TargetOptions & { readonly fitting?: Fitting },
+  makeCore: MakeCore,
+): Promise<Measured> {
   const { planTarget } = await import("./target.ts");
   const { plan, unmeasured } = await planTarget(graph, options, makeCore);
   return { plan, ...(unmeasured !== undefined && { unchecked: unmeasured }) };

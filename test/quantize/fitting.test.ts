@@ -8,6 +8,7 @@ import { Fitting } from "../../src/quantize/fitting.ts";
 import { quantize } from "../../src/quantize/index.ts";
 import { layerRows } from "../../src/quantize/layer-inputs.ts";
 import { linearNodes } from "../../src/quantize/linear.ts";
+import { plan } from "../../src/quantize/plan-model.ts";
 import { prepare } from "../../src/quantize/quantize.ts";
 import { Runner, stageFor } from "../../src/quantize/runner.ts";
 import { sampledText } from "../../src/quantize/sampled-text.ts";
@@ -247,8 +248,8 @@ describe("fitted weights", () => {
     const onnx = writeOnnx(towers());
     const layer = { bits: 4, weightTerms: 1, activationTerms: 0, weightBits: 4, zeroPoint: true } as const;
     const plain = await quantize(onnx, { plan: { version: 2, default: { ...layer, rounding: "squant" } } });
-    const plan = { version: 2, default: { ...layer, rounding: "fitted" } } as const;
-    const { bytes, report } = await quantize(onnx, { plan });
+    const fitted = { version: 2, default: { ...layer, rounding: "fitted" } } as const;
+    const { bytes, report } = await quantize(onnx, { plan: fitted });
     expect(report.synth).toBe("fitted to 64 of x [1x48]: tones and 1/f noise in -0.5…0.5 (guessed)");
     expect(report.bytesAfter).toBeLessThan(1.02 * plain.report.bytesAfter);
     const smooth = Float32Array.from({ length: 48 }, (_, i) => ((i * 7) % 48) / 48 - 0.5 + 0.2 * noise(48, 77)[i]!);
@@ -270,6 +271,16 @@ describe("fitted weights", () => {
       expect(plan.weightBits).toBe(widths[i]!.plan.weightBits);
       expect(plan.rounding).toBe("fitted");
     }
+  });
+
+  test("a target takes fewer bytes with them, and plan says the same", async () => {
+    const onnx = writeOnnx(towers());
+    const target = { error: 0.15 };
+    const plain = await quantize(onnx, { target });
+    const fitted = await quantize(onnx, { target, synth: true });
+    expect(fitted.report.bytesAfter).toBeLessThan(plain.report.bytesAfter);
+    expect(fitted.report.check!.measured).toBeLessThanOrEqual(0.05);
+    expect(await plan(onnx, { target, synth: true })).toEqual(readModel(fitted.bytes).plan);
   });
 
   test("rows on a grid keep it, wide ones are not fitted", async () => {
@@ -306,9 +317,6 @@ describe("fitted weights", () => {
     );
     const onnx = writeOnnx(graph);
     await expect(quantize(onnx, { synth: "yes" as never })).rejects.toThrow('"synth" expected a boolean');
-    await expect(quantize(onnx, { synth: true, target: { error: 0.1 } })).rejects.toThrow(
-      '"synth" expected no "target" beside it, which makes the plan',
-    );
     await expect(quantize(onnx, { synth: true, signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow(
       "enough",
     );
