@@ -51,7 +51,7 @@ describe("the folders' one direction of imports", () => {
 });
 
 describe("WASM modules", () => {
-  it.each(["scalar", "simd", "lattice", "shards"])("%s imports nothing but its memory", (name) => {
+  it.each(["scalar", "simd", "lattice", "shards", "synth"])("%s imports nothing but its memory", (name) => {
     const module = new WebAssembly.Module(readFileSync(join(ROOT, `build/${name}.wasm`)));
     expect(WebAssembly.Module.imports(module)).toEqual([{ module: "env", name: "memory", kind: "memory" }]);
   });

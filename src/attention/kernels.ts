@@ -1,5 +1,5 @@
 import { Core } from "../core/index.ts";
-import { latticeOver } from "../core/share.ts";
+import { moduleOver } from "../core/share.ts";
 
 /** The functions of assembly/attention; pointers are byte addresses, layouts are told there. */
 export interface AttentionKernels {
@@ -56,5 +56,5 @@ export interface Workbench {
 
 export async function createWorkbench(): Promise<Workbench> {
   const core = await Core.create("simd");
-  return { core, kernels: await latticeOver<AttentionKernels>(core) };
+  return { core, kernels: await moduleOver<AttentionKernels>(core, "lattice") };
 }

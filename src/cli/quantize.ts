@@ -23,6 +23,7 @@ interface Options extends InputOptions {
   readonly target?: unknown;
   readonly savePlan?: unknown;
   readonly check?: boolean;
+  readonly synth?: boolean;
   readonly inputRange?: unknown;
   readonly force?: boolean;
   readonly json?: boolean;
@@ -44,6 +45,10 @@ export function registerQuantize(cli: CAC): void {
     .option("--input <NAME=FILE>", "With --target: measure on this input, .npy, .npz or raw elements (repeatable)")
     .option("--save-plan <file>", "With --target: write the plan that was found, for --plan")
     .option("--no-check", "Plan by structure and weights alone: no run on procedural inputs")
+    .option(
+      "--synth",
+      "Fit weights of 8 bits and fewer to procedural inputs, or to text that a decoder writes itself: slower, a bit fewer",
+    )
     .option(
       "--input-range <LOW,HIGH>",
       "Values of the inputs, NAME=LOW,HIGH for one of them (repeatable; default 0,1 for pictures, -0.5,0.5)",
@@ -67,6 +72,7 @@ export function registerQuantize(cli: CAC): void {
       const given = await readSamples(onnx, externalData, options);
       const measure = {
         ...("target" in how ? given : { check: options.check ?? true }),
+        synth: options.synth ?? false,
         ...readRange(options.inputRange),
       };
       const { bytes, report } = await withProgress((onProgress) =>
@@ -179,7 +185,12 @@ export function reportTable(report: QuantizationReport): string {
   return `${table(["layer", "op", "weights", "bits w / a", "rel. error", "acc. bits", "size", "why"], rows)}\n${total}\n${checkLine(report)}`;
 }
 
-function checkLine({ check, unchecked }: QuantizationReport): string {
+function checkLine({ check, unchecked, synth }: QuantizationReport): string {
+  const fitted = synth === undefined ? "" : `\n${synth}`;
+  return `${measuredLine({ check, unchecked })}${fitted}`;
+}
+
+function measuredLine({ check, unchecked }: Pick<QuantizationReport, "check" | "unchecked">): string {
   if (check === undefined)
     return unchecked === undefined ? "planned by structure and weights" : `not measured: ${unchecked}`;
   const { target, agreement, tolerance, predicted, measured = predicted, inputs } = check;

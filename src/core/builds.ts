@@ -6,7 +6,7 @@ import { fromText } from "./wasm-text.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
 export type Build = "scalar" | "simd" | "relaxed";
-export type ModuleName = Build | "lattice" | "shards" | "probe";
+export type ModuleName = Build | "lattice" | "shards" | "probe" | "synth";
 
 const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 
@@ -74,6 +74,8 @@ async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> 
       return (await import("#lattice")).default;
     case "shards":
       return (await import("#shards")).default;
+    case "synth":
+      return (await import("#synth")).default;
   }
 }
 

@@ -2,6 +2,7 @@ import type { Core } from "../core/index.ts";
 import { everyNode, type Graph } from "../graph/index.ts";
 import { type Variant, Variants } from "../program/variants.ts";
 import {
+  FITTED_WIDTH,
   FLOAT,
   gridWidth,
   isFloat,
@@ -16,10 +17,11 @@ import {
 } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { Allocation, Sensitivity } from "./allocate.ts";
+import type { Fitting } from "./fitting.ts";
 import type { Judge } from "./judge.ts";
 import { type LinearNode, readsTable, type Table, tablesOf } from "./linear.ts";
 import type { ReasonedPlan } from "./plan.ts";
-import { roundingOf, tableRounding } from "./quantize-graph.ts";
+import { plainSeries, roundingOf, tableRounding } from "./quantize-graph.ts";
 import type { Records } from "./records.ts";
 
 /** Bits that layers may have, and those at which each is measured alone. */
@@ -62,6 +64,7 @@ export class Ablation {
     private readonly structural: ReadonlyMap<string, ReasonedPlan>,
     private readonly levels: Levels,
     fixed: ReadonlySet<string> = new Set(),
+    private readonly fitting?: Fitting,
   ) {
     this.open = linear.filter(({ node, weights }) => {
       return !isFloat(structural.get(node.name)!) && !fixed.has(node.name) && !fixed.has(weights?.name ?? "");
@@ -140,7 +143,8 @@ export class Ablation {
       const a = this.levels.neverSlower === true && isSlow ? 0 : asked;
       const left = a === 0 ? `; ${UNROUNDED}` : "";
       const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
-      const plan = w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, centred);
+      const rounded = w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, centred);
+      const plan = this.fitting?.has(weights?.name ?? "", w) ? { ...rounded, rounding: "fitted" as const } : rounded;
       plans.set(node.name, { ...plan, reason: w === 32 ? "float32: its error at 16 bits is too large" : share });
     }
     return plans;
@@ -180,10 +184,11 @@ export class Ablation {
     const series = new Map<string, WeightSeries>();
     if (weights !== undefined) {
       const { name, tensor } = weights;
-      series.set(
-        name,
-        roundRows(this.core, tensor, { ...roundingOf(linear, plan), name: `${node.name}:${weightBits}` }),
-      );
+      const how = roundingOf(linear, plan);
+      const rounded = this.fitting?.has(name, weightBits)
+        ? this.fitting.round(tensor, how)
+        : roundRows(this.core, tensor, how);
+      series.set(name, { ...plainSeries(rounded), name: `${node.name}:${weightBits}` });
     }
     const layers = new Map<string, LayerPlan>([[node.name, plan]]);
     return { node: node.name, planned: { graph: this.graph, weights: series, layers } };
@@ -222,7 +227,10 @@ export class Ablation {
 
   /** Relative errors of some rows of the weights by bits; beyond eight bits each halves it. */
   private weightErrors(linear: LinearNode): (bits: number) => number {
-    const { tensor, axis } = linear.weights!;
+    const { name, tensor, axis } = linear.weights!;
+    const { fitting, core } = this;
+    const widthOf = (bits: number) => roundingOf(linear, widthPlan(bits, 16, linear.centred));
+    if (fitting?.has(name, FITTED_WIDTH)) return beyondEight((bits) => fitting.error(tensor, widthOf(bits)));
     const rows = tensor.dims[axis] ?? 1;
     const columns = tensor.size / rows;
     const data = toRows(tensor.data, tensor.dims, axis);
@@ -235,12 +243,16 @@ export class Ablation {
     const some = new Tensor("float32", sample, [count, columns]);
     const known = new Map<number, number>();
     const measured = (bits: number): number => {
-      const how = roundingOf(linear, widthPlan(bits, 16, linear.centred));
-      if (!known.has(bits)) known.set(bits, roundRows(this.core, some, { ...how, axis: 0 }).relativeError);
+      if (!known.has(bits)) known.set(bits, roundRows(core, some, { ...widthOf(bits), axis: 0 }).relativeError);
       return known.get(bits)!;
     };
-    return (bits) => (bits === 32 ? 0 : bits <= 8 ? measured(bits) : measured(8) * 2 ** (8 - bits));
+    return beyondEight(measured);
   }
+}
+
+/** Errors by bits, from those at eight and fewer. */
+function beyondEight(measured: (bits: number) => number): (bits: number) => number {
+  return (bits) => (bits === 32 ? 0 : bits <= 8 ? measured(bits) : measured(8) * 2 ** (8 - bits));
 }
 
 function scaled(errors: Float64Array, factor: number): Float64Array {

@@ -3,12 +3,16 @@ import type { Graph } from "../graph/index.ts";
 import type { Plan, Preset } from "../series/index.ts";
 import { Ablation, type Levels } from "./ablation.ts";
 import { allocate } from "./allocate.ts";
+import type { Fitting } from "./fitting.ts";
 import { linearNodes } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
 import { checkRange } from "./procedural.ts";
 import { recordsFor } from "./records.ts";
 import { Reference } from "./reference.ts";
+
+/** Beside what callers say: what weights are fitted to. */
+export type MeasuredOptions = QuantizeOptions & MeasureOptions & { readonly fitting?: Fitting };
 
 /** What a measurement comes to: a plan of all layers, or why nothing could be measured. */
 export type Measured = { readonly plan: Plan } | { readonly unchecked: string };
@@ -53,11 +57,7 @@ const ROUNDS = 4;
  *
  * @throws RangeError for an input range that makes no sense, the signal's reason when it aborts
  */
-export async function measuredPlan(
-  graph: Graph,
-  options: QuantizeOptions & MeasureOptions,
-  makeCore: MakeCore,
-): Promise<Measured> {
+export async function measuredPlan(graph: Graph, options: MeasuredOptions, makeCore: MakeCore): Promise<Measured> {
   checkRange(options.inputRange, graph.inputs);
   try {
     return await measured(graph, options, makeCore);
@@ -69,12 +69,8 @@ export async function measuredPlan(
   }
 }
 
-async function measured(
-  graph: Graph,
-  options: QuantizeOptions & MeasureOptions,
-  makeCore: MakeCore,
-): Promise<Measured> {
-  const { preset = "faithful", plan: given, inputRange, signal, onProgress } = options;
+async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCore): Promise<Measured> {
+  const { preset = "faithful", plan: given, inputRange, signal, onProgress, fitting } = options;
   if (preset === "float32") return { unchecked: "float32 has nothing to measure" };
   const records = recordsFor(graph, inputRange === undefined ? {} : { inputRange });
   if (typeof records === "string") return { unchecked: records };
@@ -87,7 +83,7 @@ async function measured(
   if (judge.count === 0)
     return { unchecked: "its outputs on procedural inputs are empty, constant, integer or not finite" };
   const measure = async (plan: Plan): Promise<number> =>
-    (await reference.try(plan, makeCore, { preset, ...(signal === undefined ? {} : { signal }) })).error;
+    (await reference.try(plan, makeCore, { preset, ...(signal && { signal }), ...(fitting && { fitting }) })).error;
   const said = (predicted: number, measured: number) => ({
     ...{ tolerance: policy.tolerance, predicted, measured, inputs: records.names },
   });
@@ -97,7 +93,7 @@ async function measured(
     if (error <= policy.tolerance) return { plan: { ...first, check: said(error, error) } };
   }
   const fixed = new Set(Object.keys(given?.layers ?? {}));
-  const layers = new Ablation(core, graph, linear, structural.layers, policy, fixed);
+  const layers = new Ablation(core, graph, linear, structural.layers, policy, fixed, fitting);
   const found = await layers.sensitivities(records, judge, async (loaded, total) => {
     onProgress?.({ phase: "measure", loaded, total });
     await yieldToEventLoop();

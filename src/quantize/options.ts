@@ -58,6 +58,8 @@ export interface TargetOptions {
   readonly samples?: Iterable<Readonly<Record<string, TensorLike>>>;
   /** Of procedural inputs, as `MeasureOptions.inputRange`. */
   readonly inputRange?: InputRange;
+  /** Default false. Whether weights of 8 bits and fewer are fitted, as `MeasureOptions.synth`: fewer bits for the same target, or less error in the same bytes. */
+  readonly synth?: boolean;
   /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
   /** Called as it goes: `loaded` of `total` steps of the phase `measure` or `search` are done. */
@@ -73,6 +75,11 @@ export interface MeasureOptions {
    * it. With false, or a plan without a preset, the plan follows from structure and weights alone, which is also what a session does unless it is asked.
    */
   readonly check?: boolean;
+  /**
+   * Default false. With true, weights of 8 bits and fewer are fitted: rounded so that the outputs of their layer err least on procedural inputs, or on texts that a decoder writes itself. It costs
+   * seconds to minutes and gains about a bit per weight; the preset's plan is measured with such weights.
+   */
+  readonly synth?: boolean;
   /** Least and largest value of the inputs, for all or by name; default 0…1 for pictures, −0.5…0.5 for other floats. */
   readonly inputRange?: InputRange;
 }
@@ -99,7 +106,10 @@ export function checkTarget(target: unknown): asserts target is Target {
 /** @throws TypeError or RangeError that names the option, what was expected and what was given */
 export function checkQuantizeOptions(options: unknown): void {
   checkOptions(options);
-  const { preset, plan, target, samples, check, signal, onProgress, externalData } = options as Record<string, unknown>;
+  const { preset, plan, target, samples, check, synth, signal, onProgress, externalData } = options as Record<
+    string,
+    unknown
+  >;
   if (target !== undefined) checkTarget(target);
   if (samples !== undefined && target === undefined) throw new RangeError('"samples" expected a "target" beside it');
   for (const [name, value] of Object.entries({ preset, plan, check }))
@@ -108,6 +118,7 @@ export function checkQuantizeOptions(options: unknown): void {
   if (preset !== undefined) checkPreset("preset", preset);
   if (plan !== undefined) checkPlan(plan);
   if (check !== undefined && typeof check !== "boolean") throw wrongKind("check", "a boolean", check);
+  if (synth !== undefined && typeof synth !== "boolean") throw wrongKind("synth", "a boolean", synth);
   checkSignal(signal);
   if (onProgress !== undefined && typeof onProgress !== "function")
     throw wrongKind("onProgress", "a function", onProgress);

@@ -2,7 +2,7 @@ import { checkBytes, newCore } from "../core/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
 import { type Plan, type PlannableLayer, type PlanOptions, plan as planLayerList } from "../series/index.ts";
 import { checkQuantizeOptions, type TargetOptions } from "./options.ts";
-import { prepare } from "./quantize.ts";
+import { fittingFor, prepare } from "./quantize.ts";
 import { planTarget } from "./target.ts";
 
 /**
@@ -33,5 +33,7 @@ export async function plan(
   if (how.target === undefined)
     throw new TypeError('"target" expected { error }, { agreement } or { bytes }, got nothing');
   const graph = readOnnx(model, { externalData: new ExternalFiles(how.externalData) });
-  return (await planTarget(await prepare(graph, newCore, undefined, how.signal), how, newCore)).plan;
+  const prepared = await prepare(graph, newCore, undefined, how.signal);
+  const fitting = await fittingFor(prepared, how, newCore);
+  return (await planTarget(prepared, { ...how, ...(typeof fitting === "object" && { fitting }) }, newCore)).plan;
 }

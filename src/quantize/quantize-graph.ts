@@ -17,6 +17,7 @@ import {
   widthOf,
 } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
+import type { Fitting } from "./fitting.ts";
 import { cutIntoGroups } from "./groups.ts";
 import {
   type FloatNode,
@@ -57,7 +58,7 @@ export interface QuantizedTable {
  */
 export async function expandGraph(
   given: Graph,
-  options: QuantizeOptions = {},
+  options: QuantizeOptions & { readonly fitting?: Fitting } = {},
   makeCore: MakeCore = newCore,
 ): Promise<{
   /** The graph with its series: what a container holds. */
@@ -69,13 +70,13 @@ export async function expandGraph(
   /** Linear nodes that stay in float32 whatever the plan says, and why. */
   floats: FloatNode[];
 }> {
-  const { onProgress, signal } = options;
+  const { onProgress, signal, fitting } = options;
   signal?.throwIfAborted();
   const core = await makeCore();
   const whole = linearNodes(given);
   for (const { weights } of whole) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
   const { plan, preset, layers } = planLayers(core, whole, options);
-  const { graph, planned } = cutIntoGroups(given, whole, layers);
+  const { graph, planned } = cutIntoGroups(given, whole, fittable(whole, layers, fitting));
   const linear = graph === given ? whole : linearNodes(graph);
   const shared = shareWeights(linear, planned);
   const { tables: tableBits = 0 } = plan;
@@ -96,7 +97,7 @@ export async function expandGraph(
   };
   const expansions = new Map<string, Expansion>();
   for (const [name, entry] of shared) {
-    expansions.set(name, await next(entry.weights.tensor.size, () => expandLayer(core, name, entry)));
+    expansions.set(name, await next(entry.weights.tensor.size, () => expandLayer(core, name, entry, fitting)));
   }
   const tables: QuantizedTable[] = [];
   for (const table of found) {
@@ -122,7 +123,12 @@ export async function expandGraph(
 }
 
 /** The series of one initializer under the plan of its layers. */
-function expandLayer(core: Core, name: string, { weights, layer, linear }: SharedWeights): Expansion {
+function expandLayer(
+  core: Core,
+  name: string,
+  { weights, layer, linear }: SharedWeights,
+  fitting: Fitting | undefined,
+): Expansion {
   const { tensor, axis } = weights;
   const { bits, weightTerms: terms, digits = "signed", granularity, outliers = 0 } = layer;
   if (!isRounded(layer)) {
@@ -136,16 +142,34 @@ function expandLayer(core: Core, name: string, { weights, layer, linear }: Share
       outliers,
     });
   }
-  return roundRows(core, tensor, roundingOf(linear, layer));
+  const how = roundingOf(linear, layer);
+  return fitting?.has(name, how.width) && layer.rounding === "fitted"
+    ? fitting.round(tensor, how)
+    : roundRows(core, tensor, how);
+}
+
+/** What cannot be fitted is rounded as weights alone allow. */
+function fittable(
+  linear: readonly LinearNode[],
+  layers: ReadonlyMap<string, ReasonedPlan>,
+  fitting: Fitting | undefined,
+): ReadonlyMap<string, ReasonedPlan> {
+  const plans = new Map(layers);
+  for (const { node, weights, centred } of linear) {
+    const plan = plans.get(node.name)!;
+    if (plan.rounding !== "fitted" || fitting?.has(weights?.name ?? "", weightWidth(plan))) continue;
+    plans.set(node.name, { ...plan, rounding: centred ? "nearest" : "squant" });
+  }
+  return plans;
 }
 
 /** How the rows of a layer are rounded under a plan. */
-export function roundingOf({ weights, nonNegative }: LinearNode, layer: LayerPlan): RoundOptions {
+export function roundingOf({ weights, nonNegative, centred }: LinearNode, layer: LayerPlan): RoundOptions {
   const { name, axis, tensor } = weights!;
   const convolution = tensor.dims.length > 2;
   return {
     ...{ name, axis, bits: layer.bits, width: weightWidth(layer), zeroPoint: layer.zeroPoint ?? false },
-    flips: layer.rounding === "squant",
+    flips: layer.rounding === "squant" || (layer.rounding === "fitted" && !centred),
     taps: convolution ? sizeOf(tensor.dims.slice(1, -1)) : 1,
     // Errors of clipped weights are biased, which inputs with a mean see: clip less.
     power: convolution || nonNegative ? 3 : 2,
@@ -244,7 +268,7 @@ function assemble(
 }
 
 /** A series without the float weights that it was made from, so that they can be freed. */
-function plainSeries(e: Expansion): WeightSeries {
+export function plainSeries(e: Expansion): WeightSeries {
   const {
     name,
     shape,

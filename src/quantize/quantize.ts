@@ -13,8 +13,11 @@ import {
 } from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
+import { isRounded, type LayerPlan, type Plan, weightWidth } from "../series/index.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
-import type { Measured } from "./measured.ts";
+import type { Fitting } from "./fitting.ts";
+import { linearNodes } from "./linear.ts";
+import type { Measured, MeasuredOptions } from "./measured.ts";
 import {
   checkQuantizeOptions,
   type MeasureOptions,
@@ -22,6 +25,7 @@ import {
   type QuantizeOptions,
   type TargetOptions,
 } from "./options.ts";
+import { planLayers } from "./plan.ts";
 import { expandGraph } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
 
@@ -58,13 +62,16 @@ export async function quantize(
   const makeCore: MakeCore = () => Core.create(chooseBuild("auto"), undefined, most);
   const prepared = await prepare(readOnnx(onnx, { externalData }), makeCore, macs, options.signal);
   const { check = true, target } = options;
+  const fitted = await fittingFor(prepared, options, makeCore);
+  const how = { ...options, ...(typeof fitted === "object" && { fitting: fitted }) };
   const measured =
     target !== undefined
-      ? await targeted(prepared, { ...options, target }, makeCore)
+      ? await targeted(prepared, { ...how, target }, makeCore)
       : check
-        ? await measure(prepared, options, makeCore)
+        ? await measure(prepared, how, makeCore)
         : {};
-  const { model, layers, tables, floats } = await expandGraph(prepared, { ...options, ...measured }, makeCore);
+  const planned = "plan" in measured || options.synth !== true ? measured : fittedPlan(prepared, how, await makeCore());
+  const { model, layers, tables, floats } = await expandGraph(prepared, { ...how, ...planned }, makeCore);
   const bytes = writeModel(model);
   const report = {
     bytesBefore: onnx.length + externalData.bytes,
@@ -72,12 +79,49 @@ export async function quantize(
     layers: reportLayers(layers, tables, floats),
     ...(model.plan.check === undefined ? {} : { check: model.plan.check }),
     ...("unchecked" in measured ? { unchecked: measured.unchecked } : {}),
+    ...(typeof fitted === "object" && { synth: `fitted to ${fitted.names}` }),
+    ...(typeof fitted === "string" && { synth: `nothing is fitted: ${fitted}` }),
   };
   return { bytes, report };
 }
 
+/** What weights are fitted to, where that is asked for, by the option or by a plan; as a string, why there is nothing. */
+export async function fittingFor(
+  graph: Graph,
+  options: QuantizeOptions & MeasureOptions,
+  makeCore: MakeCore,
+): Promise<Fitting | string | undefined> {
+  const { synth = false, plan, preset } = options;
+  const asked = [plan?.default, ...Object.values(plan?.layers ?? {})].some((layer) => layer?.rounding === "fitted");
+  if (preset === "float32" || (!synth && !asked)) return undefined;
+  const { Fitting } = await import("./fitting.ts");
+  return Fitting.create(graph, options, makeCore);
+}
+
+/** The plan of structure and weights, with every layer fitted that can be. */
+function fittedPlan(
+  graph: Graph,
+  options: QuantizeOptions & { readonly fitting?: Fitting },
+  core: Core,
+): { plan?: Plan } {
+  const { fitting } = options;
+  if (fitting === undefined) return {};
+  const linear = linearNodes(graph);
+  const { plan, layers } = planLayers(core, linear, options);
+  const fitted = linear.map(({ node, weights }): [string, LayerPlan] => {
+    const layer = layers.get(node.name)!;
+    const can = isRounded(layer) && fitting.has(weights?.name ?? "", weightWidth(layer));
+    return [node.name, can ? { ...layer, rounding: "fitted" } : layer];
+  });
+  return { plan: { ...plan, version: 2, layers: Object.fromEntries(fitted) } };
+}
+
 /** The plan for a target. */
-async function targeted(graph: Graph, options: TargetOptions, makeCore: MakeCore): Promise<Measured> {
+async function targeted(
+  graph: Graph,
+  options: TargetOptions & { readonly fitting?: Fitting },
+  makeCore: MakeCore,
+): Promise<Measured> {
   const { planTarget } = await import("./target.ts");
   const { plan, unmeasured } = await planTarget(graph, options, makeCore);
   return { plan, ...(unmeasured !== undefined && { unchecked: unmeasured }) };
@@ -86,7 +130,7 @@ async function targeted(graph: Graph, options: TargetOptions, makeCore: MakeCore
 /** The measured plan of a preset. It is code that only those who ask for it load. */
 async function measure(
   graph: Graph,
-  options: QuantizeOptions & MeasureOptions,
+  options: MeasuredOptions,
   makeCore: MakeCore,
 ): Promise<Measured | Record<string, never>> {
   const { preset, plan } = options;
@@ -106,8 +150,10 @@ export async function quantizeGraph(
   makeCore: MakeCore = newCore,
 ): Promise<Model> {
   const prepared = await prepare(graph, makeCore, CONSTANT_WORK, options.signal);
-  const measured = options.check === true ? await measure(prepared, options, makeCore) : {};
-  return (await expandGraph(prepared, { ...options, ...measured }, makeCore)).model;
+  const fitted = await fittingFor(prepared, options, makeCore);
+  const how = { ...options, ...(typeof fitted === "object" && { fitting: fitted }) };
+  const measured = options.check === true ? await measure(prepared, how, makeCore) : {};
+  return (await expandGraph(prepared, { ...how, ...measured }, makeCore)).model;
 }
 
 /** Folded, fused, channels-last, bodies too: what plans and kernels are made for. */

@@ -57,16 +57,16 @@ function wholeStage(graph: Graph, feeds: Parameters<typeof stageFor>[1]): Stage 
  */
 export function recordsFor(
   graph: Graph,
-  options: Pick<MeasureOptions, "inputRange"> & { readonly samples?: Samples },
+  options: Pick<MeasureOptions, "inputRange"> & { readonly samples?: Samples; readonly seed?: number },
   count?: number,
 ): Records | string {
-  const { inputRange, samples } = options;
+  const { inputRange, samples, seed = 1 } = options;
   if (samples !== undefined) return givenRecords(graph, checkSamples(graph.inputs, samples));
   checkRange(inputRange, graph.inputs);
   const stage = guessStage(graph);
   if (typeof stage === "string") return stage;
   const about = inputRange === undefined ? {} : { inputRange };
-  const { feeds, names } = proceduralInputs(graph, { shapes: stage.shapes, ...about }, count);
+  const { feeds, names } = proceduralInputs(graph, { shapes: stage.shapes, seed, ...about }, count);
   const said = inputRange === undefined ? `${names} (guessed)` : names;
   return { feeds, probes: Math.min(feeds.length, MOST_PROBES), stage: stage.stage, names: said, given: false };
 }

@@ -3,6 +3,7 @@ import type { Graph } from "../graph/index.ts";
 import type { Model } from "../model/index.ts";
 import type { Plan, Preset } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import type { Fitting } from "./fitting.ts";
 import { agreementOf, Judge } from "./judge.ts";
 import { expandGraph } from "./quantize-graph.ts";
 import type { Records } from "./records.ts";
@@ -46,7 +47,7 @@ export class Reference {
   async try(
     plan: Plan,
     makeCore: MakeCore,
-    options: { readonly preset?: Preset; readonly signal?: AbortSignal },
+    options: { readonly preset?: Preset; readonly signal?: AbortSignal; readonly fitting?: Fitting },
   ): Promise<Trial> {
     options.signal?.throwIfAborted();
     const core = await makeCore();

@@ -23,6 +23,8 @@ export interface QuantizationReport {
   readonly check?: PlanCheck;
   /** Why it was not measured, where that was asked for: the plan is that of structure and weights. */
   readonly unchecked?: string;
+  /** What weights were fitted to, or why they were not, where that was asked for. */
+  readonly synth?: string;
 }
 
 /** One linear layer with weights, or whose weights the quantizer does not find: the reason then tells why it stays in float32. */

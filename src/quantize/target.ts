@@ -4,6 +4,7 @@ import { writeModel } from "../model/index.ts";
 import type { Plan, PlanCheck } from "../series/index.ts";
 import { Ablation, type Levels, TABLES } from "./ablation.ts";
 import { type Allocation, allocate, allocationOf, type Sensitivity } from "./allocate.ts";
+import type { Fitting } from "./fitting.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import { fullPlan } from "./measured.ts";
 import type { Target, TargetOptions } from "./options.ts";
@@ -67,7 +68,8 @@ const SINGLES = 3;
 /** Bytes of the header that the figures of the check may vary by. */
 const SLACK = 64;
 
-type Pace = Pick<TargetOptions, "signal" | "onProgress">;
+/** What weights are fitted to. */
+type Fit = { readonly fitting?: Fitting };
 
 /**
  * The plan with the fewest bytes that reaches a target, or with the least error within so many bytes: the hull of Algorithm M is walked, and whole plans are measured on the way.
@@ -76,7 +78,7 @@ type Pace = Pick<TargetOptions, "signal" | "onProgress">;
  * @param graph - prepared
  * @throws RangeError for bytes that cannot be kept, BitbasisError UNSUPPORTED for an error or agreement of a network that cannot be measured: both say why
  */
-export async function planTarget(graph: Graph, options: TargetOptions, makeCore: MakeCore): Promise<TargetPlan> {
+export async function planTarget(graph: Graph, options: TargetOptions & Fit, makeCore: MakeCore): Promise<TargetPlan> {
   const { target } = options;
   const found = await sensitivitiesOf(graph, options, makeCore);
   const search = new Search(graph, options, makeCore, found);
@@ -107,12 +109,12 @@ type Found = Pick<TargetPlan, "linear" | "sensitivities" | "reference" | "record
   readonly base: Plan;
 };
 
-async function sensitivitiesOf(graph: Graph, options: TargetOptions, makeCore: MakeCore): Promise<Found> {
-  const { target, inputRange, samples, signal, onProgress } = options;
+async function sensitivitiesOf(graph: Graph, options: TargetOptions & Fit, makeCore: MakeCore): Promise<Found> {
+  const { target, inputRange, samples, signal, onProgress, fitting } = options;
   const core = await makeCore();
   const linear = linearNodes(graph);
   const { plan: base, layers } = planLayers(core, linear, { preset: "faithful" });
-  const ablation = new Ablation(core, graph, linear, layers, LEVELS);
+  const ablation = new Ablation(core, graph, linear, layers, LEVELS, new Set(), fitting);
   const about = { ...(inputRange && { inputRange }), ...(samples !== undefined && { samples }) };
   const unmeasured = (why: string): Found => ({
     ...{ linear, sensitivities: ablation.fromWeights(), ablation, base, unmeasured: why },
@@ -169,10 +171,15 @@ class Search {
 
   constructor(
     private readonly graph: Graph,
-    private readonly options: TargetOptions & Pace,
+    private readonly options: TargetOptions & Fit,
     private readonly makeCore: MakeCore,
     private readonly found: Found,
   ) {}
+
+  private get how(): Pick<TargetOptions & Fit, "signal" | "fitting"> {
+    const { signal, fitting } = this.options;
+    return { ...(signal && { signal }), ...(fitting && { fitting }) };
+  }
 
   /** The coarsest plan whose measured error is kept; on procedural inputs a third of it is asked. */
   error(target: number): Promise<TargetPlan> {
@@ -345,9 +352,8 @@ class Search {
   }
 
   private async built(allocation: Allocation): Promise<Candidate> {
-    const { signal } = this.options;
     const plan = this.planOf(allocation, {});
-    const { model } = await expandGraph(this.graph, { plan, ...(signal && { signal }) }, this.makeCore);
+    const { model } = await expandGraph(this.graph, { plan, ...this.how }, this.makeCore);
     return { allocation, plan, bytes: writeModel(model).length + SLACK };
   }
 
@@ -355,12 +361,7 @@ class Search {
     const key = [...allocation.widths.values()].join();
     const known = this.tried.get(key);
     if (known !== undefined) return known;
-    const { signal } = this.options;
-    const trial = await this.found.reference!.try(
-      this.planOf(allocation, {}),
-      this.makeCore,
-      signal === undefined ? {} : { signal },
-    );
+    const trial = await this.found.reference!.try(this.planOf(allocation, {}), this.makeCore, this.how);
     const { model, ...figures } = trial;
     const plan = this.planOf(allocation, figures);
     const candidate = { allocation, plan, ...figures, bytes: writeModel({ ...model, plan }).length };

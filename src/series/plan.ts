@@ -14,8 +14,11 @@ export interface LayerPlan {
   readonly weightBits?: number;
   /** Bits of an activation, 2…16, instead of bits·activationTerms. */
   readonly activationBits?: number;
-  /** How a row is rounded: each weight to the nearest, or so that the errors of kernels and rows add up to nearly nothing. Default "nearest". */
-  readonly rounding?: "nearest" | "squant";
+  /**
+   * How a row is rounded: each weight to the nearest, or so that the errors of kernels and rows add up to nearly nothing (SQuant), or, at 8 bits and below, so that the layer's outputs err least
+   * on procedural inputs (`synth`; where the network cannot be run on any, as SQuant). Default "nearest".
+   */
+  readonly rounding?: "nearest" | "squant" | "fitted";
   /** Whether a row has a zero point, its lattice reaching from its least to its largest weight. Default false: symmetric. */
   readonly zeroPoint?: boolean;
   /** Which integers a term may take; default "signed". */
@@ -78,6 +81,9 @@ export interface PlanCheck {
   /** Names of the inputs, with their range. */
   readonly inputs: string;
 }
+
+/** Bits up to which rows are fitted: beyond, errors are small already and time is better saved. */
+export const FITTED_WIDTH = 8;
 
 /** A ready-made way to plan, by rules for each kind of layer: `float32` quantizes nothing, `faithful` takes 12 and more bits, `fast` mostly 7 × 8, `compact` 4 or 5 × 8. */
 export type Preset = "float32" | "faithful" | "fast" | "compact";
@@ -201,8 +207,8 @@ function checkRounding(plan: Record<string, unknown>, what: string): void {
   };
   fits(weightBits, weightTerms, 3, "weightBits");
   fits(activationBits, activationTerms, 2, "activationBits");
-  if (rounding !== "nearest" && rounding !== "squant") {
-    throw new RangeError(`"${what}.rounding" expected "nearest" or "squant", got ${shown(rounding)}`);
+  if (rounding !== "nearest" && rounding !== "squant" && rounding !== "fitted") {
+    throw new RangeError(`"${what}.rounding" expected "nearest", "squant" or "fitted", got ${shown(rounding)}`);
   }
   if (typeof zeroPoint !== "boolean")
     throw new TypeError(`"${what}.zeroPoint" expected a boolean, got ${kindOf(zeroPoint)}`);
@@ -219,7 +225,7 @@ function checkRounding(plan: Record<string, unknown>, what: string): void {
 
 /** Whether rows are rounded as `roundRows` does, rather than by the nearest of symmetric steps. */
 export function isRounded({ weightBits, rounding, zeroPoint }: LayerPlan): boolean {
-  return weightBits !== undefined || rounding === "squant" || zeroPoint === true;
+  return weightBits !== undefined || (rounding !== undefined && rounding !== "nearest") || zeroPoint === true;
 }
 
 function integer(value: unknown, least: number, most: number, what: string): asserts value is number {

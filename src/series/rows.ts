@@ -22,6 +22,26 @@ export interface RoundOptions {
   readonly taps: number;
   /** What the scale minimizes: Σ|error|^power. */
   readonly power: 2 | 3;
+  /** Rounds the rows in another way than each element for itself; not asked where they lie on a grid. */
+  readonly roundWith?: (rows: RoundedRows) => void;
+}
+
+/** Rows whose scales are chosen, in the memory of the core: addresses. */
+export interface RoundedRows {
+  readonly rows: number;
+  readonly columns: number;
+  /** f32 [rows][columns]. */
+  readonly weights: number;
+  /** f32 [rows]. */
+  readonly scales: number;
+  /** i32 [rows]: q = 0 … `steps` means scale·(q − zero). */
+  readonly zeros: number;
+  readonly steps: number;
+  /** To be written: q + `offset`, i32 [rows][columns]. */
+  readonly wide: number;
+  readonly offset: number;
+  /** To be written: f64 [rows][3], Σ(w − ŵ)², Σw², largest |w − ŵ|. */
+  readonly errors: number;
 }
 
 /** Bits up to which a row may lie on a grid that it keeps: int8 weights, uint8 ones with a zero point, and narrower ones. */
@@ -101,8 +121,12 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
         zero,
       );
     }
-    const flip = flips && grid < 0 ? 1 : 0;
-    exports.seriesRound(weights, scale, zero, rows, taps, columns / taps, steps, flip, lowest, wide, scratch, errors);
+    if (options.roundWith !== undefined && grid < 0) {
+      options.roundWith({ rows, columns, weights, scales: scale, zeros: zero, steps, wide, offset: lowest, errors });
+    } else {
+      const flip = flips && grid < 0 ? 1 : 0;
+      exports.seriesRound(weights, scale, zero, rows, taps, columns / taps, steps, flip, lowest, wide, scratch, errors);
+    }
     const zeros = core.i32(zero, rows).map((z) => z + lowest);
     core.i32(zero, rows).set(zeros);
     exports.seriesSplit(wide, zero, rows, columns, bits, terms, lastBits, digitsCode("signed"), planes, stride, sums);
