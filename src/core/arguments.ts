@@ -1,4 +1,4 @@
-import { kindOf, shown } from "./shown.ts";
+import { classOf, kindOf, shown } from "./shown.ts";
 
 /** What to throw where an argument is of a wrong kind. */
 export function wrongKind(name: string, expected: string, value: unknown): TypeError {
@@ -53,7 +53,7 @@ export function checkInteger(name: string, value: unknown, low: number, high: nu
 
 /** @throws TypeError unless they are bytes */
 export function checkBytes(name: string, bytes: unknown): asserts bytes is Uint8Array {
-  if (!(bytes instanceof Uint8Array)) throw wrongKind(name, "the bytes of a model (Uint8Array)", bytes);
+  if (classOf(bytes) !== "Uint8Array") throw wrongKind(name, "the bytes of a model (Uint8Array)", bytes);
 }
 
 export function isRecord(value: unknown): value is Record<string, unknown> {

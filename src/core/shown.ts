@@ -4,6 +4,14 @@ export function kindOf(value: unknown): string {
   return value === undefined ? "nothing" : Array.isArray(value) ? "a list" : typeof value;
 }
 
+/**
+ * The class of a built-in object, such as "Uint8Array" also for a Buffer, "ArrayBuffer" or "URL". Not `instanceof`: test runners and vm contexts hand over objects of another realm,
+ * whose classes are others by the same names.
+ */
+export function classOf(value: unknown): string {
+  return Object.prototype.toString.call(value).slice(8, -1);
+}
+
 /** A value as it is written, for sentences about arguments; the kind of what has no short spelling. */
 export function shown(value: unknown): string {
   if (typeof value === "number" || typeof value === "bigint") return String(value);

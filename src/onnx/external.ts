@@ -1,4 +1,5 @@
 import { BitbasisError } from "../core/errors.ts";
+import { classOf } from "../core/shown.ts";
 import type { AttributeProto, GraphProto, ModelProto, TensorProto } from "./schema.ts";
 
 const EXTERNAL = 1;
@@ -41,7 +42,7 @@ export class ExternalFiles {
       ? (data as readonly { path: string; data: Uint8Array }[]).map((one) => [one?.path, one?.data] as const)
       : Object.entries(data as Readonly<Record<string, Uint8Array>>);
     for (const [location, bytes] of entries) {
-      if (typeof location !== "string" || !(bytes instanceof Uint8Array)) {
+      if (typeof location !== "string" || classOf(bytes) !== "Uint8Array") {
         throw new TypeError(`"externalData" of "${location}" expected a Uint8Array, got ${typeof bytes}`);
       }
       this.add(location, bytes);

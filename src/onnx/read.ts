@@ -1,4 +1,5 @@
 import { BitbasisError } from "../core/errors.ts";
+import { classOf } from "../core/shown.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
 import { INTERNAL } from "../graph/internal.ts";
 import { topological } from "../graph/order.ts";
@@ -53,7 +54,7 @@ export function readModelGraph(model: ModelProto, options: ReadOptions = {}): Gr
 
 /** The messages of a model, whose versions are ones that we know. */
 export function parseModel(bytes: Uint8Array): ModelProto {
-  if (!(bytes instanceof Uint8Array)) throw new TypeError(`"bytes" expected a Uint8Array, got ${typeof bytes}`);
+  if (classOf(bytes) !== "Uint8Array") throw new TypeError(`"bytes" expected a Uint8Array, got ${typeof bytes}`);
   const known = describeBytes(bytes);
   if (known !== undefined) throw new BitbasisError("MODEL", `not an ONNX model: ${known}`);
   const model = parse(bytes);

@@ -1,4 +1,4 @@
-import { BitbasisError, hasFiles, nodeModule } from "../core/index.ts";
+import { BitbasisError, classOf, hasFiles, nodeModule } from "../core/index.ts";
 import { abortable } from "./abort.ts";
 import { fileReason } from "./file-reason.ts";
 
@@ -11,7 +11,7 @@ export type Source =
   | ReadableStream<Uint8Array>
   | Blob
   | ArrayBufferLike
-  | Uint8Array;
+  | ArrayBufferView;
 
 export interface ReadingOptions {
   readonly signal?: AbortSignal | undefined;
@@ -43,7 +43,7 @@ export class Reading {
   /** The file that is read, when it is one. */
   async file(): Promise<string | URL | undefined> {
     const from = await this.source;
-    return typeof from === "string" || from instanceof URL ? filePath(from) : undefined;
+    return isLocation(from) ? filePath(from) : undefined;
   }
 
   /** Most bytes that are read. */
@@ -87,9 +87,8 @@ export class Reading {
   }
 
   private async *open(from: Source): AsyncGenerator<Uint8Array> {
-    if (from instanceof Uint8Array) yield from;
-    else if (isBuffer(from)) yield bytesOf(from);
-    else if (typeof from === "string" || from instanceof URL) yield* this.location(from);
+    if (ArrayBuffer.isView(from) || isBuffer(from)) yield bytesOf(from);
+    else if (isLocation(from)) yield* this.location(from);
     else if (from instanceof Blob) yield* this.stream(from.stream(), from.size);
     else if (from instanceof ReadableStream) yield* this.stream(from, 0);
     else if (from instanceof Response) yield* this.response(from);
@@ -159,7 +158,7 @@ export class Reading {
         const { done, value } = await reader.read();
         this.signal.throwIfAborted();
         if (done) return;
-        if (!(value instanceof Uint8Array)) {
+        if (classOf(value) !== "Uint8Array") {
           throw new TypeError(`"source" expected a stream of Uint8Array, got a chunk of ${typeof value}`);
         }
         loaded += value.length;
@@ -192,20 +191,24 @@ export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
 
 /** A location that is a file, as a path or a file: URL; undefined for one that is fetched. */
 function filePath(location: string | URL): string | URL | undefined {
-  const isUrl = location instanceof URL || /^[a-z][a-z0-9+.-]+:/i.test(location);
-  if (isUrl) return String(location).startsWith("file:") ? new URL(location) : undefined;
+  const isUrl = typeof location !== "string" || /^[a-z][a-z0-9+.-]+:/i.test(location);
+  if (isUrl) return String(location).startsWith("file:") ? new URL(String(location)) : undefined;
   return hasFiles() ? location : undefined;
 }
 
-function isBuffer(value: unknown): value is ArrayBufferLike {
-  return (
-    value instanceof ArrayBuffer || (typeof SharedArrayBuffer === "function" && value instanceof SharedArrayBuffer)
-  );
+function isLocation(value: unknown): value is string | URL {
+  return typeof value === "string" || classOf(value) === "URL";
 }
 
-function bytesOf(buffer: ArrayBufferLike): Uint8Array {
+function isBuffer(value: unknown): value is ArrayBufferLike {
+  return ["ArrayBuffer", "SharedArrayBuffer"].includes(classOf(value));
+}
+
+function bytesOf(source: ArrayBufferLike | ArrayBufferView): Uint8Array {
   try {
-    return new Uint8Array(buffer);
+    return ArrayBuffer.isView(source)
+      ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
+      : new Uint8Array(source);
   } catch (cause) {
     throw new TypeError('"source" expected bytes, got a detached ArrayBuffer', { cause });
   }

@@ -1,6 +1,6 @@
 import { BitbasisError, type Core, kindOf } from "../core/index.ts";
 import type { ValueInfo } from "../graph/index.ts";
-import type { KeptInput, KeptMemory } from "../program/kept.ts";
+import type { KeptInput } from "../program/kept.ts";
 import { elementBytes, type NumericType, type Shape, sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Held, isHeld, Placed, toTensor, type Value, viewOf } from "./values.ts";
 
@@ -40,7 +40,7 @@ interface Rows {
  * for (const id of prompt) ({ logits } = await session.run({ input_ids: token(id) }, ["logits"], { state }));
  * state.truncate(prompt.length); // begin anew behind the prompt
  */
-export class SessionState implements KeptMemory {
+export class SessionState {
   /** @internal What programs are compiled for. */
   kept: ReadonlyMap<string, KeptInput> = new Map();
   /** @internal */

@@ -1,4 +1,4 @@
-import { BitbasisError, compileModule, kindOf, needWebAssembly, nodeModule } from "../core/index.ts";
+import { BitbasisError, classOf, compileModule, kindOf, needWebAssembly, nodeModule } from "../core/index.ts";
 
 /** A core build from elsewhere than the package. */
 export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
@@ -11,14 +11,14 @@ export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
 export async function loadWasm(source: WasmSource | Promise<WasmSource>): Promise<WebAssembly.Module> {
   const from = await source;
   needWebAssembly();
-  if (from instanceof WebAssembly.Module) return from;
-  if (from instanceof URL) return loadWasm(await read(from));
+  if (classOf(from) === "WebAssembly.Module") return from as WebAssembly.Module;
+  if (classOf(from) === "URL") return loadWasm(await read(from as URL));
   if (from instanceof Response) {
     if (from.bodyUsed) throw new TypeError('"wasm" expected a Response that nobody has read, got one that is in use');
     const bytes = new Uint8Array(await from.arrayBuffer());
     return compile(bytes, ` from ${from.url || "the response"} (HTTP status ${from.status})`);
   }
-  const bytes = from instanceof ArrayBuffer ? new Uint8Array(from) : from;
+  const bytes = classOf(from) === "ArrayBuffer" ? new Uint8Array(from as ArrayBuffer) : from;
   if (!ArrayBuffer.isView(bytes)) {
     throw new TypeError(`"wasm" expected a WebAssembly.Module, bytes, URL or Response, got ${kindOf(from)}`);
   }

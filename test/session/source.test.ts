@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { fileURLToPath } from "node:url";
+import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
 import { InferenceSession, type SessionOptions, type Source } from "../../src/entries/index.ts";
 import { quantize } from "../../src/entries/quantize.ts";
@@ -46,6 +47,9 @@ describe("a session opens", () => {
     ["an ArrayBuffer", () => bytes.slice().buffer],
     ["a Uint8Array", () => bytes],
     ["a Node Buffer at an odd offset", () => Buffer.concat([Buffer.alloc(1), bytes]).subarray(1)],
+    ["a DataView", () => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
+    ["bytes of another realm", () => runInNewContext("Uint8Array").from(bytes)],
+    ["a buffer of another realm", () => runInNewContext("Uint8Array").from(bytes).buffer],
     ["bytes that trickle in", () => trickle(bytes.subarray(0, 4096), bytes.subarray(4096))],
   ])("%s", (_, source) => opens(source()));
 
