@@ -4,7 +4,7 @@ import { ActivationParameters, Activation, ConvStep } from "../src/core/abi/conv
 import { ShardPart } from "../src/core/abi/shards";
 import { poison } from "./gemm/conv";
 import { outputOf, pixelsOf, writePointers } from "./gemm/geometry";
-import { activate, isAffine } from "./gemm/tile";
+import { activate, clip, isAffine } from "./gemm/tile";
 import { panelColumns } from "./layout";
 import { address, argument, number } from "./step";
 
@@ -140,6 +140,8 @@ export function finish(step: usize, from: usize, wide: i32): void {
   const factor = number(step, ConvStep.factor);
   const shift = number(step, ConvStep.shift);
   const affine = isAffine(factor, shift);
+  const addend = address(step, ConvStep.addend);
+  const apart = addend - address(step, ConvStep.output);
   const columns = panelColumns(argument(step, 0));
   const units = argument(step, ConvStep.groups) * ((argument(step, ConvStep.outChannels) + columns - 1) / columns);
   const total = argument(step, ConvStep.batch) * pixels;
@@ -153,8 +155,10 @@ export function finish(step: usize, from: usize, wide: i32): void {
       const sum = wide ? <f32>load<i64>(from) : <f32>load<i32>(from);
       from += wide ? 8 : 4;
       const y = sum * (scale * load<f32>(scales + (r << 2))) + (bias == 0 ? <f32>-0.0 : load<f32>(bias + (r << 2)));
-      const z = activate(y, hard, low, high);
-      store<f32>(output, affine ? z * factor + shift : z);
+      let z = activate(y, hard, low, high);
+      if (affine) z = z * factor + shift;
+      if (addend != 0) z = clip(z + load<f32>(output + apart), number(step, ConvStep.addendMin), number(step, ConvStep.addendMax));
+      store<f32>(output, z);
     }
     poison(step, sample, pixel, 1, 0, units);
   }

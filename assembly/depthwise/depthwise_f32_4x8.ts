@@ -1,20 +1,12 @@
 // Depthwise convolution of f32: 4 or 1 output pixels, `blocks` blocks of 8 neighbouring channels (the scalar form: one pixel, any number of
 // channels): sums in tap order from −0, one rounding per operation, then + bias and the activation. table, advance, offset, out, tile: as in
 // depthwise_i16_i16_3x8, any number of taps; weights: of the first channel, `tapBytes` per tap.
-import { Scratch } from "../../src/core/abi/scratch";
-import { activate, activate__simd, affine__scalar, affine__simd, biasStep, Tile } from "../gemm/tile";
-
-@inline
-function finish(tile: usize, y: v128, hard: i32, affine: i32, low: v128, high: v128): v128 {
-  y = activate__simd(y, hard, low, high);
-  return affine ? affine__simd(tile, y) : y;
-}
+import { biasStep, end__scalar, end__simd, Tile } from "../gemm/tile";
 
 export function depthwise_f32_4x8__simd(
   table: usize, advance: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
-  const hard = load<i32>(tile, Tile.hardSwish);
-  const affine = load<i32>(tile, Scratch.isAffine);
+  const form = load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const outStride = load<usize>(tile, Tile.outputStride);
@@ -54,25 +46,24 @@ export function depthwise_f32_4x8__simd(
     const bias0 = v128.load(bias);
     const bias1 = v128.load(bias, 16);
     let to = out;
-    v128.store(to, finish(tile, f32x4.add(c00, bias0), hard, affine, low, high));
-    v128.store(to, finish(tile, f32x4.add(c01, bias1), hard, affine, low, high), 16);
+    v128.store(to, end__simd(tile, to, f32x4.add(c00, bias0), form, low, high));
+    v128.store(to, end__simd(tile, to + 16, f32x4.add(c01, bias1), form, low, high), 16);
     to += outStride;
-    v128.store(to, finish(tile, f32x4.add(c10, bias0), hard, affine, low, high));
-    v128.store(to, finish(tile, f32x4.add(c11, bias1), hard, affine, low, high), 16);
+    v128.store(to, end__simd(tile, to, f32x4.add(c10, bias0), form, low, high));
+    v128.store(to, end__simd(tile, to + 16, f32x4.add(c11, bias1), form, low, high), 16);
     to += outStride;
-    v128.store(to, finish(tile, f32x4.add(c20, bias0), hard, affine, low, high));
-    v128.store(to, finish(tile, f32x4.add(c21, bias1), hard, affine, low, high), 16);
+    v128.store(to, end__simd(tile, to, f32x4.add(c20, bias0), form, low, high));
+    v128.store(to, end__simd(tile, to + 16, f32x4.add(c21, bias1), form, low, high), 16);
     to += outStride;
-    v128.store(to, finish(tile, f32x4.add(c30, bias0), hard, affine, low, high));
-    v128.store(to, finish(tile, f32x4.add(c31, bias1), hard, affine, low, high), 16);
+    v128.store(to, end__simd(tile, to, f32x4.add(c30, bias0), form, low, high));
+    v128.store(to, end__simd(tile, to + 16, f32x4.add(c31, bias1), form, low, high), 16);
   }
 }
 
 export function depthwise_f32_1x8__simd(
   table: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
-  const hard = load<i32>(tile, Tile.hardSwish);
-  const affine = load<i32>(tile, Scratch.isAffine);
+  const form = load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const end = table + (<usize>taps << 2);
@@ -87,15 +78,14 @@ export function depthwise_f32_1x8__simd(
       c0 = f32x4.add(c0, f32x4.mul(v128.load(x), v128.load(b)));
       c1 = f32x4.add(c1, f32x4.mul(v128.load(x, 16), v128.load(b, 16)));
     }
-    v128.store(out, finish(tile, f32x4.add(c0, v128.load(bias)), hard, affine, low, high));
-    v128.store(out, finish(tile, f32x4.add(c1, v128.load(bias, 16)), hard, affine, low, high), 16);
+    v128.store(out, end__simd(tile, out, f32x4.add(c0, v128.load(bias)), form, low, high));
+    v128.store(out, end__simd(tile, out + 16, f32x4.add(c1, v128.load(bias, 16)), form, low, high), 16);
   }
 }
 
 export function depthwise_f32_1x8__scalar(
   table: usize, taps: i32, offset: usize, channels: i32, weights: usize, tapBytes: usize, tile: usize, out: usize,
 ): void {
-  const hard = load<i32>(tile, Tile.hardSwish);
   const bias = load<usize>(tile, Tile.bias);
   for (let c: usize = 0; c < <usize>channels; c++) {
     let sum: f32 = -0.0;
@@ -103,6 +93,6 @@ export function depthwise_f32_1x8__scalar(
       sum += load<f32>(load<usize>(table + (t << 2)) + offset + (c << 2)) * load<f32>(weights + t * tapBytes + (c << 2));
     }
     const y = sum + load<f32>(bias + (c >> 3) * biasStep(tile) + ((c & 7) << 2));
-    store<f32>(out + (c << 2), affine__scalar(tile, activate(y, hard, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high))));
+    store<f32>(out + (c << 2), end__scalar(tile, out + (c << 2), y));
   }
 }

@@ -7,18 +7,16 @@
 // out = f32(S) · f32(scale_a · scale_w) + bias, then the activation; S as in gemm/tile.ts: in int32 where that has been proved, else
 // blocks of `pairsPerBlock` tap pairs are added in f64, and S is rounded once.
 import { ActivationParameters } from "../../src/core/abi/conv";
-import { Scratch } from "../../src/core/abi/scratch";
 import { corrected__simd } from "../gemm/gemm_4x8_blocks";
-import { activate, activate__simd, affine__scalar, affine__simd, biasStep, Tile } from "../gemm/tile";
+import { biasStep, end__scalar, end__simd, Tile } from "../gemm/tile";
 
-/** In place of `hardSwish` where the sums themselves are the result. */
+/** In place of `form` where the sums themselves are the result. */
 const RAW: i32 = -1;
 
 @inline
-function finish(tile: usize, sum: v128, scale: v128, bias: v128, hard: i32, affine: i32, low: v128, high: v128): v128 {
-  if (hard == RAW) return sum;
-  const y = activate__simd(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), hard, low, high);
-  return affine ? affine__simd(tile, y) : y;
+function finish(tile: usize, out: usize, sum: v128, scale: v128, bias: v128, form: i32, low: v128, high: v128): v128 {
+  if (form == RAW) return sum;
+  return end__simd(tile, out, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), form, low, high);
 }
 
 /** Interleaves two taps of channels 0…3. */
@@ -39,8 +37,7 @@ export function depthwise_i16_i16_3x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const hard = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.hardSwish);
-  const affine = load<i32>(tile, Scratch.isAffine);
+  const form = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const outStride = load<usize>(tile, Tile.outputStride);
@@ -88,14 +85,14 @@ export function depthwise_i16_i16_3x8__simd(
     const bias0 = v128.load(bias);
     const bias1 = v128.load(bias, 16);
     let to = out + columns;
-    v128.store(to, finish(tile, c00, scale0, bias0, hard, affine, low, high));
-    v128.store(to, finish(tile, c01, scale1, bias1, hard, affine, low, high), 16);
+    v128.store(to, finish(tile, to, c00, scale0, bias0, form, low, high));
+    v128.store(to, finish(tile, to + 16, c01, scale1, bias1, form, low, high), 16);
     to += outStride;
-    v128.store(to, finish(tile, c10, scale0, bias0, hard, affine, low, high));
-    v128.store(to, finish(tile, c11, scale1, bias1, hard, affine, low, high), 16);
+    v128.store(to, finish(tile, to, c10, scale0, bias0, form, low, high));
+    v128.store(to, finish(tile, to + 16, c11, scale1, bias1, form, low, high), 16);
     to += outStride;
-    v128.store(to, finish(tile, c20, scale0, bias0, hard, affine, low, high));
-    v128.store(to, finish(tile, c21, scale1, bias1, hard, affine, low, high), 16);
+    v128.store(to, finish(tile, to, c20, scale0, bias0, form, low, high));
+    v128.store(to, finish(tile, to + 16, c21, scale1, bias1, form, low, high), 16);
   }
 }
 
@@ -105,8 +102,7 @@ export function depthwise_i16_i16_1x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const hard = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.hardSwish);
-  const affine = load<i32>(tile, Scratch.isAffine);
+  const form = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const stepBias = biasStep(tile);
@@ -127,8 +123,8 @@ export function depthwise_i16_i16_1x8__simd(
       weights += 32;
     } while (weights < end);
     const scales = load<usize>(tile, Tile.scales) + columns;
-    v128.store(out + columns, finish(tile, c0, f32x4.mul(scale, v128.load(scales)), v128.load(bias), hard, affine, low, high));
-    v128.store(out + columns, finish(tile, c1, f32x4.mul(scale, v128.load(scales, 16)), v128.load(bias, 16), hard, affine, low, high), 16);
+    v128.store(out + columns, finish(tile, out + columns, c0, f32x4.mul(scale, v128.load(scales)), v128.load(bias), form, low, high));
+    v128.store(out + columns, finish(tile, out + columns + 16, c1, f32x4.mul(scale, v128.load(scales, 16)), v128.load(bias, 16), form, low, high), 16);
   }
 }
 
@@ -139,7 +135,7 @@ export function depthwise_i16_i16_1x8_blocks__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = f64x2.splat(<f64>load<i32>(entry, ActivationParameters.zero));
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const hard = load<i32>(tile, Tile.hardSwish);
+  const form = load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const capacity = <usize>load<i32>(tile, Tile.pairsPerBlock) << 5;
@@ -174,14 +170,8 @@ export function depthwise_i16_i16_1x8_blocks__simd(
     const scales = load<usize>(tile, Tile.scales) + columns;
     const y0 = f32x4.mul(corrected__simd(s0, s1, zero, sums), f32x4.mul(scale, v128.load(scales)));
     const y1 = f32x4.mul(corrected__simd(s2, s3, zero, sums + 16), f32x4.mul(scale, v128.load(scales, 16)));
-    let z0 = activate__simd(f32x4.add(y0, v128.load(bias)), hard, low, high);
-    let z1 = activate__simd(f32x4.add(y1, v128.load(bias, 16)), hard, low, high);
-    if (load<i32>(tile, Scratch.isAffine)) {
-      z0 = affine__simd(tile, z0);
-      z1 = affine__simd(tile, z1);
-    }
-    v128.store(out + columns, z0);
-    v128.store(out + columns, z1, 16);
+    v128.store(out + columns, end__simd(tile, out + columns, f32x4.add(y0, v128.load(bias)), form, low, high));
+    v128.store(out + columns, end__simd(tile, out + columns + 16, f32x4.add(y1, v128.load(bias, 16)), form, low, high), 16);
   }
 }
 
@@ -192,7 +182,6 @@ export function depthwise_i16_i16_1x8__scalar(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = <f64>load<i32>(entry, ActivationParameters.zero);
   const scale = load<f32>(entry, ActivationParameters.scale);
-  const hard = load<i32>(tile, Tile.hardSwish);
   const bias = load<usize>(tile, Tile.bias);
   for (let c: usize = 0; c < <usize>blocks << 3; c++, out += 4) {
     let sum = -zero * <f64>load<i32>(load<usize>(tile, Tile.sums) + (c << 2));
@@ -206,6 +195,6 @@ export function depthwise_i16_i16_1x8__scalar(
       continue;
     }
     const y = <f32>sum * (scale * load<f32>(load<usize>(tile, Tile.scales) + (c << 2))) + load<f32>(bias + (c >> 3) * biasStep(tile) + ((c & 7) << 2));
-    store<f32>(out, affine__scalar(tile, activate(y, hard, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high))));
+    store<f32>(out, end__scalar(tile, out, y));
   }
 }

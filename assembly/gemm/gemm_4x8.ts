@@ -7,7 +7,7 @@ import { Scratch } from "../../src/core/abi/scratch";
 import { HAS_QUADS, left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
 import { surplus__scalar, surplus__simd } from "./quads";
 import { isMerged } from "./table";
-import { affine__simd, corrected32__scalar, corrected32__simd, finish__scalar, finish__simd, hardSwish__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
+import { affine__simd, corrected32__scalar, corrected32__simd, finish__scalar, finish__simd, Form, hardSwish__simd, joined__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
 
 /** `width`: taps of a kernel row if tiles may be merged, else 0. */
 export function gemm_4x8__simd<T>(
@@ -15,8 +15,7 @@ export function gemm_4x8__simd<T>(
 ): void {
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
-  const hard = load<i32>(tile, Tile.hardSwish);
-  const affine = load<i32>(tile, Scratch.isAffine);
+  const form = load<i32>(tile, Tile.form);
   const sum = load<i32>(tile, Tile.sum);
   const stride = load<usize>(tile, Tile.outputStride);
   const step = load<usize>(tile, Tile.parameterStep);
@@ -123,7 +122,7 @@ export function gemm_4x8__simd<T>(
     c21 = f32x4.add(c21, bias1);
     c30 = f32x4.add(c30, bias0);
     c31 = f32x4.add(c31, bias1);
-    if (hard) {
+    if (form & Form.HardSwish) {
       c00 = hardSwish__simd(c00);
       c01 = hardSwish__simd(c01);
       c10 = hardSwish__simd(c10);
@@ -141,7 +140,7 @@ export function gemm_4x8__simd<T>(
     c21 = f32x4.pmin(f32x4.pmax(c21, low), high);
     c30 = f32x4.pmin(f32x4.pmax(c30, low), high);
     c31 = f32x4.pmin(f32x4.pmax(c31, low), high);
-    if (affine) {
+    if (form & Form.Affine) {
       c00 = affine__simd(tile, c00);
       c01 = affine__simd(tile, c01);
       c10 = affine__simd(tile, c10);
@@ -150,6 +149,16 @@ export function gemm_4x8__simd<T>(
       c21 = affine__simd(tile, c21);
       c30 = affine__simd(tile, c30);
       c31 = affine__simd(tile, c31);
+    }
+    if (form & Form.Addend) {
+      c00 = joined__simd(tile, out, c00);
+      c01 = joined__simd(tile, out + 16, c01);
+      c10 = joined__simd(tile, out + stride, c10);
+      c11 = joined__simd(tile, out + stride + 16, c11);
+      c20 = joined__simd(tile, out + 2 * stride, c20);
+      c21 = joined__simd(tile, out + 2 * stride + 16, c21);
+      c30 = joined__simd(tile, out + 3 * stride, c30);
+      c31 = joined__simd(tile, out + 3 * stride + 16, c31);
     }
     v128.store(out, c00);
     v128.store(out, c01, 16);

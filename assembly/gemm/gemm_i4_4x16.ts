@@ -3,9 +3,8 @@
 // panel: [tap][pair][8 lanes][2] i16, column j in the low part of lane j, column j + 8 in the high part. The low sum must stay within 12 bits: every
 // `pairsPerBlock` k-pairs it is taken out of the common accumulator and added to one of its own; what is left is 2^12 times the high sum, which
 // fits 20 bits by proof (src/core/kernels.ts). Operands and epilogue as in gemm_4x8.ts, sums exact.
-import { Scratch } from "../../src/core/abi/scratch";
 import { isMerged } from "./table";
-import { activate__simd, affine__simd, finish__scalar, scaled__scalar, scaled__simd, Tile } from "./tile";
+import { end__simd, finish__scalar, scaled__scalar, scaled__simd, Tile } from "./tile";
 
 /** Bits of the low column's sum. */
 export const LOW_BITS: i32 = 12;
@@ -152,19 +151,13 @@ export function gemm_i4_1x16__simd(table: usize, taps: i32, words: i32, offset: 
 /** Writes a row: the low columns are l0, l1, the high ones lie above bit 12 of c0, c1. */
 function finish16__simd(tile: usize, entry: usize, out: usize, l0: v128, l1: v128, c0: v128, c1: v128): void {
   const bias = load<usize>(tile, Tile.bias);
-  const hard = load<i32>(tile, Tile.hardSwish);
+  const form = load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
-  let y0 = activate__simd(f32x4.add(scaled__simd(tile, entry, l0, 0), v128.load(bias)), hard, low, high);
-  let y1 = activate__simd(f32x4.add(scaled__simd(tile, entry, l1, 16), v128.load(bias, 16)), hard, low, high);
-  let y2 = activate__simd(f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c0, LOW_BITS), 32), v128.load(bias, 32)), hard, low, high);
-  let y3 = activate__simd(f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c1, LOW_BITS), 48), v128.load(bias, 48)), hard, low, high);
-  if (load<i32>(tile, Scratch.isAffine)) {
-    y0 = affine__simd(tile, y0);
-    y1 = affine__simd(tile, y1);
-    y2 = affine__simd(tile, y2);
-    y3 = affine__simd(tile, y3);
-  }
+  const y0 = end__simd(tile, out, f32x4.add(scaled__simd(tile, entry, l0, 0), v128.load(bias)), form, low, high);
+  const y1 = end__simd(tile, out + 16, f32x4.add(scaled__simd(tile, entry, l1, 16), v128.load(bias, 16)), form, low, high);
+  const y2 = end__simd(tile, out + 32, f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c0, LOW_BITS), 32), v128.load(bias, 32)), form, low, high);
+  const y3 = end__simd(tile, out + 48, f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c1, LOW_BITS), 48), v128.load(bias, 48)), form, low, high);
   v128.store(out, y0);
   v128.store(out, y1, 16);
   v128.store(out, y2, 32);

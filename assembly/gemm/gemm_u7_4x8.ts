@@ -3,7 +3,7 @@
 // (turns.ts): 16 for real weights of 4 bits. Operands, panels and results are those of gemm_4x8.ts for u8. Relaxed build only.
 import { surplus__simd } from "./quads";
 import { isMerged } from "./table";
-import { activate__simd, scaled__simd, Tile } from "./tile";
+import { end__simd, scaled__simd, Tile } from "./tile";
 
 @inline
 function pairs__simd(sums: v128, x: v128, b: v128): v128 {
@@ -105,11 +105,11 @@ export function gemm_u7_4x8_turns__simd(
 
 function finishRow(tile: usize, entry: usize, out: usize, rowSum: usize, s0: v128, s1: v128): void {
   const bias = load<usize>(tile, Tile.bias);
-  const hard = load<i32>(tile, Tile.hardSwish);
+  const form = load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const y0 = scaled__simd(tile, entry, i32x4.sub(s0, surplus__simd(tile, rowSum, 0)), 0);
   const y1 = scaled__simd(tile, entry, i32x4.sub(s1, surplus__simd(tile, rowSum, 16)), 16);
-  v128.store(out, activate__simd(f32x4.add(y0, v128.load(bias)), hard, low, high));
-  v128.store(out, activate__simd(f32x4.add(y1, v128.load(bias, 16)), hard, low, high), 16);
+  v128.store(out, end__simd(tile, out, f32x4.add(y0, v128.load(bias)), form, low, high));
+  v128.store(out, end__simd(tile, out + 16, f32x4.add(y1, v128.load(bias, 16)), form, low, high), 16);
 }

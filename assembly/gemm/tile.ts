@@ -1,11 +1,11 @@
 // What a GEMM kernel is told about its tile besides its operands: a record in the scratch of one thread, written by the driver; and what is done to
 // finished sums. After the record, in the same scratch: the pieces whose offsets are in `Scratch`.
-// Integers: out = f32(S) · f32(scale_a · scale_w) + bias, then the activation, then out·factor + shift; S = Σ q·w − z·Σw. Exact in int32 when the corrected sum is below 2^31
+// Integers: out = f32(S) · f32(scale_a · scale_w) + bias, then the activation, out·factor + shift, and the sum with an addend between bounds; S = Σ q·w − z·Σw. Exact in int32 when the corrected sum is below 2^31
 // (sums may wrap in between); else see gemm_4x8_blocks.ts.
 import { Activation, ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
-import { argument, number } from "../step";
+import { address, argument, number } from "../step";
 
 export enum Tile {
   /** Address of the first output and bytes between output rows. */
@@ -18,8 +18,8 @@ export enum Tile {
   scales = 16,
   sums = 20,
   bias = 24,
-  /** Whether the activation is HardSwish, and the f32 bounds of Clip; no activation is a Clip without bounds. */
-  hardSwish = 28,
+  /** What there is to do in the end, bits of `Form`, and the f32 bounds of Clip; no activation is a Clip without bounds. */
+  form = 28,
   low = 32,
   high = 36,
   /** 0: the corrected sum fits int32; else k-pairs whose raw sum fits. ConvI4: k-pairs whose raw sum fits the low part of a word. */
@@ -37,12 +37,20 @@ export enum Tile {
   quads = 52,
 }
 
+/** What is done to a finished sum with its bias besides a Clip, in this order. */
+export enum Form {
+  HardSwish = 1,
+  /** y·factor + shift. */
+  Affine = 2,
+  /** The sum with an addend, between bounds. */
+  Addend = 4,
+}
+
 /** Writes what all tiles of a step share. */
 export function beginTiles(step: usize, tile: usize): void {
   const activation = argument(step, ConvStep.activation);
   store<i32>(tile, activation == Activation.Sum ? 1 : 0, Tile.sum);
   const clip = activation == Activation.Clip;
-  store<i32>(tile, activation == Activation.HardSwish ? 1 : 0, Tile.hardSwish);
   store<f32>(tile, clip ? number(step, ConvStep.activationMin) : -Infinity, Tile.low);
   store<f32>(tile, clip ? number(step, ConvStep.activationMax) : Infinity, Tile.high);
   store<i32>(tile, argument(step, ConvStep.exactInInt32) && argument(step, 0) != Opcode.ConvI4 ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
@@ -51,7 +59,14 @@ export function beginTiles(step: usize, tile: usize): void {
   const shift = number(step, ConvStep.shift);
   store<f32>(tile, factor, Scratch.factor);
   store<f32>(tile, shift, Scratch.shift);
-  store<i32>(tile, isAffine(factor, shift) ? 1 : 0, Scratch.isAffine);
+  const addend = address(step, ConvStep.addend);
+  let form = activation == Activation.HardSwish ? <i32>Form.HardSwish : 0;
+  if (isAffine(factor, shift)) form |= Form.Affine;
+  if (addend != 0) form |= Form.Addend;
+  store<i32>(tile, form, Tile.form);
+  store<usize>(tile, addend - address(step, ConvStep.output), Scratch.addend);
+  store<f32>(tile, number(step, ConvStep.addendMin), Scratch.addendMin);
+  store<f32>(tile, number(step, ConvStep.addendMax), Scratch.addendMax);
 }
 
 /** Whether y·factor + shift may be another number than y. */
@@ -66,9 +81,11 @@ export function affine__simd(tile: usize, y: v128): v128 {
   return f32x4.add(f32x4.mul(y, v128.load_splat<f32>(tile, Scratch.factor)), v128.load_splat<f32>(tile, Scratch.shift));
 }
 
+/** The sum of four outputs, which will lie at `out`, with what is added to them, between its bounds. */
 @inline
-export function affine__scalar(tile: usize, y: f32): f32 {
-  return load<i32>(tile, Scratch.isAffine) ? y * load<f32>(tile, Scratch.factor) + load<f32>(tile, Scratch.shift) : y;
+export function joined__simd(tile: usize, out: usize, y: v128): v128 {
+  y = f32x4.add(y, v128.load(out + load<usize>(tile, Scratch.addend)));
+  return f32x4.pmin(f32x4.pmax(y, v128.load_splat<f32>(tile, Scratch.addendMin)), v128.load_splat<f32>(tile, Scratch.addendMax));
 }
 
 /** Bytes from the bias of 8 columns to that of the next 8: the one of a layer that has none serves all. */
@@ -88,7 +105,17 @@ export function nextColumns<T>(tile: usize): void {
   store<usize>(tile, load<usize>(tile, Tile.sums) + 32, Tile.sums);
 }
 
-/** NaN and −0 stay: comparisons, which are one instruction where WebAssembly's min and max are eight. */
+/** What is done to an output that will lie at `out`. NaN and −0 stay: comparisons, which are one instruction where WebAssembly's min and max are eight. */
+export function end__scalar(tile: usize, out: usize, y: f32): f32 {
+  const form = load<i32>(tile, Tile.form);
+  y = activate(y, form & Form.HardSwish, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high));
+  if (form & Form.Affine) y = y * load<f32>(tile, Scratch.factor) + load<f32>(tile, Scratch.shift);
+  if (form & Form.Addend) {
+    y = clip(y + load<f32>(out + load<usize>(tile, Scratch.addend)), load<f32>(tile, Scratch.addendMin), load<f32>(tile, Scratch.addendMax));
+  }
+  return y;
+}
+
 @inline
 export function activate(y: f32, hard: i32, low: f32, high: f32): f32 {
   if (hard) return y * (clip(y + 3, 0, 6) * (<f32>1 / 6));
@@ -96,7 +123,7 @@ export function activate(y: f32, hard: i32, low: f32, high: f32): f32 {
 }
 
 @inline
-function clip(y: f32, low: f32, high: f32): f32 {
+export function clip(y: f32, low: f32, high: f32): f32 {
   y = y < low ? low : y;
   return high < y ? high : y;
 }
@@ -107,10 +134,14 @@ export function hardSwish__simd(y: v128): v128 {
   return f32x4.mul(y, f32x4.mul(gate, f32x4.splat(<f32>1 / 6)));
 }
 
+/** What is done to four outputs that will lie at `out`; `form`, `low` and `high` as the tile has them. */
 @inline
-export function activate__simd(y: v128, hard: i32, low: v128, high: v128): v128 {
-  if (hard) y = hardSwish__simd(y);
-  return f32x4.pmin(f32x4.pmax(y, low), high);
+export function end__simd(tile: usize, out: usize, y: v128, form: i32, low: v128, high: v128): v128 {
+  if (form & Form.HardSwish) y = hardSwish__simd(y);
+  y = f32x4.pmin(f32x4.pmax(y, low), high);
+  if (form & Form.Affine) y = affine__simd(tile, y);
+  if (form & Form.Addend) y = joined__simd(tile, out, y);
+  return y;
 }
 
 /** s − z·Σw of 4 columns. */
@@ -162,15 +193,11 @@ export function prepareShared__simd(tile: usize): void {
 export function finish__simd(tile: usize, row: i32, y0: v128, y1: v128): void {
   const out = load<usize>(tile, Tile.output) + <usize>row * load<usize>(tile, Tile.outputStride);
   const bias = load<usize>(tile, Tile.bias);
-  const hard = load<i32>(tile, Tile.hardSwish);
+  const form = load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
-  y0 = activate__simd(f32x4.add(y0, v128.load(bias)), hard, low, high);
-  y1 = activate__simd(f32x4.add(y1, v128.load(bias, 16)), hard, low, high);
-  if (load<i32>(tile, Scratch.isAffine)) {
-    y0 = affine__simd(tile, y0);
-    y1 = affine__simd(tile, y1);
-  }
+  y0 = end__simd(tile, out, f32x4.add(y0, v128.load(bias)), form, low, high);
+  y1 = end__simd(tile, out + 16, f32x4.add(y1, v128.load(bias, 16)), form, low, high);
   v128.store(out, y0);
   v128.store(out, y1, 16);
 }
@@ -180,6 +207,5 @@ export function finish__simd(tile: usize, row: i32, y0: v128, y1: v128): void {
 export function finish__scalar(tile: usize, row: i32, column: usize, y: f32): void {
   const out = load<usize>(tile, Tile.output) + <usize>row * load<usize>(tile, Tile.outputStride) + (column << 2);
   y += load<f32>(load<usize>(tile, Tile.bias) + (column << 2));
-  y = activate(y, load<i32>(tile, Tile.hardSwish), load<f32>(tile, Tile.low), load<f32>(tile, Tile.high));
-  store<f32>(out, affine__scalar(tile, y));
+  store<f32>(out, end__scalar(tile, out, y));
 }

@@ -62,7 +62,7 @@ function words<Layout extends object>(
 
 const CONV = words(
   ConvStep,
-  ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask", "turns"],
+  ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask", "turns", "addend"],
   ["output", "scratch"],
 );
 const BYTES = words(BytesStep, ["input", "scales", "zeros"], ["output"]);

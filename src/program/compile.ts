@@ -73,7 +73,7 @@ export function compile(
   /** The program will not be written: its memory is not planned. */
   probe = false,
 ): Compiled {
-  const epilogues = epiloguesOf(graph, graph.outputs);
+  const epilogues = epiloguesOf(graph, graph.outputs, planned.layers);
   // What stops in between goes on in other programs, which know nothing of a state.
   const l = new Lowering(
     graph,

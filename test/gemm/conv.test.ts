@@ -81,6 +81,20 @@ const activations: fc.Arbitrary<Partial<Linear>> = fc.oneof(
 
 const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 
+it.each([
+  ["ConvI16", { bits: 8, largest: 3000 }],
+  ["ConvI8", { bits: 8, largest: 60, weightBits: 8 }],
+  ["ConvI4", { bits: 5, largest: 7, weightBits: 4 }],
+  ["ConvI16 in blocks", { bits: 16, largest: 30000, blocks: true }],
+  ["ConvF32", { bits: 0 }],
+])("%s adds what lies elsewhere, between bounds", async (_, options) => {
+  const shape = plain({ batch: 2, inHeight: 3, inWidth: 5, channels: 32, outChannels: 32, kernelHeight: 2 });
+  const [, outHeight, outWidth] = outSize(shape);
+  const addend = Float32Array.from({ length: 2 * outHeight! * outWidth! * 32 }, (__, i) => Math.sin(i));
+  const more = { addend, addendMin: -0.8, addendMax: 0.9, factor: 0.7, shift: 0.1 };
+  await check({ ...layer(shape, { seed: 7, ...options }), ...more });
+});
+
 describe("ConvI16", () => {
   it("equals the exact reference for any shape, activation and number of bits", async () => {
     await fc.assert(

@@ -87,6 +87,10 @@ export interface Linear {
   /** y·factor + shift in the end. */
   readonly factor?: number;
   readonly shift?: number;
+  /** What is added then, dense, and bounds of the sum. */
+  readonly addend?: Float32Array;
+  readonly addendMin?: number;
+  readonly addendMax?: number;
   /** n; 0 for f32. */
   readonly bits: number;
   /** One entry per row (pixel) instead of per sample. */
@@ -205,6 +209,21 @@ function activate(y: number, l: Linear): number {
   return y;
 }
 
+/** What comes after the activation of output `at`. */
+function ended(y: number, { factor = 1, shift = -0, addend, ...l }: Linear, at: number): number {
+  const scaled = f(f(y * f(factor)) + f(shift));
+  if (addend === undefined) return scaled;
+  return f(Math.min(Math.max(f(scaled + addend[at]!), l.addendMin ?? -Infinity), l.addendMax ?? Infinity));
+}
+
+/** Dense pixels, with the gap that the outputs have between theirs. */
+function spread(pixels: Float32Array, total: number): Float32Array {
+  const apart = new Float32Array((pixels.length / total) * (total + GAP));
+  for (let at = 0; at < pixels.length; at += total)
+    apart.set(pixels.subarray(at, at + total), (at / total) * (total + GAP));
+  return apart;
+}
+
 /** The outputs, dense; NaN where a non-finite input is seen. */
 export function reference(l: Linear): Float32Array {
   const s = l.shape;
@@ -250,8 +269,8 @@ export function reference(l: Linear): Float32Array {
           }
           const scaled = entry === undefined ? sum : f(f(sum) * f(entry.scale * l.scales[o]!));
           const biased = l.bias === undefined ? scaled : f(scaled + l.bias[o]!);
-          const { factor = 1, shift = -0 } = l;
-          out[at++] = bad ? Number.NaN : f(f(activate(biased, l) * f(factor)) + f(shift));
+          out[at] = bad ? Number.NaN : ended(f(activate(biased, l)), l, at);
+          at++;
         }
       }
     }
@@ -393,6 +412,9 @@ export async function run(build: TestedBuild, l: Linear, threads = 1, slices = 1
       activationMax: f32Bits(l.high ?? Infinity),
       factor: f32Bits(l.factor ?? 1),
       shift: f32Bits(l.shift ?? -0),
+      addend: l.addend === undefined ? 0 : core.place(spread(l.addend, total)),
+      addendMin: f32Bits(l.addendMin ?? -Infinity),
+      addendMax: f32Bits(l.addendMax ?? Infinity),
       scratch,
       scratchBytes,
       slots: threads,

@@ -56,4 +56,35 @@ describe("what a convolution does to its outputs in the end", () => {
     const shift = await run(network(1, 8, ["y"], { ...numbers, shift: channel }), "fast", 8);
     expect(shift.binary).toBe(1);
   });
+
+  /** Two convolutions and a matrix product whose results are added to what was there before, with a Clip behind some. */
+  function residual(channels: number, outputs: readonly string[]) {
+    const v = (seed: number) => noise([channels, channels, 1, 1], seed);
+    const bounds = { low: scalar(-0.5), high: scalar(0.75) };
+    const nodes: Parameters<typeof build>[2] = [
+      ["Conv", ["x", "v"], ["c"]],
+      ["Add", ["c", "x"], ["s"]],
+      ["Relu", ["s"], ["r"]],
+      ["Conv", ["r", "w"], ["d"]],
+      ["Conv", ["r", "u"], ["e"]],
+      ["Add", ["d", "e"], ["t"]],
+      ["Clip", ["t", "low", "high"], ["k"]],
+      ["Transpose", ["k"], ["l"], { perm: [0, 2, 3, 1] }],
+      ["MatMul", ["l", "m"], ["p"]],
+      ["Add", ["l", "p"], ["y"]],
+    ];
+    const weights = { v: v(1), w: v(2), u: v(6), m: noise([channels, channels], 3), ...bounds };
+    return writeOnnx(build({ x: [2, channels, 7, 9] }, weights, nodes, [...outputs]));
+  }
+
+  for (const preset of ["float32", "faithful", "fast", "compact"] as const) {
+    it(`holds for sums with what was there before: ${preset}`, async () => {
+      const fused = await run(residual(16, ["y"]), preset, 16);
+      const apart = await run(residual(16, ["y", "c", "d", "e", "p"]), preset, 16);
+      expect([fused.binary, apart.binary]).toEqual([0, 3]);
+      expect(fused.bits).toEqual(apart.bits);
+      // A panel that is filled in part is copied to its place, where nothing is added.
+      expect((await run(residual(12, ["y"]), preset, 12)).binary).toBe(3);
+    });
+  }
 });

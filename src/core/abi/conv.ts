@@ -89,6 +89,10 @@ export enum ConvStep {
   /** f32 bits: y·factor + shift after the activation, both operations rounded; 1 and −0 where there is nothing to do. Not read under Activation.Sum. */
   factor,
   shift,
+  /** f32, laid out as the output, or 0: added after that, and then the sum is clipped as by Activation.Clip. Whole panels of output channels only. */
+  addend,
+  addendMin,
+  addendMax,
   /** Scratch of `scratchBytes` per thread (see assembly/layout.ts): pointer table, a row for padding, f64 accumulators. */
   scratch,
   scratchBytes,

@@ -17,12 +17,14 @@ export enum Scratch {
   /** SIMD, all rows sharing their parameters: i32 −z·Σw of 8 columns and f32 scale_a·scale_w; else zeros and nothing. */
   starts = 960,
   factors = 992,
-  /** What is done to finished outputs: y·factor + shift, two f32, and whether there is anything to do, i32. */
+  /** What is done to finished outputs: f32 factor and shift; bytes from an output to what is added to it, and f32 bounds of the sum. */
   factor = 1024,
   shift = 1028,
-  isAffine = 1032,
+  addend = 1032,
+  addendMin = 1036,
+  addendMax = 1040,
   /** The row that padded positions read, then the pointer table. */
-  padding = 1040,
+  padding = 1056,
 }
 
 /** How much a linear step does at a time; fewer only cost speed. */

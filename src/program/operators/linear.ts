@@ -181,13 +181,16 @@ export function emitRange(
   );
 }
 
+/** Of a linear step that does nothing in the end. */
+const NO_ACTIVATION = {
+  ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
+  ...{ factor: f32Bits(1), shift: f32Bits(-0), addend: 0, addendMin: 0, addendMax: 0 },
+} as const;
+
 /** Words of a linear step about the end of it: the fused activation of the node, attributes `activation`, `min`, `max`, and its epilogue. */
 export function fusedActivation(
   l: Lowering,
-): Pick<
-  Record<keyof typeof ConvStep, Argument>,
-  "activation" | "activationMin" | "activationMax" | "factor" | "shift"
-> {
+): Pick<Record<keyof typeof ConvStep, Argument>, keyof typeof NO_ACTIVATION> {
   const name = l.text("activation", "");
   const kind =
     name === ""
@@ -198,12 +201,16 @@ export function fusedActivation(
           ? Activation.HardSwish
           : undefined;
   if (kind === undefined) throw l.unsupported(`a fused activation "${name}"`);
+  const { addend } = l.epilogue;
   return {
     activation: kind,
     activationMin: f32Bits(l.attribute("min", Number.NEGATIVE_INFINITY)),
     activationMax: f32Bits(l.attribute("max", Number.POSITIVE_INFINITY)),
     factor: f32Bits(l.epilogue.factor),
     shift: f32Bits(l.epilogue.shift),
+    addend: addend === undefined ? 0 : l.operand(addend).at,
+    addendMin: f32Bits(l.epilogue.min),
+    addendMax: f32Bits(l.epilogue.max),
   };
 }
 
@@ -321,7 +328,7 @@ export function roundedActivation(l: Lowering, x: Operand, plan: LayerPlan, layo
         ...{ outBatchStride: 4 * rowsPerSample * channels, outRowStride: 4 * rowsPerSample * channels },
         outPixelStride: 4 * channels,
         ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0, exactInInt32: 1, pairsPerBlock: 1, turns: 0 },
-        ...{ activation: Activation.None, activationMin: 0, activationMax: 0, factor: f32Bits(1), shift: f32Bits(-0) },
+        ...NO_ACTIVATION,
         ...{ scratch: l.allocate(scratchBytes * l.threads), scratchBytes, slots: l.threads },
       }),
       { kernel: KERNELS[kernel], bytes: 6 * samples * rowsPerSample * channels },
