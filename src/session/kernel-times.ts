@@ -118,7 +118,7 @@ function stepOf(core: Core, kernel: Kernel, g: Geometry, own: Int32Array, alloca
     ...{ outBatchStride: pixels * outPixelStride, outRowStride: g.outWidth * outPixelStride, outPixelStride },
     ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0 },
     ...{ exactInInt32: 1, pairsPerBlock: TYPICAL_TURN, turns: 0 },
-    ...{ activation: Activation.None, activationMin: f32Bits(0), activationMax: f32Bits(0) },
+    ...{ activation: Activation.None, activationMin: 0, activationMax: 0, factor: f32Bits(1), shift: f32Bits(-0) },
     ...{ scratch: allocate(scratchBytes), scratchBytes, slots: 1 },
   };
   if (kernel === Opcode.ConvU7 && !core.dots?.sums32) {

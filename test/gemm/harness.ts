@@ -251,7 +251,7 @@ export function reference(l: Linear): Float32Array {
           const scaled = entry === undefined ? sum : f(f(sum) * f(entry.scale * l.scales[o]!));
           const biased = l.bias === undefined ? scaled : f(scaled + l.bias[o]!);
           const { factor = 1, shift = -0 } = l;
-          out[at++] = bad ? Number.NaN : f(f(activate(biased, l) * factor) + shift);
+          out[at++] = bad ? Number.NaN : f(f(activate(biased, l) * f(factor)) + f(shift));
         }
       }
     }
