@@ -3,7 +3,7 @@
 // (turns.ts): 16 for real weights of 4 bits. Operands, panels and results are those of gemm_4x8.ts for u8. Relaxed build only.
 import { surplus__simd } from "./quads";
 import { isMerged } from "./table";
-import { end__simd, scaled__simd, Tile } from "./tile";
+import { finish__simd, scaled__simd, Tile } from "./tile";
 
 @inline
 function pairs__simd(sums: v128, x: v128, b: v128): v128 {
@@ -87,29 +87,22 @@ export function gemm_u7_4x8_turns__simd(
       table += 16;
     } while (table < end);
     table = next;
-    finishRow(tile, entry, out, rowSum, l00, l01);
+    store<usize>(tile, out, Tile.output);
+    finishRow(tile, 0, entry, rowSum, l00, l01);
     entry += step;
-    out += stride;
-    finishRow(tile, entry, out, rowSum + 4, l10, l11);
+    finishRow(tile, 1, entry, rowSum + 4, l10, l11);
     entry += step;
-    out += stride;
-    finishRow(tile, entry, out, rowSum + 8, l20, l21);
+    finishRow(tile, 2, entry, rowSum + 8, l20, l21);
     entry += step;
-    out += stride;
-    finishRow(tile, entry, out, rowSum + 12, l30, l31);
+    finishRow(tile, 3, entry, rowSum + 12, l30, l31);
     entry += step;
-    out += stride;
     rowSum += 16;
+    out += 4 * stride;
   }
 }
 
-function finishRow(tile: usize, entry: usize, out: usize, rowSum: usize, s0: v128, s1: v128): void {
-  const bias = load<usize>(tile, Tile.bias);
-  const form = load<i32>(tile, Tile.form);
-  const low = v128.load_splat<f32>(tile, Tile.low);
-  const high = v128.load_splat<f32>(tile, Tile.high);
+function finishRow(tile: usize, row: i32, entry: usize, rowSum: usize, s0: v128, s1: v128): void {
   const y0 = scaled__simd(tile, entry, i32x4.sub(s0, surplus__simd(tile, rowSum, 0)), 0);
   const y1 = scaled__simd(tile, entry, i32x4.sub(s1, surplus__simd(tile, rowSum, 16)), 16);
-  v128.store(out, end__simd(tile, out, f32x4.add(y0, v128.load(bias)), form, low, high));
-  v128.store(out, end__simd(tile, out + 16, f32x4.add(y1, v128.load(bias, 16)), form, low, high), 16);
+  finish__simd(tile, row, y0, y1);
 }

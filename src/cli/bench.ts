@@ -5,6 +5,7 @@ import { pathToFileURL } from "node:url";
 import type { CAC } from "cac";
 import { isContainer } from "../model/index.ts";
 import { PRESETS, type Preset } from "../series/index.ts";
+import type { KernelTimes } from "../session/kernel-times.ts";
 import type { StepTiming } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -23,6 +24,7 @@ interface Options extends InputOptions {
   readonly build?: unknown;
   readonly rival?: boolean;
   readonly profile?: boolean;
+  readonly kernels?: boolean;
   readonly json?: boolean;
 }
 
@@ -44,6 +46,7 @@ interface Contestant {
   run(): Promise<unknown>;
   memory?(): number;
   profile?(): Promise<StepTiming[]>;
+  kernels?(): Promise<KernelTimes[]>;
   release(): Promise<void>;
 }
 
@@ -64,6 +67,7 @@ export function registerBench(cli: CAC): void {
     .option("--build <B>", `${BUILDS.join(", ")}: used or refused`, { default: "auto" })
     .option("--rival", `Time ${RIVAL} beside it, where it is installed`)
     .option("--profile", "Where the time of the last one goes, step by step")
+    .option("--kernels", "Times of every kernel for the shapes of the last one's linear layers, the chosen one marked")
     .option("--json", "Print one JSON document")
     .example("bitbasis bench model.onnx --shape image=1,3,224,224 --preset faithful --profile")
     .action(async (file: string, options: Options) => {
@@ -95,12 +99,17 @@ export function registerBench(cli: CAC): void {
         const given = feeds;
         contestants.push({
           ...{ name, create, run: () => session.run(given), memory: () => session.memoryBytes },
-          ...{ profile: () => session.profile(given), release: () => session.release() },
+          ...{
+            profile: () => session.profile(given),
+            kernels: () => session.kernelTimes(given),
+            release: () => session.release(),
+          },
         });
       }
       if (options.rival) contestants.unshift(await rival(bytes, feeds!));
       const rows = await race(contestants, runs);
       const steps = options.profile ? await contestants.at(-1)!.profile!() : undefined;
+      const kernels = options.kernels ? await contestants.at(-1)!.kernels!() : undefined;
       for (const contestant of contestants) await contestant.release();
       const cpu = cpus()[0]?.model ?? "unknown";
       if (options.json) {
@@ -112,6 +121,7 @@ export function registerBench(cli: CAC): void {
           ...settings,
           rows,
           ...(steps && { steps }),
+          ...(kernels && { kernels }),
         });
         return;
       }
@@ -119,6 +129,10 @@ export function registerBench(cli: CAC): void {
         `${cpu}, Node ${process.versions.node}, ${settings.numThreads} thread${settings.numThreads > 1 ? "s" : ""}, ${runs} runs of each in turn\n`,
       );
       printText(timesTable(rows));
+      if (kernels)
+        printText(
+          `\n${contestants.at(-1)!.name}, microseconds of each kernel, * the chosen one:\n\n${kernelsTable(kernels)}`,
+        );
       if (steps) printText(`\n${contestants.at(-1)!.name}, by operator and kernel:\n\n${stepsTable(steps)}`);
     });
 }
@@ -191,6 +205,25 @@ function stepsTable(steps: readonly StepTiming[]): string {
         ...[op, kernel, count, milliseconds.toFixed(3)],
         `${((100 * milliseconds) / total).toFixed(1)} %`,
         macs > 0 ? (macs / milliseconds / 1e6).toFixed(1) : "",
+      ]),
+  );
+}
+
+/** A line for each shape, those that take longest first; a column for each kernel that some shape may have. */
+function kernelsTable(times: readonly KernelTimes[]): string {
+  const kernels = [...new Set(times.flatMap(({ milliseconds }) => Object.keys(milliseconds)))];
+  const total = ({ count, chosen, milliseconds }: KernelTimes): number => count * milliseconds[chosen]!;
+  return table(
+    ["rows × depth × columns", "groups", "taps", "layers", ...kernels],
+    [...times]
+      .sort((a, b) => total(b) - total(a))
+      .map(({ rows, depth, columns, groups, taps, count, chosen, milliseconds }) => [
+        `${rows} × ${depth} × ${columns}`,
+        ...[groups, taps, count],
+        ...kernels.map((kernel) => {
+          const time = milliseconds[kernel];
+          return time === undefined ? "" : `${(1000 * time).toFixed(1)}${kernel === chosen ? " *" : ""}`;
+        }),
       ]),
   );
 }

@@ -1,7 +1,9 @@
-import { BadIndex, type Core } from "../core/index.ts";
+import { ProgramHeader } from "../core/abi/program.ts";
+import { BadIndex, type Core, isKernel } from "../core/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
+import type { LoweredStep } from "../program/lowering.ts";
 import { Panels, tableKey } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
 import { runSliced, type Slice, Turns } from "../program/slices.ts";
@@ -85,12 +87,33 @@ export class Engine {
   /** Runs once, every step by itself. */
   async time(inputs: ReadonlyMap<string, Value>): Promise<StepTiming[]> {
     const timings: StepTiming[] = [];
+    await this.stepByStep(inputs, async ({ node, op, kernel, macs, bytes }, _, run) => {
+      const start = performance.now();
+      await run();
+      const milliseconds = performance.now() - start;
+      timings.push({ step: timings.length, op, node, kernel, milliseconds, macs, bytes });
+    });
+    return timings;
+  }
+
+  /** Runs once; the words of the linear steps that have run. */
+  async linearSteps(inputs: ReadonlyMap<string, Value>): Promise<Int32Array[]> {
+    const found: Int32Array[] = [];
+    await this.stepByStep(inputs, async ({ step }, at, run) => {
+      await run();
+      if (isKernel(step.opcode)) found.push(this.core.i32(at, step.words.length).slice());
+    });
+    return found;
+  }
+
+  private async stepByStep(
+    inputs: ReadonlyMap<string, Value>,
+    visit: (step: LoweredStep, address: number, run: () => Promise<void>) => Promise<void>,
+  ): Promise<void> {
     const program = async (bound: Bound): Promise<void> => {
-      for (const [i, { node, op, kernel, macs, bytes }] of bound.part.program.steps.entries()) {
-        const start = performance.now();
-        await this.steps(bound, { first: i, count: 1, part: 0, parts: 1 });
-        const milliseconds = performance.now() - start;
-        timings.push({ step: timings.length, op, node, kernel, milliseconds, macs, bytes });
+      for (const [i, lowered] of bound.part.program.steps.entries()) {
+        const address = this.core.i32(bound.address + 4 * (ProgramHeader.length + i), 1)[0]! >>> 0;
+        await visit(lowered, address, () => this.steps(bound, { first: i, count: 1, part: 0, parts: 1 }));
       }
     };
     const scope = new Scope(this.core);
@@ -103,7 +126,6 @@ export class Engine {
     } finally {
       scope.release();
     }
-    return timings;
   }
 
   private async steps({ part, address }: Bound, slice: Slice): Promise<void> {

@@ -9,6 +9,7 @@ import { abortable } from "./abort.ts";
 import { Engine } from "./engine.ts";
 import { type AnyFeed, checkFeeds } from "./feeds.ts";
 import { type Fetches, fill, readRequest } from "./fetches.ts";
+import type { KernelTimes } from "./kernel-times.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
 import { Overrides } from "./overrides.ts";
@@ -223,6 +224,16 @@ export class InferenceSession {
     return this.enqueue(async (live) => {
       const { engine, tensors } = await engineFor(live, given);
       return engine.time(tensors);
+    });
+  }
+
+  /** @internal What every kernel takes for the shapes of the linear layers: `bitbasis bench --kernels`. */
+  async kernelTimes(feeds: Readonly<Record<string, AnyFeed>>): Promise<KernelTimes[]> {
+    const given = this.readFeeds(feeds);
+    return this.enqueue(async (live) => {
+      const { engine, tensors } = await engineFor(live, given);
+      const steps = await engine.linearSteps(tensors);
+      return (await import("./kernel-times.ts")).kernelTimes(engine.core, steps);
     });
   }
 

@@ -83,6 +83,19 @@ describe("the command line", () => {
     expect(text).toMatch(/^fast +\d+ +\d+ +\d+\.\d\d/m);
   });
 
+  it("times every kernel for the shapes of a network, and marks the chosen ones", () => {
+    const args = ["bench", MODEL, "--runs", "1", "--preset", "fast", "--kernels"];
+    const { kernels } = JSON.parse(bitbasis(...args, "--json").stdout);
+    for (const { rows, depth, columns, chosen, milliseconds } of kernels) {
+      expect(rows * depth * columns).toBeGreaterThan(0);
+      expect(milliseconds[chosen]).toBeGreaterThan(0);
+      expect(Object.keys(milliseconds).length).toBeGreaterThan(1);
+    }
+    const { stdout } = bitbasis(...args);
+    expect(stdout).toContain("rows × depth × columns");
+    expect(stdout.match(/\d \*/g)).toHaveLength(kernels.length);
+  });
+
   it.each([
     [["--preset", "tiny"], "--preset expected one of"],
     [["--runs", "0"], "--runs expected an integer"],

@@ -1,6 +1,6 @@
 // Runtimes that take a bundle: workerd, and browsers, where the networks run in a Worker. Each gives what a job of networks.mjs finds.
 import { spawnSync } from "node:child_process";
-import { copyFileSync, mkdirSync, writeFileSync } from "node:fs";
+import { copyFileSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { installedBrowsers, serve, visit } from "../hosts/browsers.mjs";
@@ -57,7 +57,9 @@ function embedded(folder, kind, names, from) {
 
 /** The core, as modules of workerd. */
 export function wasmModules(folder) {
-  return embedded(folder, "wasm", ["simd.wasm", "scalar.wasm", "lattice.wasm", "shards.wasm"], "build");
+  const { targets } = JSON.parse(readFileSync(join(ROOT, "asconfig.json"), "utf8"));
+  const names = Object.keys(targets).map((name) => `${name}.wasm`);
+  return embedded(folder, "wasm", names, "build");
 }
 
 /** workerd reads modules and models from the configuration of a test, which needs no port. */

@@ -128,6 +128,15 @@ describe("the relaxed build", () => {
     dots.fault = undefined;
   });
 
+  it("runs on threads", async () => {
+    dots.now = { sums32: false, sums16: true };
+    const plan = PLANS["4 bits"];
+    const { bits } = await outcome({ build: "scalar", plan });
+    const threads = await outcome({ build: "relaxed", plan, numThreads: 2 });
+    expect(threads.bits).toEqual(bits);
+    expect(threads.kernels).toContain(KERNEL);
+  });
+
   it("is refused with a module that is another build's", async () => {
     const wasm = await loadModule("simd");
     await expect(outcome({ build: "relaxed", wasm })).rejects.toThrow(
