@@ -1,4 +1,4 @@
-import { BlockProductStep } from "./abi/blocks.ts";
+import { BlockProductStep, QuantizeBlocksStep } from "./abi/blocks.ts";
 import { BytesStep, PackBytesStep, PackWeightsStep } from "./abi/bytes.ts";
 import { ConvStep, KeptStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
@@ -145,6 +145,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   DequantizeBytes: BYTES,
   PackBytes: words(PackBytesStep, ["input", "zeros", "scale"], ["output", "parameters"]),
   PackWeights: words(PackWeightsStep, ["input", "zeros"], ["output", "columnSums", "scales"]),
+  QuantizeBlocks: words(QuantizeBlocksStep, ["input"], ["output"]),
   BlockProduct: words(BlockProductStep, ["input", "weights", "scales", "zeros", "bias"], ["output"]),
   Trilu: words(TriluStep, ["input"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
