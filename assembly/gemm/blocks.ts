@@ -1,8 +1,9 @@
 // QuantizeBlocks and BlockProduct: weights of 2, 4 or 8 bits stay as they are in the file, and become i16 in registers (src/core/abi/blocks.ts).
-// Sums of a part are integers of four lanes: position p of 16 belongs to lane (p mod 8) / 2. At the end of a part total += f32(lane)·(scale·scaleX), lane by lane; at
-// the end of a vector (t0 + t1) + (t2 + t3). The vectors of a row are added, the one with the high bits first, and the bias last.
+// Sums are integers of four lanes: place p of 16 belongs to lane (p mod 8) / 2. At the end of a block, and of 128 of a larger one, u += f32(lane)·scale, lane by
+// lane; at the end of a part t += u·scaleX; at the end of a vector (t0 + t1) + (t2 + t3). The vectors of a row are added, the one with the high bits first, and the
+// bias last.
 import { BlockProductStep, QuantizeBlocksStep } from "../../src/core/abi/blocks";
-import { address, argument, share } from "../step";
+import { address, argument, share, slotOf } from "../step";
 
 /** Vectors that all columns are multiplied with before the next ones: 32 vectors of 2,048 values stay in a cache of 128 kB. */
 const CHUNK: i32 = 32;
@@ -64,7 +65,7 @@ export function quantizeBlocks(step: usize, thread: i32, threads: i32): void {
   }
 }
 
-/** Threads share columns of chunks of rows. */
+/** Threads share columns of chunks of rows: the weights of a column become i16 once for all of them. */
 export function blockProduct(step: usize, thread: i32, threads: i32): void {
   const planes = argument(step, BlockProductStep.planes);
   const rows = argument(step, BlockProductStep.rows);
@@ -75,43 +76,36 @@ export function blockProduct(step: usize, thread: i32, threads: i32): void {
   const bits = argument(step, BlockProductStep.bits);
   const zeros = address(step, BlockProductStep.zeros);
   const bias = address(step, BlockProductStep.bias);
-  const output = address(step, BlockProductStep.output);
-  const blocks = (depth + size - 1) / size;
   const stride = address(step, BlockProductStep.stride);
+  const slot = slotOf(thread, threads, argument(step, BlockProductStep.slots));
+  const matrix = address(step, BlockProductStep.scratch) + <usize>slot * address(step, BlockProductStep.scratchBytes);
+  const blocks = (depth + size - 1) / size;
   const chunk = CHUNK / planes;
   const chunks = (rows + chunk - 1) / chunk;
+  const down = <usize>columns << 2;
   const end = share(chunks * columns, thread + 1, threads);
   for (let at = share(chunks * columns, thread, threads); at < end; at++) {
     const first = (at / columns) * chunk;
     const last = min(rows, first + chunk);
     const column = at % columns;
-    const weights = address(step, BlockProductStep.weights) + (<usize>column * <usize>(blocks * size * bits)) / 8;
+    const weights = address(step, BlockProductStep.weights) + <usize>column * <usize>blocks * <usize>((size * bits) >> 3);
     const scales = address(step, BlockProductStep.scales) + ((<usize>column * <usize>blocks) << 2);
     const zero: usize = zeros == 0 ? 0 : zeros + <usize>column * ((<usize>(blocks * bits) + 7) >> 3);
-    const b: f32 = bias == 0 ? 0 : load<f32>(bias + (<usize>column << 2));
+    const b: f32 = bias == 0 ? -0.0 : load<f32>(bias + (<usize>column << 2));
     let x = address(step, BlockProductStep.input) + <usize>(first * planes) * stride;
-    let out = output + ((<usize>first * <usize>columns + <usize>column) << 2);
-    const down = <usize>columns << 2;
+    let out = address(step, BlockProductStep.output) + ((<usize>first * <usize>columns + <usize>column) << 2);
+    unpack(weights, zero, matrix, depth, size, bits);
     let row = first;
     if (ASC_FEATURE_SIMD) {
       const four = 4 / planes;
       for (; row + four <= last; row += four, x += stride << 2, out += down * <usize>four) {
-        vectors4__simd(x, stride, weights, scales, zero, depth, size, part, bits, out, down, planes, b, bias != 0);
+        vectors4__simd(x, stride, matrix, scales, depth, size, part, out, down, planes, b);
       }
-      for (; row < last; row++, x += stride * <usize>planes, out += down) {
-        let sum = planes == 2
-          ? vectors2__simd(x, stride, weights, scales, zero, depth, size, part, bits)
-          : vector__simd(x, weights, scales, zero, depth, size, part, bits);
-        if (bias != 0) sum += b;
-        store<f32>(out, sum);
-      }
-    } else {
-      for (; row < last; row++, x += stride * <usize>planes, out += down) {
-        let sum = vector__scalar(x, weights, scales, zero, depth, size, part, bits);
-        if (planes == 2) sum += vector__scalar(x + stride, weights, scales, zero, depth, size, part, bits);
-        if (bias != 0) sum += b;
-        store<f32>(out, sum);
-      }
+    }
+    for (; row < last; row++, x += stride * <usize>planes, out += down) {
+      let sum = vector(x, matrix, scales, depth, size, part);
+      if (planes == 2) sum += vector(x + stride, matrix, scales, depth, size, part);
+      store<f32>(out, sum + b);
     }
   }
 }
@@ -124,78 +118,100 @@ function zeroOf(zeros: usize, block: i32, bits: i32): i32 {
   return (<i32>load<u8>(zeros + <usize>(bit >> 3)) >> (bit & 7)) & ((1 << bits) - 1);
 }
 
+/** A column less its zero points as i16, 16 in their order of places. */
+function unpack(weights: usize, zeros: usize, matrix: usize, depth: i32, size: i32, bits: i32): void {
+  const mask = (1 << bits) - 1;
+  for (let block = 0, k = 0; k < depth; block++) {
+    const zero = zeroOf(zeros, block, bits);
+    const end = min(depth, k + size);
+    if (ASC_FEATURE_SIMD && bits != 2) {
+      const points = i16x8.splat(<i16>zero);
+      for (; k < end; k += 16, matrix += 32, weights += <usize>bits << 1) {
+        let low: v128;
+        let high: v128;
+        if (bits == 4) {
+          const wide = i16x8.extend_low_i8x16_u(v128.load64_zero(weights));
+          low = v128.and(wide, i16x8.splat(15));
+          high = i16x8.shr_u(wide, 4);
+        } else {
+          const bytes = v128.load(weights);
+          low = i16x8.extend_low_i8x16_u(bytes);
+          high = i16x8.extend_high_i8x16_u(bytes);
+        }
+        v128.store(matrix, i16x8.sub(low, points));
+        v128.store(matrix, i16x8.sub(high, points), 16);
+      }
+    } else {
+      for (; k < end; k += 16, matrix += 32, weights += <usize>bits << 1) {
+        for (let p = 0; p < 16; p++) {
+          const bit = valueAt(p, bits) * bits;
+          const q = (<i32>load<u8>(weights + <usize>(bit >> 3)) >> (bit & 7)) & mask;
+          store<i16>(matrix + (<usize>p << 1), <i16>(q - zero));
+        }
+      }
+    }
+    k = end;
+  }
+}
+
 /** Where the scales of a vector's parts begin. */
 @inline
 function scalesOf(vector: usize, depth: i32): usize {
   return vector + (<usize>((depth + 15) & ~15) << 1);
 }
 
-function vector__scalar(x: usize, weights: usize, scales: usize, zeros: usize, depth: i32, size: i32, part: i32, bits: i32): f32 {
-  const mask = (1 << bits) - 1;
+function vector(x: usize, w: usize, scales: usize, depth: i32, size: i32, part: i32): f32 {
+  if (ASC_FEATURE_SIMD) return vector__simd(x, w, scales, depth, size, part);
   let scaleX = scalesOf(x, depth);
+  const length = min(size, part);
+  let left = size;
   let t0: f32 = 0;
   let t1: f32 = 0;
   let t2: f32 = 0;
   let t3: f32 = 0;
-  for (let block = 0, k = 0; k < depth; block++, scales += 4) {
-    const zero = zeroOf(zeros, block, bits);
-    const scale = load<f32>(scales);
-    for (const end = min(depth, k + size); k < end; k += part, scaleX += 4) {
+  for (let k = 0; k < depth; scaleX += 4) {
+    let u0: f32 = 0;
+    let u1: f32 = 0;
+    let u2: f32 = 0;
+    let u3: f32 = 0;
+    for (const end = min(depth, k + part); k < end; ) {
       let s0 = 0;
       let s1 = 0;
       let s2 = 0;
       let s3 = 0;
-      for (let i = k, last = min(end, k + part); i < last; i += 16) {
-        for (let p = 0; p < 16; p++) {
-          const bit = (i + valueAt(p, bits)) * bits;
-          const q = (<i32>load<u8>(weights + <usize>(bit >> 3)) >> (bit & 7)) & mask;
-          const product = <i32>load<i16>(x + (<usize>(i + p) << 1)) * (q - zero);
-          const lane = (p & 7) >> 1;
-          if (lane == 0) s0 += product;
-          else if (lane == 1) s1 += product;
-          else if (lane == 2) s2 += product;
-          else s3 += product;
+      for (const last = min(end, k + length); k < last; k += 16) {
+        // Whole sixteens: the values of a short one lie in both halves.
+        for (const stop = x + 32; x < stop; x += 16, w += 16) {
+          s0 += <i32>load<i16>(x) * <i32>load<i16>(w) + <i32>load<i16>(x, 2) * <i32>load<i16>(w, 2);
+          s1 += <i32>load<i16>(x, 4) * <i32>load<i16>(w, 4) + <i32>load<i16>(x, 6) * <i32>load<i16>(w, 6);
+          s2 += <i32>load<i16>(x, 8) * <i32>load<i16>(w, 8) + <i32>load<i16>(x, 10) * <i32>load<i16>(w, 10);
+          s3 += <i32>load<i16>(x, 12) * <i32>load<i16>(w, 12) + <i32>load<i16>(x, 14) * <i32>load<i16>(w, 14);
         }
       }
-      const s = scale * load<f32>(scaleX);
-      t0 += <f32>s0 * s;
-      t1 += <f32>s1 * s;
-      t2 += <f32>s2 * s;
-      t3 += <f32>s3 * s;
+      const scale = load<f32>(scales);
+      u0 += <f32>s0 * scale;
+      u1 += <f32>s1 * scale;
+      u2 += <f32>s2 * scale;
+      u3 += <f32>s3 * scale;
+      left -= length;
+      if (left <= 0) {
+        left = size;
+        scales += 4;
+      }
     }
+    const s = load<f32>(scaleX);
+    t0 += u0 * s;
+    t1 += u1 * s;
+    t2 += u2 * s;
+    t3 += u3 * s;
   }
   return t0 + t1 + (t2 + t3);
 }
 
-/** Factors that bring the two bits of lane j, which are its bits 2j, to the place of lane 3. */
-@inline
-function lifts(first: bool): v128 {
-  return first ? i16x8(64, 64, 64, 64, 16, 16, 16, 16) : i16x8(4, 4, 4, 4, 1, 1, 1, 1);
-}
-
-/** 16 weights as bytes, in their order of places; of 2 bits, 4^j times as large in lane j. */
-@inline
-function quants__simd(at: usize, bits: i32): v128 {
-  if (bits == 4) {
-    const bytes = v128.load64_zero(at);
-    return i64x2.shuffle(v128.and(bytes, i8x16.splat(15)), i8x16.shr_u(bytes, 4), 0, 2);
-  }
-  if (bits == 8) return v128.load(at);
-  return v128.and(i32x4.splat(load<i32>(at)), i32x4(0x03030303, 0x0c0c0c0c, 0x30303030, 0xc0c0c0c0));
-}
-
-/** The first, or the other, 8 of 16 weights less their zero point. */
-@inline
-function moved__simd(quants: v128, first: bool, bits: i32, zero: v128): v128 {
-  let q = first ? i16x8.extend_low_i8x16_u(quants) : i16x8.extend_high_i8x16_u(quants);
-  if (bits == 2) q = i16x8.shr_u(i16x8.mul(q, lifts(first)), 6);
-  return i16x8.sub(q, zero);
-}
-
 /** f32(s)·scale of every lane, added. */
 @inline
-function scaled__simd(total: v128, sum: v128, scale: f32): v128 {
-  return f32x4.add(total, f32x4.mul(f32x4.convert_i32x4_s(sum), f32x4.splat(scale)));
+function scaled__simd(total: v128, sum: v128, scale: v128): v128 {
+  return f32x4.add(total, f32x4.mul(f32x4.convert_i32x4_s(sum), scale));
 }
 
 @inline
@@ -204,102 +220,102 @@ function dot__simd(sum: v128, x: usize, w0: v128, w1: v128): v128 {
 }
 
 @inline
+function mac__simd(total: v128, u: v128, scale: usize): v128 {
+  return f32x4.add(total, f32x4.mul(u, v128.load_splat<f32>(scale)));
+}
+
+@inline
 function lanes__simd(t: v128): f32 {
   return f32x4.extract_lane(t, 0) + f32x4.extract_lane(t, 1) + (f32x4.extract_lane(t, 2) + f32x4.extract_lane(t, 3));
 }
 
-function vector__simd(x: usize, weights: usize, scales: usize, zeros: usize, depth: i32, size: i32, part: i32, bits: i32): f32 {
+function vector__simd(x: usize, w: usize, scales: usize, depth: i32, size: i32, part: i32): f32 {
   let scaleX = scalesOf(x, depth);
+  const length = min(size, part);
+  let left = size;
   let total = f32x4.splat(0);
-  const bytes = <usize>bits << 1;
-  for (let block = 0, k = 0; k < depth; block++, scales += 4) {
-    const zero = i16x8.splat(<i16>zeroOf(zeros, block, bits));
-    const scale = load<f32>(scales);
-    for (const end = min(depth, k + size); k < end; k += part, scaleX += 4) {
+  for (let k = 0; k < depth; scaleX += 4) {
+    let u = f32x4.splat(0);
+    for (const end = min(depth, k + part); k < end; ) {
       let sum = i32x4.splat(0);
-      for (let i = k, last = min(end, k + part); i < last; i += 16, x += 32, weights += bytes) {
-        const quants = quants__simd(weights, bits);
-        sum = dot__simd(sum, x, moved__simd(quants, true, bits, zero), moved__simd(quants, false, bits, zero));
+      for (const last = min(end, k + length); k < last; k += 16, x += 32, w += 32) {
+        sum = dot__simd(sum, x, v128.load(w), v128.load(w, 16));
       }
-      total = scaled__simd(total, sum, scale * load<f32>(scaleX));
+      u = scaled__simd(u, sum, v128.load_splat<f32>(scales));
+      left -= length;
+      if (left <= 0) {
+        left = size;
+        scales += 4;
+      }
     }
+    total = mac__simd(total, u, scaleX);
   }
   return lanes__simd(total);
 }
 
-/** The sum of two vectors' products. */
-function vectors2__simd(x: usize, stride: usize, weights: usize, scales: usize, zeros: usize, depth: i32, size: i32, part: i32, bits: i32): f32 {
-  let scaleX = scalesOf(x, depth);
-  let t0 = f32x4.splat(0);
-  let t1 = t0;
-  const bytes = <usize>bits << 1;
-  for (let block = 0, k = 0; k < depth; block++, scales += 4) {
-    const zero = i16x8.splat(<i16>zeroOf(zeros, block, bits));
-    const scale = load<f32>(scales);
-    for (const end = min(depth, k + size); k < end; k += part, scaleX += 4) {
-      let s0 = i32x4.splat(0);
-      let s1 = s0;
-      for (let i = k, last = min(end, k + part); i < last; i += 16, x += 32, weights += bytes) {
-        const quants = quants__simd(weights, bits);
-        const w0 = moved__simd(quants, true, bits, zero);
-        const w1 = moved__simd(quants, false, bits, zero);
-        s0 = dot__simd(s0, x, w0, w1);
-        s1 = dot__simd(s1, x + stride, w0, w1);
-      }
-      t0 = scaled__simd(t0, s0, scale * load<f32>(scaleX));
-      t1 = scaled__simd(t1, s1, scale * load<f32>(scaleX + stride));
-    }
-  }
-  return lanes__simd(t0) + lanes__simd(t1);
-}
-
 /** Four vectors: four rows, or two of two planes. */
 function vectors4__simd(
-  x: usize, stride: usize, weights: usize, scales: usize, zeros: usize, depth: i32, size: i32, part: i32, bits: i32,
-  out: usize, down: usize, planes: i32, bias: f32, biased: bool,
+  x: usize, stride: usize, w: usize, scales: usize, depth: i32, size: i32, part: i32, out: usize, down: usize, planes: i32, bias: f32,
 ): void {
-  let x2 = x + (stride << 1);
-  let scale0 = scalesOf(x, depth);
-  let scale2 = scale0 + (stride << 1);
+  let x1 = x + stride;
+  let x2 = x1 + stride;
+  let x3 = x2 + stride;
+  let scaleX = scalesOf(x, depth);
+  const length = min(size, part);
+  let left = size;
   let t0 = f32x4.splat(0);
   let t1 = t0;
   let t2 = t0;
   let t3 = t0;
-  const bytes = <usize>bits << 1;
-  for (let block = 0, k = 0; k < depth; block++, scales += 4) {
-    const zero = i16x8.splat(<i16>zeroOf(zeros, block, bits));
-    const scale = load<f32>(scales);
-    for (const end = min(depth, k + size); k < end; k += part, scale0 += 4, scale2 += 4) {
+  for (let k = 0; k < depth; scaleX += 4) {
+    let u0 = f32x4.splat(0);
+    let u1 = u0;
+    let u2 = u0;
+    let u3 = u0;
+    for (const end = min(depth, k + part); k < end; ) {
       let s0 = i32x4.splat(0);
       let s1 = s0;
       let s2 = s0;
       let s3 = s0;
-      for (let i = k, last = min(end, k + part); i < last; i += 16, x += 32, x2 += 32, weights += bytes) {
-        const quants = quants__simd(weights, bits);
-        const w0 = moved__simd(quants, true, bits, zero);
-        const w1 = moved__simd(quants, false, bits, zero);
+      for (const last = min(end, k + length); k < last; k += 16, w += 32) {
+        const w0 = v128.load(w);
+        const w1 = v128.load(w, 16);
         s0 = dot__simd(s0, x, w0, w1);
-        s1 = dot__simd(s1, x + stride, w0, w1);
+        s1 = dot__simd(s1, x1, w0, w1);
         s2 = dot__simd(s2, x2, w0, w1);
-        s3 = dot__simd(s3, x2 + stride, w0, w1);
+        s3 = dot__simd(s3, x3, w0, w1);
+        x += 32;
+        x1 += 32;
+        x2 += 32;
+        x3 += 32;
       }
-      t0 = scaled__simd(t0, s0, scale * load<f32>(scale0));
-      t1 = scaled__simd(t1, s1, scale * load<f32>(scale0 + stride));
-      t2 = scaled__simd(t2, s2, scale * load<f32>(scale2));
-      t3 = scaled__simd(t3, s3, scale * load<f32>(scale2 + stride));
+      const scale = v128.load_splat<f32>(scales);
+      u0 = scaled__simd(u0, s0, scale);
+      u1 = scaled__simd(u1, s1, scale);
+      u2 = scaled__simd(u2, s2, scale);
+      u3 = scaled__simd(u3, s3, scale);
+      left -= length;
+      if (left <= 0) {
+        left = size;
+        scales += 4;
+      }
     }
+    t0 = mac__simd(t0, u0, scaleX);
+    t1 = mac__simd(t1, u1, scaleX + stride);
+    t2 = mac__simd(t2, u2, scaleX + (stride << 1));
+    t3 = mac__simd(t3, u3, scaleX + (stride << 1) + stride);
   }
   const y0 = lanes__simd(t0);
   const y1 = lanes__simd(t1);
   const y2 = lanes__simd(t2);
   const y3 = lanes__simd(t3);
   if (planes == 2) {
-    store<f32>(out, biased ? y0 + y1 + bias : y0 + y1);
-    store<f32>(out + down, biased ? y2 + y3 + bias : y2 + y3);
+    store<f32>(out, y0 + y1 + bias);
+    store<f32>(out + down, y2 + y3 + bias);
     return;
   }
-  store<f32>(out, biased ? y0 + bias : y0);
-  store<f32>(out + down, biased ? y1 + bias : y1);
-  store<f32>(out + (down << 1), biased ? y2 + bias : y2);
-  store<f32>(out + (down << 1) + down, biased ? y3 + bias : y3);
+  store<f32>(out, y0 + bias);
+  store<f32>(out + down, y1 + bias);
+  store<f32>(out + (down << 1), y2 + bias);
+  store<f32>(out + (down << 1) + down, y3 + bias);
 }

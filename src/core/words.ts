@@ -146,7 +146,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   PackBytes: words(PackBytesStep, ["input", "zeros", "scale"], ["output", "parameters"]),
   PackWeights: words(PackWeightsStep, ["input", "zeros"], ["output", "columnSums", "scales"]),
   QuantizeBlocks: words(QuantizeBlocksStep, ["input"], ["output"]),
-  BlockProduct: words(BlockProductStep, ["input", "weights", "scales", "zeros", "bias"], ["output"]),
+  BlockProduct: words(BlockProductStep, ["input", "weights", "scales", "zeros", "bias"], ["output", "scratch"]),
   Trilu: words(TriluStep, ["input"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };

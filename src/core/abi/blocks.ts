@@ -2,7 +2,7 @@
  * A product of f32 [rows, depth] by weights of 2, 4 or 8 bits that have a scale and a zero point per block of the depth, in two steps, both on integers.
  * Compiled twice, see opcode.ts.
  *
- * QuantizeBlocks: rows become vectors of i16, in parts of at most 128 values with a scale each that is a power of two, x ≈ scale·X. With one plane X has 16 bits, and
+ * QuantizeBlocks: rows become vectors of i16, in parts of some values with a scale each that is a power of two, x ≈ scale·X. With one plane X has 16 bits, and
  * |x − scale·X| ≤ 2^−16 of the next power of two above the largest |x| of the part. With two, X = 2^16·X1 + X0 has 31: no more is lost than the last bits of f32.
  * A part that holds NaN or infinity has the scale NaN.
  */
@@ -16,7 +16,7 @@ export enum QuantizeBlocksStep {
   output,
   rows,
   depth,
-  /** Values of a part: 16, 32, 64 or 128. */
+  /** Values of a part, a multiple of 16. */
   part,
   /** 1 or 2; the one with the high bits first. */
   planes,
@@ -28,7 +28,7 @@ export enum QuantizeBlocksStep {
 
 /**
  * BlockProduct: f32 [rows, columns]. A weight is w = (q − zero)·scale; a column has ⌈depth / blockSize⌉ blocks of blockSize·bits / 8 bytes each, the lowest bits of a
- * byte first. S, the sum of a part, is exact; out = Σ f32(S)·(scale·scaleX) + bias, four sums that are added last, as assembly/gemm/blocks.ts says.
+ * byte first. S, the sum of a block, is exact; out = Σ scaleX·Σ f32(S)·scale + bias, over parts and their blocks; the order is in assembly/gemm/blocks.ts.
  */
 export enum BlockProductStep {
   /** What QuantizeBlocks wrote. */
@@ -46,11 +46,15 @@ export enum BlockProductStep {
   planes,
   depth,
   columns,
-  /** A multiple of `part`. */
   blockSize,
+  /** The larger one of part and block size is a multiple of the other, and the smaller one at most 128: sums stay in int32. */
   part,
   bits,
   /** Bytes of a vector. */
   stride,
+  /** `slots` pieces of `scratchBytes`: a column as i16, the depth rounded up to 16. */
+  scratch,
+  scratchBytes,
+  slots,
   length,
 }

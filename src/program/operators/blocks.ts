@@ -5,12 +5,13 @@ import { blocksIn } from "../../graph/operators/blocks.ts";
 import { sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
 
-/** The most values that have a scale in common, so that sums of 8-bit weights times 16 bits stay in int32. */
-const LARGEST_PART = 128;
+/** Inputs that have a scale in common: sums of 128 8-bit weights times 16 bits stay in int32. */
+const PART = 128;
 
-/** The largest part that blocks of `size` weights, a multiple of 16, are made of. */
+/** The part for blocks of `size` weights, a multiple of 16: whole blocks of at most 128, or a part of one. */
 function partOf(size: number): number {
-  let part = LARGEST_PART;
+  if (PART % size === 0) return PART;
+  let part = PART;
   while (size % part !== 0) part /= 2;
   return part;
 }
@@ -24,7 +25,8 @@ function lowerBlocks(l: Lowering): void {
   if (rows === 0) return;
   const planes = l.attribute("planes", 2);
   const part = partOf(blockSize);
-  const stride = 2 * 16 * Math.ceil(depth / 16) + 4 * Math.ceil(depth / part);
+  const scratchBytes = 2 * 16 * Math.ceil(depth / 16);
+  const stride = scratchBytes + 4 * Math.ceil(depth / part);
   const input = l.once(`blocks:${x.name}:${part}:${planes}:${bits}`, () => {
     const output = l.allocate(rows * planes * stride);
     l.emit(
@@ -40,6 +42,7 @@ function lowerBlocks(l: Lowering): void {
     step(Opcode.BlockProduct, BlockProductStep, {
       ...{ input, weights: weights.at, scales: scales.at, zeros: zeros?.at ?? 0, bias: bias?.at ?? 0 },
       ...{ output: y.at, rows, planes, depth, columns, blockSize, part, bits, stride },
+      ...{ scratch: l.allocate(l.threads * scratchBytes), scratchBytes, slots: l.threads },
     }),
     {
       kernel: `gemm_i${bits}_i16_blocks`,
