@@ -2,7 +2,7 @@
 import { Opcode } from "../src/core/abi/opcode";
 import { Program, ProgramHeader, Status } from "../src/core/abi/program";
 import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
-import { blockProduct } from "./gemm/blocks";
+import { blockProduct, quantizeBlocks } from "./gemm/blocks";
 import { conv } from "./gemm/conv";
 import { HAS_QUADS } from "./gemm/mac";
 import { packKept } from "./tensor/keep";
@@ -172,6 +172,9 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.Trilu:
       trilu(step, thread, threads);
+      break;
+    case Opcode.QuantizeBlocks:
+      quantizeBlocks(step, thread, threads);
       break;
     case Opcode.BlockProduct:
       blockProduct(step, thread, threads);

@@ -1,4 +1,4 @@
-import { BlockProductStep } from "./abi/blocks.ts";
+import { BlockProductStep, QuantizeBlocksStep } from "./abi/blocks.ts";
 import { BytesStep, PackBytesStep, PackWeightsStep } from "./abi/bytes.ts";
 import { ConvStep, KeptStep, PackRightStep, QuantizeStep } from "./abi/conv.ts";
 import { StackDigitsStep } from "./abi/digits.ts";
@@ -145,7 +145,8 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   DequantizeBytes: BYTES,
   PackBytes: words(PackBytesStep, ["input", "zeros", "scale"], ["output", "parameters"]),
   PackWeights: words(PackWeightsStep, ["input", "zeros"], ["output", "columnSums", "scales"]),
-  BlockProduct: words(BlockProductStep, ["input", "weights", "scales", "zeros", "bias"], ["output"]),
+  QuantizeBlocks: words(QuantizeBlocksStep, ["input"], ["output"]),
+  BlockProduct: words(BlockProductStep, ["input", "weights", "scales", "zeros", "bias"], ["output", "scratch"]),
   Trilu: words(TriluStep, ["input"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };

@@ -8,13 +8,13 @@ import type { Emitter } from "./standard.ts";
  * The weights of a bitbasis/MatMulBlocks, [K, N], as a DequantizeLinear in blocks makes them.
  *
  * @param constant - the elements of an initializer
- * @throws BitbasisError UNSUPPORTED for weights that are computed and for zero points in float32, which DequantizeLinear has not
+ * @throws BitbasisError UNSUPPORTED for weights that are computed
  */
 export function blockWeights(node: Node, constant: (name: string) => Tensor | undefined, to: Emitter): string {
   const [, w = "", scales = "", zeros = ""] = node.inputs;
   const [bytes, steps, points] = [constant(w), constant(scales), constant(zeros)];
-  if (bytes === undefined || steps === undefined || (zeros !== "" && points?.type !== "uint8")) {
-    const why = "weights in blocks that are computed, or have zero points in float32, have no export to standard ONNX";
+  if (bytes === undefined || steps === undefined || (zeros !== "" && points === undefined)) {
+    const why = "weights in blocks that are computed have no export to standard ONNX";
     throw new BitbasisError("UNSUPPORTED", `node "${node.name}" (${node.op}): ${why}`);
   }
   const b = blocksIn(node.attributes);

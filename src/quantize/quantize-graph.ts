@@ -17,6 +17,7 @@ import {
   widthOf,
 } from "../series/index.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
+import { roundBlockInputs } from "./block-activations.ts";
 import type { Fitting } from "./fitting.ts";
 import { cutIntoGroups } from "./groups.ts";
 import {
@@ -259,7 +260,7 @@ function assemble(
     initializers.delete(table.name);
   }
   return {
-    graph: { ...graph, initializers },
+    graph: roundBlockInputs({ ...graph, initializers }, plan),
     weights,
     layers: plans,
     plan,

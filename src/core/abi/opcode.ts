@@ -53,5 +53,6 @@ export enum Opcode {
   /** ConvI16 on operands of int8, as Narrow makes them, with weights of at most 7 bits: assembly/gemm/quads.ts. Of the scalar and the relaxed build; exactInInt32 is 1. */
   ConvU7,
   Narrow,
+  QuantizeBlocks,
   BlockProduct,
 }

@@ -73,13 +73,15 @@ function shapeOfProduct(call: Call): number[] {
   const b = blocksIn(call.node.attributes);
   const why = wrongBlocks(b);
   if (why !== undefined) throw call.fail(why);
+  const planes = call.number("planes", 2);
+  if (planes !== 1 && planes !== 2) throw call.fail(`"planes" expected 1 or 2, got ${planes}`);
   const x = call.shape(0);
   if (x.length === 0 || x.at(-1) !== b.depth) throw call.fail(`the input expected ${b.depth} columns`);
   const count = b.columns * blocksOf(b);
   const sizes: readonly (readonly [number, string, number])[] = [
     [1, "bytes of weights", weightBytes(b)],
     [2, "scales", count],
-    [3, "zero points", call.has(3) && call.type(3) === "float32" ? count : b.columns * zeroBytes(b)],
+    [3, "zero points", b.columns * zeroBytes(b)],
     [4, "values of the bias", b.columns],
   ];
   for (const [i, what, expected] of sizes) {
@@ -92,9 +94,8 @@ function shapeOfProduct(call: Call): number[] {
 export const blockProducts = {
   "bitbasis/MatMulBlocks": {
     since: 1,
-    inputs: "float32 uint8 float32 Z? float32?",
-    types: { Z: ["uint8", "float32"] },
-    attributes: { K: "int", N: "int", bits: "int", block_size: "int" },
+    inputs: "float32 uint8 float32 uint8? float32?",
+    attributes: { K: "int", N: "int", bits: "int", block_size: "int", planes: "int" },
     rank: sameRank,
     shape: (call: Call) => [{ type: "float32", shape: shapeOfProduct(call) }],
     sizes: "polynomial",

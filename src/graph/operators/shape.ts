@@ -1,6 +1,8 @@
 import { allocateData, type ElementType, sizeOf, Tensor } from "../../tensor/index.ts";
+import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
+import type { Maker } from "./maker.ts";
 import { ANY, type Evaluate, type Operator, rankOf, type ShapeRule, sameRank } from "./operator.ts";
 
 /** First and last axis of a Shape node (opset 15). */
@@ -69,6 +71,18 @@ const trilu: Evaluate = (call, [output]) => {
 };
 
 const RANGE_TYPES: readonly ElementType[] = ["float32", "float64", "int16", "int32", "int64"];
+
+/** At inference nothing is dropped: a mask is all true, and before opset 10 all false. */
+function dropout(node: Node, make: Maker, trains: boolean): readonly Node[] {
+  if (trains) throw make.fail("training mode is not supported");
+  const input = node.inputs.slice(0, 1);
+  make.output(0, "Identity", input);
+  if (make.wants(1)) {
+    const value = new Tensor("bool", [make.opset >= 10 ? 1 : 0], [1]);
+    make.output(1, "ConstantOfShape", [make.op("Shape", input)], { value });
+  }
+  return make.done();
+}
 
 /** Shapes as values, and values made from shapes. */
 export const shapes = {
@@ -140,23 +154,12 @@ export const shapes = {
     attributes: { seed: "int" },
     others: "ratio:float<12 is_test<7 consumed_inputs<6",
     becomes: (node, make) => {
-      const training = node.inputs[2] ?? "";
-      const mode = make.constant(training)?.data as ArrayLike<number> | undefined;
-      if (mode !== undefined && mode[0] !== 0) throw make.fail("training mode is not supported");
-      const wantsMask = make.wants(1);
-      if (training !== "" && mode === undefined) return undefined;
-      make.output(0, "Identity", node.inputs.slice(0, 1));
-      if (wantsMask) {
-        // All true since opset 10, all false as a number of the input's type before: nobody was dropped.
-        const shape = make.op("Shape", node.inputs.slice(0, 1));
-        const value = new Tensor("bool", [make.opset >= 10 ? 1 : 0], [1]);
-        make.output(1, "ConstantOfShape", [shape], { value });
-      }
-      return make.done();
+      const mode = make.constant(node.inputs[2]);
+      if ((node.inputs[2] ?? "") !== "" && mode === undefined) return undefined;
+      return dropout(node, make, mode !== undefined && Number(mode.data[0]) !== 0);
     },
     rank: sameRank,
-    shape: (call: Call) => [call.value(0), { type: "bool", shape: call.shape(0) }],
+    expands: (call: Call, make) => dropout(call.node, make, call.needed(2)[0] !== 0),
     sizes: "polynomial",
-    steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

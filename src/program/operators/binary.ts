@@ -3,7 +3,7 @@ import { Opcode } from "../../core/abi/opcode.ts";
 import { PowerRounding } from "../../core/abi/small-float.ts";
 import { step } from "../../core/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../../tensor/index.ts";
-import type { Lower, Lowering, Operand } from "../lowering.ts";
+import type { Lower, Lowering } from "../lowering.ts";
 import {
   broadcastStrides,
   codeOf,
@@ -94,7 +94,8 @@ const compare =
   (l) =>
     emitCompare(l, operation, l.input(swapped ? 1 : 0), l.input(swapped ? 0 : 1), l.output());
 
-function emitWhere(l: Lowering, condition: Operand, a: Operand, b: Operand, out: Source): void {
+/** `out` may be the memory of `a` or `b`. */
+export function emitWhere(l: Lowering, condition: Source, a: Source, b: Source, out: Source): void {
   if (sizeOf(out.shape) === 0) return;
   const strides = [condition, a, b].map((x) => broadcastStrides(x, out.shape));
   const walk = collapse(out.shape, ...strides);

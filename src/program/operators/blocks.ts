@@ -1,9 +1,20 @@
-import { BlockProductStep, ZeroType } from "../../core/abi/blocks.ts";
+import { BlockProductStep, QuantizeBlocksStep } from "../../core/abi/blocks.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { step } from "../../core/index.ts";
 import { blocksIn } from "../../graph/operators/blocks.ts";
 import { sizeOf } from "../../tensor/index.ts";
 import type { Lower, Lowering } from "../lowering.ts";
+
+/** Inputs that have a scale in common: sums of 128 8-bit weights times 16 bits stay in int32. */
+const PART = 128;
+
+/** The part for blocks of `size` weights, a multiple of 16: whole blocks of at most 128, or a part of one. */
+function partOf(size: number): number {
+  if (PART % size === 0) return PART;
+  let part = PART;
+  while (size % part !== 0) part /= 2;
+  return part;
+}
 
 /** bitbasis/MatMulBlocks: [batch…, K] by N columns of K weights in blocks. */
 function lowerBlocks(l: Lowering): void {
@@ -12,16 +23,31 @@ function lowerBlocks(l: Lowering): void {
   const { columns, depth, size: blockSize, bits } = blocksIn(l.node.attributes);
   const rows = sizeOf(x.shape.slice(0, -1));
   if (rows === 0) return;
+  const planes = l.attribute("planes", 2);
+  const part = partOf(blockSize);
+  const scratchBytes = 2 * 16 * Math.ceil(depth / 16);
+  const stride = scratchBytes + 4 * Math.ceil(depth / part);
+  const input = l.once(`blocks:${x.name}:${part}:${planes}:${bits}`, () => {
+    const output = l.allocate(rows * planes * stride);
+    l.emit(
+      step(Opcode.QuantizeBlocks, QuantizeBlocksStep, { input: x.at, output, rows, depth, part, planes, bits, stride }),
+      {
+        kernel: "quantize_f32_i16_blocks",
+        bytes: rows * (4 * depth + planes * stride),
+      },
+    );
+    return output;
+  });
   l.emit(
     step(Opcode.BlockProduct, BlockProductStep, {
-      ...{ input: x.at, weights: weights.at, scales: scales.at, zeros: zeros?.at ?? 0, bias: bias?.at ?? 0 },
-      ...{ output: y.at, rows, depth, columns, blockSize, bits },
-      zeroType: zeros?.type === "float32" ? ZeroType.float : ZeroType.packed,
+      ...{ input, weights: weights.at, scales: scales.at, zeros: zeros?.at ?? 0, bias: bias?.at ?? 0 },
+      ...{ output: y.at, rows, planes, depth, columns, blockSize, part, bits, stride },
+      ...{ scratch: l.allocate(l.threads * scratchBytes), scratchBytes, slots: l.threads },
     }),
     {
-      kernel: `gemm_i${bits}_f32_blocks`,
-      macs: rows * depth * columns,
-      bytes: sizeOf(weights.shape) + 4 * (sizeOf(x.shape) + sizeOf(y.shape) + sizeOf(scales.shape)),
+      kernel: `gemm_i${bits}_i16_blocks`,
+      macs: rows * planes * depth * columns,
+      bytes: sizeOf(weights.shape) + 4 * sizeOf(scales.shape) + rows * (planes * stride + 4 * columns),
     },
   );
 }

@@ -13,7 +13,6 @@ import {
   emitCast,
   emitCopy,
   isFloat,
-  opset,
   type Source,
   shifted,
   temporary,
@@ -221,13 +220,6 @@ function lowerTrilu(l: Lowering): void {
   );
 }
 
-/** Dropout's mask, when somebody wants it, is all true. */
-function lowerDropout(l: Lowering): void {
-  if ((l.constantNumbers(2)?.[0] ?? 0) !== 0) throw l.unsupported("training mode");
-  l.alias(0, 0);
-  if (l.wants(1)) emitFill(l, l.output(1), new Uint8Array(elementBytes(l.output(1).type)).fill(opset(l) >= 10 ? 1 : 0));
-}
-
 export const MOVEMENT = {
   "/Transpose": lowerTranspose,
   "/Concat": lowerConcat,
@@ -242,5 +234,4 @@ export const MOVEMENT = {
   "/Trilu": lowerTrilu,
   // the same bytes under another type
   "/BitCast": (l) => l.alias(0, 0),
-  "/Dropout": lowerDropout,
 } satisfies Readonly<Record<string, Lower>>;

@@ -213,11 +213,6 @@ export function around(shape: Shape, axis: number): { outer: number; extent: num
   return { outer: sizeOf(shape.slice(0, axis)), extent: shape[axis] ?? 1, inner: sizeOf(shape.slice(axis + 1)) };
 }
 
-/** Opset whose form the node has: that of the model, or 21 once the graph's passes have been over it. */
-export function opset(l: Lowering): number {
-  return "bitbasis" in l.graph.opsets ? 21 : (l.graph.opsets[""] ?? 1);
-}
-
 /** One number of the given type, shared by the session's programs. */
 export function constant(l: Lowering, type: Source["type"], value: number | bigint): Source {
   const at = l.constants.place(`${INTERNAL}literal:${type}:${value}`, () => {

@@ -1,7 +1,16 @@
 import { Tensor } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import { shape } from "../attend.ts";
-import { type Blocks, blocksIn, blocksOf, packBits, unpackBits, weightBytes, wrongBlocks } from "../blocks.ts";
+import {
+  type Blocks,
+  blocksIn,
+  blocksOf,
+  packBits,
+  unpackBits,
+  weightBytes,
+  wrongBlocks,
+  zeroBytes,
+} from "../blocks.ts";
 import type { Call } from "../call.ts";
 import type { Maker } from "../maker.ts";
 import { INDEX, type Operator } from "../operator.ts";
@@ -34,15 +43,56 @@ function reordered(node: Node, make: Maker, b: Blocks, order: Int32Array): strin
   return make.add("weights", new Tensor("uint8", packBits(moved, b.columns, b.depth, stride, b.bits), dims));
 }
 
+/** Zero points that are floats, as numbers of a few bits where they are some; undefined: they are not. */
+function wholeZeros(zeros: Tensor, b: Blocks): Uint8Array | undefined {
+  const points = zeros.data as Float32Array;
+  if (!points.every((point) => Number.isInteger(point) && point >= 0 && point < 2 ** b.bits)) return undefined;
+  return packBits(points, b.columns, blocksOf(b), zeroBytes(b), b.bits);
+}
+
+/** The weights as float32 [K, N], where zero points lie between the numbers. */
+function dequantized(node: Node, make: Maker, b: Blocks, zeros: Tensor, order: Int32Array | undefined): string {
+  const [bytes, scales] = [make.constant(node.inputs[1]), make.constant(node.inputs[2])];
+  const blocks = blocksOf(b);
+  const count = b.columns * blocks;
+  if (bytes?.type !== "uint8" || bytes.size !== weightBytes(b) || scales?.type !== "float32" || scales.size !== count)
+    throw make.fail(
+      `weights and scales expected constants of ${weightBytes(b)} bytes and ${count} float32 values`,
+      "MODEL",
+    );
+  const q = unpackBits(bytes.data as Uint8Array, b.columns, b.depth, weightBytes(b) / b.columns, b.bits);
+  const [steps, points] = [scales.data as Float32Array, zeros.data as Float32Array];
+  const weights = new Float32Array(q.length);
+  for (let i = 0; i < b.depth; i++) {
+    const from = order === undefined ? i : order[i]!;
+    for (let column = 0; column < b.columns; column++) {
+      const block = column * blocks + Math.floor(i / b.size);
+      weights[from * b.columns + column] = Math.fround(q[column * b.depth + from]! - points[block]!) * steps[block]!;
+    }
+  }
+  return make.add("weights", new Tensor("float32", weights, [b.depth, b.columns]));
+}
+
 const matMulNBits: Rewrite = (node, make) => {
   const b = blocksIn(node.attributes);
   const why = wrongBlocks(b);
   if (why !== undefined) throw make.fail(why, "MODEL");
   if ((node.attributes["weight_prepacked"] ?? 0) !== 0)
     throw make.fail("weights packed for another device are not supported");
-  let [x = "", weights = ""] = node.inputs;
-  const [, , scales = "", zeros = "", , bias = ""] = node.inputs;
+  let [x = "", weights = "", scales = "", zeros = ""] = node.inputs;
+  const bias = node.inputs[5] ?? "";
   const order = orderOf(node, make, b);
+  const points = make.constant(zeros);
+  if (points?.type === "float32") {
+    if (points.size !== b.columns * blocksOf(b))
+      throw make.fail(`expected ${b.columns * blocksOf(b)} zero points`, "MODEL");
+    const whole = wholeZeros(points, b);
+    if (whole === undefined) {
+      const product = make.op("MatMul", [x, dequantized(node, make, b, points, order)]);
+      return bias === "" ? make.end("Identity", [product]) : make.end("Add", [product, bias]);
+    }
+    zeros = make.add("zeros", new Tensor("uint8", whole, [b.columns, zeroBytes(b)]));
+  }
   if (order !== undefined) {
     x = make.op("Gather", [x, make.add("order", new Tensor("int32", order, [b.depth]))], { axis: -1 });
     weights = reordered(node, make, b, order);
