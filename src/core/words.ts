@@ -10,6 +10,7 @@ import { MaxPoolStep, PoolStep, ResizeStep } from "./abi/pool.ts";
 import { ProductStep } from "./abi/product.ts";
 import { RecurrentStep } from "./abi/recurrent.ts";
 import { ArgStep, CumulateStep, LayerNormStep, ReduceStep, SoftmaxStep, TopKStep } from "./abi/reduce.ts";
+import { RotateStep } from "./abi/rotary.ts";
 import {
   DeformColumnsStep,
   DeterminantStep,
@@ -147,6 +148,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   PackWeights: words(PackWeightsStep, ["input", "zeros"], ["output", "columnSums", "scales"]),
   BlockProduct: words(BlockProductStep, ["input", "weights", "scales", "zeros", "bias"], ["output"]),
   Trilu: words(TriluStep, ["input"], ["output"]),
+  Rotate: words(RotateStep, ["input", "cosines", "sines"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };
 

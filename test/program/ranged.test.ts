@@ -159,6 +159,9 @@ const CASES: Readonly<Record<string, Case>> = {
     inputs: (t) => [0, 1, 2].map((salt) => tensor("float32", [1, 2, t, 4], salt)),
   },
   "/RotaryEmbedding": { inputs: (t) => [tensor("float32", [1, 2, t, 4]), rows(t, 2), rows(t, 2)] },
+  "bitbasis/Rotary": {
+    inputs: (t) => [tensor("float32", [2, 2, t, 5]), ...[1, 2].map((salt) => tensor("float32", [1, 1, t, 2], salt))],
+  },
   "/Einsum": {
     inputs: (t) => [tensor("float32", [2, t, 3]), tensor("float32", [3, t])],
     attributes: { equation: "btc,ct->bt" },

@@ -54,4 +54,5 @@ export enum Opcode {
   ConvU7,
   Narrow,
   BlockProduct,
+  Rotate,
 }
