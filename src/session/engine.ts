@@ -75,8 +75,10 @@ export class Engine {
       const execution = new Execution(this.core, this.model, this.schedule, { program, turn });
       const own = { wanted: new Set(names), ...(state && { state }) };
       const results = await execution.run(this.main, inputs, scope, own);
-      const outputs = new Map(this.model.graph.outputs.map(({ name }, i) => [name, results[i]]));
-      return Object.fromEntries(names.map((name) => [name, this.read(outputs.get(name))]));
+      const { outputs } = this.model.graph;
+      return Object.fromEntries(
+        names.map((name) => [name, this.read(results[outputs.findIndex((output) => output.name === name)])]),
+      );
     } finally {
       scope.release();
     }

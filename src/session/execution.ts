@@ -101,11 +101,9 @@ export class Execution {
       }
       const last = path.at(-1)!;
       const { kept } = last.program;
-      const results = routine.graph.outputs.map(({ name }) => {
-        const isRead = wanted === undefined || wanted.has(name) || (state?.takes(name) && !kept.has(name));
-        return isRead ? this.lookup(last, values, name) : undefined;
-      });
-      state?.take(new Map(routine.graph.outputs.map(({ name }, i) => [name, results[i]])), kept);
+      const read = (name: string): Value => this.lookup(last, values, name);
+      const results = routine.graph.outputs.map(({ name }) => (wanted?.has(name) === false ? undefined : read(name)));
+      state?.take(read, kept);
       local.give(results, scope);
       return results;
     } finally {

@@ -31,6 +31,13 @@ interface Rows {
   readonly at: number;
 }
 
+/** What programs have made of the rows; `zeros`: those are what is in it at first. */
+interface Block {
+  readonly at: number;
+  readonly bytes: number;
+  readonly zeros: boolean;
+}
+
 /**
  * Values that stay in the session's memory from run to run, as keys and values of the tokens before: made by `session.createState`, used by
  * `session.run(feeds, fetches, { state })`, which feeds them, and appends what the run makes of them. A run that fails leaves it as it was.
@@ -51,7 +58,7 @@ export class SessionState {
   private readonly byOutput: ReadonlyMap<string, Pair>;
   private readonly rows = new Map<string, Rows>();
   /** What programs keep beside the rows. */
-  private readonly blocks = new Map<string, number>();
+  private readonly blocks = new Map<string, Block>();
   /** A run has begun whose outputs have not been taken: what it has left beside the rows is of no use. */
   private open = false;
   /** Names of extents that inputs share, and what the feeds of the last run have told of them. */
@@ -90,7 +97,7 @@ export class SessionState {
     this.idle();
     if (!Number.isInteger(length) || length < 0 || length > this.rowsInUse)
       throw new RangeError(`"length" expected integer in 0..${this.rowsInUse}, got ${String(length)}`);
-    if (length < this.rowsInUse) this.forget();
+    if (length < this.rowsInUse) this.reset();
     this.rowsInUse = length;
   }
 
@@ -144,7 +151,7 @@ export class SessionState {
         if (typeof d === "string" && this.shared.has(d)) extents.set(d, value.dims[i]!);
       });
     }
-    if (this.open) this.forget();
+    if (this.open) this.reset();
     this.settle(extents);
     this.open = true;
     const values = new Map(fed);
@@ -190,27 +197,26 @@ export class SessionState {
   block(key: string, bytes: number, zeros: boolean): number {
     const rows = this.rows.get(key);
     if (rows !== undefined) return rows.at;
-    let at = this.blocks.get(key);
-    if (at === undefined) {
-      at = this.core().allocate(bytes);
-      if (zeros) this.core().u8(at, bytes).fill(0);
-      this.blocks.set(key, at);
+    let block = this.blocks.get(key);
+    if (block === undefined) {
+      block = { at: this.core().allocate(bytes), bytes, zeros };
+      if (zeros) this.core().u8(block.at, bytes).fill(0);
+      this.blocks.set(key, block);
     }
-    return at;
+    return block.at;
   }
 
   /** @internal Appends what a run has made, `inPlace` what its program has appended to the rows themselves. */
-  take(made: ReadonlyMap<string, Value>, inPlace: ReadonlyMap<string, KnownValue>): void {
+  take(made: (output: string) => Value, inPlace: ReadonlyMap<string, KnownValue>): void {
     const lengths = this.pairs.map((pair) => {
       const value = inPlace.get(pair.output);
       if (value !== undefined) return value.shape[pair.axis]!;
-      return this.lengthOf(pair, made.get(pair.output));
+      return this.lengthOf(pair, made(pair.output));
     });
     const length = lengths[0]!;
     if (lengths.some((other) => other !== length))
       throw new RangeError(`the state's values expected equal lengths, got ${lengths.join(", ")}`);
-    for (const pair of this.pairs)
-      if (!inPlace.has(pair.output)) this.append(pair, made.get(pair.output) as Held, length);
+    for (const pair of this.pairs) if (!inPlace.has(pair.output)) this.append(pair, made(pair.output) as Held, length);
     this.rowsInUse = length;
     this.open = false;
   }
@@ -278,9 +284,14 @@ export class SessionState {
     this.signature = JSON.stringify(kept);
   }
 
+  /** Makes programs begin anew with what they have made of the rows, where it is: programs need not be written again. */
+  private reset(): void {
+    for (const { at, bytes, zeros } of this.blocks.values()) if (zeros) this.core().u8(at, bytes).fill(0);
+  }
+
   /** Drops what programs have made of the rows. */
   private forget(): void {
-    for (const at of this.blocks.values()) this.core().release(at);
+    for (const { at } of this.blocks.values()) this.core().release(at);
     this.blocks.clear();
     this.version = {};
   }
