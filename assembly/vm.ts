@@ -25,6 +25,7 @@ import { pool, resize } from "./tensor/pool";
 import { maxPool } from "./tensor/max-pool";
 import { arg, reduce } from "./tensor/reduce";
 import { narrow } from "./tensor/narrow";
+import { rotate } from "./tensor/rotate";
 import { product } from "./tensor/product";
 import { stackDigits } from "./tensor/stack-digits";
 import { cumulate, sequence } from "./tensor/sequence";
@@ -178,6 +179,9 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.BlockProduct:
       blockProduct(step, thread, threads);
+      break;
+    case Opcode.Rotate:
+      rotate(step, thread, threads);
       break;
     case Opcode.RoiAlign:
       return roiAlign(program, step, thread, threads);

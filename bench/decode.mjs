@@ -5,14 +5,17 @@
 // Contestants run in turn (A B A B), medians of the rounds. Without a cache every token is a new length of stories260k (BITBASIS_MODELS), sessions are
 // new in every round, so that what a length costs is in it. With a cache: a decoder of the same sizes, written by test/support/decoder.ts, its past kept
 // by createState here, fed and fetched there. Logits are compared before anything is timed.
-import { existsSync, readFileSync } from "node:fs";
-import { join } from "node:path";
+import { readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { median } from "../build/tools/examples/ocr/compare.js";
 import { InferenceSession, Tensor } from "../build/tools/src/entries/index.js";
 import { writeOnnx } from "../build/tools/src/onnx/index.js";
 import { cachePairs, decoder } from "../build/tools/test/support/decoder.js";
+import { locate } from "../build/tools/test/support/networks.js";
 import { cosine, rivalSession } from "./contestants.mjs";
+
+const ROOT = fileURLToPath(new URL("..", import.meta.url));
 
 const { values: options } = parseArgs({
   options: {
@@ -164,9 +167,9 @@ async function longPast(name, sizes) {
   await one.release();
 }
 
-const stories = join(process.env.BITBASIS_MODELS ?? "", "stories260k", "model.onnx");
-if (existsSync(stories)) await uncached(new Uint8Array(readFileSync(stories)));
-else console.log("stories260k is not there: set BITBASIS_MODELS");
+const stories = locate({ place: "folder", file: "stories260k" }, ROOT);
+if ("path" in stories) await uncached(new Uint8Array(readFileSync(stories.path)));
+else console.log(`stories260k skipped: ${stories.missing}`);
 for (const form of ["plain", "grouped"]) await withCache(form);
 await longPast("decoder, 0.4 million weights", SIZES);
 await longPast("decoder, 5 million weights", LARGER);

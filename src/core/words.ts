@@ -10,6 +10,7 @@ import { MaxPoolStep, PoolStep, ResizeStep } from "./abi/pool.ts";
 import { ProductStep } from "./abi/product.ts";
 import { RecurrentStep } from "./abi/recurrent.ts";
 import { ArgStep, CumulateStep, LayerNormStep, ReduceStep, SoftmaxStep, TopKStep } from "./abi/reduce.ts";
+import { RotateStep } from "./abi/rotary.ts";
 import {
   DeformColumnsStep,
   DeterminantStep,
@@ -148,6 +149,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   QuantizeBlocks: words(QuantizeBlocksStep, ["input"], ["output"]),
   BlockProduct: words(BlockProductStep, ["input", "weights", "scales", "zeros", "bias"], ["output", "scratch"]),
   Trilu: words(TriluStep, ["input"], ["output"]),
+  Rotate: words(RotateStep, ["input", "cosines", "sines"], ["output"]),
   Determinant: words(DeterminantStep, ["input"], ["output", "scratch"]),
 };
 

@@ -38,14 +38,15 @@ export function standardGraph(source: Graph, series: ReadonlySet<string>, weight
   const initializers = new Map(source.initializers);
   const names = new Names(source);
   for (const name of series) names.unique(name);
-  const shared = { initializers, names, series, weights, moved: new Map<string, string>() };
+  const { bitbasis: _, ...opsets } = source.opsets;
+  const opset = Math.max(21, opsets[""] ?? 0);
+  const shared = { opset, initializers, names, series, weights, moved: new Map<string, string>() };
   const first = new Standard(source, shared);
   for (const name of series) if (!initializers.has(name)) weights.value(name, first);
   for (const node of source.nodes) first.add(node);
-  const { bitbasis: _, ...opsets } = source.opsets;
   return used({
     ...source,
-    opsets: { ...opsets, "": Math.max(21, opsets[""] ?? 0) },
+    opsets: { ...opsets, "": opset },
     nodes: first.nodes,
     initializers,
   });
@@ -64,6 +65,8 @@ function used(graph: Graph): Graph {
 }
 
 interface Shared {
+  /** Of ONNX's own operators, in the graph that is made. */
+  readonly opset: number;
   readonly initializers: Map<string, Tensor>;
   readonly names: Names;
   readonly series: ReadonlySet<string>;
@@ -113,7 +116,8 @@ class Standard implements Emitter {
   add(node: Node): void {
     this.node = node;
     const own = { ...node, attributes: this.bodies(node.attributes) };
-    if (node.domain !== "bitbasis") this.nodes.push(own);
+    if (node.domain === "" && node.op === "RMSNormalization" && this.shared.opset < 23) this.rmsNorm(own);
+    else if (node.domain !== "bitbasis") this.nodes.push(own);
     else if (node.op === "MatMul") this.matMul(own);
     else if (node.op === "Conv" || node.op === "ConvTranspose") this.conv(own);
     else if (node.op.endsWith("Integer")) this.integer(own);
@@ -138,6 +142,19 @@ class Standard implements Emitter {
       return [name, { ...value, nodes: body.nodes }];
     });
     return Object.fromEntries(entries);
+  }
+
+  /** ONNX has the operator since opset 23. */
+  private rmsNorm(node: Node): void {
+    const [x = "", scale = ""] = node.inputs;
+    const { axis = -1, epsilon = 1e-5 } = node.attributes as { axis?: number; epsilon?: number };
+    const first = axis < 0 ? axis : axis - this.rankOf(node);
+    const axes = BigInt64Array.from({ length: -first }, (_, i) => BigInt(first + i));
+    const over = this.constant(`${x}/axes`, new Tensor("int64", axes));
+    const least = this.constant(`${x}/epsilon`, new Tensor("float32", Float32Array.of(epsilon), []));
+    const mean = this.emit("ReduceMean", [this.emit("Mul", [x, x]), over]);
+    const root = this.emit("Sqrt", [this.emit("Add", [mean, least])]);
+    this.emit("Mul", [this.emit("Div", [x, root]), scale], {}, node.outputs[0]);
   }
 
   private matMul(node: Node): void {

@@ -77,10 +77,6 @@ export interface SpecializeOptions {
   readonly weights?: ReadonlyMap<string, KnownValue>;
   /** Values whose elements the lowering asks for. */
   readonly needed?: ReadonlySet<string>;
-  /** Outputs of nodes that are not to be folded. */
-  readonly unfolded?: ReadonlySet<string>;
-  /** Is told about every node of an operator, as it comes. */
-  readonly observe?: (visit: Visit) => void;
   /** What is left of the budget of the stage that the graph is a body of: stages and bodies on one path share one. */
   readonly budget?: FoldBudget;
   /** The graph is a body: its outputs may be any of its values, and its inputs are what is fed. */
@@ -117,6 +113,35 @@ export function specialize(
   options: SpecializeOptions = {},
 ): Stage {
   return specializerOf(graph, feeds, options).advance();
+}
+
+/**
+ * Specializations of one graph for several feeds, which go from node to node beside each other; what feeds do not change is found out once.
+ *
+ * @param judge - is told about every node of an operator, as each of them finds it; says whether it is folded where it can be, or undefined to give up
+ * @returns undefined when it has been given up, or one of them needs more than shapes
+ */
+export function specializeTogether(
+  graph: Graph,
+  feeds: readonly Readonly<Record<string, Feed | typeof LIST>>[],
+  options: SpecializeOptions,
+  judge: (visits: readonly Visit[]) => "fold" | "keep" | undefined,
+): Stage[] | undefined {
+  const all = feeds.map((one) => specializerOf(graph, one, options));
+  const [first, ...others] = all as [Specializer, ...Specializer[]];
+  for (;;) {
+    const visit = first.next();
+    const visits = [visit, ...others.map((one) => one.next(isVisit(visit) ? visit : undefined))];
+    if (visits.every((one) => one === undefined)) return all.map((one) => one.stage(undefined));
+    if (!visits.every(isVisit)) return undefined;
+    const fate = judge(visits);
+    if (fate === undefined || all.some((one, i) => one.settle(visits[i]!, fate === "fold") !== undefined))
+      return undefined;
+  }
+}
+
+function isVisit(found: Visit | Stop | undefined): found is Visit {
+  return found !== undefined && "call" in found;
 }
 
 /** As `specialize`, for who only wants to know what it throws: the stage where it stops, undefined where it gets to the end. */
@@ -194,6 +219,16 @@ class Specializer {
   /** Visits nodes until one needs more than is known. */
   walk(): Stop | undefined {
     for (;;) {
+      const found = this.next();
+      if (!isVisit(found)) return found;
+      const stop = this.settle(found, true);
+      if (stop !== undefined) return stop;
+    }
+  }
+
+  /** The next node of an operator, which is to be settled, or what it stops at; undefined at the end. `like`: the same node under other feeds. */
+  next(like?: Visit): Visit | Stop | undefined {
+    for (;;) {
       const frame = this.frames.at(-1);
       if (frame === undefined) return undefined;
       const node = frame.nodes[frame.next];
@@ -202,21 +237,21 @@ class Specializer {
         continue;
       }
       frame.next++;
-      const stop = this.visit(node);
-      if (stop === undefined) continue;
-      if (stop.kind === "learn") frame.next--;
-      return stop;
+      const found = this.look(node, like);
+      if (found !== undefined) return found;
     }
   }
 
-  private visit(given: Node): Stop | undefined {
+  /** What is found out about a node; undefined when others have taken its place. */
+  private look(given: Node, like: Visit | undefined): Visit | Stop | undefined {
     const node = { ...given, inputs: given.inputs.map((name) => this.resolve(name)) };
     if (runsBetween(node) || node.inputs.some((name) => this.lists.has(name))) {
       return this.takeBranch(node) ? undefined : { kind: "control", node };
     }
     const unknown = node.inputs.filter((name) => this.options.needed?.has(name) && this.learnable(name));
-    if (unknown.length > 0) return { kind: "learn", node, names: unknown };
+    if (unknown.length > 0) return this.learn(node, unknown);
     const call = this.call(node);
+    if (like?.call.isLike(call)) return { ...like, node, call };
     if (runsOnHost(node, call)) {
       for (let i = 0; i < call.count; i++)
         if (call.has(i) && call.constant(i) === undefined) return { kind: "host", node };
@@ -232,19 +267,40 @@ class Specializer {
         return undefined;
       }
       const outputs = outputsOf(call, operator);
-      const kept = this.budget.spent || node.outputs.some((name) => this.options.unfolded?.has(name));
-      const folded = kept ? undefined : evaluate(call, operator, outputs, LIMIT);
-      this.options.observe?.({ node, operator, call, outputs, folded });
-      if (folded !== undefined) this.budget.count(call, folded);
-      const expanded = folded === undefined ? operator.expands?.(call, this.maker(node)) : undefined;
+      const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
+      return { node, operator, call, outputs, folded };
+    } catch (error) {
+      return this.stopFor(error, node);
+    }
+  }
+
+  /** Folds, expands or keeps a node. */
+  settle({ node, operator, call, outputs, folded }: Visit, folds: boolean): Stop | undefined {
+    if (folded !== undefined && folds) {
+      this.budget.count(call, folded);
+      for (const [i, tensor] of folded.entries()) this.fold(node.outputs[i], tensor);
+      return undefined;
+    }
+    try {
+      const expanded = operator.expands?.(call, this.maker(node));
       if (expanded !== undefined) this.frames.push({ nodes: expanded, next: 0 });
-      else if (folded === undefined) this.keep(operator.settle?.(call, outputs) ?? node, outputs);
-      else for (const [i, tensor] of folded.entries()) this.fold(node.outputs[i], tensor);
+      else this.keep(operator.settle?.(call, outputs) ?? node, outputs);
       return undefined;
     } catch (error) {
-      if (!(error instanceof DependsOnData) || !this.learnable(error.value)) throw error;
-      return { kind: "learn", node, names: [error.value] };
+      return this.stopFor(error, node);
     }
+  }
+
+  /** The stop that an error asks for, which says that elements must be known. */
+  private stopFor(error: unknown, node: Node): Stop {
+    if (!(error instanceof DependsOnData) || !this.learnable(error.value)) throw error;
+    return this.learn(node, [error.value]);
+  }
+
+  /** The node comes again, once they are known. */
+  private learn(node: Node, names: readonly string[]): Stop {
+    this.frames.at(-1)!.next--;
+    return { kind: "learn", node, names };
   }
 
   /** Whether a run can tell the elements of a value. */

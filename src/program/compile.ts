@@ -51,6 +51,8 @@ export interface Compiled {
   readonly owned: readonly OwnedConstant[];
   /** Writes the program for an arena at the given address, and for a state, and returns its own address. */
   write(arena: number, kept?: KeptMemory): number;
+  /** Of a program for a range of sizes: makes it the one of size t. */
+  resize?(t: number): void;
   /** An error of the run, told with the node that the failing step belongs to. */
   explain(error: BadIndex): RangeError;
   /** Gives back the constants that only this program had. */

@@ -2,6 +2,8 @@ import type { KnownValue } from "../graph/graph.ts";
 
 /** Signatures of inputs that grow together: extent `i` is base[i] + t·direction[i], as past and attention_mask grow with every token. */
 export interface Line {
+  /** Extents of each input. */
+  readonly ranks: readonly number[];
   readonly base: readonly number[];
   /** None is negative, one at least is not 0. */
   readonly direction: readonly number[];
@@ -14,6 +16,8 @@ export interface Range {
   readonly high: number;
 }
 
+const NONE: ReadonlySet<number> = new Set();
+
 /** Signatures that are remembered: enough for a few kinds of inputs in turn. */
 const REMEMBERED = 16;
 
@@ -24,9 +28,12 @@ export class Lines {
   /**
    * The lines through the given signature and two others that have been met, the finest first: widths of 64, 96 and 160 may be any widths, or
    * multiples of 32.
+   *
+   * @param rows - extents that count rows of a state, which come one by one: one other signature is enough then
    */
-  through(values: readonly KnownValue[]): Line[] {
+  through(values: readonly KnownValue[], rows: ReadonlySet<number> = NONE): Line[] {
     const [kind, extents] = [kindOf(values), extentsOf(values)];
+    const ranks = values.map(({ shape }) => shape.length);
     const others = this.met.filter((one) => one.kind === kind);
     this.met.push({ kind, extents });
     if (this.met.length > REMEMBERED) this.met.shift();
@@ -35,26 +42,36 @@ export class Lines {
       const unit = divisor(far);
       if (unit === 0) continue;
       const direction = far.map((d) => d / unit);
+      if (rows.size > 0 && direction.every((d, j) => !rows.has(j) || Math.abs(d) === 1)) {
+        const found = lineOf(ranks, extents, direction, 1);
+        if (found.length > 0) return found;
+      }
       for (const b of others.slice(i + 1)) {
         const near = minus(b.extents, a.extents);
         const varying = direction.findIndex((d) => d !== 0);
         const times = near[varying]! / direction[varying]!;
         if (times === 0 || near.some((d, j) => d !== times * direction[j]!)) continue;
         const coarse = divisor([unit, times]);
-        return [...new Set([1, coarse])].flatMap((step) => lineOf(extents, direction, step));
+        return [...new Set([1, coarse])].flatMap((step) => lineOf(ranks, extents, direction, step));
       }
     }
     return [];
   }
 }
 
-function lineOf(through: readonly number[], direction: readonly number[], step: number): Line[] {
+function lineOf(
+  ranks: readonly number[],
+  through: readonly number[],
+  direction: readonly number[],
+  step: number,
+): Line[] {
   const sign = direction.some((d) => d < 0) ? -step : step;
   const wide = direction.map((d) => (d === 0 ? 0 : d * sign));
   if (wide.some((d) => d < 0)) return [];
   const t = sizeOn({ base: through.map(() => 0), direction: wide }, through);
   return [
     {
+      ranks,
       base: minus(
         through,
         wide.map((d) => d * t),
@@ -65,15 +82,17 @@ function lineOf(through: readonly number[], direction: readonly number[], step: 
 }
 
 /** The largest t at which no extent is beyond its own. */
-function sizeOn({ base, direction }: Line, extents: readonly number[]): number {
+function sizeOn({ base, direction }: Pick<Line, "base" | "direction">, extents: readonly number[]): number {
   return Math.min(...direction.flatMap((d, i) => (d === 0 ? [] : [Math.floor((extents[i]! - base[i]!) / d)])));
 }
 
 /** Where on the line the signature lies; undefined beside it. Asked at every run. */
-export function placeOn({ base, direction }: Line, values: readonly KnownValue[]): number | undefined {
+export function placeOn({ ranks, base, direction }: Line, values: readonly KnownValue[]): number | undefined {
+  if (values.length !== ranks.length) return undefined;
   let t: number | undefined;
   let i = 0;
-  for (const { shape } of values) {
+  for (const [j, { shape }] of values.entries()) {
+    if (shape.length !== ranks[j]) return undefined;
     for (const d of shape) {
       const step = direction[i]!;
       const far = d - base[i++]!;
@@ -81,7 +100,7 @@ export function placeOn({ base, direction }: Line, values: readonly KnownValue[]
       if (far !== step * (t ?? 0)) return undefined;
     }
   }
-  return i === base.length && Number.isInteger(t) ? t : undefined;
+  return Number.isInteger(t) ? t : undefined;
 }
 
 /** The values at t, which are those given but for their shapes. */
@@ -96,9 +115,13 @@ export function valuesAt(line: Line, values: readonly KnownValue[], t: number): 
   }));
 }
 
-/** From where on no extent that varies is 0 or 1: those broadcast and vanish, and have programs of their own. */
-export function genericFrom({ base, direction }: Line): number {
-  return Math.max(0, ...direction.flatMap((d, i) => (d === 0 ? [] : [Math.ceil((2 - base[i]!) / d)])));
+/**
+ * From where on no extent that varies is 0 or 1: those broadcast and vanish, and have programs of their own. A single row of a state does not: operators
+ * read it behind others or as a copy.
+ */
+export function genericFrom({ base, direction }: Line, rows: ReadonlySet<number> = NONE): number {
+  const least = (i: number): number => (rows.has(i) ? 1 : 2);
+  return Math.max(0, ...direction.flatMap((d, i) => (d === 0 ? [] : [Math.ceil((least(i) - base[i]!) / d)])));
 }
 
 function kindOf(values: readonly KnownValue[]): string {

@@ -2,14 +2,14 @@
 //
 // Why that is right: the records of all operators say that extents, folded elements and step words are made by sums, products, equality, division by
 // constants with either rounding, and clamps (`sizes: "polynomial"`). Every extent and every folded element is held against an affine function of t
-// with whole coefficients at four sizes: both ends, the neighbour of the lower one and the middle. A whole affine function plus the floor of another is
+// with whole coefficients at three sizes: both ends and the neighbour of the lower one. A whole affine function plus the floor of another is
 // monotone, so that both ends and one step decide; a clamp of affine functions that starts and ends on one piece never leaves it. Words are products of
-// these: whole polynomials of degree 2 at most, which three sizes decide and one checks. Words that layouts make (pairs, blocks of 8, scratch) are no
+// these: affine as well, or, when one is not, whole polynomials of degree 2 at most, which three sizes decide and a fourth, the middle, checks. Words that layouts make (pairs, blocks of 8, scratch) are no
 // polynomials: they are computed from the sizes in their step (layout-words.ts). Whatever does not fit has no program for a range.
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
 import type { KnownValue } from "../graph/graph.ts";
-import type { Stage, Visit } from "../graph/specialize.ts";
+import type { Stage, specializeTogether, Visit } from "../graph/specialize.ts";
 import type { Tensor } from "../tensor/index.ts";
 import type { Compiled, KeptValue, ProgramValue } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
@@ -17,27 +17,15 @@ import { type LayoutRule, layoutRule, scratchBuffer } from "./layout-words.ts";
 import type { Range } from "./lines.ts";
 import type { LoweredStep } from "./lowering.ts";
 
-/** How a size is lowered: which nodes must not be folded, and who is told about every node. */
-export interface Probing {
-  readonly unfolded: ReadonlySet<string>;
-  readonly observe: (visit: Visit) => void;
-}
-
-/** A graph at size t, and the program of it when it is one stage. */
+/** A graph at several sizes. */
 export interface Sizes {
-  specialize(t: number, how: Probing): Stage;
-  /** `probe`: it will not be written. */
+  /** All of them, node by node beside each other; see `specializeTogether`. */
+  specialize(ts: readonly number[], judge: Judge): Stage[] | undefined;
+  /** The program of one that is one stage; `probe`: it will not be written. */
   compile(stage: Stage, probe: boolean): Compiled;
 }
 
-interface Visited {
-  readonly visits: readonly Visit[];
-  readonly stage: Stage;
-}
-
-interface Probe extends Visited {
-  readonly program: Compiled;
-}
+export type Judge = Parameters<typeof specializeTogether>[3];
 
 /** a + b·t + c·t² */
 type Polynomial = readonly [a: number, b: number, c: number];
@@ -48,9 +36,8 @@ export class RangedProgram implements Compiled {
   readonly owned: Compiled["owned"];
   readonly buffers: Compiled["buffers"];
   readonly arenaBytes: number;
-  outputs: ReadonlyMap<string, ProgramValue>;
-  kept: ReadonlyMap<string, KeptValue>;
-  work = 0;
+  readonly outputs: ReadonlyMap<string, ProgramValue>;
+  readonly kept: ReadonlyMap<string, KeptValue>;
   private t: number;
   private address = 0;
   /** Where buffers lie that words point into: their addresses at the largest size without what that size adds; 0 for numbers. */
@@ -63,14 +50,17 @@ export class RangedProgram implements Compiled {
     private readonly fitted: Fitted,
     high: number,
   ) {
-    ({ inputs: this.inputs, outputs: this.outputs, arenaBytes: this.arenaBytes } = largest);
-    ({ owned: this.owned, buffers: this.buffers, kept: this.kept } = largest);
+    ({ inputs: this.inputs, arenaBytes: this.arenaBytes, owned: this.owned, buffers: this.buffers } = largest);
+    ({ outputs: this.outputs, kept: this.kept } = fitted);
     this.t = high;
-    this.describe();
   }
 
   get count(): number {
     return this.largest.count;
+  }
+
+  get work(): number {
+    return Math.max(0, at(this.fitted.work, this.t));
   }
 
   /** What is told about the steps at this size; made when somebody asks. */
@@ -88,16 +78,9 @@ export class RangedProgram implements Compiled {
   resize(t: number): void {
     if (t === this.t) return;
     this.t = t;
-    this.describe();
-    if (this.address !== 0) this.patch();
-  }
-
-  private describe(): void {
-    const { t } = this;
     this.timed = undefined;
-    this.work = Math.max(0, at(this.fitted.work, t));
-    this.outputs = resized(this.fitted.outputs, t);
-    this.kept = resized(this.fitted.kept, t);
+    for (const { shape, axis, value } of this.fitted.extents) shape[axis] = at(value, t);
+    if (this.address !== 0) this.patch();
   }
 
   write(arena: number, kept?: KeptMemory): number {
@@ -136,13 +119,11 @@ export class RangedProgram implements Compiled {
   }
 }
 
-/** Outputs by name, whose extents vary. */
-type Sized<T> = ReadonlyMap<string, { readonly value: T; readonly shape: readonly Polynomial[] }>;
-
-function resized<T>(values: Sized<T>, t: number): Map<string, T> {
-  return new Map(
-    [...values].map(([name, { value, shape }]) => [name, { ...value, shape: shape.map((d) => at(d, t)) }]),
-  );
+/** An extent of an output, which every size writes anew. */
+interface Extent {
+  readonly shape: number[];
+  readonly axis: number;
+  readonly value: Polynomial;
 }
 
 /** What varies with t. */
@@ -155,8 +136,10 @@ interface Fitted {
   readonly layout: readonly { readonly at: number; readonly step: number; readonly rule: LayoutRule }[];
   /** Integers in the constants that the program owns, by address. */
   readonly elements: readonly { readonly at: number; readonly bytes: number; readonly value: Polynomial }[];
-  readonly outputs: Sized<ProgramValue>;
-  readonly kept: Sized<KeptValue>;
+  /** At the size of the moment, as `extents` make it. */
+  readonly outputs: ReadonlyMap<string, ProgramValue>;
+  readonly kept: ReadonlyMap<string, KeptValue>;
+  readonly extents: readonly Extent[];
   readonly macs: readonly Polynomial[];
   readonly bytes: readonly Polynomial[];
   readonly rows: readonly Polynomial[];
@@ -170,62 +153,63 @@ export function generalize(
   sizes: Sizes,
   most = Number.POSITIVE_INFINITY,
 ): { program: RangedProgram; stage: Stage } | undefined {
-  const unfolded = new Set<string>();
-  const visited = (t: number): Visited => {
-    const visits: Visit[] = [];
-    return { stage: sizes.specialize(t, { unfolded, observe: (visit) => visits.push(visit) }), visits };
-  };
-  const near = new Map([low, low + 1].map((t) => [t, visited(t)]));
-  const [first, second] = [...near.values()].map(({ visits }) => visits) as [Visit[], Visit[]];
-  if (!alike([first, second])) return undefined;
-  for (const [i, { node, folded }] of first.entries()) {
-    if (!folded?.some((tensor, j) => isLarge(tensor, second[i]!.folded![j]!))) continue;
-    near.clear();
-    for (const name of node.outputs) unfolded.add(name);
-  }
-  const ts = [high, low, low + 1, (low + high) >> 1];
-  const probes: Probe[] = [];
-  let kept: Compiled | undefined;
-  try {
-    for (const t of ts) {
-      const { visits, stage } = near.get(t) ?? visited(t);
-      if (stage.stop !== undefined) return undefined;
-      probes.push({ visits, stage, program: sizes.compile(stage, t !== high) });
-      if (probes[0]!.program.arenaBytes > most) return undefined;
-      if (!alike(probes.map((probe) => probe.visits)) || !sameSteps(probes.map((p) => p.program))) return undefined;
-    }
-    if (!isPolynomial(probes, ts)) return undefined;
-    const programs = probes.map(({ program }) => program);
-    const found = fitted(core, programs, ts);
-    if (found === undefined) return undefined;
-    kept = probes[0]!.program;
-    return { program: new RangedProgram(core, kept, found, high), stage: probes[0]!.stage };
-  } finally {
-    for (const { program } of probes) if (program !== kept) program.release();
-  }
-}
-
-/** Whether the same nodes have been visited, all marked, and folded alike. */
-function alike(all: readonly (readonly Visit[])[]): boolean {
-  const [first, ...rest] = all;
-  return first!.every(({ node, operator, folded }, i) => {
-    if (operator.sizes === undefined) return false;
-    return rest.every((visits) => {
-      const other = visits[i];
-      return (
-        visits.length === first!.length &&
-        other?.node.op === node.op &&
-        (other.folded === undefined) === (folded === undefined)
-      );
-    });
+  const [three, middle] = [[high, low, low + 1], (low + high) >> 1];
+  const all: { readonly visits: readonly Visit[]; readonly fate: "fold" | "keep" }[] = [];
+  const stages = sizes.specialize(three, (visits) => {
+    const fate = fateOf(visits);
+    if (!isAlike(visits) || !isPolynomial(visits, three, fate)) return undefined;
+    all.push({ visits, fate });
+    return fate;
   });
+  if (stages === undefined) return undefined;
+  const programs: Compiled[] = [];
+  let kept: Compiled | undefined;
+  const add = (stage: Stage): boolean => {
+    programs.push(sizes.compile(stage, programs.length > 0));
+    return programs[0]!.arenaBytes <= most && sameSteps(programs);
+  };
+  try {
+    if (!stages.every(add)) return undefined;
+    let found = fitted(core, programs, three);
+    if (found === undefined) {
+      // Something is quadratic, or nothing that we know.
+      const four = [...three, middle];
+      let next = 0;
+      const more = sizes.specialize([middle], ([visit]) => {
+        const { visits, fate } = all[next++] ?? { visits: [], fate: "fold" };
+        const known = [...visits, visit!];
+        return visits.length > 0 && isAlike(known) && isPolynomial(known, four, fate) ? fate : undefined;
+      });
+      if (more === undefined || next < all.length || !add(more[0]!)) return undefined;
+      found = fitted(core, programs, four);
+    }
+    if (found === undefined) return undefined;
+    kept = programs[0]!;
+    return { program: new RangedProgram(core, kept, found, high), stage: stages[0]! };
+  } finally {
+    for (const program of programs) if (program !== kept) program.release();
+  }
 }
 
-/** A folded tensor that depends on the size and is more than some integers: it is made by steps instead. */
-function isLarge(a: Tensor, b: Tensor): boolean {
-  if (a.dims.join() !== b.dims.join()) return true;
-  if (sameElements(a, b)) return false;
-  return !(a.type === "int64" || a.type === "int32") || a.size > 16;
+/** Whether a node is the same at all sizes, marked, and can be folded at all of them or at none. */
+function isAlike(visits: readonly Visit[]): boolean {
+  const [{ node, operator, folded }] = visits as [Visit];
+  const isFolded = folded !== undefined;
+  return (
+    operator.sizes !== undefined &&
+    visits.every((other) => other.node.op === node.op && (other.folded !== undefined) === isFolded)
+  );
+}
+
+/** What depends on the size and is more than some integers is made by steps instead of folded. */
+function fateOf(visits: readonly Visit[]): "fold" | "keep" {
+  const [{ folded }, ...others] = visits as [Visit, ...Visit[]];
+  const isLarge = (a: Tensor, b: Tensor | undefined): boolean =>
+    a !== b &&
+    (b === undefined ||
+      a.dims.join() !== b.dims.join() ||
+      (!sameElements(a, b) && (!(a.type === "int64" || a.type === "int32") || a.size > 16)));
+  return folded?.some((tensor, j) => others.some((other) => isLarge(tensor, other.folded?.[j]))) ? "keep" : "fold";
 }
 
 function sameElements(a: Tensor, b: Tensor): boolean {
@@ -234,28 +218,26 @@ function sameElements(a: Tensor, b: Tensor): boolean {
   return x.length === y.length;
 }
 
-/** Whether every extent grows evenly, every folded integer is affine, and no comparison changes within the range. */
-function isPolynomial(probes: readonly Probe[], ts: readonly number[]): boolean {
-  return probes[0]!.visits.every((visit, i) => {
-    const all = probes.map(({ visits }) => visits[i]!);
-    const shapes = visit.outputs.every((_, j) => {
-      const extents = all.map(({ outputs }) => outputs[j]!.shape);
-      return extents[0]!.every((d, axis) => {
-        const value = affine(
-          ts,
-          extents.map((shape) => shape[axis]!),
-        );
-        return (
-          extents.every(({ length }) => length === extents[0]!.length) && value !== undefined && value[1] >= 0 && d >= 0
-        );
-      });
+/** Whether every extent of a node grows evenly, and, when it is folded, every integer is affine and no comparison changes within the range. */
+function isPolynomial(visits: readonly Visit[], ts: readonly number[], fate: "fold" | "keep"): boolean {
+  const [first] = visits as [Visit];
+  const shapes = first.outputs.every(({ shape }, j) => {
+    const extents = visits.map(({ outputs }) => outputs[j]!.shape);
+    if (extents.every((one) => one === shape)) return true;
+    return shape.every((d, axis) => {
+      const value = affine(
+        ts,
+        extents.map((one) => one[axis]!),
+      );
+      return extents.every(({ length }) => length === shape.length) && value !== undefined && value[1] >= 0 && d >= 0;
     });
-    const elements = (visit.folded ?? []).every((_, j) => {
-      const tensors = all.map(({ folded }) => folded![j]!);
-      return tensors.every((tensor) => sameElements(tensors[0]!, tensor)) || affines(ts, tensors) !== undefined;
-    });
-    return shapes && elements && (visit.folded === undefined || visit.operator.sizes !== "compared" || keepsOrder(all));
   });
+  if (!shapes || first.folded === undefined || fate === "keep") return shapes;
+  const elements = first.folded.every((one, j) => {
+    const tensors = visits.map(({ folded }) => folded![j]!);
+    return tensors.every((tensor) => tensor === one || sameElements(one, tensor)) || affines(ts, tensors) !== undefined;
+  });
+  return elements && (first.operator.sizes !== "compared" || keepsOrder(visits));
 }
 
 /** The elements of an integer tensor as functions of t. */
@@ -343,15 +325,18 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
     }
   }
   const elements = ownedElements(programs, ts);
+  const extents: Extent[] = [];
   const results = programs.some((program) => [...program.outputs.values()].some(({ place }) => !("arena" in place)))
     ? undefined
     : sizedOf(
         ts,
         programs.map((program) => program.outputs),
+        extents,
       );
   const kept = sizedOf(
     ts,
     programs.map((program) => program.kept),
+    extents,
   );
   if (elements === undefined || results === undefined || kept === undefined) return undefined;
   const told = (what: (step: LoweredStep) => number): Polynomial[] =>
@@ -362,7 +347,7 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
       ),
     );
   return {
-    ...{ high: ts[0]!, length: at, words, layout, elements, outputs: results, kept },
+    ...{ high: ts[0]!, length: at, words, layout, elements, extents, outputs: results, kept },
     ...{ macs: told(({ macs }) => macs), bytes: told(({ bytes }) => bytes), rows: told(({ rows = 0 }) => rows) },
     work: through(
       ts,
@@ -371,23 +356,23 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
   };
 }
 
-/** The same outputs of programs of several sizes; undefined where an extent does not grow evenly. */
+/** The same outputs of programs of several sizes, their extents that vary added to `extents`; undefined where one does not grow evenly. */
 function sizedOf<T extends KnownValue>(
   ts: readonly number[],
   values: readonly ReadonlyMap<string, T>[],
-): Sized<T> | undefined {
-  const sized = new Map<string, { value: T; shape: Polynomial[] }>();
+  extents: Extent[],
+): ReadonlyMap<string, T> | undefined {
+  const sized = new Map<string, T>();
   for (const [name, value] of values[0]!) {
-    const all = values.map((one) => one.get(name));
-    if (all.includes(undefined)) return undefined;
-    const shape = value.shape.map((_, axis) =>
-      affine(
-        ts,
-        all.map((one) => one!.shape[axis]!),
-      ),
-    );
-    if (shape.includes(undefined)) return undefined;
-    sized.set(name, { value, shape: shape as Polynomial[] });
+    const all = values.map((one) => one.get(name)?.shape);
+    const shape = [...value.shape];
+    for (const axis of shape.keys()) {
+      const own = all.map((one) => one?.[axis] ?? Number.NaN);
+      const grown = affine(ts, own);
+      if (grown === undefined) return undefined;
+      if (grown[1] !== 0) extents.push({ shape, axis, value: grown });
+    }
+    sized.set(name, { ...value, shape });
   }
   return sized;
 }
@@ -444,16 +429,18 @@ function affine(ts: readonly number[], values: readonly number[]): Polynomial | 
   return Number.isSafeInteger(slope) && ts.every((t, i) => at(value, t) === values[i]) ? value : undefined;
 }
 
-/** A polynomial of degree 2 at most with whole coefficients, through all values. */
+/** A polynomial with whole coefficients, through all values: of degree 2 at most, of degree 1 through three. */
 function polynomial(ts: readonly number[], values: readonly number[]): Polynomial | undefined {
+  if (ts.length === 3) return affine(ts, values);
   const value = through(ts, values).map(Math.round) as unknown as Polynomial;
   return ts.every((t, i) => at(value, t) === values[i]) ? value : undefined;
 }
 
-/** The polynomial of degree 2 through the values at the upper end, the lower end and the middle. */
+/** The polynomial of degree 2 through the values at both ends, and in the middle or beside the lower one. */
 function through(ts: readonly number[], values: readonly number[]): Polynomial {
-  const [x, y, z] = [ts[1]!, ts[3]!, ts[0]!];
-  const [fx, fy, fz] = [values[1]!, values[3]!, values[0]!];
+  const between = ts.length - 1;
+  const [x, y, z] = [ts[1]!, ts[between]!, ts[0]!];
+  const [fx, fy, fz] = [values[1]!, values[between]!, values[0]!];
   const first = (fy - fx) / (y - x);
   const second = ((fz - fy) / (z - y) - first) / (z - x);
   return [fx - first * x + second * x * y, first - second * (x + y), second];

@@ -1,13 +1,21 @@
 import type { Core } from "../core/index.ts";
 import { DependsOnData } from "../graph/errors.ts";
 import type { Graph, KnownValue } from "../graph/graph.ts";
-import { type Feed, type Known, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
+import {
+  type Feed,
+  type Known,
+  LIST,
+  type Outcome,
+  type Stage,
+  specialize,
+  specializeTogether,
+} from "../graph/specialize.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Compiled, type CompileTarget, compile } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
 import { genericFrom, Lines, placeOn, type Range, valuesAt } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
-import { generalize, RangedProgram } from "./ranged.ts";
+import { generalize } from "./ranged.ts";
 
 /** Most programs kept; each is some kilobytes, but lowering again costs milliseconds. */
 const CAPACITY = 256;
@@ -98,9 +106,11 @@ export class Schedule {
    */
   begin(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part {
     for (;;) {
+      const ranged = this.inRange(routine, inputs, kept);
+      if (ranged !== undefined) return this.hold(ranged);
       const signature = [...inputs].map(([name, given]) => signatureOf(given, routine.shaping.has(name)));
       const key = [...signature, kept?.signature ?? ""].join(";");
-      const found = routine.parts.get(key) ?? this.inRange(routine, inputs, kept);
+      const found = routine.parts.get(key) ?? this.newRange(routine, inputs, kept);
       if (found !== undefined) return this.hold(found);
       const feeds = [...inputs].map(([name, { known, elements }]): [string, Feed | typeof LIST] => {
         if (known === LIST) return [name, LIST];
@@ -160,34 +170,37 @@ export class Schedule {
     return part;
   }
 
-  /** The part of a range of sizes that these inputs lie in, made when they are the third on a line; undefined: they need a program of their own. */
+  /** The part of a range of sizes that these inputs lie in; undefined: there is none. */
   private inRange(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
-    const { lines, around, shaping } = routine;
+    const values = routine.ranges.length === 0 ? undefined : valuesOf(routine, inputs);
+    if (values === undefined) return undefined;
+    const signature = kept?.signature ?? "";
+    for (const range of routine.ranges) {
+      const { line, low, high, part } = range;
+      if (range.kept !== signature || part === undefined || !this.parts.has(part)) continue;
+      const t = placeOn(line, values);
+      if (t !== undefined && t >= low && t <= high) return resized(part, t);
+    }
+    return undefined;
+  }
+
+  /** As `inRange`, made when they are the third on a line; undefined: they need a program of their own. */
+  private newRange(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
+    const values = valuesOf(routine, inputs);
+    if (values === undefined) return undefined;
     const signature = kept?.signature ?? "";
     const ranges = routine.ranges.filter((one) => one.kept === signature);
-    const values = [...inputs.values()].flatMap(({ known }) =>
-      known === LIST || known.type === "string" ? [] : [known],
-    );
-    if (around || shaping.size > 0 || values.length < inputs.size) return undefined;
-    for (const { line, low, high, part } of ranges) {
-      const t = placeOn(line, values);
-      if (t === undefined || t < low || t > high || !(part?.program instanceof RangedProgram)) continue;
-      if (!this.parts.has(part)) continue;
-      part.program.resize(t);
-      return part;
-    }
-    for (const line of lines.through(values)) {
+    const rows = rowsOf(inputs, kept);
+    for (const line of routine.lines.through(values, rows)) {
       const t = placeOn(line, values)!;
-      for (const [low, high] of rangesAround(t, genericFrom(line))) {
+      for (const [low, high] of rangesAround(t, genericFrom(line, rows))) {
         if (t < low || high - low < SIZES || ranges.filter(({ part }) => part === undefined).length >= FAILURES)
           continue;
         const range = { line, low, high };
         if (ranges.some((one) => isSame(one, range) && (one.part === undefined || this.parts.has(one.part)))) continue;
         const part = this.generalized(routine, [...inputs.keys()], values, range, kept);
         routine.ranges.push({ ...range, kept: signature, part });
-        if (!(part?.program instanceof RangedProgram)) continue;
-        part.program.resize(t);
-        return part;
+        if (part !== undefined) return resized(part, t);
       }
     }
     return undefined;
@@ -208,10 +221,12 @@ export class Schedule {
         core,
         range,
         {
-          specialize: (t, how) => {
-            const known = valuesAt(range.line, values, t);
-            const feeds = Object.fromEntries(names.map((name, i) => [name, known[i]!]));
-            return specialize(graph, feeds, { weights: this.weights, needed, ...how });
+          specialize: (ts, judge) => {
+            const feeds = ts.map((t) => {
+              const known = valuesAt(range.line, values, t);
+              return Object.fromEntries(names.map((name, i) => [name, known[i]!]));
+            });
+            return specializeTogether(graph, feeds, { weights: this.weights, needed }, judge);
           },
           compile: (stage, probe) => compile(this.planned, stage, this.target, kept?.kept, probe),
         },
@@ -291,6 +306,36 @@ export class Schedule {
     part.program.release();
     if (part.address !== 0) this.target.core.release(part.address);
   }
+}
+
+/** The part, at this size. */
+function resized(part: Part, t: number): Part {
+  part.program.resize?.(t);
+  return part;
+}
+
+/** What is known of the inputs; undefined where a range of sizes is none of theirs: bodies, strings, and inputs that are no tensors or whose elements decide shapes. */
+function valuesOf({ around, shaping }: Routine, inputs: ReadonlyMap<string, Given>): KnownValue[] | undefined {
+  if (around || shaping.size > 0) return undefined;
+  const values: KnownValue[] = [];
+  for (const { known } of inputs.values()) {
+    if (known === LIST || known.type === "string") return undefined;
+    values.push(known);
+  }
+  return values;
+}
+
+/** Which extents of the inputs, counted through, are rows of a state. */
+function rowsOf(inputs: ReadonlyMap<string, Given>, kept: KeptMemory | undefined): Set<number> {
+  const rows = new Set<number>();
+  let at = 0;
+  for (const [name, { known }] of inputs) {
+    if (known === LIST) continue;
+    const axis = kept?.kept.get(name)?.axis;
+    if (axis !== undefined) rows.add(at + axis);
+    at += known.shape.length;
+  }
+  return rows;
 }
 
 /**

@@ -75,10 +75,12 @@ export class Engine {
     const scope = new Scope(this.core);
     try {
       const execution = new Execution(this.core, this.model, this.schedule, { program, turn });
-      const results = await execution.run(this.main, inputs, scope, state);
-      const outputs = new Map(this.model.graph.outputs.map(({ name }, i) => [name, results[i]]));
-      state?.take(outputs);
-      return Object.fromEntries(names.map((name) => [name, this.read(outputs.get(name))]));
+      const own = { wanted: new Set(names), ...(state && { state }) };
+      const results = await execution.run(this.main, inputs, scope, own);
+      const { outputs } = this.model.graph;
+      return Object.fromEntries(
+        names.map((name) => [name, this.read(results[outputs.findIndex((output) => output.name === name)])]),
+      );
     } finally {
       scope.release();
     }
@@ -118,11 +120,8 @@ export class Engine {
     };
     const scope = new Scope(this.core);
     try {
-      await new Execution(this.core, this.model, this.schedule, { program, turn: async () => {} }).run(
-        this.main,
-        inputs,
-        scope,
-      );
+      const execution = new Execution(this.core, this.model, this.schedule, { program, turn: async () => {} });
+      await execution.run(this.main, inputs, scope);
     } finally {
       scope.release();
     }

@@ -61,6 +61,14 @@ export interface ControlNode {
   fail(why: string): Error;
 }
 
+/** What a run of the model's own routine has that a body has not. */
+interface ModelRun {
+  /** Takes what the run makes of its values. */
+  readonly state?: SessionState;
+  /** Names of the outputs that are read afterwards; absent: all. */
+  readonly wanted?: ReadonlySet<string>;
+}
+
 /** One run of a model: goes along the parts of its schedule. */
 export class Execution {
   constructor(
@@ -73,34 +81,33 @@ export class Execution {
   /**
    * Runs a routine. Values of the results lie in blocks of `scope`; those of the model's own outputs in the arena, until the next program runs.
    *
-   * @returns the outputs in order
+   * @returns the outputs in order, nothing for those that nobody wants
    */
-  async run(
-    routine: Routine,
-    inputs: ReadonlyMap<string, Value>,
-    scope: Scope,
-    state?: SessionState,
-  ): Promise<Value[]> {
-    const own = new Scope(this.core);
+  async run(routine: Routine, inputs: ReadonlyMap<string, Value>, scope: Scope, own: ModelRun = {}): Promise<Value[]> {
+    const { state, wanted } = own;
+    const local = new Scope(this.core);
     const values = new Map(inputs);
     const path: Part[] = [];
     try {
       for (let part = this.begin(routine, values, state); ; ) {
         path.push(part);
-        await this.program(part, values, own, state);
+        await this.program(part, values, local, own);
         if (part.stage.stop === undefined) break;
-        const outcome = await this.pass(part, values, own);
+        const outcome = await this.pass(part, values, local);
         part = this.schedule.after(part, outcome);
         const { inputs: read, kept } = part.stage;
         for (const name of values.keys()) if (!kept.has(name) && !read.includes(name)) values.delete(name);
-        own.keep(values.values());
+        local.keep(values.values());
       }
       const last = path.at(-1)!;
-      const results = routine.graph.outputs.map(({ name }) => this.lookup(last, values, name));
-      own.give(results, scope);
+      const { kept } = last.program;
+      const read = (name: string): Value => this.lookup(last, values, name);
+      const results = routine.graph.outputs.map(({ name }) => (wanted?.has(name) === false ? undefined : read(name)));
+      state?.take(read, kept);
+      local.give(results, scope);
       return results;
     } finally {
-      own.release();
+      local.release();
       this.schedule.free(path);
     }
   }
@@ -109,25 +116,29 @@ export class Execution {
   private begin(routine: Routine, values: Map<string, Value>, state: SessionState | undefined): Part {
     for (;;) {
       const part = this.schedule.begin(routine, givenOf(values), state);
-      const rows = [...part.program.kept.values()].map(({ shape, place: { axis } }) => shape[axis]!);
-      if (state === undefined || !state.lacks(Math.max(0, ...rows))) return part;
+      let rows = 0;
+      for (const { shape, place } of part.program.kept.values()) rows = Math.max(rows, shape[place.axis]!);
+      if (!state?.lacks(rows)) return part;
       this.schedule.free([part]);
-      state.grow(Math.max(...rows));
-      for (const [name, value] of state.values()) values.set(name, value);
+      state.grow(rows);
+      state.put(values);
     }
   }
 
   /** Runs the program of a part and takes what it makes into `values`. */
-  private async program(part: Part, values: Map<string, Value>, scope: Scope, state?: SessionState): Promise<void> {
+  private async program(part: Part, values: Map<string, Value>, scope: Scope, own: ModelRun): Promise<void> {
     const { stage, program } = part;
-    if (program.count === 0 && program.outputs.size === 0) return;
+    const { state, wanted } = own;
+    if (program.count === 0 && program.outputs.size === 0 && program.kept.size === 0) return;
     const bound = { part, ...this.schedule.bind(part, state) };
     for (const [name, { place }] of program.inputs) {
       if ("arena" in place) copyTo(this.core, values.get(name) as Held, bound.arena + place.arena);
     }
     await this.runner.program(bound);
-    for (const [name, { type, shape, place }] of program.kept)
+    for (const [name, { type, shape, place }] of program.kept) {
+      if (!wanted?.has(name)) continue;
       values.set(name, new Placed(type as NumericType, shape, state!.block(place.rows, 0, false), undefined, place));
+    }
     for (const [name, { type, shape, place }] of program.outputs) {
       if ("constant" in place) {
         values.set(name, place.constant);

@@ -26,10 +26,10 @@ export function describe({ type, shape, holder }: Pick<ValueInfo, "type" | "shap
 export function checkFeeds(inputs: readonly ValueInfo[], feeds: Readonly<Record<string, AnyFeed>>): Map<string, Fed> {
   if (typeof feeds !== "object" || feeds === null)
     throw new TypeError(`"feeds" expected an object of tensors, got ${kindOf(feeds)}`);
-  const known = inputs.map(({ name }) => JSON.stringify(name)).join(", ");
   for (const name of Object.keys(feeds)) {
-    if (!inputs.some((input) => input.name === name))
-      throw new RangeError(`the model has no input "${name}"; its inputs are ${known}`);
+    if (inputs.some((input) => input.name === name)) continue;
+    const known = inputs.map((input) => JSON.stringify(input.name)).join(", ");
+    throw new RangeError(`the model has no input "${name}"; its inputs are ${known}`);
   }
   const bound = new Map<string, { size: number; by: string }>();
   return new Map(

@@ -33,7 +33,7 @@ export function readRequest(names: readonly string[], fetches: unknown, options:
   if (state !== undefined && !(state instanceof SessionState))
     throw new TypeError(`"state" expected a state of the session, got ${kindOf(state)}`);
   if (isOptions) {
-    const wanted = names.filter((name) => !state?.outputNames.includes(name));
+    const wanted = names.filter((name) => !state?.takes(name));
     return { outputs: new Map(wanted.map((name) => [name, null])), signal, state };
   }
   if (typeof fetches !== "object" || fetches === null) {

@@ -155,8 +155,7 @@ export class InferenceSession {
     state?.hold();
     const running = this.enqueue(async (live) => {
       signal?.throwIfAborted();
-      const kept = state?.begin(this.inputs.map((input) => [input, given.tensors.get(input.name)]));
-      const all = kept === undefined ? given : { ...given, tensors: new Map([...given.tensors, ...kept]) };
+      const all = state === undefined ? given : { ...given, tensors: state.begin(this.inputs, given.tensors) };
       const { engine, tensors } = await engineFor(live, all);
       const made = await engine.run(tensors, [...outputs.keys()], signal, state);
       const results = Object.entries(made).map(([name, value]) => {
@@ -257,16 +256,13 @@ export class InferenceSession {
 
   /** The feeds, checked and copied, and which of them are initializers. */
   private readFeeds(feeds: Readonly<Record<string, AnyFeed>>, state?: SessionState): Given {
-    const kept = state?.inputNames ?? [];
-    for (const name of kept) {
-      if (typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name))
-        throw new RangeError(`the input "${name}" is fed by the state`);
-    }
-    const fed = this.overridable.filter(
-      ({ name }) => typeof feeds === "object" && feeds !== null && Object.hasOwn(feeds, name),
-    );
+    const given = typeof feeds === "object" && feeds !== null ? feeds : {};
+    for (const name of Object.keys(given))
+      if (state?.feeds(name)) throw new RangeError(`the input "${name}" is fed by the state`);
+    const fed = this.overridable.filter(({ name }) => Object.hasOwn(given, name));
+    const inputs = state === undefined ? this.inputs : this.inputs.filter(({ name }) => !state.feeds(name));
     return {
-      tensors: checkFeeds([...this.inputs.filter(({ name }) => !kept.includes(name)), ...fed], feeds),
+      tensors: checkFeeds([...inputs, ...fed], feeds),
       fed: fed.map(({ name }) => name),
     };
   }

@@ -1,5 +1,5 @@
 import { BitbasisError, type Core, kindOf } from "../core/index.ts";
-import type { ValueInfo } from "../graph/index.ts";
+import type { KnownValue, ValueInfo } from "../graph/index.ts";
 import type { KeptInput } from "../program/kept.ts";
 import { elementBytes, type NumericType, type Shape, sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Held, isHeld, Placed, toTensor, type Value, viewOf } from "./values.ts";
@@ -31,6 +31,13 @@ interface Rows {
   readonly at: number;
 }
 
+/** What programs have made of the rows; `zeros`: those are what is in it at first. */
+interface Block {
+  readonly at: number;
+  readonly bytes: number;
+  readonly zeros: boolean;
+}
+
 /**
  * Values that stay in the session's memory from run to run, as keys and values of the tokens before: made by `session.createState`, used by
  * `session.run(feeds, fetches, { state })`, which feeds them, and appends what the run makes of them. A run that fails leaves it as it was.
@@ -47,11 +54,16 @@ export class SessionState {
   signature = "";
   /** @internal */
   version: object = {};
+  private readonly byInput: ReadonlyMap<string, Pair>;
+  private readonly byOutput: ReadonlyMap<string, Pair>;
   private readonly rows = new Map<string, Rows>();
   /** What programs keep beside the rows. */
-  private readonly blocks = new Map<string, number>();
+  private readonly blocks = new Map<string, Block>();
   /** A run has begun whose outputs have not been taken: what it has left beside the rows is of no use. */
   private open = false;
+  /** Names of extents that inputs share, and what the feeds of the last run have told of them. */
+  private readonly shared: ReadonlySet<string>;
+  private extents: ReadonlyMap<string, number> | undefined;
   private rowsInUse = 0;
   private running = 0;
   private released = false;
@@ -61,7 +73,14 @@ export class SessionState {
     private readonly core: () => Core,
     private readonly pairs: readonly Pair[],
     private readonly capacity: number,
-  ) {}
+  ) {
+    this.byInput = new Map(pairs.map((pair) => [pair.input.name, pair]));
+    this.byOutput = new Map(pairs.map((pair) => [pair.output, pair]));
+    const names = pairs.flatMap(({ input, axis }) =>
+      input.shape!.filter((d, i) => i !== axis && typeof d === "string"),
+    );
+    this.shared = new Set(names.filter((name): name is string => name !== ""));
+  }
 
   /** Rows that the values have along the axis that they grow along: tokens, for keys and values. */
   get length(): number {
@@ -78,7 +97,7 @@ export class SessionState {
     this.idle();
     if (!Number.isInteger(length) || length < 0 || length > this.rowsInUse)
       throw new RangeError(`"length" expected integer in 0..${this.rowsInUse}, got ${String(length)}`);
-    if (length < this.rowsInUse) this.forget();
+    if (length < this.rowsInUse) this.reset();
     this.rowsInUse = length;
   }
 
@@ -90,7 +109,7 @@ export class SessionState {
    */
   read(name: string): Tensor {
     this.idle();
-    const pair = this.pairs.find(({ input, output }) => input.name === name || output === name);
+    const pair = this.byInput.get(name) ?? this.byOutput.get(name);
     if (pair === undefined) {
       const known = this.pairs.map(({ output }) => JSON.stringify(output)).join(", ");
       throw new RangeError(`the state has no value "${name}"; its values are ${known}`);
@@ -106,14 +125,14 @@ export class SessionState {
     if (this.running === 0) this.drop();
   }
 
-  /** @internal Names of the inputs that it feeds. */
-  get inputNames(): readonly string[] {
-    return this.pairs.map(({ input }) => input.name);
+  /** @internal Whether it feeds this input. */
+  feeds(name: string): boolean {
+    return this.byInput.has(name);
   }
 
-  /** @internal Names of the outputs that it takes. */
-  get outputNames(): readonly string[] {
-    return this.pairs.map(({ output }) => output);
+  /** @internal Whether it takes this output. */
+  takes(name: string): boolean {
+    return this.byOutput.has(name);
   }
 
   /** @internal Announces a run, which `end` ends. */
@@ -122,18 +141,30 @@ export class SessionState {
     this.running++;
   }
 
-  /** @internal Its values as inputs of a run; `fed` tells the extents that all inputs share. */
-  begin(fed: readonly (readonly [ValueInfo, Value])[]): Map<string, Placed> {
-    const bound = new Map<string, number>();
-    for (const [{ shape }, value] of fed) {
+  /** @internal Its values as inputs of a run, behind those that are fed, which tell the extents that all inputs share. */
+  begin(inputs: readonly ValueInfo[], fed: ReadonlyMap<string, Value>): Map<string, Value> {
+    const extents = new Map<string, number>();
+    for (const { name, shape } of inputs) {
+      const value = fed.get(name);
       if (!isHeld(value)) continue;
       shape?.forEach((d, i) => {
-        if (typeof d === "string" && d !== "") bound.set(d, value.dims[i]!);
+        if (typeof d === "string" && this.shared.has(d)) extents.set(d, value.dims[i]!);
       });
     }
-    if (this.open) this.forget();
+    if (this.open) this.reset();
+    this.settle(extents);
+    this.open = true;
+    const values = new Map(fed);
+    this.put(values);
+    return values;
+  }
+
+  /** Makes room for rows of these extents, where it is not the one that there is. */
+  private settle(extents: ReadonlyMap<string, number>): void {
+    const before = this.extents;
+    if (before?.size === extents.size && [...extents].every(([name, extent]) => before.get(name) === extent)) return;
     for (const pair of this.pairs) {
-      const shape = this.shapeOf(pair, bound);
+      const shape = this.shapeOf(pair, extents);
       const rows = this.rows.get(pair.input.name);
       if (rows === undefined || (this.rowsInUse === 0 && !sameBut(rows.shape, shape, pair.axis))) {
         this.place(pair, this.allocate(pair, shape, this.capacity));
@@ -143,18 +174,18 @@ export class SessionState {
         );
       }
     }
-    this.open = true;
-    return this.values();
+    this.extents = extents;
   }
 
-  /** @internal Its values, where they are now. */
-  values(): Map<string, Placed> {
-    return new Map(this.pairs.map((pair) => [pair.input.name, this.valueOf(pair, this.rows.get(pair.input.name)!)]));
+  /** @internal Puts its values, where they are now, among others. */
+  put(values: Map<string, Value>): void {
+    for (const pair of this.pairs) values.set(pair.input.name, this.valueOf(pair, this.rows.get(pair.input.name)!));
   }
 
   /** @internal Whether there is no room for so many rows. */
   lacks(length: number): boolean {
-    return [...this.rows.values()].some(({ capacity }) => capacity < length);
+    for (const { capacity } of this.rows.values()) if (capacity < length) return true;
+    return false;
   }
 
   /** @internal Makes room for so many rows at least. */
@@ -166,40 +197,46 @@ export class SessionState {
   block(key: string, bytes: number, zeros: boolean): number {
     const rows = this.rows.get(key);
     if (rows !== undefined) return rows.at;
-    let at = this.blocks.get(key);
-    if (at === undefined) {
-      at = this.core().allocate(bytes);
-      if (zeros) this.core().u8(at, bytes).fill(0);
-      this.blocks.set(key, at);
+    let block = this.blocks.get(key);
+    if (block === undefined) {
+      block = { at: this.core().allocate(bytes), bytes, zeros };
+      if (zeros) this.core().u8(block.at, bytes).fill(0);
+      this.blocks.set(key, block);
     }
-    return at;
+    return block.at;
   }
 
-  /** @internal Appends what a run has made. */
-  take(made: ReadonlyMap<string, Value>): void {
+  /** @internal Appends what a run has made, `inPlace` what its program has appended to the rows themselves. */
+  take(made: (output: string) => Value, inPlace: ReadonlyMap<string, KnownValue>): void {
     const lengths = this.pairs.map((pair) => {
-      const value = made.get(pair.output);
-      const rows = this.rows.get(pair.input.name)!;
-      const length = isHeld(value) ? (value.dims[pair.axis] ?? -1) : -1;
-      if (
-        !isHeld(value) ||
-        value.type !== pair.input.type ||
-        !sameBut(value.dims, rows.shape, pair.axis) ||
-        length < this.rowsInUse
-      ) {
-        const got = isHeld(value) ? `${value.type} [${value.dims.join(", ")}]` : "no tensor";
-        throw new RangeError(
-          `output "${pair.output}" expected the rows of "${pair.input.name}" and more, ${pair.input.type} ${describe(rows.shape, pair.axis)}, got ${got}`,
-        );
-      }
-      return length;
+      const value = inPlace.get(pair.output);
+      if (value !== undefined) return value.shape[pair.axis]!;
+      return this.lengthOf(pair, made(pair.output));
     });
     const length = lengths[0]!;
     if (lengths.some((other) => other !== length))
       throw new RangeError(`the state's values expected equal lengths, got ${lengths.join(", ")}`);
-    for (const pair of this.pairs) this.append(pair, made.get(pair.output) as Held, length);
+    for (const pair of this.pairs) if (!inPlace.has(pair.output)) this.append(pair, made(pair.output) as Held, length);
     this.rowsInUse = length;
     this.open = false;
+  }
+
+  /** Rows of an output, which must be those that there are and more. */
+  private lengthOf(pair: Pair, value: Value): number {
+    const rows = this.rows.get(pair.input.name)!;
+    const length = isHeld(value) ? (value.dims[pair.axis] ?? -1) : -1;
+    if (
+      !isHeld(value) ||
+      value.type !== pair.input.type ||
+      !sameBut(value.dims, rows.shape, pair.axis) ||
+      length < this.rowsInUse
+    ) {
+      const got = isHeld(value) ? `${value.type} [${value.dims.join(", ")}]` : "no tensor";
+      throw new RangeError(
+        `output "${pair.output}" expected the rows of "${pair.input.name}" and more, ${pair.input.type} ${describe(rows.shape, pair.axis)}, got ${got}`,
+      );
+    }
+    return length;
   }
 
   /** @internal Ends a run, whatever became of it. */
@@ -210,8 +247,6 @@ export class SessionState {
 
   private append(pair: Pair, value: Held, length: number): void {
     const core = this.core();
-    // A program has appended to the rows themselves.
-    if (value instanceof Placed && value.at === this.rows.get(pair.input.name)!.at) return;
     const rows = this.widen(pair, length);
     const made = viewOf(core, value);
     for (let o = 0; o < rows.outer; o++) {
@@ -249,9 +284,14 @@ export class SessionState {
     this.signature = JSON.stringify(kept);
   }
 
+  /** Makes programs begin anew with what they have made of the rows, where it is: programs need not be written again. */
+  private reset(): void {
+    for (const { at, bytes, zeros } of this.blocks.values()) if (zeros) this.core().u8(at, bytes).fill(0);
+  }
+
   /** Drops what programs have made of the rows. */
   private forget(): void {
-    for (const at of this.blocks.values()) this.core().release(at);
+    for (const { at } of this.blocks.values()) this.core().release(at);
     this.blocks.clear();
     this.version = {};
   }

@@ -67,6 +67,21 @@ const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> 
     ),
     x: tensor([1, 4, 9, 9], 7),
   },
+  "root mean squares, of the last axis and of two": {
+    onnx: writeOnnx(
+      build(
+        { x: [2, 3, 4] },
+        { w: tensor([4, 4], 1), g: tensor([4], 2), h: tensor([3, 4], 3) },
+        [
+          ["MatMul", ["x", "w"], ["p"]],
+          ["SimplifiedLayerNormalization", ["p", "g"], ["n"], { epsilon: 1e-3 }],
+          ["SimplifiedLayerNormalization", ["n", "h"], ["y"], { axis: -2 }],
+        ],
+        ["y"],
+      ),
+    ),
+    x: tensor([2, 3, 4], 11),
+  },
   "layers on bytes, with scales of the run and scales of the file": {
     onnx: writeOnnx(
       build(

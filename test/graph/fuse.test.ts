@@ -256,6 +256,52 @@ describe("almost a LayerNormalization", () => {
   });
 });
 
+describe("almost an RMSNormalization", () => {
+  const mean = (axes: number[] = [-1]): NodeSpec[] => [
+    ["Mul", ["x", "x"], ["p"]],
+    ["ReduceMean", ["p"], ["v"], { axes }],
+    ["Add", ["v", "eps"], ["e"]],
+    ["Sqrt", ["e"], ["r"]],
+  ];
+  const inverse: NodeSpec[] = [
+    ["Div", ["one", "r"], ["i"]],
+    ["Mul", ["x", "i"], ["d"]],
+    ["Mul", ["gamma", "d"], ["y"]],
+  ];
+  const quotient: NodeSpec[] = [
+    ["Div", ["x", "r"], ["d"]],
+    ["Mul", ["d", "gamma"], ["y"]],
+  ];
+  const constants = { one: float(1), eps: float(1e-3), gamma: noise([4], 2), two: float(2) };
+
+  it.each([
+    ["1/√ as a factor", [...mean(), ...inverse], {}, true],
+    ["a quotient", [...mean(), ...quotient], {}, true],
+    ["a reciprocal", [...mean(), ["Reciprocal", ["r"], ["i"]], ["Mul", ["i", "x"], ["d"]], inverse[2]], {}, true],
+    ["a power", [["Pow", ["x", "two"], ["p"]], ...mean().slice(1), ...quotient], {}, true],
+    ["2/√", [...mean(), ...inverse], { one: float(2) }, false],
+    ["another axis", [...mean([1]), ...quotient], {}, false],
+    ["two axes", [...mean([-1, -2]), ...quotient], {}, false],
+    ["one γ for all", [...mean(), ...inverse], { gamma: noise([1], 2) }, false],
+    ["γ per row", [...mean(), ...inverse], { gamma: noise([3, 1], 2) }, false],
+    ["another numerator", [...mean(), ["Div", ["v", "r"], ["d"]], quotient[1]], {}, false],
+    ["a root the wrong way round", [...mean(), ["Div", ["r", "x"], ["d"]], quotient[1]], {}, false],
+    ["ε with axes of its own", [...mean(), ...quotient], { eps: shaped(1e-3, 1, 1, 1, 1) }, false],
+  ] as [string, NodeSpec[], Constants, boolean][])("%s", async (_what, spec, other, fused) => {
+    const left = await optimized(spec, { ...constants, ...other }, noise([2, 3, 4], 4));
+    expect(left.includes("RMSNormalization")).toBe(fused);
+  });
+
+  it("is left where somebody else reads the root", async () => {
+    const left = await optimized(
+      [...mean(), ...quotient.slice(0, 1), ["Mul", ["d", "gamma"], ["g"]], ["Add", ["g", "r"], ["y"]]],
+      constants,
+      noise([2, 3, 4], 4),
+    );
+    expect(left).not.toContain("RMSNormalization");
+  });
+});
+
 describe("nodes and reshapes", () => {
   it("joins Reshapes but for targets that copy dimensions", async () => {
     const nodes: NodeSpec[] = [

@@ -244,6 +244,32 @@ describe("movement", () => {
     );
   });
 
+  test("Gather of one slice that is known copies it, whatever the axis", async () => {
+    const x = counting("float32", [3, 4, 2]);
+    for (const [axis, index] of [
+      [0, 2],
+      [1, -4],
+      [-1, 1],
+    ] as const) {
+      const at = (axis + 3) % 3;
+      const wanted = index < 0 ? index + x.dims[at]! : index;
+      for (const dims of [[], [1], [1, 1]]) {
+        const shape = x.dims.flatMap((d, i) => (i === at ? dims : [d]));
+        const inputs = [x, new Tensor("int64", [BigInt(index)], dims)];
+        const [y] = await agreed({
+          ...{ op: "Gather", attributes: { axis }, inputs, constants: [1] },
+          outputs: [{ type: "float32", shape }],
+        });
+        const from = (c: number[]): number[] => [...c.slice(0, at), wanted, ...c.slice(at + dims.length)];
+        expect(list(y!)).toEqual(picked(x, shape, from));
+      }
+    }
+    const outside = [x, new Tensor("int64", [4n], [])];
+    const outputs = [{ type: "float32", shape: [3, 2] }] as const;
+    const run = runOperator({ op: "Gather", attributes: { axis: 1 }, inputs: outside, constants: [1], outputs });
+    await expect(run).rejects.toThrow(RangeError);
+  });
+
   test.each(["GatherElements", "GatherND"])("%s refuses an index outside", async (op) => {
     const indices = new Tensor("int64", [0n, -4n], [2, 1]);
     const shape = op === "GatherND" ? [2, 2] : [2, 1];

@@ -159,6 +159,14 @@ const CASES: Readonly<Record<string, Case>> = {
     inputs: (t) => [0, 1, 2].map((salt) => tensor("float32", [1, 2, t, 4], salt)),
   },
   "/RotaryEmbedding": { inputs: (t) => [tensor("float32", [1, 2, t, 4]), rows(t, 2), rows(t, 2)] },
+  "bitbasis/MatMulBlocks": {
+    inputs: (t) => [tensor("float32", [2, t, 32]), tensor("uint8", [48]), tensor("float32", [6])],
+    constants: [1, 2],
+    attributes: { K: 32, N: 3, bits: 4, block_size: 16 },
+  },
+  "bitbasis/Rotary": {
+    inputs: (t) => [tensor("float32", [2, 2, t, 5]), ...[1, 2].map((salt) => tensor("float32", [1, 1, t, 2], salt))],
+  },
   "/Einsum": {
     inputs: (t) => [tensor("float32", [2, t, 3]), tensor("float32", [3, t])],
     attributes: { equation: "btc,ct->bt" },

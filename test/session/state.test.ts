@@ -71,6 +71,19 @@ describe.each(FORMS)("state of a decoder, %s", (form) => {
     }
   });
 
+  it("makes a program for the first token, and one for those that follow", async () => {
+    // Tables of as many rows as the first range has sizes.
+    const graph = decoder({ form, ...SIZES, tokens: 512 });
+    const session = await InferenceSession.create(writeOnnx(graph), { preset: "faithful" });
+    const state = session.createState(PAIRS, { capacity: 64 });
+    for (let i = 0; i < 20; i++) await session.run({ input_ids: ids(token(i)) }, { state });
+    state.truncate(1);
+    await session.run({ input_ids: ids(1) }, { state });
+    const { schedule } = Reflect.get(Reflect.get(session, "live"), "engine") as { schedule: Engine };
+    expect((Reflect.get(schedule, "parts") as Set<unknown>).size).toBe(2);
+    await session.release();
+  });
+
   it("goes back to where it was, and two of them do not see each other", async () => {
     const session = await sessionOf(form, "float32");
     const [a, b] = [session.createState(PAIRS), session.createState(PAIRS)];

@@ -77,7 +77,7 @@ export const NETWORKS: readonly Network[] = [
  * @returns the path of the `.onnx` file, or why there is none
  */
 export function locate(
-  { place, file }: Network,
+  { place, file }: Pick<Network, "place" | "file">,
   root: string,
 ): { readonly path: string } | { readonly missing: string } {
   const folder = process.env["BITBASIS_MODELS"];

@@ -55,4 +55,5 @@ export enum Opcode {
   Narrow,
   QuantizeBlocks,
   BlockProduct,
+  Rotate,
 }

@@ -111,13 +111,17 @@ export function windowBias(
   if (after < 0 && left < 0) return undefined;
   if (typeof offset === "number") {
     const data = new Float32Array(queries * keys);
+    let hides = false;
     for (let i = 0; i < queries; i++) {
       for (let j = 0; j < keys; j++) {
         const distance = i + offset - j;
         const seen = (after < 0 || -distance <= after) && (left < 0 || distance <= left);
-        if (!seen) data[i * keys + j] = Number.NEGATIVE_INFINITY;
+        if (seen) continue;
+        data[i * keys + j] = Number.NEGATIVE_INFINITY;
+        hides = true;
       }
     }
+    if (!hides) return undefined;
     return make.add("window", new Tensor("float32", data, [queries, keys]));
   }
   const own = make.op("Reshape", [iota(make, queries), shape(make, [queries, 1])]);

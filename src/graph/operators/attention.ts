@@ -2,7 +2,7 @@ import { type Attended, attend, biasOf, iota, shape, splitHeads, toFloat, window
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
 import type { Maker } from "./maker.ts";
-import { HALVES, type Operator } from "./operator.ts";
+import { HALVES, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 
 /** A query, key or value in the form [batch, heads, length, size]. */
 export interface Heads {
@@ -123,46 +123,27 @@ export function joinHeads(make: Maker, { result }: Attended, batch: number, leng
 export interface Rotary {
   /** [batch, heads, length, size] */
   readonly x: string;
-  readonly batch: number;
-  readonly heads: number;
-  readonly length: number;
-  readonly size: number;
-  /** Cosines and sines, [batch or 1, 1, length, width / 2]. */
+  /** Cosines and sines, [batch or 1, 1, length, half]: the first 2·half channels of a head turn. */
   readonly cos: string;
   readonly sin: string;
-  /** Channels of a head that turn, the first ones; even. */
-  readonly width: number;
   readonly interleaved: boolean;
 }
 
 /** Turns pairs of channels by the angles of their places. */
-export function rotate(make: Maker, r: Rotary): string {
-  const half = r.width / 2;
-  const rest = r.size - r.width;
-  const [turned = "", kept = ""] =
-    rest === 0 ? [r.x] : make.several("Split", [r.x, make.integers("parts", [r.width, rest])], 2, { axis: -1 });
-  const whole = [r.batch, r.heads, r.length, r.width];
-  const pairs = [r.batch, r.heads, r.length, half];
-  let [first, second] = ["", ""];
-  if (r.interleaved) {
-    const apart = make.op("Reshape", [turned, shape(make, [...pairs, 2])]);
-    const parts = make.several("Split", [apart, make.integers("parts", [1, 1])], 2, { axis: -1 });
-    [first, second] = parts.map((part) => make.op("Reshape", [part, shape(make, pairs)])) as [string, string];
-  } else {
-    [first, second] = make.several("Split", [turned, make.integers("parts", [half, half])], 2, { axis: -1 }) as [
-      string,
-      string,
-    ];
-  }
-  const real = make.op("Sub", [make.op("Mul", [r.cos, first]), make.op("Mul", [r.sin, second])]);
-  const imaginary = make.op("Add", [make.op("Mul", [r.sin, first]), make.op("Mul", [r.cos, second])]);
-  let joined: string;
-  if (r.interleaved) {
-    const columns = [real, imaginary].map((part) => make.op("Reshape", [part, shape(make, [...pairs, 1])]));
-    joined = make.op("Reshape", [make.op("Concat", columns, { axis: -1 }), shape(make, whole)]);
-  } else joined = make.op("Concat", [real, imaginary], { axis: -1 });
-  return rest === 0 ? joined : make.op("Concat", [joined, kept], { axis: -1 });
+export function rotate(make: Maker, { x, cos, sin, interleaved }: Rotary): string {
+  return make.op("bitbasis/Rotary", [x, cos, sin], { interleaved: interleaved ? 1 : 0 });
 }
+
+const rotaryShape: ShapeRule = (call) => {
+  const [batch, , length, size] = call.shape(0);
+  for (const i of [1, 2]) {
+    const [own, heads, places, half, ...more] = call.shape(i);
+    const fits = (own === 1 || own === batch) && heads === 1 && places === length && 2 * half! <= size!;
+    if (call.shape(0).length !== 4 || !fits || more.length > 0 || half !== call.shape(1)[3])
+      throw call.fail(`input ${i} expected the angles of half of the channels, [${batch} or 1, 1, ${length}, …]`);
+  }
+  return [call.value(0)];
+};
 
 function rotaryExpands(call: Call, make: Maker) {
   const x = headsOf(call, make, 0, call.number("num_heads", 0));
@@ -183,7 +164,7 @@ function rotaryExpands(call: Call, make: Maker) {
     ]);
     return make.op("Unsqueeze", [columns, make.integers("heads", [1])]);
   }) as [string, string];
-  const turned = rotate(make, { ...x, x: x.name, cos, sin, width, interleaved: call.number("interleaved", 0) !== 0 });
+  const turned = rotate(make, { x: x.name, cos, sin, interleaved: call.number("interleaved", 0) !== 0 });
   if (call.shape(0).length === 4) return make.end("Identity", [turned]);
   const moved = make.op("Transpose", [turned], { perm: [0, 2, 1, 3] });
   return make.end("Reshape", [moved, shape(make, call.shape(0))]);
@@ -218,5 +199,15 @@ export const attention = {
     rank: (_, { rank }) => rank(0),
     sizes: "polynomial",
     expands: rotaryExpands,
+  },
+  "bitbasis/Rotary": {
+    since: 1,
+    inputs: "T T T",
+    types: { T: ["float32"] },
+    attributes: { interleaved: "int" },
+    rank: sameRank,
+    shape: rotaryShape,
+    sizes: "polynomial",
+    steps: true,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -25,6 +25,24 @@ export class Call {
     return new Call(this.node, this.opsets, wide, this.constants);
   }
 
+  /** Whether the other call is of the same operator and reads the same: what is found out about one holds for both. */
+  isLike({ node, inputs, constants }: Call): boolean {
+    const { op, domain, attributes } = this.node;
+    return (
+      node.op === op &&
+      node.domain === domain &&
+      inputs.length === this.inputs.length &&
+      inputs.every((input, i) => {
+        const own = this.inputs[i];
+        return (
+          constants[i] === this.constants[i] &&
+          (input === own || (input?.type === own?.type && input?.shape === own?.shape))
+        );
+      }) &&
+      sameAttributes(node.attributes, attributes)
+    );
+  }
+
   /** Number of inputs that are written, absent ones in between included. */
   get count(): number {
     return this.inputs.length;
@@ -111,4 +129,14 @@ export class Call {
     const shapes = this.inputs.map((input) => (input === undefined ? "–" : `${input.type}[${input.shape}]`)).join(", ");
     return nodeError(this.node, this.opsets, `${why} (inputs: ${shapes})`, code);
   }
+}
+
+function sameAttributes(a: Node["attributes"], b: Node["attributes"]): boolean {
+  const names = a === b ? [] : Object.keys(a);
+  return a === b || (names.length === Object.keys(b).length && names.every((name) => sameAttribute(a[name], b[name])));
+}
+
+function sameAttribute(a: unknown, b: unknown): boolean {
+  if (!Array.isArray(a) || !Array.isArray(b)) return Object.is(a, b);
+  return a.length === b.length && a.every((one, i) => Object.is(one, b[i]));
 }

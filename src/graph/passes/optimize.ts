@@ -5,13 +5,13 @@ import { foldConstants, shareInitializers } from "./fold-constants.ts";
 import { adoptMatMul, fuseActivation, fuseGelu, fuseHardSigmoid, fuseHardSwish, fuseSilu } from "./fuse-activation.ts";
 import { scaleInteger } from "./fuse-integer.ts";
 import { foldAffine, foldPad, gemmToMatMul, spellBatchNormalization } from "./fuse-linear.ts";
-import { fuseLayerNorm } from "./fuse-norm.ts";
+import { fuseLayerNorm, fuseRmsNorm } from "./fuse-norm.ts";
 import { dropNeutral, joinScalars } from "./fuse-scalars.ts";
 import { normalize } from "./normalize.ts";
 
 const CLEAN: readonly Rule[] = [dropIdentity, joinTransposes, joinReshapes, joinCasts];
 /** Patterns of several operators, looked for before their parts are folded into neighbours. */
-const PATTERNS: readonly Rule[] = [dropNeutral, fuseHardSwish, fuseGelu, fuseLayerNorm, fuseSilu];
+const PATTERNS: readonly Rule[] = [dropNeutral, fuseHardSwish, fuseGelu, fuseLayerNorm, fuseRmsNorm, fuseSilu];
 const FUSE: readonly Rule[] = [...CLEAN, dropNeutral, fuseHardSigmoid, joinScalars, foldPad, foldAffine];
 
 /**

