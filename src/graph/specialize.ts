@@ -119,21 +119,19 @@ export function specialize(
   return specializerOf(graph, feeds, options).advance();
 }
 
-/** As `specialize`, for who only wants to know what it throws: the stage where it stops, undefined where it gets to the end. */
-export function probe(...[graph, feeds, options = {}]: Parameters<typeof specialize>): Stage | undefined {
-  const specializer = specializerOf(graph, feeds, options);
-  const stop = specializer.walk();
-  return stop && specializer.stage(stop);
+/** As `specialize`, for who only wants to know what it throws; whether it gets to the end. */
+export function probe(...[graph, feeds, options = {}]: Parameters<typeof specialize>): boolean {
+  return specializerOf(graph, feeds, options).walk() === undefined;
 }
 
 function specializerOf(...[graph, feeds, options = {}]: Parameters<typeof specialize>): Specializer {
-  const specializer = Specializer.of(normalize(graph), options);
+  const specializer = new Specializer(...Specializer.begin(normalize(graph), options));
   for (const input of graph.inputs) specializer.feed(input, feeds[input.name]);
   return specializer;
 }
 
 /** Nodes that are still to be visited: those of the graph, and on top of them those of branches that were taken. */
-interface Frame {
+export interface Frame {
   readonly nodes: readonly Node[];
   next: number;
 }
@@ -143,35 +141,39 @@ function foldedName(tensor: Tensor): string {
   return `${INTERNAL}folded:${contentName(tensor)}`;
 }
 
-class Specializer {
+export class Specializer {
   /** Those that must run. */
   private readonly nodes: Node[] = [];
 
-  private constructor(
-    private readonly graph: Graph,
-    private readonly options: SpecializeOptions,
-    private readonly values: Map<string, KnownValue>,
-    private readonly constants: Map<string, Tensor>,
+  constructor(
+    protected readonly graph: Graph,
+    protected readonly options: SpecializeOptions,
+    protected readonly values: Map<string, KnownValue>,
+    protected readonly constants: Map<string, Tensor>,
     /** Other names of values: folded constants, and outputs of a branch that was taken. */
     private readonly names: Map<string, string>,
     /** Sequences and optionals. */
-    private readonly lists: Set<string>,
+    protected readonly lists: Set<string>,
     /** Names that expanded operators have taken, and where to go on counting for another one like it. */
     private readonly expanded: Map<string, number>,
-    private readonly frames: Frame[],
-    private readonly budget: FoldBudget,
+    protected readonly frames: Frame[],
+    protected readonly budget: FoldBudget,
   ) {}
 
-  static of(graph: Graph, options: SpecializeOptions): Specializer {
+  /** What a specializer knows before the first node. */
+  static begin(
+    graph: Graph,
+    options: SpecializeOptions,
+    budget = options.budget?.copy() ?? new FoldBudget(16 * LIMIT, 256 * LIMIT),
+  ): ConstructorParameters<typeof Specializer> {
     const constants = new Map(graph.initializers);
     const values = new Map<string, KnownValue>(options.weights);
     for (const [name, { type, dims }] of graph.initializers) values.set(name, { type, shape: dims });
     const frames = [{ nodes: graph.nodes, next: 0 }];
     // A series whose initializer is here too, because others than linear layers read it, is a constant to all that looks at elements.
     const weights = new Map([...(options.weights ?? [])].filter(([name]) => !constants.has(name)));
-    const budget = options.budget?.copy() ?? new FoldBudget(16 * LIMIT, 256 * LIMIT);
     const [names, lists, expanded] = [new Map<string, string>(), new Set<string>(), new Map<string, number>()];
-    return new Specializer(graph, { ...options, weights }, values, constants, names, lists, expanded, frames, budget);
+    return [graph, { ...options, weights }, values, constants, names, lists, expanded, frames, budget];
   }
 
   feed(input: ValueInfo, feed: Feed | typeof LIST | undefined): void {
@@ -209,7 +211,7 @@ class Specializer {
     }
   }
 
-  private visit(given: Node): Stop | undefined {
+  protected visit(given: Node): Stop | undefined {
     const node = { ...given, inputs: given.inputs.map((name) => this.resolve(name)) };
     if (runsBetween(node) || node.inputs.some((name) => this.lists.has(name))) {
       return this.takeBranch(node) ? undefined : { kind: "control", node };
@@ -248,7 +250,7 @@ class Specializer {
   }
 
   /** Whether a run can tell the elements of a value. */
-  private learnable(name: string): boolean {
+  protected learnable(name: string): boolean {
     return !this.constants.has(name) && !this.options.weights?.has(name);
   }
 
@@ -258,13 +260,13 @@ class Specializer {
     return !this.lists.has(resolved) && this.values.get(resolved)?.type !== "string";
   }
 
-  private resolve(name: string): string {
+  protected resolve(name: string): string {
     let resolved = name;
     for (let next = this.names.get(name); next !== undefined; next = this.names.get(next)) resolved = next;
     return resolved;
   }
 
-  private source(name: string): Source {
+  protected source(name: string): Source {
     const resolved = this.resolve(name);
     const constant = this.constants.get(resolved);
     const series = constant === undefined && (this.options.weights?.has(resolved) ?? false);
@@ -350,7 +352,7 @@ class Specializer {
     }
   }
 
-  private call(node: Node): Call {
+  protected call(node: Node): Call {
     const inputs = node.inputs.map((name) => {
       if (name === "") return undefined;
       const value = this.values.get(name);
