@@ -41,7 +41,7 @@ export async function exportProgram(
   const error = unsupportedError(unsupportedNodes(graph));
   if (error !== undefined) throw error;
   const weights = knownWeights(model);
-  checkRuns(graph, weights);
+  await checkRuns(graph, weights);
   const feeds = readShapes(graph, shapes);
   const core = await newCore();
   return writeImage(core, compileWhole(core, model, weights, feeds));

@@ -9,7 +9,7 @@ export { operatorOf } from "./operators/index.ts";
 export { captures, everyNode, isGraph, reads, subgraphs } from "./order.ts";
 export { everyBody, hoistConstants, uniqueNames } from "./passes/bodies.ts";
 export { channelsLast } from "./passes/channels-last.ts";
-export { foldConstants } from "./passes/fold-constants.ts";
+export { foldConstants, folding } from "./passes/fold-constants.ts";
 export { integerLayers } from "./passes/integer-layer.ts";
 export { normalize } from "./passes/normalize.ts";
 export { optimize } from "./passes/optimize.ts";

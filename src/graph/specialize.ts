@@ -144,21 +144,19 @@ function isVisit(found: Visit | Stop | undefined): found is Visit {
   return found !== undefined && "call" in found;
 }
 
-/** As `specialize`, for who only wants to know what it throws: the stage where it stops, undefined where it gets to the end. */
-export function probe(...[graph, feeds, options = {}]: Parameters<typeof specialize>): Stage | undefined {
-  const specializer = specializerOf(graph, feeds, options);
-  const stop = specializer.walk();
-  return stop && specializer.stage(stop);
+/** As `specialize`, for who only wants to know what it throws; whether it gets to the end. */
+export function probe(...[graph, feeds, options = {}]: Parameters<typeof specialize>): boolean {
+  return specializerOf(graph, feeds, options).walk() === undefined;
 }
 
 function specializerOf(...[graph, feeds, options = {}]: Parameters<typeof specialize>): Specializer {
-  const specializer = Specializer.of(normalize(graph), options);
+  const specializer = new Specializer(...Specializer.begin(normalize(graph), options));
   for (const input of graph.inputs) specializer.feed(input, feeds[input.name]);
   return specializer;
 }
 
 /** Nodes that are still to be visited: those of the graph, and on top of them those of branches that were taken. */
-interface Frame {
+export interface Frame {
   readonly nodes: readonly Node[];
   next: number;
 }
@@ -168,35 +166,39 @@ function foldedName(tensor: Tensor): string {
   return `${INTERNAL}folded:${contentName(tensor)}`;
 }
 
-class Specializer {
+export class Specializer {
   /** Those that must run. */
   private readonly nodes: Node[] = [];
 
-  private constructor(
-    private readonly graph: Graph,
-    private readonly options: SpecializeOptions,
-    private readonly values: Map<string, KnownValue>,
-    private readonly constants: Map<string, Tensor>,
+  constructor(
+    protected readonly graph: Graph,
+    protected readonly options: SpecializeOptions,
+    protected readonly values: Map<string, KnownValue>,
+    protected readonly constants: Map<string, Tensor>,
     /** Other names of values: folded constants, and outputs of a branch that was taken. */
     private readonly names: Map<string, string>,
     /** Sequences and optionals. */
-    private readonly lists: Set<string>,
+    protected readonly lists: Set<string>,
     /** Names that expanded operators have taken, and where to go on counting for another one like it. */
     private readonly expanded: Map<string, number>,
-    private readonly frames: Frame[],
-    private readonly budget: FoldBudget,
+    protected readonly frames: Frame[],
+    protected readonly budget: FoldBudget,
   ) {}
 
-  static of(graph: Graph, options: SpecializeOptions): Specializer {
+  /** What a specializer knows before the first node. */
+  static begin(
+    graph: Graph,
+    options: SpecializeOptions,
+    budget = options.budget?.copy() ?? new FoldBudget(16 * LIMIT, 256 * LIMIT),
+  ): ConstructorParameters<typeof Specializer> {
     const constants = new Map(graph.initializers);
     const values = new Map<string, KnownValue>(options.weights);
     for (const [name, { type, dims }] of graph.initializers) values.set(name, { type, shape: dims });
     const frames = [{ nodes: graph.nodes, next: 0 }];
     // A series whose initializer is here too, because others than linear layers read it, is a constant to all that looks at elements.
     const weights = new Map([...(options.weights ?? [])].filter(([name]) => !constants.has(name)));
-    const budget = options.budget?.copy() ?? new FoldBudget(16 * LIMIT, 256 * LIMIT);
     const [names, lists, expanded] = [new Map<string, string>(), new Set<string>(), new Map<string, number>()];
-    return new Specializer(graph, { ...options, weights }, values, constants, names, lists, expanded, frames, budget);
+    return [graph, { ...options, weights }, values, constants, names, lists, expanded, frames, budget];
   }
 
   feed(input: ValueInfo, feed: Feed | typeof LIST | undefined): void {
@@ -218,28 +220,38 @@ class Specializer {
 
   /** Visits nodes until one needs more than is known. */
   walk(): Stop | undefined {
-    for (;;) {
-      const found = this.next();
-      if (!isVisit(found)) return found;
-      const stop = this.settle(found, true);
+    for (let node = this.following(); node !== undefined; node = this.following()) {
+      const stop = this.visit(node);
       if (stop !== undefined) return stop;
     }
+    return undefined;
   }
 
   /** The next node of an operator, which is to be settled, or what it stops at; undefined at the end. `like`: the same node under other feeds. */
   next(like?: Visit): Visit | Stop | undefined {
+    for (let node = this.following(); node !== undefined; node = this.following()) {
+      const found = this.look(node, like);
+      if (found !== undefined) return found;
+    }
+    return undefined;
+  }
+
+  private following(): Node | undefined {
     for (;;) {
       const frame = this.frames.at(-1);
       if (frame === undefined) return undefined;
       const node = frame.nodes[frame.next];
-      if (node === undefined) {
-        this.frames.pop();
-        continue;
+      if (node !== undefined) {
+        frame.next++;
+        return node;
       }
-      frame.next++;
-      const found = this.look(node, like);
-      if (found !== undefined) return found;
+      this.frames.pop();
     }
+  }
+
+  protected visit(given: Node): Stop | undefined {
+    const found = this.look(given, undefined);
+    return isVisit(found) ? this.settle(found, true) : found;
   }
 
   /** What is found out about a node; undefined when others have taken its place. */
@@ -304,7 +316,7 @@ class Specializer {
   }
 
   /** Whether a run can tell the elements of a value. */
-  private learnable(name: string): boolean {
+  protected learnable(name: string): boolean {
     return !this.constants.has(name) && !this.options.weights?.has(name);
   }
 
@@ -314,13 +326,13 @@ class Specializer {
     return !this.lists.has(resolved) && this.values.get(resolved)?.type !== "string";
   }
 
-  private resolve(name: string): string {
+  protected resolve(name: string): string {
     let resolved = name;
     for (let next = this.names.get(name); next !== undefined; next = this.names.get(next)) resolved = next;
     return resolved;
   }
 
-  private source(name: string): Source {
+  protected source(name: string): Source {
     const resolved = this.resolve(name);
     const constant = this.constants.get(resolved);
     const series = constant === undefined && (this.options.weights?.has(resolved) ?? false);
@@ -406,7 +418,7 @@ class Specializer {
     }
   }
 
-  private call(node: Node): Call {
+  protected call(node: Node): Call {
     const inputs = node.inputs.map((name) => {
       if (name === "") return undefined;
       const value = this.values.get(name);

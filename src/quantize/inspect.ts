@@ -131,7 +131,7 @@ async function verdict(
     unsupported = unsupportedNodes(prepared);
     const error = unsupportedError(unsupported);
     if (error !== undefined) throw error;
-    checkRuns(prepared, weights);
+    await checkRuns(prepared, weights);
     return { unsupported };
   } catch (error) {
     if (!(error instanceof BitbasisError)) throw error;

@@ -4,6 +4,7 @@ import {
   channelsLast,
   everyBody,
   float32Inside,
+  folding,
   hoistConstants,
   integerLayers,
   loadOperators,
@@ -13,6 +14,7 @@ import {
 } from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
+import { Turns } from "../program/slices.ts";
 import { isRounded, type LayerPlan, type Plan, weightWidth } from "../series/index.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
 import type { Fitting } from "./fitting.ts";
@@ -164,7 +166,19 @@ export async function prepare(
   signal?: AbortSignal,
 ): Promise<Graph> {
   await loadOperators(graph);
-  const layered = everyBody(normalize(float32Inside(graph)), integerLayers);
+  const folded = await foldedInTurns(normalize(float32Inside(graph)), signal);
+  const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
   return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
+}
+
+/** Most of what can be folded is folded here, with turns of the event loop in between: of a file it may be a second's work. What integer layers look for stays. */
+async function foldedInTurns(graph: Graph, signal: AbortSignal | undefined): Promise<Graph> {
+  const turns = new Turns(signal);
+  const work = folding(graph, ["DequantizeLinear"]);
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+    await turns.next();
+  }
 }

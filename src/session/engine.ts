@@ -9,11 +9,12 @@ import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
 import { runSliced, type Slice, Turns } from "../program/slices.ts";
 import { dequantize, fuse, type WeightSeries } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { copyBytes } from "./copy.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
 import type { StepTiming } from "./options.ts";
 import type { SessionState } from "./state.ts";
-import { isHeld, Scope, toTensor, type Value } from "./values.ts";
+import { type Held, isHeld, Placed, Scope, toTensor, type Value, viewOf } from "./values.ts";
 
 /** What an output is to a caller. */
 export type Output = Tensor | readonly Tensor[] | null;
@@ -74,13 +75,19 @@ export class Engine {
     };
     const scope = new Scope(this.core);
     try {
-      const execution = new Execution(this.core, this.model, this.schedule, { program, turn });
+      const rest = (): Promise<void> => turns.next();
+      const execution = new Execution(this.core, this.model, this.schedule, { program, turn, rest });
       const own = { wanted: new Set(names), ...(state && { state }) };
       const results = await execution.run(this.main, inputs, scope, own);
       const { outputs } = this.model.graph;
-      return Object.fromEntries(
-        names.map((name) => [name, this.read(results[outputs.findIndex((output) => output.name === name)])]),
-      );
+      // A state has taken its values: nobody may abort any more.
+      const pause = state === undefined ? rest : async (): Promise<void> => {};
+      const read: [string, Output][] = [];
+      for (const name of names) {
+        const value = results[outputs.findIndex((output) => output.name === name)];
+        read.push([name, await this.read(value, pause)]);
+      }
+      return Object.fromEntries(read);
     } finally {
       scope.release();
     }
@@ -120,8 +127,9 @@ export class Engine {
     };
     const scope = new Scope(this.core);
     try {
-      const execution = new Execution(this.core, this.model, this.schedule, { program, turn: async () => {} });
-      await execution.run(this.main, inputs, scope);
+      const idle = async (): Promise<void> => {};
+      const runner = { program, turn: idle, rest: idle };
+      await new Execution(this.core, this.model, this.schedule, runner).run(this.main, inputs, scope);
     } finally {
       scope.release();
     }
@@ -137,8 +145,23 @@ export class Engine {
     }
   }
 
-  private read(value: Value): Output {
+  private async read(value: Value, rest: () => Promise<void>): Promise<Output> {
     if (value === undefined) return null;
-    return isHeld(value) ? toTensor(this.core, value) : value.map((one) => toTensor(this.core, one));
+    if (isHeld(value)) return this.readTensor(value, rest);
+    const tensors: Tensor[] = [];
+    for (const one of value) tensors.push(await this.readTensor(one, rest));
+    return tensors;
+  }
+
+  private async readTensor(value: Held, rest: () => Promise<void>): Promise<Tensor> {
+    const { core } = this;
+    if (!(value instanceof Placed) || value.pieces !== undefined) return toTensor(core, value);
+    const bytes = new Uint8Array(value.bytes);
+    await copyBytes(
+      () => viewOf(core, value),
+      () => bytes,
+      rest,
+    );
+    return toTensor(core, value, bytes);
   }
 }

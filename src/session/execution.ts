@@ -15,10 +15,11 @@ import { type Given, type Part, type Routine, routineOf, type Schedule } from ".
 import { dequantize } from "../series/index.ts";
 import { type NumericType, Tensor } from "../tensor/index.ts";
 import { CONTROL, type RunControl } from "./control.ts";
+import { copyBytes } from "./copy.ts";
 import { LISTS } from "./lists.ts";
 import { SCAN } from "./scan.ts";
 import type { SessionState } from "./state.ts";
-import { copyTo, type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value } from "./values.ts";
+import { gather, type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value, viewOf } from "./values.ts";
 
 /** A written program, with its inputs in its arena. */
 export interface Bound {
@@ -30,8 +31,10 @@ export interface Bound {
 /** What a run does with programs, and between the steps of loops. */
 export interface Runner {
   program(bound: Bound): Promise<void>;
-  /** Lets the event loop and the signal have their turn. */
+  /** Lets the event loop and the signal have their turn, after a call of a body. */
   turn(): Promise<void>;
+  /** The same within a piece of work, which counts nothing. */
+  rest(): Promise<void>;
 }
 
 /** A body with what it captures, ready to be called. */
@@ -132,7 +135,7 @@ export class Execution {
     if (program.count === 0 && program.outputs.size === 0 && program.kept.size === 0) return;
     const bound = { part, ...this.schedule.bind(part, state) };
     for (const [name, { place }] of program.inputs) {
-      if ("arena" in place) copyTo(this.core, values.get(name) as Held, bound.arena + place.arena);
+      if ("arena" in place) await this.copyTo(values.get(name) as Held, bound.arena + place.arena);
     }
     await this.runner.program(bound);
     for (const [name, { type, shape, place }] of program.kept) {
@@ -148,10 +151,23 @@ export class Execution {
       if (stage.final) values.set(name, made);
       else {
         const copy = scope.place(made.type, shape);
-        this.core.u8(copy.at, copy.bytes).set(this.core.u8(made.at, made.bytes));
+        await this.copyTo(made, copy.at);
         values.set(name, copy);
       }
     }
+  }
+
+  /** Copies a numeric tensor to an address. */
+  private async copyTo(value: Held, address: number): Promise<void> {
+    const { core, runner } = this;
+    if (value instanceof Placed && value.pieces !== undefined)
+      return gather(core, value, core.u8(address, value.bytes));
+    const { length } = viewOf(core, value);
+    await copyBytes(
+      () => viewOf(core, value),
+      () => core.u8(address, length),
+      () => runner.rest(),
+    );
   }
 
   /** Deals with what a part stops at. */

@@ -50,7 +50,6 @@ export class InferenceSession {
   private constructor(core: Core, opened: OpenModel, reading: Reading, { limits, options }: Settings, crew?: Crew) {
     const graph = withDimensions(opened.model.graph, options.freeDimensionOverrides ?? {});
     const { inputs, outputs, overridable = [] } = graph;
-    checkRuns(graph, knownWeights(opened.model));
     const engineOf = (model: Model): Engine => {
       const sized = withDimensions(model.graph, options.freeDimensionOverrides ?? {});
       return new Engine(core, { ...model, graph: sized }, limits.macs, crew);
@@ -88,6 +87,8 @@ export class InferenceSession {
       const making = starting.then(async (crew) => ({ crew, core: crew?.core ?? (await makeCore()) }));
       const [opened, { crew, core }] = await Promise.all([openModel(reading, options, makeCore), making]);
       const relaxed = settings.mayRelax ? await relaxedCoreOf(opened.model, settings) : undefined;
+      const { graph } = opened.model;
+      await checkRuns(withDimensions(graph, options.freeDimensionOverrides ?? {}), knownWeights(opened.model));
       signal?.throwIfAborted();
       reading.detach();
       return new InferenceSession(relaxed ?? core, opened, reading, settings, crew);

@@ -85,15 +85,8 @@ export function viewOf(core: Core, value: Held): Uint8Array {
   return bytes;
 }
 
-/** Copies a numeric tensor to an address. */
-export function copyTo(core: Core, value: Held, address: number): void {
-  if (!(value instanceof Placed) || value.pieces === undefined) {
-    const from = viewOf(core, value);
-    core.u8(address, from.length).set(from);
-  } else gather(core, value, core.u8(address, value.bytes));
-}
-
-function gather(core: Core, { at, bytes, pieces }: Placed, to: Uint8Array): void {
+/** The rows of a tensor in pieces, one after the other. */
+export function gather(core: Core, { at, bytes, pieces }: Placed, to: Uint8Array): void {
   const { count, apart } = pieces!;
   const each = bytes / Math.max(1, count);
   for (let i = 0; i < count; i++) to.set(core.u8(at + i * apart, each), i * each);
@@ -102,11 +95,11 @@ function gather(core: Core, { at, bytes, pieces }: Placed, to: Uint8Array): void
 /** Float16Array, where the runtime has it. */
 const Float16 = (globalThis as { Float16Array?: new (bits: ArrayBuffer) => ArrayBufferView }).Float16Array;
 
-/** A copy in JavaScript, as a caller gets it. */
-export function toTensor(core: Core, value: Held): Tensor {
+/** A copy in JavaScript, as a caller gets it; `copied`: its bytes, when they have been copied already. */
+export function toTensor(core: Core, value: Held, copied?: Uint8Array<ArrayBuffer>): Tensor {
   const { type, dims } = value;
   if (type === "string") return new Tensor("string", [...(value as Tensor<"string">).data], dims);
-  const bytes = viewOf(core, value).slice() as Uint8Array<ArrayBuffer>;
+  const bytes = copied ?? (viewOf(core, value).slice() as Uint8Array<ArrayBuffer>);
   if (type === "float16" && Float16 !== undefined) return new Tensor(type, new Float16(bytes.buffer), dims);
   return new Tensor(type, viewData(type as NumericType, bytes, sizeOf(dims)) as ArrayBufferView, dims);
 }

@@ -5,7 +5,7 @@ import type { Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import type { LoweredStep } from "../../src/program/lowering.ts";
 import { sliced } from "../../src/program/slices.ts";
-import { build, f32 } from "../graph/build.ts";
+import { build, f32, type NodeSpec } from "../graph/build.ts";
 
 /** Milliseconds from the abort, which comes `after` some, to the rejection: the least of three, as other processes use the machine too. */
 async function patience(session: InferenceSession, feeds: Record<string, Tensor>, after: number): Promise<number> {
@@ -117,6 +117,60 @@ describe("an abort is honoured in the middle", () => {
     const again = await session.run(feeds, { signal: new AbortController().signal });
     expect(digest(again["y"] as Tensor)).toBe(digest(y as Tensor));
     await session.release();
+  });
+
+  const WIDE = 2 ** 24;
+  const wide = (...dims: number[]): Record<string, Tensor> => ({
+    x: new Tensor("float32", new Float32Array(WIDE), dims),
+  });
+  it.each([
+    ["Identity", { x: ["N"] }, {}, [["Identity", ["x"], ["y"]]], ["y"], 17, wide(WIDE)],
+    ["Concat", { x: [1, "N"] }, {}, [["Concat", ["x", "x"], ["y"], { axis: 0 }]], ["y"], 17, wide(1, WIDE)],
+    [
+      "Gather",
+      { x: [2, "N"] },
+      { i: new Tensor("int64", [1n, 0n]) },
+      [["Gather", ["x", "i"], ["y"]]],
+      ["y"],
+      17,
+      wide(2, WIDE / 2),
+    ],
+    ["Transpose", { x: [2, "N"] }, {}, [["Transpose", ["x"], ["y"]]], ["y"], 17, wide(2, WIDE / 2)],
+    [
+      "ScatterND",
+      { x: [2, "N"], u: [1, "N"] },
+      { i: new Tensor("int64", [1n], [1, 1]) },
+      [["ScatterND", ["x", "i", "u"], ["y"]]],
+      ["y"],
+      17,
+      { ...wide(2, WIDE / 2), u: new Tensor("float32", new Float32Array(WIDE / 2), [1, WIDE / 2]) },
+    ],
+  ] satisfies Long[])(
+    "of copies of feeds, rows and outputs: %s",
+    async (_, inputs, constants, nodes, outputs, opset, feeds) => {
+      const onnx = writeOnnx(build(inputs, constants, nodes, outputs, opset));
+      const session = await InferenceSession.create(onnx, { preset: "float32" });
+      expect(await patience(session, feeds, 0)).toBeLessThan(50);
+      await session.release();
+    },
+  );
+
+  it("of folding in create", async () => {
+    const chain = Array.from({ length: 4 }, (_, i): NodeSpec => ["Transpose", [`c${i}`], [`c${i + 1}`]]);
+    const c0 = new Tensor("float32", new Float32Array(2 ** 20), [1024, 1024]);
+    const onnx = writeOnnx(build({ x: [1024] }, { c0 }, [...chain, ["Add", ["x", "c4"], ["y"]]], ["y"]));
+    const times: number[] = [];
+    for (let i = 0; i < 3; i++) {
+      const controller = new AbortController();
+      let aborted = 0;
+      setTimeout(() => {
+        aborted = performance.now();
+        controller.abort(new Error("enough"));
+      }, 0);
+      await expect(InferenceSession.create(onnx, { signal: controller.signal })).rejects.toThrow("enough");
+      times.push(performance.now() - aborted);
+    }
+    expect(Math.min(...times)).toBeLessThan(50);
   });
 
   it("of a loop without end, which limits stop without a signal", async () => {

@@ -1,11 +1,11 @@
 // What `create` accepts, `run` runs: what no feeds can run is refused beforehand, and inspect says so too.
 import { describe, expect, it } from "vitest";
-import type { Graph } from "../../src/graph/index.ts";
+import type { Attribute, Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { inspect, quantize } from "../../src/quantize/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
-import { build, f32, type NodeSpec } from "../graph/build.ts";
+import { build, f32, i64, type NodeSpec } from "../graph/build.ts";
 
 /** What create and inspect say of a model and of its container. */
 async function refusals(graph: Graph): Promise<unknown[]> {
@@ -88,6 +88,187 @@ describe("branches of an If", () => {
     const feeds = (c: number) => ({ x: f32([2, 3]), c: new Tensor("bool", [c], []) });
     expect((await session.run(feeds(1)))["y"]!.dims).toEqual([2, 3]);
     await expect(session.run(feeds(0))).rejects.toThrow(/\(MatMul, opset 17\)/);
+    await session.release();
+  });
+});
+
+/** A graph whose body comes behind a value that no feeds' shapes tell, so that the check has to go on beyond it. */
+function withBody(op: "Loop" | "Scan" | "If", body: readonly NodeSpec[], count: Tensor | undefined): Graph {
+  const inputs = {
+    If: {},
+    Loop: { i: { type: "int64", shape: [] }, go: { type: "bool", shape: [] }, s: [2, 3] },
+    Scan: { s: [3] },
+  }[op];
+  const named = (graph: Graph): Graph => ({
+    ...graph,
+    nodes: graph.nodes.map((n) => ({ ...n, name: `inner ${n.name}` })),
+  });
+  const made = named(build(inputs as never, {}, body, op === "Loop" ? ["go", "q"] : ["q"]));
+  const attributes: Record<string, Attribute> = {
+    If: { then_branch: made, else_branch: named(build({}, {}, [["Relu", ["x"], ["r"]]], ["r"])) },
+    Loop: { body: made },
+    Scan: { body: made, num_scan_inputs: 1 },
+  }[op];
+  const node: NodeSpec = [op, { If: ["c"], Loop: ["n", "", "x"], Scan: ["x"] }[op], ["y"], attributes];
+  const counted = { n: { type: "int64", shape: [] } } as const;
+  return build(
+    {
+      x: [2, 3],
+      ...(op === "If" && { c: { type: "bool", shape: [] } }),
+      ...(op === "Loop" && count === undefined && counted),
+    },
+    {
+      d: new Tensor("float64", new Float64Array(3), [3]),
+      w: f32([5, 7]),
+      zero: i64(0),
+      ...(count !== undefined && { n: count }),
+    },
+    [node],
+    ["y"],
+  );
+}
+
+const MANY = new Tensor("int64", [3n], []);
+
+describe("bodies", () => {
+  const wrongType: NodeSpec = ["Add", ["s", "d"], ["q"]];
+  it.each([
+    ["Loop", [wrongType], undefined, /\(Add, opset 17\): input 1 expected type float32 as input 0, got float64/],
+    ["Scan", [wrongType], undefined, /\(Add, opset 17\): input 1 expected type float32 as input 0, got float64/],
+    ["Loop", [["Transpose", ["s"], ["q"], { perm: [0, 1, 2] }]], undefined, /Transpose/],
+    ["Loop", [["Slice", ["s", "zero", "zero", "zero", "zero"], ["q"]]], undefined, /a step is 0/],
+    ["Loop", [["Gather", ["s", "i"], ["q"], { axis: 5 }]], undefined, /axis 5 expected one of a tensor of rank 2/],
+    ["Loop", [["MatMul", ["s", "w"], ["q"]]], MANY, /\(MatMul, opset 17\): the matrices do not fit/],
+    ["Scan", [["MatMul", ["s", "w"], ["q"]]], undefined, /\(MatMul, opset 17\): the matrices do not fit/],
+    ["If", [["Add", ["x", "d"], ["q"]]], undefined, /got float64/],
+  ] as const)("of a %s: what they cannot do for whatever feeds is refused (%#)", async (op, body, count, message) => {
+    for (const said of await refusals(withBody(op, body as never, count))) expect(said).toMatch(message);
+  });
+
+  it.each([
+    ["Loop", [["MatMul", ["s", "w"], ["q"]]], undefined],
+    ["Loop", [["MatMul", ["s", "w"], ["q"]]], new Tensor("int64", [0n], [])],
+    ["If", [["Transpose", ["x"], ["q"], { perm: [0, 1, 2] }]], undefined],
+  ] as const)("of a %s: extents of a body that may not run are left to the run (%#)", async (op, body, count) => {
+    expect(await refusals(withBody(op, body as never, count))).toEqual([undefined, undefined, undefined, undefined]);
+  });
+});
+
+describe("behind what depends on data", () => {
+  const behind = (node: NodeSpec, shape: readonly (number | string)[] = [2, 3]): Graph =>
+    build(
+      { x: shape as number[] },
+      { d: new Tensor("float64", new Float64Array(3), [3]), w: f32([5, 7]) },
+      [["NonZero", ["x"], ["i"]], node],
+      ["y"],
+    );
+
+  it.each([
+    [["Add", ["i", "d"], ["y"]], /\(Add, opset 17\): input 1 expected type int64 as input 0, got float64/],
+    [["Transpose", ["i"], ["y"], { perm: [0, 1, 2] }], /Transpose/],
+    [["MatMul", ["x", "w"], ["y"]], /the matrices do not fit/],
+  ] as const)("what is known counts (%#)", async (node, message) => {
+    for (const said of await refusals(behind(node as never))) expect(said).toMatch(message);
+  });
+
+  it("what is not known does not", async () => {
+    expect(await refusals(behind(["MatMul", ["x", "w"], ["y"]], ["N", "M"]))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+    expect(await refusals(behind(["Slice", ["w", "i", "i"], ["y"]]))).toEqual([
+      undefined,
+      undefined,
+      undefined,
+      undefined,
+    ]);
+  });
+});
+
+describe("what we do not have", () => {
+  const ones = (n: number): number[] => new Array<number>(n).fill(1);
+  const resized = (shape: number[], scales: number[], attributes = {}, type = "float32"): Graph =>
+    build(
+      { x: { type: type as "float32", shape } },
+      { s: f32([scales.length], scales) },
+      [["Resize", ["x", "", "s"], ["y"], { mode: "linear", ...attributes }]],
+      ["y"],
+      19,
+    );
+  const pooled = (op: string, rank: number): Graph =>
+    build({ x: [1, 2, ...ones(rank).map(() => 3)] }, {}, [[op, ["x"], ["y"], { kernel_shape: ones(rank) }]], ["y"]);
+  it.each([
+    ["Resize with antialias", resized([1, 2, 4, 4], [1, 1, 0.5, 0.5], { antialias: 1 }), /antialias is not supported/],
+    ["Resize of channels", resized([1, 2, 4, 4], [1, 2, 1, 1]), /the last two axes are resized, and no others/],
+    ["Resize of batches", resized([1, 2, 4], [2, 1, 1]), /the last two axes are resized, and no others/],
+    ["Resize of three axes", resized([1, 2, 4, 4, 4], [1, 1, 2, 2, 2]), /the last two axes are resized, and no others/],
+    [
+      "linear Resize of bytes",
+      resized([1, 2, 4, 4], [1, 1, 2, 2], {}, "uint8"),
+      /mode "linear" is not supported for uint8/,
+    ],
+    ["MaxPool over four axes", pooled("MaxPool", 4), /at most three spatial axes, got 4/],
+    ["AveragePool over four axes", pooled("AveragePool", 4), /at most three spatial axes, got 4/],
+    [
+      "ConvTranspose over four axes",
+      build({ x: [1, 1, 3, 3, 3, 3], w: [1, 1, 1, 1, 1, 1] }, {}, [["ConvTranspose", ["x", "w"], ["y"]]], ["y"]),
+      /at most three spatial axes, got 4/,
+    ],
+    [
+      "cubic GridSample over three axes",
+      build(
+        { x: [1, 1, 3, 3, 3], g: [1, 2, 2, 2, 3] },
+        {},
+        [["GridSample", ["x", "g"], ["y"], { mode: "cubic" }]],
+        ["y"],
+        20,
+      ),
+      /cubic interpolation expected an input of four dimensions/,
+    ],
+  ] as const)("%s is refused by create, not by the first run", async (_, graph, message) => {
+    for (const said of await refusals(graph)) expect(said).toMatch(message);
+  });
+
+  it("two last axes of any rank are resized", async () => {
+    for (const shape of [
+      [2, 2],
+      [1, 2, 2],
+      [1, 1, 2, 2],
+      [1, 1, 1, 2, 2],
+    ]) {
+      const graph = resized(shape, [...ones(shape.length - 2), 2, 1], { mode: "nearest" });
+      const session = await InferenceSession.create(writeOnnx(graph), { preset: "float32" });
+      const { y } = await session.run({ x: f32(shape, [1, 2, 3, 4]) });
+      expect([...(y!.data as Float32Array)]).toEqual([1, 2, 1, 2, 3, 4, 3, 4]);
+      await session.release();
+    }
+  });
+
+  it.each(["uint8", "int8"] as const)("bytes are picked by nearest neighbours: %s", async (type) => {
+    const graph = resized([1, 1, 2, 2], [1, 1, 2, 2], { mode: "nearest" }, type);
+    const session = await InferenceSession.create(writeOnnx(graph), { preset: "float32" });
+    const { y } = await session.run({ x: new Tensor(type, [1, 2, 3, 100], [1, 1, 2, 2]) });
+    expect([y!.type, ...(y!.data as Uint8Array)]).toEqual([
+      type,
+      1,
+      1,
+      2,
+      2,
+      1,
+      1,
+      2,
+      2,
+      3,
+      3,
+      100,
+      100,
+      3,
+      3,
+      100,
+      100,
+    ]);
     await session.release();
   });
 });

@@ -72,6 +72,7 @@ function runSlice(first, length, faults) {
       if (message.done !== undefined) done = message.done;
       else {
         faults.push(message);
+        if (!values.json) process.stderr.write(`\n${JSON.stringify(message)}\n`);
         last = message.index;
       }
     });

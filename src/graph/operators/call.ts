@@ -2,6 +2,7 @@ import type { BitbasisError } from "../../core/errors.ts";
 import { type ElementType, normalizeAxis, type Shape, type Tensor } from "../../tensor/index.ts";
 import { DependsOnData, nodeError } from "../errors.ts";
 import type { KnownValue, Node } from "../graph.ts";
+import { shapeInWords } from "../open-shape.ts";
 
 /** A node with what is known of its inputs: all that shape rules and evaluators look at. */
 export class Call {
@@ -126,8 +127,8 @@ export class Call {
 
   /** An error that says what is wrong with the shapes. */
   fail(why: string, code: "MODEL" | "UNSUPPORTED" = "MODEL"): BitbasisError {
-    const shapes = this.inputs.map((input) => (input === undefined ? "–" : `${input.type}[${input.shape}]`)).join(", ");
-    return nodeError(this.node, this.opsets, `${why} (inputs: ${shapes})`, code);
+    const words = this.inputs.map((input) => input && `${input.type}[${shapeInWords(input.shape)}]`);
+    return nodeError(this.node, this.opsets, `${why} (inputs: ${words.map((word) => word ?? "–").join(", ")})`, code);
   }
 }
 

@@ -39,19 +39,32 @@ export function signatureOf(inputs: string): Signature {
  * @throws BitbasisError MODEL for what the operator's definition does not allow, UNSUPPORTED for an element type that we do not run
  */
 export function outputsOf(call: Call, operator: Operator): readonly KnownValue[] {
-  try {
+  whatever(() => {
     checkInputs(call, operator);
     checkAttributes(call, operator);
     if (operator.shape === undefined && operator.expands === undefined)
       throw nodeError(call.node, call.opsets, "this operator is not supported");
+  });
+  const outputs = operator.shape?.(call);
+  const more =
+    outputs === undefined ? -1 : call.node.outputs.findIndex((name, i) => i >= outputs.length && name !== "");
+  whatever(() => {
+    if (more >= 0) throw nodeError(call.node, call.opsets, `output ${more} is not supported`);
+  });
+  return outputs ?? [];
+}
+
+/** An error of `check` counts for whatever sizes. */
+function whatever(check: () => void): void {
+  try {
+    check();
   } catch (error) {
     ofTypes.add(error as Error);
     throw error;
   }
-  return operator.shape?.(call) ?? [];
 }
 
-/** Errors about number and types of inputs, and attributes: no sizes of what is fed mend them. */
+/** Errors about number and types of inputs and outputs, and attributes: no sizes of what is fed mend them. */
 const ofTypes = new WeakSet<Error>();
 
 /** Whether a node is refused for whatever sizes. */

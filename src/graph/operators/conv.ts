@@ -21,10 +21,10 @@ function groupOf(call: Call): number {
 
 /** ONNX weights are [O, I/g, k…], those of ConvTranspose [I, O/g, k…]; both channels-last twins have [O, k…, I/g]. */
 export function convolved(call: Call, transposed: boolean): Extents {
-  const { batch, channels } = extents(call);
   const weights = call.shape(1);
   if (weights.length !== call.shape(0).length) throw call.fail("input and weights expected the same rank");
   const group = groupOf(call);
+  const { batch, channels } = extents(call);
   const [inputs, outputs] =
     formOf(call) === "last"
       ? [weights.at(-1)! * group, weights[0]!]

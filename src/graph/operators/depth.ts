@@ -3,10 +3,10 @@ import { ANY, type Operator, sameRank } from "./operator.ts";
 
 /** [N, C, H, W] and the number of pixels on a side of a block. */
 function blocks(call: Call): { n: number; c: number; h: number; w: number; b: number } {
-  const [n, c, h, w] = call.shape(0);
   const b = call.number("blocksize", 0);
   if (call.shape(0).length !== 4) throw call.fail("the input expected four dimensions");
   if (b < 1) throw call.fail(`"blocksize" expected integer ≥ 1, got ${b}`);
+  const [n, c, h, w] = call.shape(0);
   return { n: n!, c: c!, h: h!, w: w!, b };
 }
 

@@ -1,14 +1,41 @@
+import { ElementCode } from "../../core/abi/element.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import type { Layout, LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis, toLast } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
-import { SPATIAL_RANKS } from "./layout-rules.ts";
-import { type Operator, type ShapeRule, sameRank } from "./operator.ts";
+import { HALVES, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 import type { Rewrite } from "./rewrite.ts";
 import { settleUnmoved } from "./settle.ts";
+import { formOf } from "./spatial.ts";
+
+const BYTES: readonly string[] = ["int8", "uint8"];
+
+/** What the standard has and we have not. */
+function checkSupported(call: Call): void {
+  const unsupported = (why: string): Error => call.fail(why, "UNSUPPORTED");
+  if (call.number("antialias", 0) === 1) throw unsupported("antialias is not supported");
+  if (!HALVES.includes(call.type(0)) && !picksBytes(call)) {
+    const mode = call.text("mode", "nearest");
+    throw unsupported(`mode "${mode}" is not supported for ${call.type(0)}`);
+  }
+}
+
+/** Whether bytes are picked, not computed with: float32 holds them. */
+function picksBytes(call: Call): boolean {
+  return BYTES.includes(call.type(0)) && call.text("mode", "nearest") === "nearest";
+}
+
+const expands: Operator["expands"] = (call, make) => {
+  if (!picksBytes(call)) return undefined;
+  const { domain, inputs, attributes } = call.node;
+  const x = make.op("Cast", inputs.slice(0, 1), { to: ElementCode.float32 });
+  const y = make.op(`${domain}/Resize`, [x, ...inputs.slice(1)], attributes);
+  return make.end("Cast", [y], { to: ElementCode[call.type(0)] });
+};
 
 const shape: ShapeRule = (call) => {
+  checkSupported(call);
   const from = call.shape(0);
   const axes = call.axes(call.list("axes") ?? from.map((_, i) => i), from.length);
   const sizes = call.has(3) ? call.needed(3) : undefined;
@@ -31,6 +58,12 @@ const shape: ShapeRule = (call) => {
   }
   if (result.some((d, i) => d < 1 !== from[i]! < 1 || !Number.isInteger(d)))
     throw call.fail(`the result has shape [${result}]`);
+  const isLast = formOf(call) === "last";
+  axes.forEach((axis, i) => {
+    const moves = result[axis] !== from[axis] || (scales !== undefined && scales[i] !== 1);
+    const spatial = isLast ? axis > 0 && axis < from.length - 1 : axis >= from.length - 2;
+    if (moves && !spatial) throw call.fail("the last two axes are resized, and no others", "UNSUPPORTED");
+  });
   return [{ type: call.type(0), shape: result }];
 };
 
@@ -53,7 +86,7 @@ function permuted(value: string, perm: readonly number[], node: Node, layout: La
 
 const layoutRule: LayoutRule = (node, layout) => {
   const rank = layout.rank(node.inputs[0]);
-  if (rank === undefined || !SPATIAL_RANKS.includes(rank)) return false;
+  if (rank !== 3 && rank !== 4) return false;
   const [x, , scales = "", sizes = ""] = node.inputs as [string, string?, string?, string?];
   const attributes = { ...node.attributes };
   const axes = attributes["axes"] as readonly number[] | undefined;
@@ -61,6 +94,8 @@ const layoutRule: LayoutRule = (node, layout) => {
   const lengths = [scales, sizes].map((name) => layout.constant(name)?.size ?? 0);
   if (axes === undefined && lengths.some((length) => length !== 0 && length !== rank)) return false;
   if (axes?.some((axis) => axis < -rank || axis >= rank)) return false;
+  // Of [N, C, W] both C and W are resized, if not with channels last.
+  if (rank === 3 && axes === undefined && (layout.constant(scales)?.data[1] ?? 1) !== 1) return false;
   if (axes !== undefined) attributes["axes"] = axes.map((axis) => lastAxis(axis, rank));
   const vector = (value: string): string =>
     axes === undefined ? permuted(value, toLast(rank), node, layout) : layout.first(value);
@@ -111,6 +146,7 @@ const resize = {
   becomes: upsample,
   rank: sameRank,
   shape,
+  expands,
   layout: layoutRule,
   // A scale of 1.1 may round to the same extent and still move pixels; a crop moves them always.
   settle: settleUnmoved((call: Call) => {

@@ -9,6 +9,8 @@ const gridSampleShape: ShapeRule = (call) => {
   const [x, grid] = [call.shape(0), call.shape(1)];
   const spatial = x.length - 2;
   if (spatial !== 2 && spatial !== 3) throw call.fail("the input expected four or five dimensions");
+  if (spatial === 3 && call.text("mode", "linear").endsWith("cubic"))
+    throw call.fail("cubic interpolation expected an input of four dimensions", "UNSUPPORTED");
   if (grid.length !== x.length || grid[0] !== x[0] || grid.at(-1) !== spatial)
     throw call.fail(`the grid expected shape [${x[0]}, …, ${spatial}] with ${x.length} dimensions`);
   const shape = [x[0]!, x[1]!, ...grid.slice(1, -1)];

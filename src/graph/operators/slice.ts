@@ -18,10 +18,10 @@ export function slices(call: Call): { start: number; step: number; count: number
   if (ends.length !== starts.length || given.length !== starts.length || steps.length !== starts.length)
     throw call.fail(`${starts.length} starts, ${ends.length} ends, ${given.length} axes and ${steps.length} steps`);
   const axes = call.axes(given, shape.length);
+  if (steps.includes(0)) throw call.fail("a step is 0");
   const result = shape.map((d) => ({ start: 0, step: 1, count: d }));
   axes.forEach((axis, i) => {
     const [d, step] = [shape[axis]!, steps[i]!];
-    if (step === 0) throw call.fail("a step is 0");
     const clamp = (at: number, low: number, high: number): number =>
       Math.min(Math.max(at < 0 ? at + d : at, low), high);
     const start = step > 0 ? clamp(starts[i]!, 0, d) : clamp(starts[i]!, 0, d - 1);

@@ -9,6 +9,9 @@ export function formOf(call: Call): Form {
   return call.node.domain === "bitbasis" ? "last" : "first";
 }
 
+/** Of an input that a window moves over. */
+const MOST_RANK = 5;
+
 export interface Extents {
   readonly batch: number;
   readonly channels: number;
@@ -43,6 +46,8 @@ function resolvePool(call: Call, spatial: readonly number[]): Window {
 
 /** The window of a Conv, ConvTranspose or pool node, either form. */
 export function windowOf(call: Call): Window {
+  if (call.shape(0).length > MOST_RANK)
+    throw call.fail(`a window expected at most three spatial axes, got ${call.shape(0).length - 2}`, "UNSUPPORTED");
   const { spatial } = extents(call);
   const { op } = call.node;
   if (!op.startsWith("Conv")) return resolvePool(call, spatial);

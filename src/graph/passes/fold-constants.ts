@@ -21,6 +21,15 @@ const SMALL = 4096;
  * @param kept - operators of ONNX whose nodes stay
  */
 export function foldConstants(graph: Graph, kept: readonly string[] = []): Graph {
+  const work = folding(graph, kept);
+  for (;;) {
+    const { done, value } = work.next();
+    if (done === true) return value;
+  }
+}
+
+/** The same in pieces: it yields after every node that it has evaluated. */
+export function* folding(graph: Graph, kept: readonly string[]): Generator<undefined, Graph> {
   const normal = applyRules(normalize(graph), [tieWeights]);
   const editor = new Editor(normal);
   let given = 0;
@@ -36,6 +45,7 @@ export function foldConstants(graph: Graph, kept: readonly string[] = []): Graph
       if (name !== "") editor.initializers.set(name, tensor);
     }
     editor.remove(node);
+    yield undefined;
   }
   return editor.finish();
 }

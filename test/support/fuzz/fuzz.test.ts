@@ -6,6 +6,7 @@ import { Tensor } from "../../../src/tensor/index.ts";
 import { build, f32 } from "../../graph/build.ts";
 import { judge } from "./judge.ts";
 import { randomGraph } from "./random-graph.ts";
+import { SEEDS } from "./seeds.ts";
 
 const SCRIPT = fileURLToPath(new URL("../../slow/fuzz.mjs", import.meta.url));
 /** About a minute on one core of 2024; `npm run fuzz` does a million. */
@@ -24,6 +25,13 @@ it(`finds no fault in ${COUNT} random and damaged models`, { timeout: 900_000 },
   expect(counts["agree"]).toBeGreaterThan(COUNT / 40);
   expect(counts["ok"]).toBeGreaterThan(COUNT / 10);
 });
+
+it.each(SEEDS.map((seed, i) => [i, seed.graph.name, seed] as const))(
+  "seed %i runs as it is: %s",
+  async (_, __, { graph, feeds }) => {
+    expect(await judge(writeOnnx(graph), feeds)).toEqual({ outcome: "ok" });
+  },
+);
 
 it("gives the same graph for the same seed", () => {
   expect(writeOnnx(randomGraph(7).graph)).toEqual(writeOnnx(randomGraph(7).graph));

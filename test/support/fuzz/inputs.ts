@@ -9,6 +9,7 @@ import type { Tensor } from "../../../src/tensor/index.ts";
 import { Random } from "../random.ts";
 import { mutateBytes, mutateContainer, mutateGraph } from "./mutate.ts";
 import { randomGraph } from "./random-graph.ts";
+import { SEEDS } from "./seeds.ts";
 
 export interface Input {
   readonly kind: "valid" | "graph" | "bytes" | "container" | "file";
@@ -35,7 +36,10 @@ const files: Uint8Array[] = [CASES, process.env["BITBASIS_FUZZ_MODELS"]]
 export async function inputOf(seed: number, index: number): Promise<Input> {
   const random = new Random(Math.imul(seed, 0x9e3779b1) ^ Math.imul(index + 1, 0x85ebca6b));
   // One graph serves many changes: growing it costs more than what follows.
-  const { graph, feeds } = cached(random.integer(0, 199) + 200 * (seed + Math.floor(index / 2000)));
+  const { graph, feeds } =
+    random.integer(0, 2) === 0
+      ? random.pick(SEEDS)
+      : cached(random.integer(0, 199) + 200 * (seed + Math.floor(index / 2000)));
   const kind = random.integer(0, 19);
   if (kind === 0) {
     const own = randomGraph(random.bits());

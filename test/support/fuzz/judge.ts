@@ -21,6 +21,9 @@ const POISONS = [0x00, 0xff, 0x5a];
 /** Bytes kept free behind every block. */
 const CANARY = 128;
 
+/** Of a session's memory: with the copies of its outputs, and the session before that is not yet collected, it stays below the bound of the process. */
+const MOST_BYTES = 2 ** 28;
+
 interface Block {
   readonly memory: LinearMemory;
   readonly at: number;
@@ -78,7 +81,7 @@ async function run(
   const blocks = new Map<number, Block>();
   watched = { poison, blocks };
   try {
-    const session = await InferenceSession.create(bytes, { preset: "float32" });
+    const session = await InferenceSession.create(bytes, { preset: "float32", limits: { bytes: MOST_BYTES } });
     const outputs = await session.run(feedsFor(session, given));
     const outside = damagedBlock(poison, blocks);
     await session.release();

@@ -1,0 +1,49 @@
+import type { Shape } from "../tensor/index.ts";
+import type { Dimension } from "./graph.ts";
+
+interface Opening {
+  /** Extents that are guesses; "rank": even their number is one. */
+  readonly guesses: readonly boolean[] | "rank";
+  readonly words: string;
+}
+
+const openings = new WeakMap<Shape, Opening>();
+
+/**
+ * Shapes of which something is a guess, and whether anyone has looked at a guess. A rule that refuses a node without having looked refuses it whatever the
+ * guesses are.
+ */
+export class Witness {
+  looked = false;
+
+  /** A shape that holds guesses where `dims` has names; undefined: all of `guess` is one, its length too. */
+  open(dims: readonly Dimension[] | undefined, guess: Shape): Shape {
+    const guesses = dims === undefined ? "rank" : dims.map((d) => typeof d === "string");
+    if (guesses !== "rank" && !guesses.includes(true)) return guess;
+    const isGuess = (key: string | symbol): boolean =>
+      guesses === "rank" || (typeof key === "string" && guesses[Number(key)] === true);
+    const shape: Shape = new Proxy(guess, {
+      get: (target, key) => {
+        if (isGuess(key)) this.looked = true;
+        return Reflect.get(target, key);
+      },
+    });
+    openings.set(shape, { guesses, words: dims?.map((d) => (d === "" ? "?" : d)).join() ?? "…" });
+    return shape;
+  }
+}
+
+/** Whether some extent, or the rank, is a guess. */
+export function isOpen(shape: Shape): boolean {
+  return openings.has(shape);
+}
+
+/** Whether the rank is a guess. */
+export function isOpenRank(shape: Shape): boolean {
+  return openings.get(shape)?.guesses === "rank";
+}
+
+/** For messages: guesses are named or left out, and reading them here is no look. */
+export function shapeInWords(shape: Shape): string {
+  return openings.get(shape)?.words ?? shape.join();
+}
