@@ -113,7 +113,7 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
       affine !== undefined
         ? [affine]
         : binary
-          ? binaryCandidates(wanted, d, format)
+          ? binaryCandidates(wanted, d, format, least)
           : fullCandidates(wanted, d, format, least),
     (sketch) => (binary ? binaryCopies(sketch, s) : fullCopies(sketch, maximum(p))),
     pace,

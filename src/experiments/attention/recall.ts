@@ -117,8 +117,8 @@ function recallChart(
   const x = { field: "bits", type: "ordinal", axis: { labelAngle: 0 } };
   const kind = { field: "kind", type: "nominal", title: null, legend: { labelLimit: 300, symbolSize: 300 } };
   const shares = rows.flatMap(({ bits, accuracy, predicted }) => [
-    { bits, share: accuracy, kind: "answers that are right, measured" },
-    { bits, share: predicted, kind: "queries that keep their key, predicted" },
+    { bits, share: accuracy, kind: "right answers, measured" },
+    { bits, share: predicted, kind: "kept keys, predicted" },
   ]);
   const lines: VegaLiteSpec = {
     data: { values: shares },

@@ -7,7 +7,7 @@ import { addLadder } from "./ladder.ts";
 import { addOrdered } from "./ordered.ts";
 import { addPoints } from "./points.ts";
 import { background } from "./represent.ts";
-import { ridges } from "./ridge.ts";
+import { binaryRidges, ridges } from "./ridge.ts";
 import { type Format, Sketch } from "./sketch.ts";
 import { mapSteps, type Steps } from "./steps.ts";
 
@@ -57,7 +57,10 @@ export function* fullCandidates(f: ArrayLike<number>, d: number, format: Format,
 }
 
 /** Constructions with all weights ±1. */
-export function* binaryCandidates(f: ArrayLike<number>, d: number, format: Format): Candidates {
+export function* binaryCandidates(f: ArrayLike<number>, d: number, format: Format, least: () => number): Candidates {
+  for (const sketch of yield* binaryRidges(f, d, format)) yield { construction: "binary ridges", sketch };
+  // The others take a neuron with a weight per step of every entry off the background.
+  if (least() < f.length) return;
   // Inputs cannot be left out: sums with one sign turned take the place of coordinates.
   const patterns = Array.from({ length: d }, (_, i) =>
     Array.from({ length: d }, (_, j) => (i > 0 && i === j ? -1 : 1)),

@@ -49,6 +49,24 @@ export function* ridges(f: ArrayLike<number>, d: number, format: Format): Steps<
   return found;
 }
 
+/** Functions of one sum ±x₁ ± x₂ … with weights ±1, at s = 1: coefficients of the output are copies, and nothing else asks for a parity. */
+export function* binaryRidges(f: ArrayLike<number>, d: number, format: Format): Steps<Sketch[]> {
+  if (format.s !== 1) return [];
+  const found: Sketch[] = [];
+  const points: number[][] = [];
+  for (let i = 0; i < f.length; i++) {
+    if (i % 4096 === 0) yield;
+    points.push(inputAt(i, format.p, d));
+  }
+  for (let signs = 0; signs < 2 ** (d - 1); signs++) {
+    const alpha = Array.from({ length: d }, (_, i) => ((signs >> i) & 1 ? -1 : 1));
+    const cells = yield* cellsAlong(f, points, alpha, format);
+    const sketch = cells && (yield* toSketch([[alpha, cells]], d, format, 1));
+    if (sketch) found.push(sketch);
+  }
+  return found;
+}
+
 /** Directions with small entries, one of every pair ±α. */
 function formsOf(d: number): number[][] {
   const limit = d === 1 ? 1 : d === 2 ? 3 : 1;
@@ -149,14 +167,14 @@ function* toSketch(
   parts: readonly (readonly [readonly number[], Cells])[],
   d: number,
   format: Format,
+  limit = format.m,
 ): Steps<Sketch | undefined> {
-  const { m } = format;
   const sketch = new Sketch(d);
   const outputs: [number, number][] = [];
   let resting = 0;
   for (const [alpha, cells] of parts) {
     const ts = [...cells.keys()].sort((a, b) => a - b);
-    const widest = Math.floor(m / Math.max(...alpha.map(Math.abs)));
+    const widest = Math.floor(limit / Math.max(...alpha.map(Math.abs)));
     const fit: LineFit | undefined = yield* fitLine(
       ts,
       ts.map((t) => cells.get(t)!),
