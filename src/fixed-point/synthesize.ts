@@ -7,6 +7,7 @@ import { affineLayer } from "./synthesis/affine.ts";
 import { binaryCandidates, type Candidate, fullCandidates } from "./synthesis/candidates.ts";
 import { impossibility } from "./synthesis/impossible.ts";
 import { binaryCopies, build, countParameters, fullCopies, makeFormat, type Sketch } from "./synthesis/sketch.ts";
+import { Pace, type Steps } from "./synthesis/steps.ts";
 import { checkTarget, fillTargets, inputCount, type Target } from "./targets.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
@@ -94,27 +95,33 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
   const total = inputCount(p, d);
   checkTarget(f, p, d, 1);
   const wanted = new Int32Array(total);
-  fillTargets(f, wanted, { p, d, outputs: 1, first: 0, count: total });
+  const pace = new Pace(options.signal);
+  for (let first = 0; first < total; first += BLOCK) {
+    const count = Math.min(BLOCK, total - first);
+    fillTargets(f, wanted.subarray(first, first + count), { p, d, outputs: 1, first, count });
+    await pace.look();
+  }
   const format = makeFormat(p, s, typeof activation === "string" ? activation : Array.from(table), table);
   const binary = weights === "binary";
   const analysis = await analyze(activation, p, s);
-  const affine = affineLayer(wanted, d, format, binary);
-  const obstacle = affine === undefined ? impossibility(wanted, d, format, analysis, binary) : undefined;
+  const affine = await pace.run(affineLayer(wanted, d, format, binary));
+  const obstacle =
+    affine === undefined ? await pace.run(impossibility(wanted, d, format, analysis, binary)) : undefined;
   if (obstacle !== undefined) return { network: undefined, ...obstacle, analysis, verified: false };
   const { candidate, copies, tried } = await smallest(
     (least) =>
       affine !== undefined
         ? [affine]
         : binary
-          ? binaryCandidates(wanted, d, format)
+          ? binaryCandidates(wanted, d, format, least)
           : fullCandidates(wanted, d, format, least),
     (sketch) => (binary ? binaryCopies(sketch, s) : fullCopies(sketch, maximum(p))),
-    options,
+    pace,
   );
   if (candidate === undefined || copies === undefined) {
     throw new BitbasisError("UNSUPPORTED", `no construction gives this table with these weights: ${analysis.reason}`);
   }
-  const network = build(candidate.sketch, format, copies, binary);
+  const network = await pace.run(build(candidate.sketch, format, copies, binary));
   const { ok, counterexample } = await verify(network, wanted, options);
   if (!ok) {
     throw new BitbasisError("INTERNAL", `${candidate.construction} is wrong at (${counterexample?.input.join(", ")})`);
@@ -130,8 +137,8 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
   };
 }
 
-/** Milliseconds between two looks at the event loop, construction by construction. */
-const SLICE = 20;
+/** Entries of a table that are looked at between two looks at the event loop. */
+const BLOCK = 1 << 12;
 
 /**
  * Q has n = |Q|^d inputs and |Q|^n tables. A weight takes |Q| values (2 when binary), a bias of a neuron of m inputs 2(M + ⌈m·W·M/s⌉) + 1, W the largest weight:
@@ -145,23 +152,18 @@ function informationBound(entries: number, { p, s, layers }: FixedNetwork, binar
 }
 
 async function smallest(
-  candidatesBelow: (least: () => number) => Iterable<Candidate>,
-  copiesOf: (sketch: Sketch) => number[][] | undefined,
-  { signal }: SynthesizeOptions,
+  candidatesBelow: (least: () => number) => Iterable<Candidate | undefined>,
+  copiesOf: (sketch: Sketch) => Steps<number[][] | undefined>,
+  pace: Pace,
 ) {
   const tried: { construction: string; parameters: number }[] = [];
   let best: Candidate | undefined;
   let bestCopies: number[][] | undefined;
   let least = Number.POSITIVE_INFINITY;
-  let last = performance.now();
   for (const candidate of candidatesBelow(() => least)) {
-    if (performance.now() - last > SLICE) {
-      // Or no abort could arrive, and nothing else would run.
-      await new Promise((resolve) => setTimeout(resolve));
-      last = performance.now();
-    }
-    signal?.throwIfAborted();
-    const copies = copiesOf(candidate.sketch);
+    await pace.look();
+    if (candidate === undefined) continue;
+    const copies = await pace.run(copiesOf(candidate.sketch));
     if (copies === undefined) continue;
     const parameters = countParameters(candidate.sketch, copies);
     tried.push({ construction: candidate.construction, parameters });

@@ -72,7 +72,7 @@ export async function measureAgreement(onnx: Uint8Array, options: AgreementOptio
   const reference = await preferences(graph, blocks, samples, { preset: "float32" }, options.signal);
   const rows: Agreement[] = [];
   for (const bits of options.bits) {
-    const plan = planOf(bits, options.scope, blocks);
+    const plan = scoresPlan(bits, options.scope, blocks);
     const found = await preferences(graph, blocks, samples, { plan }, options.signal);
     for (const layer of blocks.keys()) {
       const [expected, got] = [reference[layer]!, found[layer]!];
@@ -83,8 +83,8 @@ export async function measureAgreement(onnx: Uint8Array, options: AgreementOptio
   return rows;
 }
 
-/** Activations of `bits` bits; weights in terms of the same width, as precise as 16 bits allow. */
-function planOf(
+/** Activations of `bits` bits in the products of queries and keys, or everywhere; weights in terms of the same width, as precise as 16 bits allow. */
+export function scoresPlan(
   bits: number,
   scope: AgreementScope,
   blocks: readonly AttentionBlock[],

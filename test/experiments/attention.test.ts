@@ -154,6 +154,23 @@ describe("attention-membership", () => {
   });
 });
 
+describe("attention-recall", () => {
+  it("learns to copy and to recall, and breaks where the audit says", async () => {
+    const { tasks, rows } = await data<{
+      tasks: { task: string; float: number; predictedBits: number; measuredBits: number }[];
+      rows: { task: string; bits: number; accuracy: number; predicted: number }[];
+    }>("attention-recall");
+    expect(tasks.map(({ task }) => task)).toEqual(["copy", "recall"]);
+    for (const { task, float, predictedBits, measuredBits } of tasks) {
+      expect(float).toBeGreaterThan(0.99);
+      expect(Math.abs(predictedBits - measuredBits)).toBeLessThanOrEqual(1);
+      const at = (bits: number) => rows.find((row) => row.task === task && row.bits === bits)!.accuracy;
+      expect(at(2)).toBeLessThan(0.9);
+      expect(at(12)).toBeGreaterThan(float - 0.01);
+    }
+  });
+});
+
 describe("every attention experiment", () => {
   it("has a name, a summary, JSON figures and charts", async () => {
     expect(new Set(experiments.map((e) => e.name)).size).toBe(experiments.length);

@@ -8,7 +8,7 @@ async function run(name: string): Promise<any> {
   const experiment = experiments.find((e) => e.name === name)!;
   const result = await experiment.run();
   const { data, chart } = result;
-  expectFindings(result, name === "fixed-point-binary" ? { 1: "open" } : {});
+  expectFindings(result, ["fixed-point-binary", "fixed-point-structured"].includes(name) ? { 1: "open" } : {});
   expect(await plot(chart!)).toMatch(/^<svg/);
   return JSON.parse(JSON.stringify(data));
 }
@@ -45,6 +45,20 @@ test("(c) binary weights cost one to two orders of magnitude", async () => {
     expect(ratio).toBeGreaterThan(5);
     expect(ratio).toBeLessThan(200);
   }
+});
+
+test("functions of x + y keep to few parameters with weights ±1 at p = 7, max(x, y) does not", async () => {
+  const { rows } = await run("fixed-point-structured");
+  const of = (f: string, p: number, weights: string) =>
+    rows.find(
+      (row: { f: string; p: number; weights: string }) => row.f === f && row.p === p && row.weights === weights,
+    );
+  for (const f of ["|x + y|", "x + y ≥ 0"]) {
+    expect(of(f, 7, "binary").parameters).toBeLessThan(2550);
+    expect(of(f, 7, "binary").depth).toBeLessThanOrEqual(2);
+  }
+  expect(of("max(x, y)", 4, "binary").parameters).toBeGreaterThan(100_000);
+  expect(of("max(x, y)", 4, "full").parameters).toBe(17);
 });
 
 test("(d) parameters grow with the number of entries, not with its square", async () => {

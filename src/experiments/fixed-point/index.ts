@@ -6,11 +6,13 @@ import { identity } from "./identity.ts";
 import { indicator } from "./indicator.ts";
 import { roundOffStudy } from "./round-off.ts";
 import { scaling } from "./scaling.ts";
+import { structured } from "./structured.ts";
 
 export const experiments: readonly Experiment[] = [
   indicator,
   hardtanh,
   binary,
+  structured,
   scaling,
   identity,
   floating,

@@ -1,6 +1,7 @@
 import type { Candidate } from "./candidates.ts";
 import { cellOf } from "./cells.ts";
 import { type Format, Sketch } from "./sketch.ts";
+import { mapSteps, type Steps } from "./steps.ts";
 
 /** Combinations of weights that are tried. */
 const MAX_COMBINATIONS = 4096;
@@ -9,7 +10,12 @@ const MAX_COMBINATIONS = 4096;
  * The table as one affine layer, without any activation: the only kind of network whose outputs the activation does not limit. Weights that fit the
  * table along each axis through the origin are found first, then their combinations.
  */
-export function affineLayer(f: ArrayLike<number>, d: number, format: Format, binary: boolean): Candidate | undefined {
+export function* affineLayer(
+  f: ArrayLike<number>,
+  d: number,
+  format: Format,
+  binary: boolean,
+): Steps<Candidate | undefined> {
   const { m, s } = format;
   const side = 2 * m + 1;
   const strides = Array.from({ length: d }, (_, i) => side ** (d - 1 - i));
@@ -19,8 +25,10 @@ export function affineLayer(f: ArrayLike<number>, d: number, format: Format, bin
       ? []
       : [s, -s]
     : Array.from({ length: side }, (_, i) => (i & 1 ? (i + 1) / 2 : -i / 2));
-  const choices = strides.map((stride) =>
-    weights.filter((w) => {
+  const choices = yield* mapSteps(strides, function* (stride) {
+    const fitting: number[] = [];
+    for (const w of weights) {
+      yield;
       let low = Number.NEGATIVE_INFINITY;
       let high = Number.POSITIVE_INFINITY;
       for (let x = -m; x <= m && low <= high; x++) {
@@ -28,14 +36,15 @@ export function affineLayer(f: ArrayLike<number>, d: number, format: Format, bin
         low = Math.max(low, lo - w * x);
         high = Math.min(high, hi - w * x);
       }
-      return low <= high;
-    }),
-  );
+      if (low <= high) fitting.push(w);
+    }
+    return fitting;
+  });
   if (choices.reduce((product, list) => product * list.length, 1) > MAX_COMBINATIONS) return undefined;
   let combinations: number[][] = [[]];
   for (const list of choices) combinations = combinations.flatMap((chosen) => list.map((w) => [...chosen, w]));
   for (const chosen of combinations) {
-    const bias = biasFor(f, chosen, strides, format);
+    const bias = yield* biasFor(f, chosen, strides, format);
     if (bias === undefined) continue;
     const sketch = new Sketch(d);
     sketch.add(
@@ -49,15 +58,16 @@ export function affineLayer(f: ArrayLike<number>, d: number, format: Format, bin
 }
 
 /** The bias of least size with which the weights give the whole table. */
-function biasFor(
+function* biasFor(
   f: ArrayLike<number>,
   weights: readonly number[],
   strides: readonly number[],
   { m, s }: Format,
-): number | undefined {
+): Steps<number | undefined> {
   let low = Number.NEGATIVE_INFINITY;
   let high = Number.POSITIVE_INFINITY;
   for (let i = 0; i < f.length; i++) {
+    if (i % 4096 === 0) yield;
     let sum = 0;
     for (let a = 0; a < strides.length; a++) sum += weights[a]! * ((Math.floor(i / strides[a]!) % (2 * m + 1)) - m);
     const { lo, hi } = cellOf(f[i]!, m, s);

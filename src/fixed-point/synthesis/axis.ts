@@ -1,5 +1,6 @@
 import { clamp, rdiv } from "../arithmetic.ts";
 import type { Format, Sketch } from "./sketch.ts";
+import { mapSteps, type Steps } from "./steps.ts";
 
 /**
  * A function of one coordinate (or of several combined) as a linear form of neurons of one layer: Σ coefficient·output takes the value
@@ -81,13 +82,13 @@ export function neuronOn(sketch: Sketch, axis: Axis, factor: number, value: numb
  *
  * @param even whether factors must be even multiples of s, as binary networks need where other sources must cancel
  */
-export function stepAxis(
+export function* stepAxis(
   sketch: Sketch,
   axis: Axis,
   order: readonly number[],
   format: Format,
   even = false,
-): Axis | undefined {
+): Steps<Axis | undefined> {
   const { s, low, high, rise, table } = format;
   if (rise === 0) return undefined;
   const { levels } = levelsOf(axis.values);
@@ -99,6 +100,7 @@ export function stepAxis(
   const sign = Math.sign(rise);
   for (let i = 0; i + 1 < levels.length; i++) {
     const change = (order[i + 1]! - order[i]!) * sign;
+    yield;
     if (change === 0) continue;
     const source = neuronOn(sketch, axis, factor, levels[i]!, low, s);
     terms.push([source, change]);
@@ -113,13 +115,14 @@ export function stepAxis(
  * The axis seen through few neurons of the next layer whose combination still tells all levels apart; greedy, so that identity needs one and ReLU
  * two. Undefined where neurons of slope 1 do not suffice.
  */
-export function passAxis(sketch: Sketch, axis: Axis, format: Format): Axis | undefined {
+export function* passAxis(sketch: Sketch, axis: Axis, format: Format): Steps<Axis | undefined> {
   const { m, s, table } = format;
   const { levels } = levelsOf(axis.values);
   const candidates = axis.layer < 0 ? inputCandidates(axis, format) : innerCandidates(levels, format);
-  const outputs = candidates.map(({ factor, bias }) =>
-    levels.map((value) => table[clamp(rdiv(s * bias + factor * value, s), m) + m]!),
-  );
+  const outputs = yield* mapSteps(candidates, function* ({ factor, bias }) {
+    yield;
+    return levels.map((value) => table[clamp(rdiv(s * bias + factor * value, s), m) + m]!);
+  });
   const chosen: { index: number; coefficient: number }[] = [];
   let sums = levels.map(() => 0);
   let classes = sums.map(() => 0);
@@ -128,7 +131,8 @@ export function passAxis(sketch: Sketch, axis: Axis, format: Format): Axis | und
     let best = -1;
     let most = count;
     let refined = classes;
-    outputs.forEach((list, i) => {
+    for (const [i, list] of outputs.entries()) {
+      yield;
       const ids = new Map<string, number>();
       const labels = list.map((value, x) => {
         const key = `${classes[x]} ${value}`;
@@ -136,11 +140,12 @@ export function passAxis(sketch: Sketch, axis: Axis, format: Format): Axis | und
         return ids.get(key)!;
       });
       if (ids.size > most) [best, most, refined] = [i, ids.size, labels];
-    });
+    }
     if (best < 0) return undefined;
     const list = outputs[best]!;
     let coefficient = 0;
     for (let size = 1; coefficient === 0; size++) {
+      yield;
       for (const c of [size, -size]) {
         if (coefficient === 0 && new Set(sums.map((sum, x) => sum + c * list[x]!)).size >= most) coefficient = c;
       }

@@ -2,6 +2,7 @@ import { type Axis, allows, amplification, levelsOf, neuronOn } from "./axis.ts"
 import { multiplier } from "./cells.ts";
 import { background } from "./represent.ts";
 import type { Format, Sketch } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 /** A function of the level as terms over the basis layer and a bias: their sum is within half a unit of s·code[level]. */
 export type Expression = { readonly terms: readonly (readonly [number, number])[]; readonly bias: number };
@@ -12,15 +13,15 @@ export type Expression = { readonly terms: readonly (readonly [number, number])[
  *
  * @param range least and largest code that will be asked for
  */
-export function makeBasis(
+export function* makeBasis(
   sketch: Sketch,
   axis: Axis,
   format: Format,
   range: readonly [number, number],
-): ((codes: readonly number[]) => Expression) | undefined {
+): Steps<((codes: readonly number[]) => Expression) | undefined> {
   const { m, s, table, low, high } = format;
   const { levels } = levelsOf(axis.values);
-  const pair = choosePair(axis, format, Math.max(Math.abs(range[0]), Math.abs(range[1])));
+  const pair = yield* choosePair(axis, format, Math.max(Math.abs(range[0]), Math.abs(range[1])));
   if (pair === undefined) return undefined;
   const { delta, c, other } = pair;
   const factorFor = (z: number): number => amplification(axis, Math.max(z - low, high - z), s);
@@ -70,16 +71,17 @@ function chooseStart(codes: readonly number[], delta: number, { m, s }: Format):
 }
 
 /** The pair with a difference δ ≥ 1 whose multiples come within half a unit of every s·code: fewest copies, then least amplification. */
-function choosePair(
+function* choosePair(
   axis: Axis,
   format: Format,
   largest: number,
-): { delta: number; c: number; other: number } | undefined {
+): Steps<{ delta: number; c: number; other: number } | undefined> {
   const { m, s, table, low, high } = format;
   const reach = (z: number): number => Math.max(z - low, high - z);
   const slack = Math.ceil(s / 2) - 1;
   const best = new Map<number, { c: number; other: number; reach: number }>();
   for (let c = low; c <= high; c++) {
+    yield;
     for (let other = low; other <= high; other++) {
       const delta = table[c + m]! - table[other + m]!;
       if (delta <= 0) continue;
@@ -90,6 +92,7 @@ function choosePair(
   let chosen: { delta: number; c: number; other: number } | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const [delta, { c, other, reach: worst }] of best) {
+    yield;
     if (!allows(axis, amplification(axis, worst, s), m)) continue;
     let feasible = true;
     for (let code = 1; code <= 2 * largest && feasible; code++) {

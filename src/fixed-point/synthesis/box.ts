@@ -1,6 +1,7 @@
 import { inputAt } from "../targets.ts";
 import { background } from "./represent.ts";
 import { type Format, Sketch } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 interface Box {
   readonly low: readonly number[];
@@ -15,12 +16,12 @@ const MAX_BOXES = 48;
  * ReLU: a background and boxes on it, each γ·1[low ≤ x ≤ high] by 2d + 1 neurons: steep ramps outside the box on every side, and a neuron that they
  * switch off. The published indicator construction, with ramps shared between boxes and boxes merged greedily.
  */
-export function boxes(f: ArrayLike<number>, d: number, format: Format): Sketch | undefined {
+export function* boxes(f: ArrayLike<number>, d: number, format: Format): Steps<Sketch | undefined> {
   const { m, s, p, table } = format;
   const slope = Math.floor(m / s);
   if (slope < 1 || table.some((value, i) => value !== Math.max(0, i - m))) return undefined;
   const bias = background(f);
-  const list = cover(f, d, p, m, bias);
+  const list = yield* cover(f, d, p, m, bias);
   if (list === undefined) return undefined;
   const sketch = new Sketch(d);
   const outputs: [number, number][] = [];
@@ -45,7 +46,7 @@ export function boxes(f: ArrayLike<number>, d: number, format: Format): Sketch |
 }
 
 /** Disjoint boxes of constant value that hold every input off the background: each grown from the first uncovered input as far as it goes. */
-function cover(f: ArrayLike<number>, d: number, p: number, m: number, bias: number): Box[] | undefined {
+function* cover(f: ArrayLike<number>, d: number, p: number, m: number, bias: number): Steps<Box[] | undefined> {
   const side = 2 * m + 1;
   const covered = new Uint8Array(f.length);
   const list: Box[] = [];
@@ -56,6 +57,7 @@ function cover(f: ArrayLike<number>, d: number, p: number, m: number, bias: numb
       return f[i] === value && covered[i] === 0;
     });
   for (let i = 0; i < f.length; i++) {
+    if (i % 4096 === 0) yield;
     if (f[i] === bias || covered[i] === 1) continue;
     if (list.length === MAX_BOXES) return undefined;
     const low = inputAt(i, p, d);
@@ -63,6 +65,7 @@ function cover(f: ArrayLike<number>, d: number, p: number, m: number, bias: numb
     const value = f[i]!;
     for (let axis = d - 1; axis >= 0; axis--) {
       while (high[axis]! < m) {
+        yield;
         const from = [...low];
         const to = [...high];
         from[axis] = to[axis] = high[axis]! + 1;

@@ -7,14 +7,18 @@ import { addLadder } from "./ladder.ts";
 import { addOrdered } from "./ordered.ts";
 import { addPoints } from "./points.ts";
 import { background } from "./represent.ts";
-import { ridges } from "./ridge.ts";
+import { binaryRidges, ridges } from "./ridge.ts";
 import { type Format, Sketch } from "./sketch.ts";
+import { mapSteps, type Steps } from "./steps.ts";
 
 /** A construction that gives the wanted table, before its size is known. */
 export interface Candidate {
   readonly construction: string;
   readonly sketch: Sketch;
 }
+
+/** Candidates as they are found, and breaths between them. */
+export type Candidates = Generator<Candidate | undefined, void, void>;
 
 /** Table entries beyond which only the constructions that grow slowly are built. */
 const LARGE = 40_000;
@@ -24,41 +28,39 @@ const LARGE = 40_000;
  *
  * @param least parameters of the smallest one so far
  */
-export function* fullCandidates(
-  f: ArrayLike<number>,
-  d: number,
-  format: Format,
-  least: () => number,
-): Generator<Candidate> {
+export function* fullCandidates(f: ArrayLike<number>, d: number, format: Format, least: () => number): Candidates {
   if (isConstant(f)) {
     const sketch = new Sketch(d);
     sketch.add(0, [], f[0]!);
     yield { construction: "constant", sketch };
     return;
   }
-  for (const sketch of ridges(f, d, format)) yield { construction: "ridges", sketch };
-  const box = boxes(f, d, format);
+  for (const sketch of yield* ridges(f, d, format)) yield { construction: "ridges", sketch };
+  const box = yield* boxes(f, d, format);
   if (box !== undefined) yield { construction: "boxes", sketch: box };
   let found = false;
   for (const candidate of gridCandidates(f, d, format, least)) {
-    found = true;
+    found ||= candidate !== undefined;
     yield candidate;
   }
   if (!found && least() === Number.POSITIVE_INFINITY) {
     const sketch = new Sketch(d);
-    const axes = coordinates(d, format).map((axis) => passAxis(sketch, axis, format));
-    if (axes.every((axis) => axis !== undefined) && addOrdered(sketch, axes, f, format, false)) {
+    const axes = yield* mapSteps(coordinates(d, format), (axis) => passAxis(sketch, axis, format));
+    if (axes.every((axis) => axis !== undefined) && (yield* addOrdered(sketch, axes, f, format, false))) {
       yield { construction: "ordered points", sketch };
     } else {
       // Coordinates are not told apart one by one, but the table may be constant on what all inputs together tell apart.
-      const merged = onClasses(f, d, format);
+      const merged = yield* onClasses(f, d, format);
       if (merged !== undefined) yield { construction: "ordered classes", sketch: merged };
     }
   }
 }
 
 /** Constructions with all weights ±1. */
-export function* binaryCandidates(f: ArrayLike<number>, d: number, format: Format): Generator<Candidate> {
+export function* binaryCandidates(f: ArrayLike<number>, d: number, format: Format, least: () => number): Candidates {
+  for (const sketch of yield* binaryRidges(f, d, format)) yield { construction: "binary ridges", sketch };
+  // The others take a neuron with a weight per step of every entry off the background.
+  if (least() < f.length) return;
   // Inputs cannot be left out: sums with one sign turned take the place of coordinates.
   const patterns = Array.from({ length: d }, (_, i) =>
     Array.from({ length: d }, (_, j) => (i > 0 && i === j ? -1 : 1)),
@@ -67,12 +69,12 @@ export function* binaryCandidates(f: ArrayLike<number>, d: number, format: Forma
   const points = Array.from({ length: f.length }, (_, i) => inputAt(i, format.p, d));
   const sums = patterns.map((signs) => points.map((x) => x.reduce((sum, k, i) => sum + signs[i]! * k, 0)));
   const range = Array.from({ length: 2 * d * m + 1 }, (_, i) => i - d * m);
-  const prepare = (sketch: Sketch): Axis[] | undefined => {
-    const axes = patterns.map((signs) => passAxis(sketch, inputAxis(signs, range), format));
+  const prepare = function* (sketch: Sketch): Steps<Axis[] | undefined> {
+    const axes = yield* mapSteps(patterns, (signs) => passAxis(sketch, inputAxis(signs, range), format));
     return axes.every((axis) => axis !== undefined) ? axes : undefined;
   };
   const tents = new Sketch(d);
-  const axes = prepare(tents);
+  const axes = yield* prepare(tents);
   if (axes !== undefined) {
     const { levels } = levelsOf(range);
     // Levels of the passed axis are in the order of its own values.
@@ -81,13 +83,13 @@ export function* binaryCandidates(f: ArrayLike<number>, d: number, format: Forma
       return levels.map((_, i) => own.indexOf(axis.values[i]!));
     });
     const places = points.map((_, i) => sums.map((list, a) => rank[a]![list[i]! + d * m]!));
-    if (addPoints(tents, axes, places, f, format, true)) yield { construction: "binary points", sketch: tents };
+    if (yield* addPoints(tents, axes, places, f, format, true)) yield { construction: "binary points", sketch: tents };
   }
   const ordered = new Sketch(d);
-  const base = prepare(ordered);
+  const base = yield* prepare(ordered);
   if (base !== undefined) {
     const own = base.map((axis, a) => ({ ...axis, values: sums[a]!.map((t) => axis.values[t + d * m]!) }));
-    if (addOrdered(ordered, own, f, format, true, jointly(base, own))) {
+    if (yield* addOrdered(ordered, own, f, format, true, jointly(base, own))) {
       yield { construction: "binary ordered points", sketch: ordered };
     }
   }
@@ -117,18 +119,18 @@ function coordinates(d: number, { m }: Format): Axis[] {
 }
 
 /** Rows and points, on coordinates or on their classes, with as few layers before them as the format allows. */
-function* gridCandidates(f: ArrayLike<number>, d: number, format: Format, least: () => number): Generator<Candidate> {
+function* gridCandidates(f: ArrayLike<number>, d: number, format: Format, least: () => number): Candidates {
   const usual = background(f);
   let unusual = 0;
   for (let i = 0; i < f.length; i++) if (f[i] !== usual) unusual++;
 
-  const classes = Array.from({ length: d }, (_, axis) => classesOf(f, d, axis, 2 * format.m + 1));
+  const classes = yield* mapSteps(new Array(d).keys(), (axis) => classesOf(f, d, axis, 2 * format.m + 1));
   const relevant = classes.map((list, i) => (Math.max(...list) > 0 ? i : -1)).filter((i) => i >= 0);
   // Merging costs a layer of steps, which a few equal slices do not pay for.
   const distinct = classes.reduce((sum, list) => sum + Math.max(...list) + 1, 0);
   const merged = distinct <= 0.75 * d * (2 * format.m + 1);
-  const preparations: [string, (sketch: Sketch, axis: Axis, i: number) => Axis | undefined][] = [
-    ["", (_, axis) => axis],
+  const preparations: [string, Prepare][] = [
+    ["", asItIs],
     ["", (sketch, axis) => passAxis(sketch, axis, format)],
   ];
   if (merged) {
@@ -136,14 +138,14 @@ function* gridCandidates(f: ArrayLike<number>, d: number, format: Format, least:
       ["classes, ", (sketch, axis, i) => stepAxis(sketch, axis, classes[i]!, format)],
       [
         "classes, ",
-        (sketch, axis, i) => {
-          const passed = passAxis(sketch, axis, format);
-          return passed && stepAxis(sketch, passed, byLevel(passed, classes[i]!), format);
+        function* (sketch, axis, i) {
+          const passed = yield* passAxis(sketch, axis, format);
+          return passed && (yield* stepAxis(sketch, passed, byLevel(passed, classes[i]!), format));
         },
       ],
     );
   }
-  const digits = [singleDigits(format), pairDigits(format)].filter((own) => own !== undefined);
+  const digits = [singleDigits(format), yield* pairDigits(format)].filter((own) => own !== undefined);
   for (const [prefix, prepare] of preparations) {
     const used = prefix === "" ? coordinates(d, format).map((_, i) => i) : relevant;
     // Every row needs a neuron with a weight per column, every point that is not the background one with a weight per step.
@@ -153,25 +155,29 @@ function* gridCandidates(f: ArrayLike<number>, d: number, format: Format, least:
     for (const main of f.length > LARGE ? used.slice(0, 1) : used) {
       if (used.length < 2 || cells >= least()) continue;
       for (const own of digits) {
-        const candidate = ladder(f, d, format, used, main, own, prepare);
+        const candidate = yield* ladder(f, d, format, used, main, own, prepare);
         if (candidate !== undefined) yield { construction: `${prefix}rows`, sketch: candidate };
       }
     }
     const points = prefix === "" ? unusual : Math.min(unusual, cells / 2);
     if (f.length <= LARGE && points * steps < least()) {
-      const candidate = pointGrid(f, d, format, used, prepare);
+      const candidate = yield* pointGrid(f, d, format, used, prepare);
       if (candidate !== undefined) yield { construction: `${prefix}points`, sketch: candidate };
     }
   }
 }
 
 /** For every value of a coordinate the number of the first one with the same slice of the table, counted without gaps. */
-function classesOf(f: ArrayLike<number>, d: number, axis: number, side: number): number[] {
+function* classesOf(f: ArrayLike<number>, d: number, axis: number, side: number): Steps<number[]> {
   const stride = side ** (d - 1 - axis);
   const seen = new Map<string, number>();
-  return Array.from({ length: side }, (_, k) => {
+  return yield* mapSteps(new Array(side).keys(), function* (k) {
     const slice: number[] = [];
-    for (let i = 0; i < f.length; i++) if (Math.floor(i / stride) % side === k) slice.push(f[i]!);
+    // Runs of `stride` entries, one in every `side` runs.
+    for (let run = k * stride; run < f.length; run += side * stride) {
+      yield;
+      for (let i = run; i < run + stride; i++) slice.push(f[i]!);
+    }
     const key = slice.join();
     if (!seen.has(key)) seen.set(key, seen.size);
     return seen.get(key)!;
@@ -183,7 +189,7 @@ function byLevel(axis: Axis, classes: readonly number[]): number[] {
   return levelsOf(axis.values).levels.map((level) => classes[axis.values.indexOf(level)]!);
 }
 
-type Prepare = (sketch: Sketch, axis: Axis, i: number) => Axis | undefined;
+type Prepare = (sketch: Sketch, axis: Axis, i: number) => Steps<Axis | undefined>;
 
 /** The table index of the input whose levels are given, by the first coordinate of every level. */
 function reader(
@@ -202,7 +208,12 @@ function reader(
   };
 }
 
-function ladder(
+function* asItIs(_: Sketch, axis: Axis): Steps<Axis> {
+  yield;
+  return axis;
+}
+
+function* ladder(
   f: ArrayLike<number>,
   d: number,
   format: Format,
@@ -210,27 +221,27 @@ function ladder(
   main: number,
   digits: Digits,
   prepare: Prepare,
-): Sketch | undefined {
+): Steps<Sketch | undefined> {
   const sketch = new Sketch(d);
   const all = coordinates(d, format);
   const order = [main, ...used.filter((i) => i !== main)];
-  const axes = order.map((i) => prepare(sketch, all[i]!, i));
+  const axes = yield* mapSteps(order, (i) => prepare(sketch, all[i]!, i));
   if (!axes.every((axis) => axis !== undefined)) return undefined;
   const index = reader(axes, order, d, 2 * format.m + 1);
   const valueAt = (column: number, row: readonly number[]): number => f[index([column, ...row])]!;
-  return addLadder(sketch, axes[0]!, axes.slice(1), valueAt, format, digits) ? sketch : undefined;
+  return (yield* addLadder(sketch, axes[0]!, axes.slice(1), valueAt, format, digits)) ? sketch : undefined;
 }
 
-function pointGrid(
+function* pointGrid(
   f: ArrayLike<number>,
   d: number,
   format: Format,
   used: readonly number[],
   prepare: Prepare,
-): Sketch | undefined {
+): Steps<Sketch | undefined> {
   const sketch = new Sketch(d);
   const all = coordinates(d, format);
-  const axes = used.map((i) => prepare(sketch, all[i]!, i));
+  const axes = yield* mapSteps(used, (i) => prepare(sketch, all[i]!, i));
   if (!axes.every((axis) => axis !== undefined)) return undefined;
   const index = reader(axes, used, d, 2 * format.m + 1);
   let places: number[][] = [[]];
@@ -238,5 +249,5 @@ function pointGrid(
     places = places.flatMap((place) => levelsOf(axis.values).levels.map((_, level) => [...place, level]));
   }
   const values = places.map((place) => f[index(place)]!);
-  return addPoints(sketch, axes, places, values, format, false) ? sketch : undefined;
+  return (yield* addPoints(sketch, axes, places, values, format, false)) ? sketch : undefined;
 }

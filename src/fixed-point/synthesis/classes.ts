@@ -2,6 +2,7 @@ import { clamp, rdiv } from "../arithmetic.ts";
 import { inputAt } from "../targets.ts";
 import { addOrdered } from "./ordered.ts";
 import { type Format, Sketch } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 /** Neurons times inputs that are gone through at most: about two seconds. */
 const MOST = 2 ** 28;
@@ -25,7 +26,7 @@ export interface JointClasses {
  *
  * @returns undefined where that would take too long
  */
-export function jointClasses(d: number, { p, m, s, table }: Format): JointClasses | undefined {
+export function* jointClasses(d: number, { p, m, s, table }: Format): Steps<JointClasses | undefined> {
   const inputs = (2 * m + 1) ** d;
   // Beyond these biases the neuron saturates on every input.
   const reach = Math.ceil((d * m * m) / s) + m + 1;
@@ -37,6 +38,7 @@ export function jointClasses(d: number, { p, m, s, table }: Format): JointClasse
   for (const weights of points) {
     const sums = points.map((x) => x.reduce((sum, k, i) => sum + weights[i]! * k, 0));
     for (let bias = -reach; bias <= reach && count < inputs; bias++) {
+      yield;
       const outputs = Int32Array.from(sums, (sum) => table[clamp(rdiv(s * bias + sum, s), m) + m]!);
       const refined = new Map<number, number>();
       const next = labels.map((label, i) => {
@@ -54,8 +56,8 @@ export function jointClasses(d: number, { p, m, s, table }: Format): JointClasse
 }
 
 /** The table on classes: an integer combination of the neurons that tells all classes apart, and the construction of theorem 2 on its values. */
-export function onClasses(f: ArrayLike<number>, d: number, format: Format): Sketch | undefined {
-  const classes = jointClasses(d, format);
+export function* onClasses(f: ArrayLike<number>, d: number, format: Format): Steps<Sketch | undefined> {
+  const classes = yield* jointClasses(d, format);
   if (classes === undefined || classes.count === 1) return undefined;
   const sketch = new Sketch(d);
   let sums = new Array<number>(f.length).fill(0);
@@ -64,6 +66,7 @@ export function onClasses(f: ArrayLike<number>, d: number, format: Format): Sket
     // Pairs of old sum and output must stay apart: a coefficient beyond the range of the sums always does that.
     const pairs = new Set(sums.map((sum, i) => `${sum} ${outputs[i]}`)).size;
     for (let coefficient = 1; ; coefficient++) {
+      yield;
       const next = sums.map((sum, i) => sum + coefficient * outputs[i]!);
       if (new Set(next).size < pairs) continue;
       const neuron = sketch.add(
@@ -80,5 +83,5 @@ export function onClasses(f: ArrayLike<number>, d: number, format: Format): Sket
   const levels = [...byLevel.keys()].sort((a, b) => a - b);
   const axis = { layer: 0, terms, values: levels };
   const values = levels.map((level) => byLevel.get(level)!);
-  return addOrdered(sketch, [axis], values, format, false, axis) ? sketch : undefined;
+  return (yield* addOrdered(sketch, [axis], values, format, false, axis)) ? sketch : undefined;
 }

@@ -1,5 +1,6 @@
 import { type Cell, cellOf } from "./cells.ts";
 import type { Format } from "./sketch.ts";
+import { mapSteps, type Steps } from "./steps.ts";
 
 /**
  * How an output value is put together from the activations of the neurons of one row. `single`: one neuron, for the identity, whose z is the value.
@@ -21,9 +22,9 @@ export function singleDigits({ table, m, s }: Format): Digits | undefined {
 }
 
 /** The fewest pairs, found greedily, whose sums reach the cell of every value. */
-export function pairDigits(format: Format): Digits | undefined {
+export function* pairDigits(format: Format): Steps<Digits | undefined> {
   const { m, s } = format;
-  const gaps = gapCodes(format);
+  const gaps = yield* gapCodes(format);
   const cells = Array.from({ length: 2 * m + 1 }, (_, i) => cellOf(i - m, m, s));
   const candidates =
     m <= 64 ? Array.from({ length: m }, (_, i) => i + 1) : [1, 2, 3, s, Math.floor(s / 2), Math.floor(m / 2), m];
@@ -33,21 +34,21 @@ export function pairDigits(format: Format): Digits | undefined {
     let best: { weight: number; sums: Map<number, (readonly [number, number])[]>; covered: number } | undefined;
     for (const weight of candidates) {
       if (weight < 1 || weight > m) continue;
-      const next = extend(sums, gaps, weight, s * (m + 1) + 2 * m * weight);
-      const covered = count(next, cells);
+      const next = yield* extend(sums, gaps, weight, s * (m + 1) + 2 * m * weight);
+      const covered = yield* count(next, cells);
       if (best === undefined || covered > best.covered) best = { weight, sums: next, covered };
       if (covered === cells.length) break;
     }
     weights.push(best!.weight);
     sums = best!.sums;
     if (best!.covered === cells.length)
-      return { single: false, weights, codes: cells.map((cell) => codeOf(sums, cell)!) };
+      return { single: false, weights, codes: yield* mapSteps(cells, (cell) => codeOf(sums, cell)) };
   }
   return undefined;
 }
 
 /** For every difference a(c) − a(c') the pair that stays nearest the middle between the two plateaus. */
-function gapCodes({ table, m, low, high }: Format): Map<number, readonly [number, number]> {
+function* gapCodes({ table, m, low, high }: Format): Steps<Map<number, readonly [number, number]>> {
   const reach = (c: number): number => Math.max(c - low, high - c);
   // One z per activation value suffices.
   const byValue = new Map<number, number>();
@@ -57,6 +58,7 @@ function gapCodes({ table, m, low, high }: Format): Map<number, readonly [number
   }
   const gaps = new Map<number, readonly [number, number]>();
   for (const [a, c] of byValue) {
+    yield;
     for (const [b, other] of byValue) {
       const known = gaps.get(a - b);
       const worst = Math.max(reach(c), reach(other));
@@ -66,14 +68,15 @@ function gapCodes({ table, m, low, high }: Format): Map<number, readonly [number
   return gaps;
 }
 
-function extend(
+function* extend(
   sums: Map<number, (readonly [number, number])[]>,
   gaps: Map<number, readonly [number, number]>,
   weight: number,
   bound: number,
-): Map<number, (readonly [number, number])[]> {
+): Steps<Map<number, (readonly [number, number])[]>> {
   const next = new Map<number, (readonly [number, number])[]>();
   for (const [sum, codes] of sums) {
+    yield;
     for (const [gap, code] of gaps) {
       const reached = sum + weight * gap;
       if (Math.abs(reached) <= bound && !next.has(reached)) next.set(reached, [...codes, code]);
@@ -82,13 +85,18 @@ function extend(
   return next;
 }
 
-function count(sums: Map<number, unknown>, cells: readonly Cell[]): number {
-  return cells.reduce((total, cell) => total + (sumIn(sums, cell) === undefined ? 0 : 1), 0);
+function* count(sums: Map<number, unknown>, cells: readonly Cell[]): Steps<number> {
+  let total = 0;
+  for (const cell of cells) {
+    yield;
+    if (sumIn(sums, cell) !== undefined) total++;
+  }
+  return total;
 }
 
-function codeOf<T>(sums: Map<number, T>, cell: Cell): T | undefined {
-  const sum = sumIn(sums, cell);
-  return sum === undefined ? undefined : sums.get(sum);
+function* codeOf<T>(sums: Map<number, T>, cell: Cell): Steps<T> {
+  yield;
+  return sums.get(sumIn(sums, cell)!)!;
 }
 
 /** The sum of least size in the cell. */

@@ -4,6 +4,7 @@ import { inputAt } from "../targets.ts";
 import { cellOf } from "./cells.ts";
 import { jointClasses } from "./classes.ts";
 import type { Format } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 /** Residue classes times values that are searched for one that reaches every wanted value. */
 const SEARCH = 2 ** 26;
@@ -17,13 +18,13 @@ export interface Obstacle {
 }
 
 /** Why no network can give the table, if that can be proved; undefined otherwise. */
-export function impossibility(
+export function* impossibility(
   f: ArrayLike<number>,
   d: number,
   format: Format,
   { universal, binaryUniversal, unseparated, g, reason }: Analysis,
   binary: boolean,
-): Obstacle | undefined {
+): Steps<Obstacle | undefined> {
   const { m, s, p } = format;
   if (binary && s > m) return { reason: `weights of ±1 are no numbers of this format: s = ${s} exceeds M = ${m}` };
   if (binary && !binaryUniversal) {
@@ -50,6 +51,7 @@ export function impossibility(
     const [x, y] = unseparated;
     const side = 2 * m + 1;
     for (let i = 0; i < f.length; i++) {
+      if (i % 4096 === 0) yield;
       const input = inputAt(i, p, d);
       for (let axis = 0; axis < d; axis++) {
         if (input[axis] !== x) continue;
@@ -58,25 +60,27 @@ export function impossibility(
         if (f[i] !== f[other] && input.every((k, j) => j === axis || k === 0)) return apart(i, other);
       }
     }
-    const joint = jointClasses(d, format);
+    const joint = yield* jointClasses(d, format);
     const first = new Map<number, number>();
     for (let i = 0; joint !== undefined && i < f.length; i++) {
+      if (i % 4096 === 0) yield;
       const lead = first.get(joint.labels[i]!) ?? i;
       if (f[lead] !== f[i]) return apart(lead, i);
       first.set(joint.labels[i]!, lead);
     }
   }
-  return unreachable(new Set(Array.from(f)), format, g)
+  return (yield* unreachable(new Set(Array.from(f)), format, g))
     ? { reason: `${reason}; no output bias reaches all ${new Set(Array.from(f)).size} values of the table` }
     : undefined;
 }
 
 /** Whether for every residue class of sums modulo g some wanted value is missed. */
-function unreachable(values: Set<number>, { m, s }: Format, g: number): boolean {
+function* unreachable(values: Set<number>, { m, s }: Format, g: number): Steps<boolean> {
   if (g === 0) return values.size > 1;
   const classes = g / gcd(g, s);
   if (classes * values.size > SEARCH) return false;
   for (let bias = 0; bias < classes; bias++) {
+    if (bias % 64 === 0 || values.size > 1000) yield;
     const offset = (s * bias) % g;
     const all = [...values].every((value) => {
       const { lo, hi } = cellOf(value, m, s);

@@ -3,6 +3,7 @@ import { makeBasis } from "./basis.ts";
 import type { Digits } from "./digits.ts";
 import { finish } from "./points.ts";
 import type { Format, Sketch } from "./sketch.ts";
+import { mapSteps, type Steps } from "./steps.ts";
 
 /**
  * Rows: `axis` tells the columns of a table apart, `rest` together its rows. The layer after them holds a basis for functions of the column; a row
@@ -11,20 +12,20 @@ import type { Format, Sketch } from "./sketch.ts";
  *
  * @param valueAt the wanted value by column level and by level on every axis of `rest`
  */
-export function addLadder(
+export function* addLadder(
   sketch: Sketch,
   axis: Axis,
   rest: readonly Axis[],
   valueAt: (column: number, row: readonly number[]) => number,
   format: Format,
   digits: Digits,
-): boolean {
+): Steps<boolean> {
   const { s, m, low, high, table, rise } = format;
   const codes = digits.codes.flat(2);
   const range = [Math.min(...codes), Math.max(...codes)] as const;
   const reach = Math.max(range[1] - low, high - range[0]);
-  const basis = makeBasis(sketch, axis, format, range);
-  const carried = rest.map((own) => carry(sketch, own, reach, format, digits.single));
+  const basis = yield* makeBasis(sketch, axis, format, range);
+  const carried = yield* mapSteps(rest, (own) => carry(sketch, own, reach, format, digits.single));
   if (basis === undefined || carried.some((own) => own === undefined)) return false;
   const factors = radices(carried as Axis[]);
   const order = combine(carried as Axis[], factors);
@@ -35,6 +36,7 @@ export function addLadder(
   const outputs: [number, number][] = [];
   const seen = new Set<number>();
   for (const [index, value] of order.values.entries()) {
+    yield;
     if (seen.has(value)) continue;
     seen.add(value);
     const row = digitsOf(index, rest);
@@ -52,7 +54,7 @@ export function addLadder(
   let resting = 0;
   if (digits.single) {
     // With r rows below: Σ s·a = s·f + s·a(M)·r + s·a(−M)·(rows − 1 − r).
-    const passed = (carried as Axis[]).map((own) => passAxis(sketch, own, format));
+    const passed = yield* mapSteps(carried as Axis[], (own) => passAxis(sketch, own, format));
     if (passed.some((own) => own === undefined)) return false;
     const copy = combine(passed as Axis[], factors);
     const sorted = [...seen].sort((a, b) => a - b);
@@ -81,10 +83,10 @@ function digitsOf(index: number, axes: readonly Axis[]): number[] {
 }
 
 /** The axis in the next layer, as steps or as few neurons that pass it on, whichever needs fewer copies there. */
-function carry(sketch: Sketch, axis: Axis, reach: number, format: Format, linear: boolean): Axis | undefined {
-  const passed = passAxis(sketch, axis, format);
+function* carry(sketch: Sketch, axis: Axis, reach: number, format: Format, linear: boolean): Steps<Axis | undefined> {
+  const passed = yield* passAxis(sketch, axis, format);
   if (linear) return passed;
-  const steps = stepAxis(
+  const steps = yield* stepAxis(
     sketch,
     axis,
     levelsOf(axis.values).levels.map((_, i) => i),

@@ -2,6 +2,7 @@ import { clamp, rdiv } from "../arithmetic.ts";
 import type { Cell } from "./cells.ts";
 import { multiplier } from "./cells.ts";
 import type { Format } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 /** Neurons a(clamp(round(b + w·t))) of one linear form t and their coefficients v. */
 export interface LineFit {
@@ -28,19 +29,24 @@ const SLOPES = 160;
  * @param maxWeight |w| at most
  * @returns undefined where some point cannot be reached
  */
-export function fitLine(
+export function* fitLine(
   ts: readonly number[],
   cells: readonly Cell[],
   maxWeight: number,
   format: Format,
-): LineFit | undefined {
-  const forward = sweep(ts, cells, maxWeight, format);
-  const mirrored = sweep(ts.map((t) => -t).reverse(), [...cells].reverse(), maxWeight, format);
+): Steps<LineFit | undefined> {
+  const forward = yield* sweep(ts, cells, maxWeight, format);
+  const mirrored = yield* sweep(ts.map((t) => -t).reverse(), [...cells].reverse(), maxWeight, format);
   if (mirrored === undefined || (forward !== undefined && forward.copies <= mirrored.copies)) return forward;
   return { ...mirrored, units: mirrored.units.map(({ w, bias, v }) => ({ w: -w, bias, v })) };
 }
 
-function sweep(ts: readonly number[], cells: readonly Cell[], maxWeight: number, format: Format): LineFit | undefined {
+function* sweep(
+  ts: readonly number[],
+  cells: readonly Cell[],
+  maxWeight: number,
+  format: Format,
+): Steps<LineFit | undefined> {
   const { m, s, table } = format;
   const at = (w: number, bias: number, t: number): number => table[clamp(rdiv(s * bias + w * t, s), m) + m]!;
   const start = startOf(cells[0]!, s);
@@ -51,7 +57,7 @@ function sweep(ts: readonly number[], cells: readonly Cell[], maxWeight: number,
   for (let i = 0; i < ts.length; i++) {
     const { lo, hi } = cells[i]!;
     if (sums[i]! >= lo && sums[i]! <= hi) continue;
-    const best = i === 0 ? undefined : choose(i, ts, cells, sums, maxWeight, format);
+    const best = i === 0 ? undefined : yield* choose(i, ts, cells, sums, maxWeight, format);
     if (best === undefined) return undefined;
     const rest = at(best.w, best.bias, ts[i - 1]!);
     for (let j = i; j < ts.length; j++) sums[j]! += best.v * (at(best.w, best.bias, ts[j]!) - rest);
@@ -81,14 +87,14 @@ function steepest({ table, low, high, m, s }: Format, maxWeight: number): number
   return most;
 }
 
-function choose(
+function* choose(
   i: number,
   ts: readonly number[],
   cells: readonly Cell[],
   sums: readonly number[],
   maxWeight: number,
   format: Format,
-): { w: number; bias: number; v: number } | undefined {
+): Steps<{ w: number; bias: number; v: number } | undefined> {
   const { m, s, table, low, high } = format;
   // Local names: this is the innermost loop of synthesis.
   const [divide, limit] = [rdiv, clamp];
@@ -103,6 +109,7 @@ function choose(
   let bestGap = 0;
   for (let step = Math.max(1, Math.floor(maxWeight / SLOPES)), size = maxWeight; size >= 1; size -= step) {
     for (const w of [size, -size]) {
+      yield;
       // Before the point the neuron must still sit on the end where its slope begins.
       const plateau = w > 0 ? low : high;
       const rest = table[(w > 0 ? -m : m) + m]!;

@@ -3,19 +3,20 @@ import { cellOf } from "./cells.ts";
 import { finish } from "./points.ts";
 import { background } from "./represent.ts";
 import type { Format, Sketch } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 /**
  * The construction that always works (theorem 2): all inputs in one order, and two neurons c, c' at a point that saturate alike everywhere else, so that
  * their difference is a(c) − a(c') at the point only.
  */
-export function addOrdered(
+export function* addOrdered(
   sketch: Sketch,
   axes: readonly Axis[],
   f: ArrayLike<number>,
   format: Format,
   binary: boolean,
   order: Axis = combine(axes, radices(axes)),
-): boolean {
+): Steps<boolean> {
   const { m, s } = format;
   let factor = amplification(order, 2 * m + 1, s);
   if (binary && (factor / s) % 2 === 1) factor += s;
@@ -25,12 +26,26 @@ export function addOrdered(
   // Where the format is not universal, only some biases reach all values of the table.
   const common = background(f);
   const biases = [common, ...Array.from({ length: 2 * m + 1 }, (_, i) => i - m)];
-  const bias = biases.find((b) => [...values].every((value) => value === b || represent(value, b) !== undefined));
+  let bias: number | undefined;
+  for (const b of biases) {
+    let all = true;
+    for (const value of values) {
+      yield;
+      if (value !== b && (yield* represent(value, b)) === undefined) {
+        all = false;
+        break;
+      }
+    }
+    if (!all) continue;
+    bias = b;
+    break;
+  }
   if (bias === undefined) return false;
   const outputs: [number, number][] = [];
   for (let i = 0; i < f.length; i++) {
+    if (i % 64 === 0) yield;
     if (f[i] === bias) continue;
-    for (const { c, other, weight } of represent(f[i]!, bias)!) {
+    for (const { c, other, weight } of (yield* represent(f[i]!, bias))!) {
       outputs.push([neuronOn(sketch, order, factor, order.values[i]!, c, s), weight]);
       outputs.push([neuronOn(sketch, order, factor, order.values[i]!, other, s), -weight]);
     }
@@ -41,7 +56,10 @@ export function addOrdered(
 type PairTerm = { c: number; other: number; weight: number };
 
 /** Shortest sums of weighted differences in the cell of a value beside the bias; memoized, breadth first. */
-function pairSums({ table, m, s }: Format, binary: boolean): (k: number, bias: number) => PairTerm[] | undefined {
+function pairSums(
+  { table, m, s }: Format,
+  binary: boolean,
+): (k: number, bias: number) => Steps<PairTerm[] | undefined> {
   const gaps = new Map<number, readonly [number, number]>();
   const byValue = new Map(Array.from(table, (value, i) => [value, i - m] as const));
   for (const [a, c] of byValue) for (const [b, other] of byValue) if (a > b) gaps.set(a - b, [c, other]);
@@ -55,9 +73,10 @@ function pairSums({ table, m, s }: Format, binary: boolean): (k: number, bias: n
     for (let at = from.get(sum); at !== undefined; at = from.get(at.before)) terms.push(at.term);
     return terms;
   };
-  const grow = (): void => {
+  const grow = function* (): Steps<void> {
     const next: number[] = [];
     for (const sum of frontier) {
+      yield;
       for (const [gap, [c, other]] of gaps) {
         for (const w of weights) {
           for (const weight of [w, -w]) {
@@ -71,7 +90,7 @@ function pairSums({ table, m, s }: Format, binary: boolean): (k: number, bias: n
     }
     frontier = next;
   };
-  return (k, bias) => {
+  return function* (k, bias) {
     const key = `${k} ${bias}`;
     if (!memo.has(key)) {
       const { lo, hi } = cellOf(k, m, s);
@@ -81,7 +100,7 @@ function pairSums({ table, m, s }: Format, binary: boolean): (k: number, bias: n
       };
       let sum = find();
       while (sum === undefined && frontier.length > 0) {
-        grow();
+        yield* grow();
         sum = find();
       }
       memo.set(key, sum === undefined ? undefined : trace(sum));

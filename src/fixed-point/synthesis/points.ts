@@ -2,6 +2,7 @@ import type { Axis } from "./axis.ts";
 import { levelsOf, stepAxis } from "./axis.ts";
 import { background, cellBeside, representer } from "./represent.ts";
 import type { Format, Sketch } from "./sketch.ts";
+import { mapSteps, type Steps } from "./steps.ts";
 
 /**
  * One neuron (or few) per point that differs from the background: with a step neuron per boundary of every axis, a neuron that counts the steps
@@ -11,16 +12,16 @@ import type { Format, Sketch } from "./sketch.ts";
  * @param coordinates level of every axis for every input, axes together
  * @param sketch already holding the axes
  */
-export function addPoints(
+export function* addPoints(
   sketch: Sketch,
   axes: readonly Axis[],
   coordinates: readonly (readonly number[])[],
   f: ArrayLike<number>,
   format: Format,
   binary: boolean,
-): boolean {
+): Steps<boolean> {
   const { m, s, low, table, rise } = format;
-  const steps = axes.map((axis) =>
+  const steps = yield* mapSteps(axes, (axis) =>
     stepAxis(
       sketch,
       axis,
@@ -38,7 +39,8 @@ export function addPoints(
   let resting = 0;
   for (let i = 0; i < f.length; i++) {
     if (f[i] === bias) continue;
-    const terms = represent(cellBeside(f[i]!, bias, format));
+    yield;
+    const terms = yield* represent(cellBeside(f[i]!, bias, format));
     if (terms === undefined) return false;
     for (const { z, weight } of terms) {
       const neuron = peak(z, coordinates[i]!);

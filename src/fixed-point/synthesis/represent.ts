@@ -1,5 +1,6 @@
 import { type Cell, cellOf, multiplier } from "./cells.ts";
 import type { Format } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 /** A weighted sum of activation values relative to the resting value a(−M): Σ weight·(a(z) − a(−M)). */
 export type Terms = readonly { readonly z: number; readonly weight: number }[];
@@ -9,7 +10,7 @@ export type Terms = readonly { readonly z: number; readonly weight: number }[];
  *
  * @param unit weights are multiples of this: s for binary weights, 1 otherwise
  */
-export function representer(format: Format, limit: number, unit: number): (cell: Cell) => Terms | undefined {
+export function representer(format: Format, limit: number, unit: number): (cell: Cell) => Steps<Terms | undefined> {
   const { table, m } = format;
   const byDelta = new Map<number, number>();
   for (let z = -m; z <= m; z++) {
@@ -17,9 +18,10 @@ export function representer(format: Format, limit: number, unit: number): (cell:
     if (delta !== 0 && !byDelta.has(delta)) byDelta.set(delta, z);
   }
   const memo = new Map<string, Terms | undefined>();
-  return (cell) => {
+  return function* (cell) {
     const key = `${cell.lo} ${cell.hi}`;
-    if (!memo.has(key)) memo.set(key, single(cell, byDelta, limit, unit) ?? search(cell, byDelta, limit, unit, format));
+    if (!memo.has(key))
+      memo.set(key, single(cell, byDelta, limit, unit) ?? (yield* search(cell, byDelta, limit, unit, format)));
     return memo.get(key);
   };
 }
@@ -36,13 +38,13 @@ function single({ lo, hi }: Cell, byDelta: Map<number, number>, limit: number, u
 }
 
 /** Breadth first over sums; the steps are a few multiples of each difference, ±1 among them, so that whatever gcds allow is found. */
-function search(
+function* search(
   { lo, hi }: Cell,
   byDelta: Map<number, number>,
   limit: number,
   unit: number,
   { m, s }: Format,
-): Terms | undefined {
+): Steps<Terms | undefined> {
   const most = Math.floor(limit / unit);
   const weights = [...new Set([1, 2, Math.floor(most / 2), most].filter((w) => w >= 1 && w <= most))].flatMap((w) => [
     w,
@@ -55,6 +57,7 @@ function search(
   while (frontier.length > 0 && from.size < 4e5) {
     const next: number[] = [];
     for (const sum of frontier) {
+      yield;
       for (const [delta, z] of byDelta) {
         for (const w of weights) {
           const reached = sum + w * unit * delta;

@@ -3,18 +3,23 @@ import { type Cell, cellOf } from "./cells.ts";
 import { fitLine, type LineFit } from "./line.ts";
 import { finish } from "./points.ts";
 import { type Format, Sketch } from "./sketch.ts";
+import type { Steps } from "./steps.ts";
 
 /** Relaxations of one inequality that the search for a sum of two ridges may take: a second or two. */
 const WORK = 2 ** 28;
 
 /** Functions of one linear form α·x, and in two dimensions sums of two of them: one hidden layer. */
-export function ridges(f: ArrayLike<number>, d: number, format: Format): Sketch[] {
+export function* ridges(f: ArrayLike<number>, d: number, format: Format): Steps<Sketch[]> {
   const found: Sketch[] = [];
-  const points = Array.from({ length: f.length }, (_, i) => inputAt(i, format.p, d));
+  const points: number[][] = [];
+  for (let i = 0; i < f.length; i++) {
+    if (i % 4096 === 0) yield;
+    points.push(inputAt(i, format.p, d));
+  }
   const forms = formsOf(d).filter((alpha) => Math.max(...alpha.map(Math.abs)) <= format.m);
   for (const alpha of forms) {
-    const cells = cellsAlong(f, points, alpha, format);
-    const sketch = cells && toSketch([[alpha, cells]], d, format);
+    const cells = yield* cellsAlong(f, points, alpha, format);
+    const sketch = cells && (yield* toSketch([[alpha, cells]], d, format));
     if (sketch) found.push(sketch);
   }
   if (d === 2 && found.length === 0) {
@@ -26,20 +31,38 @@ export function ridges(f: ArrayLike<number>, d: number, format: Format): Sketch[
     ];
     for (let i = 0; i < axes.length; i++) {
       for (let j = i + 1; j < axes.length; j++) {
-        const parts = splitBetween(f, points, axes[i]!, axes[j]!, format);
+        const parts = yield* splitBetween(f, points, axes[i]!, axes[j]!, format);
         const sketch =
           parts &&
-          toSketch(
+          (yield* toSketch(
             [
               [axes[i]!, parts[0]],
               [axes[j]!, parts[1]],
             ],
             d,
             format,
-          );
+          ));
         if (sketch) found.push(sketch);
       }
     }
+  }
+  return found;
+}
+
+/** Functions of one sum ±x₁ ± x₂ … with weights ±1, at s = 1: coefficients of the output are copies, and nothing else asks for a parity. */
+export function* binaryRidges(f: ArrayLike<number>, d: number, format: Format): Steps<Sketch[]> {
+  if (format.s !== 1) return [];
+  const found: Sketch[] = [];
+  const points: number[][] = [];
+  for (let i = 0; i < f.length; i++) {
+    if (i % 4096 === 0) yield;
+    points.push(inputAt(i, format.p, d));
+  }
+  for (let signs = 0; signs < 2 ** (d - 1); signs++) {
+    const alpha = Array.from({ length: d }, (_, i) => ((signs >> i) & 1 ? -1 : 1));
+    const cells = yield* cellsAlong(f, points, alpha, format);
+    const sketch = cells && (yield* toSketch([[alpha, cells]], d, format, 1));
+    if (sketch) found.push(sketch);
   }
   return found;
 }
@@ -69,14 +92,15 @@ const along = (alpha: readonly number[], x: readonly number[]): number =>
 type Cells = Map<number, Cell>;
 
 /** The cell of every value of α·x, if f depends on nothing else. */
-function cellsAlong(
+function* cellsAlong(
   f: ArrayLike<number>,
   points: readonly number[][],
   alpha: readonly number[],
   { m, s }: Format,
-): Cells | undefined {
+): Steps<Cells | undefined> {
   const values = new Map<number, number>();
   for (let i = 0; i < points.length; i++) {
+    if (i % 4096 === 0) yield;
     const t = along(alpha, points[i]!);
     const known = values.get(t);
     if (known === undefined) values.set(t, f[i]!);
@@ -89,16 +113,18 @@ function cellsAlong(
  * φ and ψ with φ(α·x) + ψ(β·x) in the cell of f(x) for every x, or undefined: a system of differences φ(t) − (−ψ(u)), which shortest paths
  * (Bellman and Ford) solve in integers or show to be impossible.
  */
-function splitBetween(
+function* splitBetween(
   f: ArrayLike<number>,
   points: readonly number[][],
   alpha: readonly number[],
   beta: readonly number[],
   { m, s }: Format,
-): [Cells, Cells] | undefined {
+): Steps<[Cells, Cells] | undefined> {
   const n = points.length;
   const [ts, left] = indexed(points.map((x) => along(alpha, x)));
+  yield;
   const [us, right] = indexed(points.map((x) => along(beta, x)));
+  yield;
   const [los, his] = [new Float64Array(n), new Float64Array(n)];
   for (let i = 0; i < n; i++) {
     const { lo, hi } = cellOf(f[i]!, m, s);
@@ -112,6 +138,7 @@ function splitBetween(
   for (let round = 0; round <= rounds; round++) {
     let changed = false;
     for (let i = 0; i < n; i++) {
+      if (i % 65_536 === 0) yield;
       const [t, u] = [ts[i]!, us[i]!];
       // φ ≤ −ψ + hi and −ψ ≤ φ − lo.
       if (phi[t]! > minusPsi[u]! + his[i]!) phi[t] = minusPsi[u]! + his[i]!;
@@ -136,19 +163,19 @@ function indexed(values: readonly number[]): [Int32Array, number[]] {
   return [Int32Array.from(values, (value) => position.get(value)!), distinct];
 }
 
-function toSketch(
+function* toSketch(
   parts: readonly (readonly [readonly number[], Cells])[],
   d: number,
   format: Format,
-): Sketch | undefined {
-  const { m } = format;
+  limit = format.m,
+): Steps<Sketch | undefined> {
   const sketch = new Sketch(d);
   const outputs: [number, number][] = [];
   let resting = 0;
   for (const [alpha, cells] of parts) {
     const ts = [...cells.keys()].sort((a, b) => a - b);
-    const widest = Math.floor(m / Math.max(...alpha.map(Math.abs)));
-    const fit: LineFit | undefined = fitLine(
+    const widest = Math.floor(limit / Math.max(...alpha.map(Math.abs)));
+    const fit: LineFit | undefined = yield* fitLine(
       ts,
       ts.map((t) => cells.get(t)!),
       widest,

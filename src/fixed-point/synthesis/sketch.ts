@@ -1,4 +1,5 @@
 import { createNetwork, type FixedNetwork } from "../network.ts";
+import { mapSteps, type Steps } from "./steps.ts";
 
 /** What every construction needs to know about the format. */
 export interface Format {
@@ -61,15 +62,16 @@ export class Sketch {
 }
 
 /** Copies of every neuron: as many as its largest coefficient needs, none where nobody uses it; a layer keeps at least one. */
-export function fullCopies(sketch: Sketch, m: number): number[][] {
+export function* fullCopies(sketch: Sketch, m: number): Steps<number[][]> {
   const copies = sketch.layers.map((layer) => new Array<number>(layer.length).fill(0));
   copies[copies.length - 1]!.fill(1);
   for (let l = sketch.layers.length - 1; l > 0; l--) {
     const sources = copies[l - 1]!;
-    sketch.layers[l]!.forEach(({ terms }, i) => {
-      if (copies[l]![i] === 0) return;
+    for (const [i, { terms }] of sketch.layers[l]!.entries()) {
+      if (i % 64 === 0) yield;
+      if (copies[l]![i] === 0) continue;
       for (const [source, c] of terms) sources[source] = Math.max(sources[source]!, Math.ceil(Math.abs(c) / m));
-    });
+    }
     if (!sources.some((n) => n > 0)) sources[0] = 1;
   }
   return copies;
@@ -79,13 +81,14 @@ export function fullCopies(sketch: Sketch, m: number): number[][] {
  * The same for weights ±s only: coefficients are multiples of s, and every consumer of a neuron must have coefficients of one parity, because with n
  * copies only −n, −n + 2 … n are sums of n signs. Undefined where that fails.
  */
-export function binaryCopies(sketch: Sketch, s: number): number[][] | undefined {
+export function* binaryCopies(sketch: Sketch, s: number): Steps<number[][] | undefined> {
   const copies = sketch.layers.map((layer) => new Array<number>(layer.length).fill(0));
   copies.at(-1)!.fill(1);
   for (let l = sketch.layers.length - 1; l > 0; l--) {
     const consumers = sketch.layers[l]!.filter((_, i) => copies[l]![i]! > 0);
     const own = copies[l - 1]!;
     for (let source = 0; source < own.length; source++) {
+      yield;
       const counts = consumers.map(({ terms }) => (terms.get(source) ?? 0) / s);
       const most = counts.reduce((a, b) => Math.max(a, Math.abs(b)), 0);
       if (counts.some((c) => !Number.isInteger(c) || Math.abs(c - most) % 2 === 1)) return undefined;
@@ -114,24 +117,25 @@ export function countParameters(sketch: Sketch, copies: readonly (readonly numbe
 }
 
 /** The network, with every coefficient spread over copies. */
-export function build(
+export function* build(
   sketch: Sketch,
   format: Format,
   copies: readonly (readonly number[])[],
   binary: boolean,
-): FixedNetwork {
+): Steps<FixedNetwork> {
   const { p, s, activation } = format;
   let width = sketch.d;
   let starts = Array.from({ length: width }, (_, i) => i);
   let before: readonly number[] = new Array<number>(width).fill(1);
-  const layers = sketch.layers.map((neurons, l) => {
+  const layers = yield* mapSteps(sketch.layers, function* (neurons, l) {
     const own = copies[l]!;
     const outputs = own.reduce((a, b) => a + b, 0);
     const weights = new Int32Array(outputs * width);
     const biases = new Float64Array(outputs);
     const next: number[] = [];
     let row = 0;
-    neurons.forEach(({ terms, bias }, i) => {
+    for (const [i, { terms, bias }] of neurons.entries()) {
+      yield;
       next.push(row);
       const first = row * width;
       for (let copy = 0; copy < own[i]!; copy++, row++) {
@@ -143,7 +147,7 @@ export function build(
           }
         } else for (const [source, c] of terms) spread(weights, first + starts[source]!, before[source]!, c);
       }
-    });
+    }
     const layer = { inputs: width, outputs, weights, biases };
     [width, starts, before] = [outputs, next, own];
     return layer;
