@@ -28,6 +28,7 @@ import {
 import { planLayers } from "./plan.ts";
 import { expandGraph } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
+import { shareConstants } from "./shared.ts";
 
 /**
  * Turns a float32 ONNX network into a series of low-bit terms, without calibration data.
@@ -166,5 +167,16 @@ export async function prepare(
   await loadOperators(graph);
   const layered = everyBody(normalize(float32Inside(graph)), integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
-  return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
+  const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
+  return shareConstants(whole, constantsOf(graph));
+}
+
+/** Names of the constants of a file, those of bodies included. */
+function constantsOf(graph: Graph): Set<string> {
+  const names = new Set(graph.initializers.keys());
+  everyBody(graph, (one) => {
+    for (const name of one.initializers.keys()) names.add(name);
+    return one;
+  });
+  return names;
 }
