@@ -8,12 +8,11 @@ const PASSES: i32 = 2;
  * @param data - f32 [rows][n]
  * @param h - f32 [n][n] in the order of `order`, symmetric; @param unit - of `factor`
  * @param order - i32 [n]: column of the element that comes i-th
- * @param scratch - 48·n bytes
+ * @param scratch - 32·n bytes
  * @param errors - f64 [rows][3]: Σ(w − ŵ)², Σw², largest |w − ŵ|
- * @param missed - f64 [rows]: rᵀHr, the squared error of the sums, times a common factor
  */
 export function fitRows(
-  data: usize, scales: usize, zeros: usize, rows: i32, n: i32, steps: i32, offset: i32, h: usize, unit: usize, order: usize, wide: usize, scratch: usize, errors: usize, missed: usize,
+  data: usize, scales: usize, zeros: usize, rows: i32, n: i32, steps: i32, offset: i32, h: usize, unit: usize, order: usize, wide: usize, scratch: usize, errors: usize,
 ): void {
   // Four rows at a time, a lane each: x = w/s, r = q − x, both [n][4].
   const bytes = <usize>n << 4;
@@ -51,15 +50,9 @@ export function fitRows(
         take(targets, residuals, j, best, low, high);
       }
     }
-    let total = f32x4.splat(0);
-    for (let j = 0; j < n; j++) {
-      const gradient = product(h + ((<usize>j * <usize>n) << 2), residuals, n);
-      total = f32x4.add(total, f32x4.mul(gradient, v128.load(residuals + (<usize>j << 4))));
-    }
     for (let lane = 0; lane < some; lane++) {
       const row = r + lane;
       const scale = <f64>load<f32>(scales + (<usize>row << 2));
-      store<f64>(missed + (<usize>row << 3), scale * scale * <f64>max<f32>(extract(total, lane), 0));
       finish(data, row, n, scale, load<i32>(zeros + (<usize>row << 2)), steps, offset, order, targets + (<usize>lane << 2), bytes, wide, errors + <usize>row * 24);
     }
   }
@@ -120,11 +113,4 @@ function replace(v: v128, lane: i32, value: f32): v128 {
   if (lane == 0) return f32x4.replace_lane(v, 0, value);
   if (lane == 1) return f32x4.replace_lane(v, 1, value);
   return lane == 2 ? f32x4.replace_lane(v, 2, value) : f32x4.replace_lane(v, 3, value);
-}
-
-@inline
-function extract(v: v128, lane: i32): f32 {
-  if (lane == 0) return f32x4.extract_lane(v, 0);
-  if (lane == 1) return f32x4.extract_lane(v, 1);
-  return lane == 2 ? f32x4.extract_lane(v, 2) : f32x4.extract_lane(v, 3);
 }

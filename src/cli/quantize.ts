@@ -47,7 +47,7 @@ export function registerQuantize(cli: CAC): void {
     .option("--no-check", "Plan by structure and weights alone: no run on procedural inputs")
     .option(
       "--synth",
-      "Fit weights of 8 bits and fewer to procedural inputs, or to text that a decoder writes itself: slower, a bit fewer",
+      "Fit weights of 8 bits and fewer to procedural inputs, or to text that a decoder writes itself: slower, less error in the same bytes",
     )
     .option(
       "--input-range <LOW,HIGH>",

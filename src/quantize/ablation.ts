@@ -2,7 +2,6 @@ import type { Core } from "../core/index.ts";
 import { everyNode, type Graph } from "../graph/index.ts";
 import { type Variant, Variants } from "../program/variants.ts";
 import {
-  FITTED_WIDTH,
   FLOAT,
   gridWidth,
   isFloat,
@@ -21,7 +20,7 @@ import type { Fitting } from "./fitting.ts";
 import type { Judge } from "./judge.ts";
 import { type LinearNode, readsTable, type Table, tablesOf } from "./linear.ts";
 import type { ReasonedPlan } from "./plan.ts";
-import { plainSeries, roundingOf, tableRounding } from "./quantize-graph.ts";
+import { roundingOf, tableRounding } from "./quantize-graph.ts";
 import type { Records } from "./records.ts";
 
 /** Bits that layers may have, and those at which each is measured alone. */
@@ -185,10 +184,7 @@ export class Ablation {
     if (weights !== undefined) {
       const { name, tensor } = weights;
       const how = roundingOf(linear, plan);
-      const rounded = this.fitting?.has(name, weightBits)
-        ? this.fitting.round(tensor, how)
-        : roundRows(this.core, tensor, how);
-      series.set(name, { ...plainSeries(rounded), name: `${node.name}:${weightBits}` });
+      series.set(name, roundRows(this.core, tensor, { ...how, name: `${node.name}:${weightBits}` }));
     }
     const layers = new Map<string, LayerPlan>([[node.name, plan]]);
     return { node: node.name, planned: { graph: this.graph, weights: series, layers } };
@@ -227,10 +223,7 @@ export class Ablation {
 
   /** Relative errors of some rows of the weights by bits; beyond eight bits each halves it. */
   private weightErrors(linear: LinearNode): (bits: number) => number {
-    const { name, tensor, axis } = linear.weights!;
-    const { fitting, core } = this;
-    const widthOf = (bits: number) => roundingOf(linear, widthPlan(bits, 16, linear.centred));
-    if (fitting?.has(name, FITTED_WIDTH)) return beyondEight((bits) => fitting.error(tensor, widthOf(bits)));
+    const { tensor, axis } = linear.weights!;
     const rows = tensor.dims[axis] ?? 1;
     const columns = tensor.size / rows;
     const data = toRows(tensor.data, tensor.dims, axis);
@@ -243,16 +236,12 @@ export class Ablation {
     const some = new Tensor("float32", sample, [count, columns]);
     const known = new Map<number, number>();
     const measured = (bits: number): number => {
-      if (!known.has(bits)) known.set(bits, roundRows(core, some, { ...widthOf(bits), axis: 0 }).relativeError);
+      const how = roundingOf(linear, widthPlan(bits, 16, linear.centred));
+      if (!known.has(bits)) known.set(bits, roundRows(this.core, some, { ...how, axis: 0 }).relativeError);
       return known.get(bits)!;
     };
-    return beyondEight(measured);
+    return (bits) => (bits === 32 ? 0 : bits <= 8 ? measured(bits) : measured(8) * 2 ** (8 - bits));
   }
-}
-
-/** Errors by bits, from those at eight and fewer. */
-function beyondEight(measured: (bits: number) => number): (bits: number) => number {
-  return (bits) => (bits === 32 ? 0 : bits <= 8 ? measured(bits) : measured(8) * 2 ** (8 - bits));
 }
 
 function scaled(errors: Float64Array, factor: number): Float64Array {

@@ -104,6 +104,7 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
   let [asked, kept, missed] = [policy.tolerance, 0, Number.POSITIVE_INFINITY];
   let best: Plan | undefined;
   for (let round = 1; ; round++) {
+    // Laws are those of rows that are not fitted: bits go where any rounding hurts, not where it hurts these inputs alone.
     const allocation = allocate(found, asked);
     const plan = fullPlan(structural.plan, layers.plans(allocation));
     const error = await measure(plan);

@@ -58,7 +58,7 @@ export interface TargetOptions {
   readonly samples?: Iterable<Readonly<Record<string, TensorLike>>>;
   /** Of procedural inputs, as `MeasureOptions.inputRange`. */
   readonly inputRange?: InputRange;
-  /** Default false. Whether weights of 8 bits and fewer are fitted, as `MeasureOptions.synth`: fewer bits for the same target, or less error in the same bytes. */
+  /** Default false. Whether weights of 8 bits and fewer are fitted, as `MeasureOptions.synth`. */
   readonly synth?: boolean;
   /** ONNX external data by location, or as onnxruntime-web takes them. */
   readonly externalData?: ExternalData;
@@ -77,7 +77,7 @@ export interface MeasureOptions {
   readonly check?: boolean;
   /**
    * Default false. With true, weights of 8 bits and fewer are fitted: rounded so that the outputs of their layer err least on procedural inputs, or on texts that a decoder writes itself. It costs
-   * seconds to minutes and gains about a bit per weight; the preset's plan is measured with such weights.
+   * seconds to minutes, leaves the bytes as they are and makes errors smaller; the preset's plan is measured with such weights.
    */
   readonly synth?: boolean;
   /** Least and largest value of the inputs, for all or by name; default 0…1 for pictures, −0.5…0.5 for other floats. */

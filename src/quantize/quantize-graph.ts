@@ -269,7 +269,7 @@ function assemble(
 }
 
 /** A series without the float weights that it was made from, so that they can be freed. */
-export function plainSeries(e: Expansion): WeightSeries {
+function plainSeries(e: Expansion): WeightSeries {
   const {
     name,
     shape,

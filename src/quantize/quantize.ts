@@ -30,6 +30,7 @@ import {
 import { planLayers } from "./plan.ts";
 import { expandGraph } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
+import { shareConstants } from "./shared.ts";
 
 /**
  * Turns a float32 ONNX network into a series of low-bit terms, without calibration data.
@@ -169,7 +170,18 @@ export async function prepare(
   const folded = await foldedInTurns(normalize(float32Inside(graph)), signal);
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
-  return hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
+  const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
+  return shareConstants(whole, constantsOf(graph));
+}
+
+/** Names of the constants of a file, those of bodies included. */
+function constantsOf(graph: Graph): Set<string> {
+  const names = new Set(graph.initializers.keys());
+  everyBody(graph, (one) => {
+    for (const name of one.initializers.keys()) names.add(name);
+    return one;
+  });
+  return names;
 }
 
 /** Most of what can be folded is folded here, with turns of the event loop in between: of a file it may be a second's work. What integer layers look for stays. */

@@ -15,7 +15,7 @@ export interface LayerPlan {
   /** Bits of an activation, 2…16, instead of bits·activationTerms. */
   readonly activationBits?: number;
   /**
-   * How a row is rounded: each weight to the nearest, or so that the errors of kernels and rows add up to nearly nothing (SQuant), or, at 8 bits and below, so that the layer's outputs err least
+   * How a row is rounded: each weight to the nearest, or so that the errors of kernels and rows add up to nearly nothing (SQuant), or, at 4 to 8 bits, so that the layer's outputs err least
    * on procedural inputs (`synth`; where the network cannot be run on any, as SQuant). Default "nearest".
    */
   readonly rounding?: "nearest" | "squant" | "fitted";
@@ -81,9 +81,6 @@ export interface PlanCheck {
   /** Names of the inputs, with their range. */
   readonly inputs: string;
 }
-
-/** Bits up to which rows are fitted: beyond, errors are small already and time is better saved. */
-export const FITTED_WIDTH = 8;
 
 /** A ready-made way to plan, by rules for each kind of layer: `float32` quantizes nothing, `faithful` takes 12 and more bits, `fast` mostly 7 × 8, `compact` 4 or 5 × 8. */
 export type Preset = "float32" | "faithful" | "fast" | "compact";
