@@ -1,6 +1,7 @@
-import { Activation, ActivationParameters, ConvStep } from "../core/abi/conv.ts";
+import { ActivationParameters, ConvStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
-import { type Core, f32Bits, isFloatKernel, KERNELS, type Kernel, layerOf, type Step, step } from "../core/index.ts";
+import { type Core, isFloatKernel, KERNELS, type Kernel, layerOf, type Step, step } from "../core/index.ts";
+import { NO_ACTIVATION } from "../program/operators/linear.ts";
 
 /** What every kernel takes for one shape of a linear layer. */
 export interface KernelTimes {
@@ -118,7 +119,7 @@ function stepOf(core: Core, kernel: Kernel, g: Geometry, own: Int32Array, alloca
     ...{ outBatchStride: pixels * outPixelStride, outRowStride: g.outWidth * outPixelStride, outPixelStride },
     ...{ weightsBatchStride: 0, scalesBatchStride: 0, panelStride: 0 },
     ...{ exactInInt32: 1, pairsPerBlock: TYPICAL_TURN, turns: 0 },
-    ...{ activation: Activation.None, activationMin: 0, activationMax: 0, factor: f32Bits(1), shift: f32Bits(-0) },
+    ...NO_ACTIVATION,
     ...{ scratch: allocate(scratchBytes), scratchBytes, slots: 1 },
   };
   if (kernel === Opcode.ConvU7 && !core.dots?.sums32) {

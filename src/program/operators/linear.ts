@@ -182,7 +182,7 @@ export function emitRange(
 }
 
 /** Of a linear step that does nothing in the end. */
-const NO_ACTIVATION = {
+export const NO_ACTIVATION = {
   ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
   ...{ factor: f32Bits(1), shift: f32Bits(-0), addend: 0, addendMin: 0, addendMax: 0 },
 } as const;
