@@ -7,7 +7,7 @@ import { halfInputs, widened } from "./half.ts";
 import { runsBetween, runsOnHost } from "./host.ts";
 import { INTERNAL } from "./internal.ts";
 import { Call } from "./operators/call.ts";
-import { outputsOf } from "./operators/contract.ts";
+import { checkOutputs, outputsOf } from "./operators/contract.ts";
 import { evaluate, FoldBudget } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
@@ -295,8 +295,11 @@ export class Specializer {
     }
     try {
       const expanded = operator.expands?.(call, this.maker(node));
-      if (expanded !== undefined) this.frames.push({ nodes: expanded, next: 0 });
-      else this.keep(operator.settle?.(call, outputs) ?? node, outputs);
+      if (expanded !== undefined) {
+        const made = new Set(expanded.flatMap((one) => one.outputs));
+        checkOutputs(call, (name) => made.has(name));
+        this.frames.push({ nodes: expanded, next: 0 });
+      } else this.keep(operator.settle?.(call, outputs) ?? node, outputs);
       return undefined;
     } catch (error) {
       return this.stopFor(error, node);

@@ -227,8 +227,51 @@ describe("what we do not have", () => {
       ),
       /cubic interpolation expected an input of four dimensions/,
     ],
+    [
+      "DepthToSpace of strings",
+      build(
+        { x: { type: "string", shape: [1, 4, 1, 1] } },
+        {},
+        [["DepthToSpace", ["x"], ["y"], { blocksize: 2 }]],
+        ["y"],
+      ),
+      /strings are not supported/,
+    ],
+    [
+      "Gemm of integers by a fraction",
+      build({ x: { type: "int32", shape: [2, 2] } }, {}, [["Gemm", ["x", "x"], ["y"], { alpha: 0.25 }]], ["y"]),
+      /"alpha" = 0.25 of int32 is not supported/,
+    ],
+    [
+      "an output of AveragePool that it has not",
+      build({ x: [1, 1, 4] }, {}, [["AveragePool", ["x"], ["y", "z"], { kernel_shape: [2] }]], ["y", "z"]),
+      /output 1 is not supported/,
+    ],
+    [
+      "an output of an operator that becomes others",
+      build({ x: [1, 2, 3] }, { s: i64(1, 1, 2, 3) }, [["AffineGrid", ["x", "s"], ["y", "z"]]], ["y", "z"], 20),
+      /output 1 is not supported/,
+    ],
   ] as const)("%s is refused by create, not by the first run", async (_, graph, message) => {
     for (const said of await refusals(graph)) expect(said).toMatch(message);
+  });
+
+  it("an If without a condition, and lists of ai.onnx.ml that are none", async () => {
+    const body = build({}, {}, [["Relu", ["x"], ["p"]]], ["p"]);
+    const If = build({ x: [2] }, {}, [["If", [""], ["y"], { then_branch: body, else_branch: body }]], ["y"]);
+    const encoder = (values: Attribute): Graph => ({
+      ...build(
+        { x: { type: "string", shape: [1] } },
+        {},
+        [["ai.onnx.ml/LabelEncoder", ["x"], ["y"], { keys_strings: ["a"], values_int64s: values }]],
+        ["y"],
+      ),
+      opsets: { "": 17, "ai.onnx.ml": 2 },
+    });
+    const create = (graph: Graph) => InferenceSession.create(writeOnnx(graph), { preset: "float32" });
+    await expect(create(If)).rejects.toThrow(/the condition is missing/);
+    await expect(create(encoder(5))).rejects.toThrow(/"values_int64s" expected a list of numbers/);
+    await expect(create(encoder([0.5]))).rejects.toThrow(/"values_int64s" expected (integers|a list)/);
   });
 
   it("two last axes of any rank are resized", async () => {

@@ -46,12 +46,16 @@ export function outputsOf(call: Call, operator: Operator): readonly KnownValue[]
       throw nodeError(call.node, call.opsets, "this operator is not supported");
   });
   const outputs = operator.shape?.(call);
-  const more =
-    outputs === undefined ? -1 : call.node.outputs.findIndex((name, i) => i >= outputs.length && name !== "");
-  whatever(() => {
-    if (more >= 0) throw nodeError(call.node, call.opsets, `output ${more} is not supported`);
-  });
+  if (outputs !== undefined) checkOutputs(call, (_, i) => i < outputs.length);
   return outputs ?? [];
+}
+
+/** @throws BitbasisError UNSUPPORTED for an output of the node that is wanted and not made */
+export function checkOutputs({ node, opsets }: Call, isMade: (name: string, i: number) => boolean): void {
+  const more = node.outputs.findIndex((name, i) => name !== "" && !isMade(name, i));
+  whatever(() => {
+    if (more >= 0) throw nodeError(node, opsets, `output ${more} is not supported`);
+  });
 }
 
 /** An error of `check` counts for whatever sizes. */
@@ -96,6 +100,8 @@ function checkInputs(call: Call, operator: Operator): void {
       throw call.fail(`input ${i} expected type ${before.type} as input ${before.by}, got ${type}`);
     }
     bound.set(parameter.type, before ?? { type, by: i });
+    if (type === "string" && operator.steps && operator.evaluate === undefined && operator.expands === undefined)
+      throw nodeError(call.node, call.opsets, "strings are not supported");
     if (!allowed.includes(type)) {
       const why = `input ${i} expected one of ${allowed.join(", ")}, got ${type}`;
       throw nodeError(call.node, call.opsets, why);

@@ -12,7 +12,8 @@ interface Body {
 /** The bodies that a node must have; a text says what is wrong with the node. */
 type Bodies = (node: Node, opset: number) => readonly Body[] | string;
 
-function branches({ outputs }: Node): readonly Body[] {
+function branches({ inputs, outputs }: Node): readonly Body[] | string {
+  if ((inputs[0] ?? "") === "") return "the condition is missing";
   return ["then_branch", "else_branch"].map((attribute) => ({ attribute, inputs: 0, outputs: outputs.length }));
 }
 

@@ -33,6 +33,11 @@ const matmulShape: ShapeRule = (call) => {
 };
 
 const gemmShape: ShapeRule = (call) => {
+  for (const name of ["alpha", "beta"]) {
+    const factor = call.number(name, 1);
+    if (INTEGERS.includes(call.type(0)) && !Number.isInteger(factor))
+      throw call.fail(`"${name}" = ${factor} of ${call.type(0)} is not supported`, "UNSUPPORTED");
+  }
   const [a, b] = [call.shape(0), call.shape(1)];
   if (a.length !== 2 || b.length !== 2) throw call.fail("A and B expected two dimensions");
   const [m, k] = call.number("transA", 0) !== 0 ? [a[1]!, a[0]!] : [a[0]!, a[1]!];

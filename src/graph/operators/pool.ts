@@ -31,11 +31,13 @@ const maximum = {
   types: { T: ["float32", "float64", "int8", "uint8"] },
   attributes: { ...attributes, storage_order: "int" },
 } as const;
-const average = { ...pool, attributes: { ...attributes, count_include_pad: "int" } } as const;
+/** Only MaxPool tells where its elements come from. */
+const oneShape: ShapeRule = (call) => poolShape(call).slice(0, 1);
+const average = { ...pool, attributes: { ...attributes, count_include_pad: "int" }, shape: oneShape } as const;
 const normShape: ShapeRule = (call) => {
   const p = call.number("p", 2);
   if (p < 1) throw call.fail(`"p" expected integer ≥ 1, got ${p}`);
-  return poolShape(call);
+  return oneShape(call);
 };
 const norm = { ...pool, attributes: { ...attributes, p: "int" }, shape: normShape } as const;
 const global = {

@@ -1,5 +1,6 @@
+import { BitbasisError } from "../../../core/errors.ts";
 import { Tensor } from "../../../tensor/index.ts";
-import type { Node } from "../../graph.ts";
+import type { Attribute, Node } from "../../graph.ts";
 
 /** Throws what is wrong with a node. */
 export type Fail = (why: string) => Error;
@@ -10,11 +11,17 @@ type Attributes = Node["attributes"];
 export function numbersOf(attributes: Attributes, name: string): readonly number[] {
   const tensor = attributes[`${name}_as_tensor`] ?? attributes[name];
   if (tensor instanceof Tensor) return Array.from(tensor.data as ArrayLike<number | bigint>, Number);
-  return (tensor ?? []) as readonly number[];
+  return list(tensor, name, "number") as readonly number[];
+}
+
+function list(value: Attribute | undefined, name: string, type: "number" | "string"): readonly unknown[] {
+  if (value === undefined) return [];
+  if (Array.isArray(value) && value.every((one) => typeof one === type)) return value;
+  throw new BitbasisError("MODEL", `the attribute "${name}" expected a list of ${type}s`);
 }
 
 export function textsOf(attributes: Attributes, name: string): readonly string[] {
-  return (attributes[name] ?? []) as readonly string[];
+  return list(attributes[name], name, "string") as readonly string[];
 }
 
 /** Numbers of a list attribute, as many as `count`. */

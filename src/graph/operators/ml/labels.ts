@@ -33,6 +33,7 @@ function columnOf(attributes: Attributes, stem: "keys" | "values", fail: Fail): 
   const name = `${stem}_${ending}`;
   if (type === "string") return { type, entries: textsOf(attributes, name) };
   const numbers = numbersOf(attributes, name);
+  if (type === "int64" && !numbers.every(Number.isInteger)) throw fail(`"${name}" expected integers`);
   return { type, entries: type === "int64" ? numbers.map((v) => BigInt(v)) : numbers };
 }
 
