@@ -1,7 +1,8 @@
 import { BitbasisError } from "../core/errors.ts";
-import { type Shape, Tensor, type TensorData } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
 import { contentName } from "./digest.ts";
 import { DependsOnData, nodeError } from "./errors.ts";
+import { checkFeed, type Feed, type Known, LIST } from "./feed.ts";
 import type { Graph, KnownValue, Node, SpecializedGraph, ValueInfo } from "./graph.ts";
 import { halfInputs, widened } from "./half.ts";
 import { runsBetween, runsOnHost } from "./host.ts";
@@ -15,19 +16,7 @@ import type { Operator } from "./operators/operator.ts";
 import { isGraph, live, reads } from "./order.ts";
 import { normalize } from "./passes/normalize.ts";
 
-/** What is known of an input: its type and shape, and its elements when shapes depend on them. */
-export interface Feed {
-  readonly type: string;
-  readonly shape: Shape;
-  /** Given: the input counts as a constant, and the specialization is good for these elements only. */
-  readonly data?: TensorData;
-}
-
-/** A sequence, or an optional that holds nothing: nothing about it is known before the run. */
-export const LIST = "list";
-
-/** What has become known of a value. */
-export type Known = KnownValue | typeof LIST;
+export { type Feed, type Known, LIST } from "./feed.ts";
 
 /**
  * Why a specialization ends before the graph does.
@@ -503,14 +492,5 @@ export class Specializer {
     });
     this.frames.push({ nodes: body.nodes, next: 0 });
     return true;
-  }
-}
-
-function checkFeed(name: string, type: string, shape: ValueInfo["shape"], feed: Feed): void {
-  if (feed.type !== type) throw new TypeError(`input "${name}" expected type ${type}, got ${feed.type}`);
-  const fits =
-    shape?.length === feed.shape.length && shape.every((d, i) => typeof d === "string" || d === feed.shape[i]);
-  if (shape !== undefined && !fits) {
-    throw new RangeError(`input "${name}" expected shape [${shape.join(", ")}], got [${feed.shape.join(", ")}]`);
   }
 }
