@@ -15,7 +15,7 @@ const FUNCTIONS: readonly (readonly [name: string, f: (m: number) => (x: number,
   ["x + y ≥ 0", (m) => (x, y) => (x + y >= 0 ? m : 0)],
   ["max(x, y)", () => (x, y) => Math.max(x, y)],
 ];
-const SUMS = [1, 3, 5, 7];
+const SUMS = [1, 2, 3, 4, 5, 6, 7];
 /** max at p = 5 with weights ±1 would take some 5 · 10⁶ parameters. */
 const OTHERS = [1, 2, 3, 4];
 
