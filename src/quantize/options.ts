@@ -77,7 +77,7 @@ export interface MeasureOptions {
   readonly check?: boolean;
   /**
    * Default false. With true, weights of 8 bits and fewer are fitted: rounded so that the outputs of their layer err least on procedural inputs, or on texts that a decoder writes itself. It costs
-   * seconds to minutes, leaves the bytes as they are and makes errors smaller; the preset's plan is measured with such weights.
+   * seconds to minutes and makes errors smaller for the same bytes, on most networks (docs/quantization.md); the preset's plan is measured with such weights.
    */
   readonly synth?: boolean;
   /** Least and largest value of the inputs, for all or by name; default 0…1 for pictures, −0.5…0.5 for other floats. */
