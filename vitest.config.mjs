@@ -10,7 +10,7 @@ const workerOfDist = {
 export default defineConfig({
   plugins: [workerOfDist],
   test: {
-    setupFiles: ["test/support/checked/setup.ts"],
+    setupFiles: ["test/support/checked/setup.ts", "test/support/operators.ts"],
     include: ["test/**/*.test.ts"],
     globalSetup: ["test/support/fresh-builds.ts"],
     testTimeout: 120_000,

@@ -1,6 +1,10 @@
-// opcode → kernel: the only dispatch inside WASM. Steps are described in src/core/abi/.
+// opcode → kernel: the only dispatch inside WASM. Steps are described in src/core/abi/; part.ts says why there are three switches.
+import { BinaryStep, UnaryStep } from "../src/core/abi/elementwise";
+import { GatherElementsStep, GatherStep } from "../src/core/abi/movement";
 import { Opcode } from "../src/core/abi/opcode";
+import { ArgStep, ReduceStep } from "../src/core/abi/reduce";
 import { Program, ProgramHeader, Status } from "../src/core/abi/program";
+import { isRest, isRestFunction, Part } from "./part";
 import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
 import { blockProduct, quantizeBlocks } from "./gemm/blocks";
 import { conv } from "./gemm/conv";
@@ -51,6 +55,12 @@ export function run(program: usize, first: i32, count: i32, thread: i32, threads
 }
 
 function dispatch(program: usize, step: usize, thread: i32, threads: i32): Status {
+  if (PART & Part.Common) return common(program, step, thread, threads);
+  return arithmetic(program, step, thread, threads);
+}
+
+/** What most networks run. */
+function common(program: usize, step: usize, thread: i32, threads: i32): Status {
   switch (load<i32>(step)) {
     case Opcode.Range:
       range(step, thread, threads);
@@ -84,15 +94,6 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
     case Opcode.PackF32:
       packF32(step, thread, threads);
       break;
-    case Opcode.Unary:
-      unary(step, thread, threads);
-      break;
-    case Opcode.Binary:
-      binary(step, thread, threads);
-      break;
-    case Opcode.Compare:
-      compare(step, thread, threads);
-      break;
     case Opcode.Where:
       where(step, thread, threads);
       break;
@@ -101,9 +102,6 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.Pool:
       pool(step, thread, threads);
-      break;
-    case Opcode.Reduce:
-      reduce(step, thread, threads);
       break;
     case Opcode.Softmax:
       softmax(step, thread, threads);
@@ -126,9 +124,68 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
     case Opcode.Sequence:
       sequence(step, thread, threads);
       break;
+    case Opcode.StackDigits:
+      stackDigits(step, thread, threads);
+      break;
+    case Opcode.Trilu:
+      trilu(step, thread, threads);
+      break;
+    case Opcode.Recurrent:
+      return recurrent(program, step, thread, threads);
+    default:
+      return arithmetic(program, step, thread, threads);
+  }
+  return Status.Ok;
+}
+
+/** What is in both parts, each with types and functions of its own. */
+function arithmetic(program: usize, step: usize, thread: i32, threads: i32): Status {
+  if (PART == Part.Common) {
+    if (isOfRest(step)) return Status.BadOpcode;
+  }
+  switch (load<i32>(step)) {
+    case Opcode.Unary:
+      unary(step, thread, threads);
+      break;
+    case Opcode.Binary:
+      binary(step, thread, threads);
+      break;
+    case Opcode.Compare:
+      compare(step, thread, threads);
+      break;
+    case Opcode.Reduce:
+      reduce(step, thread, threads);
+      break;
     case Opcode.Arg:
       arg(step, thread, threads);
       break;
+    case Opcode.Gather:
+      return gather(program, step, thread, threads);
+    case Opcode.GatherElements:
+      return gatherElements(program, step, thread, threads);
+    default:
+      return PART & Part.Rest ? rest(program, step, thread, threads) : Status.BadOpcode;
+  }
+  return Status.Ok;
+}
+
+/** Whether a step of `arithmetic` is the rest's. */
+function isOfRest(step: usize): bool {
+  switch (load<i32>(step)) {
+    case Opcode.Unary: return isRest(argument(step, UnaryStep.type)) || isRestFunction(argument(step, UnaryStep.operation));
+    case Opcode.Binary:
+    case Opcode.Compare: return isRest(argument(step, BinaryStep.type));
+    case Opcode.Reduce: return isRest(argument(step, ReduceStep.type));
+    case Opcode.Arg: return isRest(argument(step, ArgStep.type));
+    case Opcode.Gather: return argument(step, GatherStep.operation) >= 0 && isRest(argument(step, GatherStep.type));
+    case Opcode.GatherElements: return argument(step, GatherElementsStep.operation) >= 0 && isRest(argument(step, GatherElementsStep.type));
+    default: return false;
+  }
+}
+
+/** What few networks run. */
+function rest(program: usize, step: usize, thread: i32, threads: i32): Status {
+  switch (load<i32>(step)) {
     case Opcode.Cumulate:
       cumulate(step, thread, threads);
       break;
@@ -156,9 +213,6 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
     case Opcode.PackKept:
       packKept(step, thread, threads);
       break;
-    case Opcode.StackDigits:
-      stackDigits(step, thread, threads);
-      break;
     case Opcode.QuantizeBytes:
       quantizeBytes(step, thread, threads);
       break;
@@ -170,9 +224,6 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       break;
     case Opcode.PackWeights:
       packWeights(step, thread, threads);
-      break;
-    case Opcode.Trilu:
-      trilu(step, thread, threads);
       break;
     case Opcode.QuantizeBlocks:
       quantizeBlocks(step, thread, threads);
@@ -187,12 +238,6 @@ function dispatch(program: usize, step: usize, thread: i32, threads: i32): Statu
       return roiAlign(program, step, thread, threads);
     case Opcode.MaxRoiPool:
       return maxRoiPool(program, step, thread, threads);
-    case Opcode.Recurrent:
-      return recurrent(program, step, thread, threads);
-    case Opcode.Gather:
-      return gather(program, step, thread, threads);
-    case Opcode.GatherElements:
-      return gatherElements(program, step, thread, threads);
     default:
       return Status.BadOpcode;
   }

@@ -23,7 +23,7 @@ const TYPES = {
 
 /** Writes build/site; resolves to the names of its files. */
 export async function buildSite() {
-  if (!existsSync(new URL("build/simd.js", ROOT)))
+  if (!existsSync(new URL("build/simd-common.js", ROOT)))
     throw new Error('the page needs the core: run "npm run build:wasm" first');
   rmSync(OUT, { recursive: true, force: true });
   mkdirSync(new URL("samples/", OUT), { recursive: true });

@@ -6,6 +6,7 @@ import { add, atLeast, atMost, div, ifLess, k, max, min, mul, sub } from "../mat
 import { pow } from "../math/pow";
 import { combine } from "./combine";
 import { countOf, lanes, loadLanes, loadUpTo, offsetOf, storeLanes, storeUpTo } from "./lanes";
+import { Part } from "../part";
 import { address, argument, share } from "../step";
 
 export function binary(step: usize, thread: i32, threads: i32): void {
@@ -53,16 +54,20 @@ function bytesOf(type: i32): usize {
 }
 
 function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  switch (type) {
-    case ElementCode.float32:
-      if (ASC_FEATURE_SIMD) floatRow<v128>(operation, a, b, output, n, sa, sb);
-      else floatRow<f32>(operation, a, b, output, n, sa, sb);
-      break;
-    case ElementCode.float64: plainRow<f64>(operation, a, b, output, n, sa, sb); break;
-    case ElementCode.int32: plainRow<i32>(operation, a, b, output, n, sa, sb); break;
-    case ElementCode.int64: plainRow<i64>(operation, a, b, output, n, sa, sb); break;
-    case ElementCode.uint64: plainRow<u64>(operation, a, b, output, n, sa, sb); break;
-    default: plainRow<u8>(operation, a, b, output, n, sa, sb);
+  if (PART & Part.Rest) {
+    if (type == ElementCode.float64) return plainRow<f64>(operation, a, b, output, n, sa, sb);
+    if (type == ElementCode.uint64) return plainRow<u64>(operation, a, b, output, n, sa, sb);
+  }
+  if (PART & Part.Common) {
+    switch (type) {
+      case ElementCode.float32:
+        if (ASC_FEATURE_SIMD) floatRow<v128>(operation, a, b, output, n, sa, sb);
+        else floatRow<f32>(operation, a, b, output, n, sa, sb);
+        break;
+      case ElementCode.int32: plainRow<i32>(operation, a, b, output, n, sa, sb); break;
+      case ElementCode.int64: plainRow<i64>(operation, a, b, output, n, sa, sb); break;
+      default: plainRow<u8>(operation, a, b, output, n, sa, sb);
+    }
   }
 }
 
@@ -152,13 +157,17 @@ function single(operation: i32, a: f32, b: f32): f32 {
 }
 
 function compareRow(type: i32, operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  switch (type) {
-    case ElementCode.float32: compareAll<f32>(operation, a, b, output, n, sa, sb); break;
-    case ElementCode.float64: compareAll<f64>(operation, a, b, output, n, sa, sb); break;
-    case ElementCode.int32: compareAll<i32>(operation, a, b, output, n, sa, sb); break;
-    case ElementCode.int64: compareAll<i64>(operation, a, b, output, n, sa, sb); break;
-    case ElementCode.uint64: compareAll<u64>(operation, a, b, output, n, sa, sb); break;
-    default: compareAll<u8>(operation, a, b, output, n, sa, sb);
+  if (PART & Part.Rest) {
+    if (type == ElementCode.float64) return compareAll<f64>(operation, a, b, output, n, sa, sb);
+    if (type == ElementCode.uint64) return compareAll<u64>(operation, a, b, output, n, sa, sb);
+  }
+  if (PART & Part.Common) {
+    switch (type) {
+      case ElementCode.float32: compareAll<f32>(operation, a, b, output, n, sa, sb); break;
+      case ElementCode.int32: compareAll<i32>(operation, a, b, output, n, sa, sb); break;
+      case ElementCode.int64: compareAll<i64>(operation, a, b, output, n, sa, sb); break;
+      default: compareAll<u8>(operation, a, b, output, n, sa, sb);
+    }
   }
 }
 

@@ -4,6 +4,7 @@ import { GatherElementsStep, GatherStep } from "../../src/core/abi/movement";
 import { ProgramHeader, Status } from "../../src/core/abi/program";
 import { combine } from "./combine";
 import { countOf, move } from "./lanes";
+import { Part } from "../part";
 import { address, argument, share } from "../step";
 
 @inline function indexAt(at: usize, i: i32, bytes: i32): i64 {
@@ -55,13 +56,17 @@ export function gather(program: usize, step: usize, thread: i32, threads: i32): 
 
 /** data ⟵ data ∘ update over `bytes` bytes. */
 function join(operation: i32, type: i32, data: usize, update: usize, bytes: i32): void {
-  switch (type) {
-    case ElementCode.float32: joinAll<f32>(operation, data, update, bytes); break;
-    case ElementCode.float64: joinAll<f64>(operation, data, update, bytes); break;
-    case ElementCode.int32: joinAll<i32>(operation, data, update, bytes); break;
-    case ElementCode.int64: joinAll<i64>(operation, data, update, bytes); break;
-    case ElementCode.uint64: joinAll<u64>(operation, data, update, bytes); break;
-    default: joinAll<u8>(operation, data, update, bytes);
+  if (PART & Part.Rest) {
+    if (type == ElementCode.float64) return joinAll<f64>(operation, data, update, bytes);
+    if (type == ElementCode.uint64) return joinAll<u64>(operation, data, update, bytes);
+  }
+  if (PART & Part.Common) {
+    switch (type) {
+      case ElementCode.float32: joinAll<f32>(operation, data, update, bytes); break;
+      case ElementCode.int32: joinAll<i32>(operation, data, update, bytes); break;
+      case ElementCode.int64: joinAll<i64>(operation, data, update, bytes); break;
+      default: joinAll<u8>(operation, data, update, bytes);
+    }
   }
 }
 

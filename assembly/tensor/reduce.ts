@@ -4,15 +4,18 @@ import { ElementCode } from "../../src/core/abi/element";
 import { ArgStep, ReduceFunction, ReduceStep } from "../../src/core/abi/reduce";
 import { abs, add, div, k, max, min, mul, sqrt } from "../math/lane";
 import { lanes, loadUpTo, storeUpTo } from "./lanes";
+import { Part } from "../part";
 import { address, argument, share, shareOfRows } from "../step";
 
 export function reduce(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ReduceStep.type);
-  if (type == ElementCode.int32) inOrder<i32>(step, thread, threads);
-  else if (type == ElementCode.int64) inOrder<i64>(step, thread, threads);
-  else if (type == ElementCode.uint64) inOrder<u64>(step, thread, threads);
-  else if (type == ElementCode.float64) inOrder<f64>(step, thread, threads);
-  else {
+  if (PART & Part.Rest) {
+    if (type == ElementCode.uint64) return inOrder<u64>(step, thread, threads);
+    if (type == ElementCode.float64) return inOrder<f64>(step, thread, threads);
+  }
+  if (PART & Part.Common) {
+    if (type == ElementCode.int32) return inOrder<i32>(step, thread, threads);
+    if (type == ElementCode.int64) return inOrder<i64>(step, thread, threads);
     let operation = argument(step, ReduceStep.operation);
     switch (operation) {
       case ReduceFunction.Max: floats(ReduceFunction.Max, operation, step, thread, threads); break;
@@ -310,11 +313,15 @@ function inOrder<T>(step: usize, thread: i32, threads: i32): void {
 
 export function arg(step: usize, thread: i32, threads: i32): void {
   let type = argument(step, ArgStep.type);
-  if (type == ElementCode.float32) extreme<f32>(step, thread, threads);
-  else if (type == ElementCode.float64) extreme<f64>(step, thread, threads);
-  else if (type == ElementCode.int32) extreme<i32>(step, thread, threads);
-  else if (type == ElementCode.uint64) extreme<u64>(step, thread, threads);
-  else extreme<i64>(step, thread, threads);
+  if (PART & Part.Rest) {
+    if (type == ElementCode.float64) return extreme<f64>(step, thread, threads);
+    if (type == ElementCode.uint64) return extreme<u64>(step, thread, threads);
+  }
+  if (PART & Part.Common) {
+    if (type == ElementCode.float32) extreme<f32>(step, thread, threads);
+    else if (type == ElementCode.int32) extreme<i32>(step, thread, threads);
+    else extreme<i64>(step, thread, threads);
+  }
 }
 
 @inline function extreme<T>(step: usize, thread: i32, threads: i32): void {

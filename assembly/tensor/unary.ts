@@ -1,7 +1,8 @@
 // Unary; see UnaryStep. In f32 one loop per function, the choice outside of it; in f64, which is rare, one loop for all.
 import { ElementCode } from "../../src/core/abi/element";
 import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
-import { apply } from "../math/functions";
+import { apply, each } from "../math/functions";
+import { Part } from "../part";
 import { k } from "../math/lane";
 import { lanes, loadLanes, loadPartial, loadUpTo, storeLanes, storePartial, storeUpTo } from "./lanes";
 import { address, argument, number, share } from "../step";
@@ -16,8 +17,9 @@ export function unary(step: usize, thread: i32, threads: i32): void {
   let offset = <usize>first << (wide ? 3 : 2);
   let input = address(step, UnaryStep.input) + offset;
   let output = address(step, UnaryStep.output) + offset;
-  if (wide) doubles(argument(step, UnaryStep.operation), input, output, n, a, b);
-  else mapAll(argument(step, UnaryStep.operation), input, output, n, a, b);
+  if (wide) {
+    if (PART & Part.Rest) doubles(argument(step, UnaryStep.operation), input, output, n, a, b);
+  } else mapAll(argument(step, UnaryStep.operation), input, output, n, a, b);
 }
 
 /** `n` f32 from `input` to `output`, which may be the same memory. */
@@ -37,40 +39,53 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
 @inline function choose<T>(operation: i32, input: usize, output: usize, n: i32, alpha: f32, beta: f32): void {
   let a = k<T>(alpha);
   let b = k<T>(beta);
+  if (PART & Part.Common) {
+    switch (operation) {
+      case UnaryFunction.Abs: light<T>(UnaryFunction.Abs, input, output, n, a, b); break;
+      case UnaryFunction.Neg: light<T>(UnaryFunction.Neg, input, output, n, a, b); break;
+      case UnaryFunction.Ceil: map<T>(UnaryFunction.Ceil, input, output, n, a, b); break;
+      case UnaryFunction.Floor: map<T>(UnaryFunction.Floor, input, output, n, a, b); break;
+      case UnaryFunction.Round: map<T>(UnaryFunction.Round, input, output, n, a, b); break;
+      case UnaryFunction.Sqrt: light<T>(UnaryFunction.Sqrt, input, output, n, a, b); break;
+      case UnaryFunction.Reciprocal: map<T>(UnaryFunction.Reciprocal, input, output, n, a, b); break;
+      case UnaryFunction.Sign: map<T>(UnaryFunction.Sign, input, output, n, a, b); break;
+      case UnaryFunction.Exp: map<T>(UnaryFunction.Exp, input, output, n, a, b); break;
+      case UnaryFunction.Log: map<T>(UnaryFunction.Log, input, output, n, a, b); break;
+      case UnaryFunction.Tanh: map<T>(UnaryFunction.Tanh, input, output, n, a, b); break;
+      case UnaryFunction.Sigmoid: map<T>(UnaryFunction.Sigmoid, input, output, n, a, b); break;
+      case UnaryFunction.Erf: map<T>(UnaryFunction.Erf, input, output, n, a, b); break;
+      case UnaryFunction.Softplus: map<T>(UnaryFunction.Softplus, input, output, n, a, b); break;
+      case UnaryFunction.Sin: map<T>(UnaryFunction.Sin, input, output, n, a, b); break;
+      case UnaryFunction.Cos: map<T>(UnaryFunction.Cos, input, output, n, a, b); break;
+      case UnaryFunction.Clip: light<T>(UnaryFunction.Clip, input, output, n, a, b); break;
+      case UnaryFunction.HardSigmoid: light<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
+      case UnaryFunction.HardSwish: light<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
+      case UnaryFunction.LeakyRelu: light<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
+      case UnaryFunction.Elu: map<T>(UnaryFunction.Elu, input, output, n, a, b); break;
+      case UnaryFunction.ThresholdedRelu: map<T>(UnaryFunction.ThresholdedRelu, input, output, n, a, b); break;
+      case UnaryFunction.Softsign: map<T>(UnaryFunction.Softsign, input, output, n, a, b); break;
+      case UnaryFunction.Mish: map<T>(UnaryFunction.Mish, input, output, n, a, b); break;
+      case UnaryFunction.Swish: map<T>(UnaryFunction.Swish, input, output, n, a, b); break;
+      case UnaryFunction.Gelu: map<T>(UnaryFunction.Gelu, input, output, n, a, b); break;
+      case UnaryFunction.GeluTanh: map<T>(UnaryFunction.GeluTanh, input, output, n, a, b); break;
+      case UnaryFunction.Affine: light<T>(UnaryFunction.Affine, input, output, n, a, b); break;
+      case UnaryFunction.ScaledTanh: map<T>(UnaryFunction.ScaledTanh, input, output, n, a, b); break;
+      default: if (PART & Part.Rest) rare<T>(operation, input, output, n, a, b);
+    }
+  } else rare<T>(operation, input, output, n, a, b);
+}
+
+/** What `isRestFunction` says of. */
+function rare<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): void {
   switch (operation) {
-    case UnaryFunction.Abs: light<T>(UnaryFunction.Abs, input, output, n, a, b); break;
-    case UnaryFunction.Neg: light<T>(UnaryFunction.Neg, input, output, n, a, b); break;
-    case UnaryFunction.Ceil: map<T>(UnaryFunction.Ceil, input, output, n, a, b); break;
-    case UnaryFunction.Floor: map<T>(UnaryFunction.Floor, input, output, n, a, b); break;
-    case UnaryFunction.Round: map<T>(UnaryFunction.Round, input, output, n, a, b); break;
-    case UnaryFunction.Sqrt: light<T>(UnaryFunction.Sqrt, input, output, n, a, b); break;
-    case UnaryFunction.Reciprocal: map<T>(UnaryFunction.Reciprocal, input, output, n, a, b); break;
-    case UnaryFunction.Sign: map<T>(UnaryFunction.Sign, input, output, n, a, b); break;
-    case UnaryFunction.Exp: map<T>(UnaryFunction.Exp, input, output, n, a, b); break;
-    case UnaryFunction.Log: map<T>(UnaryFunction.Log, input, output, n, a, b); break;
-    case UnaryFunction.Tanh: map<T>(UnaryFunction.Tanh, input, output, n, a, b); break;
-    case UnaryFunction.Sigmoid: map<T>(UnaryFunction.Sigmoid, input, output, n, a, b); break;
-    case UnaryFunction.Erf: map<T>(UnaryFunction.Erf, input, output, n, a, b); break;
-    case UnaryFunction.Softplus: map<T>(UnaryFunction.Softplus, input, output, n, a, b); break;
-    case UnaryFunction.Sin: map<T>(UnaryFunction.Sin, input, output, n, a, b); break;
-    case UnaryFunction.Cos: map<T>(UnaryFunction.Cos, input, output, n, a, b); break;
-    case UnaryFunction.Clip: light<T>(UnaryFunction.Clip, input, output, n, a, b); break;
-    case UnaryFunction.HardSigmoid: light<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
-    case UnaryFunction.HardSwish: light<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
-    case UnaryFunction.LeakyRelu: light<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
-    case UnaryFunction.Elu: map<T>(UnaryFunction.Elu, input, output, n, a, b); break;
     case UnaryFunction.Celu: map<T>(UnaryFunction.Celu, input, output, n, a, b); break;
-    case UnaryFunction.ThresholdedRelu: map<T>(UnaryFunction.ThresholdedRelu, input, output, n, a, b); break;
-    case UnaryFunction.Softsign: map<T>(UnaryFunction.Softsign, input, output, n, a, b); break;
-    case UnaryFunction.Mish: map<T>(UnaryFunction.Mish, input, output, n, a, b); break;
-    case UnaryFunction.Swish: map<T>(UnaryFunction.Swish, input, output, n, a, b); break;
-    case UnaryFunction.Gelu: map<T>(UnaryFunction.Gelu, input, output, n, a, b); break;
-    case UnaryFunction.GeluTanh: map<T>(UnaryFunction.GeluTanh, input, output, n, a, b); break;
     case UnaryFunction.Shrink: map<T>(UnaryFunction.Shrink, input, output, n, a, b); break;
-    case UnaryFunction.Affine: light<T>(UnaryFunction.Affine, input, output, n, a, b); break;
-    case UnaryFunction.ScaledTanh: map<T>(UnaryFunction.ScaledTanh, input, output, n, a, b); break;
-    // Tan … Atanh, which choose for themselves
-    default: map<T>(operation, input, output, n, a, b);
+    default:
+      for (; n > 0; n -= lanes<T>()) {
+        storeUpTo<T>(output, each<T>(operation, loadUpTo<T>(input, n)), n);
+        input += sizeof<T>();
+        output += sizeof<T>();
+      }
   }
 }
 

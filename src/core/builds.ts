@@ -6,7 +6,8 @@ import { fromText } from "./wasm-text.ts";
 
 /** Builds of the core with one ABI; see ARCHITECTURE.md. */
 export type Build = "scalar" | "simd" | "relaxed";
-export type ModuleName = Build | "lattice" | "shards" | "probe" | "synth";
+/** "rest" is what the SIMD build of the package has not (assembly/part.ts). */
+export type ModuleName = Build | "rest" | "lattice" | "shards" | "probe" | "synth";
 
 const compiled = new Map<ModuleName, Promise<WebAssembly.Module>>();
 
@@ -70,6 +71,8 @@ async function packaged(name: ModuleName): Promise<string | WebAssembly.Module> 
       return (await import("#relaxed")).default;
     case "probe":
       return (await import("#probe")).default;
+    case "rest":
+      return (await import("#rest")).default;
     case "lattice":
       return (await import("#lattice")).default;
     case "shards":

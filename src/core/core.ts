@@ -9,9 +9,8 @@ import { LinearMemory, newMemory } from "./memory.ts";
 import type { RelaxedDots } from "./relaxed.ts";
 import { type PlacedBuffer, programBytes, type Step, step, writeProgram } from "./steps.ts";
 
-/** The functions of assembly/scalar.ts and assembly/simd.ts; pointers are byte addresses. */
-export interface CoreExports {
-  run(program: number, first: number, count: number, thread: number, threads: number): Status;
+/** What makes series of weights: functions of whole modules and of the rest (assembly/simd-rest.ts). Pointers are byte addresses. */
+export interface SeriesExports {
   seriesLargest(data: number, rows: number, columns: number, largest: number): void;
   seriesScales(
     data: number,
@@ -74,6 +73,11 @@ export interface CoreExports {
     scratch: number,
     errors: number,
   ): void;
+}
+
+/** The functions of assembly/simd-common.ts; pointers are byte addresses. */
+export interface CoreExports {
+  run(program: number, first: number, count: number, thread: number, threads: number): Status;
   /** How kernels read layers: assembly/layout.ts. All sizes are bytes, or entries; layers are spread from `layerOf`. */
   panelColumns(kernel: Kernel): number;
   paddedRows(kernel: Kernel, rows: number): number;
@@ -118,11 +122,27 @@ export interface CoreExports {
 /** Makes the cores that a model is prepared with: those of a session are all of its build, its module and its limits. */
 export type MakeCore = () => Promise<Core>;
 
-/** A core as the runtime takes it. */
-export const newCore: MakeCore = () => Core.create(chooseBuild("auto"));
+/** Cores that have all steps from the start. */
+export function completed(makeCore: MakeCore): MakeCore {
+  return async () => {
+    const core = await makeCore();
+    await core.complete();
+    return core;
+  };
+}
+
+/** A core as the runtime takes it, with all steps. */
+export const newCore: MakeCore = completed(() => Core.create(chooseBuild("auto")));
+
+/** A step is the rest's, which has not been loaded: the steps before it have run. */
+export class Incomplete extends Error {
+  constructor(readonly step: number) {
+    super(`step ${step} is not in the common part of the core`);
+  }
+}
 
 /** Of a module that is given: ours is not compiled to compare with. */
-const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
+const FUNCTIONS: Readonly<Record<keyof CoreExports | keyof SeriesExports, true>> = {
   run: true,
   seriesLargest: true,
   seriesScales: true,
@@ -148,8 +168,14 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports, true>> = {
 /** A step that the simd build does not have, over no data. */
 const NOTHING = step(Opcode.Narrow, NarrowStep, { input: 0, output: 0, units: 0, inBytes: 0, outBytes: 0 });
 
-/** One instance of the core with a memory of its own. */
+/**
+ * One instance of the core with a memory of its own. The packaged SIMD build comes in two parts (assembly/part.ts), of which `create` loads what most networks
+ * need; other modules are whole.
+ */
 export class Core extends LinearMemory {
+  private rest: Promise<RestExports> | undefined;
+  private loaded: RestExports | undefined;
+
   /** The relaxed dot products that are worth it in this build and engine. */
   dots: RelaxedDots | undefined;
 
@@ -167,21 +193,23 @@ export class Core extends LinearMemory {
    *
    * @param module - replaces the inlined one
    * @param most - bytes that its memory may grow to
-   * @param memory - the one that the module imports: shared, where the module wants that
+   * @param memory - the one that the module imports: shared, where the module, a part of ours then, wants that
    * @throws BitbasisError BUILD for a build that this runtime cannot compile, and a module that is not ours or of another version
    */
   static async create(
     build: Build,
     module?: WebAssembly.Module,
     most?: number,
-    memory: WebAssembly.Memory = newMemory(),
+    memory?: WebAssembly.Memory,
   ): Promise<Core> {
-    if (module !== undefined) checkModule(module, Object.keys(FUNCTIONS));
+    const given = module !== undefined && memory === undefined;
+    if (given) checkModule(module, Object.keys(FUNCTIONS));
+    const own = memory ?? newMemory();
     const dots = build === "relaxed" ? await (await import("./relaxed.ts")).relaxedDots() : undefined;
-    const { exports } = await WebAssembly.instantiate(module ?? (await loadModule(build)), { env: { memory } });
-    const core = new Core(build, memory, exports as unknown as CoreExports, most);
+    const { exports } = await WebAssembly.instantiate(module ?? (await loadModule(build)), { env: { memory: own } });
+    const core = new Core(build, own, exports as unknown as CoreExports, most);
     core.dots = dots;
-    if (module !== undefined) core.checkVersion();
+    if (given) core.checkVersion();
     return core;
   }
 
@@ -196,20 +224,64 @@ export class Core extends LinearMemory {
   }
 
   /**
+   * Loads the rest, once: steps that few networks have, and `series`.
+   *
+   * @param module - replaces the packaged one, where the memory is shared
+   */
+  complete(module?: WebAssembly.Module): Promise<unknown> {
+    if (isWhole(this.exports)) return Promise.resolve();
+    this.rest ??= this.loadRest(module);
+    return this.rest;
+  }
+
+  /** What makes series of weights; of a core that is complete. */
+  get series(): SeriesExports {
+    const found = isWhole(this.exports) ? this.exports : this.loaded;
+    if (found === undefined) throw new BitbasisError("INTERNAL", "the core is not complete");
+    return found;
+  }
+
+  private async loadRest(module?: WebAssembly.Module): Promise<RestExports> {
+    try {
+      const { memory } = this;
+      const { exports } = await WebAssembly.instantiate(module ?? (await loadModule("rest")), { env: { memory } });
+      this.loaded = exports as unknown as RestExports;
+      return this.loaded;
+    } catch (error) {
+      this.rest = undefined;
+      throw error;
+    }
+  }
+
+  /**
    * Runs steps `first … first + count − 1` of the program at `program`, or part `thread` of `threads` of each.
-   * @throws BadIndex where an index in the data lies outside of its axis; the steps after it have not run
+   * @throws BadIndex where an index in the data lies outside of its axis; the steps after it have not run. Incomplete at a step that is the rest's
    */
   run(program: number, first: number, count: number, thread = 0, threads = 1): void {
-    const status = this.exports.run(program, first, count, thread, threads);
-    if (status === Status.Ok) return;
-    const header = new DataView(this.memory.buffer, program, 4 * ProgramHeader.length);
-    const word = (index: ProgramHeader): number => header.getInt32(4 * index, true);
-    const step = word(ProgramHeader.failedStep);
-    if (status !== Status.BadIndex) {
-      throw new BitbasisError("INTERNAL", `the core refused the program at step ${step}: ${Status[status]}`);
+    const end = first + count;
+    for (let at = first; ; ) {
+      let status = this.exports.run(program, at, end - at, thread, threads);
+      if (status === Status.Ok) return;
+      const word = (index: ProgramHeader): number => this.word(program, index);
+      const step = word(ProgramHeader.failedStep);
+      if (status === Status.BadOpcode && !isWhole(this.exports)) {
+        if (this.loaded === undefined) throw new Incomplete(step);
+        status = this.loaded.run(program, step, 1, thread, threads);
+        at = step + 1;
+        if (status === Status.Ok && at === end) return;
+        if (status === Status.Ok) continue;
+      }
+      if (status !== Status.BadIndex) {
+        throw new BitbasisError("INTERNAL", `the core refused the program at step ${step}: ${Status[status]}`);
+      }
+      const header = new DataView(this.memory.buffer, program, 4 * ProgramHeader.length);
+      const index = header.getBigInt64(4 * ProgramHeader.failedIndex, true);
+      throw new BadIndex(step, index, word(ProgramHeader.failedAxis), word(ProgramHeader.failedExtent));
     }
-    const index = header.getBigInt64(4 * ProgramHeader.failedIndex, true);
-    throw new BadIndex(step, index, word(ProgramHeader.failedAxis), word(ProgramHeader.failedExtent));
+  }
+
+  private word(program: number, index: ProgramHeader): number {
+    return new DataView(this.memory.buffer).getInt32(program + 4 * index, true);
   }
 
   /** A module takes programs of its own version, and steps of its own build, only: one that does nothing tells. */
@@ -222,4 +294,11 @@ export class Core extends LinearMemory {
     const expected = status === Status.BadOpcode ? 'the build "relaxed"' : "this version of bitbasis";
     throw new BitbasisError("BUILD", `"wasm" expected a module of ${expected}, got one of another`);
   }
+}
+
+/** The functions of assembly/simd-rest.ts. */
+type RestExports = SeriesExports & Pick<CoreExports, "run">;
+
+function isWhole(exports: CoreExports): exports is CoreExports & SeriesExports {
+  return "seriesRange" in exports;
 }

@@ -3,6 +3,8 @@
  *
  * @module
  */
+import "../program/operators/begin.ts";
+
 export { BitbasisError } from "../core/index.ts";
 export type { LayerPlan, Plan, Preset } from "../series/index.ts";
 export type { RunOptions, SessionOptions, StepTiming, ValueMetadata } from "../session/options.ts";

@@ -4,7 +4,6 @@ import {
   checkRuns,
   type Graph,
   type KnownValue,
-  loadOperators,
   specialize,
   unsupportedError,
   unsupportedNodes,
@@ -13,6 +12,7 @@ import {
 import { knownWeights, type Model, readModel } from "../model/index.ts";
 import { type Compiled, compile } from "../program/compile.ts";
 import { Constants } from "../program/constants.ts";
+import { loadOperators } from "../program/operators/chunks.ts";
 import { Panels } from "../program/panels.ts";
 import type { Shape } from "../tensor/index.ts";
 import { type ProgramImage, writeImage } from "./image.ts";

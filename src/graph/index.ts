@@ -3,7 +3,6 @@ export { nodeError, nodeMessage } from "./errors.ts";
 export * from "./graph.ts";
 export { evaluateNode } from "./host.ts";
 export { type AttributeJson, type GraphJson, graphFromJson, graphToJson, type NodeJson } from "./json.ts";
-export { loadOperators } from "./operators/chunks.ts";
 export { bodiesError } from "./operators/control.ts";
 export { operatorOf } from "./operators/index.ts";
 export { captures, everyNode, isGraph, reads, subgraphs } from "./order.ts";

@@ -30,6 +30,8 @@ export const SPINS = 20_000;
 /** What a worker is told first. */
 export interface ThreadSetup {
   readonly module: WebAssembly.Module;
+  /** Runs the steps that the module has not; absent where it is whole. */
+  readonly rest: WebAssembly.Module | undefined;
   readonly memory: WebAssembly.Memory;
   readonly control: Int32Array<SharedArrayBuffer>;
   /** Its number, 1 … threads − 1; the session's own thread is 0. */

@@ -74,6 +74,7 @@ export class Shards implements Crew, Elsewhere {
     if (why !== undefined) return why;
     const module = await loadModule("shards");
     const { exports } = await WebAssembly.instantiate(module, { env: { memory: core.memory } });
+    await core.complete();
     const shards = new Shards(core, module, exports as unknown as ShardExports, count, by);
     try {
       await shards.hire();

@@ -1,3 +1,4 @@
+import { Status } from "../core/abi/program.ts";
 import { Control, SPINS, type ThreadSetup, work } from "./control.ts";
 
 interface CoreRun {
@@ -5,11 +6,15 @@ interface CoreRun {
 }
 
 /** Takes part in every step that is given, until the worker is ended. */
-export function serveThread({ module, memory, control, thread, threads }: ThreadSetup, ready: () => void): void {
-  const { run } = new WebAssembly.Instance(module, { env: { memory } }).exports as unknown as CoreRun;
+export function serveThread({ module, rest, memory, control, thread, threads }: ThreadSetup, ready: () => void): void {
+  const instance = (of: WebAssembly.Module): CoreRun =>
+    new WebAssembly.Instance(of, { env: { memory } }).exports as unknown as CoreRun;
+  const { run } = instance(module);
+  const { run: runRest } = rest === undefined ? { run } : instance(rest);
   /** The session's thread finds out what is wrong by running the step alone. */
   const tried: typeof run = (...step) => {
-    const status = run(...step);
+    let status = run(...step);
+    if (status === Status.BadOpcode) status = runRest(...step);
     if (status !== 0) throw new Error(`status ${status}`);
     return status;
   };

@@ -3,6 +3,7 @@ import {
   type Build,
   Core,
   compileModule,
+  type ModuleName,
   moduleBytes,
   notCompiled,
   yieldToEventLoop,
@@ -86,9 +87,12 @@ export class Threads implements Crew {
     if (module === undefined) return "this runtime compiles no module while it runs";
     const memory = sharedMemory(most);
     if (memory === undefined) return "this runtime has no room for a memory that is shared";
-    const threads = new Threads(await Core.create(build, module, most, memory), count);
+    const rest = build === "simd" ? await sharedModule("rest") : undefined;
+    const core = await Core.create(build, module, most, memory);
+    await core.complete(rest);
+    const threads = new Threads(core, count);
     try {
-      await threads.hire(module);
+      await threads.hire(module, rest);
       return threads;
     } catch (error) {
       await threads.stop();
@@ -124,7 +128,7 @@ export class Threads implements Crew {
     await this.stopped;
   }
 
-  private async hire(module: WebAssembly.Module): Promise<void> {
+  private async hire(module: WebAssembly.Module, rest: WebAssembly.Module | undefined): Promise<void> {
     const { memory } = this.core;
     const lose = (why: BitbasisError): void => {
       if (this.lost !== undefined) return;
@@ -133,7 +137,7 @@ export class Threads implements Crew {
     };
     for (let thread = 1; thread < this.count; thread++) this.hands.push(new Hand(lose));
     const asked = this.hands.map((hand, i) => {
-      const setup: ThreadSetup = { module, memory, control: this.control, thread: i + 1, threads: this.count };
+      const setup: ThreadSetup = { module, rest, memory, control: this.control, thread: i + 1, threads: this.count };
       return hand.ask(setup);
     });
     await Promise.all(asked);
@@ -174,10 +178,10 @@ export class Threads implements Crew {
   }
 }
 
-const compiled = new Map<Build, Promise<WebAssembly.Module | undefined>>();
+const compiled = new Map<ModuleName, Promise<WebAssembly.Module | undefined>>();
 
 /** A build over shared memory, compiled once per process; undefined where nothing is compiled. */
-function sharedModule(build: Build): Promise<WebAssembly.Module | undefined> {
+function sharedModule(build: ModuleName): Promise<WebAssembly.Module | undefined> {
   let module = compiled.get(build);
   if (module === undefined) {
     module = moduleBytes(build).then((bytes) => bytes && compileModule(withSharedMemory(bytes), notCompiled(build)));

@@ -1,4 +1,13 @@
-import { BitbasisError, Core, checkBytes, chooseBuild, type MakeCore, newCore, readLimits } from "../core/index.ts";
+import {
+  BitbasisError,
+  Core,
+  checkBytes,
+  chooseBuild,
+  completed,
+  type MakeCore,
+  newCore,
+  readLimits,
+} from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import {
   channelsLast,
@@ -7,13 +16,13 @@ import {
   folding,
   hoistConstants,
   integerLayers,
-  loadOperators,
   normalize,
   optimize,
   uniqueNames,
 } from "../graph/index.ts";
 import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
+import { loadCommon, loadOperators } from "../program/operators/chunks.ts";
 import { Turns } from "../program/slices.ts";
 import { isRounded, type LayerPlan, type Plan, weightWidth } from "../series/index.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
@@ -62,7 +71,7 @@ export async function quantize(
       "MEMORY",
       `the model takes ${onnx.length + externalData.bytes} bytes, "limits.bytes" allows ${most}`,
     );
-  const makeCore: MakeCore = () => Core.create(chooseBuild("auto"), undefined, most);
+  const makeCore = completed(() => Core.create(chooseBuild("auto"), undefined, most));
   const prepared = await prepare(readOnnx(onnx, { externalData }), makeCore, macs, options.signal);
   const { check = true, target } = options;
   const fitted = await fittingFor(prepared, options, makeCore);
@@ -166,6 +175,7 @@ export async function prepare(
   macs = CONSTANT_WORK,
   signal?: AbortSignal,
 ): Promise<Graph> {
+  await loadCommon();
   await loadOperators(graph);
   const folded = await foldedInTurns(normalize(float32Inside(graph)), signal);
   const layered = everyBody(folded, integerLayers);

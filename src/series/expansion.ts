@@ -1,4 +1,4 @@
-import { BitbasisError, Core, checkHolds, checkOptions, chooseBuild, shown } from "../core/index.ts";
+import { BitbasisError, type Core, checkHolds, checkOptions, newCore, shown } from "../core/index.ts";
 import { normalizeAxis, type Shape, Tensor } from "../tensor/index.ts";
 import {
   checkSeries,
@@ -256,7 +256,7 @@ export async function expand(tensor: Tensor, options: ExpandOptions): Promise<Ex
   checkOptions(options);
   if (!isFloat32(tensor)) throw new TypeError(`"tensor" expected float32, got ${tensor.type}`);
   const { bits, terms, tolerance, digits = "signed" } = options;
-  const core = await Core.create(chooseBuild("auto"));
+  const core = await newCore();
   if (tolerance === undefined) {
     if (terms === undefined) throw new TypeError('"terms" or "tolerance" expected, got neither');
     return expandOnce(core, tensor, options, terms);

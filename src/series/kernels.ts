@@ -55,7 +55,7 @@ export function expandRows(
     return at;
   };
   try {
-    const { exports } = core;
+    const { series } = core;
     const count = rows * columns;
     const [groups, length] = perTensor ? [1, count] : [rows, columns];
     const stride = planeBytes(rows, columns, bits);
@@ -68,7 +68,7 @@ export function expandRows(
     const planes = allocate(terms * stride);
     const sums = allocate(16);
     core.f32(weights, count).set(data);
-    exports.seriesLargest(weights, groups, length, largest);
+    series.seriesLargest(weights, groups, length, largest);
     if (!core.f32(largest, groups).every(Number.isFinite)) return undefined;
 
     const q = largestQ(bits, terms, digits);
@@ -79,7 +79,7 @@ export function expandRows(
       asymmetric(data, groups, length, q, scales, zeros);
     } else {
       if (outliers > 0) trim(data, groups, length, outliers, q, core.f32(largest, groups));
-      exports.seriesScales(weights, groups, length, largest, q, Math.min(SCALE_WINDOW, q >> 1), scale);
+      series.seriesScales(weights, groups, length, largest, q, Math.min(SCALE_WINDOW, q >> 1), scale);
     }
     if (perTensor) {
       scales.fill(scales[0] ?? 0);
@@ -87,9 +87,9 @@ export function expandRows(
     }
     const zeroAt = unsigned ? zero : 0;
     const [low, high] = unsigned ? [0, q] : outliers > 0 ? [-LARGEST_FUSED, LARGEST_FUSED] : [-q, q];
-    exports.seriesQuantize(weights, scale, zeroAt, rows, columns, low, high, wide, errors);
+    series.seriesQuantize(weights, scale, zeroAt, rows, columns, low, high, wide, errors);
     const sparse = outliers > 0 && !unsigned ? takeOverflow(core.i32(wide, count), q) : undefined;
-    exports.seriesSplit(wide, zeroAt, rows, columns, bits, terms, bits, digitsCode(digits), planes, stride, sums);
+    series.seriesSplit(wide, zeroAt, rows, columns, bits, terms, bits, digitsCode(digits), planes, stride, sums);
 
     const [l1 = 0, side = 0] = core.f64(sums, 2);
     const overflow = sparse === undefined ? 0 : sparse.values.reduce((sum, v) => sum + Math.abs(v), 0);

@@ -1,4 +1,4 @@
-import { Core, checkList, checkOptions, chooseBuild, isRecord, shown, wrongKind } from "../core/index.ts";
+import { type Core, checkList, checkOptions, isRecord, newCore, shown, wrongKind } from "../core/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { largestTerms } from "./digits.ts";
 import { expandWeights } from "./expansion.ts";
@@ -51,7 +51,7 @@ export async function plan(layers: readonly PlannableLayer[], options: PlanOptio
   for (const [i, layer] of layers.entries()) checkLayer(`layers[${i}]`, layer);
   const base: LayerPlan = { bits, weightTerms: 1, activationTerms };
   checkLayerPlan(base, "options");
-  const core = await Core.create(chooseBuild("auto"));
+  const core = await newCore();
   const most = largestTerms(bits, "signed");
   const states = layers.map((layer) => new State(core, layer, bits, most));
   if ("bytes" in target) {

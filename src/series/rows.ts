@@ -83,7 +83,7 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
     return at;
   };
   try {
-    const { exports } = core;
+    const { series } = core;
     const stride = planeBytes(rows, columns, bits);
     const [weights, scale, zero] = [allocate(4 * count), allocate(4 * rows), allocate(4 * rows)];
     const [wide, errors, sums] = [allocate(4 * count), allocate(24 * rows), allocate(16)];
@@ -91,13 +91,13 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
     const planes = allocate(terms * stride);
     const outer = sizeOf(tensor.dims.slice(0, axis));
     core.f32(outer === 1 ? weights : wide, count).set(tensor.data);
-    if (outer !== 1) exports.seriesRows(wide, weights, outer, rows, sizeOf(tensor.dims.slice(axis + 1)));
-    exports.seriesLargest(weights, 1, count, scale);
+    if (outer !== 1) series.seriesRows(wide, weights, outer, rows, sizeOf(tensor.dims.slice(axis + 1)));
+    series.seriesLargest(weights, 1, count, scale);
     if (!Number.isFinite(core.f32(scale, 1)[0] ?? 0)) {
       const at = tensor.data.findIndex((w) => !Number.isFinite(w));
       throw new BitbasisError("MODEL", `weights "${name}" [${tensor.dims}] hold ${tensor.data[at]} at element ${at}`);
     }
-    const grid = exports.seriesGrid(weights, rows, columns, Math.min(steps, 2 ** GRID_WIDTH - 1), scale, zero);
+    const grid = series.seriesGrid(weights, rows, columns, Math.min(steps, 2 ** GRID_WIDTH - 1), scale, zero);
     const fine = Math.min(Math.floor(steps / Math.max(grid, 1)), Math.floor(operand / Math.max(grid, 1)));
     if (grid >= 0) {
       // As fine a lattice as there is room for: the first digits are then those of the weights.
@@ -108,7 +108,7 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
         all[r] = z * fine;
       });
     } else {
-      exports.seriesRange(
+      series.seriesRange(
         weights,
         rows,
         columns,
@@ -125,11 +125,11 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
       options.roundWith({ rows, columns, weights, scales: scale, zeros: zero, steps, wide, offset: lowest, errors });
     } else {
       const flip = flips && grid < 0 ? 1 : 0;
-      exports.seriesRound(weights, scale, zero, rows, taps, columns / taps, steps, flip, lowest, wide, scratch, errors);
+      series.seriesRound(weights, scale, zero, rows, taps, columns / taps, steps, flip, lowest, wide, scratch, errors);
     }
     const zeros = core.i32(zero, rows).map((z) => z + lowest);
     core.i32(zero, rows).set(zeros);
-    exports.seriesSplit(wide, zero, rows, columns, bits, terms, lastBits, digitsCode("signed"), planes, stride, sums);
+    series.seriesSplit(wide, zero, rows, columns, bits, terms, lastBits, digitsCode("signed"), planes, stride, sums);
     const [largestL1 = 0, largestSum = 0] = core.f64(sums, 2);
     const missed = core.f64(errors, 3 * rows);
     const total = (part: number) => missed.reduce((sum, v, i) => (i % 3 === part ? sum + v : sum), 0);
@@ -155,7 +155,7 @@ export function gridWidth(core: Core, tensor: Tensor<"float32">, axis: number): 
   const spanOf = (data: Float32Array, of: number): number => {
     const weights = core.place(data);
     const [scales, zeros] = [core.allocate(4 * of), core.allocate(4 * of)];
-    const span = core.exports.seriesGrid(weights, of, columns, 2 ** GRID_WIDTH - 1, scales, zeros);
+    const span = core.series.seriesGrid(weights, of, columns, 2 ** GRID_WIDTH - 1, scales, zeros);
     for (const at of [weights, scales, zeros]) core.release(at);
     return span;
   };

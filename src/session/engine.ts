@@ -1,5 +1,5 @@
 import { ProgramHeader } from "../core/abi/program.ts";
-import { BadIndex, type Core, isKernel } from "../core/index.ts";
+import { BadIndex, type Core, Incomplete, isKernel } from "../core/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
@@ -135,12 +135,17 @@ export class Engine {
     }
   }
 
-  private async steps({ part, address }: Bound, slice: Slice): Promise<void> {
+  private async steps(bound: Bound, slice: Slice): Promise<void> {
+    const { part, address } = bound;
     const { first, count, part: thread, parts } = slice;
     try {
       if (this.crew === undefined) this.core.run(address, first, count, thread, parts);
       else await this.crew.run(address, slice, part.program.steps);
     } catch (error) {
+      if (error instanceof Incomplete) {
+        await this.core.complete();
+        return this.steps(bound, { ...slice, first: error.step, count: first + count - error.step });
+      }
       throw error instanceof BadIndex ? part.program.explain(error) : error;
     }
   }

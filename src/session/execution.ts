@@ -1,6 +1,5 @@
 import type { Core } from "../core/index.ts";
 import {
-  bodiesError,
   captures,
   evaluateNode,
   type Graph,
@@ -14,10 +13,7 @@ import type { Model } from "../model/index.ts";
 import { type Given, type Part, type Routine, routineOf, type Schedule } from "../program/schedule.ts";
 import { dequantize } from "../series/index.ts";
 import { type NumericType, Tensor } from "../tensor/index.ts";
-import { CONTROL, type RunControl } from "./control.ts";
 import { copyBytes } from "./copy.ts";
-import { LISTS } from "./lists.ts";
-import { SCAN } from "./scan.ts";
 import type { SessionState } from "./state.ts";
 import { gather, type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value, viewOf } from "./values.ts";
 
@@ -187,12 +183,8 @@ export class Execution {
       );
       outputs = await evaluateNode(node, opsets, inputs, () => this.runner.turn());
     } else {
-      const control = this.control(part, values, scope);
-      const wrong = bodiesError(node, control.opset);
-      if (wrong !== undefined) throw control.fail(wrong);
-      const run = node.domain === "" ? BETWEEN[node.op] : undefined;
-      if (run === undefined) throw control.fail("a sequence, or an optional that holds nothing, is no tensor");
-      outputs = await run(control);
+      const { runBetween } = await import("./between.ts");
+      outputs = await runBetween(this.control(part, values, scope));
     }
     const found = new Map<string, Known>();
     node.outputs.forEach((name, i) => {
@@ -283,8 +275,6 @@ export class Execution {
     throw nodeError(part.stage.stop!.node, part.stage.opsets, `"${name}" expected a tensor`, "MODEL");
   }
 }
-
-const BETWEEN: Readonly<Record<string, RunControl>> = { ...CONTROL, ...SCAN, ...LISTS };
 
 /** What an output belongs to that no node makes. */
 const NOWHERE: Node = { name: "", op: "graph", domain: "", inputs: [], outputs: [], attributes: {} };

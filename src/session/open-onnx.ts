@@ -1,4 +1,4 @@
-import type { MakeCore } from "../core/index.ts";
+import { completed, type MakeCore } from "../core/index.ts";
 import { parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
 import { externalFiles } from "./external.ts";
@@ -11,8 +11,9 @@ export async function openOnnx(
   bytes: Uint8Array,
   options: OpenOptions,
   reading: Reading,
-  makeCore: MakeCore,
+  make: MakeCore,
 ): Promise<OpenModel> {
+  const makeCore = completed(make);
   const { preset, plan, check, onProgress, terms } = options;
   const proto = parseModel(bytes);
   const graph = readModelGraph(proto, { externalData: await externalFiles(proto, reading, options.externalData) });

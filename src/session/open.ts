@@ -1,5 +1,5 @@
 import { type MakeCore, newCore } from "../core/index.ts";
-import { loadOperators, unsupportedError, unsupportedNodes } from "../graph/index.ts";
+import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
 import {
   isContainer,
   limitTerms,
@@ -9,6 +9,7 @@ import {
   toldDigest,
   totalTerms,
 } from "../model/index.ts";
+import { loadOperators } from "../program/operators/chunks.ts";
 import type { WeightSeries } from "../series/index.ts";
 import type { SessionOptions } from "./options.ts";
 import type { Override } from "./overrides.ts";

@@ -6,6 +6,7 @@ import { Opcode } from "../../src/core/abi/opcode.ts";
 import {
   Core,
   chooseKernel,
+  completed,
   f32Bits,
   type Kernel,
   type Layer,
@@ -26,7 +27,7 @@ export type TestedBuild = (typeof BUILDS | typeof RELAXED_BUILDS)[number];
 /** A core of its own; the checked builds are those of test/support/checked/core.ts. */
 export function newCore(build: TestedBuild): Promise<Core> {
   if (build === "checked") return CheckedCore.checked("scalar");
-  return build === "checked-simd" ? CheckedCore.checked("simd") : Core.create(build);
+  return build === "checked-simd" ? CheckedCore.checked("simd") : completed(() => Core.create(build))();
 }
 
 const f = Math.fround;

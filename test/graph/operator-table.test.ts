@@ -2,10 +2,10 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { expect, it } from "vitest";
 import { runsBetween } from "../../src/graph/host.ts";
-import { CHUNKS } from "../../src/graph/operators/chunks.ts";
+import { COMMON } from "../../src/graph/operators/common.ts";
 import { signatureOf } from "../../src/graph/operators/contract.ts";
-import { OPERATORS } from "../../src/graph/operators/index.ts";
 import type { Operator } from "../../src/graph/operators/operator.ts";
+import { CHUNKS } from "../../src/program/operators/chunks.ts";
 
 const FILE = new URL("../../docs/operators.md", import.meta.url);
 
@@ -17,8 +17,8 @@ const DOMAINS: readonly (readonly [domain: string, title: string])[] = [
 
 /** All records, those of chunks included. */
 const ALL: Readonly<Record<string, Operator>> = Object.assign(
-  { ...OPERATORS },
-  ...(await Promise.all(Object.values(CHUNKS).map((load) => load()))),
+  {},
+  ...(await Promise.all(Object.values(CHUNKS).map(async (load) => (await load()).records))),
 );
 
 function how(
@@ -69,7 +69,7 @@ function table(): string {
     );
     for (const [op, record] of rows) {
       const versions = record.until === undefined ? `${record.since}…` : `${record.since}…${record.until}`;
-      const place = `${domain}/${op}` in OPERATORS ? "" : ", chunk";
+      const place = `${domain}/${op}` in COMMON ? "" : ", chunk";
       const row = [op, versions, record.inputs ?? "", types(record), how(domain, op, record) + place];
       lines.push(`| ${row.join(" | ")} |`);
     }

@@ -1,4 +1,4 @@
-import { Core } from "../../src/core/index.ts";
+import { newCore } from "../../src/core/index.ts";
 import type { Graph, Node } from "../../src/graph/graph.ts";
 import type { Model } from "../../src/model/index.ts";
 import { expandWeights, type LayerPlan, type WeightSeries } from "../../src/series/index.ts";
@@ -20,7 +20,7 @@ export function noiseTensor(dims: readonly number[], seed: number): Tensor<"floa
 
 /** Two Gemm layers with names that are hard to store; `terms` of each. */
 export async function smallModel(terms: readonly [number, number] = [3, 2]): Promise<Model> {
-  const core = await Core.create("simd");
+  const core = await newCore();
   const names = ["7", "b#1"];
   const weights = new Map<string, WeightSeries>();
   const layers = new Map<string, LayerPlan>();

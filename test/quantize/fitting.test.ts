@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { Core } from "../../src/core/index.ts";
+import { newCore } from "../../src/core/index.ts";
 import { moduleOver } from "../../src/core/share.ts";
 import type { Graph, Node } from "../../src/graph/index.ts";
 import { readModel } from "../../src/model/index.ts";
@@ -77,7 +77,7 @@ describe("kernels of the fit", () => {
   test.each([1, 2, 7, 8, 9, 27, 40])(
     "rows of %d elements are rounded as the plain algorithm rounds them",
     async (n) => {
-      const core = await Core.create("simd");
+      const core = await newCore();
       const kernels = await moduleOver<Kernels>(core, "synth");
       const [count, stride, rows, steps] = [3 * n + 70, 8 * Math.ceil(n / 8), 6, 15];
       const inputs = new Float32Array(count * stride);
@@ -170,7 +170,7 @@ describe("inputs of a layer", () => {
       }));
       const planned = { graph: { ...graph, outputs }, weights: new Map(), layers: new Map() };
       const feeds = new Map([["x", noiseTensor(shape, 8)]]);
-      const values = new Runner(await Core.create("simd"), planned).run(feeds);
+      const values = new Runner(await newCore(), planned).run(feeds);
       const stage = stageFor(planned, [["x", { type: "float32", shape }]]);
       const found = stage.nodes.find(({ name }) => name === one.node.name)!;
       const y = values.get(outputs[1]!.name)!;
@@ -284,7 +284,7 @@ describe("fitted weights", () => {
   });
 
   test("a decoder writes the text that it is fitted to; what looks ahead gets random ids", async () => {
-    const core = await Core.create("simd");
+    const core = await newCore();
     const first = new Map([["ids", new Tensor("int64", BigInt64Array.of(3n, 4n, 5n), [1, 3])]]);
     const text = sampledText(core, await prepare(writer(false)), { feeds: [first] })!.get("ids")!;
     expect(text.dims).toEqual([24, 64]);
@@ -302,9 +302,7 @@ describe("fitted weights", () => {
     const graph = towers();
     const inputs = graph.inputs.map((input) => ({ ...input, type: "string" as const }));
     const nodes = [node("StringNormalizer", ["x"], "text"), ...graph.nodes];
-    expect(await Fitting.create({ ...graph, inputs, nodes }, {}, () => Core.create("simd"))).toMatch(
-      /its input "x" is string/,
-    );
+    expect(await Fitting.create({ ...graph, inputs, nodes }, {}, newCore)).toMatch(/its input "x" is string/);
     const onnx = writeOnnx(graph);
     await expect(quantize(onnx, { synth: "yes" as never })).rejects.toThrow('"synth" expected a boolean');
     await expect(quantize(onnx, { synth: true, signal: AbortSignal.abort(new Error("enough")) })).rejects.toThrow(

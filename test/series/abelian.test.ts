@@ -1,7 +1,7 @@
 import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { Core } from "../../src/core/index.ts";
+import { Core, completed } from "../../src/core/index.ts";
 import {
   Accumulator,
   abelianAdd,
@@ -182,7 +182,7 @@ describe("basis models", () => {
   let second: WeightSeries;
   const bias = Float32Array.of(0.5, -1, 2);
   beforeAll(async () => {
-    const core = await Core.create("simd");
+    const core = await completed(() => Core.create("simd"))();
     const tensor = (seed: number) =>
       new Tensor(
         "float32",

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { beforeAll, describe, expect, test } from "vitest";
-import { Core } from "../../src/core/index.ts";
+import { Core, completed } from "../../src/core/index.ts";
 import {
   addTerm,
   digitsOf,
@@ -22,7 +22,7 @@ let scalar: Core;
 let simd: Core;
 beforeAll(async () => {
   scalar = await Core.create("scalar");
-  simd = await Core.create("simd");
+  simd = await completed(() => Core.create("simd"))();
 });
 
 const weight = fc.oneof(

@@ -1,13 +1,13 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { type Build, Core } from "../../src/core/index.ts";
+import { type Build, Core, completed } from "../../src/core/index.ts";
 import { dequantize, fuse, gridWidth, type RoundOptions, roundRows, widthOf } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
 
 const cores = new Map<Build, Promise<Core>>();
 function coreOf(build: Build): Promise<Core> {
-  if (!cores.has(build)) cores.set(build, Core.create(build));
+  if (!cores.has(build)) cores.set(build, completed(() => Core.create(build))());
   return cores.get(build)!;
 }
 

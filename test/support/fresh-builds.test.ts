@@ -38,8 +38,8 @@ it("builds the modules that are older than assembly/ or the ABI", () => {
   write("asconfig.json", '{ "targets": { "simd": {}, "scalar": {} } }', 100);
   write("assembly/vm.ts", "", 200);
   write("src/core/abi/opcode.ts", "", 300);
-  write("build/simd.js", "", 400);
-  write("build/scalar.js", "", 250);
+  write("build/simd.wasm", "", 400);
+  write("build/scalar.wasm", "", 250);
   const built: string[] = [];
   refreshModules(root, (_, names) => built.push(...names));
   expect(built).toEqual(["scalar"]);

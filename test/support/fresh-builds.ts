@@ -22,11 +22,12 @@ export function refreshModules(root: string, build = buildModules): void {
     join(root, "asconfig.standalone.json"),
     join(root, "scripts/make-header.mjs"),
     join(root, "scripts/build-wasm.mjs"),
+    join(root, "scripts/wasm-text.mjs"),
     ...filesUnder(join(root, "assembly"), ".ts"),
     ...filesUnder(join(root, "src/core/abi"), ".ts"),
   ];
   const newest = Math.max(...sources.map(modified));
-  const stale = Object.keys(targets).filter((name) => modified(join(root, "build", `${name}.js`)) < newest);
+  const stale = Object.keys(targets).filter((name) => modified(join(root, "build", `${name}.wasm`)) < newest);
   if (stale.length > 0) build(root, stale);
 }
 

@@ -96,6 +96,9 @@ const weights = [
 export const convolutions = {
   "/Conv": { ...common, attributes, shape: shape(false), layout: convolutionLayout },
   "bitbasis/Conv": { ...common, attributes: { ...attributes, ...fused }, shape: shape(false), weights, steps: true },
+} as const satisfies Readonly<Record<string, Operator>>;
+
+export const transposedConvolutions = {
   "/ConvTranspose": {
     ...common,
     attributes: transposedAttributes,

@@ -22,6 +22,7 @@ import {
   loadModule,
   type PlacedBuffer,
   programBytes,
+  type SeriesExports,
   type Step,
   wordsOf,
 } from "../../../src/core/index.ts";
@@ -53,7 +54,9 @@ export class PoisonedCore extends Core {
   static async poisoned(build: Build, poison: number): Promise<PoisonedCore> {
     const memory = newMemory();
     const { exports } = await WebAssembly.instantiate(await loadModule(build), { env: { memory } });
-    return new PoisonedCore(build, memory, exports as unknown as CoreExports, poison);
+    const core = new PoisonedCore(build, memory, exports as unknown as CoreExports, poison);
+    await core.complete();
+    return core;
   }
 
   override write(steps: readonly Step[], buffers: readonly PlacedBuffer[] = []): number {
@@ -91,7 +94,9 @@ export class PoisonedCore extends Core {
 }
 
 /** Positions of the addresses among the arguments of the core's functions: what they read, and what they write. */
-const FUNCTIONS: { readonly [name in Exclude<keyof CoreExports, "run">]: { reads: number[]; writes: number[] } } = {
+const FUNCTIONS: {
+  readonly [name in Exclude<keyof CoreExports | keyof SeriesExports, "run">]: { reads: number[]; writes: number[] };
+} = {
   seriesLargest: { reads: [0], writes: [3] },
   seriesScales: { reads: [0, 3], writes: [6] },
   seriesQuantize: { reads: [0, 1, 2], writes: [7, 8] },

@@ -1,0 +1,27 @@
+import { UNCOMMON as RECORDS } from "../../graph/operators/uncommon.ts";
+import { BLOCKS } from "./blocks.ts";
+import type { Chunk } from "./chunks.ts";
+import { lowerChannelsFirst, lowerConvTranspose } from "./conv-transpose.ts";
+import { DETERMINANT } from "./determinant.ts";
+import { FOLD } from "./fold.ts";
+import { lowered } from "./index.ts";
+import { INTEGER } from "./integer.ts";
+import { RECURRENT } from "./recurrent.ts";
+import { ROTARY } from "./rotary.ts";
+import { SAMPLE } from "./sample.ts";
+
+/** Operators with kernels that few networks have. */
+export const UNCOMMON: Chunk = {
+  records: RECORDS,
+  lowerings: lowered<typeof RECORDS>()({
+    "bitbasis/ConvTranspose": lowerConvTranspose,
+    "/ConvTranspose": lowerChannelsFirst,
+    ...INTEGER,
+    ...BLOCKS,
+    ...SAMPLE,
+    ...FOLD,
+    ...DETERMINANT,
+    ...RECURRENT,
+    ...ROTARY,
+  }),
+};

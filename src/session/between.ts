@@ -1,0 +1,19 @@
+// What runs between programs. A chunk of its own: networks without control flow and sequences never fetch it.
+import { bodiesError } from "../graph/index.ts";
+import { CONTROL, type RunControl } from "./control.ts";
+import type { ControlNode } from "./execution.ts";
+import { LISTS } from "./lists.ts";
+import { SCAN } from "./scan.ts";
+import type { Value } from "./values.ts";
+
+const BETWEEN: Readonly<Record<string, RunControl>> = { ...CONTROL, ...SCAN, ...LISTS };
+
+/** The outputs of a node that is neither steps nor an evaluator. */
+export async function runBetween(control: ControlNode): Promise<readonly Value[]> {
+  const { node, opset } = control;
+  const wrong = bodiesError(node, opset);
+  if (wrong !== undefined) throw control.fail(wrong);
+  const run = node.domain === "" ? BETWEEN[node.op] : undefined;
+  if (run === undefined) throw control.fail("a sequence, or an optional that holds nothing, is no tensor");
+  return run(control);
+}
