@@ -4,7 +4,12 @@
  * @module
  */
 export * from "../attention/index.ts";
-export * from "../networks/attention-agreement.ts";
+export {
+  type Agreement,
+  type AgreementOptions,
+  type AgreementScope,
+  measureAgreement,
+} from "../networks/attention-agreement.ts";
 export * from "../networks/attention-audit.ts";
 export { type AttentionBlock, findAttention } from "../networks/attention-blocks.ts";
 export { type GammaOnnxOptions, gammaOnnx, gammaTokens } from "../networks/attention-onnx.ts";

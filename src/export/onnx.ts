@@ -2,6 +2,7 @@ import { checkBytes, checkOptions, shown } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import { type Model, readModel } from "../model/index.ts";
 import { writeOnnx } from "../onnx/index.ts";
+import { loadOperators } from "../program/operators/chunks.ts";
 import { dequantize, digitsOf, fromRows, isSigned, termWeight, type WeightSeries } from "../series/index.ts";
 import { type NumericType, sizeOf, Tensor } from "../tensor/index.ts";
 import { type Arrangement, rearranged } from "./arrange.ts";
@@ -30,7 +31,9 @@ export async function exportOnnx(container: Uint8Array, options: ExportOptions =
   checkOptions(options);
   const { as = "terms" } = options;
   if (as !== "terms" && as !== "float32") throw new RangeError(`"as" expected "terms" or "float32", got ${shown(as)}`);
-  return writeOnnx(exportGraph(readModel(container), as));
+  const model = readModel(container);
+  await loadOperators(model.graph);
+  return writeOnnx(exportGraph(model, as));
 }
 
 export function exportGraph({ graph, weights }: Model, as: "terms" | "float32"): Graph {

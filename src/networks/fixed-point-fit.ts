@@ -73,6 +73,7 @@ export interface Fit {
   readonly layers: readonly FitLayer[];
   /** Formats that were tried: uniform ones, p ascending. */
   readonly tried: readonly {
+    /** Bits of magnitude. */
     readonly p: number;
     /** Where all numbers have one. */
     readonly s?: number;

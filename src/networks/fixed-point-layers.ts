@@ -1,4 +1,5 @@
 // What the nodes of an ONNX graph are to fixed-point arithmetic: layers with weights, activations, and what only moves numbers.
+import "../program/operators/all.ts";
 import { BitbasisError } from "../core/index.ts";
 import type { Activation } from "../fixed-point/index.ts";
 import type { Attribute, Graph, Node } from "../graph/graph.ts";

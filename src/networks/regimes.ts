@@ -1,4 +1,5 @@
 // Regimes of real networks, and dyadic networks as ONNX.
+import "../program/operators/all.ts";
 import { BitbasisError, checkExtents, checkOptions } from "../core/index.ts";
 import type { Graph, Node, SpecializedGraph } from "../graph/graph.ts";
 import { normalize, specialize } from "../graph/index.ts";

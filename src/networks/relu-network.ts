@@ -1,4 +1,5 @@
 // ONNX → exact dyadic ReLU network: float32 and integer weights are dyadic numbers, so nothing is rounded.
+import "../program/operators/all.ts";
 import { BitbasisError, checkExtents, checkOptions } from "../core/index.ts";
 import type { Attribute, Graph, KnownValue, Node, SpecializedGraph } from "../graph/graph.ts";
 import { specialize } from "../graph/index.ts";

@@ -11,6 +11,7 @@ import {
 } from "../graph/index.ts";
 import { isContainer, knownWeights, type Model, readModel, totalTerms } from "../model/index.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
+import { loadOperators } from "../program/operators/chunks.ts";
 import type { LayerPlan, Plan, Preset } from "../series/index.ts";
 import { type Shape, sizeOf } from "../tensor/index.ts";
 import { checkQuantizeOptions } from "./options.ts";
@@ -127,7 +128,9 @@ async function verdict(
 ): Promise<Pick<ModelSummary, "unsupported" | "refused">> {
   let unsupported: readonly UnsupportedNode[] | undefined;
   try {
-    const prepared = "bitbasis" in graph.opsets ? graph : await prepare(graph);
+    const isPrepared = "bitbasis" in graph.opsets;
+    if (isPrepared) await loadOperators(graph);
+    const prepared = isPrepared ? graph : await prepare(graph);
     unsupported = unsupportedNodes(prepared);
     const error = unsupportedError(unsupported);
     if (error !== undefined) throw error;

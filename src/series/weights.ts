@@ -184,8 +184,8 @@ export function fuseHalves(
 
 /** The weights that the loaded terms stand for, each s·(Q − zero) rounded once to f32, in the order of the tensor. */
 export function dequantize(series: WeightSeries): Float32Array {
-  const { rows, columns, scales, shape, axis } = series;
   const fused = fuse(series);
+  const { rows, columns, scales, shape, axis } = series;
   const values = new Float32Array(fused.length);
   for (let r = 0, e = 0; r < rows; r++) for (const end = e + columns; e < end; e++) values[e] = scales[r]! * fused[e]!;
   return fromRows(values, shape, axis);

@@ -11,7 +11,6 @@ import { pads } from "./pad.ts";
 import { pools } from "./pool.ts";
 import { reductions } from "./reduce.ts";
 import { reshapes } from "./reshape.ts";
-import { resizing } from "./resize.ts";
 import { shapes } from "./shape.ts";
 import { slicing } from "./slice.ts";
 import { transposes } from "./transpose.ts";
@@ -34,7 +33,6 @@ export const COMMON = {
   ...products,
   ...convolutions,
   ...pools,
-  ...resizing,
   ...normalizations,
   ...depths,
 };

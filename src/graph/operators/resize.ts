@@ -7,18 +7,13 @@ import type { Call } from "./call.ts";
 import { HALVES, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 import type { Rewrite } from "./rewrite.ts";
 import { settleUnmoved } from "./settle.ts";
-import { formOf } from "./spatial.ts";
 
 const BYTES: readonly string[] = ["int8", "uint8"];
 
 /** What the standard has and we have not. */
 function checkSupported(call: Call): void {
-  const unsupported = (why: string): Error => call.fail(why, "UNSUPPORTED");
-  if (call.number("antialias", 0) === 1) throw unsupported("antialias is not supported");
-  if (!HALVES.includes(call.type(0)) && !picksBytes(call)) {
-    const mode = call.text("mode", "nearest");
-    throw unsupported(`mode "${mode}" is not supported for ${call.type(0)}`);
-  }
+  if (HALVES.includes(call.type(0)) || picksBytes(call)) return;
+  throw call.fail(`mode "${call.text("mode", "nearest")}" is not supported for ${call.type(0)}`, "UNSUPPORTED");
 }
 
 /** Whether bytes are picked, not computed with: float32 holds them. */
@@ -58,12 +53,6 @@ const shape: ShapeRule = (call) => {
   }
   if (result.some((d, i) => d < 1 !== from[i]! < 1 || !Number.isInteger(d)))
     throw call.fail(`the result has shape [${result}]`);
-  const isLast = formOf(call) === "last";
-  axes.forEach((axis, i) => {
-    const moves = result[axis] !== from[axis] || (scales !== undefined && scales[i] !== 1);
-    const spatial = isLast ? axis > 0 && axis < from.length - 1 : axis >= from.length - 2;
-    if (moves && !spatial) throw call.fail("the last two axes are resized, and no others", "UNSUPPORTED");
-  });
   return [{ type: call.type(0), shape: result }];
 };
 

@@ -10,6 +10,7 @@ import { integerProducts } from "./integer.ts";
 import { places } from "./places.ts";
 import { quantized } from "./quantized.ts";
 import { recurrent } from "./recurrent.ts";
+import { resizing } from "./resize.ts";
 import { samples } from "./sample.ts";
 import { selections } from "./selection.ts";
 
@@ -17,6 +18,7 @@ import { selections } from "./selection.ts";
 export const UNCOMMON = {
   ...recurrent,
   ...transposedConvolutions,
+  ...resizing,
   ...samples,
   ...folds,
   ...determinants,

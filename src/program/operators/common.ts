@@ -12,7 +12,6 @@ import { POOL } from "./pool.ts";
 import { lowerPow } from "./pow.ts";
 import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
-import { RESIZE } from "./resize.ts";
 import { UNARY } from "./unary.ts";
 
 /** Operators that most networks are made of. */
@@ -35,7 +34,6 @@ export const COMMON: Chunk = {
     ...PAD,
     ...GATHER,
     ...POOL,
-    ...RESIZE,
     ...REDUCE,
     ...NORMALIZE,
   }),

@@ -6,17 +6,10 @@ import { broadcast, elementBytes, type Shape, sizeOf } from "../../tensor/index.
 import { matricesOf } from "../kept.ts";
 import { exactnessOfProduct, exactWords } from "../kernel.ts";
 import type { Lowering, Operand } from "../lowering.ts";
+import { emitRange, quantizeActivation } from "./activation.ts";
 import { emitBinary } from "./binary.ts";
 import { emitConv, NO_INTEGERS, packF32 } from "./conv.ts";
-import {
-  activationBits,
-  biasOf,
-  emitRange,
-  integerOperands,
-  matrixGeometry,
-  quantizeActivation,
-  roundedActivation,
-} from "./linear.ts";
+import { activationBits, biasOf, integerOperands, matrixGeometry, roundedActivation } from "./linear.ts";
 import { emitTranspose } from "./movement.ts";
 import { lowerPlainGemm, lowerPlainMatMul } from "./product.ts";
 import { broadcastStrides, byteStrides, constant, emitCopy, emitUnary, type Source, temporary } from "./support.ts";

@@ -2,7 +2,7 @@ import { NarrowStep } from "../../core/abi/narrow.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import { type Kernel, step } from "../../core/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
-import { type ActivationLayout, type QuantizedOperand, quantizeActivation } from "./linear.ts";
+import { type ActivationLayout, type QuantizedOperand, quantizeActivation } from "./activation.ts";
 
 /** The quantized input of a layer in the type that its kernel reads: int16 as it is written, or int8 made of it. */
 export function narrowedActivation(

@@ -7,6 +7,7 @@ import { FOLD } from "./fold.ts";
 import { lowered } from "./index.ts";
 import { INTEGER } from "./integer.ts";
 import { RECURRENT } from "./recurrent.ts";
+import { RESIZE } from "./resize.ts";
 import { ROTARY } from "./rotary.ts";
 import { SAMPLE } from "./sample.ts";
 
@@ -22,6 +23,7 @@ export const UNCOMMON: Chunk = {
     ...FOLD,
     ...DETERMINANT,
     ...RECURRENT,
+    ...RESIZE,
     ...ROTARY,
   }),
 };
