@@ -90,8 +90,8 @@ export function receiptDigest(stated: Omit<Receipt, "sha256" | "onnx">): string 
 }
 
 /** The digest of the container of a session's model. */
-export function modelDigest({ origin }: InferenceSession): string {
-  const { container } = origin;
+export function modelDigest(session: InferenceSession): string {
+  const { container } = session.origin;
   if (typeof container === "string") return container;
   const digest = written.get(container) ?? toldDigest(writeModel(container));
   written.set(container, digest);

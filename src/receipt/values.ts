@@ -14,8 +14,8 @@ export type Outputs = Readonly<Record<string, TensorLike | readonly TensorLike[]
  *
  * @throws TypeError or RangeError as `run`; RangeError for an initializer, which the container that the receipt names keeps as a constant
  */
-export function readInputs({ origin }: InferenceSession, feeds: Feeds): Map<string, Fed> {
-  const { inputs, overridable } = origin;
+export function readInputs(session: InferenceSession, feeds: Feeds): Map<string, Fed> {
+  const { inputs, overridable } = session.origin;
   const fed = overridable.find(({ name }) => Object.hasOwn(feeds ?? {}, name));
   if (fed !== undefined) {
     throw new RangeError(

@@ -142,17 +142,24 @@ export function declaredKind(operator: Operator, name: string): AttributeKind | 
 }
 
 /**
- * The first attribute of a node of a file that its operator does not have, in words. Names that begin with two underscores are notes of tools,
- * which onnxruntime passes over as well.
+ * The first attribute of a node of a file that its operator does not have, or has as another kind of value, in words: `becomes` reads them as they are declared. Names that begin with
+ * two underscores are notes of tools, which onnxruntime passes over as well.
  */
 export function strangeAttribute({ attributes }: Node, operator: Operator, opset: number): string | undefined {
   const names = Object.keys(attributes).filter((name) => !name.startsWith("__"));
   if (names.length === 0) return undefined;
-  const known = new Set(Object.keys(operator.attributes ?? {}));
-  for (const { name, end } of othersOf(operator)) if (opset < end) known.add(name);
+  const known = new Map<string, AttributeKind | undefined>(Object.entries(operator.attributes ?? {}));
+  for (const { name, kind, end } of othersOf(operator)) if (opset < end) known.set(name, kind as KindName | undefined);
   const strange = names.find((name) => !known.has(name));
-  if (strange === undefined) return undefined;
-  return `"${strange}" is none of its attributes (${[...known].sort().join(", ") || "it has none"})`;
+  if (strange !== undefined)
+    return `"${strange}" is none of its attributes (${[...known.keys()].sort().join(", ") || "it has none"})`;
+  for (const name of names) {
+    const declared = known.get(name);
+    const kind = typeof declared === "object" ? "text" : declared;
+    if (kind === undefined || CHECKS[kind](attributes[name]!)) continue;
+    return `"${name}" expected ${WORDS[kind]}, got ${described(attributes[name]!)}`;
+  }
+  return undefined;
 }
 
 function wrongAttribute(node: Node, operator: Operator): string | undefined {
