@@ -2,6 +2,8 @@
 import { describe, expect, it } from "vitest";
 import { attributeType, type Graph } from "../../src/graph/index.ts";
 import { COMMON } from "../../src/graph/operators/common.ts";
+import { CONTRIB } from "../../src/graph/operators/contrib/index.ts";
+import type { Operator } from "../../src/graph/operators/operator.ts";
 import { UNCOMMON } from "../../src/graph/operators/uncommon.ts";
 import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
@@ -35,6 +37,23 @@ describe("attributes that an operator does not have", () => {
       expect(error, key).toMatchObject({ code: "MODEL" });
       expect(String(error), key).toContain('"misspelt" is none of its attributes');
     }
+  }, 60_000);
+
+  it("are refused as another kind of value before anything reads them, in every record", async () => {
+    let held = 0;
+    for (const [key, { attributes }] of Object.entries<Operator>({ ...COMMON, ...UNCOMMON, ...CONTRIB })) {
+      const at = key.lastIndexOf("/");
+      const [domain, op] = [key.slice(0, at), key.slice(at + 1)];
+      if (domain === "bitbasis") continue;
+      for (const [name, kind] of Object.entries(attributes ?? {})) {
+        const value = kind === "tensor" ? "text" : new Tensor("float32", [1, 2], [2]);
+        const error = await refusal({ op, domain, inputs: [f32([2, 3])], attributes: { [name]: value } });
+        expect(error, `${key} ${name}`).toMatchObject({ code: "MODEL" });
+        expect(String(error)).toContain(`"${name}" expected `);
+        held++;
+      }
+    }
+    expect(held).toBeGreaterThan(200);
   }, 60_000);
 
   it.each<[string, NodeCase, string]>([
