@@ -163,7 +163,7 @@ const perChannel: Rewrite = (node, make) => {
   return make.end("PRelu", [x, make.op("Unsqueeze", [slope, make.integers("axes", axes)])]);
 };
 
-const ALIGNED = "axis<7 broadcast<7";
+const ALIGNED = "axis:int<7 broadcast:int<7";
 
 const binary = {
   inputs: "T T",
@@ -180,7 +180,7 @@ const numeric = (op: string) =>
     ...binary,
     since: 1,
     types: { T: NUMBERS },
-    others: `${ALIGNED} consumed_inputs<6`,
+    others: `${ALIGNED} consumed_inputs:ints<6`,
     becomes: aligned,
     evaluate: arithmetic(op),
   }) as const;
@@ -193,7 +193,7 @@ const variadic = (op: string) =>
     ...binary,
     since: 1,
     types: { T: NUMBERS },
-    others: "consumed_inputs<6",
+    others: "consumed_inputs:ints<6",
     becomes: leftFold(op),
     evaluate: arithmetic(op),
   }) as const;
@@ -237,8 +237,8 @@ export const elementwiseOperators = {
   "/Div": numeric("Div"),
   "/Max": variadic("Max"),
   "/Min": variadic("Min"),
-  "/Sum": { since: 1, others: "consumed_inputs<6", becomes: leftFold("Add") },
-  "/Mean": { since: 1, others: "consumed_inputs<6", becomes: mean },
+  "/Sum": { since: 1, others: "consumed_inputs:ints<6", becomes: leftFold("Add") },
+  "/Mean": { since: 1, others: "consumed_inputs:ints<6", becomes: mean },
   "/Mod": {
     ...binary,
     since: 10,
@@ -258,7 +258,7 @@ export const elementwiseOperators = {
   "/PRelu": {
     ...binary,
     since: 1,
-    others: "consumed_inputs<6",
+    others: "consumed_inputs:ints<6",
     types: { T: NUMBERS },
     becomes: perChannel,
     shape: (call: Call) => {

@@ -137,7 +137,7 @@ export const concats = {
     inputs: "T int64?",
     types: { T: ANY },
     attributes: { axis: "int", num_outputs: "int" },
-    others: "split<13",
+    others: "split:ints<13",
     becomes: splitBecomes,
     rank: sameRank,
     shape: splitShape,

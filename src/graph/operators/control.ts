@@ -65,23 +65,23 @@ const checked: Operator["becomes"] = (node, make) => {
 
 /** Operators that a session runs between programs: those with bodies, and those of sequences and optionals (src/session). */
 export const controls = {
-  "/If": { since: 1, others: "then_branch else_branch", becomes: checked, between: true },
-  "/Loop": { since: 1, others: "body", becomes: checked, between: true },
+  "/If": { since: 1, others: "then_branch:graph else_branch:graph", becomes: checked, between: true },
+  "/Loop": { since: 1, others: "body:graph", becomes: checked, between: true },
   "/Scan": {
     since: 8,
     others:
-      "body num_scan_inputs scan_input_axes scan_input_directions scan_output_axes scan_output_directions directions<9",
+      "body:graph num_scan_inputs scan_input_axes scan_input_directions scan_output_axes scan_output_directions directions<9",
     becomes: checked,
     between: true,
   },
-  "/SequenceMap": { since: 17, others: "body", becomes: checked, between: true },
+  "/SequenceMap": { since: 17, others: "body:graph", becomes: checked, between: true },
   ...each(["SequenceConstruct", "SequenceInsert", "SequenceErase", "SequenceAt", "SequenceLength"], {
     since: 11,
     between: true,
   }),
-  "/SequenceEmpty": { since: 11, others: "dtype", between: true },
-  "/SplitToSequence": { since: 11, others: "axis keepdims", between: true },
-  "/ConcatFromSequence": { since: 11, others: "axis new_axis", between: true },
+  "/SequenceEmpty": { since: 11, others: "dtype:int", between: true },
+  "/SplitToSequence": { since: 11, others: "axis:int keepdims:int", between: true },
+  "/ConcatFromSequence": { since: 11, others: "axis:int new_axis:int", between: true },
   "/Optional": { since: 15, others: "type", between: true },
   ...each(["OptionalGetElement", "OptionalHasElement"], { since: 15, between: true }),
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -161,7 +161,7 @@ export const gathers = {
     steps: true,
   },
   "/ScatterElements": scatterElements,
-  "/Scatter": { since: 9, until: 10, others: "axis", becomes: (node) => [{ ...node, op: "ScatterElements" }] },
+  "/Scatter": { since: 9, until: 10, others: "axis:int", becomes: (node) => [{ ...node, op: "ScatterElements" }] },
   "/ScatterND": {
     since: 11,
     inputs: "T int64 T",

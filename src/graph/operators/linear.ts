@@ -91,7 +91,7 @@ export const products = {
     inputs: "T T T?",
     types: { T: PRODUCTS },
     attributes: { alpha: "float", beta: "float", transA: "int", transB: "int" },
-    others: "broadcast<7",
+    others: "broadcast:int<7",
     rank: rankOf(2),
     shape: gemmShape,
     weights: [{ input: 1, axis: ({ attributes }, rank) => (rank === 2 ? channelAxis(attributes) : undefined) }],

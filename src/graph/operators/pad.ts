@@ -86,7 +86,7 @@ export const pads = {
     inputs: "T int64 T? I?",
     types: { T: ANY, I: INDEX },
     attributes: { mode: ["constant", "edge", "reflect", "wrap"] },
-    others: "value:float<11 pads<11 paddings<2",
+    others: "value:float<11 pads:ints<11 paddings:ints<2",
     becomes,
     rank: sameRank,
     shape,

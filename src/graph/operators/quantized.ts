@@ -285,8 +285,12 @@ export const quantized = {
     sizes: "polynomial",
     expands: dynamicScale,
   },
-  "/QLinearConv": { since: 10, others: "auto_pad dilations group kernel_shape pads strides", becomes: qLinearConv },
+  "/QLinearConv": {
+    since: 10,
+    others: "auto_pad:text dilations:ints group:int kernel_shape:ints pads:ints strides:ints",
+    becomes: qLinearConv,
+  },
   "/QLinearMatMul": { since: 10, becomes: qLinearMatMul },
-  "com.microsoft/QuantizeLinear": { since: 1, others: "axis", becomes: sameAs("QuantizeLinear") },
-  "com.microsoft/DequantizeLinear": { since: 1, others: "axis", becomes: sameAs("DequantizeLinear") },
+  "com.microsoft/QuantizeLinear": { since: 1, others: "axis:int", becomes: sameAs("QuantizeLinear") },
+  "com.microsoft/DequantizeLinear": { since: 1, others: "axis:int", becomes: sameAs("DequantizeLinear") },
 } as const satisfies Readonly<Record<string, Operator>>;

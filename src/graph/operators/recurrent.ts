@@ -201,13 +201,13 @@ const common = {
 } as const satisfies Operator;
 
 const OTHERS =
-  "direction activations activation_alpha:floats activation_beta:floats hidden_size clip:float layout output_sequence<7";
+  "direction:text activations:texts activation_alpha:floats activation_beta:floats hidden_size:int clip:float layout:int output_sequence:int<7";
 
 /** Recurrent networks over a sequence. */
 export const recurrent = {
   "/RNN": { since: 1, others: OTHERS, becomes: becomes("RNN") },
-  "/GRU": { since: 1, others: `${OTHERS} linear_before_reset`, becomes: becomes("GRU") },
-  "/LSTM": { since: 1, others: `${OTHERS} input_forget`, becomes: becomes("LSTM") },
+  "/GRU": { since: 1, others: `${OTHERS} linear_before_reset:int`, becomes: becomes("GRU") },
+  "/LSTM": { since: 1, others: `${OTHERS} input_forget:int`, becomes: becomes("LSTM") },
   "bitbasis/RNN": { ...common, shape: shape("RNN") },
   "bitbasis/GRU": { ...common, shape: shape("GRU") },
   "bitbasis/LSTM": { ...common, shape: shape("LSTM") },

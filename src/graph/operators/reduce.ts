@@ -148,7 +148,7 @@ const reduction = {
   inputs: "T int64?",
   types: { T: NUMBERS },
   attributes: { keepdims: "int", noop_with_empty_axes: "int" },
-  others: "axes<18",
+  others: "axes:ints<18",
   becomes: axesToInput,
   rank: reducedRank,
   shape: reduceShape,
@@ -182,7 +182,7 @@ const cumulative = {
 /** Many elements become one, or are put in order. */
 export const reductions = {
   ...each(["ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"], reduction),
-  "/ReduceSum": { ...reduction, others: "axes<13", evaluate: folded(zero, add, false) },
+  "/ReduceSum": { ...reduction, others: "axes:ints<13", evaluate: folded(zero, add, false) },
   "/ReduceProd": { ...reduction, evaluate: folded(one, multiply, false) },
   "/ReduceMax": {
     ...reduction,
@@ -209,7 +209,7 @@ export const reductions = {
     inputs: "T int64",
     types: { T: NUMBERS },
     attributes: { axis: "int", largest: "int", sorted: "int" },
-    others: "k<10",
+    others: "k:int<10",
     becomes: (node, make) => {
       const { k } = node.attributes;
       if (k === undefined) return undefined;

@@ -163,7 +163,7 @@ export const reshapes = {
     since: 1,
     inputs: "T int64",
     attributes: { allowzero: "int" },
-    others: "shape<5 consumed_inputs<5",
+    others: "shape:ints<5 consumed_inputs:ints<5",
     becomes: (node, make) => {
       const { shape, consumed_inputs: _, ...attributes } = node.attributes;
       if (!Array.isArray(shape)) return undefined;
@@ -187,7 +187,7 @@ export const reshapes = {
     ...renames,
     since: 1,
     inputs: "T int64?",
-    others: "axes<13",
+    others: "axes:ints<13",
     becomes: axesToInput,
     rank: (_, { rank, numbers }) => plus(rank(0), numbers(1) === undefined ? undefined : -numbers(1)!.length),
     shape: squeezeShape,
@@ -197,7 +197,7 @@ export const reshapes = {
     ...renames,
     since: 1,
     inputs: "T int64",
-    others: "axes<13",
+    others: "axes:ints<13",
     becomes: axesToInput,
     rank: (_, { rank, numbers }) => plus(rank(0), numbers(1)?.length),
     length: (_, { rank, numbers }) => (rank(0) === 0 && numbers(1)?.length === 1 ? 1 : undefined),

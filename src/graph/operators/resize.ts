@@ -151,7 +151,7 @@ export const resizing = {
   "/Upsample": {
     since: 1,
     until: 9,
-    others: "mode scales:floats<9 height_scale:float<7 width_scale:float<7",
+    others: "mode:text scales:floats<9 height_scale:float<7 width_scale:float<7",
     becomes: upsample,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

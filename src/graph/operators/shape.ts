@@ -129,7 +129,7 @@ export const shapes = {
     since: 11,
     inputs: "T T T",
     types: { T: RANGE_TYPES },
-    others: "stash_type",
+    others: "stash_type:int",
     rank: rankOf(1),
     shape: rangeShape,
     evaluate: range,
@@ -152,7 +152,7 @@ export const shapes = {
     inputs: "T U? bool?",
     types: { T: ["float32", "float16"], U: ["float32", "float16", "float64"] },
     attributes: { seed: "int" },
-    others: "ratio:float<12 is_test<7 consumed_inputs<6",
+    others: "ratio:float<12 is_test:int<7 consumed_inputs:ints<6",
     becomes: (node, make) => {
       const mode = make.constant(node.inputs[2]);
       if ((node.inputs[2] ?? "") !== "" && mode === undefined) return undefined;

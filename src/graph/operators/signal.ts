@@ -191,7 +191,7 @@ export const signals = {
     inputs: "T I? J?",
     types: { T: FLOATS, I: INDEX, J: INDEX },
     attributes: { inverse: "int", onesided: "int" },
-    others: "axis<20",
+    others: "axis:int<20",
     becomes: dftBecomes,
     rank: sameRank,
     expands: dft,

@@ -66,7 +66,7 @@ export const slicing = {
     since: 1,
     inputs: "T I I I? I?",
     types: { T: ANY, I: INDEX },
-    others: "starts<10 ends<10 axes<10",
+    others: "starts:ints<10 ends:ints<10 axes:ints<10",
     becomes: toInputs("int64", "starts", "ends", "axes"),
     rank: sameRank,
     length,

@@ -37,7 +37,7 @@ function mapped(op: (x: number) => number, integers: "same" | "no" | ((x: bigint
 
 const plain = {
   inputs: "T",
-  others: "consumed_inputs<6",
+  others: "consumed_inputs:ints<6",
   rank: sameRank,
   shape: sameAsInput,
   layout: unaryLayout,
@@ -141,7 +141,7 @@ export const unary = {
   "/Shrink": { ...ofFloats, types: { T: NUMBERS }, since: 9, attributes: { bias: "float", lambd: "float" } },
   "/Gelu": {
     since: 20,
-    others: "approximate",
+    others: "approximate:text",
     becomes: (node) => [{ ...node, domain: "bitbasis", attributes: { approximate: "none", ...node.attributes } }],
   },
   "bitbasis/Gelu": { ...ofFloats, since: 1, attributes: { approximate: ["none", "tanh"] } },
@@ -151,7 +151,7 @@ export const unary = {
     since: 1,
     inputs: "T T? T?",
     types: { T: NUMBERS },
-    others: "min:float<11 max:float<11 consumed_inputs<6",
+    others: "min:float<11 max:float<11 consumed_inputs:ints<6",
     becomes: toInputs("float32", "min", "max"),
     shape: clipShape,
     evaluate: clip,

@@ -301,12 +301,13 @@ export const contribAttention = {
   "com.microsoft/Attention": {
     since: 1,
     others:
-      "do_rotary mask_filter_value:float num_heads past_present_share_buffer qkv_hidden_sizes rotary_embedding_dim scale:float unidirectional",
+      "do_rotary:int mask_filter_value:float num_heads:int past_present_share_buffer:int qkv_hidden_sizes:ints rotary_embedding_dim:int scale:float unidirectional:int",
     becomes: packedAttention,
   },
   "com.microsoft/QAttention": {
     since: 1,
-    others: "do_rotary mask_filter_value:float num_heads past_present_share_buffer scale:float unidirectional",
+    others:
+      "do_rotary:int mask_filter_value:float num_heads:int past_present_share_buffer:int scale:float unidirectional:int",
     becomes: quantizedAttention,
   },
   "com.microsoft/MultiHeadAttention": {

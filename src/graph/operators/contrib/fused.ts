@@ -62,7 +62,7 @@ function activated(node: Node, make: Maker, value: string): readonly Node[] {
   return make.end(activation as string, [value], Object.fromEntries(attributes));
 }
 
-const ACTIVATION = "activation activation_alpha:float activation_beta:float activation_gamma:float";
+const ACTIVATION = "activation:text activation_alpha:float activation_beta:float activation_gamma:float";
 const FUSED_ATTRIBUTES = ["activation", "activation_params", "activation_alpha", "activation_beta", "activation_gamma"];
 
 const fusedConv: Rewrite = (node, make) => {
@@ -177,7 +177,7 @@ export const contrib = {
   },
   "com.microsoft/SimplifiedLayerNormalization": {
     since: 1,
-    others: "axis epsilon:float stash_type",
+    others: "axis:int epsilon:float stash_type:int",
     becomes: sameAs("SimplifiedLayerNormalization"),
   },
   "com.microsoft/EmbedLayerNormalization": {
@@ -196,7 +196,8 @@ export const contrib = {
   },
   "com.microsoft/FusedConv": {
     since: 1,
-    others: "activation activation_params:floats auto_pad dilations group kernel_shape pads strides",
+    others:
+      "activation:text activation_params:floats auto_pad:text dilations:ints group:int kernel_shape:ints pads:ints strides:ints",
     becomes: fusedConv,
   },
   "com.microsoft/NhwcFusedConv": {
@@ -208,7 +209,7 @@ export const contrib = {
   },
   "com.microsoft/FusedGemm": {
     since: 1,
-    others: `${ACTIVATION} alpha:float beta:float transA transB`,
+    others: `${ACTIVATION} alpha:float beta:float transA:int transB:int`,
     becomes: fusedGemm,
   },
   "com.microsoft/FusedMatMul": {
@@ -227,12 +228,12 @@ export const contrib = {
   },
   "com.microsoft/TransposeMatMul": {
     since: 1,
-    others: "alpha:float transA transB",
+    others: "alpha:float transA:int transB:int",
     becomes: sameAs("com.microsoft/FusedMatMul"),
   },
   "com.microsoft/FusedMatMulActivation": {
     since: 1,
-    others: `${ACTIVATION} activation_axis alpha:float transA transB transBatchA transBatchB`,
+    others: `${ACTIVATION} activation_axis:int alpha:float transA:int transB:int transBatchA:int transBatchB:int`,
     becomes: sameAs("com.microsoft/FusedMatMul"),
   },
   "com.microsoft/ExpandDims": {
@@ -242,7 +243,7 @@ export const contrib = {
       return make.end("Unsqueeze", [x, make.op("Reshape", [axis, make.integers("vector", [1])])]);
     },
   },
-  "com.microsoft/Trilu": { since: 1, others: "upper", becomes: sameAs("Trilu") },
+  "com.microsoft/Trilu": { since: 1, others: "upper:int", becomes: sameAs("Trilu") },
   "com.microsoft/Range": {
     since: 1,
     becomes: (node, make) => {

@@ -196,12 +196,12 @@ function gatherBlocks(call: Call, make: Maker): readonly Node[] {
 export const contribBits = {
   "com.microsoft/MatMulNBits": {
     since: 1,
-    others: "K N bits block_size accuracy_level weight_prepacked",
+    others: "K:int N:int bits:int block_size:int accuracy_level:int weight_prepacked:int",
     becomes: matMulNBits,
   },
   "com.microsoft/MatMulBnb4": {
     since: 1,
-    others: "K N block_size quant_type training_mode transB",
+    others: "K:int N:int block_size:int quant_type:int training_mode:int transB:int",
     becomes: matMulBnb4,
   },
   "com.microsoft/GatherBlockQuantized": {

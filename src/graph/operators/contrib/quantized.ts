@@ -160,10 +160,10 @@ export const contribQuantized = {
   "com.microsoft/QLinearMul": { since: 1, becomes: binary("Mul") },
   "com.microsoft/QLinearSigmoid": { since: 1, becomes: unary("Sigmoid") },
   "com.microsoft/QLinearLeakyRelu": { since: 1, others: "alpha:float", becomes: unary("LeakyRelu") },
-  "com.microsoft/QLinearReduceMean": { since: 1, others: "axes keepdims", becomes: mean },
-  "com.microsoft/QLinearSoftmax": { since: 1, others: "axis opset", becomes: softmax },
+  "com.microsoft/QLinearReduceMean": { since: 1, others: "axes:ints keepdims:int", becomes: mean },
+  "com.microsoft/QLinearSoftmax": { since: 1, others: "axis:int opset:int", becomes: softmax },
   "com.microsoft/QLinearWhere": { since: 1, becomes: where },
-  "com.microsoft/QLinearConcat": { since: 1, others: "axis", becomes: concat },
+  "com.microsoft/QLinearConcat": { since: 1, others: "axis:int", becomes: concat },
   "com.microsoft/QLinearAveragePool": {
     since: 1,
     inputs: "Q float32 Q? float32 Q?",
@@ -194,10 +194,11 @@ export const contribQuantized = {
   },
   "com.microsoft/MatMulIntegerToFloat": { since: 1, becomes: matMulToFloat },
   "com.microsoft/DynamicQuantizeMatMul": { since: 1, becomes: dynamicMatMul },
-  "com.microsoft/QGemm": { since: 1, others: "alpha:float transA transB", becomes: gemm },
+  "com.microsoft/QGemm": { since: 1, others: "alpha:float transA:int transB:int", becomes: gemm },
   "com.microsoft/DynamicQuantizeLSTM": {
     since: 1,
-    others: "activation_alpha:floats activation_beta:floats activations clip:float direction hidden_size input_forget",
+    others:
+      "activation_alpha:floats activation_beta:floats activations:texts clip:float direction:text hidden_size:int input_forget:int",
     becomes: lstm,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

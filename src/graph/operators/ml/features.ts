@@ -168,7 +168,7 @@ export const features = {
     attributes: { inputdimensions: "ints" },
     expands: vectorize,
   },
-  "ai.onnx.ml/ZipMap": { since: 1, others: "classlabels_int64s classlabels_strings", becomes: zipMap },
-  "ai.onnx.ml/DictVectorizer": { since: 1, others: "int64_vocabulary string_vocabulary", becomes: ofMaps },
-  "ai.onnx.ml/CastMap": { since: 1, others: "cast_to map_form max_map", becomes: ofMaps },
+  "ai.onnx.ml/ZipMap": { since: 1, others: "classlabels_int64s:ints classlabels_strings:texts", becomes: zipMap },
+  "ai.onnx.ml/DictVectorizer": { since: 1, others: "int64_vocabulary:ints string_vocabulary:texts", becomes: ofMaps },
+  "ai.onnx.ml/CastMap": { since: 1, others: "cast_to:text map_form:text max_map:int", becomes: ofMaps },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -213,7 +213,7 @@ export const trees = {
       leaf_targetids: "ints",
       leaf_weights: "tensor",
     },
-    others: HITS,
+    others: "nodes_hitrates:tensor",
     becomes: checked,
     expands: regress,
   },

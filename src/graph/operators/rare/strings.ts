@@ -125,14 +125,14 @@ export const strings = {
   },
   "/RegexFullMatch": {
     since: 20,
-    others: "pattern",
+    others: "pattern:text",
     becomes: (_, make) => {
       throw make.fail("its patterns match in linear time, which those of JavaScript do not");
     },
   },
   "/ImageDecoder": {
     since: 20,
-    others: "pixel_format",
+    others: "pixel_format:text",
     becomes: (_, make) => {
       throw make.fail("pictures are decoded by the host: feed their pixels");
     },
