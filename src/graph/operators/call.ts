@@ -89,6 +89,13 @@ export class Call {
     return numbers;
   }
 
+  /** The one element of an input. */
+  single(i: number): number {
+    const elements = this.needed(i);
+    if (elements.length !== 1) throw this.fail(`input ${i} expected one element, got ${elements.length}`);
+    return elements[0]!;
+  }
+
   number(name: string, fallback: number): number {
     const value = this.node.attributes[name];
     return typeof value === "number" ? value : fallback;

@@ -10,7 +10,7 @@ import { ANY, NUMBERS, type Operator, plus, sameRank } from "./operator.ts";
 function oneHot(call: Call, make: Maker): readonly Node[] {
   if (sizeOf(call.shape(1)) !== 1) throw call.fail("the depth expected a scalar");
   if (call.shape(2).join() !== "2") throw call.fail("the values expected shape [2]");
-  const depth = Math.trunc(call.needed(1)[0]!);
+  const depth = Math.trunc(call.single(1));
   if (!(depth >= 1)) throw call.fail(`the depth expected integer ≥ 1, got ${depth}`);
   const rank = call.shape(0).length + 1;
   const axis = call.axis(call.number("axis", -1), rank);

@@ -48,7 +48,7 @@ const topKShape: ShapeRule = (call) => {
   const shape = [...call.shape(0)];
   const axis = call.axis(call.number("axis", -1), shape.length);
   if (sizeOf(call.shape(1)) !== 1) throw call.fail("K expected one element");
-  const k = call.needed(1)[0]!;
+  const k = call.single(1);
   if (!(k >= 0 && k <= shape[axis]!)) throw call.fail(`K = ${k} of ${shape[axis]}`);
   shape[axis] = k;
   return [
@@ -59,7 +59,7 @@ const topKShape: ShapeRule = (call) => {
 
 const cumulateShape: ShapeRule = (call) => {
   if (sizeOf(call.shape(1)) !== 1) throw call.fail("the axis expected a scalar");
-  call.axis(call.needed(1)[0]!, call.shape(0).length);
+  call.axis(call.single(1), call.shape(0).length);
   return [call.value(0)];
 };
 
@@ -129,7 +129,7 @@ function extreme(of: (a: number, b: number) => number, first: boolean, a: Value,
 const cumSum: Evaluate = (call, [output]) => {
   const { type, shape } = output!;
   if (type === "string" || type.startsWith("float") || call.number("reverse", 0) === 1) return undefined;
-  const axis = call.axis(call.needed(1)[0]!, shape.length);
+  const axis = call.axis(call.single(1), shape.length);
   const step = stridesOf(shape)[axis]!;
   const exclusive = call.number("exclusive", 0) === 1;
   const from = elementsOf(call.constant(0)!.data);

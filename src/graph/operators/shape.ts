@@ -36,7 +36,7 @@ const constantOfShape: Evaluate = (call, [output]) => {
 
 const rangeShape: ShapeRule = (call) => {
   for (const i of [0, 1, 2]) if (sizeOf(call.shape(i)) !== 1) throw call.fail(`input ${i} expected a scalar`);
-  const [start, limit, delta] = [call.needed(0)[0]!, call.needed(1)[0]!, call.needed(2)[0]!];
+  const [start, limit, delta] = [call.single(0), call.single(1), call.single(2)];
   const count = Math.max(0, Math.ceil((limit - start) / delta));
   if (!Number.isFinite(count)) throw call.fail(`cannot count from ${start} to ${limit} by ${delta}`);
   return [{ type: call.type(0), shape: [count] }];
@@ -45,7 +45,7 @@ const rangeShape: ShapeRule = (call) => {
 const range: Evaluate = (call, [output]) => {
   const { type, shape } = output!;
   const to = allocate(type, shape[0]!);
-  const [start, delta] = [call.needed(0)[0]!, call.needed(2)[0]!];
+  const [start, delta] = [call.single(0), call.single(2)];
   const wide = type === "int64";
   for (let i = 0; i < to.length; i++) to[i] = wide ? BigInt(start + i * delta) : start + i * delta;
   return [dataOf(to)];
@@ -59,7 +59,7 @@ function triluShape(call: Call): ReturnType<ShapeRule> {
 
 const trilu: Evaluate = (call, [output]) => {
   const [rows, columns] = output!.shape.slice(-2) as [number, number];
-  const k = call.has(1) ? call.needed(1)[0]! : 0;
+  const k = call.has(1) ? call.single(1) : 0;
   const upper = call.number("upper", 1) === 1;
   const from = elementsOf(call.constant(0)!.data);
   const to = allocate(output!.type, from.length);
@@ -159,7 +159,7 @@ export const shapes = {
       return dropout(node, make, mode !== undefined && Number(mode.data[0]) !== 0);
     },
     rank: sameRank,
-    expands: (call: Call, make) => dropout(call.node, make, call.needed(2)[0] !== 0),
+    expands: (call: Call, make) => dropout(call.node, make, call.single(2) !== 0),
     sizes: "polynomial",
   },
 } as const satisfies Readonly<Record<string, Operator>>;

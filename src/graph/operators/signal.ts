@@ -81,7 +81,7 @@ function fitted(call: Call, make: Maker, axis: number, length: number): string {
 function fromOneSide(call: Call, make: Maker, axis: number): readonly Node[] {
   const dims = call.shape(0);
   if (dims.at(-1) !== 2) throw call.fail("an inverse transform of one side expected complex inputs");
-  const length = lengthOf(call, call.has(1) ? call.needed(1)[0]! : 2 * (dims[axis]! - 1));
+  const length = lengthOf(call, call.has(1) ? call.single(1) : 2 * (dims[axis]! - 1));
   const bins = Math.floor(length / 2) + 1;
   const type = call.type(0);
   const { cos, sin } = circle(make, length, type);
@@ -111,12 +111,12 @@ function dft(call: Call, make: Maker): readonly Node[] {
   const rank = dims.length;
   const parts = dims.at(-1);
   if (rank < 2 || (parts !== 1 && parts !== 2)) throw call.fail("the input expected a last axis of 1 or 2");
-  const axis = call.axis(call.has(2) ? call.needed(2)[0]! : -2, rank);
+  const axis = call.axis(call.has(2) ? call.single(2) : -2, rank);
   if (axis === rank - 1) throw call.fail("the last axis holds real and imaginary parts");
   const [inverse, half] = [call.number("inverse", 0) !== 0, call.number("onesided", 0) !== 0];
   if (inverse && half) return fromOneSide(call, make, axis);
   if (half && parts === 2) throw call.fail("one side is of real inputs");
-  const length = lengthOf(call, call.has(1) ? call.needed(1)[0]! : dims[axis]!);
+  const length = lengthOf(call, call.has(1) ? call.single(1) : dims[axis]!);
   const x = fitted(call, make, axis, length);
   const others = range(rank - 1).filter((i) => i !== axis);
   const moved = make.op("Transpose", [x], { perm: [...others, rank - 1, axis] });
@@ -133,9 +133,9 @@ function stft(call: Call, make: Maker): readonly Node[] {
   const [batch = 0, samples = 0, parts = 1] = dims;
   if (dims.length < 2 || dims.length > 3 || (parts !== 1 && parts !== 2))
     throw call.fail("the signal expected shape [batch, length, 1 or 2]");
-  const step = call.needed(1)[0]!;
+  const step = call.single(1);
   if (!call.has(2) && !call.has(3)) throw call.fail("window and frame_length are both missing");
-  const length = lengthOf(call, call.has(3) ? call.needed(3)[0]! : (call.shape(2)[0] ?? 0));
+  const length = lengthOf(call, call.has(3) ? call.single(3) : (call.shape(2)[0] ?? 0));
   if (call.has(2) && call.shape(2).join() !== `${length}`) throw call.fail(`the window expected shape [${length}]`);
   if (!(step >= 1)) throw call.fail(`frame_step expected integer ≥ 1, got ${step}`);
   const frames = Math.floor((samples - length) / step) + 1;
@@ -156,7 +156,7 @@ function stft(call: Call, make: Maker): readonly Node[] {
 /** Σ weights[i]·cos(2πi·n / N) for n = 0 … size − 1, N being the size or, where both ends are equal, one less. */
 function window(weights: readonly number[]) {
   return (call: Call, make: Maker): readonly Node[] => {
-    const size = call.needed(0)[0]!;
+    const size = call.single(0);
     if (!(size >= 0 && size <= 2 ** 24)) throw call.fail(`the size expected integer in 0..2^24, got ${size}`);
     const period = Math.max(1, call.number("periodic", 1) !== 0 ? size : size - 1);
     const places = make.op("Cast", [make.integers("places", range(size))], DOUBLE);

@@ -210,6 +210,16 @@ function grouped(call: Call, make: Maker, heads: number, groups: number): [Heads
   }) as [Heads, Heads, Heads];
 }
 
+/** Places of a cache, which an input is [batch, heads, places, size] of. */
+function cachedLength(call: Call, past: number, { batch, heads, size }: Heads): number {
+  if (!call.has(past)) return 0;
+  const dims = call.shape(past);
+  const [rows, groups, places, width] = dims;
+  if (dims.length !== 4 || rows !== batch || groups !== heads || width !== size)
+    throw call.fail(`input ${past} expected [${batch}, ${heads}, places, ${size}], got [${dims}]`);
+  return places!;
+}
+
 /**
  * What was cached and what is new, as GroupQueryAttention keeps it: row b of the cache holds lengths[b] entries, the new ones follow them, and the
  * result has as many places as the larger of cache and total length.
@@ -222,7 +232,7 @@ function cached(
   now: Heads,
   at: { total: number; before: string },
 ): Heads {
-  const before = call.has(past) ? call.shape(past)[2]! : 0;
+  const before = cachedLength(call, past, now);
   const length = Math.max(before, at.total);
   if (before + now.length === at.total && now.batch === 1) return present(call, make, past, output, now);
   const both = call.has(past) ? make.op("Concat", [call.node.inputs[past]!, now.name], { axis: 2 }) : now.name;
@@ -244,7 +254,7 @@ function groupQuery(call: Call, make: Maker) {
   if (heads < 1 || groups < 1 || heads % groups !== 0) throw call.fail(`${heads} heads do not share ${groups}`);
   let [q, kNow, vNow] = grouped(call, make, heads, groups);
   if (call.shape(5).reduce((a, b) => a * b, 1) !== q.batch) throw call.fail(`seqlens_k expected ${q.batch} entries`);
-  const total = call.needed(6)[0]!;
+  const total = call.single(6);
   if (total < q.length) throw call.fail(`total_sequence_length ${total} is less than the ${q.length} that are new`);
   const lengths = make.op("Cast", [make.op("Reshape", [call.node.inputs[5]!, shape(make, [q.batch, 1, 1, 1])])], {
     to: 7,
