@@ -9,7 +9,7 @@
 // that of onnxruntime against itself with its optimizations: no implementation is nearer to the network than that. Exit 1 when float32 is off by more
 // than 1e-4 and more than twice the spread, or than what the row says for networks that quantize inside, where a tie turns a whole quantum.
 import { execFileSync } from "node:child_process";
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
@@ -47,19 +47,21 @@ if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(re
 if (options.markdown !== undefined) writeFileSync(options.markdown, table(done));
 process.exitCode = failed.length > 0 ? 1 : 0;
 
-/** Installs the packages that are missing; without a registry their networks are skipped. */
+/** Unpacks the packages that are missing, without what they depend on: only files of networks are wanted. Without a registry their networks are skipped. */
 function install(names) {
-  const missing = names.filter((name) => !existsSync(join(PACKAGES, "node_modules", name)));
-  if (missing.length === 0) return;
-  mkdirSync(PACKAGES, { recursive: true });
-  writeFileSync(join(PACKAGES, "package.json"), '{ "private": true }\n');
-  try {
-    execFileSync("npm", ["install", "--ignore-scripts", "--no-audit", "--no-fund", ...missing], {
-      cwd: PACKAGES,
-      stdio: "ignore",
-    });
-  } catch {
-    console.error(`npm could not install ${missing.join(", ")}`);
+  for (const name of names) {
+    const folder = join(PACKAGES, "node_modules", name);
+    if (existsSync(folder)) continue;
+    mkdirSync(folder, { recursive: true });
+    try {
+      const options = { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] };
+      const tarball = execFileSync("npm", ["pack", "--silent", name], options).trim().split("\n").at(-1);
+      execFileSync("tar", ["-xzf", tarball, "--strip-components=1"], options);
+      rmSync(join(folder, tarball));
+    } catch {
+      rmSync(folder, { recursive: true });
+      console.error(`npm could not fetch ${name}`);
+    }
   }
 }
 
