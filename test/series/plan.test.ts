@@ -153,7 +153,10 @@ describe("checkPlan", () => {
       '"plan.default.weightBits" expected integer in 3..16, got 2',
     ],
     [{ version: 2, default: { ...layer, activationBits: 4 } }, "of 4 expected 1 terms of 4 bits, got 2"],
-    [{ version: 2, default: { ...layer, rounding: "up" } }, 'rounding" expected "nearest", "squant" or "fitted", got "up"'],
+    [
+      { version: 2, default: { ...layer, rounding: "up" } },
+      'rounding" expected "nearest", "squant" or "fitted", got "up"',
+    ],
     [{ version: 2, default: { ...layer, zeroPoint: 1 } }, 'zeroPoint" expected a boolean, got number'],
     [{ version: 2, default: { ...layer, zeroPoint: true, digits: "odd" } }, 'expected no "digits" beside weightBits'],
     [{ version: 1, default: layer, layer: {} }, 'got "layer"'],
