@@ -200,10 +200,6 @@ describe("what we do not have", () => {
   const pooled = (op: string, rank: number): Graph =>
     build({ x: [1, 2, ...ones(rank).map(() => 3)] }, {}, [[op, ["x"], ["y"], { kernel_shape: ones(rank) }]], ["y"]);
   it.each([
-    ["Resize with antialias", resized([1, 2, 4, 4], [1, 1, 0.5, 0.5], { antialias: 1 }), /antialias is not supported/],
-    ["Resize of channels", resized([1, 2, 4, 4], [1, 2, 1, 1]), /the last two axes are resized, and no others/],
-    ["Resize of batches", resized([1, 2, 4], [2, 1, 1]), /the last two axes are resized, and no others/],
-    ["Resize of three axes", resized([1, 2, 4, 4, 4], [1, 1, 2, 2, 2]), /the last two axes are resized, and no others/],
     [
       "linear Resize of bytes",
       resized([1, 2, 4, 4], [1, 1, 2, 2], {}, "uint8"),
@@ -270,7 +266,7 @@ describe("what we do not have", () => {
     });
     const create = (graph: Graph) => InferenceSession.create(writeOnnx(graph), { preset: "float32" });
     await expect(create(If)).rejects.toThrow(/the condition is missing/);
-    await expect(create(encoder(5))).rejects.toThrow(/"values_int64s" expected a list of numbers/);
+    await expect(create(encoder(5))).rejects.toThrow(/"values_int64s" expected integers/);
     await expect(create(encoder([0.5]))).rejects.toThrow(/"values_int64s" expected (integers|a list)/);
   });
 
