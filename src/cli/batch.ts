@@ -1,4 +1,3 @@
-import { availableParallelism } from "node:os";
 import type { CAC } from "cac";
 import type { Item, Runner } from "../batch/index.ts";
 import { isContainer } from "../model/index.ts";
@@ -8,17 +7,15 @@ import { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
 import { readModelFile } from "./files.ts";
 import { readTensor, toNpy } from "./inputs.ts";
+import { type JobOptions, jobsOf } from "./jobs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { PRESETS } from "./quantize.ts";
 import { asJson } from "./run.ts";
 import { choice, integer, UsageError } from "./usage.ts";
 
-interface Options {
+interface Options extends JobOptions {
   readonly output?: unknown;
-  readonly workers?: unknown;
-  readonly redis?: unknown;
-  readonly verify: unknown;
   readonly format: unknown;
   readonly preset: unknown;
   readonly terms?: unknown;
@@ -40,31 +37,21 @@ export function registerBatch(cli: CAC): void {
     .action(async (path: string, words: readonly string[], options: Options) => {
       if (options.output === undefined) throw new UsageError("batch expected --output DIR");
       if (words.length === 0) throw new UsageError("batch expected inputs: files, folders, globs or a manifest");
-      if (options.redis !== undefined && options.workers !== undefined) {
-        throw new UsageError(
-          "--workers is for this machine, --redis for workers that bitbasis worker starts: give one of them",
-        );
-      }
-      const workers = integer("--workers", options.workers ?? availableParallelism(), 1, 1024);
-      const verify = integer("--verify", options.verify, 0, 1e9);
-      if (verify > 0 && options.redis === undefined && workers < 2) throw new UsageError("--verify needs two workers");
+      const jobs = jobsOf(options);
       const format = FORMATS[choice("--format", options.format, ["npy", "jsonl"])];
       const preset = choice<Preset>("--preset", options.preset, PRESETS);
       const terms = options.terms === undefined ? undefined : integer("--terms", options.terms, 1, 8);
-      // No other command needs these and their packages.
-      const { findItems, localRunner, redisRunner, runBatch } = await import("../batch/index.ts");
+      const { findItems, runBatch } = await import("../batch/index.ts");
       const items = await findItems(words);
       const { bytes, externalData } = await readModelFile(path);
       const plan = isContainer(bytes.subarray(0, 16)) ? {} : { preset, externalData };
       const model = await withProgress((onProgress) => poolModel("model", bytes, { ...plan, terms, onProgress }));
-      const runner = await (options.redis === undefined
-        ? localRunner(model, workers)
-        : redisRunner(model, String(options.redis)));
+      const runner = await jobs.open(model);
       try {
         const folder = String(options.output);
         const read = (item: Item): Promise<Parcels> => readItem(runner, item);
         const result = await withProgress((onProgress) =>
-          runBatch({ items, folder, runner, read, format, verify, onProgress }),
+          runBatch({ items, folder, runner, read, format, verify: jobs.verify, onProgress }),
         );
         const { failed, ...counts } = result;
         for (const { id, reason } of failed) process.stderr.write(`bitbasis: "${id}": ${reason}\n`);

@@ -1,23 +1,20 @@
 import { readFile } from "node:fs/promises";
-import { availableParallelism } from "node:os";
 import { join } from "node:path";
 import type { CAC } from "cac";
 import type { Item } from "../batch/index.ts";
 import type { Outcome, Sweep } from "../sweep/index.ts";
 import { heading } from "./commands.ts";
+import { type JobOptions, jobsOf } from "./jobs.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { integer, UsageError } from "./usage.ts";
 import { packageVersion } from "./version.ts";
 
-interface Options {
+interface Options extends JobOptions {
   readonly output?: unknown;
   readonly from: unknown;
   readonly to?: unknown;
   readonly chunk?: unknown;
-  readonly workers?: unknown;
-  readonly redis?: unknown;
-  readonly verify: unknown;
   readonly json?: boolean;
 }
 
@@ -45,23 +42,13 @@ export function registerSweep(cli: CAC): void {
         throw new UsageError(error.message);
       });
       if (options.output === undefined) throw new UsageError("sweep expected --output DIR");
-      if (options.redis !== undefined && options.workers !== undefined) {
-        throw new UsageError(
-          "--workers is for this machine, --redis for workers that bitbasis worker starts: give one of them",
-        );
-      }
       const most = sweep.endless ? 2 ** 31 : sweep.size;
       const from = integer("--from", options.from, 0, most - 1);
       const to = integer("--to", options.to ?? sweep.size, from + 1, most);
       const chunk = integer("--chunk", options.chunk ?? sweep.chunk, 1, 1e6);
-      const workers = integer("--workers", options.workers ?? availableParallelism(), 1, 1024);
-      const verify = integer("--verify", options.verify, 0, 1e9);
-      if (verify > 0 && options.redis === undefined && workers < 2) throw new UsageError("--verify needs two workers");
-      const { localRunner, redisRunner, runBatch } = await import("../batch/index.ts");
-      const model = sweepModel(name, packageVersion());
-      const runner = await (options.redis === undefined
-        ? localRunner(model, workers)
-        : redisRunner(model, String(options.redis)));
+      const { verify, open } = jobsOf(options);
+      const { runBatch } = await import("../batch/index.ts");
+      const runner = await open(sweepModel(name, packageVersion()));
       const folder = String(options.output);
       try {
         const jobs = ranges(from, to, chunk);

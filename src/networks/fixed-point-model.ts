@@ -391,7 +391,8 @@ function integerBounds([low, high]: readonly [number, number], scale: number, m:
 
 /** The function over all integers of a format: clamp(round(scale·f(k/scale))), also for scales below 1. */
 export function tableOf(activation: Activation, scale: number, m: number): Int32Array {
-  const p = Math.log2(m + 1);
+  // m = 2^p − 1; the logarithm of the host may miss an integer by its last bit.
+  const p = 32 - Math.clz32(m);
   if (scale >= 1) return activationTable(activation, p, scale);
   const f = activationOfReal(activation);
   return activationTable((k) => scale * f(k / scale), p, 1);
