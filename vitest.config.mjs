@@ -1,3 +1,4 @@
+import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
 /** Node 20 loads no TypeScript, and a worker is started by Node: tests of the sources start the one of dist/, which is fresh (test/support/fresh-builds.ts). */
@@ -16,5 +17,7 @@ export default defineConfig({
     testTimeout: 120_000,
     hookTimeout: 240_000,
     pool: "forks",
+    // On two cores vitest would take one: half of the tests wait for processes that they started.
+    maxWorkers: Math.max(2, availableParallelism() - 1),
   },
 });

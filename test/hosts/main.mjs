@@ -17,6 +17,7 @@ import {
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
+import { NPM } from "../../scripts/npm.mjs";
 import { installedBrowsers, serve, visit } from "./browsers.mjs";
 import {
   BUNDLERS,
@@ -58,7 +59,10 @@ function run(program, args, options) {
   return stdout;
 }
 
-const npm = (folder, ...args) => run("npm", [...args, "--silent", "--no-audit", "--no-fund"], { cwd: folder });
+const npm = (folder, ...args) => {
+  const [program, ...before] = NPM;
+  return run(program, [...before, "--silent", "--no-audit", "--no-fund", ...args], { cwd: folder });
+};
 
 const tarball = join(home, npm(ROOT, "pack", "--ignore-scripts", "--pack-destination", home).trim().split("\n").at(-1));
 
@@ -98,7 +102,7 @@ if (wants("package")) {
     return `ok: ${code.join(" ")}`;
   });
   await check("npx bitbasis", () => {
-    run("npx", ["--no-install", "bitbasis", "inspect", MODEL], { cwd: plain });
+    npm(plain, "exec", "--no", "--", "bitbasis", "inspect", MODEL);
   });
   const tools = installed("tools", ["publint", "@arethetypeswrong/cli", "typescript@5.9.3", "onnxruntime-common"]);
   const bin = join(tools, "node_modules/.bin");

@@ -1,14 +1,15 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
+import { NPM } from "../../scripts/npm.mjs";
 import { Missing } from "./missing.mjs";
 
 /** The program of a package of npm, installed into `home`. */
 export function installedBinary(name, home) {
   mkdirSync(home, { recursive: true });
-  const { status, stderr } = spawnSync("npm", ["install", "--silent", "--no-save", "--prefix", home, name], {
-    encoding: "utf8",
-  });
+  const [npm, ...before] = NPM;
+  const args = [...before, "install", "--silent", "--no-save", "--prefix", home, name];
+  const { status, stderr } = spawnSync(npm, args, { encoding: "utf8" });
   if (status !== 0) throw new Missing(stderr.trim().split("\n")[0]);
   return join(home, "node_modules/.bin", name.split("@")[0]);
 }
