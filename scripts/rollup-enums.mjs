@@ -6,17 +6,27 @@ const DIST = new URL("../dist/", import.meta.url);
 const ENUM = /^export var (\w+);\n\(function \(\1\) \{\n([\s\S]*?)^\}\)\(\1 \|\| \(\1 = \{\}\)\);/gm;
 const MEMBER = /^ *\w+\[\w+\["(\w+)"\] = (-?\d+)\] = "\w+";$/gm;
 
+const IMPORT = /^import \{([^}]*)\} from /gm;
+
+/** Names that a module looks something up in, `Name[…]` or `… in Name`, as they are where they come from. */
+function* lookedUpBy(code) {
+  const sources = new Map();
+  for (const [, names] of code.matchAll(IMPORT))
+    for (const [, source, own] of names.matchAll(/(\w+) as (\w+)/g)) sources.set(own, source);
+  for (const [, name, other] of code.matchAll(/\b(\w+)\[|\bin (\w+)/g)) {
+    const own = name ?? other;
+    yield sources.get(own) ?? own;
+  }
+}
+
 export function plainEnums() {
   const lookedUp = new Set();
   return {
     name: "plain-enums",
     buildStart() {
-      for (const folder of ["core", "graph", "model", "program", "quantize", "series", "session", "tensor", "onnx"]) {
-        for (const file of readdirSync(new URL(folder, DIST), { recursive: true })) {
-          if (!file.endsWith(".js") || file.startsWith("abi/")) continue;
-          const code = readFileSync(new URL(`${folder}/${file}`, DIST), "utf8");
-          for (const [, name] of code.matchAll(/\b(\w+)\[/g)) lookedUp.add(name);
-        }
+      for (const file of readdirSync(DIST, { recursive: true })) {
+        if (!file.endsWith(".js") || /^web\b|\babi\b/.test(file)) continue;
+        for (const name of lookedUpBy(readFileSync(new URL(file, DIST), "utf8"))) lookedUp.add(name);
       }
     },
     transform(code, id) {

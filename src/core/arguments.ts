@@ -7,7 +7,7 @@ export function wrongKind(name: string, expected: string, value: unknown): TypeE
 
 /** @throws TypeError unless it is an AbortSignal, or undefined */
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
-  if (signal !== undefined && !(signal instanceof AbortSignal)) throw wrongKind("signal", "an AbortSignal", signal);
+  if (signal !== undefined && classOf(signal) !== "AbortSignal") throw wrongKind("signal", "an AbortSignal", signal);
 }
 
 /** @throws TypeError unless the options of a function, or what else has fields, are an object */

@@ -1,5 +1,6 @@
 export * from "./allocator.ts";
 export * from "./arguments.ts";
+export { decodeUtf8, encodeUtf8, now } from "./bare.ts";
 export * from "./builds.ts";
 export * from "./core.ts";
 export * from "./errors.ts";

@@ -1,3 +1,4 @@
+import { now as clock } from "./bare.ts";
 import { loadModule } from "./builds.ts";
 import { BitbasisError } from "./errors.ts";
 import { newMemory } from "./memory.ts";
@@ -127,7 +128,7 @@ export function checkDots(exports: Omit<ProbeExports, "int16">, expected: number
 }
 
 /** Least times in turns; where the clock stands still while WebAssembly runs, what the kind of the instruction lets expect. */
-export function measureDots(exports: ProbeExports, now = (): number => performance.now()): RelaxedDots {
+export function measureDots(exports: ProbeExports, now = clock): RelaxedDots {
   const time = (dot: "int16" | "sums32" | "sums16", words: number): number => {
     const start = now();
     exports[dot](words);

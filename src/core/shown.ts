@@ -12,6 +12,20 @@ export function classOf(value: unknown): string {
   return Object.prototype.toString.call(value).slice(8, -1);
 }
 
+/** Classes of the host that a bare engine has not: there is nothing for `instanceof` to look at. */
+interface HostClasses {
+  readonly Blob: Blob;
+  readonly ReadableStream: ReadableStream<Uint8Array>;
+  readonly Request: Request;
+  readonly Response: Response;
+}
+
+/** Whether it is an object of this class, of whatever realm. */
+export function isOf<Name extends keyof HostClasses>(value: unknown, name: Name): value is HostClasses[Name] {
+  const found = classOf(value);
+  return found === name || (name === "Blob" && found === "File");
+}
+
 /** A value as it is written, for sentences about arguments; the kind of what has no short spelling. */
 export function shown(value: unknown): string {
   if (typeof value === "number" || typeof value === "bigint") return String(value);

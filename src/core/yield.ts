@@ -5,13 +5,14 @@
 export function yieldToEventLoop(): Promise<void> {
   return new Promise((resolve) => {
     if (typeof setImmediate === "function") setImmediate(resolve);
-    else {
+    else if (typeof MessageChannel === "function") {
       const { port1, port2 } = new MessageChannel();
       port1.onmessage = () => {
         port1.close();
         resolve();
       };
       port2.postMessage(undefined);
-    }
+    } else if (typeof setTimeout === "function") setTimeout(resolve);
+    else resolve(); // a bare engine: nothing else waits
   });
 }

@@ -1,7 +1,7 @@
 import { ElementCode } from "../core/abi/element.ts";
 import { Image, ImageDigest, ImageHeader, ImageValue } from "../core/abi/image.ts";
 import { Program, ProgramHeader } from "../core/abi/program.ts";
-import { BitbasisError, type Core, programBytes, wordsOf } from "../core/index.ts";
+import { BitbasisError, type Core, encodeUtf8, programBytes, wordsOf } from "../core/index.ts";
 import type { Compiled, ProgramValue } from "../program/compile.ts";
 import { elementBytes, type NumericType, type Shape, sizeOf } from "../tensor/index.ts";
 
@@ -141,7 +141,7 @@ class Layout {
       const first = ImageValue.length * i;
       const bytes = sizeOf(shape) * elementBytes(type);
       const dims = this.place(Uint32Array.from(shape));
-      const named = this.place(new TextEncoder().encode(`${name}\0`));
+      const named = this.place(encodeUtf8(`${name}\0`));
       let data: number;
       if ("arena" in place) {
         data = place.arena;

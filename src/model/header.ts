@@ -1,4 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, decodeUtf8, encodeUtf8 } from "../core/index.ts";
 import type { Shape } from "../tensor/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
 import { sha256 } from "./sha256.ts";
@@ -79,11 +79,11 @@ export function writeHeader(metadata: ReadonlyMap<string, string>, sections: rea
         `,${JSON.stringify(name)}:{"dtype":"${DTYPE_OF.get(type)}","shape":[${shape}],"data_offsets":[${begin},${end}]}`,
     ),
   );
-  const text = new TextEncoder().encode(`{"__metadata__":{${pairs}}${entries.join("")}}`);
+  const text = encodeUtf8(`{"__metadata__":{${pairs}}${entries.join("")}}`);
   const padded = new Uint8Array(8 + 8 * Math.ceil(text.length / 8)).fill(0x20);
   padded.set(text, 8);
   new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true);
-  padded.set(new TextEncoder().encode(sha256(padded.subarray(8))), 8 + DIGEST_AT);
+  padded.set(encodeUtf8(sha256(padded.subarray(8))), 8 + DIGEST_AT);
   return padded;
 }
 
@@ -94,7 +94,7 @@ export function writeHeader(metadata: ReadonlyMap<string, string>, sections: rea
  * @throws BitbasisError MODEL when this is no container
  */
 export function headerBytes(start: Uint8Array): number {
-  const found = new TextDecoder().decode(start.subarray(8, 8 + DIGEST_AT));
+  const found = decodeUtf8(start.subarray(8, 8 + DIGEST_AT));
   if (found.length === 0 || !PREFIX.startsWith(found)) {
     throw new BitbasisError("MODEL", `expected a bitbasis container, got ${describe(start)}`);
   }
@@ -116,7 +116,7 @@ export function isContainer(start: Uint8Array): boolean {
 
 /** The digest that a container says of itself, unchecked. */
 export function toldDigest(container: Uint8Array): string {
-  return new TextDecoder().decode(container.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + 64));
+  return decodeUtf8(container.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + 64));
 }
 
 /** Reads and checks a header; `bytes` is exactly that. */
@@ -127,7 +127,7 @@ export function readHeader(bytes: Uint8Array): Header {
   const told = toldDigest(bytes);
   if (sha256(zeroed) !== told) throw damaged("its header does not match its digest");
 
-  const scanner = new Scanner(new TextDecoder().decode(bytes.subarray(8)).trimEnd());
+  const scanner = new Scanner(decodeUtf8(bytes.subarray(8)).trimEnd());
   scanner.take('{"__metadata__":{');
   const metadata = new Map<string, string>();
   do {
@@ -258,7 +258,7 @@ class Scanner {
 /** What bytes that are no container look like. */
 function describe(start: Uint8Array): string {
   if (start.length === 0) return "nothing";
-  const text = new TextDecoder("latin1").decode(start.subarray(0, 64));
+  const text = String.fromCharCode(...start.subarray(0, 64));
   if (start.length < 40 && text.slice(8).length <= 1) return `only ${start.length} bytes`;
   if (/^\s*<(!doctype|html|\?xml)/i.test(text)) return "a web page";
   if (text.startsWith("\x89PNG")) return "a PNG picture";

@@ -1,3 +1,4 @@
+import { decodeUtf8 } from "../core/bare.ts";
 import { BitbasisError } from "../core/errors.ts";
 import { type AttributeType, apparentType } from "../graph/attributes.ts";
 import type { Attribute, Graph, Node } from "../graph/graph.ts";
@@ -5,8 +6,6 @@ import { Tensor } from "../tensor/index.ts";
 import type { AttributeProto, GraphProto, NodeProto } from "./schema.ts";
 import type { TensorReader } from "./tensors.ts";
 import { typeText } from "./values.ts";
-
-const utf8 = new TextDecoder();
 
 /** AttributeProto.AttributeType. */
 export const KIND_CODES: Readonly<Record<AttributeType, number>> = {
@@ -66,7 +65,7 @@ function readAttribute(
     case KIND_CODES.int:
       return { kind: "int", value: integer(a.i) };
     case KIND_CODES.text:
-      return { kind: "text", value: utf8.decode(a.s) };
+      return { kind: "text", value: decodeUtf8(a.s) };
     case KIND_CODES.tensor:
       if (a.t !== undefined) return { kind: "tensor", value: tensors.read(a.t, `attribute "${a.name}" of ${what}`) };
       break;
@@ -78,7 +77,7 @@ function readAttribute(
     case KIND_CODES.ints:
       return { kind: "ints", value: a.ints.map(integer) };
     case KIND_CODES.texts:
-      return { kind: "texts", value: a.strings.map((s) => utf8.decode(s)) };
+      return { kind: "texts", value: a.strings.map((s) => decodeUtf8(s)) };
     case SPARSE_TENSOR:
       if (a.sparse_tensor === undefined) break;
       return { kind: "tensor", value: tensors.readSparse(a.sparse_tensor, `attribute "${a.name}" of ${what}`) };
@@ -136,11 +135,11 @@ export function readConstant(node: NodeProto, what: string, tensors: TensorReade
     case "value_ints":
       return new Tensor("int64", a.ints);
     case "value_string":
-      return new Tensor("string", [utf8.decode(a.s)], []);
+      return new Tensor("string", [decodeUtf8(a.s)], []);
     case "value_strings":
       return new Tensor(
         "string",
-        a.strings.map((s) => utf8.decode(s)),
+        a.strings.map((s) => decodeUtf8(s)),
       );
   }
   throw new BitbasisError("MODEL", `${what} has an attribute "${a.name}" without a value`);

@@ -1,3 +1,4 @@
+import { decodeUtf8, encodeUtf8 } from "../core/bare.ts";
 import { BitbasisError } from "../core/errors.ts";
 import {
   allocateData,
@@ -14,8 +15,6 @@ import {
 import { ExternalFiles, isExternal } from "./external.ts";
 import type { SparseTensorProto, TensorProto } from "./schema.ts";
 import { dataType, dataTypeName, elementType } from "./types.ts";
-
-const utf8 = new TextDecoder();
 
 /** What tensors of a model share while it is read. */
 export class TensorReader {
@@ -132,7 +131,7 @@ function unpacked(type: NumericType, bytes: ArrayLike<number>, size: number): Te
 }
 
 function typedData(proto: TensorProto, type: ElementType, size: number): TensorData | undefined {
-  if (type === "string") return proto.string_data.map((s) => utf8.decode(s));
+  if (type === "string") return proto.string_data.map((s) => decodeUtf8(s));
   const source = typedField(proto, type);
   if (elementBits(type) < 8) {
     return source.length === Math.ceil((size * elementBits(type)) / 8)
@@ -168,8 +167,7 @@ export function writeTensor(tensor: Tensor, name: string): Partial<TensorProto> 
   const { type, dims, data, size } = tensor;
   const proto: Partial<TensorProto> = { name, dims: [...dims], data_type: dataType(type) };
   if (type === "string") {
-    const encoder = new TextEncoder();
-    proto.string_data = (data as string[]).map((s) => encoder.encode(s));
+    proto.string_data = (data as string[]).map((s) => encodeUtf8(s));
     return proto;
   }
   const { buffer, byteOffset, byteLength } = data as ArrayBufferView;

@@ -1,7 +1,5 @@
 import { PbfReader, PbfWriter } from "pbf";
-
-const decoder = new TextDecoder();
-const encoder = new TextEncoder();
+import { decodeUtf8, encodeUtf8 } from "../core/bare.ts";
 
 /**
  * pbf trusts lengths; a hostile or truncated file has wrong ones. This reader throws RangeError as soon as a field, a string, a packed list or
@@ -21,7 +19,7 @@ export class StrictReader extends PbfReader {
   }
 
   override readString(): string {
-    return decoder.decode(this.readBytes());
+    return decodeUtf8(this.readBytes());
   }
 
   override readPackedEnd(): number {
@@ -81,6 +79,6 @@ function writeByte(pbf: PbfWriter, byte: number): void {
 /** pbf 5.1.2 writes characters beyond U+1FFFF as others: its encoder of surrogate pairs drops a bit. */
 export class Utf8Writer extends PbfWriter {
   override writeString(text: string): void {
-    this.writeBytes(encoder.encode(text));
+    this.writeBytes(encodeUtf8(text));
   }
 }

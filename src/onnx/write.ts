@@ -1,3 +1,4 @@
+import { encodeUtf8 } from "../core/bare.ts";
 import { type AttributeType, attributeType } from "../graph/attributes.ts";
 import type { Attribute, Graph, Node } from "../graph/graph.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -71,7 +72,7 @@ function writeAttribute(node: Node, name: string): Partial<AttributeProto> {
 }
 
 function attributeValue(kind: AttributeType, value: Attribute): Partial<AttributeProto> {
-  const texts = (list: readonly unknown[]): Uint8Array[] => list.map((text) => new TextEncoder().encode(String(text)));
+  const texts = (list: readonly unknown[]): Uint8Array[] => list.map((text) => encodeUtf8(String(text)));
   const numbers = value as readonly number[];
   switch (kind) {
     case "float":

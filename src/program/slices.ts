@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from "../core/index.ts";
+import { now, yieldToEventLoop } from "../core/index.ts";
 import type { Compiled } from "./compile.ts";
 import { type LoweredStep, workOf } from "./lowering.ts";
 
@@ -67,15 +67,15 @@ export function* sliced(steps: readonly LoweredStep[]): Generator<Slice> {
 
 /** Gives the event loop a turn whenever some milliseconds have passed since the last one, and looks at the signal after it. */
 export class Turns {
-  private last = performance.now();
+  private last = now();
 
   constructor(private readonly signal: AbortSignal | undefined) {}
 
   async next(): Promise<void> {
-    if (this.signal === undefined || performance.now() - this.last < TURN_MILLISECONDS) return;
+    if (this.signal === undefined || now() - this.last < TURN_MILLISECONDS) return;
     await yieldToEventLoop();
     this.signal.throwIfAborted();
-    this.last = performance.now();
+    this.last = now();
   }
 }
 

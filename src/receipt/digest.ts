@@ -1,4 +1,5 @@
 import { ElementCode } from "../core/abi/element.ts";
+import { encodeUtf8 } from "../core/bare.ts";
 import { sha256 } from "../model/sha256.ts";
 import type { Fed } from "../session/feeds.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -38,7 +39,7 @@ function encodeTensor({ type, dims, data }: Tensor, into: Uint8Array[]): void {
     return;
   }
   for (const text of data) {
-    const bytes = new TextEncoder().encode(text);
+    const bytes = encodeUtf8(text);
     into.push(words(bytes.length), bytes);
   }
 }

@@ -1,4 +1,4 @@
-import { checkBytes, wrongKind } from "../core/index.ts";
+import { checkBytes, encodeUtf8, wrongKind } from "../core/index.ts";
 import { type Model, toldDigest, writeModel } from "../model/index.ts";
 import { sha256 } from "../model/sha256.ts";
 import type { Preset } from "../series/index.ts";
@@ -86,7 +86,7 @@ export function receiptText(receipt: Receipt): string {
 
 /** The digest of what a receipt states. */
 export function receiptDigest(stated: Omit<Receipt, "sha256" | "onnx">): string {
-  return sha256(new TextEncoder().encode(canonical(stated)));
+  return sha256(encodeUtf8(canonical(stated)));
 }
 
 /** The digest of the container of a session's model. */

@@ -1,4 +1,4 @@
-import { checkBytes, checkOptions, isRecord, wrongKind, yieldToEventLoop } from "../core/index.ts";
+import { checkBytes, checkOptions, isRecord, now, wrongKind, yieldToEventLoop } from "../core/index.ts";
 import type { ExternalData } from "../onnx/index.ts";
 import { checkPreset, checkQuantizeOptions, quantize } from "../quantize/index.ts";
 import { checkPlan, type Plan, type Preset } from "../series/index.ts";
@@ -100,9 +100,9 @@ export async function compare(
     if (runs[0] !== undefined) await session.run(runs[0], signal === undefined ? {} : { signal });
     for (const [i, feed] of runs.entries()) {
       signal?.throwIfAborted();
-      const start = performance.now();
+      const start = now();
       const outputs = await session.run(feed, signal === undefined ? {} : { signal });
-      times.push(performance.now() - start);
+      times.push(now() - start);
       use(outputs, i);
       onProgress?.({ phase, loaded: ++loaded, total });
       await yieldToEventLoop();

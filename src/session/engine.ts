@@ -1,5 +1,5 @@
 import { ProgramHeader } from "../core/abi/program.ts";
-import { BadIndex, type Core, Incomplete, isKernel } from "../core/index.ts";
+import { BadIndex, type Core, Incomplete, isKernel, now } from "../core/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
@@ -97,9 +97,9 @@ export class Engine {
   async time(inputs: ReadonlyMap<string, Value>): Promise<StepTiming[]> {
     const timings: StepTiming[] = [];
     await this.stepByStep(inputs, async ({ node, op, kernel, macs, bytes }, _, run) => {
-      const start = performance.now();
+      const start = now();
       await run();
-      const milliseconds = performance.now() - start;
+      const milliseconds = now() - start;
       timings.push({ step: timings.length, op, node, kernel, milliseconds, macs, bytes });
     });
     return timings;

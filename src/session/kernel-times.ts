@@ -1,6 +1,6 @@
 import { ActivationParameters, ConvStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
-import { type Core, isFloatKernel, KERNELS, type Kernel, layerOf, type Step, step } from "../core/index.ts";
+import { type Core, isFloatKernel, KERNELS, type Kernel, layerOf, now, type Step, step } from "../core/index.ts";
 import { NO_ACTIVATION } from "../program/operators/linear.ts";
 
 /** What every kernel takes for one shape of a linear layer. */
@@ -78,12 +78,12 @@ function race(core: Core, g: Geometry, kernels: readonly Kernel[], own: Int32Arr
     const programs = kernels.map((kernel) => core.write([stepOf(core, kernel, g, own, allocate)]));
     blocks.push(...programs);
     const least = kernels.map(() => Number.POSITIVE_INFINITY);
-    const end = performance.now() + LEAST_MILLISECONDS * kernels.length;
-    for (let run = 0; run < LEAST_RUNS || performance.now() < end; run++) {
+    const end = now() + LEAST_MILLISECONDS * kernels.length;
+    for (let run = 0; run < LEAST_RUNS || now() < end; run++) {
       for (const [i, program] of programs.entries()) {
-        const start = performance.now();
+        const start = now();
         core.run(program, 0, 1);
-        least[i] = Math.min(least[i]!, performance.now() - start);
+        least[i] = Math.min(least[i]!, now() - start);
       }
     }
     return Object.fromEntries(kernels.map((kernel, i) => [KERNELS[kernel], least[i]!]));

@@ -1,4 +1,4 @@
-import { BitbasisError, classOf, hasFiles, nodeModule } from "../core/index.ts";
+import { BitbasisError, classOf, hasFiles, isOf, nodeModule } from "../core/index.ts";
 import { abortable } from "./abort.ts";
 import { fileReason } from "./file-reason.ts";
 
@@ -27,7 +27,8 @@ export class Reading {
    * BitbasisError MODEL where there is no model to be had, MEMORY for more than `most` bytes, and the reason of the signal.
    */
   readonly chunks: AsyncGenerator<Uint8Array>;
-  private readonly stopping = new AbortController();
+  /** A bare engine has none, and nothing that one would wait for. */
+  private readonly stopping = typeof AbortController === "function" ? new AbortController() : undefined;
   private readonly follow = (): void => this.stop(this.options.signal?.reason);
 
   constructor(
@@ -52,8 +53,8 @@ export class Reading {
   }
 
   /** Aborts when the caller's signal does, and on `stop`. */
-  get signal(): AbortSignal {
-    return this.stopping.signal;
+  get signal(): AbortSignal | undefined {
+    return this.stopping?.signal;
   }
 
   /** From now on the caller's signal says nothing about this source. */
@@ -64,11 +65,11 @@ export class Reading {
   /** Gives up, also in the middle of a wait: requests are aborted, streams and bodies are cancelled, read or not. */
   stop(reason?: unknown): void {
     this.detach();
-    this.stopping.abort(reason);
+    this.stopping?.abort(reason);
     Promise.resolve(this.source)
       .then(async (from) => {
-        if (from instanceof Response) await from.body?.cancel(reason);
-        else if (from instanceof ReadableStream) await from.cancel(reason);
+        if (isOf(from, "Response")) await from.body?.cancel(reason);
+        else if (isOf(from, "ReadableStream")) await from.cancel(reason);
       })
       // A locked stream is one that `chunks` reads, which cancels it.
       .catch(() => undefined);
@@ -77,7 +78,7 @@ export class Reading {
   private async *read(): AsyncGenerator<Uint8Array> {
     const { most = Number.POSITIVE_INFINITY } = this.options;
     const from = await abortable(Promise.resolve(this.source), this.signal);
-    this.signal.throwIfAborted();
+    this.signal?.throwIfAborted();
     let loaded = 0;
     for await (const chunk of this.open(from)) {
       loaded += chunk.length;
@@ -89,10 +90,10 @@ export class Reading {
   private async *open(from: Source): AsyncGenerator<Uint8Array> {
     if (ArrayBuffer.isView(from) || isBuffer(from)) yield bytesOf(from);
     else if (isLocation(from)) yield* this.location(from);
-    else if (from instanceof Blob) yield* this.stream(from.stream(), from.size);
-    else if (from instanceof ReadableStream) yield* this.stream(from, 0);
-    else if (from instanceof Response) yield* this.response(from);
-    else if (from instanceof Request) yield* this.fetch(from);
+    else if (isOf(from, "Blob")) yield* this.stream(from.stream(), from.size);
+    else if (isOf(from, "ReadableStream")) yield* this.stream(from, 0);
+    else if (isOf(from, "Response")) yield* this.response(from);
+    else if (isOf(from, "Request")) yield* this.fetch(from);
     else {
       const got = from === null ? "null" : typeof from;
       throw new TypeError(`"source" expected a URL, path, Request, Response, stream, Blob or bytes, got ${got}`);
@@ -113,7 +114,7 @@ export class Reading {
       if (size > most) throw tooLarge(size, most);
       bytes = await readFile(path, { signal: this.signal });
     } catch (cause) {
-      this.signal.throwIfAborted();
+      this.signal?.throwIfAborted();
       if (cause instanceof BitbasisError) throw cause;
       throw new BitbasisError("MODEL", `cannot read ${shown(location)}: ${fileReason(cause)}`, { cause });
     }
@@ -123,10 +124,10 @@ export class Reading {
   private async *fetch(request: string | URL | Request): AsyncGenerator<Uint8Array> {
     let response: Response;
     try {
-      response = await fetch(request, { signal: this.signal });
+      response = await fetch(request, { signal: this.signal ?? null });
     } catch (cause) {
-      this.signal.throwIfAborted();
-      const url = request instanceof Request ? request.url : request;
+      this.signal?.throwIfAborted();
+      const url = isOf(request, "Request") ? request.url : request;
       throw new BitbasisError("MODEL", `cannot fetch ${shown(url)}: ${reasonOf(cause)}`, { cause });
     }
     yield* this.response(response);
@@ -138,7 +139,8 @@ export class Reading {
       await body?.cancel().catch(() => undefined);
       throw new BitbasisError("MODEL", `expected a model from ${url || "the response"}, got HTTP status ${status}`);
     }
-    if (body === null) throw new BitbasisError("MODEL", "expected a model, got a response without a body");
+    if (!isOf(body, "ReadableStream"))
+      throw new BitbasisError("MODEL", "expected a model, got a response without a body");
     const total = Number(headers.get("content-length") ?? 0);
     yield* this.stream(body, Number.isFinite(total) ? total : 0, url);
   }
@@ -148,15 +150,15 @@ export class Reading {
     if (stream.locked) throw new TypeError('"source" expected a stream that nobody has read, got one that is in use');
     const reader = stream.getReader();
     const stop = (): void => {
-      reader.cancel(this.signal.reason).catch(() => undefined);
+      reader.cancel(this.signal?.reason).catch(() => undefined);
     };
-    this.signal.addEventListener("abort", stop, { once: true });
+    this.signal?.addEventListener("abort", stop, { once: true });
     let loaded = 0;
     try {
       for (;;) {
-        this.signal.throwIfAborted();
+        this.signal?.throwIfAborted();
         const { done, value } = await reader.read();
-        this.signal.throwIfAborted();
+        this.signal?.throwIfAborted();
         if (done) return;
         if (classOf(value) !== "Uint8Array") {
           throw new TypeError(`"source" expected a stream of Uint8Array, got a chunk of ${typeof value}`);
@@ -166,13 +168,13 @@ export class Reading {
         yield value;
       }
     } catch (cause) {
-      this.signal.throwIfAborted();
+      this.signal?.throwIfAborted();
       // A connection that breaks: the engine's words differ from runtime to runtime.
       if (url === undefined || !(cause instanceof TypeError)) throw cause;
       const from = shown(url || "the response");
       throw new BitbasisError("MODEL", `reading ${from} ended after ${loaded} bytes: ${reasonOf(cause)}`, { cause });
     } finally {
-      this.signal.removeEventListener("abort", stop);
+      this.signal?.removeEventListener("abort", stop);
       reader.cancel().catch(() => undefined);
     }
   }

@@ -1,4 +1,13 @@
-import { BitbasisError, classOf, compileModule, kindOf, needWebAssembly, nodeModule } from "../core/index.ts";
+import {
+  BitbasisError,
+  classOf,
+  compileModule,
+  decodeUtf8,
+  isOf,
+  kindOf,
+  needWebAssembly,
+  nodeModule,
+} from "../core/index.ts";
 
 /** A core build from elsewhere than the package. */
 export type WasmSource = WebAssembly.Module | BufferSource | URL | Response;
@@ -13,7 +22,7 @@ export async function loadWasm(source: WasmSource | Promise<WasmSource>): Promis
   needWebAssembly();
   if (classOf(from) === "WebAssembly.Module") return from as WebAssembly.Module;
   if (classOf(from) === "URL") return loadWasm(await read(from as URL));
-  if (from instanceof Response) {
+  if (isOf(from, "Response")) {
     if (from.bodyUsed) throw new TypeError('"wasm" expected a Response that nobody has read, got one that is in use');
     const bytes = new Uint8Array(await from.arrayBuffer());
     return compile(bytes, ` from ${from.url || "the response"} (HTTP status ${from.status})`);
@@ -41,7 +50,7 @@ async function compile(bytes: Uint8Array<ArrayBuffer>, origin: string): Promise<
 
 function checkMagic(bytes: Uint8Array, origin: string): void {
   if (bytes[0] === 0 && bytes[1] === 0x61 && bytes[2] === 0x73 && bytes[3] === 0x6d) return;
-  const text = new TextDecoder().decode(bytes.subarray(0, 64)).trimStart();
+  const text = decodeUtf8(bytes.subarray(0, 64)).trimStart();
   const kind = text.startsWith("<") ? "HTML" : bytes.length === 0 ? "nothing" : "other bytes";
   throw new BitbasisError("BUILD", `"wasm" expected a WebAssembly module, got ${kind}${origin}`);
 }

@@ -144,8 +144,9 @@ for (const [name, { packages, build }] of Object.entries(BUNDLERS)) {
   if (!wants(name)) continue;
   await check(`${name} builds`, () => {
     const folder = installed(name, packages, { scripts: name === "esbuild" });
-    silent(build(folder));
+    const said = build(folder);
     symlinkSync(join(folder, "dist"), join(site, name));
+    silent(said);
   });
   await inBrowsers(name, `${server.origin}/${name}/`, name);
 }

@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from "../../core/index.ts";
+import { now, yieldToEventLoop } from "../../core/index.ts";
 
 /** Work that stops every millisecond or so for who runs it to look up; `yield*` runs it as a part of other such work. */
 export type Steps<T> = Generator<undefined, T, void>;
@@ -8,16 +8,16 @@ const SLICE = 12;
 
 /** Lets timers, events and aborts have their turn whenever some milliseconds have passed. */
 export class Pace {
-  private last = performance.now();
+  private last = now();
 
   constructor(private readonly signal: AbortSignal | undefined) {}
 
   /** @throws the reason of the signal */
   async look(): Promise<void> {
-    if (performance.now() - this.last < SLICE) return;
+    if (now() - this.last < SLICE) return;
     await yieldToEventLoop();
     this.signal?.throwIfAborted();
-    this.last = performance.now();
+    this.last = now();
   }
 
   /** @throws the reason of the signal, between two steps */
