@@ -162,6 +162,12 @@ export function buildFile(folder, model, report) {
   );
 }
 
+/** A script that makes the global `app`. */
+export function buildScript(folder) {
+  const options = ["--bundle", "--format=iife", "--global-name=app", "--outfile=dist/main.js", "--log-level=warning"];
+  return call(folder, "esbuild", "app.mjs", ...options);
+}
+
 /** An application of onnxruntime-web for Node, by an alias of the bundler. */
 export function buildOrt(folder) {
   const options = ["--bundle", "--format=esm", "--platform=node", "--outfile=dist/ort.mjs", "--log-level=warning"];

@@ -26,6 +26,7 @@ import {
   buildNext,
   buildOrt,
   buildPlace,
+  buildScript,
   buildTransformers,
   PLACES,
   writeOverrides,
@@ -201,6 +202,15 @@ if (wants("ort")) {
     npm(folder, "install", "--ignore-scripts");
     same(answer(folder, "node_modules/application/ort.mjs"));
   });
+}
+
+if (wants("engines")) {
+  const engines = ["edge-runtime", "jsdom", "happy-dom"];
+  const folder = installed("engines", [...engines, "esbuild"], { scripts: true });
+  await check("a script builds", () => silent(buildScript(folder)));
+  for (const engine of engines) {
+    await check(engine, () => same(run(process.execPath, [join(HERE, "engines.mjs"), engine, MODEL], { cwd: folder })));
+  }
 }
 
 if (wants("policy")) {
