@@ -1,5 +1,5 @@
 import { rmSync } from "node:fs";
-import { basename, dirname } from "node:path";
+import { basename, dirname, relative } from "node:path";
 import nodeResolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import { plainEnums } from "./scripts/rollup-enums.mjs";
@@ -29,8 +29,43 @@ const worker = {
   plugins,
 };
 
+/** Entries of the package that Node's `require` may ask for. */
+const COMMONJS = ["advise", "attention", "fixed-point", "index", "ort", "quantize", "receipt", "regimes", "series"];
+
+/** Modules find what lies beside them: workers. */
+const besideModules = {
+  name: "beside-modules",
+  resolveImportMeta: (property, { moduleId }) =>
+    property === "url"
+      ? `require("node:url").pathToFileURL(require("node:path").join(__dirname, "..", "${relative("dist", moduleId)}")).href`
+      : null,
+};
+
+/** The same for `require`, where a runner of tests, or an old Node, loads no ECMAScript modules. */
+const commonjs = {
+  input: {
+    ...Object.fromEntries(COMMONJS.map((name) => [name, `dist/entries/${name}.js`])),
+    pool: "dist/pool/index.js",
+  },
+  external: ["onnxruntime-common"],
+  output: {
+    dir: "dist/commonjs",
+    format: "cjs",
+    exports: "named",
+    dynamicImportInCjs: false,
+    entryFileNames: "[name].cjs",
+    chunkFileNames: (chunk) => chunkFileNames(chunk).replace(/\.js$/, ".cjs"),
+  },
+  plugins: [
+    nodeResolve(),
+    plainEnums(),
+    besideModules,
+    terser({ compress: { passes: 2 }, mangle: { toplevel: true } }),
+  ],
+};
+
 export default () => {
   // Chunks of another day have other names.
-  rmSync("dist/web", { recursive: true, force: true });
-  return [download({ bitbasis: "dist/entries/index.js" }, "dist/web"), worker];
+  for (const folder of ["dist/web", "dist/commonjs"]) rmSync(folder, { recursive: true, force: true });
+  return [download({ bitbasis: "dist/entries/index.js" }, "dist/web"), worker, commonjs];
 };

@@ -1,12 +1,10 @@
 // A bare engine has ECMAScript and WebAssembly: shells of engines, where cross-runtime benchmarks run, and embedded ones. A new context of node:vm is one.
 import { readFileSync } from "node:fs";
-import { fileURLToPath } from "node:url";
 import { createContext, runInContext } from "node:vm";
-import { type Plugin, rollup } from "rollup";
 import { beforeAll, expect, it } from "vitest";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
+import { bundleDownload } from "../support/download.ts";
 
-const ENTRY = fileURLToPath(new URL("../../dist/web/bitbasis.js", import.meta.url));
 const MODEL = readFileSync(new URL("../fixtures/models/fmnist_mobilenet.onnx", import.meta.url));
 const PICTURE = Float32Array.from({ length: 784 }, (_, i) => (i % 29) / 29);
 
@@ -24,15 +22,7 @@ const HOST = [
 
 let script: string;
 beforeAll(async () => {
-  const app: Plugin = {
-    name: "app",
-    resolveId: (id) => (id === "app" ? id : null),
-    resolveImportMeta: () => '""',
-    load: (id) => (id === "app" ? `export { InferenceSession, Tensor } from ${JSON.stringify(ENTRY)};` : null),
-  };
-  const bundle = await rollup({ input: "app", plugins: [app], onwarn: () => undefined });
-  const { output } = await bundle.generate({ format: "iife", name: "bitbasis", inlineDynamicImports: true });
-  script = output[0].code;
+  script = await bundleDownload("iife");
 });
 
 const RUN = `(async () => {

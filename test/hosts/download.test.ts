@@ -3,11 +3,11 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { InferenceSession, type SessionOptions, Tensor } from "../../src/entries/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
+import { bundleDownload, importText } from "../support/download.ts";
 import { randomGraph } from "../support/fuzz/random-graph.ts";
 import { SEEDS } from "../support/fuzz/seeds.ts";
 
-const URL_OF_DOWNLOAD = new URL("../../dist/web/bitbasis.js", import.meta.url).href;
-const download = (await import(/* @vite-ignore */ URL_OF_DOWNLOAD)) as {
+const download = (await importText(await bundleDownload("es"))) as {
   InferenceSession: typeof InferenceSession;
   Tensor: typeof Tensor;
 };

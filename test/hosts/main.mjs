@@ -102,6 +102,15 @@ if (wants("package")) {
     }
     return `ok: ${code.join(" ")}`;
   });
+  await check("the same by require", () => {
+    const { exports } = JSON.parse(readFileSync(join(plain, "node_modules/bitbasis/package.json"), "utf8"));
+    const paths = Object.keys(exports).filter((path) => exports[path].require !== undefined);
+    const script = `for (const path of ${JSON.stringify(paths)}) require("bitbasis" + path.slice(1));
+      const { InferenceSession, Tensor } = require("bitbasis");
+      if (new Tensor("float32", [1], [1]).size !== 1 || typeof InferenceSession.create !== "function") process.exit(1);`;
+    run(process.execPath, ["--input-type=commonjs", "-e", script], { cwd: plain });
+    return `ok: ${paths.join(" ")}`;
+  });
   await check("npx bitbasis", () => {
     npm(plain, "exec", "--no", "--", "bitbasis", "inspect", MODEL);
   });
@@ -111,7 +120,10 @@ if (wants("package")) {
     run(join(bin, "publint"), ["--strict", tarball], { cwd: tools });
   });
   await check("are the types wrong", () => {
-    run(join(bin, "attw"), [tarball, "--profile", "esm-only"], { cwd: tools });
+    const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
+    const modules = Object.keys(exports).filter((path) => exports[path].types !== undefined);
+    run(join(bin, "attw"), [tarball, "--profile", "esm-only", "--include-entrypoints", ...modules], { cwd: tools });
+    run(join(bin, "attw"), [tarball, "--profile", "node16", "--exclude-entrypoints", ...modules], { cwd: tools });
   });
   await check("TypeScript, strict, libraries too", () => {
     cpSync(join(HERE, "typescript"), tools, { recursive: true });
@@ -208,6 +220,21 @@ if (wants("engines")) {
   const engines = ["edge-runtime", "jsdom", "happy-dom"];
   const folder = installed("engines", [...engines, "esbuild"], { scripts: true });
   await check("a script builds", () => silent(buildScript(folder)));
+  await check("Jest", () => {
+    const folder = installed("jest", ["jest"]);
+    writeFileSync(
+      join(folder, "package.json"),
+      readFileSync(join(folder, "package.json"), "utf8").replace('"type":"module",', ""),
+    );
+    const test = readFileSync(join(HERE, "jest.cjs"), "utf8");
+    writeFileSync(join(folder, "app.test.js"), test);
+    const env = { ...process.env, MODEL, EXPECTED: expected };
+    for (const environment of ["node", "jsdom"]) {
+      if (environment === "jsdom") npm(folder, "install", "--ignore-scripts", "jest-environment-jsdom");
+      run(join(folder, "node_modules/.bin/jest"), ["--env", environment], { cwd: folder, env });
+    }
+    return "ok: node, jsdom";
+  });
   for (const engine of engines) {
     await check(engine, () => same(run(process.execPath, [join(HERE, "engines.mjs"), engine, MODEL], { cwd: folder })));
   }

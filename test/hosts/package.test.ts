@@ -1,8 +1,9 @@
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { createRequire } from "node:module";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { fileURLToPath } from "node:url";
+import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Plugin, rolldown } from "rolldown";
 import { afterAll, describe, expect, it } from "vitest";
 
@@ -40,11 +41,25 @@ async function bundle(conditionNames: string[], plugins: Plugin[]): Promise<{ fi
   return { file, code: output[0].code };
 }
 
-function target(conditions: readonly string[]): string {
-  const entry = Object.entries(PACKAGE.exports["."] as Record<string, string>).find(
-    ([name]) => conditions.includes(name) || name === "default",
-  );
-  return join(ROOT, entry![1]);
+/** What a condition leads to: a file, or more conditions. */
+type Target = string | { readonly [condition: string]: Target };
+
+/** What "bitbasis" is under conditions. */
+function target(conditions: readonly string[], to: Target = PACKAGE.exports["."]): string {
+  if (typeof to === "string") return join(ROOT, to);
+  const [, next] = Object.entries(to).find(([name]) => conditions.includes(name) || name === "default")!;
+  return target(conditions, next);
+}
+
+/** All files of an export, and the names of the conditions of each choice. */
+function choices(to: Target): { files: string[]; names: string[][] } {
+  if (typeof to === "string") return { files: [to], names: [] };
+  const within = Object.values(to).map(choices);
+  const leads = Object.values(to).every((next) => typeof next === "string");
+  return {
+    files: within.flatMap(({ files }) => files),
+    names: [...(leads ? [Object.keys(to)] : []), ...within.flatMap(({ names }) => names)],
+  };
 }
 
 /** Runs a bundle in a Node that `before` has changed into another host; the digest of its output. */
@@ -68,20 +83,36 @@ function run(file: string, before: string): string {
 }
 
 describe("package.json", () => {
-  const exported = Object.entries(PACKAGE.exports as Record<string, string | Record<string, string>>);
+  const exported = Object.entries(PACKAGE.exports as Record<string, Target>);
 
   it.each(exported)("%s leads to what there is, types first and the default last", (_, to) => {
-    const targets = typeof to === "string" ? [to] : Object.values(to);
-    for (const path of targets) {
-      const source = path.replace(/^\.\/dist\/(?!web)(.*?)(\.d\.ts|\.js)$/, "./src/$1.ts");
+    const { files, names } = choices(to);
+    for (const path of files) {
+      const source = path.replace(/^\.\/dist\/(?!web|commonjs)(.*?)(\.d\.ts|\.js)$/, "./src/$1.ts");
       if (!path.startsWith("./dist/web")) expect(existsSync(join(ROOT, source)), source).toBe(true);
       expect(
         PACKAGE.files.some((part: string) => path.startsWith(`./${part.replace(/\*.*/, "")}`)) ||
           path === "./package.json",
       ).toBe(true);
     }
-    if (typeof to === "string") return;
-    expect([Object.keys(to)[0], Object.keys(to).at(-1)]).toEqual(["types", "default"]);
+    for (const conditions of names) expect([conditions[0], conditions.at(-1)]).toEqual(["types", "default"]);
+  });
+
+  it("gives require the exports that import gets", async () => {
+    const require = createRequire(import.meta.url);
+    const entries = exported.map(([, to]) => to as { require?: { default: string }; default: { default: string } });
+    const both = entries.filter((to) => to.require !== undefined);
+    expect(both.length).toBeGreaterThan(9);
+    for (const to of both) {
+      const module: object = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, to.default.default)).href);
+      const required: object = require(join(ROOT, to.require!.default));
+      // The download shares letters with its chunks.
+      const names = (of: object): string[] =>
+        Object.keys(of)
+          .filter((name) => name.length > 2)
+          .sort();
+      expect(names(required), to.require!.default).toEqual(names(module));
+    }
   });
 
   it("has users of the library install one package", () => {
@@ -109,7 +140,7 @@ describe("a bundle of onnxruntime's API", () => {
     const entry = join(folder, "ort.js");
     writeFileSync(entry, 'export { InferenceSession } from "bitbasis/ort";');
     // The resolver itself has to find the file, since it reads "sideEffects" beside it.
-    const alias = { "bitbasis/ort": join(ROOT, PACKAGE.exports["./ort"].default) };
+    const alias = { "bitbasis/ort": join(ROOT, PACKAGE.exports["./ort"].default.default) };
     const build = await rolldown({ input: entry, platform: "node", resolve: { alias } });
     const { output } = await build.generate({ format: "es", codeSplitting: false });
     expect(output[0].code).toContain("takeOver(");
