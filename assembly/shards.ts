@@ -160,6 +160,6 @@ export function finish(step: usize, from: usize, wide: i32): void {
       if (addend != 0) z = clip(z + load<f32>(output + apart), number(step, ConvStep.addendMin), number(step, ConvStep.addendMax));
       store<f32>(output, z);
     }
-    poison(step, sample, pixel, 1, 0, units);
+    poison(step, outputOf(step, sample, pixel), sample, pixel, 1, 0, units);
   }
 }

@@ -82,6 +82,8 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
     outHeight: 0,
     padTop: 0,
     padLeft: 0,
+    low: 0,
+    high: 0,
   };
   const pairs = core.pairsPerBlock(LARGEST, 2 ** (BITS - 1));
   const output = wasm.allocate(pixels * outChannels * 4);
@@ -134,6 +136,7 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
       addend: 0,
       addendMin: 0,
       addendMax: 0,
+      handsOver: 0,
       scratch: wasm.allocate(scratchBytes),
       scratchBytes,
       slots: 1,

@@ -4,6 +4,7 @@
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Blocking, Scratch } from "../../src/core/abi/scratch";
 import { setColumns } from "../gemm/conv";
+import { handOver, heldOutput, heldPixels } from "../gemm/hand-over";
 import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, pixelsOf, seesMasked, tapsOf, writePointers } from "../gemm/geometry";
 import { beginTiles, Tile } from "../gemm/tile";
 import { COLUMNS, paddingBytes, pointersOf } from "../layout";
@@ -34,7 +35,8 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   let rowEnd = rows;
   let first = 0;
   let end = blocks;
-  if (rows >= 2 * threads || rows >= blocks) {
+  const handsOver = argument(step, ConvStep.handsOver) != 0;
+  if (handsOver || rows >= 2 * threads || rows >= blocks) {
     row = share(rows, thread, threads);
     rowEnd = share(rows, thread + 1, threads);
   } else {
@@ -66,6 +68,7 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
     const column = pixel % outWidth;
     const inside = column >= from && column < to && isRowInside(step, pixel / outWidth);
     let count = min(rowEnd - row, inside ? to - column : borderRun(step, pixel, min(most, pixels - pixel), from, to));
+    if (handsOver) count = min(count, heldPixels(step));
     let nonFinite = 0;
     if (isInteger<T>()) {
       count = min(count, perParameter - (row % perParameter));
@@ -76,6 +79,7 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
       for (let at = padding; at < table; at += 2) store<i16>(at, zero);
     }
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
+    store<usize>(scratch, handsOver ? heldOutput(step, thread, threads) : outputOf(step, sample, pixel), Scratch.block);
     const tables = inside ? 1 : count;
     for (let i = 0; i < tables; i++) {
       const pointers = table + <usize>((i * slots) << 2);
@@ -85,9 +89,10 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
     const tableStep: usize = inside ? 0 : <usize>slots << 2;
     const advance: usize = inside ? advanceOf(step) : 0;
     const whole = min(end, channels >> 3);
-    if (first < whole) blocksOf<T>(step, scratch, table, tableStep, advance, sample, pixel, count, first, whole);
-    if (end > whole) lastBlock<T>(step, scratch, table, tableStep, advance, sample, pixel, count, whole);
-    if (nonFinite != 0) poison(step, sample, pixel, count, first << 3, min(channels, end << 3));
+    if (first < whole) blocksOf<T>(step, scratch, table, tableStep, advance, sample, count, first, whole);
+    if (end > whole) lastBlock<T>(step, scratch, table, tableStep, advance, sample, count, whole);
+    if (nonFinite != 0) poison(step, load<usize>(scratch, Scratch.block), sample, pixel, count, first << 3, min(channels, end << 3));
+    if (handsOver) handOver(step, scratch, sample, pixel, count);
     row += count;
   }
 }
@@ -105,12 +110,12 @@ function borderRun(step: usize, pixel: i32, most: i32, from: i32, to: i32): i32 
 
 /** Whole blocks first…end − 1 of `count` pixels. */
 function blocksOf<T>(
-  step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, pixel: i32, count: i32, first: i32, end: i32,
+  step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, count: i32, first: i32, end: i32,
 ): void {
   const slots = pointersOf(argument(step, 0), tapsOf(step));
   const outStride = address(step, ConvStep.outPixelStride);
   const weights = address(step, ConvStep.weights);
-  let out = outputOf(step, sample, pixel) + (<usize>first << 5);
+  let out = load<usize>(scratch, Scratch.block) + (<usize>first << 5);
   setColumns(step, argument(step, 0), scratch, sample, first << 3, 8);
   let offset = <usize>first * (8 * sizeof<T>());
   const blocks = end - first;
@@ -145,7 +150,7 @@ function blocksOf<T>(
 
 /** The channels from block `b` on, fewer than 8, of `count` pixels. */
 function lastBlock<T>(
-  step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, pixel: i32, count: i32, b: i32,
+  step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, count: i32, b: i32,
 ): void {
   const channels = argument(step, ConvStep.groups);
   const columns = channels - (b << 3);
@@ -154,7 +159,7 @@ function lastBlock<T>(
   const tapBytes = <usize>((channels + 7) & ~7) << 2;
   const outStride = address(step, ConvStep.outPixelStride);
   const result = scratch + Scratch.result;
-  let out = outputOf(step, sample, pixel) + (<usize>b << 5);
+  let out = load<usize>(scratch, Scratch.block) + (<usize>b << 5);
   let offset = <usize>b * (8 * sizeof<T>());
   setColumns(step, argument(step, 0), scratch, sample, b << 3, columns);
   for (; count > 0; count--, table += tableStep, offset += advance, out += outStride) {
@@ -180,10 +185,9 @@ function pixelI16(table: usize, taps: i32, offset: usize, blocks: i32, weights: 
   else depthwise_i16_i16_1x8__simd(table, taps, offset, blocks, weights, tile, out);
 }
 
-/** Writes canonical NaN to the outputs of channels from…end − 1 that see a non-finite value. */
-function poison(step: usize, sample: i32, pixel: i32, count: i32, from: i32, end: i32): void {
+/** Writes canonical NaN to the outputs of channels from…end − 1 that see a non-finite value; `out`: of the first pixel. */
+function poison(step: usize, out: usize, sample: i32, pixel: i32, count: i32, from: i32, end: i32): void {
   const stride = address(step, ConvStep.outPixelStride);
-  let out = address(step, ConvStep.output) + <usize>(sample * argument(step, ConvStep.outBatchStride)) + <usize>pixel * stride;
   for (let i = 0; i < count; i++, out += stride) {
     for (let c = from; c < end; c++) {
       if (seesMasked(step, sample, pixel + i, c)) store<u32>(out + (<usize>c << 2), NAN);

@@ -12,6 +12,7 @@ import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
 import { gemm_u7_4x8_turns__simd } from "./gemm_u7_4x8";
 import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
+import { handOver, heldOutput, heldPixels } from "./hand-over";
 import { HAS_QUADS } from "./mac";
 import { rowSums } from "./quads";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
@@ -34,7 +35,8 @@ export function conv(step: usize, thread: i32, threads: i32): void {
   let rowEnd = rows;
   let unit = 0;
   let unitEnd = units;
-  if (tiles >= threads || tiles >= units) {
+  const handsOver = argument(step, ConvStep.handsOver) != 0;
+  if (handsOver || tiles >= threads || tiles >= units) {
     row = share(tiles, thread, threads) << 2;
     rowEnd = min(rows, share(tiles, thread + 1, threads) << 2);
   } else {
@@ -54,9 +56,10 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     if (isFloatKernel(kernel)) memory.fill(padding, 0, table - padding);
   }
   const room = <i32>(scratch + address(step, ConvStep.scratchBytes) - table) / (pointersOf(kernel, taps) << 2);
-  const most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
+  let most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
   const sums = table + ((<usize>most * <usize>taps) << 2);
   beginTiles(step, scratch);
+  if (handsOver) most = min(most, heldPixels(step) & ~3);
 
   // Rows of the output that are one run of pixels: a block may hold several.
   const outWidth = argument(step, ConvStep.outWidth);
@@ -77,10 +80,12 @@ export function conv(step: usize, thread: i32, threads: i32): void {
       if (HAS_QUADS && kernel == Opcode.ConvU7) padQuads(step, padding, table, channels, zero);
       else for (let at = padding; at < table; at += 2) store<i16>(at, zero);
     }
+    store<usize>(scratch, handsOver ? heldOutput(step, thread, threads) : outputOf(step, sample, pixel), Scratch.block);
     if (dense) writeDense(step, input, pixel, count, table);
     else writeTable(step, input, pixel, count, padding, table, merge);
     block(step, scratch, table, sums, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd);
-    if (!isFloatKernel(kernel)) poison(step, sample, pixel, count, unit, unitEnd);
+    if (!isFloatKernel(kernel)) poison(step, load<usize>(scratch, Scratch.block), sample, pixel, count, unit, unitEnd);
+    if (handsOver) handOver(step, scratch, sample, pixel, count);
     row += count;
   }
 }
@@ -111,7 +116,7 @@ function block(
   const bytes = apart != 0 ? apart : <usize>panelBytes(kernel, 1, 1, taps, argument(step, ConvStep.channels));
   const weights = address(step, ConvStep.weights) + <usize>(sample * argument(step, ConvStep.weightsBatchStride));
   const outStride = address(step, ConvStep.outPixelStride);
-  const output = outputOf(step, sample, pixel);
+  const output = load<usize>(scratch, Scratch.block);
   const first: usize = isFloatKernel(kernel) ? 0 : load<usize>(scratch, Tile.parameters);
   const entryStep: usize = !isFloatKernel(kernel) && argument(step, ConvStep.rowsPerParameter) == 1 ? <usize>ActivationParameters.bytes : 0;
   store<usize>(scratch, entryStep, Tile.parameterStep);
@@ -277,15 +282,14 @@ function whole(from: usize, copy: usize, columns: i32, wide: i32): usize {
   return copy;
 }
 
-/** Writes canonical NaN where a non-finite value went into the integers as z, or where the scale of a column is NaN. */
-export function poison(step: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
+/** Writes canonical NaN where a non-finite value went into the integers as z, or where the scale of a column is NaN; `output`: that of the first pixel. */
+export function poison(step: usize, output: usize, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32): void {
   const outChannels = argument(step, ConvStep.outChannels);
   const wide = panelColumns(argument(step, 0));
   const panels = (outChannels + wide - 1) / wide;
   const row = sample * pixelsOf(step) + pixel;
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   const stride = address(step, ConvStep.outPixelStride);
-  const output = outputOf(step, sample, pixel);
   const scalesStride = argument(step, ConvStep.scalesBatchStride);
   if (perParameter == 1 || load<i32>(entryOf(step, row), ActivationParameters.nonFinite) != 0) {
     for (let r = 0; r < count; r++) {

@@ -7,7 +7,7 @@
 // 1.5·2^23 rounds to nearest even. s = 0 (a constant-zero sample, or one whose s would be subnormal, of which 1 / s may overflow): q = 0, z = 0.
 // Products, not quotients x / s: twice as fast, and as near to x.
 import { ActivationParameters, Partial, QuantizeStep } from "../../src/core/abi/conv";
-import { address, argument, share } from "../step";
+import { address, argument, number, share } from "../step";
 import { extent } from "./range";
 
 /** Bits of 1.5·2^23: the sum of it and a small number, as an integer, less these bits, is that number rounded to nearest even. */
@@ -98,7 +98,6 @@ export function quantize(step: usize, thread: i32, threads: i32): void {
   const slots = argument(step, QuantizeStep.slots);
   const partials = address(step, QuantizeStep.partials);
   const parameters = address(step, QuantizeStep.parameters);
-  const pixelStride = address(step, QuantizeStep.pixelStride);
   const end = share(samples * rows, thread + 1, threads);
   for (let row = share(samples * rows, thread, threads); row < end; ) {
     const sample = row / rows;
@@ -119,28 +118,72 @@ export function quantize(step: usize, thread: i32, threads: i32): void {
       high = highOf(partials, sample, samples, slots);
       nonFinite = nonFiniteOf(partials, sample, samples, slots);
     }
+    if (isFixed(step)) {
+      low = number(step, QuantizeStep.low);
+      high = number(step, QuantizeStep.high);
+    }
     const scale = scaleOf(low, high, bits);
     const inverse = inverseOf(scale);
     const zero = zeroOf(low, inverse, bits);
-    if (row == sample * rows) {
-      store<f32>(entry, scale, ActivationParameters.scale);
-      store<i32>(entry, zero, ActivationParameters.zero);
-      store<i32>(entry, nonFinite, ActivationParameters.nonFinite);
-      store<i32>(entry, 0, 12);
-    }
+    if (row == sample * rows) writeEntry(entry, scale, zero, nonFinite);
     if (lineWidth != 0) {
       for (let i = 0; i < count; i++) {
-        const y = row + i - sample * rows;
-        borderedLine(step, input + (<usize>(i * lineWidth * width) << 2), sample, y, y == rows - 1, inverse, zero, nonFinite);
+        runOfLine(step, input + (<usize>(i * lineWidth * width) << 2), sample, row + i - sample * rows, 0, lineWidth, inverse, zero, nonFinite);
       }
       row += count;
       continue;
     }
-    const output = address(step, QuantizeStep.output) + <usize>row * pixelStride;
-    pixelsOf(step, input, output, count, inverse, zero, nonFinite);
-    if (nonFinite != 0) markRows(step, input, row, count);
+    run(step, input, row, count, inverse, zero, nonFinite);
     row += count;
   }
+}
+
+/** Whether the range is known without the values. */
+@inline
+function isFixed(step: usize): bool {
+  return number(step, QuantizeStep.low) != number(step, QuantizeStep.high);
+}
+
+@inline
+function writeEntry(entry: usize, scale: f32, zero: i32, nonFinite: i32): void {
+  store<f32>(entry, scale, ActivationParameters.scale);
+  store<i32>(entry, zero, ActivationParameters.zero);
+  store<i32>(entry, nonFinite, ActivationParameters.nonFinite);
+  store<i32>(entry, 0, 12);
+}
+
+/**
+ * The same for `count` pixels of a sample from `pixel` on, which lie at `input`, under a step whose range is known. Of a sample that may hold values that are not finite (`nonFinite` not 0)
+ * all pixels come with that.
+ */
+export function quantizePixels(step: usize, input: usize, sample: i32, pixel: i32, count: i32, nonFinite: i32): void {
+  const bits = argument(step, QuantizeStep.bits);
+  const low = number(step, QuantizeStep.low);
+  const scale = scaleOf(low, number(step, QuantizeStep.high), bits);
+  const inverse = inverseOf(scale);
+  const zero = zeroOf(low, inverse, bits);
+  writeEntry(address(step, QuantizeStep.parameters) + <usize>sample * ActivationParameters.bytes, scale, zero, nonFinite);
+  const lineWidth = argument(step, QuantizeStep.lineWidth);
+  if (lineWidth == 0) {
+    run(step, input, sample * argument(step, QuantizeStep.rowsPerSample) + pixel, count, inverse, zero, nonFinite);
+    return;
+  }
+  const bytes = <usize>(argument(step, QuantizeStep.channels) * argument(step, QuantizeStep.groups)) << 2;
+  for (const end = pixel + count; pixel < end; ) {
+    const y = pixel / lineWidth;
+    const x = pixel - y * lineWidth;
+    const some = min(lineWidth - x, end - pixel);
+    runOfLine(step, input, sample, y, x, some, inverse, zero, nonFinite);
+    input += <usize>some * bytes;
+    pixel += some;
+  }
+}
+
+/** `count` pixels at `input`, neighbours in the output from pixel `first` of all samples on. */
+function run(step: usize, input: usize, first: i32, count: i32, inverse: f32, zero: i32, nonFinite: i32): void {
+  const output = address(step, QuantizeStep.output) + <usize>first * address(step, QuantizeStep.pixelStride);
+  pixelsOf(step, input, output, count, inverse, zero, nonFinite);
+  if (nonFinite != 0) markRows(step, input, first, count);
 }
 
 function pixelsOf(step: usize, input: usize, output: usize, count: i32, inverse: f32, zero: i32, nonFinite: i32): void {
@@ -150,21 +193,25 @@ function pixelsOf(step: usize, input: usize, output: usize, count: i32, inverse:
 }
 
 /**
- * Line `y` of a sample and the border around it; that above the first line and below the last goes with them. Where a step reads pixels that are not
- * there, it needs pointers to a row of padding: per pixel of the border, which took half the time of a 5×5 depthwise layer on 24×12 pixels.
+ * `count` pixels of line `y` of a sample, from column `x` on, and the border beside them; that above the first line and below the last goes with their ends. Where a step reads pixels that are
+ * not there, it needs pointers to a row of padding: per pixel of the border, which took half the time of a 5×5 depthwise layer on 24×12 pixels.
  */
-function borderedLine(step: usize, input: usize, sample: i32, y: i32, last: bool, inverse: f32, zero: i32, nonFinite: i32): void {
+function runOfLine(step: usize, input: usize, sample: i32, y: i32, x: i32, count: i32, inverse: f32, zero: i32, nonFinite: i32): void {
   const lineWidth = argument(step, QuantizeStep.lineWidth);
   const outWidth = argument(step, QuantizeStep.outWidth);
+  const outHeight = argument(step, QuantizeStep.outHeight);
   const padTop = argument(step, QuantizeStep.padTop);
   const padLeft = argument(step, QuantizeStep.padLeft);
-  const top = sample * argument(step, QuantizeStep.outHeight);
+  const top = sample * outHeight;
   const line = (top + padTop + y) * outWidth + padLeft;
-  const before = y == 0 ? top * outWidth : line - padLeft;
-  const behind = (last ? top + argument(step, QuantizeStep.outHeight) : top + padTop + y + 1) * outWidth;
-  borderPixels(step, before, line - before, zero, nonFinite);
-  pixelsOf(step, input, address(step, QuantizeStep.output) + <usize>line * address(step, QuantizeStep.pixelStride), lineWidth, inverse, zero, nonFinite);
-  if (nonFinite != 0) markRows(step, input, line, lineWidth);
+  if (x == 0) {
+    const before = y == 0 ? top * outWidth : line - padLeft;
+    borderPixels(step, before, line - before, zero, nonFinite);
+  }
+  run(step, input, line + x, count, inverse, zero, nonFinite);
+  if (x + count < lineWidth) return;
+  const last = (y + 1) * lineWidth == argument(step, QuantizeStep.rowsPerSample);
+  const behind = (last ? top + outHeight : top + padTop + y + 1) * outWidth;
   borderPixels(step, line + lineWidth, behind - line - lineWidth, zero, nonFinite);
 }
 

@@ -73,7 +73,7 @@ export class IntegerProduct {
         pairsPerBlock: Math.max(1, Math.floor((2 ** 31 - 1) / largestPair)),
         turns: 0,
         ...{ activation: Activation.None, activationMin: 0, activationMax: 0, factor: f32Bits(1), shift: f32Bits(-0) },
-        ...{ addend: 0, addendMin: 0, addendMax: 0 },
+        ...{ addend: 0, addendMin: 0, addendMax: 0, handsOver: 0 },
         ...{ scratch: this.scratch, scratchBytes: this.scratchBytes, slots: 1 },
       }),
     ]);

@@ -66,6 +66,16 @@ const CONV = words(
   ["input", "weights", "bias", "scales", "columnSums", "parameters", "mask", "turns", "addend"],
   ["output", "scratch"],
 );
+/** A Quantize step may be behind the words of a linear one. */
+function linear(step: readonly unknown[]): Words {
+  if (step[ConvStep.handsOver] !== 1) return CONV;
+  const behind = (positions: readonly number[]): number[] => positions.map((word) => ConvStep.length + word);
+  return {
+    reads: CONV.reads,
+    writes: [...CONV.writes, ...behind([QuantizeStep.output, QuantizeStep.parameters, QuantizeStep.mask])],
+    windows: CONV.windows,
+  };
+}
 const BYTES = words(BytesStep, ["input", "scales", "zeros"], ["output"]);
 const COMPARE = words(BinaryStep, ["a", "b"], ["output"]);
 
@@ -105,13 +115,13 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   Quantize: words(QuantizeStep, ["input", "partials"], ["output", "parameters", "mask"]),
   PackRight: words(PackRightStep, ["input", "partials"], ["output", "scales", "columnSums"]),
   PackKept: words(KeptStep, ["input"], ["output", "scales", "columnSums", "record"]),
-  ConvI16: CONV,
-  ConvI8: CONV,
-  ConvI4: CONV,
-  ConvU7: CONV,
+  ConvI16: linear,
+  ConvI8: linear,
+  ConvI4: linear,
+  ConvU7: linear,
   Narrow: words(NarrowStep, ["input"], ["output"]),
   ConvF32: CONV,
-  DepthwiseI16: CONV,
+  DepthwiseI16: linear,
   DepthwiseF32: CONV,
   PackF32: words(PackRightStep, ["input"], ["output"]),
   Unary: words(UnaryStep, ["input"], ["output"]),

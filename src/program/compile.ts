@@ -84,7 +84,7 @@ export function compile(
     target.panels,
     target.threads,
     graph.final ? kept : undefined,
-    epilogues.of,
+    epilogues,
   );
   const release = (): void => {
     for (const { at } of l.owned.splice(0)) target.core.release(at);

@@ -20,7 +20,12 @@ export interface Epilogue {
 export interface Epilogues {
   readonly of: ReadonlyMap<Node, Epilogue>;
   readonly absorbed: ReadonlySet<Node>;
+  /** Whether one node reads a value, and nobody after the graph. */
+  isReadOnce(value: string): boolean;
 }
+
+/** Of a graph whose values are all kept. */
+export const NO_EPILOGUES: Epilogues = { of: new Map(), absorbed: new Set(), isReadOnce: () => false };
 
 export const NO_EPILOGUE: Omit<Epilogue, "output"> = {
   ...{ factor: 1, shift: -0 },
@@ -64,6 +69,10 @@ class Finder implements Epilogues {
       for (const name of new Set(node.inputs)) this.readers.set(name, this.readers.has(name) ? undefined : node);
       for (const name of node.outputs) this.made.set(name, i);
     }
+  }
+
+  isReadOnce(value: string): boolean {
+    return this.readers.get(value) !== undefined;
   }
 
   visit(layer: Node, index: number): void {

@@ -5,11 +5,12 @@ import { dequantize } from "../series/index.ts";
 import type { Shape, Tensor } from "../tensor/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
-import { type Epilogue, NO_EPILOGUE } from "./epilogues.ts";
+import { type Epilogue, type Epilogues, NO_EPILOGUE, NO_EPILOGUES } from "./epilogues.ts";
 import type { KeptInput, View } from "./kept.ts";
 import { denseView } from "./operators/view.ts";
 import type { Panels } from "./panels.ts";
 import type { PlannedGraph } from "./planned.ts";
+import { type StaticRange, staticRanges } from "./static-range.ts";
 
 /** A value as a step sees it. */
 export interface Operand {
@@ -82,6 +83,7 @@ export class Lowering {
   private readonly located = new Map<string, Ref | number>();
   private shared = new Map<string, unknown>();
   private captured: LoweredStep[] | undefined;
+  private ranges: ReadonlyMap<string, StaticRange> | undefined;
 
   constructor(
     readonly graph: SpecializedGraph,
@@ -92,13 +94,16 @@ export class Lowering {
     readonly threads: number,
     /** Inputs whose rows a state keeps. */
     readonly kept: ReadonlyMap<string, KeptInput> = new Map(),
-    private readonly epilogues: ReadonlyMap<Node, Epilogue> = new Map(),
+    private readonly epilogues: Epilogues = NO_EPILOGUES,
   ) {}
 
   /** What the node does to its outputs in the end. */
   get epilogue(): Omit<Epilogue, "output"> {
-    return this.epilogues.get(this.node) ?? NO_EPILOGUE;
+    return this.epilogues.of.get(this.node) ?? NO_EPILOGUE;
   }
+
+  /** The step that makes a value, which could make its integers instead. */
+  readonly makers = new Map<string, number>();
 
   /** Values that lie in a state's memory; for whom reads them as operands they are copied. */
   readonly views = new Map<string, View>();
@@ -106,6 +111,17 @@ export class Lowering {
 
   /** Constants that only this program has: what folding made of the input shapes. */
   readonly owned: OwnedConstant[] = [];
+
+  /** The range of a value, where the graph alone tells it. */
+  staticRange(value: string): StaticRange | undefined {
+    this.ranges ??= staticRanges(this.planned.graph);
+    return this.ranges.get(value);
+  }
+
+  /** Whether this node alone reads a value. */
+  isReadOnce(value: string): boolean {
+    return this.epilogues.isReadOnce(value);
+  }
 
   /** What `make` gave when it was first called with this key: work that several nodes share is emitted once. */
   once<T>(key: string, make: () => T): T {
@@ -128,7 +144,7 @@ export class Lowering {
 
   /** Output `i`, allocated in the arena on first use. */
   output(i = 0): Operand {
-    const name = (i === 0 ? this.epilogues.get(this.node)?.output : undefined) ?? this.node.outputs[i];
+    const name = (i === 0 ? this.epilogues.of.get(this.node)?.output : undefined) ?? this.node.outputs[i];
     if (name === undefined || name === "") throw this.unsupported(`output ${i} is missing`);
     const { type, shape } = this.valueOf(name);
     if (!this.located.has(name)) this.located.set(name, this.allocate(sizeOf(shape) * elementBytes(type)));
@@ -189,6 +205,13 @@ export class Lowering {
       bytes: about.bytes ?? 0,
       ...(about.rows !== undefined && { rows: about.rows }),
     });
+  }
+
+  /** Puts another step in the place of one, and other memory in that of what it wrote, which nobody reads. */
+  replace(index: number, words: Step["words"], unread: Ref): void {
+    const { step } = this.steps[index]!;
+    this.steps[index] = { ...this.steps[index]!, step: { ...step, words } };
+    this.buffers[unread.buffer] = { ...this.buffers[unread.buffer]!, bytes: 0 };
   }
 
   /** The steps that `body` emits, kept out of the program, for the next step, which holds all of their words and runs them itself. */

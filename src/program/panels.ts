@@ -60,6 +60,11 @@ export class Panels {
     private readonly elsewhere?: Elsewhere,
   ) {}
 
+  /** Whether other workers may hold weights, and give integer sums. */
+  get isElsewhere(): boolean {
+    return this.elsewhere !== undefined;
+  }
+
   /**
    * Places a series for a layer and chooses the layer's kernel, once.
    *

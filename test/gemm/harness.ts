@@ -33,6 +33,8 @@ export function newCore(build: TestedBuild): Promise<Core> {
 const f = Math.fround;
 /** The words of a Quantize step without a border. */
 export const NO_BORDER = { lineWidth: 0, outWidth: 0, outHeight: 0, padTop: 0, padLeft: 0 } as const;
+/** Of a Quantize step whose range is that of the values. */
+export const NO_RANGE = { low: 0, high: 0 } as const;
 
 /** What ConvU7's panels hold beside Q of 7 bits. */
 const QUAD_OFFSET = 64;
@@ -336,6 +338,7 @@ export async function run(build: TestedBuild, l: Linear, threads = 1, slices = 1
       mask,
       maskChannels: depthwise ? 1 : s.channels,
       slots: threads,
+      ...NO_RANGE,
       ...(l.border ? { lineWidth: s.inWidth, outWidth: inWidth, outHeight: inHeight, padTop, padLeft } : NO_BORDER),
     };
     steps.push(step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common));
@@ -416,6 +419,7 @@ export async function run(build: TestedBuild, l: Linear, threads = 1, slices = 1
       addend: l.addend === undefined ? 0 : core.place(spread(l.addend, total)),
       addendMin: f32Bits(l.addendMin ?? -Infinity),
       addendMax: f32Bits(l.addendMax ?? Infinity),
+      handsOver: 0,
       scratch,
       scratchBytes,
       slots: threads,

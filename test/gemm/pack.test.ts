@@ -3,7 +3,18 @@ import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { FLAT, f32Bits, layerOf, pairsPerBlock, type Step, step } from "../../src/core/index.ts";
-import { BUILDS, bitsOf, canonical, dirty, NO_BORDER, newCore, quantizeReference, random, runAll } from "./harness.ts";
+import {
+  BUILDS,
+  bitsOf,
+  canonical,
+  dirty,
+  NO_BORDER,
+  NO_RANGE,
+  newCore,
+  quantizeReference,
+  random,
+  runAll,
+} from "./harness.ts";
 
 const f = Math.fround;
 
@@ -63,6 +74,7 @@ async function matmul(
       maskChannels: k,
       slots: threads,
       ...NO_BORDER,
+      ...NO_RANGE,
     };
     const partials = dirty(core, threads * batch * 16);
     steps.push(
@@ -131,6 +143,7 @@ async function matmul(
       addend: 0,
       addendMin: 0,
       addendMax: 0,
+      handsOver: 0,
       scratch: dirty(core, scratchBytes * threads),
       scratchBytes,
       slots: threads,

@@ -3,7 +3,7 @@ import { describe, expect, it } from "vitest";
 import { QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { step } from "../../src/core/index.ts";
-import { BUILDS, dirty, NO_BORDER, newCore, quantizeReference, runAll } from "./harness.ts";
+import { BUILDS, dirty, NO_BORDER, NO_RANGE, newCore, quantizeReference, runAll } from "./harness.ts";
 
 interface Result {
   q: Int16Array;
@@ -48,6 +48,7 @@ async function quantize(
     maskChannels: channels,
     slots: threads,
     ...NO_BORDER,
+    ...NO_RANGE,
   };
   const steps = [step(Opcode.Range, QuantizeStep, common), step(Opcode.Quantize, QuantizeStep, common)];
   runAll(core, alone ? steps.slice(1) : steps, threads);

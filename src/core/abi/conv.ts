@@ -93,6 +93,11 @@ export enum ConvStep {
   addend,
   addendMin,
   addendMax,
+  /**
+   * 1: a Quantize step with a range of its own follows these words, whose rows are the output's pixels, and what it would make of the output is made while a block of outputs is in the cache. The output
+   * then is scratch, `outBatchStride` bytes for each of `slots`, 4 pixels at least, and there is no addend. Integer kernels under a Clip, one entry of `parameters` per sample.
+   */
+  handsOver,
   /** Scratch of `scratchBytes` per thread (see assembly/layout.ts): pointer table, a row for padding, f64 accumulators. */
   scratch,
   scratchBytes,
@@ -167,6 +172,9 @@ export enum QuantizeStep {
   outHeight,
   padTop,
   padLeft,
+  /** f32 bits: the range where it is known without the values, in which they lie; both 0: it is that of the partials. A sample that is one row has none. Not used by Range. */
+  low,
+  high,
   /** Entries of `partials` per sample: as many as threads may run Range at the same time. More slices than that must run in order. */
   slots,
   length,

@@ -23,6 +23,8 @@ export enum Scratch {
   addend = 1032,
   addendMin = 1036,
   addendMax = 1040,
+  /** Address of the outputs of the block's first pixel. */
+  block = 1044,
   /** The row that padded positions read, then the pointer table. */
   padding = 1056,
 }

@@ -1,7 +1,9 @@
 import { ActivationParameters, QuantizeStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, type Kernel, type Ref, step } from "../../core/index.ts";
+import { type Argument, f32Bits, type Kernel, type Ref, step } from "../../core/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
+import { isStatic } from "../static-range.ts";
+import { handOver, makerOf } from "./hand-over.ts";
 
 /** Activations as int16 with their parameters. */
 export interface QuantizedOperand {
@@ -48,24 +50,28 @@ export function quantizeActivation(
   const maskChannels = layout.channels;
   const kind = [bits, samples, pixelStride, groupStride, maskChannels, masked, ...Object.values(words)].join(":");
   return l.once(`quantize:${x.name}:${kind}`, () => {
-    const partials = masked
-      ? l.once(`range:${x.name}:${samples}`, () => {
-          const ranges = l.allocate(l.threads * samples * ActivationParameters.bytes);
-          emitRange(l, x, { partials: ranges, samples, rowsPerSample, channels, groups, bits });
-          return ranges;
-        })
-      : 0;
-    const parameters = l.allocate(samples * ActivationParameters.bytes);
-    const at = l.allocate(samples * pixels * pixelStride);
-    const mask = masked ? l.allocate((samples * pixels * groups * channels) / maskChannels) : 0;
-    l.emit(
-      step(Opcode.Quantize, QuantizeStep, {
-        ...{ input: x.at, output: at, partials, parameters, samples, rowsPerSample, channels, groups },
-        ...{ pixelStride, groupStride, bits, mask, maskChannels, slots: l.threads },
-        ...words,
-      }),
-      { kernel: "quantize_f32_i16", bytes: 6 * samples * rowsPerSample * groups * channels },
-    );
+    const range = masked && isStatic(bits) ? l.staticRange(x.name) : undefined;
+    const maker = range === undefined ? undefined : makerOf(l, x, pixelStride);
+    const partials =
+      masked && maker === undefined
+        ? l.once(`range:${x.name}:${samples}`, () => {
+            const ranges = l.allocate(l.threads * samples * ActivationParameters.bytes);
+            emitRange(l, x, { partials: ranges, samples, rowsPerSample, channels, groups, bits });
+            return ranges;
+          })
+        : 0;
+    const parameters = l.allocate(samples * ActivationParameters.bytes, maker);
+    const at = l.allocate(samples * pixels * pixelStride, maker);
+    const mask = masked ? l.allocate((samples * pixels * groups * channels) / maskChannels, maker) : 0;
+    const quantize = step(Opcode.Quantize, QuantizeStep, {
+      ...{ input: maker === undefined ? x.at : 0, output: at, partials, parameters, samples, rowsPerSample },
+      ...{ channels, groups, pixelStride, groupStride, bits, mask, maskChannels, slots: l.threads },
+      ...{ low: f32Bits(range?.low ?? 0), high: f32Bits(range?.high ?? 0) },
+      ...words,
+    });
+    if (maker === undefined) {
+      l.emit(quantize, { kernel: "quantize_f32_i16", bytes: 6 * samples * rowsPerSample * groups * channels });
+    } else handOver(l, maker, quantize);
     return { at, parameters, mask };
   });
 }
@@ -80,7 +86,17 @@ export function emitRange(
   l.emit(
     step(Opcode.Range, QuantizeStep, {
       ...{ input: x.at, output: 0, partials, parameters: 0, samples, rowsPerSample, channels, groups },
-      ...{ pixelStride: 0, groupStride: 0, bits, mask: 0, maskChannels: 1, slots: l.threads, ...NO_BORDER },
+      ...{
+        pixelStride: 0,
+        groupStride: 0,
+        bits,
+        mask: 0,
+        maskChannels: 1,
+        slots: l.threads,
+        low: 0,
+        high: 0,
+        ...NO_BORDER,
+      },
     }),
     { kernel: "range_f32", bytes: 4 * samples * rowsPerSample * channels * groups },
   );

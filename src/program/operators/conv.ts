@@ -5,6 +5,7 @@ import { type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { stackOf } from "../stack.ts";
 import { selectTaps, type TapSelection } from "../taps.ts";
+import { noteMaker } from "./hand-over.ts";
 import {
   biasOf,
   borderOf,
@@ -24,6 +25,7 @@ export function lowerConv(l: Lowering): void {
   const [x, y] = [l.input(0), l.output()];
   const weights = weightsOf(l, x, y);
   convolve(l, x, weights, y, convGeometry(l, x, weights.shape, y));
+  noteMaker(l, y);
 }
 
 /** The weights of a layer, in the form of the channels-last operators: [O, kernel…, I/g]. */

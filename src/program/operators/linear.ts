@@ -102,7 +102,7 @@ export function surrounded(g: Geometry, border: Border | undefined): Geometry {
 /** Of a linear step that does nothing in the end. */
 export const NO_ACTIVATION = {
   ...{ activation: Activation.None, activationMin: 0, activationMax: 0 },
-  ...{ factor: f32Bits(1), shift: f32Bits(-0), addend: 0, addendMin: 0, addendMax: 0 },
+  ...{ factor: f32Bits(1), shift: f32Bits(-0), addend: 0, addendMin: 0, addendMax: 0, handsOver: 0 },
 } as const;
 
 /** Words of a linear step about the end of it: the fused activation of the node, attributes `activation`, `min`, `max`, and its epilogue. */
@@ -129,6 +129,7 @@ export function fusedActivation(
     addend: addend === undefined ? 0 : l.operand(addend).at,
     addendMin: f32Bits(l.epilogue.min),
     addendMax: f32Bits(l.epilogue.max),
+    handsOver: 0,
   };
 }
 
