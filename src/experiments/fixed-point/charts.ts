@@ -105,7 +105,7 @@ export function barChart(
 /** As many ticks as powers of ten: none in between. */
 function decades(values: readonly { readonly [key: string]: Json }[], field: string): number {
   const numbers = values.flatMap((row) => (typeof row[field] === "number" ? [row[field]] : []));
-  return Math.max(1, Math.ceil(Math.log10(Math.max(...numbers)) - Math.log10(Math.min(...numbers))));
+  return Math.max(1, Math.ceil(Math.log10(Math.max(...numbers))) - Math.floor(Math.log10(Math.min(...numbers))));
 }
 
 function nominal({ field, title }: { field: string; title: string }): Json {

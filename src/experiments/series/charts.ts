@@ -52,7 +52,7 @@ export function lines(
 
 /** Ticks at powers of ten alone where there are several. */
 function logarithmic(values: readonly number[]): { [key: string]: Json } {
-  const decades = Math.ceil(Math.log10(Math.max(...values)) - Math.log10(Math.min(...values)));
+  const decades = Math.ceil(Math.log10(Math.max(...values))) - Math.floor(Math.log10(Math.min(...values)));
   return { scale: { type: "log" }, axis: { format: ".0e", tickCount: Math.max(decades, 1) } };
 }
 
