@@ -1,7 +1,6 @@
-import { checkHolds, checkList, checkOptions, wrongKind } from "../core/index.ts";
+import { checkHolds, checkList, checkOptions, randomIntegers, wrongKind } from "../core/index.ts";
 import { type AccumulatorGamma, accumulatorGamma } from "./accumulator.ts";
 import { integerIn } from "./checks.ts";
-import { generator } from "./random.ts";
 import { type TokenGamma, tokenGamma } from "./token.ts";
 import { POSITIONS, type Positions } from "./words.ts";
 
@@ -103,13 +102,13 @@ function decider(g: Gamma): (i: readonly number[], j: readonly number[]) => bool
 }
 
 function verifySamples(g: Gamma, samples: number, seed: number): GammaVerification {
-  const random = generator(seed);
+  const random = randomIntegers(seed);
   const most = 2 ** g.p - 1;
   const decide = decider(g);
   // Padded strings have counts of one parity: there coordinates change by 2.
   const even = g.kind === "accumulator" && g.positions === "known";
   const draw = (): number[] => {
-    const u = Array.from({ length: g.d }, () => random(2 * most + 1) - most);
+    const u = Array.from({ length: g.d }, () => random(-most, most));
     if (even && (u.reduce((sum, v) => sum + v, 0) - g.d) % 2 !== 0) u[0]! += u[0]! === most ? -1 : 1;
     return u;
   };
@@ -119,8 +118,8 @@ function verifySamples(g: Gamma, samples: number, seed: number): GammaVerificati
     const i = draw();
     let j = i.slice();
     if (n % 2 === 1) {
-      const c = random(g.d);
-      const change = even ? [-2, 2][random(2)]! : [-2, -1, 1, 2][random(4)]!;
+      const c = random(0, g.d - 1);
+      const change = even ? [-2, 2][random(0, 1)]! : [-2, -1, 1, 2][random(0, 3)]!;
       // A change that leaves the range goes the other way.
       j[c] = Math.abs(j[c]! + change) > most ? j[c]! - change : j[c]! + change;
     } else if (n % 4 === 2) j = draw();

@@ -3,8 +3,10 @@ import type { CAC } from "cac";
 import { plot } from "../experiments/plot.ts";
 import { approximationChart, lowerChart, regimeChart } from "../experiments/regimes/charts.ts";
 import { containerNetwork } from "../networks/container-network.ts";
+import { lowerOnnx, type SharedSize } from "../networks/lower-onnx.ts";
 import { networkToOnnx, regimeOfOnnx } from "../networks/regimes.ts";
 import { reluNetwork } from "../networks/relu-network.ts";
+import { readOnnx } from "../onnx/index.ts";
 import {
   approximate,
   type DenseLayerJson,
@@ -54,6 +56,7 @@ interface Options {
   nonNegative?: boolean;
   round?: number;
   limit?: number;
+  form?: string;
   output?: string;
   json?: boolean;
   svg?: string;
@@ -78,7 +81,8 @@ export function registerRegimes(cli: CAC): void {
     .option("--recoding <name>", "lower: magnitude or signed digits (default magnitude)")
     .option("--magnitude <a>", "lower: weights of the result are at most 2^a (default 0)")
     .option("--non-negative", "lower: the inputs are never negative")
-    .option("--limit <n>", "lower FILE.onnx: non-zero weights at most, convolutions written out (default 1048576)")
+    .option("--limit <n>", "lower FILE.onnx: write convolutions out neuron by neuron, at most so many non-zero weights")
+    .option("--form <name>", "lower FILE.onnx with convolutions: write it deeper or as slices (default deeper)")
     .option("--round <b>", "lower: first round all weights to multiples of 2^-b")
     .option("-o, --output <file>", "approximate, lower: write the network as .json or .onnx")
     .option("--json", "Print one JSON document")
@@ -225,6 +229,10 @@ function resolve(source: FunctionSource): (k: number) => number {
 async function lower(file: string, options: Options): Promise<void> {
   const bits = integer("--bits", options.bits, 1, 30);
   const limit = options.limit === undefined ? undefined : integer("--limit", options.limit, 1, 2 ** 26);
+  if (file.endsWith(".onnx") && limit === undefined) {
+    const bytes = await readBytes(file);
+    if (readOnnx(bytes).nodes.some(({ op }) => op === "Conv")) return lowerConvolutions(file, bytes, options);
+  }
   const given = await readNetwork(file, limit);
   const { network: original, largestChange } =
     options.round === undefined
@@ -293,11 +301,45 @@ async function lower(file: string, options: Options): Promise<void> {
     ["digit slices", slices.depth, before.width, "", bits, slices.nonZero, slices.sparseMemory, slices.denseMemory],
   ];
   const text = table(["form", "depth", "width", "a", "b", "non-zeros", "sparse bits", "dense bits"], rows);
-  const rounding =
-    options.round === undefined
-      ? ""
-      : `\nrounded to multiples of 2^-${options.round} first: no weight moved by more than ${largestChange}`;
+  const rounding = roundingText(options.round, largestChange);
   printText(`${text}${rounding}\nequal for all real inputs, proved layer by layer`);
+}
+
+/** Convolutions stay convolutions. */
+async function lowerConvolutions(file: string, bytes: Uint8Array, options: Options): Promise<void> {
+  const bits = integer("--bits", options.bits, 1, 23);
+  const form = choice("--form", options.form ?? "deeper", ["deeper", "slices"] as const);
+  const recoding: Recoding = choice("--recoding", options.recoding ?? "magnitude", ["magnitude", "signed"] as const);
+  const round = options.round === undefined ? {} : { round: integer("--round", options.round, 0, 23) };
+  const lowered = lowerOnnx(bytes, { bits, form, recoding, ...round });
+  if (options.output !== undefined) await writeBytes(options.output, lowered.onnx);
+  if (options.svg !== undefined) {
+    const rows = [];
+    for (let g = 1; g < Math.min(lowered.original.b, 9); g++) {
+      const { original, ...size } = lowerOnnx(bytes, { bits: g, recoding, ...round });
+      rows.push(
+        { bits: g, ratio: size.sparseMemory / original.sparseMemory, form: "zeros not stored" },
+        { bits: g, ratio: size.denseMemory / original.denseMemory, form: "zeros stored" },
+      );
+    }
+    await draw(options.svg, [lowerChart(`${basename(file)}: memory after lowering`, rows)]);
+  }
+  const { onnx: _, ...figures } = lowered;
+  if (options.json) return printJson(figures);
+  const row = (name: string, size: SharedSize) => [
+    ...[name, size.depth, size.a, size.b, size.nonZero, size.sparseMemory, size.denseMemory, size.products],
+  ];
+  const header = ["form", "depth", "a", "b", "non-zeros", "sparse bits", "dense bits", "products"];
+  const text = table(header, [row("original", lowered.original), row(form, lowered)]);
+  printText(
+    `${text}${roundingText(options.round, lowered.largestChange)}\nequal for all real inputs, proved layer by layer`,
+  );
+}
+
+function roundingText(round: number | undefined, largestChange: number): string {
+  return round === undefined
+    ? ""
+    : `\nrounded to multiples of 2^-${round} first: no weight moved by more than ${largestChange}`;
 }
 
 /** A network from .json (what `--output` writes, or [{ weights, bias }]), .onnx or a quantized container. */

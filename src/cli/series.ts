@@ -91,7 +91,9 @@ async function converge(file: string | undefined, options: Options): Promise<voi
         { terms, error, what: `INT${bits}` },
         { terms, error: published, what: "as published" },
       ]);
-    const chart = lines("Largest error, of the largest element", values, "terms", "error", "what", { log: true });
+    const chart = lines("Largest error, of the largest element", values, "terms", "error", "what", {
+      ...{ log: true, titles: { x: "terms", y: "largest error / absmax" } },
+    });
     await writeBytes(String(options.svg), new TextEncoder().encode(await plot([chart])));
   }
   if (options.svg === STDIO) return;

@@ -9,6 +9,7 @@ export * from "./kernels.ts";
 export * from "./lattice.ts";
 export * from "./limits.ts";
 export * from "./product.ts";
+export * from "./random.ts";
 export type { RelaxedDots } from "./relaxed.ts";
 export * from "./shown.ts";
 export * from "./steps.ts";

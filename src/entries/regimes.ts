@@ -4,6 +4,13 @@
  * @module
  */
 export { containerNetwork } from "../networks/container-network.ts";
+export {
+  type LoweredForm,
+  type LoweredOnnx,
+  type LowerOnnxOptions,
+  lowerOnnx,
+  type SharedSize,
+} from "../networks/lower-onnx.ts";
 export { networkToOnnx, type OnnxRegime, type OnnxRegimeOptions, regimeOfOnnx } from "../networks/regimes.ts";
 export { type ReluNetworkOptions, reluNetwork } from "../networks/relu-network.ts";
 export {

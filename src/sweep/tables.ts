@@ -1,5 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
-import { randomIntegers } from "../experiments/fixed-point/random.ts";
+import { BitbasisError, randomIntegers } from "../core/index.ts";
 import { activationNames, analyze, synthesize, verify } from "../fixed-point/index.ts";
 import type { Outcome, Sweep } from "./sweep.ts";
 

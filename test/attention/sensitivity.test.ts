@@ -2,7 +2,7 @@ import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { equalitySensitivity, type SensitivityOptions } from "../../src/attention/index.ts";
-import { generator } from "../../src/attention/random.ts";
+import { randomIntegers } from "../../src/core/random.ts";
 
 interface KeySetVector {
   readonly keys: readonly number[][];
@@ -226,10 +226,10 @@ describe("equalitySensitivity against exact integers", () => {
 
 /** Normalized rows: independent, or near copies of the first half. */
 function keysOf(n: number, d: number, noise: number): Float32Array {
-  const random = generator(7);
+  const random = randomIntegers(7);
   const normal = () => {
     let sum = -6;
-    for (let i = 0; i < 12; i++) sum += random(2 ** 24) / 2 ** 24;
+    for (let i = 0; i < 12; i++) sum += random(0, 2 ** 24 - 1) / 2 ** 24;
     return sum;
   };
   const keys = Float32Array.from({ length: n * d }, normal);
@@ -283,8 +283,8 @@ describe("equalitySensitivity on larger sets", () => {
   });
 
   it("gives the collision curve of 100,000 keys of dimension 64 in under 5 s", async () => {
-    const random = generator(3);
-    const keys = Float32Array.from({ length: 100_000 * 64 }, () => random(2 ** 24) / 2 ** 24 - 0.5);
+    const random = randomIntegers(3);
+    const keys = Float32Array.from({ length: 100_000 * 64 }, () => random(0, 2 ** 24 - 1) / 2 ** 24 - 0.5);
     keys.copyWithin(64 * 99_999, 64 * 5, 64 * 6);
     const start = performance.now();
     const s = await equalitySensitivity(keys, [100_000, 64], { retrieval: false });

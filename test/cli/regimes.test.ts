@@ -4,6 +4,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { GraphBuilder } from "../../src/networks/graph-builder.ts";
+import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
 import { lipschitzWalk } from "../regimes/helpers.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
@@ -83,6 +85,30 @@ describe("bitbasis regimes", () => {
     const twice = json("lower", onnx, "--bits", "1");
     expect(twice["b"]).toBe(once["b"]);
     expect(json("lower", join(folder, "net.json"), "--bits", "1", "--round", "2")["largestChange"]).toBe(0.125);
+  });
+
+  it("lowers convolutions as convolutions, deeper or as slices", () => {
+    const build = new GraphBuilder();
+    const weights = build.floats([1, 2, 1, 1], (i) => [0.328125, -1][i]!);
+    const y = build.node("Conv", ["x", weights]);
+    const [small, lowered] = [join(folder, "convolution.onnx"), join(folder, "convolution-lowered.onnx")];
+    const info = { type: "float32", shape: [1, 2, 3, 3] } as const;
+    const graph = {
+      name: "one",
+      opsets: { "": 21 },
+      inputs: [{ name: "x", ...info }],
+      outputs: [{ name: y, ...info }],
+    };
+    writeFileSync(small, writeOnnx({ ...graph, nodes: build.nodes, initializers: build.initializers }));
+    const options = ["--round", "4", "--bits", "1", "--form", "slices", "--recoding", "signed"];
+    expect(json("lower", small, ...options, "-o", lowered)).toMatchObject({
+      ...{ original: { b: 4, nonZero: 2, products: 18 }, largestChange: 0.015625, depth: 1, a: 0, b: 1, nonZero: 3 },
+    });
+    expect(readOnnx(readFileSync(lowered)).nodes.filter(({ op }) => op === "Conv").length).toBe(4);
+    const text = regimes("lower", small, "--round", "4", "--bits", "2").stdout;
+    expect(text).toMatch(/^form +depth +a +b +non-zeros +sparse bits +dense bits +products\n/);
+    expect(text).toContain("equal for all real inputs");
+    expect(regimes("lower", MODEL, "--bits", "2").stderr).toContain("round the weights");
   });
 
   it("says in words what is wrong: exit 2 for usage, 1 for the rest", () => {

@@ -123,6 +123,7 @@ async function validArguments(): Promise<Valid> {
     "regimes.evaluatePoints": [dyadic, [BigInt64Array.of(1n)], 1],
     "regimes.evaluateRational": [dyadic, point],
     "regimes.evaluateSliced": [regimes.sliceNetwork(dyadic, 2), point],
+    "regimes.lowerOnnx": [regimes.networkToOnnx(dyadic), { bits: 1 }],
     "regimes.lowerPrecision": [dyadic, 1, {}],
     "regimes.networkFromJson": [regimes.networkToJson(dyadic)],
     "regimes.networkSize": [dyadic],

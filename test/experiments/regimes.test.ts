@@ -19,17 +19,18 @@ import { expectFindings } from "./findings.ts";
 const run = async <T>(name: string): Promise<{ data: T; svg: string }> => {
   const result = await experiments.find((experiment) => experiment.name === name)!.run();
   const { data, chart } = result;
-  expectFindings(result);
+  expectFindings(result, name === "regimes-run-time" ? { 1: "corrected" } : {});
   return { data: data as T, svg: await plot(chart!) };
 };
 
-test("there are five, with names of their own", () => {
+test("there are six, with names of their own", () => {
   expect(experiments.map(({ name }) => name)).toEqual([
     "regimes-family",
     "regimes-memory",
     "regimes-smoothness",
     "regimes-conversion",
     "regimes-cost",
+    "regimes-run-time",
   ]);
 });
 
@@ -122,4 +123,36 @@ test("the error of bit extraction lies behind the borders of its blocks, and is 
   expect(where).toBe("at the borders");
   expect(count).toBeGreaterThanOrEqual((6 * 2 ** long.cells) / blockCells(long)!);
   await expect(measureError(best, samples, { width: 8, depth: 100, b: 15 })).rejects.toThrow("does not fit 8×100");
+});
+
+test("lowered and sliced networks run: the same function, at most five times the multiplications, more time", async () => {
+  interface Row {
+    network: string;
+    form: string;
+    bits: number;
+    depth: number;
+    products: number;
+    difference: number;
+    ratio: number;
+  }
+  const { data, svg } = await run<{ rows: Row[] }>("regimes-run-time");
+  expect(data.rows.map(({ network, form, bits }) => `${network}, ${form} ${bits}`)).toEqual([
+    ...["original 7", "deeper 1", "deeper 2", "deeper 4", "slices 1", "slices 2", "slices 4"].map(
+      (x) => `perceptron, ${x}`,
+    ),
+    ...["ReLU network 1", "ReLU network 2", "ReLU network 4"].map((x) => `perceptron, ${x}`),
+    ...["original 7", "deeper 1", "deeper 2", "deeper 4", "slices 1", "slices 2", "slices 4"].map(
+      (x) => `residual network, ${x}`,
+    ),
+  ]);
+  const depth = (form: string, bits: number) => data.rows.find((row) => row.form === form && row.bits === bits)!.depth;
+  expect([depth("original", 7), depth("deeper", 1), depth("slices", 1), depth("ReLU network", 1)]).toEqual([
+    3, 21, 3, 22,
+  ]);
+  for (const { form, products, difference, ratio } of data.rows) {
+    expect(difference).toBeLessThan(1e-5);
+    expect(products).toBeLessThan(5);
+    expect(ratio).toBeGreaterThan(form === "original" ? 0.999 : 0);
+  }
+  expect(svg).toContain("residual network, slices");
 });

@@ -1,9 +1,9 @@
 import type { Lattice } from "../../src/core/index.ts";
+import { randomIntegers } from "../../src/core/random.ts";
 import { activationNames, activationTable } from "../../src/fixed-point/activations.ts";
 import { maximum } from "../../src/fixed-point/arithmetic.ts";
 import { countUnseparated, separation } from "../../src/fixed-point/separation.ts";
 import { enumerate, gapsOf, gcds, reachable } from "../../src/fixed-point/sets.ts";
-import { randomIntegers } from "./vectors.ts";
 
 export interface Comparison {
   cases: number;

@@ -1,10 +1,11 @@
 import fc from "fast-check";
 import { expect, test } from "vitest";
+import { randomIntegers } from "../../src/core/random.ts";
 import { clamp, maximum, rdiv, rdivBig } from "../../src/fixed-point/arithmetic.ts";
 import { createNetwork, evaluate, networkFromJson, networkSize, networkToJson } from "../../src/fixed-point/network.ts";
 import { inputAt, inputCount } from "../../src/fixed-point/targets.ts";
 import { verify } from "../../src/fixed-point/verify.ts";
-import { randomIntegers, vectors } from "./vectors.ts";
+import { vectors } from "./vectors.ts";
 
 const published = vectors("networks").map((entry) => ({
   ...entry,

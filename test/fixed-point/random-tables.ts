@@ -1,8 +1,8 @@
+import { randomIntegers } from "../../src/core/random.ts";
 import { activationNames } from "../../src/fixed-point/activations.ts";
 import { maximum } from "../../src/fixed-point/arithmetic.ts";
 import { synthesize } from "../../src/fixed-point/synthesize.ts";
 import { verify } from "../../src/fixed-point/verify.ts";
-import { randomIntegers } from "./vectors.ts";
 
 export interface RandomTables {
   networks: number;

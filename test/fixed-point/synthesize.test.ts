@@ -1,4 +1,5 @@
 import { describe, expect, test } from "vitest";
+import { randomIntegers } from "../../src/core/random.ts";
 import { activationTable } from "../../src/fixed-point/activations.ts";
 import { clamp, maximum, rdiv } from "../../src/fixed-point/arithmetic.ts";
 import { evaluate, type FixedNetwork } from "../../src/fixed-point/network.ts";
@@ -7,7 +8,6 @@ import { type Synthesized, type SynthesizeOptions, synthesize } from "../../src/
 import { inputAt, type Target } from "../../src/fixed-point/targets.ts";
 import { verify } from "../../src/fixed-point/verify.ts";
 import { synthesizeRandomTables } from "./random-tables.ts";
-import { randomIntegers } from "./vectors.ts";
 
 async function network(f: Target, options: SynthesizeOptions): Promise<Synthesized> {
   const result = await synthesize(f, options);

@@ -42,14 +42,3 @@ export interface Vectors {
 export function vectors<Name extends keyof Vectors>(name: Name): Vectors[Name] {
   return JSON.parse(readFileSync(new URL(`../vectors/${name}.json`, import.meta.url), "utf8")).data;
 }
-
-/** A seeded generator of integers (xorshift). */
-export function randomIntegers(seed: number): (low: number, high: number) => number {
-  let x = seed | 1;
-  return (low, high) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return low + ((x >>> 0) % (high - low + 1));
-  };
-}

@@ -1,4 +1,5 @@
 import { expect, test } from "vitest";
+import { randomIntegers } from "../../src/core/random.ts";
 import {
   createNetwork,
   evaluate,
@@ -11,7 +12,6 @@ import {
 import { exportFixedPoint, fixedPointGraph } from "../../src/networks/fixed-point.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
-import { randomIntegers } from "../fixed-point/vectors.ts";
 
 /** Outputs of the exported network on all inputs, by a session. */
 async function runEverywhere(network: FixedNetwork): Promise<number[]> {

@@ -1,6 +1,6 @@
 import { synthesize } from "../../fixed-point/index.ts";
 import { type Experiment, finding, type Json } from "../experiment.ts";
-import { lineChart } from "./charts.ts";
+import { barChart, lineChart } from "./charts.ts";
 import { randomTable } from "./random.ts";
 
 interface Row extends Readonly<Record<"p" | "parameters" | "nonZero" | "depth" | "width", number>> {
@@ -60,10 +60,17 @@ export const binary: Experiment = {
           { field: "series", title: "activation, weights" },
         ),
         lineChart(
-          "The same networks: affine layers",
+          "The same networks: width",
           values,
           { field: "p", title: "p", type: "ordinal" },
-          { field: "depth", title: "depth" },
+          { field: "width", title: "neurons of the widest layer", log: true },
+          { field: "series", title: "activation, weights" },
+        ),
+        barChart(
+          "The same networks: depth",
+          values,
+          { field: "p", title: "p" },
+          { field: "depth", title: "affine layers" },
           { field: "series", title: "activation, weights" },
         ),
       ],

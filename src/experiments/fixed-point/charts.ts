@@ -69,12 +69,43 @@ export function lineChart(
         field: y.field,
         type: "quantitative",
         title: y.title,
-        ...(y.log ? { scale: { type: "log" }, axis: { tickCount: 6 } } : { axis: { tickMinStep: 1 } }),
+        ...(y.log
+          ? { scale: { type: "log" }, axis: { tickCount: decades(values, y.field) } }
+          : { axis: { tickMinStep: 1 } }),
       },
       // Dashes beside colours: lines that lie on one another stay visible.
       ...(series === undefined ? {} : { color: nominal(series), strokeDash: nominal(series) }),
     },
   };
+}
+
+/** A bar per value of x, side by side for the series: equal values hide nothing. */
+export function barChart(
+  title: string,
+  values: readonly { readonly [key: string]: Json }[],
+  x: { field: string; title: string },
+  y: { field: string; title: string },
+  series: { field: string; title: string },
+): VegaLiteSpec {
+  return {
+    title,
+    width: 520,
+    height: 280,
+    data: { values },
+    mark: "bar",
+    encoding: {
+      x: { ...x, type: "ordinal", axis: { labelAngle: 0 } },
+      xOffset: { field: series.field },
+      y: { ...y, type: "quantitative", axis: { tickMinStep: 1, format: "d" } },
+      color: { ...series, type: "nominal", legend: { labelLimit: 400 } },
+    },
+  };
+}
+
+/** As many ticks as powers of ten: none in between. */
+function decades(values: readonly { readonly [key: string]: Json }[], field: string): number {
+  const numbers = values.flatMap((row) => (typeof row[field] === "number" ? [row[field]] : []));
+  return Math.max(1, Math.ceil(Math.log10(Math.max(...numbers))) - Math.floor(Math.log10(Math.min(...numbers))));
 }
 
 function nominal({ field, title }: { field: string; title: string }): Json {

@@ -1,4 +1,5 @@
 import type { Experiment } from "../experiment.ts";
+import { approximation } from "./approximation.ts";
 import { binary } from "./binary.ts";
 import { floating } from "./floating.ts";
 import { hardtanh } from "./hardtanh.ts";
@@ -16,5 +17,6 @@ export const experiments: readonly Experiment[] = [
   scaling,
   identity,
   floating,
+  approximation,
   roundOffStudy,
 ];

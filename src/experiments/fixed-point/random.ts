@@ -1,13 +1,4 @@
-/** Integers from a seed, the same on every engine (xorshift32). */
-export function randomIntegers(seed: number): (low: number, high: number) => number {
-  let x = (seed * 2654435761) | 1;
-  return (low, high) => {
-    x ^= x << 13;
-    x ^= x >>> 17;
-    x ^= x << 5;
-    return low + ((x >>> 0) % (high - low + 1));
-  };
-}
+import { randomIntegers } from "../../core/index.ts";
 
 /** A table Q^d → Q with every entry drawn at random. */
 export function randomTable(p: number, d: number, seed: number): Int32Array {

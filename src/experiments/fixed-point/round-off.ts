@@ -1,6 +1,6 @@
+import { randomIntegers } from "../../core/index.ts";
 import { activationOfReal, type RealNetwork, roundOff } from "../../fixed-point/index.ts";
 import { type Experiment, finding, type VegaLiteSpec } from "../experiment.ts";
-import { randomIntegers } from "./random.ts";
 
 const HIDDEN = 12;
 const EPOCHS = 120;

@@ -66,7 +66,7 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
     field,
     type: "quantitative",
     title: name,
-    scale: log ? { type: "log", base: 2, padding: 6 } : { zero: false, padding: 6 },
+    scale: log ? { type: "log", base: 2, padding: 12, nice: field === y } : { zero: false, padding: 6 },
     ...(log
       ? {
           axis: {
@@ -77,11 +77,13 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         }
       : {}),
   });
+  const over = (row: Row): number => (dotted.includes(row[series] as string) ? 1 : 0);
   return {
     title,
     width: WIDTH,
     height: HEIGHT,
-    data: { values: rows },
+    // Lines are drawn in this order: dotted ones over those that they lie on.
+    data: { values: [...rows].sort((one, other) => over(one) - over(other)) },
     mark: { type: "line", point: { size: 22 }, clip: true },
     encoding: {
       x: { ...axis(x, xTitle, logX), ...(whole ? { axis: { tickMinStep: 1, format: "d" } } : {}) },

@@ -1,6 +1,6 @@
 import type { LayerPlan, Plan } from "../../series/index.ts";
 import { type Experiment, type ExperimentOptions, finding, type Table } from "../experiment.ts";
-import { cells, lines, percent } from "./charts.ts";
+import { bars, cells, DECIBELS, lines, percent } from "./charts.ts";
 import { type Evaluation, Study } from "./network.ts";
 
 type Row = Evaluation & { readonly weightTerms: number; readonly activationTerms: number };
@@ -82,6 +82,7 @@ export const grid: Experiment = {
           "activationTerms",
           "weightTerms",
           "agreement",
+          { x: "activation terms (0: float32)", y: "weight terms (0: float32)" },
         ),
       ],
     };
@@ -118,7 +119,7 @@ export const sensitivity: Experiment = {
           "terms",
           "decibels",
           "what",
-          { log: false },
+          { log: false, titles: { x: "weight terms (INT3, 4 activation terms)", y: DECIBELS } },
         ),
       ],
     };
@@ -166,7 +167,11 @@ export const asymmetry: Experiment = {
         },
       ],
       tables: [tableOf(rows)],
-      chart: [lines("Signal over error of mirrored plans", values, "terms", "decibels", "what", { log: false })],
+      chart: [
+        bars("Signal over error of mirrored plans", values, "terms", "decibels", "what", {
+          ...{ x: "INT3 terms of the two sides", y: DECIBELS },
+        }),
+      ],
     };
   },
 };
@@ -218,7 +223,7 @@ export const firstLayer: Experiment = {
           "terms",
           "decibels",
           "what",
-          { log: false },
+          { log: false, titles: { x: "terms of weights and of activations", y: DECIBELS } },
         ),
       ],
     };

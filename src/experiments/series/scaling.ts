@@ -114,9 +114,15 @@ export const scaling: Experiment = {
         },
       ],
       chart: [
-        lines("Bytes of weights of the worker that has most", rows, "workers", "weights", "cut", { log: true }),
-        lines("Bytes of sums that travel in a run", rows, "workers", "sums", "cut", { log: true }),
-        lines("Milliseconds of a run", rows, "workers", "milliseconds", "cut", { log: false }),
+        lines("Weights of the worker that has most", rows, "workers", "weights", "cut", {
+          ...{ log: true, titles: { x: "workers", y: "bytes" } },
+        }),
+        lines("Sums that travel in a run", rows, "workers", "sums", "cut", {
+          ...{ log: true, titles: { x: "workers", y: "bytes" } },
+        }),
+        lines("Time of a run", rows, "workers", "milliseconds", "cut", {
+          ...{ log: false, titles: { x: "workers", y: "milliseconds" } },
+        }),
       ],
     };
   },

@@ -1,7 +1,7 @@
 import { chooseOutliers, type DigitSystem, expand, publishedRecurrence } from "../../series/index.ts";
 import { Tensor } from "../../tensor/index.ts";
 import { type Experiment, finding } from "../experiment.ts";
-import { lines, percent } from "./charts.ts";
+import { bars, DECIBELS, lines, percent } from "./charts.ts";
 import { decibels } from "./network.ts";
 import { SHAPES, type Shape, samplesOf } from "./samples.ts";
 
@@ -102,7 +102,11 @@ export const tensorConvergence: Experiment = {
           ]),
         },
       ],
-      chart: [lines("Largest error of a series by its terms", values, "terms", "error", "what", { log: true })],
+      chart: [
+        lines("Largest error of a series by its terms", values, "terms", "error", "what", {
+          ...{ log: true, titles: { x: "terms", y: "largest error / absmax" } },
+        }),
+      ],
     };
   },
 };
@@ -176,7 +180,7 @@ export const clipping: Experiment = {
         },
       ],
       chart: [
-        lines(
+        bars(
           "Relative error of one INT4 term per tensor",
           rows.flatMap(({ shape, plain, error }) => [
             { shape, error: plain, what: "all clipped at absmax" },
@@ -185,7 +189,7 @@ export const clipping: Experiment = {
           "shape",
           "error",
           "what",
-          { log: false },
+          { x: "shape of the weights", y: "relative error" },
         ),
       ],
     };
@@ -264,7 +268,7 @@ export const basis: Experiment = {
           "bits",
           "decibels",
           "what",
-          { log: false },
+          { log: false, titles: { x: "bits per weight", y: DECIBELS } },
         ),
       ),
     };
