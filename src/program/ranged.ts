@@ -9,8 +9,9 @@
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
 import type { KnownValue } from "../graph/graph.ts";
+import { broadcastRank } from "../graph/operators/operator.ts";
 import type { Stage, specializeTogether, Visit } from "../graph/specialize.ts";
-import type { Tensor } from "../tensor/index.ts";
+import { sizeOf, type Tensor } from "../tensor/index.ts";
 import type { Compiled, KeptValue, ProgramValue } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
 import { type LayoutRule, layoutRule, scratchBuffer } from "./layout-words.ts";
@@ -232,12 +233,22 @@ function isPolynomial(visits: readonly Visit[], ts: readonly number[], fate: "fo
       return extents.every(({ length }) => length === shape.length) && value !== undefined && value[1] >= 0 && d >= 0;
     });
   });
-  if (!shapes || first.folded === undefined || fate === "keep") return shapes;
+  if (!shapes || first.folded === undefined || fate === "keep") return shapes && !stretches(visits);
   const elements = first.folded.every((one, j) => {
     const tensors = visits.map(({ folded }) => folded![j]!);
     return tensors.every((tensor) => tensor === one || sameElements(one, tensor)) || affines(ts, tensors) !== undefined;
   });
   return elements && (first.operator.sizes !== "compared" || keepsOrder(visits));
+}
+
+/** Whether operands are stretched to each other along an extent that varies and is 1 at some size, which has other strides than the rest. */
+function stretches(visits: readonly Visit[]): boolean {
+  const [{ operator, outputs, call }] = visits as [Visit];
+  if (operator.rank !== broadcastRank) return false;
+  const one = outputs[0]!.shape.findIndex((d, i) => d !== 1 && visits.some((visit) => visit.outputs[0]!.shape[i] === 1));
+  // Numbers are no operands with strides.
+  const shapes = Array.from({ length: call.count }, (_, i) => call.shape(i)).filter((shape) => sizeOf(shape) > 1);
+  return one >= 0 && new Set(shapes.map(String)).size > 1;
 }
 
 /** The elements of an integer tensor as functions of t. */
