@@ -68,6 +68,8 @@ export interface SpecializeOptions {
   readonly needed?: ReadonlySet<string>;
   /** What is left of the budget of the stage that the graph is a body of: stages and bodies on one path share one. */
   readonly budget?: FoldBudget;
+  /** Inputs whose rows a state keeps: no number of rows, 0 and 1 included, makes another graph of what appends to them and turns them. */
+  readonly kept?: Iterable<string>;
   /** The graph is a body: its outputs may be any of its values, and its inputs are what is fed. */
   readonly body?: true;
 }
@@ -158,6 +160,7 @@ function foldedName(tensor: Tensor): string {
 export class Specializer {
   /** Those that must run. */
   private readonly nodes: Node[] = [];
+  private readonly growing: Set<string>;
 
   constructor(
     protected readonly graph: Graph,
@@ -172,7 +175,9 @@ export class Specializer {
     private readonly expanded: Map<string, number>,
     protected readonly frames: Frame[],
     protected readonly budget: FoldBudget,
-  ) {}
+  ) {
+    this.growing = new Set(options.kept);
+  }
 
   /** What a specializer knows before the first node. */
   static begin(
@@ -288,11 +293,22 @@ export class Specializer {
         const made = new Set(expanded.flatMap((one) => one.outputs));
         checkOutputs(call, (name) => made.has(name));
         this.frames.push({ nodes: expanded, next: 0 });
-      } else this.keep(operator.settle?.(call, outputs) ?? node, outputs);
+      } else {
+        this.keep((this.grows(node) ? undefined : operator.settle?.(call, outputs)) ?? node, outputs);
+      }
       return undefined;
     } catch (error) {
       return this.stopFor(error, node);
     }
+  }
+
+  /** Whether a node gives the rows of a state in place: with new ones, turned or times a number (src/program/kept.ts). */
+  private grows({ op, inputs, outputs }: Node): boolean {
+    const [first = "", second = ""] = inputs;
+    const grows = this.growing.has(first) || (op === "Mul" && this.growing.has(second));
+    if (!grows || !(op === "Concat" || op === "Transpose" || op === "Mul")) return false;
+    this.growing.add(outputs[0]!);
+    return true;
   }
 
   /** The stop that an error asks for, which says that elements must be known. */

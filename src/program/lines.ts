@@ -59,6 +59,17 @@ export class Lines {
   }
 }
 
+/** The line of a state alone: nothing grows but its rows, one by one. */
+export function lineOfRows(values: readonly KnownValue[], rows: ReadonlySet<number>): Line[] {
+  const extents = extentsOf(values);
+  return lineOf(
+    values.map(({ shape }) => shape.length),
+    extents,
+    extents.map((_, i) => (rows.has(i) ? 1 : 0)),
+    1,
+  );
+}
+
 function lineOf(
   ranks: readonly number[],
   through: readonly number[],
@@ -118,9 +129,11 @@ export function valuesAt(line: Line, values: readonly KnownValue[], t: number): 
 /**
  * From where on no extent that varies is 0 or 1: those broadcast and vanish, and have programs of their own. A single row of a state does not: operators
  * read it behind others or as a copy.
+ *
+ * @param fewest - rows of a state that are no case of their own
  */
-export function genericFrom({ base, direction }: Line, rows: ReadonlySet<number> = NONE): number {
-  const least = (i: number): number => (rows.has(i) ? 1 : 2);
+export function genericFrom({ base, direction }: Line, rows: ReadonlySet<number> = NONE, fewest = 1): number {
+  const least = (i: number): number => (rows.has(i) ? fewest : 2);
   return Math.max(0, ...direction.flatMap((d, i) => (d === 0 ? [] : [Math.ceil((least(i) - base[i]!) / d)])));
 }
 

@@ -6,6 +6,8 @@
 // monotone, so that both ends and one step decide; a clamp of affine functions that starts and ends on one piece never leaves it. Words are products of
 // these: affine as well, or, when one is not, whole polynomials of degree 2 at most, which three sizes decide and a fourth, the middle, checks. Words that layouts make (pairs, blocks of 8, scratch) are no
 // polynomials: they are computed from the sizes in their step (layout-words.ts). Whatever does not fit has no program for a range.
+import { KeptStep } from "../core/abi/conv.ts";
+import { Opcode } from "../core/abi/opcode.ts";
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
 import type { KnownValue } from "../graph/graph.ts";
@@ -153,11 +155,15 @@ export function generalize(
   sizes: Sizes,
   most = Number.POSITIVE_INFINITY,
 ): { program: RangedProgram; stage: Stage } | undefined {
-  const [three, middle] = [[high, low, low + 1], (low + high) >> 1];
+  // No rows at all: extents of 1 in what comes of them vanish from walks and strides, so that its own program is another one. That of the other sizes is right
+  // there too, in so far as no step walks over nothing: all that shapes say is looked at there, but it is not lowered.
+  const least = Math.max(low, 1);
+  const [three, middle] = [[high, least, least + 1], (least + high) >> 1];
+  const looked = low < least ? [...three, low] : three;
   const all: { readonly visits: readonly Visit[]; readonly fate: "fold" | "keep" }[] = [];
-  const stages = sizes.specialize(three, (visits) => {
+  const stages = sizes.specialize(looked, (visits) => {
     const fate = fateOf(visits);
-    if (!isAlike(visits) || !isPolynomial(visits, three, fate)) return undefined;
+    if (!isAlike(visits) || !isPolynomial(visits, looked, fate)) return undefined;
     all.push({ visits, fate });
     return fate;
   });
@@ -169,7 +175,7 @@ export function generalize(
     return programs[0]!.arenaBytes <= most && sameSteps(programs);
   };
   try {
-    if (!stages.every(add)) return undefined;
+    if (!stages.slice(0, three.length).every(add)) return undefined;
     let found = fitted(core, programs, three);
     if (found === undefined) {
       // Something is quadratic, or nothing that we know.
@@ -178,12 +184,12 @@ export function generalize(
       const more = sizes.specialize([middle], ([visit]) => {
         const { visits, fate } = all[next++] ?? { visits: [], fate: "fold" };
         const known = [...visits, visit!];
-        return visits.length > 0 && isAlike(known) && isPolynomial(known, four, fate) ? fate : undefined;
+        return visits.length > 0 && isAlike(known) && isPolynomial(known, [...looked, middle], fate) ? fate : undefined;
       });
       if (more === undefined || next < all.length || !add(more[0]!)) return undefined;
       found = fitted(core, programs, four);
     }
-    if (found === undefined) return undefined;
+    if (found === undefined || (low < least && walksNothing(programs[0]!, found, low))) return undefined;
     kept = programs[0]!;
     return { program: new RangedProgram(core, kept, found, high), stage: stages[0]! };
   } finally {
@@ -254,14 +260,10 @@ function affines(ts: readonly number[], tensors: readonly Tensor[]): Polynomial[
   return values.includes(undefined) ? undefined : (values as Polynomial[]);
 }
 
-/** Whether the operands of a comparison are apart, or the same, over the whole range: both ends on one side. */
-function keepsOrder(visits: readonly Visit[]): boolean {
-  const [high, low] = [signs(visits[0]!), signs(visits[1]!)];
-  return (
-    high !== undefined &&
-    high.join() === low?.join() &&
-    (!high.includes(0) || visits.every((v) => signs(v)?.join() === high.join()))
-  );
+/** Whether the operands of a comparison are apart, or the same, over the whole range: all sizes on one side. */
+function keepsOrder([first, ...others]: readonly Visit[]): boolean {
+  const order = signs(first!)?.join();
+  return order !== undefined && others.every((visit) => signs(visit)?.join() === order);
 }
 
 /** −1, 0 or 1 for every pair that is compared; undefined when they are not simply paired. */
@@ -354,6 +356,17 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
       programs.map(({ work }) => work),
     ),
   };
+}
+
+/** Whether a number of some step is 0 or less at size t, where only panels that are kept count the rows before the run. */
+function walksNothing({ steps }: Compiled, { words }: Fitted, t: number): boolean {
+  const before = new Set<number>();
+  let start = ProgramHeader.length + steps.length;
+  for (const { step } of steps) {
+    if (step.opcode === Opcode.PackKept) before.add(start + KeptStep.before);
+    start += step.words.length;
+  }
+  return words.some(({ at: word, value, reference }) => !reference && !before.has(word) && at(value, t) <= 0);
 }
 
 /** The same outputs of programs of several sizes, their extents that vary added to `extents`; undefined where one does not grow evenly. */

@@ -13,7 +13,7 @@ import {
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Compiled, type CompileTarget, compile } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
-import { genericFrom, Lines, placeOn, type Range, valuesAt } from "./lines.ts";
+import { genericFrom, Lines, lineOfRows, placeOn, type Range, valuesAt } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
 import { generalize } from "./ranged.ts";
 
@@ -118,7 +118,7 @@ export class Schedule {
       });
       const { graph, around, needed } = routine;
       const inside = around && { body: true as const, budget: around.budget };
-      const options = { weights: this.weights, needed, ...inside };
+      const options = { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }), ...inside };
       const stageOf = (): Stage => specialize(graph, Object.fromEntries(feeds), options);
       const made = this.make(routine, routine.parts, key, stageOf, kept);
       const shaping = made === undefined || routine.around ? [] : shapingInputs(made.stage, routine, inputs);
@@ -191,9 +191,11 @@ export class Schedule {
     const signature = kept?.signature ?? "";
     const ranges = routine.ranges.filter((one) => one.kept === signature);
     const rows = rowsOf(inputs, kept);
-    for (const line of routine.lines.through(values, rows)) {
+    const met = routine.lines.through(values, rows);
+    const lines = met.length === 0 && decodes(routine.graph, inputs, kept) ? lineOfRows(values, rows) : met;
+    for (const line of lines) {
       const t = placeOn(line, values)!;
-      for (const [low, high] of rangesAround(t, genericFrom(line, rows))) {
+      for (const [low, high] of rangesAround(t, genericFrom(line, rows, t === 0 ? 0 : 1))) {
         if (t < low || high - low < SIZES || ranges.filter(({ part }) => part === undefined).length >= FAILURES)
           continue;
         const range = { line, low, high };
@@ -226,7 +228,8 @@ export class Schedule {
               const known = valuesAt(range.line, values, t);
               return Object.fromEntries(names.map((name, i) => [name, known[i]!]));
             });
-            return specializeTogether(graph, feeds, { weights: this.weights, needed }, judge);
+            const options = { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }) };
+            return specializeTogether(graph, feeds, options, judge);
           },
           compile: (stage, probe) => compile(this.planned, stage, this.target, kept?.kept, probe),
         },
@@ -336,6 +339,26 @@ function rowsOf(inputs: ReadonlyMap<string, Given>, kept: KeptMemory | undefined
     at += known.shape.length;
   }
   return rows;
+}
+
+/**
+ * Whether these are inputs of a decoder that goes on row by row: with one token, and no open extent but the batch and the tokens. What comes next is
+ * known before it has come, and the program of the first token is that of all others.
+ */
+function decodes({ inputs: declared, outputs }: Graph, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): boolean {
+  if (kept === undefined) return false;
+  const states = new Set([...kept.kept.values()].map(({ output }) => output));
+  const [batch, tokens] = [new Set<string | number>(), new Set<string | number>()];
+  for (const { name, shape = [] } of declared) {
+    const axis = kept.kept.get(name)?.axis;
+    if (axis !== undefined) for (const [i, d] of shape.entries()) if (i !== axis) batch.add(d);
+  }
+  for (const { name, shape = [] } of outputs) if (!states.has(name)) for (const d of shape) tokens.add(d);
+  return declared.every(({ name, shape }) => {
+    const given = inputs.get(name)?.known;
+    if (kept.kept.has(name) || given === undefined || given === LIST) return given !== LIST;
+    return shape?.every((d, i) => typeof d === "number" || batch.has(d) || (tokens.has(d) && given.shape[i] === 1));
+  });
 }
 
 /**

@@ -114,9 +114,18 @@ export function addTerm(series: WeightSeries, i: number, out: Int16Array | Int32
   const mask = (1 << bits) - 1;
   const sign = isSigned(series.digits, i) ? 1 << (bits - 1) : 0;
   const count = rows * columns;
+  let done = 0;
+  if (bits === 4) {
+    // Two digits a byte, by far the most frequent, take half the time.
+    for (; done < count - 1; done += 2) {
+      const pair = plane[done >> 1]!;
+      out[done] = out[done]! + (((pair & 15) ^ sign) - sign) * weight;
+      out[done + 1] = out[done + 1]! + (((pair >> 4) ^ sign) - sign) * weight;
+    }
+  }
   let buffer = 0;
   let filled = 0;
-  for (let e = 0, at = 0; e < count; e++) {
+  for (let e = done, at = (done * bits) >> 3; e < count; e++) {
     if (filled < bits) {
       buffer |= plane[at++]! << filled;
       filled += 8;
@@ -185,10 +194,18 @@ export function fuseHalves(
 /** The weights that the loaded terms stand for, each s·(Q − zero) rounded once to f32, in the order of the tensor. */
 export function dequantize(series: WeightSeries): Float32Array {
   const fused = fuse(series);
-  const { rows, columns, scales, shape, axis } = series;
+  const { rows, scales, shape, axis } = series;
   const values = new Float32Array(fused.length);
-  for (let r = 0, e = 0; r < rows; r++) for (const end = e + columns; e < end; e++) values[e] = scales[r]! * fused[e]!;
-  return fromRows(values, shape, axis);
+  const inner = sizeOf(shape.slice(axis + 1));
+  const between = (rows - 1) * inner;
+  for (let r = 0, e = 0; r < rows; r++) {
+    const scale = scales[r]!;
+    // As `fromRows`, without another pass: a session does this to all weights before its first run.
+    for (let to = r * inner; to < values.length; to += between) {
+      for (const end = to + inner; to < end; to++) values[to] = scale * fused[e++]!;
+    }
+  }
+  return values;
 }
 
 /** Throws TypeError for what is no series, RangeError unless the first `terms` terms are there. */
