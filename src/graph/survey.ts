@@ -5,6 +5,7 @@ import type { Dimension, Graph, KnownValue, Node, ValueInfo } from "./graph.ts";
 import { runsBetween } from "./host.ts";
 import { isOpen, isOpenRank, Witness } from "./open-shape.ts";
 import { isOfTypes, outputsOf } from "./operators/contract.ts";
+import { takesLong } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import type { Rank, RankView } from "./operators/operator.ts";
 import { captures, isGraph } from "./order.ts";
@@ -171,8 +172,10 @@ class Surveyor extends Specializer {
     const { witness } = this;
     for (let tries = 0; tries < MOST_VALUES; tries++) {
       const call = this.call(node);
+      const operator = operatorOf(node)!;
+      if (takesLong(call, operator)) break;
       try {
-        const outputs = outputsOf(call, operatorOf(node)!);
+        const outputs = outputsOf(call, operator);
         node.outputs.forEach((name, i) => {
           if (name !== "") this.put(name, this.opened(outputs[i]!, this.rankOf(node, i)));
         });

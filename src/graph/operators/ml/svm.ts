@@ -1,3 +1,4 @@
+import { bytesIn } from "../../../tensor/index.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
 import type { Maker } from "../maker.ts";
@@ -184,6 +185,7 @@ const coupledRows = inPieces(function* (call): Generator<undefined, Float32Array
   const chances = call.constant(0)!.data as Float32Array;
   const [rows, classes] = [call.shape(0)[0]!, call.number("classes", 0)];
   const pairs = pairsOf(classes);
+  call.hold(bytesIn("float32", rows * classes));
   const result = new Float32Array(rows * classes);
   for (let row = 0; row < rows; row++) {
     yield;
