@@ -187,6 +187,21 @@ export class Execution {
     );
   }
 
+  /** A copy in JavaScript as evaluators read it. */
+  private async constant(value: Held): Promise<Tensor> {
+    const { core, runner } = this;
+    if (value.type === "string") return value as Tensor;
+    core.hold(bytesIn(value.type, sizeOf(value.dims)));
+    if (value instanceof Placed && value.pieces !== undefined) return toConstant(core, value);
+    const bytes = new Uint8Array(viewOf(core, value).length);
+    await copyBytes(
+      () => viewOf(core, value),
+      () => bytes,
+      () => runner.rest(),
+    );
+    return toConstant(core, value, bytes);
+  }
+
   /** Deals with what a part stops at. */
   private async pass(part: Part, values: Map<string, Value>, scope: Scope): Promise<Outcome> {
     const { opsets } = part.stage;
@@ -205,12 +220,9 @@ export class Execution {
     let outputs: readonly Value[];
     if (stop.kind === "host") {
       const hold = (bytes: number): void => this.core.hold(bytes);
-      const inputs = node.inputs.map((name) => {
-        if (name === "") return undefined;
-        const value = this.held(part, values, name);
-        if (value.type !== "string") hold(bytesIn(value.type, sizeOf(value.dims)));
-        return toConstant(this.core, value);
-      });
+      const inputs: (Tensor | undefined)[] = [];
+      for (const name of node.inputs)
+        inputs.push(name === "" ? undefined : await this.constant(this.held(part, values, name)));
       outputs = await evaluateNode(node, opsets, inputs, () => this.runner.turn(), hold);
     } else {
       const { runBetween } = await import("./between.ts");

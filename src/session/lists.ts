@@ -1,3 +1,4 @@
+import { INDEX } from "../graph/operators/operator.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { axisOf, type RunControl, stack } from "./control.ts";
 import type { ControlNode } from "./execution.ts";
@@ -7,7 +8,8 @@ import { bool, type Held, int64, isHeld, reshaped, Scope, scalarOf, toConstant, 
 /** A place in a sequence of `length` tensors, counted from the end when negative; `after`: the one behind the last tensor too. */
 function position(c: ControlNode, i: number, length: number, after: 0 | 1): number {
   const given = c.tensor(i);
-  if (sizeOf(given.dims) !== 1) throw c.fail(`a position expected one integer, got [${given.dims}]`);
+  if (sizeOf(given.dims) !== 1 || !INDEX.includes(given.type))
+    throw c.fail(`a position expected int32 or int64 [], got ${given.type} [${given.dims}]`);
   const at = scalarOf(c.core, given);
   if (at < -length || at >= length + after) {
     // As for any index in the data: the feeds are wrong, not the model.
@@ -61,6 +63,7 @@ function splitSizes(c: ControlNode, extent: number): { sizes: number[]; keeps: b
     return { sizes: new Array<number>(extent).fill(1), keeps: c.node.attributes["keepdims"] !== 0 };
   }
   const split = c.tensor(1);
+  if (!INDEX.includes(split.type)) throw c.fail(`"split" expected int32 or int64, got ${split.type}`);
   c.core.hold(sizeOf(split.dims) * PART_BYTES);
   const numbers = Array.from(toConstant(c.core, split).data as ArrayLike<number | bigint>, Number);
   if (split.dims.length === 0) {

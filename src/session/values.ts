@@ -117,11 +117,11 @@ export function toTensor(core: Core, value: Held, copied?: Uint8Array<ArrayBuffe
   return new Tensor(type, viewData(type as NumericType, bytes, sizeOf(dims)) as ArrayBufferView, dims);
 }
 
-/** A copy in JavaScript as shape rules and evaluators read it: float16 as bit patterns. */
-export function toConstant(core: Core, value: Held): Tensor {
+/** A copy in JavaScript as shape rules and evaluators read it: float16 as bit patterns; `copied`: its bytes, when they have been copied already. */
+export function toConstant(core: Core, value: Held, copied?: Uint8Array<ArrayBuffer>): Tensor {
   const { type, dims } = value;
   if (type === "string") return value as Tensor;
-  const bytes = viewOf(core, value).slice() as Uint8Array<ArrayBuffer>;
+  const bytes = copied ?? (viewOf(core, value).slice() as Uint8Array<ArrayBuffer>);
   return new Tensor(type, viewData(type as NumericType, bytes, sizeOf(dims)) as ArrayBufferView, dims);
 }
 

@@ -171,6 +171,36 @@ describe("what a run keeps in JavaScript counts against limits.bytes", () => {
 });
 
 describe("what an operator is written out in lies in the core", () => {
+  it.each<readonly [string, number, readonly NodeSpec[]]>([
+    ["OneHot", 2 ** 31 + 5, [["OneHot", ["i", "s", "v"], ["y"]]]],
+    [
+      "EyeLike",
+      2 ** 22,
+      [
+        ["Concat", ["s", "one"], ["d"], { axis: 0 }],
+        ["ConstantOfShape", ["d"], ["x"]],
+        ["EyeLike", ["x"], ["y"]],
+      ],
+    ],
+    ["HannWindow", 2 ** 23, [["HannWindow", ["s"], ["y"]]]],
+    [
+      "ReverseSequence",
+      2 ** 22,
+      [
+        ["Concat", ["s", "one"], ["d"], { axis: 0 }],
+        ["ConstantOfShape", ["d"], ["x"]],
+        ["ReverseSequence", ["x", "i"], ["y"]],
+      ],
+    ],
+  ])("%s", async (_, size, nodes) => {
+    const constants = { i: i64(1), v: f32([2]), one: i64(1) };
+    const start = process.cpuUsage();
+    await expect(answer(nodes, constants, size, 2 ** 25)).rejects.toMatchObject(MEMORY);
+    const { user, system } = process.cpuUsage(start);
+    expect((user + system) / 1e6).toBeLessThan(1);
+    expect((await answer(nodes, constants, 3, 2 ** 25)).y).toBeDefined();
+  });
+
   it.each<[string, Parameters<typeof build>]>([
     [
       "AffineGrid",

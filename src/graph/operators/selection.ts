@@ -139,7 +139,10 @@ const unique = inPieces(function* (call) {
   // Numbers of the groups in the order that is asked for.
   call.hold(2 * bytesIn("int32", groups) + 2 * bytesIn("int64", groups));
   const numbers = new Int32Array(groups).fill(-1);
-  if (call.number("sorted", 1) !== 0) for (let i = 0; i < groups; i++) numbers[i] = i;
+  for (let i = 0; i < groups && call.number("sorted", 1) !== 0; i++) {
+    numbers[i] = i;
+    if (i % PIECE === 0) yield;
+  }
   const [first, counts] = [new BigInt64Array(groups), new BigInt64Array(groups)];
   const inverse = new BigInt64Array(extent);
   for (let i = 0, next = 0; i < extent; i++) {
@@ -153,7 +156,10 @@ const unique = inPieces(function* (call) {
   }
   const to = shape.map((d, i) => (i === at ? groups : d));
   const firsts = new Int32Array(groups);
-  for (let i = 0; i < groups; i++) firsts[i] = Number(first[i]);
+  for (let i = 0; i < groups; i++) {
+    firsts[i] = Number(first[i]);
+    if (i % PIECE === 0) yield;
+  }
   const values = yield* slabs(call, data, shape, at, firsts, to);
   return { to, extent, groups, data: [values, first, inverse, counts] };
 });

@@ -44,6 +44,7 @@ const affineGrid: Operator["expands"] = (call, make) => {
 
 /** Values back at the places that MaxPool took them from; zeros elsewhere. */
 const maxUnpool: Operator["expands"] = (call, make) => {
+  if (call.list("kernel_shape") === undefined) throw call.fail('"kernel_shape" is missing');
   const dims = call.shape(0);
   const axes = dims.length - 2;
   const list = (name: string, count: number, fallback: number): readonly number[] => {
@@ -52,10 +53,9 @@ const maxUnpool: Operator["expands"] = (call, make) => {
       throw call.fail(`"${name}" expected ${count} integers ≥ ${fallback}, got [${given}]`);
     return given;
   };
+  const [kernel, strides, pads] = [list("kernel_shape", axes, 1), list("strides", axes, 1), list("pads", 2 * axes, 0)];
   if (axes < 1 || call.shape(1).join() !== dims.join())
     throw call.fail("indices of the shape of the input are expected");
-  if (call.list("kernel_shape") === undefined) throw call.fail('"kernel_shape" is missing');
-  const [kernel, strides, pads] = [list("kernel_shape", axes, 1), list("strides", axes, 1), list("pads", 2 * axes, 0)];
   const spatial = kernel.map((size, i) => (dims[i + 2]! - 1) * strides[i]! - pads[i]! - pads[i + axes]! + size);
   const inner = [dims[0]!, dims[1]!, ...spatial];
   const whole = call.has(2) ? call.needed(2) : inner;
