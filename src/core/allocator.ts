@@ -5,6 +5,7 @@ export class Allocator {
   /** Free blocks in order of address. */
   private free: { at: number; size: number }[] = [];
   private readonly used = new Map<number, number>();
+  private inUse = 0;
   private end: number;
 
   constructor(
@@ -16,9 +17,7 @@ export class Allocator {
 
   /** Bytes in use. */
   get bytes(): number {
-    let sum = 0;
-    for (const size of this.used.values()) sum += size;
-    return sum;
+    return this.inUse;
   }
 
   /** The block that an address lies in; undefined: in none. */
@@ -49,6 +48,7 @@ export class Allocator {
       this.end = at + size;
     }
     this.used.set(at, size);
+    this.inUse += size;
     return at;
   }
 
@@ -56,6 +56,7 @@ export class Allocator {
     const size = this.used.get(at);
     if (size === undefined) throw new RangeError(`"at" expected the address of an allocated block, got ${at}`);
     this.used.delete(at);
+    this.inUse -= size;
     const index = this.free.findIndex((block) => block.at > at);
     const position = index < 0 ? this.free.length : index;
     this.free.splice(position, 0, { at, size });

@@ -24,10 +24,12 @@ export function newMemory(): WebAssembly.Memory {
 /** The linear memory of one instance, with an allocator. A wasm memory only grows, so drop the instance to give it back. */
 export class LinearMemory {
   private readonly allocator: Allocator;
+  /** Bytes that a run holds in JavaScript, beside this memory and under the same limit; whoever holds some puts back what was here before. */
+  beside = 0;
 
   constructor(
     readonly memory: WebAssembly.Memory,
-    /** Bytes that the memory may grow to. */
+    /** Bytes that the memory may grow to, with those beside it. */
     private readonly most = Number.POSITIVE_INFINITY,
   ) {
     this.allocator = new Allocator(FIRST_ADDRESS, (end) => this.reserve(end));
@@ -41,6 +43,16 @@ export class LinearMemory {
   /** A 64-aligned block; its contents are undefined. Views of the memory made before this call may be detached. */
   allocate(bytes: number): number {
     return this.allocator.allocate(bytes);
+  }
+
+  /**
+   * Counts bytes that are about to be taken in JavaScript.
+   *
+   * @throws BitbasisError MEMORY for more than the limit leaves beside the blocks in use
+   */
+  hold(bytes: number): void {
+    this.checkLimit(this.allocator.bytes + this.beside + bytes);
+    this.beside += bytes;
   }
 
   release(at: number): void {
@@ -103,13 +115,16 @@ export class LinearMemory {
   private reserve(end: number): void {
     const missing = Math.ceil((end - this.memory.buffer.byteLength) / PAGE_BYTES);
     if (missing <= 0) return;
-    if (end > this.most) {
-      throw new BitbasisError("MEMORY", `${end} bytes of memory are needed, "limits.bytes" allows ${this.most}`);
-    }
+    this.checkLimit(end + this.beside);
     try {
       this.memory.grow(missing);
     } catch (cause) {
       throw new BitbasisError("MEMORY", `the wasm memory could not grow to ${end} bytes`, { cause });
     }
+  }
+
+  private checkLimit(bytes: number): void {
+    if (bytes <= this.most) return;
+    throw new BitbasisError("MEMORY", `${bytes} bytes of memory are needed, "limits.bytes" allows ${this.most}`);
   }
 }

@@ -1,4 +1,4 @@
-import type { Tensor } from "../tensor/index.ts";
+import { bytesIn, sizeOf, type Tensor } from "../tensor/index.ts";
 import { nodeError } from "./errors.ts";
 import type { Node } from "./graph.ts";
 import { Call } from "./operators/call.ts";
@@ -25,6 +25,7 @@ export function runsOnHost(node: Node, call: Call): boolean {
  *
  * @param inputs - by position; undefined for an absent one
  * @param turn - is waited for after every piece of work
+ * @param hold - hears of the bytes that are about to be taken, and throws where they are too many
  * @throws BitbasisError UNSUPPORTED for an operator that has no evaluator for these types
  */
 export async function evaluateNode(
@@ -32,12 +33,16 @@ export async function evaluateNode(
   opsets: Readonly<Record<string, number>>,
   inputs: readonly (Tensor | undefined)[],
   turn: () => Promise<void>,
+  hold: (bytes: number) => void,
 ): Promise<readonly Tensor[]> {
   const known = inputs.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
-  const call = new Call(node, opsets, known, inputs);
+  const call = new Call(node, opsets, known, inputs, hold);
   const operator = operatorOf(node);
   for (const _ of operator?.work?.(call) ?? []) await turn();
-  const made = operator && evaluate(call, operator, outputsOf(call, operator), Number.POSITIVE_INFINITY);
+  const outputs = operator && outputsOf(call, operator);
+  // What works in pieces has held its results already.
+  if (operator?.work === undefined) for (const { type, shape } of outputs ?? []) hold(bytesIn(type, sizeOf(shape)));
+  const made = operator && evaluate(call, operator, outputs!, Number.POSITIVE_INFINITY);
   if (made === undefined) {
     const types = known.map((value) => value?.type ?? "–").join(", ");
     throw nodeError(node, opsets, `this operator is not supported for ${types}`);

@@ -47,3 +47,19 @@ export function isOpenRank(shape: Shape): boolean {
 export function shapeInWords(shape: Shape): string {
   return openings.get(shape)?.words ?? shape.join();
 }
+
+/** An extent that is no guess; undefined for one that is, or where the number of extents is one. */
+export function knownExtent(shape: Shape, axis: number): number | undefined {
+  const guesses = openings.get(shape)?.guesses;
+  return guesses === "rank" || guesses?.[axis] === true ? undefined : shape[axis];
+}
+
+/** Whether two shapes do not broadcast whatever their guesses are. */
+export function neverBroadcast(a: Shape, b: Shape): boolean {
+  if (isOpenRank(a) || isOpenRank(b)) return false;
+  for (let i = 1; i <= Math.min(a.length, b.length); i++) {
+    const [x, y] = [knownExtent(a, a.length - i), knownExtent(b, b.length - i)];
+    if (x !== undefined && y !== undefined && x !== y && x !== 1 && y !== 1) return true;
+  }
+  return false;
+}

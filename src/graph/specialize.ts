@@ -9,7 +9,7 @@ import { runsBetween, runsOnHost } from "./host.ts";
 import { INTERNAL } from "./internal.ts";
 import { Call } from "./operators/call.ts";
 import { checkOutputs, outputsOf } from "./operators/contract.ts";
-import { evaluate, FoldBudget } from "./operators/evaluate.ts";
+import { evaluate, FoldBudget, takesLong } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
 import type { Operator } from "./operators/operator.ts";
@@ -258,12 +258,12 @@ export class Specializer {
     if (unknown.length > 0) return this.learn(node, unknown);
     const call = this.call(node);
     if (like?.call.isLike(call)) return { ...like, node, call };
-    if (runsOnHost(node, call)) {
-      for (let i = 0; i < call.count; i++)
-        if (call.has(i) && call.constant(i) === undefined) return { kind: "host", node };
-    }
     const operator = operatorOf(node);
     if (operator === undefined) throw nodeError(node, this.graph.opsets, "this operator is not supported");
+    const onHost = runsOnHost(node, call);
+    for (let i = 0; onHost && i < call.count; i++)
+      if (call.has(i) && call.constant(i) === undefined) return { kind: "host", node };
+    if (onHost && takesLong(call, operator)) return { kind: "host", node };
     try {
       const halves = halfInputs(call, operator);
       if (halves.length > 0) {
@@ -274,6 +274,8 @@ export class Specializer {
       }
       const outputs = outputsOf(call, operator);
       const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
+      // Too large to be folded, which a run may do all the same.
+      if (folded === undefined && onHost) return { kind: "host", node };
       return { node, operator, call, outputs, folded };
     } catch (error) {
       return this.stopFor(error, node);

@@ -1,12 +1,13 @@
 import { BitbasisError } from "../core/errors.ts";
-import { allocateData, sizeOf, Tensor } from "../tensor/index.ts";
-import { DependsOnData } from "./errors.ts";
+import { allocateData, type ElementType, sizeOf, Tensor } from "../tensor/index.ts";
+import { DependsOnData, nodeError } from "./errors.ts";
 import type { Dimension, Graph, KnownValue, Node, ValueInfo } from "./graph.ts";
 import { runsBetween } from "./host.ts";
-import { isOpen, isOpenRank, Witness } from "./open-shape.ts";
+import { isOpen, isOpenRank, knownExtent, shapeInWords, Witness } from "./open-shape.ts";
 import { isOfTypes, outputsOf } from "./operators/contract.ts";
+import { takesLong } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
-import type { Rank, RankView } from "./operators/operator.ts";
+import { INDEX, type Rank, type RankView } from "./operators/operator.ts";
 import { captures, isGraph } from "./order.ts";
 import { type Known, LIST, Specializer, type Stop } from "./specialize.ts";
 import { ANY_EXTENT } from "./verify.ts";
@@ -38,6 +39,43 @@ function surmiseOf({ type, shape, holder }: ValueInfo, witness: Witness): Surmis
   const guess = (shape ?? []).map((d) => (typeof d === "string" ? ANY_EXTENT : d));
   return { type, shape: witness.open(shape, guess) };
 }
+
+interface Kinds {
+  /** Its first output. */
+  readonly makes?: Surmise;
+  /** Inputs that are sequences. */
+  readonly sequences?: readonly number[];
+  /** Inputs that are tensors; `single`: of one element. */
+  readonly tensors?: readonly {
+    readonly input: number;
+    readonly what?: string;
+    readonly types?: readonly ElementType[];
+    readonly single?: true;
+  }[];
+}
+
+const POSITION = { input: 1, what: "a position", types: INDEX, single: true } as const;
+const CONDITION = { what: "the condition", types: ["bool"], single: true } as const;
+
+/** What sessions run between programs, and what it takes. */
+const KINDS: Readonly<Record<string, Kinds>> = {
+  If: { tensors: [{ ...CONDITION, input: 0 }] },
+  Loop: {
+    tensors: [
+      { input: 0, what: "the trip count", types: ["int64"], single: true },
+      { ...CONDITION, input: 1 },
+    ],
+  },
+  SequenceEmpty: { makes: LIST },
+  SequenceConstruct: { makes: LIST },
+  SequenceAt: { sequences: [0], tensors: [POSITION] },
+  SequenceErase: { sequences: [0], tensors: [POSITION], makes: LIST },
+  SequenceInsert: { sequences: [0], tensors: [{ input: 1 }, { ...POSITION, input: 2 }], makes: LIST },
+  SequenceLength: { sequences: [0], makes: { type: "int64", shape: [] } },
+  ConcatFromSequence: { sequences: [0] },
+  SequenceMap: { sequences: [0] },
+  SplitToSequence: { tensors: [{ input: 0 }, { input: 1, what: '"split"', types: INDEX }], makes: LIST },
+};
 
 class Surveyor extends Specializer {
   /** Values of which nothing is known. */
@@ -114,8 +152,18 @@ class Surveyor extends Specializer {
       const own = this.resolve(name);
       if (this.constants.has(own)) this.guessed.add(own);
       const known = this.values.get(own);
-      if (known !== undefined) this.values.set(own, this.opened(known, this.rankOf(node, i)));
+      if (known !== undefined)
+        this.values.set(own, this.moved(node, known) ?? this.opened(known, this.rankOf(node, i)));
     });
+  }
+
+  /** What a Transpose makes: extents that are known move with it. */
+  private moved({ op, inputs, attributes }: Node, { type, shape }: KnownValue): KnownValue | undefined {
+    const from = this.values.get(inputs[0] ?? "")?.shape;
+    if (op !== "Transpose" || from === undefined || isOpenRank(from)) return undefined;
+    const perm = attributes["perm"] as readonly number[] | undefined;
+    const dims = shape.map((_, i) => knownExtent(from, perm?.[i] ?? shape.length - 1 - i) ?? "");
+    return { type, shape: this.witness.open(dims, shape) };
   }
 
   /** The value with a shape that is a guess, but for its rank if that is known. */
@@ -171,8 +219,10 @@ class Surveyor extends Specializer {
     const { witness } = this;
     for (let tries = 0; tries < MOST_VALUES; tries++) {
       const call = this.call(node);
+      const operator = operatorOf(node)!;
+      if (takesLong(call, operator)) break;
       try {
-        const outputs = outputsOf(call, operatorOf(node)!);
+        const outputs = outputsOf(call, operator);
         node.outputs.forEach((name, i) => {
           if (name !== "") this.put(name, this.opened(outputs[i]!, this.rankOf(node, i)));
         });
@@ -193,10 +243,32 @@ class Surveyor extends Specializer {
 
   /** A node with bodies, or of sequences and optionals. */
   private between(node: Node): void {
+    if (!this.doubtful.has(this.frames.at(-1)!.nodes)) this.checkKinds(node);
     const outputs = this.bodies(node);
     node.outputs.forEach((name, i) => {
       if (name !== "") this.put(name, outputs[i]);
     });
+  }
+
+  /** Refuses inputs that are no tensors, no sequences, or not of the type that the node takes, as far as they are known. */
+  private checkKinds(node: Node): void {
+    const fail = (why: string): BitbasisError => nodeError(node, this.graph.opsets, why, "MODEL");
+    const { sequences = [], tensors = [] } = KINDS[node.op] ?? {};
+    for (const i of sequences) {
+      const value = this.surmise(node.inputs[i] ?? "");
+      if (value !== undefined && value !== LIST) throw fail(`input ${i} expected a sequence, got a tensor`);
+    }
+    for (const { input, what, types, single } of tensors) {
+      const value = this.surmise(node.inputs[input] ?? "");
+      if (value === LIST) throw fail(`input ${input} expected a tensor, got a sequence`);
+      if (value === undefined) continue;
+      const { type, shape } = value;
+      const fits = (types === undefined || types.includes(type)) && (!single || isOpen(shape) || sizeOf(shape) === 1);
+      if (!fits)
+        throw fail(
+          `${what} expected ${types?.join(" or ")}${single ? " []" : ""}, got ${type} [${shapeInWords(shape)}]`,
+        );
+    }
   }
 
   private bodies(node: Node): readonly Surmise[] {
@@ -228,7 +300,7 @@ class Surveyor extends Specializer {
         );
         return [];
       default:
-        return [];
+        return [KINDS[node.op]?.makes];
     }
   }
 

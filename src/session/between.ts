@@ -8,6 +8,9 @@ import type { Value } from "./values.ts";
 
 const BETWEEN: Readonly<Record<string, RunControl>> = { ...CONTROL, ...SCAN, ...LISTS };
 
+/** What a tensor of a sequence counts each time that the sequence is made: some 20 ns. */
+const ELEMENT_WORK = 2 ** 7;
+
 /** The outputs of a node that is neither steps nor an evaluator. */
 export async function runBetween(control: ControlNode): Promise<readonly Value[]> {
   const { node, opset } = control;
@@ -15,5 +18,8 @@ export async function runBetween(control: ControlNode): Promise<readonly Value[]
   if (wrong !== undefined) throw control.fail(wrong);
   const run = node.domain === "" ? BETWEEN[node.op] : undefined;
   if (run === undefined) throw control.fail("a sequence, or an optional that holds nothing, is no tensor");
-  return run(control);
+  const made = await run(control);
+  // A sequence is made anew with each tensor that a loop puts into it.
+  for (const value of made) if (Array.isArray(value)) control.work(value.length * ELEMENT_WORK);
+  return made;
 }

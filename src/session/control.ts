@@ -1,7 +1,8 @@
 import type { ValueInfo } from "../graph/index.ts";
 import { allocateData, normalizeAxis, sizeOf, Tensor } from "../tensor/index.ts";
 import type { Body, ControlNode } from "./execution.ts";
-import { bool, type Held, int64, isHeld, join, reshaped, Scope, scalarOf, type Value } from "./values.ts";
+import { join } from "./slabs.ts";
+import { bool, bytesBeside, type Held, int64, isHeld, reshaped, Scope, scalarOf, type Value } from "./values.ts";
 
 /** What a control node gives, by output. */
 export type RunControl = (c: ControlNode) => Promise<readonly Value[]>;
@@ -19,7 +20,7 @@ export function axisOf(c: ControlNode, name: string, axis: number, rank: number)
 }
 
 /** Tensors of one shape along a new axis. */
-export function stack(c: ControlNode, values: readonly Held[], name: string, axis: number): Held {
+export async function stack(c: ControlNode, values: readonly Held[], name: string, axis: number): Promise<Held> {
   const { type, dims } = values[0]!;
   const at = axisOf(c, name, axis, dims.length + 1);
   const parts = values.map((value) => {
@@ -29,7 +30,7 @@ export function stack(c: ControlNode, values: readonly Held[], name: string, axi
     }
     return reshaped(value, [...dims.slice(0, at), 1, ...dims.slice(at)]);
   });
-  return join(c.scope, parts, at);
+  return join(c, parts, at);
 }
 
 /** What a scan output is after no step at all: its declared shape, with 0 where that is open. */
@@ -42,6 +43,8 @@ export function nothingOf({ type, shape = [] }: ValueInfo, axis: number): Tensor
 /** Values that one step of a body hands to the next, and what is collected of every step. */
 export class Steps {
   readonly collected: Held[][];
+  /** What the carried values take in JavaScript. */
+  private beside = 0;
   /** Memory of the carried values: it lives as long as they do, that of what is collected as long as the node's outputs. */
   private generation: Scope;
 
@@ -67,9 +70,13 @@ export class Steps {
     this.generation.release();
     this.generation = made;
     this.carried = outputs.slice(this.skip, end);
+    c.core.beside -= this.beside;
+    this.beside = this.carried.reduce((sum, value) => sum + bytesBeside(value), 0);
+    c.core.hold(this.beside);
     made.give(outputs.slice(end), c.scope);
     outputs.slice(end).forEach((value, i) => {
       if (!isHeld(value)) throw c.fail(`scan output ${i} of its body expected a tensor`);
+      c.core.hold(bytesBeside(value));
       this.collected[i]!.push(value);
     });
     await c.turn();
@@ -105,9 +112,11 @@ const runLoop: RunControl = async (c) => {
       if (!isHeld(next)) throw c.fail("the condition that its body gives expected a tensor");
       goes = condition(c, next);
     }
-    const scans = steps.collected.map((all, i) => {
-      return all.length === 0 ? nothingOf(body.graph.outputs[1 + count + i]!, 0) : stack(c, all, "scan output", 0);
-    });
+    const scans: Held[] = [];
+    for (const [i, all] of steps.collected.entries())
+      scans.push(
+        all.length === 0 ? nothingOf(body.graph.outputs[1 + count + i]!, 0) : await stack(c, all, "scan output", 0),
+      );
     return [...steps.finish(), ...scans];
   } finally {
     steps.release();

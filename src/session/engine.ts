@@ -8,7 +8,7 @@ import { Panels, tableKey } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
 import { runSliced, type Slice, Turns } from "../program/slices.ts";
 import { dequantize, fuse, type WeightSeries } from "../series/index.ts";
-import type { Tensor } from "../tensor/index.ts";
+import { bytesIn, sizeOf, type Tensor } from "../tensor/index.ts";
 import { copyBytes } from "./copy.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
@@ -76,7 +76,8 @@ export class Engine {
     const scope = new Scope(this.core);
     try {
       const rest = (): Promise<void> => turns.next();
-      const execution = new Execution(this.core, this.model, this.schedule, { program, turn, rest });
+      const work = (macs: number): void => meter.work(macs);
+      const execution = new Execution(this.core, this.model, this.schedule, { program, turn, rest, work });
       const own = { wanted: new Set(names), ...(state && { state }) };
       const results = await execution.run(this.main, inputs, scope, own);
       const { outputs } = this.model.graph;
@@ -89,6 +90,7 @@ export class Engine {
       }
       return Object.fromEntries(read);
     } finally {
+      this.core.beside = 0;
       scope.release();
     }
   }
@@ -128,7 +130,7 @@ export class Engine {
     const scope = new Scope(this.core);
     try {
       const idle = async (): Promise<void> => {};
-      const runner = { program, turn: idle, rest: idle };
+      const runner = { program, turn: idle, rest: idle, work: () => undefined };
       await new Execution(this.core, this.model, this.schedule, runner).run(this.main, inputs, scope);
     } finally {
       scope.release();
@@ -160,6 +162,7 @@ export class Engine {
 
   private async readTensor(value: Held, rest: () => Promise<void>): Promise<Tensor> {
     const { core } = this;
+    core.hold(bytesIn(value.type, sizeOf(value.dims)));
     if (!(value instanceof Placed) || value.pieces !== undefined) return toTensor(core, value);
     const bytes = new Uint8Array(value.bytes);
     await copyBytes(

@@ -12,10 +12,21 @@ import {
 import type { Model } from "../model/index.ts";
 import { type Given, type Part, type Routine, routineOf, type Schedule } from "../program/schedule.ts";
 import { dequantize } from "../series/index.ts";
-import { type NumericType, Tensor } from "../tensor/index.ts";
+import { bytesIn, type NumericType, sizeOf, Tensor } from "../tensor/index.ts";
 import { copyBytes } from "./copy.ts";
 import type { SessionState } from "./state.ts";
-import { gather, type Held, isHeld, knownOf, Placed, Scope, toConstant, type Value, viewOf } from "./values.ts";
+import {
+  bytesBeside,
+  gather,
+  type Held,
+  isHeld,
+  knownOf,
+  Placed,
+  Scope,
+  toConstant,
+  type Value,
+  viewOf,
+} from "./values.ts";
 
 /** A written program, with its inputs in its arena. */
 export interface Bound {
@@ -31,6 +42,8 @@ export interface Runner {
   turn(): Promise<void>;
   /** The same within a piece of work, which counts nothing. */
   rest(): Promise<void>;
+  /** Counts work that is done in JavaScript. */
+  work(macs: number): void;
 }
 
 /** A body with what it captures, ready to be called. */
@@ -57,6 +70,10 @@ export interface ControlNode {
   sequence(i: number): readonly Held[];
   body(attribute: string): Body;
   turn(): Promise<void>;
+  /** The same within a piece of work, which counts nothing. */
+  rest(): Promise<void>;
+  /** Counts work that is done in JavaScript, in multiply-accumulates. */
+  work(macs: number): void;
   fail(why: string): Error;
 }
 
@@ -87,9 +104,12 @@ export class Execution {
     const local = new Scope(this.core);
     const values = new Map(inputs);
     const path: Part[] = [];
+    const { beside } = this.core;
     try {
       for (let part = this.begin(routine, values, state); ; ) {
         path.push(part);
+        this.core.beside = beside;
+        for (const [name, value] of values) if (inputs.get(name) !== value) this.core.hold(bytesBeside(value));
         await this.program(part, values, local, own);
         if (part.stage.stop === undefined) break;
         const outcome = await this.pass(part, values, local);
@@ -106,6 +126,7 @@ export class Execution {
       local.give(results, scope);
       return results;
     } finally {
+      this.core.beside = beside;
       local.release();
       this.schedule.free(path);
     }
@@ -166,6 +187,21 @@ export class Execution {
     );
   }
 
+  /** A copy in JavaScript as evaluators read it. */
+  private async constant(value: Held): Promise<Tensor> {
+    const { core, runner } = this;
+    if (value.type === "string") return value as Tensor;
+    core.hold(bytesIn(value.type, sizeOf(value.dims)));
+    if (value instanceof Placed && value.pieces !== undefined) return toConstant(core, value);
+    const bytes = new Uint8Array(viewOf(core, value).length);
+    await copyBytes(
+      () => viewOf(core, value),
+      () => bytes,
+      () => runner.rest(),
+    );
+    return toConstant(core, value, bytes);
+  }
+
   /** Deals with what a part stops at. */
   private async pass(part: Part, values: Map<string, Value>, scope: Scope): Promise<Outcome> {
     const { opsets } = part.stage;
@@ -173,15 +209,21 @@ export class Execution {
     const { node } = stop;
     if (stop.kind === "learn") {
       const constants = new Map<string, Tensor>();
-      for (const name of stop.names) constants.set(name, toConstant(this.core, this.held(part, values, name)));
+      for (const name of stop.names) {
+        const value = this.held(part, values, name);
+        // Rules read its elements as a list of numbers.
+        this.core.hold(3 * bytesIn("float64", sizeOf(value.dims)));
+        constants.set(name, toConstant(this.core, value));
+      }
       return { constants };
     }
     let outputs: readonly Value[];
     if (stop.kind === "host") {
-      const inputs = node.inputs.map((name) =>
-        name === "" ? undefined : toConstant(this.core, this.held(part, values, name)),
-      );
-      outputs = await evaluateNode(node, opsets, inputs, () => this.runner.turn());
+      const hold = (bytes: number): void => this.core.hold(bytes);
+      const inputs: (Tensor | undefined)[] = [];
+      for (const name of node.inputs)
+        inputs.push(name === "" ? undefined : await this.constant(this.held(part, values, name)));
+      outputs = await evaluateNode(node, opsets, inputs, () => this.runner.turn(), hold);
     } else {
       const { runBetween } = await import("./between.ts");
       outputs = await runBetween(this.control(part, values, scope));
@@ -221,6 +263,8 @@ export class Execution {
       },
       body: (attribute) => this.body(part, values, attribute),
       turn: () => this.runner.turn(),
+      rest: () => this.runner.rest(),
+      work: (macs) => this.runner.work(macs),
       fail,
     };
   }

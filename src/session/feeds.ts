@@ -68,7 +68,7 @@ function checkFeed(
   const tensor = toTensor(input, feed);
   if (tensor.data.length !== tensor.size) {
     throw new TypeError(
-      `input "${name}" expected ${tensor.size} elements, got ${tensor.data.length}: its buffer is detached`,
+      `input "${name}" expected ${tensor.size} elements, got ${tensor.data.length}: its buffer has been detached or resized`,
     );
   }
   const got = `${tensor.type} [${tensor.dims.join(", ")}]`;

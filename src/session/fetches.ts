@@ -63,6 +63,8 @@ export function readRequest(names: readonly string[], fetches: unknown, options:
  * @throws TypeError for another element type, RangeError for another shape
  */
 export function fill(name: string, into: Tensor | TensorLike, from: Tensor): Tensor {
+  // It is the caller's, and may have been changed while the model ran.
+  if (!isTensor(into)) throw new TypeError(`the fetch "${name}" expected a tensor, which it has ceased to be`);
   const { type, dims } = into;
   const expected = `output "${name}" is ${from.type} [${from.dims.join(", ")}], the tensor to fill ${type} [${dims.join(", ")}]`;
   if (type !== from.type) throw new TypeError(expected);

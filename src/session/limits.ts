@@ -27,6 +27,11 @@ export class WorkMeter {
     this.take(CALL_WORK, () => ", most of them in the calls of a loop's body");
   }
 
+  /** Counts what is done in JavaScript. */
+  work(macs: number): void {
+    this.take(macs, () => ", most of them in operators of sequences");
+  }
+
   private take(work: number, why: () => string): void {
     this.done += work;
     if (this.done <= this.most) return;

@@ -1,24 +1,15 @@
+import { INDEX } from "../graph/operators/operator.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { axisOf, type RunControl, stack } from "./control.ts";
 import type { ControlNode } from "./execution.ts";
-import {
-  bool,
-  type Held,
-  int64,
-  isHeld,
-  join,
-  reshaped,
-  Scope,
-  scalarOf,
-  slab,
-  toConstant,
-  type Value,
-} from "./values.ts";
+import { join, slab } from "./slabs.ts";
+import { bool, type Held, int64, isHeld, reshaped, Scope, scalarOf, toConstant, type Value } from "./values.ts";
 
 /** A place in a sequence of `length` tensors, counted from the end when negative; `after`: the one behind the last tensor too. */
 function position(c: ControlNode, i: number, length: number, after: 0 | 1): number {
   const given = c.tensor(i);
-  if (sizeOf(given.dims) !== 1) throw c.fail(`a position expected one integer, got [${given.dims}]`);
+  if (sizeOf(given.dims) !== 1 || !INDEX.includes(given.type))
+    throw c.fail(`a position expected int32 or int64 [], got ${given.type} [${given.dims}]`);
   const at = scalarOf(c.core, given);
   if (at < -length || at >= length + after) {
     // As for any index in the data: the feeds are wrong, not the model.
@@ -60,14 +51,25 @@ const at: RunControl = async (c) => {
   return [sequence[position(c, 1, sequence.length, 0)]];
 };
 
+/** What a part of a tensor takes in JavaScript, with its shape and its size. */
+const PART_BYTES = 256;
+/** Parts that are made between two turns: a millisecond. */
+const PARTS = 4096;
+
 /** Sizes of the parts, and whether they keep the axis. */
 function splitSizes(c: ControlNode, extent: number): { sizes: number[]; keeps: boolean } {
-  if (!c.has(1)) return { sizes: new Array<number>(extent).fill(1), keeps: c.node.attributes["keepdims"] !== 0 };
+  if (!c.has(1)) {
+    c.core.hold(extent * PART_BYTES);
+    return { sizes: new Array<number>(extent).fill(1), keeps: c.node.attributes["keepdims"] !== 0 };
+  }
   const split = c.tensor(1);
+  if (!INDEX.includes(split.type)) throw c.fail(`"split" expected int32 or int64, got ${split.type}`);
+  c.core.hold(sizeOf(split.dims) * PART_BYTES);
   const numbers = Array.from(toConstant(c.core, split).data as ArrayLike<number | bigint>, Number);
   if (split.dims.length === 0) {
     const size = numbers[0]!;
     if (size < 1) throw c.fail(`"split" expected an integer ≥ 1, got ${size}`);
+    c.core.hold(Math.ceil(extent / size) * PART_BYTES);
     const sizes = Array.from({ length: Math.ceil(extent / size) }, (_, i) => Math.min(size, extent - i * size));
     return { sizes, keeps: true };
   }
@@ -81,15 +83,14 @@ const split: RunControl = async (c) => {
   const axis = axisOf(c, "axis", attribute(c, "axis", 0), value.dims.length);
   const { sizes, keeps } = splitSizes(c, value.dims[axis]!);
   let start = 0;
-  const parts = sizes.map((size) => {
-    const part = slab(c.scope, value, axis, start, size);
+  const parts: Held[] = [];
+  for (const size of sizes) {
+    const part = await slab(c, value, axis, start, size);
     start += size;
-    if (keeps) return part;
-    return reshaped(
-      part,
-      part.dims.filter((_, i) => i !== axis),
-    );
-  });
+    const dims = part.dims.filter((_, i) => i !== axis);
+    parts.push(keeps ? part : reshaped(part, dims));
+    if (parts.length % PARTS === 0) await c.rest();
+  }
   return [parts];
 };
 
@@ -98,13 +99,13 @@ const concat: RunControl = async (c) => {
   const [first] = sequence;
   if (first === undefined) throw c.fail("a sequence without tensors cannot be concatenated");
   sameType(c, sequence);
-  if (attribute(c, "new_axis", 0) !== 0) return [stack(c, sequence, "axis", attribute(c, "axis", 0))];
+  if (attribute(c, "new_axis", 0) !== 0) return [await stack(c, sequence, "axis", attribute(c, "axis", 0))];
   const axis = axisOf(c, "axis", attribute(c, "axis", 0), first.dims.length);
   for (const { dims } of sequence) {
     if (dims.length !== first.dims.length || dims.some((d, i) => i !== axis && d !== first.dims[i]))
       throw c.fail(`tensors along axis ${axis} expected the other extents of [${first.dims}], got [${dims}]`);
   }
-  return [join(c.scope, sequence, axis)];
+  return [await join(c, sequence, axis)];
 };
 
 function attribute(c: ControlNode, name: string, fallback: number): number {

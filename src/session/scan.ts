@@ -1,7 +1,8 @@
 import { sizeOf } from "../tensor/index.ts";
 import { axisOf, nothingOf, type RunControl, Steps, stack } from "./control.ts";
 import type { Body, ControlNode } from "./execution.ts";
-import { type Held, move, reshaped, slab, toConstant, type Value } from "./values.ts";
+import { move, slab } from "./slabs.ts";
+import { type Held, reshaped, toConstant, type Value } from "./values.ts";
 
 /** Inputs to be scanned along their axes, and states. */
 interface Scanned {
@@ -18,10 +19,11 @@ async function scan(c: ControlNode, body: Body, s: Scanned): Promise<{ states: r
   const steps = new Steps(c, body, s.states, 0);
   try {
     for (let step = 0; step < s.length; step++) {
-      const slabs = s.inputs.map((input, i) => {
+      const slabs: Held[] = [];
+      for (const [i, input] of s.inputs.entries()) {
         const at = s.directions[i] === 1 ? s.length - 1 - step : step;
-        return without(slab(c.scope, input, s.axes[i]!, at, 1), s.axes[i]!);
-      });
+        slabs.push(without(await slab(c, input, s.axes[i]!, at, 1), s.axes[i]!));
+      }
       await steps.next([], slabs);
     }
     return { states: steps.finish(), slabs: steps.collected };
@@ -79,10 +81,15 @@ const runScan: RunControl = async (c) => {
   });
   const outputAxes = perValue(c, "scan_output_axes", result.slabs.length);
   const reversed = perValue(c, "scan_output_directions", result.slabs.length);
-  const outputs = result.slabs.map((slabs, i) => {
-    if (slabs.length === 0) return nothingOf(body.graph.outputs[states + i]!, outputAxes[i]!);
-    return stack(c, reversed[i] === 1 ? [...slabs].reverse() : slabs, "scan_output_axes", outputAxes[i]!);
-  });
+  const outputs: Held[] = [];
+  for (const [i, slabs] of result.slabs.entries()) {
+    const inOrder = reversed[i] === 1 ? [...slabs].reverse() : slabs;
+    outputs.push(
+      slabs.length === 0
+        ? nothingOf(body.graph.outputs[states + i]!, outputAxes[i]!)
+        : await stack(c, inOrder, "scan_output_axes", outputAxes[i]!),
+    );
+  }
   return [...result.states, ...outputs];
 };
 
@@ -108,7 +115,8 @@ const runBatches: RunControl = async (c) => {
   const finals: Held[][] = Array.from({ length: states }, () => []);
   const outputs: Held[][] = [];
   for (let b = 0; b < batch; b++) {
-    const one = all.map((value) => without(slab(c.scope, value, 0, b, 1), 0));
+    const one: Held[] = [];
+    for (const value of all) one.push(without(await slab(c, value, 0, b, 1), 0));
     const result = await scan(c, body, {
       states: one.slice(0, states),
       inputs: one.slice(states),
@@ -119,13 +127,15 @@ const runBatches: RunControl = async (c) => {
     result.states.forEach((value, i) => {
       finals[i]!.push(value as Held);
     });
-    result.slabs.forEach((slabs, i) => {
+    for (const [i, slabs] of result.slabs.entries()) {
       const output = body.graph.outputs[states + i]!;
-      const joined = slabs.length === 0 ? nothingOf(output, 0) : stack(c, slabs, "scan output", 0);
-      outputs[i] = [...(outputs[i] ?? []), padded(c, joined, longest)];
-    });
+      const joined = slabs.length === 0 ? nothingOf(output, 0) : await stack(c, slabs, "scan output", 0);
+      outputs[i] = [...(outputs[i] ?? []), await padded(c, joined, longest)];
+    }
   }
-  return [...finals, ...outputs].map((values) => stack(c, values, "batch", 0));
+  const stacked: Held[] = [];
+  for (const values of [...finals, ...outputs]) stacked.push(await stack(c, values, "batch", 0));
+  return stacked;
 };
 
 function sequenceLengths(c: ControlNode, batch: number, longest: number): number[] {
@@ -137,10 +147,10 @@ function sequenceLengths(c: ControlNode, batch: number, longest: number): number
 }
 
 /** With zeros after the last slab. */
-function padded(c: ControlNode, value: Held, length: number): Held {
+async function padded(c: ControlNode, value: Held, length: number): Promise<Held> {
   const count = value.dims[0]!;
   if (count === length) return value;
-  return move(c.scope, value.type, [length, ...value.dims.slice(1)], 0, [{ value, start: 0, into: 0, count }]);
+  return move(c, value.type, [length, ...value.dims.slice(1)], 0, [{ value, start: 0, into: 0, count }]);
 }
 
 export const SCAN: Readonly<Record<string, RunControl>> = { Scan: runScan };

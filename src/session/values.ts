@@ -1,6 +1,6 @@
 import type { Core } from "../core/index.ts";
 import { type Known, LIST } from "../graph/index.ts";
-import { allocateData, elementBytes, type NumericType, type Shape, sizeOf, Tensor, viewData } from "../tensor/index.ts";
+import { bytesIn, elementBytes, type NumericType, type Shape, sizeOf, Tensor, viewData } from "../tensor/index.ts";
 import { bytesOf } from "./feeds.ts";
 
 /** A tensor in the core's memory. */
@@ -76,6 +76,19 @@ function blocksOf(values: Iterable<Value>): Set<number> {
   return used;
 }
 
+/** What an object of ours takes at least, with its shape. */
+const OBJECT_BYTES = 128;
+
+/** Bytes that a value takes in JavaScript: one that lies in the core's memory only its object. */
+export function bytesBeside(value: Value): number {
+  if (value === undefined) return 0;
+  if (!isHeld(value)) return value.reduce((sum, one) => sum + 8 + bytesBeside(one), 0);
+  if (value instanceof Placed) return OBJECT_BYTES;
+  const { type, data, size } = value;
+  const texts = type === "string" ? (data as readonly string[]).reduce((sum, text) => sum + 2 * text.length, 0) : 0;
+  return OBJECT_BYTES + bytesIn(type, size) + texts;
+}
+
 /** The bytes of a numeric tensor where they are: valid until the memory grows. Those of one in pieces are a copy. */
 export function viewOf(core: Core, value: Held): Uint8Array {
   if (!(value instanceof Placed)) return bytesOf(value);
@@ -104,11 +117,11 @@ export function toTensor(core: Core, value: Held, copied?: Uint8Array<ArrayBuffe
   return new Tensor(type, viewData(type as NumericType, bytes, sizeOf(dims)) as ArrayBufferView, dims);
 }
 
-/** A copy in JavaScript as shape rules and evaluators read it: float16 as bit patterns. */
-export function toConstant(core: Core, value: Held): Tensor {
+/** A copy in JavaScript as shape rules and evaluators read it: float16 as bit patterns; `copied`: its bytes, when they have been copied already. */
+export function toConstant(core: Core, value: Held, copied?: Uint8Array<ArrayBuffer>): Tensor {
   const { type, dims } = value;
   if (type === "string") return value as Tensor;
-  const bytes = viewOf(core, value).slice() as Uint8Array<ArrayBuffer>;
+  const bytes = copied ?? (viewOf(core, value).slice() as Uint8Array<ArrayBuffer>);
   return new Tensor(type, viewData(type as NumericType, bytes, sizeOf(dims)) as ArrayBufferView, dims);
 }
 
@@ -126,69 +139,7 @@ export function bool(value: boolean): Tensor {
   return new Tensor("bool", Uint8Array.of(value ? 1 : 0), []);
 }
 
-/** `count` slabs of a tensor from `start` along an axis: where they are, when they are in one piece of the core's memory. */
-export function slab(scope: Scope, value: Held, axis: number, start: number, count: number): Held {
-  const dims = value.dims.map((d, i) => (i === axis ? count : d));
-  if (value instanceof Placed && sizeOf(dims.slice(0, axis)) === 1) {
-    const offset = start * sizeOf(dims.slice(axis + 1)) * elementBytes(value.type);
-    return new Placed(value.type, dims, value.at + offset, value.block);
-  }
-  return move(scope, value.type, dims, axis, [{ value, start, into: 0, count }]);
-}
-
-/** Tensors one after the other along an axis; their other extents are equal. */
-export function join(scope: Scope, values: readonly Held[], axis: number): Held {
-  let total = 0;
-  const pieces = values.map((value) => {
-    const count = value.dims[axis]!;
-    total += count;
-    return { value, start: 0, into: total - count, count };
-  });
-  const [first] = values;
-  const dims = first!.dims.map((d, i) => (i === axis ? total : d));
-  return move(scope, first!.type, dims, axis, pieces);
-}
-
 /** The same elements under another shape. */
 export function reshaped(value: Held, dims: Shape): Held {
   return value instanceof Placed ? new Placed(value.type, dims, value.at, value.block) : value.reshape(dims);
-}
-
-interface Piece {
-  readonly value: Held;
-  /** First slab that is taken, and where it goes. */
-  readonly start: number;
-  readonly into: number;
-  readonly count: number;
-}
-
-/** A tensor made of slabs along an axis. Slabs that no piece fills are zero. */
-export function move(scope: Scope, type: Held["type"], dims: Shape, axis: number, pieces: readonly Piece[]): Held {
-  const outer = sizeOf(dims.slice(0, axis));
-  const inner = sizeOf(dims.slice(axis + 1));
-  if (type === "string") {
-    const to = allocateData("string", sizeOf(dims)) as string[];
-    for (const { value, start, into, count } of pieces) {
-      const from = (value as Tensor<"string">).data;
-      for (let o = 0; o < outer; o++) {
-        const source = (o * value.dims[axis]! + start) * inner;
-        const target = (o * dims[axis]! + into) * inner;
-        for (let i = 0; i < count * inner; i++) to[target + i] = from[source + i]!;
-      }
-    }
-    return new Tensor("string", to, dims);
-  }
-  const placed = scope.place(type, dims);
-  const unit = inner * elementBytes(type);
-  // Views are made after the allocation, which may have moved the memory.
-  const to = viewOf(scope.core, placed);
-  if (pieces.reduce((sum, { count }) => sum + count, 0) < dims[axis]!) to.fill(0);
-  for (const { value, start, into, count } of pieces) {
-    const from = viewOf(scope.core, value);
-    for (let o = 0; o < outer; o++) {
-      const source = (o * value.dims[axis]! + start) * unit;
-      to.set(from.subarray(source, source + count * unit), (o * dims[axis]! + into) * unit);
-    }
-  }
-  return placed;
 }

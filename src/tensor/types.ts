@@ -92,6 +92,11 @@ export function elementBytes(type: ElementType): number {
   return type === "string" ? 0 : STORAGE[type].array.BYTES_PER_ELEMENT;
 }
 
+/** Bytes that so many elements take in JavaScript, the characters of strings not counted. */
+export function bytesIn(type: ElementType, count: number): number {
+  return count * (type === "string" ? 8 : elementBytes(type));
+}
+
 /** A zeroed array of `length` elements. */
 export function allocateData(type: ElementType, length: number): TensorData {
   return type === "string" ? new Array<string>(length).fill("") : new STORAGE[type].array(length);

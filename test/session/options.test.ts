@@ -178,7 +178,9 @@ describe("feeds", () => {
   it("that have been detached or disposed of are refused", async () => {
     const given = feeds();
     structuredClone(given.x.data.buffer, { transfer: [given.x.data.buffer as ArrayBuffer] });
-    await expect(session.run(given)).rejects.toThrow('input "x" expected 6 elements, got 0: its buffer is detached');
+    await expect(session.run(given)).rejects.toThrow(
+      'input "x" expected 6 elements, got 0: its buffer has been detached or resized',
+    );
     const gone = feeds();
     gone.z.dispose();
     await expect(session.run(gone)).rejects.toThrow("disposed");

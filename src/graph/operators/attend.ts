@@ -95,6 +95,9 @@ export interface Window {
   readonly right: number;
 }
 
+/** Elements of a bias that is a constant. */
+const MOST_HIDDEN = 2 ** 22;
+
 /**
  * The bias that a window makes, undefined where it hides nothing. Query i stands at i + offset among the keys.
  *
@@ -109,7 +112,8 @@ export function windowBias(
 ): string | undefined {
   const after = causal ? 0 : right;
   if (after < 0 && left < 0) return undefined;
-  if (typeof offset === "number") {
+  // A larger one is computed by the core, in memory that counts against the limits of the session.
+  if (typeof offset === "number" && queries * keys <= MOST_HIDDEN) {
     const data = new Float32Array(queries * keys);
     let hides = false;
     for (let i = 0; i < queries; i++) {
@@ -124,8 +128,9 @@ export function windowBias(
     if (!hides) return undefined;
     return make.add("window", new Tensor("float32", data, [queries, keys]));
   }
+  const start = typeof offset === "number" ? make.tensor("offset", "int64", offset) : offset;
   const own = make.op("Reshape", [iota(make, queries), shape(make, [queries, 1])]);
-  const at = make.op("Sub", [make.op("Add", [own, offset]), iota(make, keys)]);
+  const at = make.op("Sub", [make.op("Add", [own, start]), iota(make, keys)]);
   const tests = [
     ...(after < 0 ? [] : [make.op("GreaterOrEqual", [at, make.tensor("after", "int64", -after)])]),
     ...(left < 0 ? [] : [make.op("LessOrEqual", [at, make.tensor("before", "int64", left)])]),

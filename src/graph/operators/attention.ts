@@ -22,9 +22,9 @@ export function headsOf(call: Call, make: Maker, i: number, count: number): Head
     return { name, batch, heads, length, size };
   }
   if (dims.length !== 3) throw call.fail(`input ${i} expected three or four dimensions`);
+  if (count < 1) throw call.fail(`input ${i} of three dimensions expected a number of heads ≥ 1, got ${count}`);
   const [batch, length, width] = dims as [number, number, number];
-  if (count < 1 || width % count !== 0)
-    throw call.fail(`${count} heads do not divide the ${width} channels of input ${i}`);
+  if (width % count !== 0) throw call.fail(`${count} heads do not divide the ${width} channels of input ${i}`);
   return { name: splitHeads(make, name, dims, count), batch, heads: count, length, size: width / count };
 }
 
@@ -64,6 +64,9 @@ function maskBias(call: Call, make: Maker, i: number, queries: number, keys: num
 }
 
 function attentionExpands(call: Call, make: Maker) {
+  const mode = call.number("qk_matmul_output_mode", 0);
+  if (!(mode >= 0 && mode <= 3)) throw call.fail(`"qk_matmul_output_mode" expected integer in 0..3, got ${mode}`);
+  if (call.has(4) !== call.has(5)) throw call.fail("past_key and past_value go together");
   const q = headsOf(call, make, 0, call.number("q_num_heads", 0));
   const kNow = headsOf(call, make, 1, call.number("kv_num_heads", 0));
   const vNow = headsOf(call, make, 2, call.number("kv_num_heads", 0));
@@ -72,7 +75,6 @@ function attentionExpands(call: Call, make: Maker) {
   if (vNow.heads !== kNow.heads || vNow.length !== kNow.length)
     throw call.fail("K and V expected as many heads and rows");
   if (kNow.heads < 1 || q.heads % kNow.heads !== 0) throw call.fail(`${q.heads} heads do not share ${kNow.heads}`);
-  if (call.has(4) !== call.has(5)) throw call.fail("past_key and past_value go together");
   const k = present(call, make, 4, 1, kNow);
   const v = present(call, make, 5, 2, vNow);
   const bias: string[] = [];
@@ -107,9 +109,7 @@ function attentionExpands(call: Call, make: Maker) {
   const result = flat ? joinHeads(make, attended, q.batch, q.length, q.heads * v.size) : attended.result;
   make.output(0, "Cast", [result], to);
   const stages = [attended.scores, attended.capped, attended.biased, attended.weights];
-  const stage = stages[call.number("qk_matmul_output_mode", 0)];
-  if (stage === undefined) throw call.fail('"qk_matmul_output_mode" expected integer in 0..3');
-  make.output(3, "Cast", [stage], to);
+  make.output(3, "Cast", [stages[mode]!], to);
   return make.done();
 }
 

@@ -1,5 +1,6 @@
 import { broadcast, type ElementType, holdsBits, type Shape, sizeOf, type TensorData } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
+import { isOpen, neverBroadcast } from "../open-shape.ts";
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
 import { allocate, broadcastStrides, dataOf, elementsOf, walk } from "./elements.ts";
@@ -22,7 +23,9 @@ import { leftFold, type Rewrite, without } from "./rewrite.ts";
 /** The NumPy broadcast of all inputs. */
 export function broadcastInputs(call: Call): Shape {
   const shapes = Array.from({ length: call.count }, (_, i) => call.shape(i));
-  const shape = broadcast(...shapes);
+  // Extents that never fit are found before a guess is looked at.
+  const never = shapes.some(isOpen) && shapes.some((a, i) => shapes.slice(0, i).some((b) => neverBroadcast(a, b)));
+  const shape = never ? undefined : broadcast(...shapes);
   if (shape === undefined) throw call.fail("the shapes do not broadcast");
   return shape;
 }

@@ -11,6 +11,8 @@ export class Call {
     readonly opsets: Readonly<Record<string, number>>,
     private readonly inputs: readonly (KnownValue | undefined)[],
     private readonly constants: readonly (Tensor | undefined)[],
+    /** Hears of the memory that an evaluator is about to take, and may refuse it. */
+    readonly hold: (bytes: number) => void = () => undefined,
   ) {}
 
   /** The same call with its inputs under other names, of the same types and shapes. */

@@ -30,6 +30,14 @@ const cast: Evaluate = (call, [output]) => {
   return data === undefined ? undefined : [data];
 };
 
+/** Texts are no numbers: neither becomes the other. */
+function castTo(call: Call, type: ElementType): readonly KnownValue[] {
+  const from = call.type(0);
+  if ((from === "string") !== (type === "string"))
+    throw call.fail(`a cast of ${from} to ${type} is not supported`, "UNSUPPORTED");
+  return [{ type, shape: call.shape(0) }];
+}
+
 function settle(call: Call, [output]: readonly KnownValue[]): Node {
   return call.type(0) === output!.type
     ? { ...call.node, op: "Identity", inputs: call.node.inputs.slice(0, 1), attributes: {} }
@@ -70,7 +78,7 @@ export const casts = {
       if (code === undefined) throw make.fail(`"to" = "${to}" is an element type that we do not have`);
       return [{ ...node, attributes: { ...node.attributes, to: code } }];
     },
-    shape: (call: Call) => [{ type: typeAttribute(call, "to"), shape: call.shape(0) }],
+    shape: (call: Call) => castTo(call, typeAttribute(call, "to")),
   },
   "/BitCast": {
     since: 26,
@@ -94,6 +102,6 @@ export const casts = {
     inputs: "T U",
     types: { T: ANY, U: ANY },
     attributes: { saturate: "int", round_mode: ROUND_MODES },
-    shape: (call: Call) => [{ type: call.type(1), shape: call.shape(0) }],
+    shape: (call: Call) => castTo(call, call.type(1)),
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -20,6 +20,7 @@ function lrn(call: Call, make: Maker): readonly Node[] {
   const size = call.number("size", 0);
   if (dims.length < 2) throw call.fail("the input expected at least two dimensions");
   if (size < 1) throw call.fail(`"size" expected integer ≥ 1, got ${size}`);
+  if (sizeOf(dims) === 0) return make.end("Identity", [x]);
   const [n, c] = dims as [number, number];
   const inner = sizeOf(dims.slice(2));
   // Channels become the rows of a picture one column wide, where a window of `size` rows is an average pool.

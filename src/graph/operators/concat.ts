@@ -1,5 +1,6 @@
 import { sizeOf, stridesOf } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
+import { isOpenRank, knownExtent } from "../open-shape.ts";
 import type { LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
@@ -20,8 +21,18 @@ const concatShape: ShapeRule = (call) => {
   const first = call.shape(0);
   const axis = concatAxis(call);
   let sum = 0;
-  for (let i = 0; i < call.count; i++) {
-    const shape = call.shape(i);
+  const shapes = Array.from({ length: call.count }, (_, i) => call.shape(i));
+  for (const [i, shape] of shapes.entries()) {
+    const differs = (_: unknown, j: number): boolean => {
+      const [own, other] = [knownExtent(shape, j), knownExtent(first, j)];
+      return j !== axis && own !== undefined && other !== undefined && own !== other;
+    };
+    // Extents that never fit are found before a guess is looked at.
+    if (isOpenRank(shape) || isOpenRank(first) || shape.length !== first.length) continue;
+    if (Array.from({ length: shape.length }).some(differs))
+      throw call.fail(`input ${i} does not fit along axis ${axis}`);
+  }
+  for (const [i, shape] of shapes.entries()) {
     if (shape.length !== first.length || shape.some((d, j) => j !== axis && d !== first[j])) {
       throw call.fail(`input ${i} does not fit along axis ${axis}`);
     }

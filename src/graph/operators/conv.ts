@@ -5,7 +5,16 @@ import { toLast, transposed, transposedWeights } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
 import { SPATIAL_RANKS } from "./layout-rules.ts";
 import type { Operator, ShapeRule } from "./operator.ts";
-import { arrange, type Extents, extents, formOf, settleWindow, WINDOW_ATTRIBUTES, windowOf } from "./spatial.ts";
+import {
+  arrange,
+  type Extents,
+  extents,
+  formOf,
+  kernelOf,
+  settleWindow,
+  WINDOW_ATTRIBUTES,
+  windowOf,
+} from "./spatial.ts";
 
 function checkBias(call: Call, outputs: number): void {
   if (!call.has(2)) return;
@@ -24,7 +33,11 @@ export function convolved(call: Call, transposed: boolean): Extents {
   const weights = call.shape(1);
   if (weights.length !== call.shape(0).length) throw call.fail("input and weights expected the same rank");
   const group = groupOf(call);
-  const { batch, channels } = extents(call);
+  const given = call.shape(0);
+  if (given.length < 3) throw call.fail("the input expected at least three dimensions");
+  // From what holds for all inputs, over their channels, to their extents: the first that is wrong is told as early as it can be known.
+  kernelOf(call);
+  const channels = formOf(call) === "first" ? given[1]! : given.at(-1)!;
   const [inputs, outputs] =
     formOf(call) === "last"
       ? [weights.at(-1)! * group, weights[0]!]
@@ -34,12 +47,19 @@ export function convolved(call: Call, transposed: boolean): Extents {
   if (channels !== inputs || inputs % group !== 0 || outputs % group !== 0) {
     throw call.fail(`${channels} channels do not fit the weights in ${group} groups`);
   }
-  return { batch, channels: outputs, spatial: windowOf(call).output };
+  const { output } = windowOf(call);
+  return { batch: given[0]!, channels: outputs, spatial: output };
+}
+
+/** The sums that have no terms are the bias, or nothing: kernels of floats have no layer for that. */
+export function checkChannels(call: Call, channels: number): void {
+  if (channels < 1) throw call.fail("a convolution expected at least one input channel");
 }
 
 function shape(transposed: boolean): ShapeRule {
   return (call) => {
     const made = convolved(call, transposed);
+    checkChannels(call, extents(call).channels);
     checkBias(call, made.channels);
     return [arrange(call, made)];
   };

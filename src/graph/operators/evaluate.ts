@@ -22,6 +22,17 @@ export function evaluate(
   return data?.map((d, i) => new Tensor(outputs[i]!.type, d, outputs[i]!.shape));
 }
 
+/** Elements that an evaluator which works in pieces is given outside of a run: pairs of so many boxes take some milliseconds. */
+const AT_ONCE = 4096;
+
+/** Whether evaluating a node must be left to a run, which lets others have their turn between the pieces and counts the memory. */
+export function takesLong(call: Call, operator: Operator): boolean {
+  if (operator.work === undefined) return false;
+  let size = 0;
+  for (let i = 0; i < call.count; i++) size += call.constant(i)?.size ?? 0;
+  return size > AT_ONCE;
+}
+
 /**
  * What folding may cost in all, so that a small file cannot make gigabytes (27 times Concat(c, c)) or hours (thousands of sums over one large
  * constant). A node that is not folded any more runs as steps, under the session's limits.

@@ -9,9 +9,15 @@ function list(call: Call, name: string, length: number, fallback: number): reado
 }
 
 const col2imShape: ShapeRule = (call) => {
+  for (const [name, least] of [
+    ["strides", 1],
+    ["dilations", 1],
+    ["pads", 0],
+  ] as const)
+    list(call, name, call.list(name)?.length ?? 0, least);
+  if (call.shape(0).length !== 3) throw call.fail("the input expected three dimensions");
   const [image, block] = [call.needed(1), call.needed(2)];
   const n = image.length;
-  if (call.shape(0).length !== 3) throw call.fail("the input expected three dimensions");
   if (n < 1 || block.length !== n || [...image, ...block].some((d) => !(d >= 1)))
     throw call.fail(`an image of [${image}] in blocks of [${block}]`);
   const [strides, dilations] = [list(call, "strides", n, 1), list(call, "dilations", n, 1)];

@@ -10,10 +10,12 @@ function isTransposed(attributes: Node["attributes"]): boolean {
 /** The shape of a NumPy matrix product. */
 export function product(call: Call, a: Shape, b: Shape): number[] {
   if (a.length === 0 || b.length === 0) throw call.fail("a scalar has no matrix product");
+  // Of all extents, these two are looked at first: where both are known, the others need not be.
+  if (a.at(-1) !== b.at(b.length === 1 ? -1 : -2)) throw call.fail("the matrices do not fit");
   const left = a.length === 1 ? [1, a[0]!] : a;
   const right = b.length === 1 ? [b[0]!, 1] : b;
   const batch = broadcast(left.slice(0, -2), right.slice(0, -2));
-  if (batch === undefined || left.at(-1) !== right.at(-2)) throw call.fail("the matrices do not fit");
+  if (batch === undefined) throw call.fail("the matrices do not fit");
   const shape = [...batch];
   if (a.length > 1) shape.push(left.at(-2)!);
   if (b.length > 1) shape.push(right.at(-1)!);
@@ -40,9 +42,9 @@ const gemmShape: ShapeRule = (call) => {
   }
   const [a, b] = [call.shape(0), call.shape(1)];
   if (a.length !== 2 || b.length !== 2) throw call.fail("A and B expected two dimensions");
-  const [m, k] = call.number("transA", 0) !== 0 ? [a[1]!, a[0]!] : [a[0]!, a[1]!];
-  const [kb, n] = isTransposed(call.node.attributes) ? [b[1]!, b[0]!] : [b[0]!, b[1]!];
-  if (k !== kb) throw call.fail("the matrices do not fit");
+  const [turnedA, turnedB] = [call.number("transA", 0) !== 0, isTransposed(call.node.attributes)];
+  if (a[turnedA ? 0 : 1] !== b[turnedB ? 1 : 0]) throw call.fail("the matrices do not fit");
+  const [m, n] = [a[turnedA ? 1 : 0]!, b[turnedB ? 0 : 1]!];
   if (call.has(2) && broadcast([m, n], call.shape(2))?.join() !== `${m},${n}`) throw call.fail("C does not broadcast");
   return [{ type: call.type(0), shape: [m, n] }];
 };

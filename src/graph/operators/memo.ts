@@ -34,7 +34,11 @@ export function* sorted(
   compare: (a: number, b: number) => number,
   cost = 1,
 ): Generator<undefined, Int32Array> {
-  let [from, to] = [Int32Array.from({ length: count }, (_, i) => i), new Int32Array(count)];
+  let [from, to] = [new Int32Array(count), new Int32Array(count)];
+  for (let i = 0; i < count; i++) {
+    from[i] = i;
+    if (i % PIECE === 0) yield;
+  }
   let work = 0;
   for (let width = 1; width < count; width *= 2) {
     for (let start = 0; start < count; start += 2 * width) {

@@ -31,10 +31,10 @@ const instanceShape: ShapeRule = (call) => {
 
 /** Before opset 21 a group had one scale and bias for all of its channels. */
 const groupShape: ShapeRule = (call) => {
-  const channels = channelsOf(call);
   const groups = call.number("num_groups", 0);
-  if (groups < 1 || channels % groups !== 0)
-    throw call.fail(`"num_groups" expected a divisor of ${channels}, got ${groups}`);
+  if (groups < 1) throw call.fail(`"num_groups" expected integer ≥ 1, got ${groups}`);
+  const channels = channelsOf(call);
+  if (channels % groups !== 0) throw call.fail(`"num_groups" expected a divisor of ${channels}, got ${groups}`);
   checkVectors(call, 1, 2, call.shape(1)[0] === groups ? groups : channels);
   return [call.value(0)];
 };

@@ -1,6 +1,6 @@
 import { sizeOf } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import { range, shape } from "./attend.ts";
+import { iota, range, shape } from "./attend.ts";
 import type { Call } from "./call.ts";
 import { typeAttribute, typeCode } from "./cast.ts";
 import type { Maker } from "./maker.ts";
@@ -20,12 +20,9 @@ function oneHot(call: Call, make: Maker): readonly Node[] {
     make.op("Add", [given, make.tensor("depth", "int64", depth)]),
     given,
   ]);
-  const places = make.tensor(
-    "places",
-    "int64",
-    range(depth),
-    range(rank).map((i) => (i === axis ? depth : 1)),
-  );
+  // Counted by the core, whose memory has a limit: the depth is any number of a file.
+  const along = range(rank).map((i) => (i === axis ? depth : 1));
+  const places = make.op("Reshape", [iota(make, depth), shape(make, along)]);
   const hot = make.op("Equal", [make.op("Unsqueeze", [wrapped, make.integers("axis", [axis])]), places]);
   const value = (i: number): string =>
     make.op("Reshape", [
@@ -40,13 +37,9 @@ function eyeLike(call: Call, make: Maker): readonly Node[] {
   const [rows, columns] = call.shape(0) as [number, number];
   if (call.shape(0).length !== 2) throw call.fail("the input expected two dimensions");
   const k = call.number("k", 0);
-  const row = make.tensor(
-    "rows",
-    "int64",
-    range(rows).map((i) => i + k),
-    [rows, 1],
-  );
-  const column = make.tensor("columns", "int64", range(columns), [1, columns]);
+  const moved = make.op("Add", [iota(make, rows), make.tensor("k", "int64", k)]);
+  const row = make.op("Reshape", [moved, shape(make, [rows, 1])]);
+  const column = make.op("Reshape", [iota(make, columns), shape(make, [1, columns])]);
   const type = typeAttribute(call, "dtype", call.type(0));
   return make.end("Cast", [make.op("Equal", [row, column])], { to: typeCode(type) });
 }
@@ -63,7 +56,7 @@ function reverseSequence(call: Call, make: Maker): readonly Node[] {
   if (call.shape(1).join() !== `${dims[batch]}`) throw call.fail(`sequence_lens expected shape [${dims[batch]}]`);
   const along = (axis: number, extent: number): number[] => range(rank).map((i) => (i === axis ? extent : 1));
   const lengths = make.op("Reshape", [call.node.inputs[1]!, shape(make, along(batch, dims[batch]!))]);
-  const places = make.tensor("places", "int64", range(steps), along(time, steps));
+  const places = make.op("Reshape", [iota(make, steps), shape(make, along(time, steps))]);
   const last = make.op("Sub", [lengths, make.tensor("one", "int64", 1)]);
   const inside = make.op("Less", [places, lengths]);
   const chosen = make.op("Where", [inside, make.op("Sub", [last, places]), places]);

@@ -4,7 +4,8 @@ import { type Operator, type ShapeRule, sameRank } from "./operator.ts";
 import { arrange, extents, settleWindow, WINDOW_ATTRIBUTES, windowOf } from "./spatial.ts";
 
 const poolShape: ShapeRule = (call) => {
-  const value = arrange(call, { ...extents(call), spatial: windowOf(call).output });
+  const { output } = windowOf(call);
+  const value = arrange(call, { ...extents(call), spatial: output });
   return [value, { type: "int64", shape: value.shape }];
 };
 

@@ -1,4 +1,5 @@
 import type { Call } from "./call.ts";
+import { checkChannels } from "./conv.ts";
 import { type Operator, rankOf, type ShapeRule, sameRank } from "./operator.ts";
 import { without } from "./rewrite.ts";
 import { resolveWindow } from "./window.ts";
@@ -49,6 +50,7 @@ const deformConvShape: ShapeRule = (call) => {
     throw call.fail(`${channels} channels do not fit the weights in ${group} groups`);
   if (offsetGroups < 1 || channels % offsetGroups !== 0)
     throw call.fail(`${channels} channels do not fit ${offsetGroups} groups of offsets`);
+  checkChannels(call, channels);
   const declared = call.list("kernel_shape");
   if (declared !== undefined && declared.join() !== w.slice(2).join())
     throw call.fail(`"kernel_shape" [${declared}] is not that of the weights`);

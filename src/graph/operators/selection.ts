@@ -1,4 +1,5 @@
 import {
+  bytesIn,
   holdsBits,
   type Shape,
   sizeOf,
@@ -13,8 +14,10 @@ import { inPieces, PIECE, sorted } from "./memo.ts";
 import { ANY, type Operator, rankOf, type ShapeRule } from "./operator.ts";
 
 /** Elements that can be compared: small floats as numbers. */
-function comparable({ type, data }: Tensor): ArrayLike<number | bigint | string> {
-  return holdsBits(type) ? smallFloatValues(type, data as ArrayLike<number>) : elementsOf(data);
+function comparable({ hold }: Call, { type, data, size }: Tensor): ArrayLike<number | bigint | string> {
+  if (!holdsBits(type)) return elementsOf(data);
+  hold(bytesIn("float64", size));
+  return smallFloatValues(type, data as ArrayLike<number>);
 }
 
 /** The elements of an input, which decide the shape of the result. */
@@ -26,20 +29,22 @@ function elements(call: Call, i: number): Tensor {
 
 /** Where the elements are that are not 0: a row for each axis. */
 const nonZeros = inPieces(function* (call) {
-  const all = comparable(elements(call, 0));
-  const places: number[] = [];
+  const all = comparable(call, elements(call, 0));
+  let length = 0;
   for (let at = 0; at < all.length; at++) {
-    if (Number(all[at]) !== 0) places.push(at);
+    if (Number(all[at]) !== 0) length++;
     if (at % PIECE === 0) yield;
   }
   const shape = call.shape(0);
-  const { length } = places;
+  const strides = stridesOf(shape);
+  call.hold(bytesIn("int64", shape.length * length));
   const rows = new BigInt64Array(shape.length * length);
-  for (const [axis, stride] of stridesOf(shape).entries()) {
-    for (let i = 0; i < length; i++) {
-      rows[axis * length + i] = BigInt(Math.floor(places[i]! / stride) % shape[axis]!);
-      if (i % PIECE === 0) yield;
-    }
+  for (let at = 0, i = 0; at < all.length; at++) {
+    if (at % PIECE === 0) yield;
+    if (Number(all[at]) === 0) continue;
+    for (let axis = 0; axis < shape.length; axis++)
+      rows[axis * length + i] = BigInt(Math.floor(at / strides[axis]!) % shape[axis]!);
+    i++;
   }
   return { length, rows };
 });
@@ -53,16 +58,22 @@ const kept = inPieces(function* (call) {
   const at = typeof axis === "number" ? call.axis(axis, shape.length) : undefined;
   const extent = at === undefined ? sizeOf(shape) : shape[at]!;
   if (condition.length > extent) throw call.fail(`the condition expected at most ${extent} elements`);
-  const indices: number[] = [];
+  let count = 0;
   for (let i = 0; i < condition.length; i++) {
-    if (condition[i] !== 0) indices.push(i);
+    if (condition[i] !== 0) count++;
+    if (i % PIECE === 0) yield;
+  }
+  call.hold(bytesIn("int32", count));
+  const indices = new Int32Array(count);
+  for (let i = 0, k = 0; i < condition.length; i++) {
+    if (condition[i] !== 0) indices[k++] = i;
     if (i % PIECE === 0) yield;
   }
   const to = at === undefined ? [indices.length] : shape.map((d, i) => (i === at ? indices.length : d));
   const from = at === undefined ? [extent] : shape;
   // The shape can be told by the condition alone.
   const data = call.constant(0);
-  const values = data && (yield* slabs(data, from, at ?? 0, indices, to));
+  const values = data && (yield* slabs(call, data, from, at ?? 0, indices, to));
   return { to, values };
 });
 
@@ -70,6 +81,7 @@ const compressShape: ShapeRule = (call) => [{ type: call.type(0), shape: kept(ca
 
 /** Slabs along an axis in the order of `indices`. */
 function* slabs(
+  { hold }: Call,
   data: Tensor,
   shape: Shape,
   axis: number,
@@ -79,6 +91,7 @@ function* slabs(
   const from = elementsOf(data.data);
   const inner = sizeOf(shape.slice(axis + 1));
   const outer = sizeOf(shape.slice(0, axis));
+  hold(bytesIn(data.type, sizeOf(to)));
   const result = allocate(data.type, sizeOf(to));
   let at = 0;
   for (let o = 0; o < outer; o++) {
@@ -100,8 +113,10 @@ const unique = inPieces(function* (call) {
   const axis = typeof given === "number" ? call.axis(given, data.dims.length) : undefined;
   const shape = axis === undefined ? [data.size] : data.dims;
   const at = axis ?? 0;
-  const all = comparable(data);
+  const all = comparable(call, data);
   const [inner, outer, extent] = [sizeOf(shape.slice(at + 1)), sizeOf(shape.slice(0, at)), shape[at]!];
+  // Two orders that are sorted in turn, the groups and the inverse.
+  call.hold(3 * bytesIn("int32", extent) + bytesIn("int64", extent));
   const compareSlabs = (a: number, b: number): number => {
     for (let o = 0; o < outer; o++) {
       for (let i = 0; i < inner; i++) {
@@ -122,8 +137,12 @@ const unique = inPieces(function* (call) {
   }
   if (extent > 0) groups++;
   // Numbers of the groups in the order that is asked for.
+  call.hold(2 * bytesIn("int32", groups) + 2 * bytesIn("int64", groups));
   const numbers = new Int32Array(groups).fill(-1);
-  if (call.number("sorted", 1) !== 0) for (let i = 0; i < groups; i++) numbers[i] = i;
+  for (let i = 0; i < groups && call.number("sorted", 1) !== 0; i++) {
+    numbers[i] = i;
+    if (i % PIECE === 0) yield;
+  }
   const [first, counts] = [new BigInt64Array(groups), new BigInt64Array(groups)];
   const inverse = new BigInt64Array(extent);
   for (let i = 0, next = 0; i < extent; i++) {
@@ -136,7 +155,12 @@ const unique = inPieces(function* (call) {
     if (i % PIECE === 0) yield;
   }
   const to = shape.map((d, i) => (i === at ? groups : d));
-  const values = yield* slabs(data, shape, at, Int32Array.from(first, Number), to);
+  const firsts = new Int32Array(groups);
+  for (let i = 0; i < groups; i++) {
+    firsts[i] = Number(first[i]);
+    if (i % PIECE === 0) yield;
+  }
+  const values = yield* slabs(call, data, shape, at, firsts, to);
   return { to, extent, groups, data: [values, first, inverse, counts] };
 });
 
@@ -184,7 +208,14 @@ function scalar(call: Call, i: number, fallback: number): number {
   return call.needed(i)[0]!;
 }
 
-/** Batch, class and box of everything that is selected. */
+/** What a box takes while its class is gone over: its corners, an array of them, and its places in the orders. */
+const BOX_BYTES = 128;
+/** Three numbers in a list that grows by half, and in the result. */
+const CHOSEN_BYTES = 64;
+/** What a class costs besides its boxes, in operations. */
+const CLASS_WORK = 64;
+
+/** Batch, class and box of everything that is selected, one after the other. */
 const selected = inPieces(function* (call) {
   const [boxes, scores] = [elements(call, 0), elements(call, 1)];
   const [batches, count, corners] = boxes.dims as [number, number, number];
@@ -198,17 +229,22 @@ const selected = inPieces(function* (call) {
   if (!(threshold >= 0 && threshold <= 1)) throw call.fail(`iou_threshold expected a number in 0..1, got ${threshold}`);
   const centered = call.number("center_point_box", 0) === 1;
   const score = scores.data as Float32Array;
-  const result: [number, number, number][] = [];
+  const result: number[] = [];
+  call.hold(count * BOX_BYTES);
+  let work = 0;
   for (let batch = 0; batch < batches && most > 0; batch++) {
-    const all = Array.from({ length: count }, (_, i) =>
-      boxAt(boxes.data as Float32Array, (batch * count + i) * 4, centered),
-    );
+    const all: Box[] = [];
+    for (let i = 0; i < count; i++) {
+      all.push(boxAt(boxes.data as Float32Array, (batch * count + i) * 4, centered));
+      if (i % PIECE === 0) yield;
+    }
     for (let kind = 0; kind < classes; kind++) {
       const start = (batch * classes + kind) * count;
       const order = yield* sorted(count, (a, b) => compare(score[start + b]!, score[start + a]!));
       const chosen: number[] = [];
-      let work = 0;
+      work += CLASS_WORK;
       for (const candidate of order) {
+        work++;
         if (chosen.length >= most) break;
         if (least !== undefined && !(score[start + candidate]! > least)) continue;
         work += chosen.length;
@@ -218,10 +254,16 @@ const selected = inPieces(function* (call) {
         }
         if (chosen.every((other) => !overlaps(all[candidate]!, all[other]!, threshold))) chosen.push(candidate);
       }
-      for (const box of chosen) result.push([batch, kind, box]);
+      call.hold(chosen.length * CHOSEN_BYTES);
+      for (const box of chosen) result.push(batch, kind, box);
     }
   }
-  return result;
+  const rows = new BigInt64Array(result.length);
+  for (let i = 0; i < result.length; i++) {
+    rows[i] = BigInt(result[i]!);
+    if (i % PIECE === 0) yield;
+  }
+  return rows;
 });
 
 /** What is selected by the data themselves: evaluated in TypeScript when the data are there. */
@@ -259,8 +301,8 @@ export const selections = {
     inputs: "float32 float32 int64? float32? float32?",
     attributes: { center_point_box: "int" },
     rank: rankOf(2),
-    shape: (call: Call) => [{ type: "int64", shape: [selected(call).length, 3] }],
-    evaluate: (call: Call) => [BigInt64Array.from(selected(call).flat(), BigInt)],
+    shape: (call: Call) => [{ type: "int64", shape: [selected(call).length / 3, 3] }],
+    evaluate: (call: Call) => [selected(call)],
     work: selected.pieces,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

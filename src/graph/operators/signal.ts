@@ -1,6 +1,6 @@
 import type { ElementType } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import { range, shape } from "./attend.ts";
+import { iota, range, shape } from "./attend.ts";
 import type { Call } from "./call.ts";
 import { typeAttribute, typeCode } from "./cast.ts";
 import type { Maker } from "./maker.ts";
@@ -143,8 +143,9 @@ function stft(call: Call, make: Maker): readonly Node[] {
   const half = call.number("onesided", 1) !== 0;
   if (half && parts === 2) throw call.fail("one side is of real signals");
   const signal = make.op("Reshape", [call.node.inputs[0]!, shape(make, [batch, samples, parts])]);
-  const places = range(frames).flatMap((frame) => range(length).map((i) => frame * step + i));
-  const framed = make.op("Gather", [signal, make.tensor("frames", "int64", places, [frames, length])], { axis: 1 });
+  const starts = make.op("Mul", [iota(make, frames), make.tensor("step", "int64", step)]);
+  const places = make.op("Add", [make.op("Reshape", [starts, shape(make, [frames, 1])]), iota(make, length)]);
+  const framed = make.op("Gather", [signal, places], { axis: 1 });
   const moved = make.op("Transpose", [framed], { perm: [0, 1, 3, 2] });
   const windowed = call.has(2) ? make.op("Mul", [moved, call.node.inputs[2]!]) : moved;
   const bins = half ? Math.floor(length / 2) + 1 : length;
@@ -159,7 +160,7 @@ function window(weights: readonly number[]) {
     const size = call.single(0);
     if (!(size >= 0 && size <= 2 ** 24)) throw call.fail(`the size expected integer in 0..2^24, got ${size}`);
     const period = Math.max(1, call.number("periodic", 1) !== 0 ? size : size - 1);
-    const places = make.op("Cast", [make.integers("places", range(size))], DOUBLE);
+    const places = make.op("Cast", [iota(make, size)], DOUBLE);
     const terms = weights.map((weight, i) => {
       const angles = make.op("Mul", [places, make.tensor("step", "float64", (2 * Math.PI * i) / period)]);
       return make.op("Mul", [make.op("Cos", [angles]), make.tensor("weight", "float64", weight)]);

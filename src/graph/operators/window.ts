@@ -10,6 +10,17 @@ export interface Window {
   readonly output: readonly number[];
 }
 
+/** Refuses a window over `n` spatial axes whose attributes make none over any extents; without looking at these. */
+export function checkWindow(call: Call, n: number, kernel: readonly number[]): void {
+  const { op } = call.node;
+  for (const name of ["strides", "dilations"]) list(call, name, n, 1, 1);
+  list(call, "pads", 2 * n, 0, 0);
+  if (op === "ConvTranspose") list(call, "output_padding", n, 0, 0);
+  autoPad(call);
+  if (kernel.length !== n || kernel.some((k) => k < 1))
+    throw call.fail(`kernel [${kernel}] does not fit ${n} spatial axes`);
+}
+
 /** Strides, dilations, pads and output extents of a Conv or pool over `spatial` extents. */
 export function resolveWindow(call: Call, spatial: readonly number[], kernel: readonly number[]): Window {
   const n = spatial.length;

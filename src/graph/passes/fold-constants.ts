@@ -4,7 +4,7 @@ import type { Graph, Node } from "../graph.ts";
 import { halfInputs } from "../half.ts";
 import { Call } from "../operators/call.ts";
 import { outputsOf } from "../operators/contract.ts";
-import { evaluate, FoldBudget } from "../operators/evaluate.ts";
+import { evaluate, FoldBudget, takesLong } from "../operators/evaluate.ts";
 import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
 import { applyRules, Editor } from "./editor.ts";
@@ -57,7 +57,7 @@ function fold(node: Node, graph: Graph, editor: Editor, budget: FoldBudget): rea
   if (node.inputs.some((name, i) => name !== "" && constants[i] === undefined)) return undefined;
   const values = constants.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
   const call = new Call(node, graph.opsets, values, constants);
-  if (halfInputs(call, operator).length > 0) return undefined;
+  if (halfInputs(call, operator).length > 0 || takesLong(call, operator)) return undefined;
   const outputs = outputsOf(call, operator);
   // A constant that is read twice counts once: concatenations with itself would double it without end.
   const given = [...new Set(constants)].reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);

@@ -4,7 +4,7 @@ import type { Attribute, Graph, Node } from "../graph.ts";
 import { nodeFault, strangeAttribute } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
-import { isGraph } from "../order.ts";
+import { isGraph, reads } from "../order.ts";
 import { Ranks } from "../ranks.ts";
 import { uniqueNames } from "./bodies.ts";
 import { Names } from "./names.ts";
@@ -55,6 +55,8 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
     rank: (name) => ranks.rank(name),
   };
   const nodes: Node[] = [];
+  /** Outputs that what a node has become does not make. */
+  const lost = new Map<string, { node: Node; output: number }>();
   const put = (node: Node, opset: number, depth: number): void => {
     const made = operatorOf(node)?.becomes?.(node, new Maker(node, opset, around));
     if (made === undefined || depth === DEPTH) {
@@ -63,6 +65,9 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
       ranks.add(node);
       return;
     }
+    const names = new Set(made.flatMap(({ outputs }) => outputs));
+    for (const [output, name] of node.outputs.entries())
+      if (name !== "" && !names.has(name)) lost.set(name, { node, output });
     // What has been rewritten into its own newest form is done.
     for (const one of made) put(one, NEWEST, one.op === node.op && one.domain === node.domain ? DEPTH : depth + 1);
   };
@@ -76,6 +81,10 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
     const strange = operator && strangeAttribute(given, operator, opset);
     if (strange !== undefined) throw nodeError(given, graph.opsets, strange, "MODEL");
     put({ ...given, attributes }, opset, 0);
+  }
+  for (const name of [...nodes.flatMap(reads), ...graph.outputs.map((output) => output.name)]) {
+    const { node, output } = lost.get(name) ?? {};
+    if (node !== undefined) throw nodeError(node, graph.opsets, `output ${output} is not supported`);
   }
   return { ...graph, opsets: { ...graph.opsets, bitbasis: 1 }, nodes, initializers };
 }

@@ -229,12 +229,16 @@ function lowerBatchNorm(l: Lowering): void {
   });
 }
 
+/** Positions along its axis are a constant. */
+const MOST_POSITIONS = 2 ** 22;
+
 /** Hardmax: 1 at the first of the largest, 0 elsewhere. */
 function lowerHardmax(l: Lowering): void {
   const [x, out] = [l.input(0), l.output()];
   if (sizeOf(x.shape) === 0) return;
   const whole = around(x.shape, axisOf(l, l.attribute("axis", -1), x.shape.length));
   const { outer, extent, inner } = whole;
+  if (extent > MOST_POSITIONS) throw l.unsupported(`an axis of ${extent} elements, at most ${MOST_POSITIONS} are`);
   const largest = temporary(l, "int64", [outer, 1, inner]);
   emitArg(l, x, largest, whole, {});
   const positions = l.constants.place(`positions:${extent}`, () =>

@@ -1,5 +1,5 @@
 import type { Node } from "../../graph.ts";
-import { type Attending, attend, iota, range, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
+import { type Attending, attend, iota, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
 import { type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
@@ -26,6 +26,8 @@ function projections(call: Call, make: Maker): [Heads, Heads, Heads] {
     if (call.has(3)) throw call.fail("packed queries with a bias are not supported", "UNSUPPORTED");
     return unpacked(call, make, 0, 3) as [Heads, Heads, Heads];
   }
+  const isPacked = call.has(1) && call.shape(1).length === 5;
+  if (!isPacked && !(call.has(1) && call.has(2))) throw call.fail("key and value are missing");
   const names = [...call.node.inputs];
   if (call.has(3)) {
     const widths = [0, 1, 2].map((i) => (call.shape(i).length === 3 ? call.shape(i)[2]! : 0));
@@ -36,8 +38,7 @@ function projections(call: Call, make: Maker): [Heads, Heads, Heads] {
   }
   const named = call.renamed(names);
   const q = headsOf(named, make, 0, heads);
-  if (call.has(1) && call.shape(1).length === 5) return [q, ...unpacked(call, make, 1, 2)] as [Heads, Heads, Heads];
-  if (!call.has(1) || !call.has(2)) throw call.fail("key and value are missing");
+  if (isPacked) return [q, ...unpacked(call, make, 1, 2)] as [Heads, Heads, Heads];
   return [q, headsOf(named, make, 1, heads), headsOf(named, make, 2, heads)];
 }
 
@@ -50,7 +51,7 @@ function paddingBias(call: Call, make: Maker, i: number, { batch, length: querie
   let seen: string;
   if (key === `${batch}`) {
     const lengths = make.op("Reshape", [name, shape(make, [batch, 1, 1, 1])]);
-    const places = make.tensor("places", call.type(i), range(keys));
+    const places = make.op("Cast", [iota(make, keys)], { to: typeCode(call.type(i)) });
     seen = make.op("Less", [places, lengths]);
   } else {
     const to =
@@ -252,6 +253,13 @@ function cached(
 function groupQuery(call: Call, make: Maker) {
   const [heads, groups] = [call.number("num_heads", 0), call.number("kv_num_heads", 0)];
   if (heads < 1 || groups < 1 || heads % groups !== 0) throw call.fail(`${heads} heads do not share ${groups}`);
+  if (call.has(11)) throw call.fail("head_sink is not supported", "UNSUPPORTED");
+  for (const [name, value] of Object.entries(GROUP_DEFAULTS)) {
+    const given = call.node.attributes[name] ?? value;
+    if (given !== value) throw call.fail(`"${name}" = ${String(given)} is not supported`, "UNSUPPORTED");
+  }
+  const turns = call.number("do_rotary", 0) !== 0;
+  if (turns && !(call.has(7) && call.has(8))) throw call.fail("cos_cache and sin_cache are missing");
   let [q, kNow, vNow] = grouped(call, make, heads, groups);
   if (call.shape(5).reduce((a, b) => a * b, 1) !== q.batch) throw call.fail(`seqlens_k expected ${q.batch} entries`);
   const total = call.single(6);
@@ -261,8 +269,7 @@ function groupQuery(call: Call, make: Maker) {
   });
   // seqlens_k counts one less than there is.
   const before = make.op("Sub", [lengths, make.tensor("new", "int64", q.length - 1)]);
-  if (call.number("do_rotary", 0) !== 0) {
-    if (!call.has(7) || !call.has(8)) throw call.fail("cos_cache and sin_cache are missing");
+  if (turns) {
     const width = 2 * (call.shape(7).at(-1) ?? 0);
     if (width < 2 || width > q.size)
       throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${q.size}`);
@@ -287,11 +294,6 @@ function groupQuery(call: Call, make: Maker) {
     : windowBias(make, q.length, k.length, before, { causal: true, left: left < 0 ? -1 : left - 1, right: -1 });
   const bias = window === undefined ? [] : [window];
   if (call.has(10)) bias.push(toFloat(make, call.node.inputs[10]!, call.type(10)));
-  if (call.has(11)) throw call.fail("head_sink is not supported", "UNSUPPORTED");
-  for (const [name, value] of Object.entries(GROUP_DEFAULTS)) {
-    const given = call.node.attributes[name] ?? value;
-    if (given !== value) throw call.fail(`"${name}" = ${String(given)} is not supported`, "UNSUPPORTED");
-  }
   return finish(call, make, q, k, v, { bias, softcap: call.number("softcap", 0), output: 3 });
 }
 

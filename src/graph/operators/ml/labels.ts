@@ -1,4 +1,4 @@
-import { type ElementType, Tensor, type TensorData } from "../../../tensor/index.ts";
+import { bytesIn, type ElementType, Tensor, type TensorData } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import type { Call } from "../call.ts";
 import { allocate, dataOf, elementsOf } from "../elements.ts";
@@ -85,6 +85,7 @@ function fallbackOf(attributes: Attributes, type: ElementType): Label {
 const encode = inPieces(function* (call): Generator<undefined, TensorData[]> {
   const { entries, fallback, to: type } = tableOf(call.node.attributes, (why) => call.fail(why));
   const from = elementsOf(call.constant(0)!.data);
+  call.hold(bytesIn(type, from.length));
   const to = allocate(type, from.length);
   for (let i = 0; i < from.length; i++) {
     const key = from[i]!;

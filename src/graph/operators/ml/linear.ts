@@ -30,12 +30,13 @@ export function weighted(
 const regressor: Operator["expands"] = (call, make) => {
   const { attributes } = call.node;
   const fail: Fail = (why) => call.fail(why);
-  const { x, features } = matrix(call, make);
   const targets = call.number("targets", 1);
-  const coefficients = exactly(attributes, "coefficients", targets * features, fail);
   const intercepts = "intercepts" in attributes ? exactly(attributes, "intercepts", targets, fail) : [];
+  const transform = transformOf(attributes["post_transform"], fail);
+  const { x, features } = matrix(call, make);
+  const coefficients = exactly(attributes, "coefficients", targets * features, fail);
   const scores = weighted(make, x, coefficients, [targets, features], intercepts);
-  return make.end("Identity", [transformed(make, scores, transformOf(attributes["post_transform"], fail))]);
+  return make.end("Identity", [transformed(make, scores, transform)]);
 };
 
 /** The index of the second class where a score, [rows, 1], is above 0. */
@@ -53,8 +54,9 @@ function both(make: Maker, score: string): string {
 const classifier: Operator["expands"] = (call, make) => {
   const { attributes } = call.node;
   const fail: Fail = (why) => call.fail(why);
-  const { x, features } = matrix(call, make);
   const given = labelsOf(attributes, "classlabels_ints", fail);
+  const transform = transformOf(attributes["post_transform"], fail);
+  const { x, features } = matrix(call, make);
   const coefficients = numbersOf(attributes, "coefficients");
   const targets = coefficients.length / Math.max(1, features);
   const isSingle = targets === 1 && given.length <= 2;
@@ -62,7 +64,6 @@ const classifier: Operator["expands"] = (call, make) => {
     throw call.fail(`"coefficients" expected ${given.length * features} numbers, got ${coefficients.length}`);
   const intercepts = "intercepts" in attributes ? exactly(attributes, "intercepts", targets, fail) : [];
   const scores = weighted(make, x, coefficients, [targets, features], intercepts);
-  const transform = transformOf(attributes["post_transform"], fail);
   if (isSingle && given.length === 2) {
     labelled(make, aboveZero(make, scores), given);
     const one = transform === "SOFTMAX" || transform === "SOFTMAX_ZERO" ? scores : transformed(make, scores, transform);

@@ -1,3 +1,4 @@
+import { bytesIn } from "../../../tensor/index.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
 import type { Maker } from "../maker.ts";
@@ -37,13 +38,15 @@ function kernels(call: Call, make: Maker, x: string, vectors: number, features: 
 const regressor: Operator["expands"] = (call, make) => {
   const { attributes } = call.node;
   const fail: Fail = (why) => call.fail(why);
-  const { x, features } = matrix(call, make);
   const vectors = call.number("n_supports", 0);
-  const coefficients = exactly(attributes, "coefficients", vectors > 0 ? vectors : features, fail);
   const rho = exactly(attributes, "rho", 1, fail);
+  const transform = transformOf(attributes["post_transform"], fail);
+  if (vectors > 0) exactly(attributes, "coefficients", vectors, fail);
+  const { x, features } = matrix(call, make);
+  const coefficients = exactly(attributes, "coefficients", vectors > 0 ? vectors : features, fail);
   const inputs = vectors > 0 ? kernels(call, make, x, vectors, features) : x;
   const sums = weighted(make, inputs, coefficients, [1, coefficients.length], rho);
-  const scores = transformed(make, sums, transformOf(attributes["post_transform"], fail));
+  const scores = transformed(make, sums, transform);
   if (call.number("one_class", 0) === 0) return make.end("Identity", [scores]);
   const isIn = make.op("Greater", [scores, make.tensor("zero", "float32", 0)]);
   return make.end("Where", [isIn, make.tensor("in", "float32", 1), make.tensor("out", "float32", -1)]);
@@ -85,13 +88,15 @@ function winners(make: Maker, scores: string, classes: number): string {
 const classifier: Operator["expands"] = (call, make) => {
   const { attributes } = call.node;
   const fail: Fail = (why) => call.fail(why);
-  const { x, features } = matrix(call, make);
   const labels = labelsOf(attributes, "classlabels_ints", fail);
   const classes = labels.length;
   const transform = transformOf(attributes["post_transform"], fail);
   const counts = numbersOf(attributes, "vectors_per_class");
+  if (counts.some((count) => !(count >= 0)))
+    throw call.fail(`"vectors_per_class" expected integers ≥ 0, got [${counts}]`);
   const vectors = counts.reduce((a, b) => a + b, 0);
   if (vectors === 0) {
+    const { x, features } = matrix(call, make);
     const coefficients = exactly(attributes, "coefficients", classes * features, fail);
     const rho = numbersOf(attributes, "rho")[0] ?? 0;
     const scores = ofProducts(
@@ -114,9 +119,12 @@ const classifier: Operator["expands"] = (call, make) => {
   const pairs = (classes * (classes - 1)) / 2;
   const weights = pairWeights(exactly(attributes, "coefficients", (classes - 1) * vectors, fail), counts);
   const rho = exactly(attributes, "rho", pairs, fail);
+  const isChance = numbersOf(attributes, "prob_a").length > 0;
+  for (const name of isChance ? ["prob_a", "prob_b"] : []) exactly(attributes, name, pairs, fail);
+  const { x, features } = matrix(call, make);
   const scores = weighted(make, kernels(call, make, x, vectors, features), weights, [pairs, vectors], rho);
   labelled(make, winners(make, scores, classes), labels);
-  if (numbersOf(attributes, "prob_a").length === 0) {
+  if (!isChance) {
     make.output(1, "Identity", [
       classes > 2 ? transformed(make, scores, transform) : bothScores(make, scores, transform),
     ]);
@@ -184,6 +192,7 @@ const coupledRows = inPieces(function* (call): Generator<undefined, Float32Array
   const chances = call.constant(0)!.data as Float32Array;
   const [rows, classes] = [call.shape(0)[0]!, call.number("classes", 0)];
   const pairs = pairsOf(classes);
+  call.hold(bytesIn("float32", rows * classes));
   const result = new Float32Array(rows * classes);
   for (let row = 0; row < rows; row++) {
     yield;

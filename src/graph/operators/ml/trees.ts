@@ -1,4 +1,4 @@
-import type { ElementType, TensorData } from "../../../tensor/index.ts";
+import { bytesIn, type ElementType, type TensorData } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
@@ -97,6 +97,7 @@ function* addUp(call: Call, { forest, targets }: Ensemble): Generator<undefined,
   const x = elementsOf(call.constant(0)!.data) as ArrayLike<number>;
   const round = call.type(0) === "float64" ? (value: number): number => value : fround;
   const aggregate = aggregateOf(call.node.attributes["aggregate_function"], (why) => call.fail(why));
+  call.hold(bytesIn("float64", rows * targets) + rows * targets);
   const scores = new Float64Array(rows * targets);
   const has = new Uint8Array(rows * targets);
   let work = 0;
@@ -119,7 +120,10 @@ function* addUp(call: Call, { forest, targets }: Ensemble): Generator<undefined,
       }
     }
   }
-  if (aggregate === "AVERAGE") for (const [at, sum] of scores.entries()) scores[at] = round(sum / forest.roots.length);
+  for (let at = 0; at < scores.length && aggregate === "AVERAGE"; at++) {
+    scores[at] = round(scores[at]! / forest.roots.length);
+    if (at % PIECE === 0) yield;
+  }
   return { scores, has };
 }
 
@@ -127,10 +131,13 @@ const treeScores = inPieces(function* (call): Generator<undefined, TensorData[]>
   const ensemble = ensembleOf("", call.node.attributes, (why) => call.fail(why));
   const { scores } = yield* addUp(call, ensemble);
   const { base, targets } = ensemble;
+  call.hold(bytesIn(call.type(0), scores.length));
   const result = allocate(call.type(0), scores.length);
   // A float32 array rounds the sum.
-  for (const [at, score] of scores.entries())
-    result[at] = base.length === targets ? score + base[at % targets]! : score;
+  for (let at = 0; at < scores.length; at++) {
+    result[at] = base.length === targets ? scores[at]! + base[at % targets]! : scores[at]!;
+    if (at % PIECE === 0) yield;
+  }
   return [dataOf(result)];
 });
 
@@ -280,6 +287,7 @@ const treeClasses = inPieces(function* (call): Generator<undefined, TensorData[]
   const rows = rowsOf(call).rows;
   const logistic = attributes["post_transform"] === "LOGISTIC";
   const single = singleOf(attributes, ensemble);
+  call.hold(bytesIn("float32", rows * targets) + bytesIn("int64", rows));
   const result = new Float32Array(rows * targets);
   const classes = new BigInt64Array(rows);
   for (let row = 0; row < rows; row++) {

@@ -12,6 +12,9 @@ function ticks(length: number, corners: boolean): number[] {
   return range(length).map((i) => (length === 1 ? 0 : (2 * i) / (length - 1) - 1));
 }
 
+/** Places of one axis are a list. */
+const LONGEST = 2 ** 22;
+
 /** An affine map of the places of all samples: [batch, …size, axes], x first. */
 const affineGrid: Operator["expands"] = (call, make) => {
   const size = call.needed(1);
@@ -21,23 +24,27 @@ const affineGrid: Operator["expands"] = (call, make) => {
   if ((axes !== 2 && axes !== 3) || size.some((d) => d < 0) || call.shape(0).join() !== wanted.join())
     throw call.fail(`theta expected shape [${wanted}] for the size [${size}] of 4 or 5 extents`);
   const corners = call.number("align_corners", 0) !== 0;
-  const places = spatial.map((length) => ticks(length, corners));
-  const count = sizeOf(spatial);
-  if (count > 2 ** 24) throw call.fail("a grid of more than 2^24 places", "UNSUPPORTED");
-  const strides = spatial.map((_, axis) => sizeOf(spatial.slice(axis + 1)));
-  // Rows x, y, (z,) 1 of the matrix of places.
-  const rows = range(axes).flatMap((row) => {
-    const axis = axes - 1 - row;
-    return range(count).map((at) => places[axis]![Math.floor(at / strides[axis]!) % spatial[axis]!]!);
-  });
+  if (spatial.some((length) => length > LONGEST))
+    throw call.fail(`a grid of more than ${LONGEST} places along an axis`, "UNSUPPORTED");
   const type = call.type(0);
-  const grid = make.tensor("grid", type, [...rows, ...range(count).map(() => 1)], [axes + 1, count]);
+  const all = shape(make, [1, sizeOf(spatial)]);
+  const row = (places: readonly number[], dims: readonly number[]): string => {
+    const spread = make.op("Expand", [make.tensor("ticks", type, places, dims), shape(make, spatial)]);
+    return make.op("Reshape", [spread, all]);
+  };
+  // Rows x, y, (z,) 1 of the matrix of places, which may be larger than JavaScript's lists.
+  const along = range(axes).map((at) => {
+    const axis = axes - 1 - at;
+    return row(ticks(spatial[axis]!, corners), [spatial[axis]!, ...new Array<number>(at).fill(1)]);
+  });
+  const grid = make.op("Concat", [...along, row([1], [1])], { axis: 0 });
   const moved = make.op("Transpose", [make.op("MatMul", [call.node.inputs[0]!, grid])], { perm: [0, 2, 1] });
   return make.end("Reshape", [moved, shape(make, [batch, ...spatial, axes])]);
 };
 
 /** Values back at the places that MaxPool took them from; zeros elsewhere. */
 const maxUnpool: Operator["expands"] = (call, make) => {
+  if (call.list("kernel_shape") === undefined) throw call.fail('"kernel_shape" is missing');
   const dims = call.shape(0);
   const axes = dims.length - 2;
   const list = (name: string, count: number, fallback: number): readonly number[] => {
@@ -46,10 +53,9 @@ const maxUnpool: Operator["expands"] = (call, make) => {
       throw call.fail(`"${name}" expected ${count} integers ≥ ${fallback}, got [${given}]`);
     return given;
   };
+  const [kernel, strides, pads] = [list("kernel_shape", axes, 1), list("strides", axes, 1), list("pads", 2 * axes, 0)];
   if (axes < 1 || call.shape(1).join() !== dims.join())
     throw call.fail("indices of the shape of the input are expected");
-  if (call.list("kernel_shape") === undefined) throw call.fail('"kernel_shape" is missing');
-  const [kernel, strides, pads] = [list("kernel_shape", axes, 1), list("strides", axes, 1), list("pads", 2 * axes, 0)];
   const spatial = kernel.map((size, i) => (dims[i + 2]! - 1) * strides[i]! - pads[i]! - pads[i + axes]! + size);
   const inner = [dims[0]!, dims[1]!, ...spatial];
   const whole = call.has(2) ? call.needed(2) : inner;

@@ -119,12 +119,12 @@ function step(
 }
 
 const linearAttention: Operator["expands"] = (call, make) => {
-  const heads = headsOf(call);
-  const { batch, steps, groups, each, keySize, valueSize } = heads;
-  const [q, k, v, past, decay, beta] = call.node.inputs;
   const rule = call.text("update_rule", "gated_delta");
   if (call.has(4) !== rule.startsWith("gated") || call.has(5) !== rule.endsWith("delta"))
     throw call.fail(`the rule "${rule}" expected its inputs of decay and beta, and no others`);
+  const heads = headsOf(call);
+  const { batch, steps, groups, each, keySize, valueSize } = heads;
+  const [q, k, v, past, decay, beta] = call.node.inputs;
   const stateShape = [batch, groups, keySize, valueSize];
   if (call.has(3) && call.shape(3).join() !== stateShape.join())
     throw call.fail(`the state expected shape [${stateShape}]`);

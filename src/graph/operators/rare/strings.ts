@@ -1,8 +1,13 @@
-import { allocateData, broadcast, sizeOf, type Tensor } from "../../../tensor/index.ts";
+import { allocateData, broadcast, bytesIn, sizeOf, type Tensor } from "../../../tensor/index.ts";
 import type { Call } from "../call.ts";
 import { broadcastStrides, walk } from "../elements.ts";
 import { inPieces } from "../memo.ts";
 import { broadcastRank, type Operator, sameRank } from "../operator.ts";
+
+/** A text of its own, as engines keep it at most: a header, and two bytes for each character. */
+function textBytes(length: number): number {
+  return 32 + 2 * length;
+}
 
 function textsOf(call: Call, i: number): readonly string[] {
   const tensor = call.constant(i) as Tensor<"string"> | undefined;
@@ -16,19 +21,25 @@ function bothShape(call: Call): number[] {
   return shape;
 }
 
+/** Engines have no texts much longer: V8 ends at 2^29. */
+const LONGEST = 2 ** 28;
+
 function concatenated(call: Call): readonly [string[]] {
   const [a, b] = [textsOf(call, 0), textsOf(call, 1)];
   const shape = bothShape(call);
   const result = new Array<string>(sizeOf(shape));
   const strides = [0, 1].map((i) => broadcastStrides(call.shape(i), shape));
   walk(shape, strides, (at, [left, right]) => {
+    const length = a[left!]!.length + b[right!]!.length;
+    if (length > LONGEST) throw call.fail(`a text of ${length} characters is longer than ${LONGEST}`);
+    call.hold(textBytes(length));
     result[at] = a[left!]! + b[right!]!;
   });
   return [result];
 }
 
 /** The pieces of a text: at most `most` cuts. Without a delimiter between runs of white space, which begins and ends no piece. */
-function split(text: string, delimiter: string, most: number): string[] {
+function* split(text: string, delimiter: string, most: number, { hold }: Call): Generator<undefined, string[]> {
   const pieces: string[] = [];
   let rest = delimiter === "" ? text.trim() : text;
   if (rest === "") return pieces;
@@ -38,19 +49,31 @@ function split(text: string, delimiter: string, most: number): string[] {
     if (at < 0) break;
     pieces.push(rest.slice(0, at));
     rest = rest.slice(at + (found === undefined ? delimiter.length : found![0].length));
+    if (pieces.length % 1024 !== 0) continue;
+    hold(1024 * textBytes(0));
+    yield;
   }
-  return [...pieces, rest];
+  pieces.push(rest);
+  return pieces;
 }
 
 const pieces = inPieces(function* (call): Generator<undefined, string[][]> {
   const [most, delimiter] = [call.number("maxsplit", Number.POSITIVE_INFINITY), call.text("delimiter", "")];
   const all: string[][] = [];
-  for (const text of textsOf(call, 0)) if (all.push(split(text, delimiter, most)) % 1024 === 0) yield;
+  for (const text of textsOf(call, 0)) {
+    all.push(yield* split(text, delimiter, most, call));
+    if (all.length % 1024 === 0) yield;
+  }
+  call.hold(bytesIn("string", sizeOf(call.shape(0)) * longestOf(all)));
   return all;
 });
 
+function longestOf(all: readonly (readonly string[])[]): number {
+  return all.reduce((most, { length }) => Math.max(most, length), 0);
+}
+
 function splitShape(call: Call) {
-  const longest = pieces(call).reduce((most, { length }) => Math.max(most, length), 0);
+  const longest = longestOf(pieces(call));
   const shape = call.shape(0);
   return [
     { type: "string", shape: [...shape, longest] },
@@ -77,6 +100,8 @@ const normalized = inPieces(function* (call): Generator<undefined, string[]> {
   const stops = new Set((call.node.attributes["stopwords"] as readonly string[] | undefined)?.map(compared));
   const kept: string[] = [];
   for (const [i, text] of textsOf(call, 0).entries()) {
+    // Its characters are texts in a list while they are changed.
+    call.hold(textBytes(5 * text.length));
     if (!stops.has(compared(text))) kept.push(changed(text, action));
     if (i % 1024 === 0) yield;
   }

@@ -1,4 +1,4 @@
-import type { ElementType } from "../../../tensor/index.ts";
+import { bytesIn, type ElementType, sizeOf } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import type { Call } from "../call.ts";
 import { elementsOf } from "../elements.ts";
@@ -14,6 +14,8 @@ interface Grams {
   readonly columns: readonly number[];
   readonly weights: readonly number[] | undefined;
   readonly width: number;
+  /** Tokens of the longest ones. */
+  readonly longest: number;
 }
 
 const known = new WeakMap<Node["attributes"], Grams>();
@@ -49,7 +51,8 @@ function readGrams(attributes: Node["attributes"], fail: Fail): Grams {
   const weights = "weights" in attributes ? list("weights") : undefined;
   if (weights !== undefined && weights.length !== place)
     throw fail(`"weights" expected ${place} numbers, got ${weights.length}`);
-  return { places, columns, weights, width: columns.reduce((most, column) => Math.max(most, column + 1), 0) };
+  const width = columns.reduce((most, column) => Math.max(most, column + 1), 0);
+  return { places, columns, weights, width, longest: starts.length };
 }
 
 function lengthsOf(node: Node, fail: Fail): { least: number; most: number; skips: number } {
@@ -72,7 +75,7 @@ function* count(
     if (distance > 1 && (most === 1 || distance >= tokens.length)) break;
     for (let start = 0; start < tokens.length; start++) {
       if (start % (PIECE / 64) === 0) yield;
-      for (let n = distance === 1 ? least : Math.max(2, least); n <= most; n++) {
+      for (let n = distance === 1 ? least : Math.max(2, least); n <= Math.min(most, grams.longest); n++) {
         if (start + distance * (n - 1) >= tokens.length) break;
         const place = grams.places.get(keyOf(Array.from({ length: n }, (_, i) => tokens[start + distance * i]!)));
         if (place !== undefined) visit(place);
@@ -87,8 +90,10 @@ const vectorize = inPieces(function* (call): Generator<undefined, Float32Array[]
   const mode = call.text("mode", "TF");
   const shape = call.shape(0);
   const tokens = shape.at(-1)!;
+  call.hold(bytesIn("string", sizeOf(shape)));
   const all = Array.from(elementsOf(call.constant(0)!.data) as ArrayLike<string | bigint | number>);
   const rows = shape.length === 1 ? 1 : shape[0]!;
+  call.hold(bytesIn("float32", rows * width));
   const result = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) {
     const counts = new Map<number, number>();
