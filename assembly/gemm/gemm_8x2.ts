@@ -1,6 +1,6 @@
-// Tiles of 8 output pixels × 1 or 2 output channels, the pixels in the lanes: of a panel of 8 columns most would be multiplied with nothing. Four words of depth of four
-// pixels are transposed in registers (8 shuffles), and a weight is in all lanes. Twice four pixels, since the additions of a column wait for each other: with one four
-// 12544×24 on 2 columns took 205 µs, tiles of 4×8 265. Operands, sums and results are those of gemm_4x8.ts; outputs go to their place, not by way of a copy.
+// Tiles of 8 output pixels, of integers 4, × 1 or 2 output channels, the pixels in the lanes: of a panel of 8 columns most would be multiplied with nothing. Four words of
+// depth of four pixels are transposed in registers (8 shuffles), and a weight is in all lanes. Twice four pixels where additions of a column wait for each other, those of
+// floats: with one four 12544×24 on 2 columns took 205 µs, tiles of 4×8 265. Operands, sums and results are those of gemm_4x8.ts; outputs go to their place, not by way of a copy.
 // T: f32, or i16 where the corrected sums fit int32 and all rows share their parameters.
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { mac__simd, wordBytes } from "./mac";
@@ -20,7 +20,7 @@ export function gemm_8x2__simd<T>(
   while (tiles > 0) {
     const merged = width > 0 && isMerged(table, taps);
     // The last of an odd number, or one beside a tile that is merged otherwise, is its own neighbour.
-    const two = tiles > 1 && (width == 0 || isMerged(table + tileBytes, taps) == merged);
+    const two = isFloat<T>() && tiles > 1 && (width == 0 || isMerged(table + tileBytes, taps) == merged);
     const step: usize = two ? tileBytes : 0;
     const length = merged ? words * width : words;
     let c0 = isFloat<T>() ? f32x4.splat(-0.0) : i32x4.splat(0);
@@ -55,28 +55,30 @@ export function gemm_8x2__simd<T>(
         const x3 = v128.shuffle<i64>(high01, high23, 1, 3);
         c0 = four__simd<T>(c0, x0, x1, x2, x3, b);
         c1 = four__simd<T>(c1, x0, x1, x2, x3, b + 4);
-        const v4 = v128.load(a4);
-        const v5 = v128.load(a5);
-        const v6 = v128.load(a6);
-        const v7 = v128.load(a7);
-        const low45 = v128.shuffle<i32>(v4, v5, 0, 4, 1, 5);
-        const low67 = v128.shuffle<i32>(v6, v7, 0, 4, 1, 5);
-        const high45 = v128.shuffle<i32>(v4, v5, 2, 6, 3, 7);
-        const high67 = v128.shuffle<i32>(v6, v7, 2, 6, 3, 7);
-        const y0 = v128.shuffle<i64>(low45, low67, 0, 2);
-        const y1 = v128.shuffle<i64>(low45, low67, 1, 3);
-        const y2 = v128.shuffle<i64>(high45, high67, 0, 2);
-        const y3 = v128.shuffle<i64>(high45, high67, 1, 3);
-        d0 = four__simd<T>(d0, y0, y1, y2, y3, b);
-        d1 = four__simd<T>(d1, y0, y1, y2, y3, b + 4);
+        if (isFloat<T>()) {
+          const v4 = v128.load(a4);
+          const v5 = v128.load(a5);
+          const v6 = v128.load(a6);
+          const v7 = v128.load(a7);
+          const low45 = v128.shuffle<i32>(v4, v5, 0, 4, 1, 5);
+          const low67 = v128.shuffle<i32>(v6, v7, 0, 4, 1, 5);
+          const high45 = v128.shuffle<i32>(v4, v5, 2, 6, 3, 7);
+          const high67 = v128.shuffle<i32>(v6, v7, 2, 6, 3, 7);
+          const y0 = v128.shuffle<i64>(low45, low67, 0, 2);
+          const y1 = v128.shuffle<i64>(low45, low67, 1, 3);
+          const y2 = v128.shuffle<i64>(high45, high67, 0, 2);
+          const y3 = v128.shuffle<i64>(high45, high67, 1, 3);
+          d0 = four__simd<T>(d0, y0, y1, y2, y3, b);
+          d1 = four__simd<T>(d1, y0, y1, y2, y3, b + 4);
+          a4 += 16;
+          a5 += 16;
+          a6 += 16;
+          a7 += 16;
+        }
         a0 += 16;
         a1 += 16;
         a2 += 16;
         a3 += 16;
-        a4 += 16;
-        a5 += 16;
-        a6 += 16;
-        a7 += 16;
         b += 4 * wordBytes<T>();
       }
       for (; left > 0; left--) {
@@ -85,17 +87,19 @@ export function gemm_8x2__simd<T>(
         const x = pixels__simd(a0, a1, a2, a3);
         c0 = mac__simd<T>(c0, x, w0);
         c1 = mac__simd<T>(c1, x, w1);
-        const y = pixels__simd(a4, a5, a6, a7);
-        d0 = mac__simd<T>(d0, y, w0);
-        d1 = mac__simd<T>(d1, y, w1);
+        if (isFloat<T>()) {
+          const y = pixels__simd(a4, a5, a6, a7);
+          d0 = mac__simd<T>(d0, y, w0);
+          d1 = mac__simd<T>(d1, y, w1);
+          a4 += 4;
+          a5 += 4;
+          a6 += 4;
+          a7 += 4;
+        }
         a0 += 4;
         a1 += 4;
         a2 += 4;
         a3 += 4;
-        a4 += 4;
-        a5 += 4;
-        a6 += 4;
-        a7 += 4;
         b += wordBytes<T>();
       }
       at += 16;
