@@ -177,7 +177,9 @@ function emitResize(l: Lowering, mode: Mode, x: Source, out: Source, axes: reado
   const [rows, columns] = [tapsOf(l, mode, first), tapsOf(l, mode, last)];
   const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!];
   const together = first.output * rows.count * columns.count;
-  if (first.input * columns.count + first.output * rows.count >= together) {
+  const apart = first.input * columns.count + first.output * rows.count;
+  // What is made between is no larger than the output.
+  if (first.input > first.output || apart >= together) {
     emitTaps(l, mode, x, out, { batch, channels, first, last, rows, columns });
     return;
   }
