@@ -9,6 +9,8 @@ import { blockRows, isFloatKernel, paddingBytes, panelBytes, panelColumns, point
 import { address, argument, share, slotOf } from "../step";
 import { gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
 import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
+import { gemm_1x8_turns__simd, MOST_PAIRS } from "./gemm_4x8_turns";
+import { gemm_8x2__simd, NARROW } from "./gemm_8x2";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
 import { gemm_u7_4x8_turns__simd } from "./gemm_u7_4x8";
 import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
@@ -161,7 +163,18 @@ function block(
       store<usize>(scratch, first, Tile.parameters);
       prepareShared__simd(scratch);
     }
-    for (let r = 0; r < count;) {
+    let r = 0;
+    if (ASC_FEATURE_SIMD && columns <= NARROW && entryStep == 0 && (kernel == Opcode.ConvF32 || kernel == Opcode.ConvI16)) {
+      if (load<i32>(scratch, Tile.pairsPerBlock) == 0 || kernel == Opcode.ConvF32) {
+        r = count & ~3;
+        store<usize>(scratch, outStride, Tile.outputStride);
+        store<usize>(scratch, start, Tile.output);
+        if (kernel == Opcode.ConvF32) gemm_8x2__simd<f32>(table, r >> 2, taps, width, words, offset, packed, scratch, columns);
+        else gemm_8x2__simd<i16>(table, r >> 2, taps, width, words, offset, packed, scratch, columns);
+        store<usize>(scratch, wide << 2, Tile.outputStride);
+      }
+    }
+    while (r < count) {
       const left = (count - r) >> 2;
       const tiles = whole ? left : min(1, left);
       const rows = tiles > 0 ? tiles << 2 : 1;
@@ -213,9 +226,16 @@ function rowsOf<T>(table: usize, tiles: i32, taps: i32, width: i32, words: i32, 
       }
     }
     if (!blocks) {
-      if (tiles > 0) gemm_4x8__simd<T>(table, tiles, taps, width, words, offset, panel, scratch);
+      if (tiles > 0) gemm_4x8__simd<T, i32>(table, tiles, taps, width, words, offset, panel, scratch);
       else gemm_1x8__simd<T>(table, taps, words, offset, panel, scratch);
       return;
+    }
+    if (sizeof<T>() == 2) {
+      if (load<u8>(load<usize>(scratch, Tile.turns)) > 0 && taps * words < MOST_PAIRS) {
+        if (tiles > 0) gemm_4x8__simd<i16, i64>(table, tiles, taps, width, words, offset, panel, scratch);
+        else gemm_1x8_turns__simd(table, taps, words, offset, panel, scratch);
+        return;
+      }
     }
   }
   const rows = tiles > 0 ? 4 : 1;

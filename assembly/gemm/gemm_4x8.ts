@@ -4,13 +4,17 @@
 // f32: every output is the sum of its products in order of depth (tap by tap), from −0, since −0 + x = x; integers: see tile.ts. Both builds agree.
 // One call per tile took as long as 8 words of depth (1×1, 12544×16→96: 19 instead of 30 GMAC/s).
 import { Scratch } from "../../src/core/abi/scratch";
+import { beginHalves__simd, joinedHalves__simd, LEFT, lowered__simd, weighed__simd } from "./gemm_4x8_turns";
 import { HAS_QUADS, left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
 import { surplus__scalar, surplus__simd } from "./quads";
 import { isMerged } from "./table";
 import { affine__simd, corrected32__scalar, corrected32__simd, finish__scalar, finish__simd, Form, hardSwish__simd, joined__simd, nextColumns, scaled__scalar, scaled__simd, Tile } from "./tile";
 
-/** `width`: taps of a kernel row if tiles may be merged, else 0. */
-export function gemm_4x8__simd<T>(
+/**
+ * `width`: taps of a kernel row if tiles may be merged, else 0. S: the type that sums fit; those of i64 leave int32, and are made in turns that do not
+ * (gemm_4x8_turns.ts).
+ */
+export function gemm_4x8__simd<T, S>(
   table: usize, tiles: i32, taps: i32, width: i32, words: i32, offset: usize, panel: usize, tile: usize,
 ): void {
   const low = v128.load_splat<f32>(tile, Tile.low);
@@ -24,6 +28,8 @@ export function gemm_4x8__simd<T>(
   let entry = load<usize>(tile, Tile.parameters);
   let out = load<usize>(tile, Tile.output);
   let rowSum: usize = HAS_QUADS ? load<usize>(tile, Tile.rowSums) : 0;
+  const halves = tile + Scratch.sums32;
+  const turnStep = load<usize>(tile, Tile.turnStep);
   for (; tiles > 0; tiles--) {
     let c00 = isFloat<T>() ? f32x4.splat(-0.0) : v128.load(tile, Scratch.starts);
     let c01 = isFloat<T>() ? f32x4.splat(-0.0) : v128.load(tile, Scratch.starts + 16);
@@ -33,6 +39,17 @@ export function gemm_4x8__simd<T>(
     let c21 = c01;
     let c30 = c00;
     let c31 = c01;
+    if (sizeof<S>() == 8) {
+      beginHalves__simd(tile, entry, step, halves);
+      c00 = v128.load(halves, LEFT);
+      c01 = v128.load(halves, LEFT + 16);
+      c10 = v128.load(halves, LEFT + 32);
+      c11 = v128.load(halves, LEFT + 48);
+      c20 = v128.load(halves, LEFT + 64);
+      c21 = v128.load(halves, LEFT + 80);
+      c30 = v128.load(halves, LEFT + 96);
+      c31 = v128.load(halves, LEFT + 112);
+    }
     if (sizeof<T>() == 1 && !isSigned<T>()) {
       c00 = i32x4.sub(c00, surplus__simd(tile, rowSum, 0));
       c01 = i32x4.sub(c01, surplus__simd(tile, rowSum, 16));
@@ -49,38 +66,71 @@ export function gemm_4x8__simd<T>(
     const end = merged ? table + (<usize>(taps / width) << 4) : next;
     const bytes = <usize>(merged ? words * width : words) << 2;
     let b = panel;
+    let turns = load<usize>(tile, Tile.turns);
+    let room: usize = 0;
     do {
       let a0 = load<usize>(table) + offset;
       let a1 = load<usize>(table, 4) + offset;
       let a2 = load<usize>(table, 8) + offset;
       let a3 = load<usize>(table, 12) + offset;
-      const stop = a0 + bytes;
+      const last = a0 + bytes;
       do {
-        const b0 = left__simd<T>(b);
-        const b1 = right__simd<T>(b);
-        const x0 = v128.load32_splat(a0);
-        c00 = mac__simd<T>(c00, x0, b0);
-        c01 = mac__simd<T>(c01, x0, b1);
-        const x1 = v128.load32_splat(a1);
-        c10 = mac__simd<T>(c10, x1, b0);
-        c11 = mac__simd<T>(c11, x1, b1);
-        const x2 = v128.load32_splat(a2);
-        c20 = mac__simd<T>(c20, x2, b0);
-        c21 = mac__simd<T>(c21, x2, b1);
-        const x3 = v128.load32_splat(a3);
-        c30 = mac__simd<T>(c30, x3, b0);
-        c31 = mac__simd<T>(c31, x3, b1);
-        a0 += 4;
-        a1 += 4;
-        a2 += 4;
-        a3 += 4;
-        b += wordBytes<T>();
-      } while (a0 < stop);
+        let stop = last;
+        if (sizeof<S>() == 8) {
+          // A turn goes on in the next run where one ends before it does.
+          if (room == 0) {
+            room = <usize>load<u8>(turns) << 2;
+            turns += turnStep;
+          }
+          stop = min(a0 + room, last);
+          room -= stop - a0;
+        }
+        do {
+          const b0 = left__simd<T>(b);
+          const b1 = right__simd<T>(b);
+          const x0 = v128.load32_splat(a0);
+          c00 = mac__simd<T>(c00, x0, b0);
+          c01 = mac__simd<T>(c01, x0, b1);
+          const x1 = v128.load32_splat(a1);
+          c10 = mac__simd<T>(c10, x1, b0);
+          c11 = mac__simd<T>(c11, x1, b1);
+          const x2 = v128.load32_splat(a2);
+          c20 = mac__simd<T>(c20, x2, b0);
+          c21 = mac__simd<T>(c21, x2, b1);
+          const x3 = v128.load32_splat(a3);
+          c30 = mac__simd<T>(c30, x3, b0);
+          c31 = mac__simd<T>(c31, x3, b1);
+          a0 += 4;
+          a1 += 4;
+          a2 += 4;
+          a3 += 4;
+          b += wordBytes<T>();
+        } while (a0 < stop);
+        if (sizeof<S>() == 8) {
+          c00 = lowered__simd(halves, c00);
+          c01 = lowered__simd(halves + 16, c01);
+          c10 = lowered__simd(halves + 32, c10);
+          c11 = lowered__simd(halves + 48, c11);
+          c20 = lowered__simd(halves + 64, c20);
+          c21 = lowered__simd(halves + 80, c21);
+          c30 = lowered__simd(halves + 96, c30);
+          c31 = lowered__simd(halves + 112, c31);
+        }
+      } while (sizeof<S>() == 8 && a0 < last);
       table += 16;
     } while (table < end);
     table = next;
     if (isInteger<T>()) {
-      if (sum) {
+      if (sizeof<S>() == 8) {
+        c00 = joinedHalves__simd(halves, c00);
+        c01 = joinedHalves__simd(halves + 16, c01);
+        c10 = joinedHalves__simd(halves + 32, c10);
+        c11 = joinedHalves__simd(halves + 48, c11);
+        c20 = joinedHalves__simd(halves + 64, c20);
+        c21 = joinedHalves__simd(halves + 80, c21);
+        c30 = joinedHalves__simd(halves + 96, c30);
+        c31 = joinedHalves__simd(halves + 112, c31);
+      } else if (sum) {
         storeSums__simd(out, c00, c01);
         storeSums__simd(out + stride, c10, c11);
         storeSums__simd(out + 2 * stride, c20, c21);
@@ -91,26 +141,26 @@ export function gemm_4x8__simd<T>(
       if (step == 0) {
         const factor0 = v128.load(tile, Scratch.factors);
         const factor1 = v128.load(tile, Scratch.factors + 16);
-        c00 = f32x4.mul(f32x4.convert_i32x4_s(c00), factor0);
-        c01 = f32x4.mul(f32x4.convert_i32x4_s(c01), factor1);
-        c10 = f32x4.mul(f32x4.convert_i32x4_s(c10), factor0);
-        c11 = f32x4.mul(f32x4.convert_i32x4_s(c11), factor1);
-        c20 = f32x4.mul(f32x4.convert_i32x4_s(c20), factor0);
-        c21 = f32x4.mul(f32x4.convert_i32x4_s(c21), factor1);
-        c30 = f32x4.mul(f32x4.convert_i32x4_s(c30), factor0);
-        c31 = f32x4.mul(f32x4.convert_i32x4_s(c31), factor1);
+        c00 = f32x4.mul(real__simd<S>(c00), factor0);
+        c01 = f32x4.mul(real__simd<S>(c01), factor1);
+        c10 = f32x4.mul(real__simd<S>(c10), factor0);
+        c11 = f32x4.mul(real__simd<S>(c11), factor1);
+        c20 = f32x4.mul(real__simd<S>(c20), factor0);
+        c21 = f32x4.mul(real__simd<S>(c21), factor1);
+        c30 = f32x4.mul(real__simd<S>(c30), factor0);
+        c31 = f32x4.mul(real__simd<S>(c31), factor1);
       } else {
-        c00 = scaled__simd(tile, entry, c00, 0);
-        c01 = scaled__simd(tile, entry, c01, 16);
+        c00 = own__simd<S>(tile, entry, c00, 0);
+        c01 = own__simd<S>(tile, entry, c01, 16);
         entry += step;
-        c10 = scaled__simd(tile, entry, c10, 0);
-        c11 = scaled__simd(tile, entry, c11, 16);
+        c10 = own__simd<S>(tile, entry, c10, 0);
+        c11 = own__simd<S>(tile, entry, c11, 16);
         entry += step;
-        c20 = scaled__simd(tile, entry, c20, 0);
-        c21 = scaled__simd(tile, entry, c21, 16);
+        c20 = own__simd<S>(tile, entry, c20, 0);
+        c21 = own__simd<S>(tile, entry, c21, 16);
         entry += step;
-        c30 = scaled__simd(tile, entry, c30, 0);
-        c31 = scaled__simd(tile, entry, c31, 16);
+        c30 = own__simd<S>(tile, entry, c30, 0);
+        c31 = own__simd<S>(tile, entry, c31, 16);
         entry += step;
       }
     }
@@ -173,6 +223,18 @@ export function gemm_4x8__simd<T>(
     v128.store(out, c31, 16);
     out += stride;
   }
+}
+
+/** A sum as f32. */
+@inline
+function real__simd<S>(sum: v128): v128 {
+  return sizeof<S>() == 8 ? sum : f32x4.convert_i32x4_s(sum);
+}
+
+/** A sum under the parameters of its row. */
+@inline
+function own__simd<S>(tile: usize, entry: usize, sum: v128, at: usize): v128 {
+  return sizeof<S>() == 8 ? weighed__simd(tile, entry, sum, at) : scaled__simd(tile, entry, sum, at);
 }
 
 @inline

@@ -1,7 +1,6 @@
-// Tiles of 4 or 1 output pixels × 8 output channels of integers whose sums may leave int32. The sums are exact integers in f64 in the end, so is their
-// correction (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once. On the way, SIMD splits a sum into H·2^16 + T: after each turn
-// of k-pairs, which the weights of the panel decide (turns.ts), the high halves of the i32 sums move to H; where no turn is known to fit, H takes those
-// of each pair. The scalar build, and depths beyond 2^16 pairs, add int32 blocks of `pairsPerBlock` k-pairs in f64. Operands as in gemm_4x8.ts, T the
+// Tiles of 4 or 1 output pixels × 8 output channels of integers whose sums may leave int32, where no turns are known that do not (gemm_4x8_turns.ts). The sums are exact
+// integers in f64 in the end, so is their correction (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once. On the way, SIMD splits a sum into H·2^16 + T: H takes the
+// high half of each pair. The scalar build, and depths beyond 2^16 pairs, add int32 blocks of `pairsPerBlock` k-pairs in f64. Operands as in gemm_4x8.ts, T the
 // type of the weights.
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { Scratch } from "../../src/core/abi/scratch";
@@ -124,90 +123,6 @@ function pairwise1__simd<T>(table: usize, taps: i32, pairs: i32, offset: usize, 
   joinHalves__simd(sums + 32, t1, h1);
 }
 
-/** Four rows in turns, which end with a tap as well; H in `halves`, i32 [4][8]. */
-function turns4__simd<T>(
-  table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, turns: usize, turnStep: usize, halves: usize, sums: usize,
-): void {
-  let c00 = i32x4.splat(0);
-  let c01 = c00;
-  let c10 = c00;
-  let c11 = c00;
-  let c20 = c00;
-  let c21 = c00;
-  let c30 = c00;
-  let c31 = c00;
-  const bytes = <usize>pairs << 2;
-  const mask = i32x4.splat(0xffff);
-  // memory.fill is a call, which takes as long as four pairs.
-  for (let at = halves; at < halves + 128; at += 32) {
-    v128.store(at, c00);
-    v128.store(at, c00, 16);
-  }
-  const end = table + (<usize>taps << 4);
-  do {
-    let a0 = load<usize>(table) + offset;
-    let a1 = load<usize>(table, 4) + offset;
-    let a2 = load<usize>(table, 8) + offset;
-    let a3 = load<usize>(table, 12) + offset;
-    const last = a0 + bytes;
-    do {
-      const stop = min(a0 + (<usize>load<u8>(turns) << 2), last);
-      turns += turnStep;
-      do {
-        const b0 = left__simd<T>(panel);
-        const b1 = right__simd<T>(panel);
-        const x0 = v128.load32_splat(a0);
-        c00 = mac__simd<T>(c00, x0, b0);
-        c01 = mac__simd<T>(c01, x0, b1);
-        const x1 = v128.load32_splat(a1);
-        c10 = mac__simd<T>(c10, x1, b0);
-        c11 = mac__simd<T>(c11, x1, b1);
-        const x2 = v128.load32_splat(a2);
-        c20 = mac__simd<T>(c20, x2, b0);
-        c21 = mac__simd<T>(c21, x2, b1);
-        const x3 = v128.load32_splat(a3);
-        c30 = mac__simd<T>(c30, x3, b0);
-        c31 = mac__simd<T>(c31, x3, b1);
-        a0 += 4;
-        a1 += 4;
-        a2 += 4;
-        a3 += 4;
-        panel += wordBytes<T>();
-      } while (a0 < stop);
-      moveHigh__simd(halves, c00);
-      moveHigh__simd(halves + 16, c01);
-      moveHigh__simd(halves + 32, c10);
-      moveHigh__simd(halves + 48, c11);
-      moveHigh__simd(halves + 64, c20);
-      moveHigh__simd(halves + 80, c21);
-      moveHigh__simd(halves + 96, c30);
-      moveHigh__simd(halves + 112, c31);
-      c00 = v128.and(c00, mask);
-      c01 = v128.and(c01, mask);
-      c10 = v128.and(c10, mask);
-      c11 = v128.and(c11, mask);
-      c20 = v128.and(c20, mask);
-      c21 = v128.and(c21, mask);
-      c30 = v128.and(c30, mask);
-      c31 = v128.and(c31, mask);
-    } while (a0 < last);
-    table += 16;
-  } while (table < end);
-  join__simd(sums, c00, v128.load(halves));
-  join__simd(sums + 32, c01, v128.load(halves, 16));
-  join__simd(sums + 64, c10, v128.load(halves, 32));
-  join__simd(sums + 96, c11, v128.load(halves, 48));
-  join__simd(sums + 128, c20, v128.load(halves, 64));
-  join__simd(sums + 160, c21, v128.load(halves, 80));
-  join__simd(sums + 192, c30, v128.load(halves, 96));
-  join__simd(sums + 224, c31, v128.load(halves, 112));
-}
-
-@inline
-function moveHigh__simd(halves: usize, sum: v128): void {
-  v128.store(halves, i32x4.add(v128.load(halves), i32x4.shr_s(sum, 16)));
-}
-
 @inline
 function joinHalves__simd(sums: usize, t: v128, h: v128): void {
   join__simd(sums, i32x4.sub(t, i32x4.shl(h, 16)), h);
@@ -233,11 +148,8 @@ export function gemm_4x8_blocks<T>(
   const capacity = load<i32>(tile, Tile.pairsPerBlock);
   if (ASC_FEATURE_SIMD) {
     if (taps * pairs < MOST_PAIRS) {
-      const turns = load<usize>(tile, Tile.turns);
       if (rows == 1) {
         pairwise1__simd<T>(table, taps, pairs, offset, panel, sums64);
-      } else if (load<u8>(turns) > 0) {
-        turns4__simd<T>(table, taps, pairs, offset, panel, turns, load<usize>(tile, Tile.turnStep), sums32, sums64);
       } else {
         pairwise2__simd<T>(table, taps, pairs, offset, panel, sums64);
         pairwise2__simd<T>(table + 8, taps, pairs, offset, panel, sums64 + 128);

@@ -15,7 +15,7 @@ const MOST_PAIRS: i32 = 255;
 const LARGEST_QUADS: i32 = 255;
 
 /**
- * Writes the turns of every panel of a ConvI16 layer: u8 counts of k-pairs, each as many as fit; a tap ends one. A panel has room for as many counts as pairs.
+ * Writes the turns of every panel of a ConvI16 layer: u8 counts of k-pairs, tap after tap, each as many as fit. A panel has room for as many counts as pairs.
  * Of ConvU7 one count for each panel.
  */
 export function turns(kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, counts: usize): void {
@@ -25,21 +25,14 @@ export function turns(kernel: i32, groups: i32, rows: i32, taps: i32, channels: 
     for (; panels < last; panels += stride) store<u8>(counts++, <u8>quadsOf(panels, panels + stride));
     return;
   }
-  const bytes = <usize>panelBytes(kernel, 1, 1, 1, channels);
+  const bytes = <usize>panelBytes(kernel, 1, 1, taps, channels);
   const end = panels + <usize>panelBytes(kernel, groups, rows, taps, channels);
-  let next = counts;
-  let tap = 0;
-  while (panels < end) {
-    const stop = panels + bytes;
-    while (panels < stop) {
+  for (; panels < end; counts += bytes >> 5) {
+    let next = counts;
+    for (const stop = panels + bytes; panels < stop; next++) {
       const pairs = turnAt(panels, stop);
-      store<u8>(next++, <u8>pairs);
+      store<u8>(next, <u8>pairs);
       panels += <usize>pairs << 5;
-    }
-    if (++tap == taps) {
-      tap = 0;
-      counts += <usize>taps * (bytes >> 5);
-      next = counts;
     }
   }
 }

@@ -68,7 +68,7 @@ function largest(row: usize, extent: i32): f32 {
 }
 
 /**
- * out = e^(x − m), 0 below e^−87, and their sum. Four that are masked are 0 at once, half of the elements under a causal mask. The sum is at least 1:
+ * out = e^(x − m), 0 below e^−87, and their sum. Eight that are masked are 0 at once, half of the elements under a causal mask. The sum is at least 1:
  * what is left out of it is below its last place.
  */
 function exponentials(row: usize, output: usize, n: i32, m: f32): f32 {
@@ -80,15 +80,25 @@ function exponentials(row: usize, output: usize, n: i32, m: f32): f32 {
     return sumOf(output, n, 0, 0, 1);
   }
   const most = f32x4.splat(m);
+  const least = f32x4.splat(-87);
   let sum = f32x4.splat(0);
-  for (; n > 0; n -= 4, row += 16, output += 16) {
-    const t = f32x4.sub(loadUpTo<v128>(row, n), most);
-    let e = f32x4.splat(0);
-    if (!i32x4.all_true(f32x4.lt(t, f32x4.splat(-87)))) {
-      e = decay<v128>(t);
-      if (n < 4) e = v128.and(e, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n)));
-      sum = f32x4.add(sum, e);
+  for (; n >= 8; n -= 8, row += 32, output += 32) {
+    const t0 = f32x4.sub(v128.load(row), most);
+    const t1 = f32x4.sub(v128.load(row, 16), most);
+    let e0 = f32x4.splat(0);
+    let e1 = e0;
+    if (!i32x4.all_true(v128.and(f32x4.lt(t0, least), f32x4.lt(t1, least)))) {
+      e0 = decay<v128>(t0);
+      e1 = decay<v128>(t1);
+      sum = f32x4.add(f32x4.add(sum, e0), e1);
     }
+    v128.store(output, e0);
+    v128.store(output, e1, 16);
+  }
+  for (; n > 0; n -= 4, row += 16, output += 16) {
+    let e = decay<v128>(f32x4.sub(loadUpTo<v128>(row, n), most));
+    if (n < 4) e = v128.and(e, i32x4.lt_s(i32x4(0, 1, 2, 3), i32x4.splat(n)));
+    sum = f32x4.add(sum, e);
     storeUpTo<v128>(output, e, n);
   }
   return joined(f32x4.extract_lane(sum, 0), f32x4.extract_lane(sum, 1), f32x4.extract_lane(sum, 2), f32x4.extract_lane(sum, 3));

@@ -202,7 +202,15 @@ export function resize(step: usize, thread: i32, threads: i32): void {
         output += length;
       } else {
         const from = input + <usize>(y * width) * bytes;
-        for (let x = pixel; x < stop; x++, columns += 8, output += bytes) move(output, from + <usize>load<i32>(columns) * bytes, bytes);
+        for (let x = pixel; x < stop;) {
+          const column = load<i32>(columns);
+          const start = x;
+          do {
+            x++;
+            columns += 8;
+          } while (x < stop && load<i32>(columns) == column);
+          output = repeated(output, from + <usize>column * bytes, bytes, x - start);
+        }
       }
     } else {
       for (let x = pixel; x < stop; x++, columns += <usize>tapsX << 3, output += bytes) {
@@ -212,6 +220,23 @@ export function resize(step: usize, thread: i32, threads: i32): void {
     }
     pixel = stop;
   }
+}
+
+/** `times` copies of the pixel at `from`, each vector of it read once; where the next one goes. */
+function repeated(output: usize, from: usize, bytes: usize, times: i32): usize {
+  const end = output + <usize>times * bytes;
+  if (!ASC_FEATURE_SIMD || bytes < 16) {
+    for (; output < end; output += bytes) move(output, from, bytes);
+    return end;
+  }
+  // The last vector may lie over the one before it.
+  const last = bytes - 16;
+  for (let o: usize = 0; o < bytes; o += 16) {
+    if (o > last) o = last;
+    const v = v128.load(from + o);
+    for (let at = output + o; at < end; at += bytes) v128.store(at, v);
+  }
+  return end;
 }
 
 function weighted<T>(

@@ -49,6 +49,9 @@ const LEAST_QUADS = 32;
 const MOST_SHORT_BITS = 5;
 const LEAST_SHORT = 128;
 
+/** Output channels of a group up to which pixels are the lanes (assembly/gemm/gemm_8x2.ts). */
+const FEW_ROWS = 2;
+
 /** The kernel of a linear layer: the only place where one is chosen. */
 export function chooseKernel(work: LinearWork): Kernel {
   const { depthwise, weightBits, activationBits, exactInInt32, dots } = work;
@@ -63,8 +66,8 @@ export function chooseKernel(work: LinearWork): Kernel {
   const fits = weightBits <= 4 && activationBits <= 6 && exactInInt32 && work.largestSum < 2 ** 19;
   if (fits && work.rows > 8 && work.channels >= 32) return Opcode.ConvI4;
   if (narrow && weightBits <= MOST_SHORT_BITS && work.channels >= LEAST_SHORT && dots?.sums16) return Opcode.ConvU7;
-  // Sums of 8-bit weights that leave int32 are too rare for a kernel of their own.
-  return weightBits <= 8 && exactInInt32 ? Opcode.ConvI8 : Opcode.ConvI16;
+  // Sums of 8-bit weights that leave int32 are too rare for a kernel of their own; the weights of so few rows are few, and ConvI16 has tiles for them.
+  return weightBits <= 8 && exactInInt32 && work.rows > FEW_ROWS ? Opcode.ConvI8 : Opcode.ConvI16;
 }
 
 /** Whether a step is a linear one. */

@@ -13,6 +13,8 @@ it("chooses the narrowest panels that hold the weights", () => {
   expect(chosen({ weightBits: 9 })).toBe("gemm_i16_i16_4x8");
   expect(chosen({ weightBits: 8, activationBits: 16 })).toBe("gemm_i8_i16_4x8");
   expect(chosen({ weightBits: 8, exactInInt32: false })).toBe("gemm_i16_i16_4x8");
+  // One or two rows have tiles of their own there.
+  expect([2, 3].map((rows) => chosen({ weightBits: 8, rows }))).toEqual(["gemm_i16_i16_4x8", "gemm_i8_i16_4x8"]);
 });
 
 it("puts two columns into an int16 where both sums have room", () => {

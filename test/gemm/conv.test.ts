@@ -95,6 +95,34 @@ it.each([
   await check({ ...layer(shape, { seed: 7, ...options }), ...more });
 });
 
+/** Rows of several tiles of four, of which only the inner ones are merged, and a last one that is not whole. */
+const few = fc
+  .record({
+    inHeight: fc.integer({ min: 1, max: 3 }),
+    inWidth: fc.integer({ min: 4, max: 23 }),
+    channels: fc.integer({ min: 1, max: 13 }),
+    groups: fc.integer({ min: 1, max: 2 }),
+    // Two columns, or a panel of 8 and two more.
+    outChannels: fc.constantFrom(1, 2, 9, 10),
+    kernelHeight: fc.integer({ min: 1, max: 2 }),
+    kernelWidth: fc.integer({ min: 1, max: 3 }),
+    pads: fc.tuple(fc.nat(1), fc.nat(1), fc.nat(1), fc.nat(1)),
+  })
+  .map(plain)
+  .filter((s) => outSize(s).every((n) => n > 0));
+
+it.each([
+  ["ConvI16", 12],
+  ["ConvF32", 0],
+])("%s with one or two output channels", async (_, bits) => {
+  await fc.assert(
+    fc.asyncProperty(few, activations, seeds, fc.boolean(), async (shape, a, seed, withBias) => {
+      await check(layer(shape, { seed, bits, withBias, ...a }));
+    }),
+    { numRuns: 25 },
+  );
+});
+
 describe("ConvI16", () => {
   it("equals the exact reference for any shape, activation and number of bits", async () => {
     await fc.assert(
@@ -143,6 +171,42 @@ describe("ConvI16", () => {
     const result = await check({ ...base, weights, input, scales: base.scales.fill(1) });
     // 2989 · 4095 · 1911 = 2.3e10: far beyond int32.
     expect(result[0]).toBe(Math.fround(Math.fround(2989 * 4095 * 1911) + base.bias![0]!));
+  });
+
+  it.each([
+    // 12-bit weights: turns longer than a tap, and than a merged one; the last panel is not whole.
+    [
+      "picture",
+      plain({
+        batch: 2,
+        inHeight: 4,
+        inWidth: 9,
+        channels: 16,
+        outChannels: 11,
+        kernelHeight: 3,
+        kernelWidth: 3,
+        pads: [1, 1, 1, 1],
+      }),
+      2047,
+    ],
+    ["rows", plain({ inWidth: 7, channels: 333, outChannels: 17 }), 2047],
+    ["row", plain({ inWidth: 1, channels: 333, outChannels: 17 }), 30583],
+  ] as const)("in turns that go on from tap to tap: %s", async (name, shape, largest) => {
+    await check(layer(shape, { seed: 4, bits: 16, largest, blocks: true, perRow: name !== "picture" }));
+  });
+
+  it.each([1, 5])("holds where the high part of a sum has more than 24 bits, %i rows", async (inWidth) => {
+    const base = layer(plain({ inWidth, channels: 3000, outChannels: 9 }), {
+      seed: 2,
+      bits: 16,
+      blocks: true,
+      perRow: true,
+    });
+    const weights = base.weights.map((w, i) => (i % 7 === 0 ? w : Math.floor(i / 3000) % 2 === 0 ? 30583 : -30583));
+    const input = base.input.map((x, i) => (i % 5 === 0 ? x : 1));
+    const [y] = await check({ ...base, weights, input, scales: base.scales.fill(1) });
+    // The scale of inputs in −1 … 1 is at most 2 / 65535.
+    expect(Math.abs(y!)).toBeGreaterThan((2 ** 40 * 2) / 65535);
   });
 
   it.each([16, 15])("holds for %i-bit activations and 16-bit weights", async (bits) => {

@@ -27,8 +27,7 @@ async function both(
   const at = dirty(core, bytes);
   const weights = core.i16(at, bytes / 2);
   for (let i = 0; i < weights.length; i++) weights[i] = Math.round((2 * next() - 1) * largest * next());
-  const perTap = Math.ceil(shape.channels / 2);
-  const perPanel = shape.taps * perTap;
+  const perPanel = shape.taps * Math.ceil(shape.channels / 2);
   const counts = core.u8(turnsOf(core, layer, at), bytes / 32);
   const [found, expected]: [number[][], number[][]] = [[], []];
   for (let panel = 0; panel < bytes / 32 / perPanel; panel++) {
@@ -40,7 +39,7 @@ async function both(
       const more = sums.map((sum, i) => sum + sizes[i]!);
       // The sum of a turn and 2^16 − 1 that are left from the one before, under activations of −2^15.
       const fits = more.every((sum) => sum * 2 ** 15 + 2 ** 16 - 1 < 2 ** 31);
-      if (pair % perTap === 0 || !fits || turns.at(-1) === 255) {
+      if (pair === 0 || !fits || turns.at(-1) === 255) {
         turns.push(0);
         sums = sizes;
       } else {

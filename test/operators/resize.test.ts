@@ -31,6 +31,47 @@ describe("Resize", () => {
     for (const v of await resize(flat, half, { mode: "cubic", antialias: 1 })) expect(v).toBeCloseTo(3, 5);
   });
 
+  it.each([
+    ["linear", 1, 3, 2],
+    ["linear", 3, 4, 4],
+    ["cubic", 5, 2, 3],
+    ["linear", 2, 0.5, 3],
+  ])(
+    "%s of %i channels by %d and %i: columns first, one rounding per operation",
+    async (mode, channels, down, right) => {
+      const [height, width] = [4, 5];
+      const data = Array.from({ length: 2 * channels * height * width }, (_, i) => Math.fround(Math.sin(i * 1.7)));
+      const x = tensor("float32", data, [2, channels, height, width]);
+      const got = await resize(x, { s: tensor("float32", [1, 1, down, right]) }, { mode });
+      const f = Math.fround;
+      const taps = (input: number, scale: number): [number, number][][] =>
+        Array.from({ length: input * scale }, (_, i) => {
+          const at = (i + 0.5) / scale - 0.5;
+          const t = at - Math.floor(at);
+          const [a, near, far] = [
+            -0.75,
+            (d: number) => (1.25 * d - 2.25) * d * d + 1,
+            (d: number) => ((d - 5) * d + 8) * d * a - 4 * a,
+          ];
+          const weights = mode === "linear" ? [1 - t, t] : [far(t + 1), near(t), near(1 - t), far(2 - t)];
+          const first = Math.floor(at) - (mode === "linear" ? 0 : 1);
+          return weights.map((w, j) => [Math.min(Math.max(first + j, 0), input - 1), f(w)]);
+        });
+      const [rows, columns] = [taps(height, down), taps(width, right)];
+      const expected = Array.from({ length: 2 * channels }, (_, map) =>
+        rows.map((ys) =>
+          columns.map((xs) =>
+            ys.reduce((sum, [y, wy]) => {
+              const part = xs.reduce((s, [column, wx]) => f(s + f(wx * data[(map * height + y) * width + column]!)), 0);
+              return f(sum + f(wy * part));
+            }, 0),
+          ),
+        ),
+      );
+      expect(got).toEqual(expected.flat(2));
+    },
+  );
+
   it("crops a region, and gives the extrapolation value beyond it", async () => {
     const x = tensor("float32", [0, 10, 20, 30], [1, 1, 1, 4]);
     const crop = (r: readonly number[], length: number, more: Record<string, Attribute> = {}) =>

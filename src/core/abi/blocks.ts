@@ -52,7 +52,10 @@ export enum BlockProductStep {
   bits,
   /** Bytes of a vector. */
   stride,
-  /** `slots` pieces of `scratchBytes`: a column as i16, the depth rounded up to 16. */
+  /**
+   * `slots` pieces of `scratchBytes`, for eight columns: each as i16, the depth rounded up to 16; the same as a panel; f32 scales [block][column]; f32 bias; and
+   * f32 [2][4][8] for the sums of four vectors.
+   */
   scratch,
   scratchBytes,
   slots,

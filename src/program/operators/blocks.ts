@@ -8,6 +8,10 @@ import type { Lower, Lowering } from "../lowering.ts";
 /** Inputs that have a scale in common: sums of 128 8-bit weights times 16 bits stay in int32. */
 const PART = 128;
 
+/** Columns of a panel, and bytes of what a thread keeps besides: a bias for each, and sums of four vectors, twice. */
+const COLUMNS = 8;
+const SUMS = 4 * COLUMNS * (1 + 2 * 4);
+
 /** The part for blocks of `size` weights, a multiple of 16: whole blocks of at most 128, or a part of one. */
 function partOf(size: number): number {
   if (PART % size === 0) return PART;
@@ -25,8 +29,9 @@ function lowerBlocks(l: Lowering): void {
   if (rows === 0) return;
   const planes = l.attribute("planes", 2);
   const part = partOf(blockSize);
-  const scratchBytes = 2 * 16 * Math.ceil(depth / 16);
-  const stride = scratchBytes + 4 * Math.ceil(depth / part);
+  const width = 2 * 16 * Math.ceil(depth / 16);
+  const stride = width + 4 * Math.ceil(depth / part);
+  const scratchBytes = COLUMNS * (2 * width + 4 * Math.ceil(depth / blockSize)) + SUMS;
   const input = l.once(`blocks:${x.name}:${part}:${planes}:${bits}`, () => {
     const output = l.allocate(rows * planes * stride);
     l.emit(

@@ -173,22 +173,44 @@ function modeOf(l: Lowering): Mode {
 function emitResize(l: Lowering, mode: Mode, x: Source, out: Source, axes: readonly Axis[]): void {
   if (sizeOf(out.shape) === 0) return;
   const last = axes.at(-1)!;
-  const first = axes.length === 1 ? { input: 1, output: 1, scale: 1, start: 0, end: 1 } : axes[0]!;
+  const first = axes.length === 1 ? ONE : axes[0]!;
   const [rows, columns] = [tapsOf(l, mode, first), tapsOf(l, mode, last)];
+  const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!];
+  const together = first.output * rows.count * columns.count;
+  const apart = first.input * columns.count + first.output * rows.count;
+  // What is made between is no larger than the output.
+  if (first.input > first.output || apart >= together) {
+    emitTaps(l, mode, x, out, { batch, channels, first, last, rows, columns });
+    return;
+  }
+  // A row of the input goes into several of the output: what its columns give is made once, and then rows are so many channels. The same operations, since a
+  // sum of one tap of weight 1 is that tap.
+  const middle = temporary(l, "float32", [batch, first.input, last.output, channels]);
+  const kept = { ...ONE, input: first.input, output: first.input };
+  const one = tapsOf(l, mode, ONE);
+  emitTaps(l, mode, x, middle, { batch, channels, first: kept, last, rows: tapsOf(l, mode, kept), columns });
+  emitTaps(l, mode, middle, out, { batch, channels: last.output * channels, first, last: ONE, rows, columns: one });
+}
+
+/** The axis that is not there. */
+const ONE: Axis = { input: 1, output: 1, scale: 1, start: 0, end: 1 };
+
+interface Resizing {
+  readonly batch: number;
+  readonly channels: number;
+  readonly first: Axis;
+  readonly last: Axis;
+  readonly rows: Taps;
+  readonly columns: Taps;
+}
+
+function emitTaps(l: Lowering, mode: Mode, x: Source, out: Source, about: Resizing): void {
+  const { batch, channels, first, last, rows, columns } = about;
   l.emit(
     step(Opcode.Resize, ResizeStep, {
-      input: x.at,
-      output: out.at,
-      batch: x.shape[0]!,
-      inHeight: first.input,
-      inWidth: last.input,
-      outHeight: first.output,
-      outWidth: last.output,
-      channels: x.shape.at(-1)!,
-      rows: l.own(rows.table),
-      columns: l.own(columns.table),
-      tapsY: rows.count,
-      tapsX: columns.count,
+      ...{ input: x.at, output: out.at, batch, inHeight: first.input, inWidth: last.input },
+      ...{ outHeight: first.output, outWidth: last.output, channels },
+      ...{ rows: l.own(rows.table), columns: l.own(columns.table), tapsY: rows.count, tapsX: columns.count },
     }),
     { kernel: `resize_${mode.mode}`, bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)) },
   );
