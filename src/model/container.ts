@@ -8,10 +8,11 @@ import {
   type WeightSeries,
 } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { damaged } from "./damaged.ts";
 import { openGraph } from "./graph.ts";
-import { damaged, type Header, headerBytes, parseJson, readHeader, type SectionInfo } from "./header.ts";
+import { digestOfHeader, type Header, headerBytes, parseJson, readFront, type SectionInfo } from "./header.ts";
 import type { Model } from "./model.ts";
-import { ByteReader, cutShort, readSection, readSections, type Section, writeSections } from "./sections.ts";
+import { ByteReader, cutShort, layOut, readSection, readSections, type Section, writeSections } from "./sections.ts";
 import {
   escapeName,
   type LoadingSeries,
@@ -42,6 +43,17 @@ interface PlanRecord {
  * const bytes = writeModel(await quantizeGraph(graph, { preset: "fast" }));
  */
 export function writeModel(model: Model): Uint8Array {
+  const { metadata, sections } = partsOf(model);
+  return writeSections(metadata, sections);
+}
+
+/** The digest of the container that a model yields, without writing it. */
+export function digestOfModel(model: Model): string {
+  const { metadata, sections } = partsOf(model);
+  return digestOfHeader(metadata, layOut(sections).infos);
+}
+
+function partsOf(model: Model): { metadata: ReadonlyMap<string, string>; sections: readonly Section[] } {
   const { graph, weights, layers, plan, preset } = model;
   const { json, initializers } = graphToJson(graph);
   const values: [string, Tensor][] = [...initializers].map(([name, tensor]) => [escapeName(name), tensor]);
@@ -64,7 +76,7 @@ export function writeModel(model: Model): Uint8Array {
     ["graph", JSON.stringify(json)],
     ["plan", JSON.stringify(record)],
   ]);
-  return writeSections(metadata, sections);
+  return { metadata, sections };
 }
 
 /**
@@ -73,17 +85,22 @@ export function writeModel(model: Model): Uint8Array {
  * @throws BitbasisError MODEL, whose sentence says what is wrong: no container, a later version, cut short, damaged
  */
 export function readModel(bytes: Uint8Array): Model {
+  return openContainer(bytes).model;
+}
+
+/** The same with the digest of the container. */
+export function openContainer(bytes: Uint8Array): { readonly model: Model; readonly sha256: string } {
   const { header, sections } = readSections(bytes);
   const opening = new Opening(header, sections[0]!);
   for (const section of sections.slice(1)) opening.add(opening.open(section));
-  return opening.model;
+  return { model: opening.model, sha256: header.sha256 };
 }
 
 /** A model whose terms are still arriving. */
 export interface ModelStream {
   /** The `planes` of its weights grow with `take`. */
   readonly model: Model;
-  /** The digest that the container carries, of its header and so of all its sections. */
+  /** The digest of the container: of the header that lists all tensors, and so of all its sections. */
   readonly sha256: string;
   /** Terms that are in the weights, and of the whole series. */
   readonly terms: { readonly loaded: number; readonly total: number };
@@ -110,7 +127,10 @@ export async function readModelStream(chunks: AsyncIterable<Uint8Array>): Promis
   const length = headerBytes(await reader.peek(64));
   const bytes = await reader.take(length);
   if (bytes.length < length) throw cutShort("header", length, bytes.length);
-  const header = readHeader(bytes);
+  const front = readFront(bytes);
+  const packed = await reader.take(front.packed);
+  if (packed.length < front.packed) throw cutShort("packed header", front.packed, packed.length);
+  const header = front.header(packed);
   const [values, ...terms] = header.sections;
   const read = async (info: SectionInfo): Promise<Section> => {
     const data = await reader.take(info.end - info.begin);

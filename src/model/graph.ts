@@ -10,7 +10,7 @@ import {
 } from "../graph/index.ts";
 import { INTERNAL } from "../graph/internal.ts";
 import { ELEMENT_TYPES, type Tensor } from "../tensor/index.ts";
-import { damaged } from "./header.ts";
+import { damaged } from "./damaged.ts";
 
 /**
  * The graph of a container's JSON, checked: kinds of all fields, and that every value is written before it is read.

@@ -1,20 +1,30 @@
 import { BitbasisError, decodeUtf8, encodeUtf8 } from "../core/index.ts";
 import type { Shape } from "../tensor/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
+import { damaged } from "./damaged.ts";
+import { pack, unpack } from "./packing.ts";
 import { sha256 } from "./sha256.ts";
 
 /**
  * The header of a container: that of a safetensors file (u64 length, JSON, spaces until the data is 8-aligned), whose first metadata entry
  * is the SHA-256 of the header itself with these 64 digits set to 0. It is read as strictly as it is written: one order, no white space, no
  * key twice.
+ *
+ * Since version 2 that header, with zeros for its digest, is packed into the first tensor of the file, and the header in front of it names the sections only. What a receipt says
+ * of a model is the digest of the packed header in both versions, so that a container and its older form are the same model.
  */
 export const FORMAT = "bitbasis";
-export const VERSION = 1;
+export const VERSION = 2;
+/** What a header says that lists all tensors by itself. */
+const PLAIN = 1;
+/** The tensor that holds the packed header. */
+const PACKED = "header";
 
 /** Safetensors refuses longer headers. */
 const LARGEST_HEADER = 100_000_000;
 const PREFIX = '{"__metadata__":{"sha256":"';
 const DIGEST_AT = PREFIX.length;
+const NO_DIGEST = "0".repeat(64);
 
 /** A tensor of the file; `begin` and `end` count from the start of the data. */
 export interface Entry {
@@ -37,10 +47,20 @@ export interface SectionInfo {
 export interface Header {
   readonly metadata: ReadonlyMap<string, string>;
   readonly sections: readonly SectionInfo[];
-  /** Of the header itself, its own 64 digits being 0: with the digests of the sections in it, it stands for every bit of the file. */
+  /** Of the header itself, its own 64 digits being 0: with the digests of the sections in it, it stands for every bit of the model. */
   readonly sha256: string;
   /** Bytes before the data. */
   readonly bytes: number;
+}
+
+/** What the first bytes of a container say. */
+export interface Front {
+  /** Bytes of it. */
+  readonly bytes: number;
+  /** Bytes of the packed header that follow. */
+  readonly packed: number;
+  /** The header, from these bytes. */
+  header(packed: Uint8Array): Header;
 }
 
 const DTYPES: readonly (readonly [Exclude<ElementType, "string">, string])[] = [
@@ -62,22 +82,49 @@ const TYPE_OF: ReadonlyMap<string, Exclude<ElementType, "string">> = new Map(
   DTYPES.map(([type, dtype]) => [dtype, type]),
 );
 
-/** Header bytes, the length before them included. */
+/** Header bytes, the packed header included. */
 export function writeHeader(metadata: ReadonlyMap<string, string>, sections: readonly SectionInfo[]): Uint8Array {
+  const plain = writePlain(metadata, sections);
+  const packed = pack(withoutDigest(plain));
+  let at = packed.length;
+  const byName = sections.map(({ name, begin, end }): Entry => {
+    const from = at;
+    at += end - begin;
+    return { name, type: "uint8", shape: [end - begin], begin: from, end: at };
+  });
+  const own: Entry = { name: PACKED, type: "uint8", shape: [packed.length], begin: 0, end: packed.length };
+  const front = signed(new Map([...told(VERSION), ["packed", sha256(packed)]]), [own, ...byName]);
+  const whole = new Uint8Array(front.length + packed.length);
+  whole.set(front);
+  whole.set(packed, front.length);
+  return whole;
+}
+
+/** The digest of the container that has this header. */
+export function digestOfHeader(metadata: ReadonlyMap<string, string>, sections: readonly SectionInfo[]): string {
+  return digestIn(writePlain(metadata, sections));
+}
+
+/** A header that lists all tensors: the whole one of version 1. */
+export function writePlain(metadata: ReadonlyMap<string, string>, sections: readonly SectionInfo[]): Uint8Array {
   const table = JSON.stringify(sections.map(({ name, begin, end, sha256: digest }) => [name, end - begin, digest]));
-  const all = new Map([
-    ["sha256", "0".repeat(64)],
+  const entries = sections.flatMap((section) => section.entries);
+  return signed(new Map([...told(PLAIN), ["sections", table], ...metadata]), entries);
+}
+
+function told(version: number): Map<string, string> {
+  return new Map([
+    ["sha256", NO_DIGEST],
     ["format", FORMAT],
-    ["version", String(VERSION)],
-    ["sections", table],
-    ...metadata,
+    ["version", String(version)],
   ]);
-  const pairs = Array.from(all, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
-  const entries = sections.flatMap((section) =>
-    section.entries.map(
-      ({ name, type, shape, begin, end }) =>
-        `,${JSON.stringify(name)}:{"dtype":"${DTYPE_OF.get(type)}","shape":[${shape}],"data_offsets":[${begin},${end}]}`,
-    ),
+}
+
+function signed(metadata: ReadonlyMap<string, string>, tensors: readonly Entry[]): Uint8Array {
+  const pairs = Array.from(metadata, ([key, value]) => `${JSON.stringify(key)}:${JSON.stringify(value)}`);
+  const entries = tensors.map(
+    ({ name, type, shape, begin, end }) =>
+      `,${JSON.stringify(name)}:{"dtype":"${DTYPE_OF.get(type)}","shape":[${shape}],"data_offsets":[${begin},${end}]}`,
   );
   const text = encodeUtf8(`{"__metadata__":{${pairs}}${entries.join("")}}`);
   const padded = new Uint8Array(8 + 8 * Math.ceil(text.length / 8)).fill(0x20);
@@ -85,6 +132,13 @@ export function writeHeader(metadata: ReadonlyMap<string, string>, sections: rea
   new DataView(padded.buffer).setBigUint64(0, BigInt(padded.length - 8), true);
   padded.set(encodeUtf8(sha256(padded.subarray(8))), 8 + DIGEST_AT);
   return padded;
+}
+
+/** The text of a header with zeros for its digest. */
+function withoutDigest(header: Uint8Array): Uint8Array {
+  const text = new Uint8Array(header.subarray(8)); // a copy even of a Buffer, whose slice is a view
+  text.fill(0x30, DIGEST_AT, DIGEST_AT + NO_DIGEST.length);
+  return text;
 }
 
 /**
@@ -114,20 +168,45 @@ export function isContainer(start: Uint8Array): boolean {
   return start.subarray(4, 8).every((byte) => byte === 0) && a === 0x7b && (b === 0x22 || b === 0x7d);
 }
 
-/** The digest that a container says of itself, unchecked. */
-export function toldDigest(container: Uint8Array): string {
-  return decodeUtf8(container.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + 64));
+/** The digest that a header says of itself, unchecked. */
+function digestIn(header: Uint8Array): string {
+  return decodeUtf8(header.subarray(8 + DIGEST_AT, 8 + DIGEST_AT + NO_DIGEST.length));
 }
 
-/** Reads and checks a header; `bytes` is exactly that. */
-export function readHeader(bytes: Uint8Array): Header {
-  if (bytes.length < 8 + DIGEST_AT + 64) throw damaged("its header is too short");
-  const zeroed = new Uint8Array(bytes.subarray(8)); // a copy even of a Buffer, whose slice is a view
-  zeroed.fill(0x30, DIGEST_AT, DIGEST_AT + 64);
-  const told = toldDigest(bytes);
-  if (sha256(zeroed) !== told) throw damaged("its header does not match its digest");
+/** Reads and checks what a container starts with; `bytes` is exactly as much as `headerBytes` says. */
+export function readFront(bytes: Uint8Array): Front {
+  if (bytes.length < 8 + DIGEST_AT + NO_DIGEST.length) throw damaged("its header is too short");
+  const text = withoutDigest(bytes);
+  const digest = digestIn(bytes);
+  if (sha256(text) !== digest) throw damaged("its header does not match its digest");
+  const { version, ...listed } = scan(text);
+  if (version === PLAIN)
+    return { bytes: bytes.length, packed: 0, header: () => headerOf(listed, digest, bytes.length) };
+  const [own, ...sections] = listed.entries;
+  if (own?.name !== PACKED || own.type !== "uint8" || own.end % 8 !== 0)
+    throw damaged(`it expected its packed header first, got ${own === undefined ? "nothing" : `"${own.name}"`}`);
+  const header = (packed: Uint8Array): Header => {
+    if (sha256(packed) !== listed.metadata.get("packed")) throw damaged("its packed header does not match its digest");
+    const plain = unpack(packed, LARGEST_HEADER);
+    const inner = scan(plain);
+    if (inner.version !== PLAIN) throw damaged(`its packed header has version ${inner.version}`);
+    const found = headerOf(inner, sha256(plain), bytes.length + packed.length);
+    const names = (list: readonly { name: string; end: number }[]) => list.map(({ name, end }) => `${end} ${name}`);
+    const moved = sections.map(({ name, end }) => ({ name, end: end - own.end }));
+    if (names(moved).join() !== names(found.sections).join()) throw damaged("its two headers differ");
+    return found;
+  };
+  return { bytes: bytes.length, packed: own.end, header };
+}
 
-  const scanner = new Scanner(decodeUtf8(bytes.subarray(8)).trimEnd());
+/** What a header lists. */
+interface Listed {
+  readonly metadata: ReadonlyMap<string, string>;
+  readonly entries: readonly Entry[];
+}
+
+function scan(text: Uint8Array): Listed & { readonly version: number } {
+  const scanner = new Scanner(decodeUtf8(text).trimEnd());
   scanner.take('{"__metadata__":{');
   const metadata = new Map<string, string>();
   do {
@@ -157,7 +236,11 @@ export function readHeader(bytes: Uint8Array): Header {
   }
   scanner.take("}");
   scanner.end();
-  return { metadata, sections: divide(metadata.get("sections"), entries), sha256: told, bytes: bytes.length };
+  return { metadata, entries, version };
+}
+
+function headerOf({ metadata, entries }: Listed, digest: string, bytes: number): Header {
+  return { metadata, sections: divide(metadata.get("sections"), entries), sha256: digest, bytes };
 }
 
 function divide(table: string | undefined, entries: readonly Entry[]): SectionInfo[] {
@@ -189,10 +272,6 @@ export function parseJson(text: string, what: string): unknown {
   } catch (cause) {
     throw new BitbasisError("MODEL", `the container is damaged: its ${what} is no JSON`, { cause });
   }
-}
-
-export function damaged(why: string): BitbasisError {
-  return new BitbasisError("MODEL", `the container is damaged: ${why}`);
 }
 
 /** Reads the one spelling of a header that `writeHeader` has. */

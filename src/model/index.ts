@@ -1,3 +1,10 @@
-export { type ModelStream, readModel, readModelStream, writeModel } from "./container.ts";
-export { isContainer, toldDigest } from "./header.ts";
+export {
+  digestOfModel,
+  type ModelStream,
+  openContainer,
+  readModel,
+  readModelStream,
+  writeModel,
+} from "./container.ts";
+export { isContainer } from "./header.ts";
 export { knownWeights, limitTerms, type Model, totalTerms } from "./model.ts";

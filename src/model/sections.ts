@@ -1,6 +1,7 @@
 import { BitbasisError } from "../core/index.ts";
 import { elementBytes, sizeOf, Tensor, viewData } from "../tensor/index.ts";
-import { damaged, type Entry, type Header, headerBytes, readHeader, type SectionInfo, writeHeader } from "./header.ts";
+import { damaged } from "./damaged.ts";
+import { type Entry, type Header, headerBytes, readFront, type SectionInfo, writeHeader } from "./header.ts";
 import { sha256 } from "./sha256.ts";
 
 /** Tensors that are written, and arrive, together. */
@@ -15,6 +16,12 @@ export interface Section {
  * @throws BitbasisError UNSUPPORTED for tensors of strings, which safetensors does not have
  */
 export function writeSections(metadata: ReadonlyMap<string, string>, sections: readonly Section[]): Uint8Array {
+  const { infos, data } = layOut(sections);
+  return concatenate([writeHeader(metadata, infos), ...data]);
+}
+
+/** Where the tensors of sections lie, and their bytes one after the other. */
+export function layOut(sections: readonly Section[]): { infos: SectionInfo[]; data: Uint8Array[] } {
   let at = 0;
   const infos: SectionInfo[] = [];
   const data: Uint8Array[] = [];
@@ -34,7 +41,7 @@ export function writeSections(metadata: ReadonlyMap<string, string>, sections: r
     const written = concatenate(data.slice(data.length - entries.length));
     infos.push({ name, begin, end: at, sha256: sha256(written), entries });
   }
-  return concatenate([writeHeader(metadata, infos), ...data]);
+  return { infos, data };
 }
 
 /** The tensors of a section whose bytes have arrived; views of them. Throws BitbasisError MODEL when the digest differs. */
@@ -50,9 +57,12 @@ export function readSection(info: SectionInfo, bytes: Uint8Array): Section {
 
 /** Reads a container in one piece. */
 export function readSections(bytes: Uint8Array): { header: Header; sections: Section[] } {
-  const length = headerBytes(bytes);
-  if (bytes.length < length) throw cutShort("header", length, bytes.length);
-  const header = readHeader(bytes.subarray(0, length));
+  const first = headerBytes(bytes);
+  if (bytes.length < first) throw cutShort("header", first, bytes.length);
+  const front = readFront(bytes.subarray(0, first));
+  const length = first + front.packed;
+  if (bytes.length < length) throw cutShort("packed header", front.packed, bytes.length - first);
+  const header = front.header(bytes.subarray(first, length));
   const total = length + (header.sections.at(-1)?.end ?? 0);
   if (bytes.length > total) throw damaged(`${bytes.length - total} bytes follow its end`);
   const sections = header.sections.map((info) => {

@@ -1,6 +1,6 @@
 import { checkSeries, type DigitSystem, planeBytes, termBits, type WeightSeries } from "../series/index.ts";
 import { type Shape, sizeOf, Tensor } from "../tensor/index.ts";
-import { damaged } from "./header.ts";
+import { damaged } from "./damaged.ts";
 
 /** A series in the container's JSON; the arrays are tensors of the file. */
 export interface SeriesRecord {

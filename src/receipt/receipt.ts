@@ -1,5 +1,5 @@
 import { checkBytes, encodeUtf8, wrongKind } from "../core/index.ts";
-import { type Model, toldDigest, writeModel } from "../model/index.ts";
+import { digestOfModel, type Model } from "../model/index.ts";
 import { sha256 } from "../model/sha256.ts";
 import type { Preset } from "../series/index.ts";
 import type { Fed } from "../session/feeds.ts";
@@ -93,7 +93,7 @@ export function receiptDigest(stated: Omit<Receipt, "sha256" | "onnx">): string 
 export function modelDigest(session: InferenceSession): string {
   const { container } = session.origin;
   if (typeof container === "string") return container;
-  const digest = written.get(container) ?? toldDigest(writeModel(container));
+  const digest = written.get(container) ?? digestOfModel(container);
   written.set(container, digest);
   return digest;
 }

@@ -1,14 +1,6 @@
 import { type MakeCore, newCore } from "../core/index.ts";
 import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
-import {
-  isContainer,
-  limitTerms,
-  type Model,
-  readModel,
-  readModelStream,
-  toldDigest,
-  totalTerms,
-} from "../model/index.ts";
+import { isContainer, limitTerms, type Model, openContainer, readModelStream, totalTerms } from "../model/index.ts";
 import { loadOperators } from "../program/operators/chunks.ts";
 import type { WeightSeries } from "../series/index.ts";
 import type { SessionOptions } from "./options.ts";
@@ -53,7 +45,8 @@ export async function openModel(
   }
   if (options.progressive) return checked(await openStream(chain(start, chunks), options));
   const bytes = await readRest(start, chunks);
-  return checked(whole(readModel(bytes), options.terms, toldDigest(bytes)));
+  const { model, sha256 } = openContainer(bytes);
+  return checked(whole(model, options.terms, sha256));
 }
 
 /** Throws one error that lists every node whose operator cannot run. */

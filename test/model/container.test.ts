@@ -1,40 +1,40 @@
 import { createHash } from "node:crypto";
+import { readFileSync } from "node:fs";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { BitbasisError } from "../../src/core/index.ts";
 import {
+  digestOfModel,
   isContainer,
   limitTerms,
   type ModelStream,
+  openContainer,
   readModel,
   readModelStream,
   totalTerms,
   writeModel,
 } from "../../src/model/index.ts";
+import { pack, unpack } from "../../src/model/packing.ts";
 import { sha256 } from "../../src/model/sha256.ts";
 import { fuse, type WeightSeries } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
+import { packedPart, parted, plainContainer, repacked, signed } from "../support/containers.ts";
 import { smallModel } from "./models.ts";
 
 const model = await smallModel();
 const bytes = writeModel(model);
-const headerLength = new DataView(bytes.buffer).getUint32(0, true);
-const header = new TextDecoder().decode(bytes.subarray(8, 8 + headerLength));
+/** As version 1 had it: the header lists all tensors. */
+const plain = plainContainer(bytes);
+const header = parted(plain).text;
 
-/** The container with another header text and a digest that fits it. */
-function withHeader(edit: (text: string) => string, data = bytes.subarray(8 + headerLength)): Uint8Array {
-  const edited = edit(header.trimEnd());
-  const padded = edited.padEnd(8 * Math.ceil(edited.length / 8));
-  const told = /"sha256":"([0-9a-f]{64})"/.exec(padded)![1]!;
-  const digest = createHash("sha256")
-    .update(padded.replace(told, "0".repeat(64)))
-    .digest("hex");
-  const text = new TextEncoder().encode(padded.replace(told, digest));
-  const result = new Uint8Array(8 + text.length + data.length);
-  new DataView(result.buffer).setUint32(0, text.length, true);
-  result.set(text, 8);
-  result.set(data, 8 + text.length);
-  return result;
+/** The container of version 1 with another header text and a digest that fits it. */
+function withHeader(edit: (text: string) => string, data = parted(plain).data): Uint8Array {
+  return signed(edit(header), data);
+}
+
+/** The container with another text, or others bytes, in the place of its packed header, and digests that fit. */
+function withPacked(edit: (text: string) => string, packed?: Uint8Array): Uint8Array {
+  return repacked(bytes, withHeader(edit), packed);
 }
 
 async function* inChunks(source: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
@@ -62,8 +62,35 @@ describe("a container", () => {
     expect(isContainer(bytes.subarray(0, 16))).toBe(true);
   });
 
-  test("is a safetensors file: aligned, no gaps, F32 first, then term by term, digits in whole 16 bytes", () => {
-    expect(headerLength % 8).toBe(0);
+  test("of version 1 is read, and is the same model", async () => {
+    const frozen = new Uint8Array(readFileSync(new URL("version-1.safetensors", import.meta.url)));
+    expect(plain).toEqual(frozen);
+    expect(openContainer(frozen)).toEqual(openContainer(bytes));
+    expect(openContainer(frozen).sha256).toBe(digestOfModel(model));
+    const stream = await readModelStream(inChunks(frozen, 64));
+    while ((await next(stream)).length > 0);
+    expect(stream.model).toEqual(model);
+    expect(stream.sha256).toBe(digestOfModel(model));
+    expect(bytes.length).toBeLessThan(0.6 * frozen.length);
+  });
+
+  test("is a safetensors file: a packed header and the sections as tensors of bytes, aligned, without gaps", () => {
+    const { text, data } = parted(bytes);
+    const { __metadata__: metadata, ...tensors } = JSON.parse(text) as Record<string, Record<string, unknown>>;
+    expect(Object.values(metadata!).every((v) => typeof v === "string")).toBe(true);
+    expect(Object.keys(tensors)).toEqual(["header", "values", "term 1", "term 2", "term 3"]);
+    let end = 0;
+    for (const { dtype, shape, data_offsets: offsets } of Object.values(tensors)) {
+      const [length] = shape as [number];
+      expect([dtype, offsets]).toEqual(["U8", [end, end + length]]);
+      end += length;
+    }
+    expect(end).toBe(data.length);
+    expect((bytes.length - data.length) % 8).toBe(0);
+    expect(packedPart(bytes).packed.length % 8).toBe(0);
+  });
+
+  test("lists tensors as safetensors does: F32 first, then term by term, digits in whole 16 bytes", () => {
     const parsed = JSON.parse(header) as Record<string, { dtype: string; shape: number[]; data_offsets: number[] }>;
     const { __metadata__: metadata, ...tensors } = parsed;
     expect(Object.values(metadata as unknown as Record<string, string>).every((v) => typeof v === "string")).toBe(true);
@@ -75,7 +102,7 @@ describe("a container", () => {
       expect(offsets[0]).toBe(end);
       end = offsets[1]!;
     }
-    expect(8 + headerLength + end).toBe(bytes.length);
+    expect(end).toBe(parted(plain).data.length);
     const names = entries.map(([name]) => name);
     const digits = names.filter((name) => /[^#]#\d$/.test(name));
     expect(digits).toEqual(["7#1", "b##1#1", "7#2", "b##1#2", "7#3"]);
@@ -182,7 +209,9 @@ describe("bad bytes", () => {
       await expect(drain()).rejects.toMatchObject({ code: "MODEL" });
     }
     expect(() => readModel(bytes.subarray(0, bytes.length - 1))).toThrow(/cut short: its section "term 3"/);
-    expect(() => readModel(bytes.subarray(0, 900))).toThrow(/cut short: its header expected \d+ bytes, got 900/);
+    expect(() => readModel(bytes.subarray(0, 400))).toThrow(/cut short: its header expected \d+ bytes, got 400/);
+    const front = bytes.length - parted(bytes).data.length;
+    expect(() => readModel(bytes.subarray(0, front + 9))).toThrow(/its packed header expected \d+ bytes, got 9/);
   });
 
   test("every flipped bit is noticed", () => {
@@ -243,13 +272,56 @@ describe("bad bytes", () => {
   });
 
   test("a later version is named", () => {
-    expect(() => readModel(withHeader((h) => h.replace('"version":"1"', '"version":"2"')))).toThrow(
-      "the container has version 2; this release reads versions up to 1",
+    expect(() => readModel(withHeader((h) => h.replace('"version":"1"', '"version":"3"')))).toThrow(
+      "the container has version 3; this release reads versions up to 2",
     );
   });
 
   test("an unchanged header with a recomputed digest is read", () => {
     expect(readModel(withHeader((h) => h))).toEqual(model);
+    expect(withPacked((h) => h)).toEqual(bytes);
+  });
+
+  test("headers that do not belong together", () => {
+    const front = (edit: (text: string) => string) => {
+      const { text, data } = parted(bytes);
+      return signed(edit(text), data);
+    };
+    expect(() => readModel(front((h) => h.replace('"header":', '"other":')))).toThrow(
+      /packed header first, got "other"/,
+    );
+    expect(() => readModel(front((h) => h.replace('"values":', '"value":')))).toThrow(/two headers differ/);
+    expect(() => readModel(front((h) => h.replace(/,"term 3":\{[^}]*\}/, "")))).toThrow(/two headers differ/);
+    expect(() => readModel(front((h) => h.replace(/"packed":"../, '"packed":"zz')))).toThrow(
+      /packed header does not match/,
+    );
+    expect(() => readModel(withPacked((h) => h.replace('"version":"1"', '"version":"2"')))).toThrow(/has version 2/);
+  });
+
+  test("packed bytes that no text gives", () => {
+    const [size, literal] = [[5], [0x05, 97, 98, 99, 100, 101]];
+    const cases: [number[], RegExp][] = [
+      [[], /header first|cut short/],
+      [[...size, ...literal], /another safetensors file|header expected/],
+      [[9, 0x15, 97, 98, 99, 100, 101, 0x80], /cut short/],
+      [[0xff, 0xff, 0xff, 0xff, 0x7f], /too long/],
+      [[0xff, 0xff, 0x7f, 0], /of 8 bytes says that it holds 2097151/],
+      [[...size, 0x06, 97, 98, 99], /longer than the rest/],
+      [[...size, 0x0f, 0x7f], /longer than the rest/],
+      [[...size, 0x00], /longer than the rest/],
+      [[...size, 0x31, 97, 1], /longer than the rest/],
+      [[...size, 0x11, 97, 0], /copies what is not there/],
+      [[...size, 0x11, 97, 0xff, 0xff, 0x7f], /copies what is not there/],
+      [[...size, ...literal, 0, 1], /goes on after its end/],
+      [[...size, ...literal, ...new Array<number>(10).fill(0)], /goes on after its end/],
+    ];
+    for (const [given, message] of cases) {
+      const packed = new Uint8Array(8 * Math.ceil(given.length / 8));
+      packed.set(given);
+      const attacked = withPacked((h) => h, packed);
+      expect(codeOf(() => readModel(attacked))).toBe("MODEL");
+      expect(() => readModel(attacked)).toThrow(message);
+    }
   });
 
   // Attacks whose digest is right: only the rules of the format can refuse them.
@@ -330,9 +402,10 @@ describe("bad bytes", () => {
     ["a renamed scale", (h) => h.replace('"7#scale"', '"8#scale"'), /has no scales/],
     ["a renamed outlier", (h) => h.replace('"b##1#outlier.index"', '"b##1#other"'), /belongs to no series/],
   ])("%s", (_, edit, message) => {
-    const attacked = withHeader(edit);
-    expect(codeOf(() => readModel(attacked))).toBe("MODEL");
-    expect(() => readModel(attacked)).toThrow(message);
+    for (const attacked of [withHeader(edit), withPacked(edit)]) {
+      expect(codeOf(() => readModel(attacked))).toBe("MODEL");
+      expect(() => readModel(attacked)).toThrow(message);
+    }
   });
 
   test("scales and outliers that make no sense", () => {
@@ -342,24 +415,69 @@ describe("bad bytes", () => {
       const digest = createHash("sha256").update(data.subarray(0, length)).digest("hex");
       return h.replace(/(\[\[\\"values\\",\d+,\\")[0-9a-f]{64}/, `$1${digest}`);
     };
-    const data = bytes.slice(8 + headerLength);
+    const data = parted(plain).data.slice();
     new DataView(data.buffer).setFloat32(scaleAt, Number.NaN, true);
     expect(() => readModel(withHeader((h) => digestOf(data, h), data))).toThrow(/no finite number/);
     const outlier = Number(/"b##1#outlier.index".*?data_offsets":\[(\d+)/.exec(header)![1]);
-    const other = bytes.slice(8 + headerLength);
+    const other = parted(plain).data.slice();
     new DataView(other.buffer).setUint32(outlier, 21, true);
     expect(() => readModel(withHeader((h) => digestOf(other, h), other))).toThrow(/ascending positions below 21/);
   });
 
   test("noise in place of the header", () => {
     fc.assert(
-      fc.property(fc.nat(headerLength - 1), fc.string({ maxLength: 12 }), fc.nat(12), (at, insert, drop) => {
-        const attacked = withHeader((h) => {
-          const edited = h.slice(0, at) + insert + h.slice(at + drop);
-          return /"sha256":"([0-9a-f]{64})"/.test(edited) ? edited : h.slice(0, 100);
-        });
+      fc.property(fc.nat(header.length - 1), fc.string({ maxLength: 12 }), fc.nat(12), (at, insert, drop) => {
+        const attacked = withHeader((h) => h.slice(0, at) + insert + h.slice(at + drop));
         try {
           readModel(attacked);
+        } catch (error) {
+          expect((error as BitbasisError).code).toBe("MODEL");
+        }
+      }),
+      { numRuns: 500 },
+    );
+  });
+});
+
+describe("packing", () => {
+  const roundTrip = (text: Uint8Array) => {
+    const packed = pack(text);
+    expect(Buffer.compare(unpack(packed, text.length), text)).toBe(0);
+    expect(packed.length % 8).toBe(0);
+    return packed;
+  };
+
+  test("gives every text back", () => {
+    fc.assert(
+      fc.property(fc.uint8Array({ maxLength: 300 }), (text) => void roundTrip(text)),
+      { numRuns: 100 },
+    );
+    const few = fc.array(fc.constantFrom("ab", "abc", "x", '"name":', "0"), { maxLength: 400 });
+    fc.assert(
+      fc.property(few, (parts) => void roundTrip(new TextEncoder().encode(parts.join("")))),
+      { numRuns: 100 },
+    );
+  });
+
+  test("of one byte 50,000 times stays within what may be unpacked", () => {
+    expect(roundTrip(new Uint8Array(50_000).fill(97)).length).toBeLessThan(1000);
+    expect(() => unpack(pack(new Uint8Array(9)), 8)).toThrow(/says that it holds 9/);
+  });
+
+  test("makes little of what repeats", () => {
+    const nodes = Array.from({ length: 200 }, (_, i) => ({ name: `/block.${i}/Conv`, op: "Conv", inputs: [`x${i}`] }));
+    const text = new TextEncoder().encode(JSON.stringify(nodes));
+    expect(roundTrip(text).length).toBeLessThan(text.length / 5);
+  });
+
+  test("noise in its place is read as nothing else", () => {
+    const { packed } = packedPart(bytes);
+    fc.assert(
+      fc.property(fc.nat(packed.length - 1), fc.nat(255), (at, byte) => {
+        const other = packed.slice();
+        other[at] = byte;
+        try {
+          unpack(other, 1e6);
         } catch (error) {
           expect((error as BitbasisError).code).toBe("MODEL");
         }

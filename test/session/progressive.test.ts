@@ -6,6 +6,7 @@ import { quantize } from "../../src/entries/quantize.ts";
 import { readModel, writeModel } from "../../src/model/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { build, f32 } from "../graph/build.ts";
+import { parted } from "../support/containers.ts";
 
 const ONNX = writeOnnx(
   build(
@@ -33,15 +34,9 @@ let container: Uint8Array;
 let begins: number[];
 beforeAll(async () => {
   container = (await quantize(ONNX, { plan: PLAN })).bytes;
-  const header = Number(new DataView(container.buffer).getBigUint64(0, true));
-  const { __metadata__ } = JSON.parse(new TextDecoder().decode(container.subarray(8, 8 + header))) as {
-    __metadata__: { sections: string };
-  };
-  let at = 8 + header;
-  begins = (JSON.parse(__metadata__.sections) as [string, number, string][]).map(([, bytes]) => {
-    at += bytes;
-    return at - bytes;
-  });
+  const { text, data } = parted(container);
+  const { __metadata__: _, header: __, ...sections } = JSON.parse(text) as Record<string, { data_offsets: number[] }>;
+  begins = Object.values(sections).map(({ data_offsets: [begin] }) => container.length - data.length + begin!);
 });
 
 /** A stream that gives what `push` gives it, and says whether it was cancelled. */

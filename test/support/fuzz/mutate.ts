@@ -1,8 +1,8 @@
 // Changes of a model that keep most of it: one to three fields, edges, types, extents, versions or names of a graph, or bytes of a file; and of containers, whose digests are
 // made right again so that the change is not refused for its digest alone.
-import { createHash } from "node:crypto";
 import type { Attribute, Graph, Node } from "../../../src/graph/graph.ts";
 import { type ElementType, Tensor } from "../../../src/tensor/index.ts";
+import { parted, plainContainer, repacked, signed } from "../containers.ts";
 import type { Random } from "../random.ts";
 import { TEMPLATES } from "./templates.ts";
 
@@ -254,38 +254,18 @@ function mutateJson(random: Random, value: Json): Json {
   ]);
 }
 
-/** Length of the digest, which comes first in the metadata: hexadecimal. */
-const DIGEST = 64;
-
-/** The header in front of the data, with the digest of the header as src/model/header.ts says. */
-function signed(header: Json, data: Uint8Array): Uint8Array {
-  const text = new TextEncoder().encode(JSON.stringify(header));
-  const bytes = new Uint8Array(8 + 8 * Math.ceil(text.length / 8) + data.length).fill(0x20);
-  const length = bytes.length - data.length;
-  bytes.set(text, 8);
-  bytes.set(data, length);
-  new DataView(bytes.buffer).setBigUint64(0, BigInt(length - 8), true);
-  const at = 8 + '{"__metadata__":{"sha256":"'.length;
-  bytes.fill(0x30, at, at + DIGEST);
-  const digest = createHash("sha256").update(bytes.subarray(8, length)).digest("hex");
-  bytes.set(new TextEncoder().encode(digest), at);
-  return bytes;
-}
-
-/** A container with one place of its metadata (graph, plan, sections) or of its table of tensors changed; its header has the right digest. */
+/** A container, of either version, with one place of its metadata (graph, plan, sections) or of its table of tensors changed; its digests are right. */
 export function mutateContainer(random: Random, bytes: Uint8Array): Uint8Array {
-  const length = Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
-  const header = JSON.parse(new TextDecoder().decode(bytes.subarray(8, 8 + length))) as { [key: string]: Json };
-  const data = bytes.subarray(8 + length);
-  if (random.integer(0, 4) === 0) {
-    const { __metadata__: metadata, ...tensors } = header;
-    const changed = mutateJson(random, tensors) as { [key: string]: Json };
-    return signed({ __metadata__: metadata!, ...changed }, data);
-  }
-  const metadata = header["__metadata__"] as { [key: string]: string };
+  const { text, data } = parted(plainContainer(bytes));
+  const { __metadata__, ...tensors } = JSON.parse(text) as { [key: string]: Json };
+  const metadata = __metadata__ as { [key: string]: string };
+  const write = (told: Json, listed: { [key: string]: Json }): Uint8Array => {
+    const plain = signed(JSON.stringify({ __metadata__: told, ...listed }), data);
+    return random.integer(0, 1) === 0 ? plain : repacked(bytes, plain);
+  };
+  if (random.integer(0, 4) === 0) return write(metadata, mutateJson(random, tensors) as { [key: string]: Json });
   const key = random.pick(Object.keys(metadata).slice(1));
-  const changed = mutateText(random, metadata[key]!);
-  return signed({ ...header, __metadata__: { ...metadata, [key]: changed } }, data);
+  return write({ ...metadata, [key]: mutateText(random, metadata[key]!) }, tensors);
 }
 
 function mutateText(random: Random, text: string): string {
