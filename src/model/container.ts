@@ -10,7 +10,15 @@ import {
 import type { Tensor } from "../tensor/index.ts";
 import { damaged } from "./damaged.ts";
 import { openGraph } from "./graph.ts";
-import { digestOfHeader, type Header, headerBytes, parseJson, readFront, type SectionInfo } from "./header.ts";
+import {
+  digestOfHeader,
+  type Header,
+  headerBytes,
+  parseJson,
+  readFront,
+  type SectionInfo,
+  storedBytes,
+} from "./header.ts";
 import type { Model } from "./model.ts";
 import { ByteReader, cutShort, layOut, readSection, readSections, type Section, writeSections } from "./sections.ts";
 import {
@@ -133,10 +141,9 @@ export async function readModelStream(chunks: AsyncIterable<Uint8Array>): Promis
   const header = front.header(packed);
   const [values, ...terms] = header.sections;
   const read = async (info: SectionInfo): Promise<Section> => {
-    const data = await reader.take(info.end - info.begin);
-    if (data.length < info.end - info.begin) {
-      throw cutShort(`section "${info.name}"`, info.end - info.begin, data.length);
-    }
+    const due = storedBytes(info);
+    const data = await reader.take(due);
+    if (data.length < due) throw cutShort(`section "${info.name}"`, due, data.length);
     return readSection(info, data);
   };
   const opening = new Opening(header, await read(values!));

@@ -19,6 +19,8 @@ export const VERSION = 2;
 const PLAIN = 1;
 /** The tensor that holds the packed header. */
 const PACKED = "header";
+/** The metadata that has the digest of the first section, where that is packed too. */
+const VALUES = "values";
 
 /** Safetensors refuses longer headers. */
 const LARGEST_HEADER = 100_000_000;
@@ -42,6 +44,13 @@ export interface SectionInfo {
   readonly end: number;
   readonly sha256: string;
   readonly entries: readonly Entry[];
+  /** How it lies in the file, where it is packed. */
+  readonly packed?: { readonly bytes: number; readonly sha256: string };
+}
+
+/** Bytes of a section in the file. */
+export function storedBytes({ begin, end, packed }: SectionInfo): number {
+  return packed?.bytes ?? end - begin;
 }
 
 export interface Header {
@@ -87,13 +96,15 @@ export function writeHeader(metadata: ReadonlyMap<string, string>, sections: rea
   const plain = writePlain(metadata, sections);
   const packed = pack(withoutDigest(plain));
   let at = packed.length;
-  const byName = sections.map(({ name, begin, end }): Entry => {
-    const from = at;
-    at += end - begin;
-    return { name, type: "uint8", shape: [end - begin], begin: from, end: at };
+  const byName = sections.map((section): Entry => {
+    const [from, bytes] = [at, storedBytes(section)];
+    at += bytes;
+    return { name: section.name, type: "uint8", shape: [bytes], begin: from, end: at };
   });
+  const values = sections[0]?.packed;
+  const digests = [["packed", sha256(packed)] as const, ...(values ? [[VALUES, values.sha256] as const] : [])];
   const own: Entry = { name: PACKED, type: "uint8", shape: [packed.length], begin: 0, end: packed.length };
-  const front = signed(new Map([...told(VERSION), ["packed", sha256(packed)]]), [own, ...byName]);
+  const front = signed(new Map([...told(VERSION), ...digests]), [own, ...byName]);
   const whole = new Uint8Array(front.length + packed.length);
   whole.set(front);
   whole.set(packed, front.length);
@@ -191,9 +202,16 @@ export function readFront(bytes: Uint8Array): Front {
     const inner = scan(plain);
     if (inner.version !== PLAIN) throw damaged(`its packed header has version ${inner.version}`);
     const found = headerOf(inner, sha256(plain), bytes.length + packed.length);
-    const names = (list: readonly { name: string; end: number }[]) => list.map(({ name, end }) => `${end} ${name}`);
-    const moved = sections.map(({ name, end }) => ({ name, end: end - own.end }));
-    if (names(moved).join() !== names(found.sections).join()) throw damaged("its two headers differ");
+    const values = listed.metadata.get(VALUES);
+    const [first, ...terms] = found.sections;
+    if (values !== undefined && first !== undefined && sections[0] !== undefined) {
+      const { begin, end } = sections[0];
+      found.sections = [{ ...first, packed: { bytes: end - begin, sha256: values } }, ...terms];
+    }
+    const sizes = (list: readonly (readonly [string, number])[]) => JSON.stringify(list);
+    const told = sections.map(({ name, begin, end }) => [name, end - begin] as const);
+    if (sizes(told) !== sizes(found.sections.map((section) => [section.name, storedBytes(section)] as const)))
+      throw damaged("its two headers differ");
     return found;
   };
   return { bytes: bytes.length, packed: own.end, header };
@@ -239,7 +257,7 @@ function scan(text: Uint8Array): Listed & { readonly version: number } {
   return { metadata, entries, version };
 }
 
-function headerOf({ metadata, entries }: Listed, digest: string, bytes: number): Header {
+function headerOf({ metadata, entries }: Listed, digest: string, bytes: number): Header & { sections: SectionInfo[] } {
   return { metadata, sections: divide(metadata.get("sections"), entries), sha256: digest, bytes };
 }
 

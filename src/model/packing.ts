@@ -16,45 +16,46 @@ const LARGEST_RATIO = 256;
 /** Places that are tried for a copy, the nearest first: with eight times as many YuNet's header is 1 % smaller. */
 const TRIED = 32;
 const HASH_BITS = 15;
+/** How far back is looked. */
+const WINDOW = 2 ** 18;
 
-/** What headers of containers say, the most frequent last. Part of the format: another text is another version. */
-const COMMON = encodeUtf8(
-  [
-    String.raw`\"domain\":\"bitbasis\",\"attributes\":{\"axes\":[0,1],\"axis\":-1,\"alpha\":1,\"epsilon\":0.00001,\"perm\":[0,2,1,3],\"dilations\":[1,1],\"group\":1,`,
-    String.raw`\"pads\":[0,0,0,0],\"min\":0,\"max\":6,\"activation\":\"Relu\",\"strides\":[2,2],\"pads\":[1,1,1,1],\"kernel_shape\":[3,3]}},{\"name\":\"/Conv\",\"op\":\"Conv\",`,
-    String.raw`\"inputs\":[\"input\",\"weight\",\"bias\"],\"outputs\":[\"output\",\"/Relu_output_0\"]}]}","plan":"{\"plan\":{\"version\":2,\"default\":{\"bits\":4,\"weightTerms\":3,\"activationTerms\":4,`,
-    String.raw`\"weightBits\":7,\"activationBits\":12,\"rounding\":\"squant\",\"zeroPoint\":true,\"reason\":\"first layer; the weights lie on a grid of 8 bits\"},\"tables\":12,\"layers\":{\"},\"preset\":\"faithful\",`,
-    String.raw`\"series\":[[\"weight\",{\"shape\":[64,3,3,64],\"axis\":0,\"bits\":4,\"terms\":3,\"last\":3,\"l1\":,\"sum\":}]]}"},"bias":{"dtype":"F32","shape":[64],"data_offsets":[0,256]},`,
-    '"weight#zero":{"dtype":"I8","shape":[64],"data_offsets":[]},"weight#1":{"dtype":"U8","shape":[16],"data_offsets":[]},"weight#scale":{"dtype":"F32","shape":[16],"data_offsets":[]}',
-    String.raw`{"__metadata__":{"sha256":"${"0".repeat(64)}","format":"bitbasis","version":"1","sections":"[[\"values\",[\"term 1\",]]","graph":"{\"name\":\"main_graph\",\"opsets\":{\"\":17,\"bitbasis\":1},`,
-    String.raw`\"inputs\":[{\"name\":\"input\",\"type\":\"float32\",\"shape\":[\"N\",3,224,224]}],\"outputs\":[{\"name\":\"output\",\"type\":\"float32\",\"shape\":[\"N\",10]}],\"nodes\":[`,
-  ].join(""),
-);
+/** What headers of containers say, the most frequent last, in a multiple of 8 bytes, so that what is unpacked behind it is aligned. Part of the format: another text is another version. */
+const SAID = [
+  String.raw`\"domain\":\"bitbasis\",\"attributes\":{\"axes\":[0,1],\"axis\":-1,\"alpha\":1,\"epsilon\":0.00001,\"perm\":[0,2,1,3],\"dilations\":[1,1],\"group\":1,`,
+  String.raw`\"pads\":[0,0,0,0],\"min\":0,\"max\":6,\"activation\":\"Relu\",\"strides\":[2,2],\"pads\":[1,1,1,1],\"kernel_shape\":[3,3]}},{\"name\":\"/Conv\",\"op\":\"Conv\",`,
+  String.raw`\"inputs\":[\"input\",\"weight\",\"bias\"],\"outputs\":[\"output\",\"/Relu_output_0\"]}]}","plan":"{\"plan\":{\"version\":2,\"default\":{\"bits\":4,\"weightTerms\":3,\"activationTerms\":4,`,
+  String.raw`\"weightBits\":7,\"activationBits\":12,\"rounding\":\"squant\",\"zeroPoint\":true,\"reason\":\"first layer; the weights lie on a grid of 8 bits\"},\"tables\":12,\"layers\":{\"},\"preset\":\"faithful\",`,
+  String.raw`\"series\":[[\"weight\",{\"shape\":[64,3,3,64],\"axis\":0,\"bits\":4,\"terms\":3,\"last\":3,\"l1\":,\"sum\":}]]}"},"bias":{"dtype":"F32","shape":[64],"data_offsets":[0,256]},`,
+  '"weight#zero":{"dtype":"I8","shape":[64],"data_offsets":[]},"weight#1":{"dtype":"U8","shape":[16],"data_offsets":[]},"weight#scale":{"dtype":"F32","shape":[16],"data_offsets":[]}',
+  String.raw`{"__metadata__":{"sha256":"${"0".repeat(64)}","format":"bitbasis","version":"1","sections":"[[\"values\",[\"term 1\",]]","graph":"{\"name\":\"main_graph\",\"opsets\":{\"\":17,\"bitbasis\":1},`,
+  String.raw`\"inputs\":[{\"name\":\"input\",\"type\":\"float32\",\"shape\":[\"N\",3,224,224]}],\"outputs\":[{\"name\":\"output\",\"type\":\"float32\",\"shape\":[\"N\",10]}],\"nodes\":[`,
+].join("");
+const COMMON = encodeUtf8(SAID.padStart(8 * Math.ceil(SAID.length / 8)));
 
 /** Bytes that `unpack` makes `text` of; the same for the same text. */
 export function pack(text: Uint8Array): Uint8Array {
   const all = behindCommon(text.length);
   all.set(text, COMMON.length);
-  const out: number[] = [];
-  writeVarint(out, text.length);
+  const out = new Writer(text.length);
+  out.varint(text.length);
   const chains = new Chains(all);
   for (let i = 0; i < COMMON.length; i++) chains.add(i);
   let literal = COMMON.length;
   const write = (to: number, length: number, distance: number): void => {
     const [literals, copied] = [to - literal, length === 0 ? 0 : length - SHORTEST + 1];
-    out.push(Math.min(literals, 15) | (Math.min(copied, 15) << 4));
-    if (literals >= 15) writeVarint(out, literals - 15);
-    if (copied >= 15) writeVarint(out, copied - 15);
-    for (let j = literal; j < to; j++) out.push(all[j]!);
-    if (length > 0) writeVarint(out, distance);
+    out.byte(Math.min(literals, 15) | (Math.min(copied, 15) << 4));
+    if (literals >= 15) out.varint(literals - 15);
+    if (copied >= 15) out.varint(copied - 15);
+    out.bytes(all.subarray(literal, to));
+    if (length > 0) out.varint(distance);
     literal = to + length;
   };
   for (let i = COMMON.length; i < all.length; ) {
     const found = chains.longest(i);
     chains.add(i);
-    // What starts a byte later may be worth more.
+    // What starts a byte later may be worth more. Where nothing has repeated for long, as in weights, fewer places are looked at.
     if (found === undefined || (chains.longest(i + 1)?.gain ?? 0) > found.gain) {
-      i++;
+      i += 1 + ((i - literal) >> 6);
       continue;
     }
     write(i, found.length, found.distance);
@@ -62,8 +63,16 @@ export function pack(text: Uint8Array): Uint8Array {
     i += found.length;
   }
   if (literal < all.length) write(all.length, 0, 0);
-  while (out.length % ALIGNMENT > 0) out.push(0);
-  return Uint8Array.from(out);
+  return out.padded(ALIGNMENT);
+}
+
+/** Whether values repeat so much, as those of masks do, that packing them is worth its time: one in eight words is the one before. */
+export function repeats(values: Uint8Array): boolean {
+  const aligned = values.byteOffset % 4 === 0 ? values : values.slice();
+  const words = new Uint32Array(aligned.buffer, aligned.byteOffset, aligned.length >> 2);
+  let same = 0;
+  for (let i = 1; i < words.length; i++) if (words[i] === words[i - 1]) same++;
+  return 8 * same > words.length;
 }
 
 /**
@@ -118,27 +127,50 @@ function behindCommon(bytes: number): Uint8Array {
   return all;
 }
 
-function writeVarint(out: number[], value: number): void {
-  if (value >= 2 ** 28) throw new BitbasisError("LIMIT", `a header of ${value} bytes is too long for a container`);
-  let left = value;
-  for (; left > 127; left >>= 7) out.push((left & 127) | 128);
-  out.push(left);
+/** Bytes that are packed: as many as the text has, and one in sixteen, at most. */
+class Writer {
+  private readonly out: Uint8Array;
+  private length = 0;
+
+  constructor(text: number) {
+    this.out = new Uint8Array(text + (text >> 4) + 64);
+  }
+
+  byte(value: number): void {
+    this.out[this.length++] = value;
+  }
+
+  bytes(values: Uint8Array): void {
+    this.out.set(values, this.length);
+    this.length += values.length;
+  }
+
+  varint(value: number): void {
+    if (value >= 2 ** 28) throw new BitbasisError("LIMIT", `a text of ${value} bytes is too long to be packed`);
+    let left = value;
+    for (; left > 127; left >>= 7) this.byte((left & 127) | 128);
+    this.byte(left);
+  }
+
+  padded(to: number): Uint8Array {
+    return this.out.slice(0, to * Math.ceil(this.length / to));
+  }
 }
 
 /** Where four bytes have been before. */
 class Chains {
   private readonly heads = new Int32Array(1 << HASH_BITS).fill(-1);
   private readonly all: Uint8Array;
-  private readonly before: Int32Array;
+  /** By place, of the last `WINDOW` bytes. */
+  private readonly before = new Int32Array(WINDOW);
 
   constructor(all: Uint8Array) {
     this.all = all;
-    this.before = new Int32Array(all.length);
   }
 
   add(at: number): void {
     const slot = this.slot(at);
-    this.before[at] = this.heads[slot]!;
+    this.before[at % WINDOW] = this.heads[slot]!;
     this.heads[slot] = at;
   }
 
@@ -148,7 +180,8 @@ class Chains {
     const most = Math.min(LONGEST, all.length - at);
     let [length, distance, gain] = [0, 0, 0];
     let from = this.heads[this.slot(at)]!;
-    for (let tried = 0; from >= 0 && tried < TRIED && length < most; tried++, from = before[from]!) {
+    const least = Math.max(0, at - WINDOW + 1);
+    for (let tried = 0; from >= least && tried < TRIED && length < most; tried++, from = before[from % WINDOW]!) {
       if (all[from + length] !== all[at + length]) continue;
       let same = 0;
       while (same < most && all[from + same] === all[at + same]) same++;

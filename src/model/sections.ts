@@ -1,8 +1,20 @@
 import { BitbasisError } from "../core/index.ts";
 import { elementBytes, sizeOf, Tensor, viewData } from "../tensor/index.ts";
 import { damaged } from "./damaged.ts";
-import { type Entry, type Header, headerBytes, readFront, type SectionInfo, writeHeader } from "./header.ts";
+import {
+  type Entry,
+  type Header,
+  headerBytes,
+  readFront,
+  type SectionInfo,
+  storedBytes,
+  writeHeader,
+} from "./header.ts";
+import { pack, repeats, unpack } from "./packing.ts";
 import { sha256 } from "./sha256.ts";
+
+/** Part of its bytes that a packed section has at most: else it stays as it is. */
+const WORTH = 0.9;
 
 /** Tensors that are written, and arrive, together. */
 export interface Section {
@@ -17,10 +29,15 @@ export interface Section {
  */
 export function writeSections(metadata: ReadonlyMap<string, string>, sections: readonly Section[]): Uint8Array {
   const { infos, data } = layOut(sections);
-  return concatenate([writeHeader(metadata, infos), ...data]);
+  const [first, ...terms] = infos;
+  const packed = first !== undefined && repeats(data[0]!) ? pack(data[0]!) : undefined;
+  if (packed === undefined || packed.length > WORTH * data[0]!.length)
+    return concatenate([writeHeader(metadata, infos), ...data]);
+  const values = { ...first!, packed: { bytes: packed.length, sha256: sha256(packed) } };
+  return concatenate([writeHeader(metadata, [values, ...terms]), packed, ...data.slice(1)]);
 }
 
-/** Where the tensors of sections lie, and their bytes one after the other. */
+/** Where the tensors of sections lie, and the bytes of each section. */
 export function layOut(sections: readonly Section[]): { infos: SectionInfo[]; data: Uint8Array[] } {
   let at = 0;
   const infos: SectionInfo[] = [];
@@ -28,6 +45,7 @@ export function layOut(sections: readonly Section[]): { infos: SectionInfo[]; da
   for (const { name, tensors } of sections) {
     const begin = at;
     const entries: Entry[] = [];
+    const parts: Uint8Array[] = [];
     for (const [key, tensor] of tensors) {
       const { type, dims: shape } = tensor;
       if (type === "string") {
@@ -36,16 +54,21 @@ export function layOut(sections: readonly Section[]): { infos: SectionInfo[]; da
       const bytes = sizeOf(shape) * elementBytes(type);
       entries.push({ name: key, type, shape, begin: at, end: at + bytes });
       at += bytes;
-      data.push(bytesOf(tensor));
+      parts.push(bytesOf(tensor));
     }
-    const written = concatenate(data.slice(data.length - entries.length));
+    const written = concatenate(parts);
+    data.push(written);
     infos.push({ name, begin, end: at, sha256: sha256(written), entries });
   }
   return { infos, data };
 }
 
 /** The tensors of a section whose bytes have arrived; views of them. Throws BitbasisError MODEL when the digest differs. */
-export function readSection(info: SectionInfo, bytes: Uint8Array): Section {
+export function readSection(info: SectionInfo, stored: Uint8Array): Section {
+  const { packed } = info;
+  if (packed !== undefined && sha256(stored) !== packed.sha256)
+    throw damaged(`the section "${info.name}" does not match its digest`);
+  const bytes = packed === undefined ? stored : unpack(stored, info.end - info.begin);
   if (sha256(bytes) !== info.sha256) throw damaged(`the section "${info.name}" does not match its digest`);
   const tensors = new Map<string, Tensor>();
   for (const { name, type, shape, begin, end } of info.entries) {
@@ -63,13 +86,14 @@ export function readSections(bytes: Uint8Array): { header: Header; sections: Sec
   const length = first + front.packed;
   if (bytes.length < length) throw cutShort("packed header", front.packed, bytes.length - first);
   const header = front.header(bytes.subarray(first, length));
-  const total = length + (header.sections.at(-1)?.end ?? 0);
+  const total = header.sections.reduce((sum, info) => sum + storedBytes(info), length);
   if (bytes.length > total) throw damaged(`${bytes.length - total} bytes follow its end`);
+  let at = length;
   const sections = header.sections.map((info) => {
-    const own = bytes.subarray(length + info.begin, length + info.end);
-    if (own.length < info.end - info.begin) {
-      throw cutShort(`section "${info.name}"`, info.end - info.begin, own.length);
-    }
+    const due = storedBytes(info);
+    const own = bytes.subarray(at, at + due);
+    if (own.length < due) throw cutShort(`section "${info.name}"`, due, own.length);
+    at += due;
     return readSection(info, own);
   });
   return { header, sections };

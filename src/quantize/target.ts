@@ -63,8 +63,8 @@ export const MARGIN = 3;
 const [VECTORS, MOST_RECORDS] = [200, 64];
 /** How many plans of the hull are tried. */
 const ROUNDS = 10;
-/** Layers that are tried one by one in the end. */
-const SINGLES = 3;
+/** Layers that are tried one by one in the end, to take bits from and to give them to. */
+const [SINGLES, FILLS] = [3, 6];
 /** Bytes of the header that the figures of the check may vary by. */
 const SLACK = 64;
 
@@ -251,10 +251,34 @@ class Search {
         );
       best = smallest;
     }
+    best = await this.filled(best, target);
     if (this.found.reference === undefined) return this.result(best);
     const own = await this.measured(best.allocation);
     const even = await this.uniform(({ bytes }) => bytes <= target, true);
     return { ...this.result(even !== undefined && even.error! < own.error! ? even : own), ...said(even) };
+  }
+
+  /** The plan with a level more for layers that still fit, those first that remove most error per bit: the hull has steps, and headers are packed to more or fewer bytes. */
+  private async filled(given: Candidate, target: number): Promise<Candidate> {
+    const steps = this.found.sensitivities.flatMap(({ node, weights, size }) => {
+      const [own, activation] = given.allocation.widths.get(node)!;
+      const more = [...weights.keys()].find((bits) => bits > own);
+      if (more === undefined) return [];
+      const removed = Math.max(...weights.get(own)!.map((square, k) => square - weights.get(more)![k]!));
+      const bytes = ((more - own) * size) / 8;
+      return removed > 0 ? [{ node, to: [more, activation] as const, bytes, gain: removed / bytes }] : [];
+    });
+    steps.sort((a, b) => b.gain - a.gain);
+    let best = given;
+    let tried = 0;
+    for (const { node, to, bytes } of steps) {
+      if (best.bytes + bytes > target || tried === FILLS) continue;
+      tried++;
+      const more = new Map([...best.allocation.widths, [node, to] as const]);
+      const candidate = await this.built(allocationOf(this.found.sensitivities, more));
+      if (candidate.bytes <= target) best = candidate;
+    }
+    return best;
   }
 
   /** The same bits everywhere: the fewest that keep a promise, or the most, by halving. */

@@ -14,7 +14,7 @@ import {
   totalTerms,
   writeModel,
 } from "../../src/model/index.ts";
-import { pack, unpack } from "../../src/model/packing.ts";
+import { pack, repeats, unpack } from "../../src/model/packing.ts";
 import { sha256 } from "../../src/model/sha256.ts";
 import { fuse, type WeightSeries } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
@@ -183,6 +183,28 @@ describe("a container", () => {
     const stream = await readModelStream(inChunks(stored, 50));
     expect(stream.terms).toEqual({ loaded: 0, total: 0 });
     expect(await next(stream)).toEqual([]);
+  });
+
+  test("with a mask of a megabyte takes a few kilobytes, whole and streamed", async () => {
+    const mask = new Float32Array(512 * 512);
+    for (let i = 0; i < mask.length; i++) if (i % 512 > i / 512) mask[i] = Number.NEGATIVE_INFINITY;
+    const initializers = new Map([...model.graph.initializers, ["mask", new Tensor("float32", mask, [512, 512])]]);
+    const masked = { ...model, graph: { ...model.graph, initializers: initializers as Map<string, Tensor> } };
+    const stored = writeModel(masked);
+    expect(stored.length).toBeLessThan(bytes.length + 25_000);
+    expect(readModel(stored)).toEqual(masked);
+    expect(openContainer(stored).sha256).toBe(digestOfModel(masked));
+    const stream = await readModelStream(inChunks(stored, 1000));
+    while ((await next(stream)).length > 0);
+    expect(stream.model).toEqual(masked);
+    const front = stored.length - packedPart(stored).data.length;
+    expect(() => readModel(stored.subarray(0, front + 99))).toThrow(/its section "values" expected \d+ bytes, got 99/);
+    const damaged = stored.slice();
+    for (let at = front; at < stored.length; at += 997) {
+      damaged[at]! ^= 4;
+      expect(codeOf(() => readModel(damaged))).toBe("MODEL");
+      damaged[at]! ^= 4;
+    }
   });
 
   test("will not be written with strings or with terms missing", () => {
@@ -462,6 +484,19 @@ describe("packing", () => {
   test("of one byte 50,000 times stays within what may be unpacked", () => {
     expect(roundTrip(new Uint8Array(50_000).fill(97)).length).toBeLessThan(1000);
     expect(() => unpack(pack(new Uint8Array(9)), 8)).toThrow(/says that it holds 9/);
+  });
+
+  test("looks at what repeats only: weights of noise cost little time and no bytes", () => {
+    const values = new Float32Array(50_000).map((_, i) => Math.fround(((i * 7919) % 10007) / 10007));
+    const text = new Uint8Array(values.buffer);
+    expect(repeats(text)).toBe(false);
+    expect(repeats(new Uint8Array(64))).toBe(true);
+    expect(repeats(new Uint8Array(65).subarray(1))).toBe(true);
+    expect(roundTrip(text).length).toBeLessThan(1.01 * text.length);
+    const far = new Uint8Array(700_000);
+    far.set(text);
+    far.set(text, 400_000);
+    roundTrip(far);
   });
 
   test("makes little of what repeats", () => {
