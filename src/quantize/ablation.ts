@@ -65,8 +65,9 @@ export class Ablation {
     fixed: ReadonlySet<string> = new Set(),
     private readonly fitting?: Fitting,
   ) {
-    this.open = linear.filter(({ node, weights }) => {
-      return !isFloat(structural.get(node.name)!) && !fixed.has(node.name) && !fixed.has(weights?.name ?? "");
+    this.open = linear.filter(({ node, weights, frontEnd }) => {
+      const isClosed = frontEnd || (weights === undefined && isFloat(structural.get(node.name)!));
+      return !isClosed && !fixed.has(node.name) && !fixed.has(weights?.name ?? "");
     });
     const series = new Set(this.open.map(({ weights }) => weights?.name));
     this.tables = levels.tables === undefined ? [] : tablesOf(graph).filter(({ name }) => !series.has(name));

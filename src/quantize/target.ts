@@ -58,7 +58,16 @@ const LEVELS: Levels = {
 /** Part of the squared error that activations may have: at an eighth, the weights pay a tenth of a bit for narrow activations, which are faster. */
 const ACTIVATIONS = 1 / 8;
 /** Procedural inputs underrate the error of real ones by up to a factor of 3 on 14 networks; see docs/quantization.md. */
-export const MARGIN = 3;
+const PROCEDURAL_MARGIN = 3;
+
+/**
+ * What an error that is asked for is divided by, since it must hold on inputs that were not seen: 1 + 3/√n for n samples, and no more than for procedural ones. Without it the largest error of 2 to
+ * 64 other samples was up to 2.5 times that of one sample, and up to 2.0 times that of eight (eight networks); of a thousand there is little left to see.
+ */
+function marginOf({ given, feeds }: Pick<Records, "given" | "feeds">): number {
+  return given ? Math.min(PROCEDURAL_MARGIN, 1 + 3 / Math.sqrt(feeds.length)) : PROCEDURAL_MARGIN;
+}
+
 /** Vectors that an agreement is measured on where nothing is given, and most records for them. */
 const [VECTORS, MOST_RECORDS] = [200, 64];
 /** How many plans of the hull are tried. */
@@ -181,9 +190,9 @@ class Search {
     return { ...(signal && { signal }), ...(fitting && { fitting }) };
   }
 
-  /** The coarsest plan whose measured error is kept; on procedural inputs a third of it is asked. */
+  /** The coarsest plan whose measured error is kept, with a margin for inputs that were not seen. */
   error(target: number): Promise<TargetPlan> {
-    const limit = this.found.records!.given ? target : target / MARGIN;
+    const limit = target / marginOf(this.found.records!);
     return this.coarsest(
       limit,
       ({ error }) => error! <= limit,

@@ -58,6 +58,23 @@ describe("plans by measurement", () => {
     expect(float[0]!.reason).toBe("float32: its error at 16 bits is too large");
   });
 
+  test("faithful takes 14 bits beside depthwise layers where they are measured to be enough", async () => {
+    const graph = network();
+    const nodes = [...graph.nodes.slice(0, 5), node("dense", "MatMul", ["e", "dense.weight"], "out")];
+    const onnx = writeOnnx({ ...graph, nodes });
+    const widths = async (check: boolean) => {
+      const { report } = await quantize(onnx, { check });
+      return report.layers.map(({ name, plan }) => [name, plan.weightTerms === 0 ? 32 : weightWidth(plan)]);
+    };
+    const kept = [
+      ["stem", 16],
+      ["depthwise", 32],
+      ["dense", 16],
+    ];
+    expect(await widths(false)).toEqual(expect.arrayContaining([...kept, ["pointwise", 16]]));
+    expect(await widths(true)).toEqual(expect.arrayContaining([...kept, ["pointwise", 14]]));
+  });
+
   test("what faithful escalates to 16 bits, it does not make slower than float32", async () => {
     const graph = towers();
     const w2 = (graph.initializers.get("w1")!.data as Float32Array).map((w, i) => -w + 0.1 * Math.sin(i));

@@ -27,11 +27,11 @@ const FROZEN: Readonly<Record<number, Readonly<Record<string, string>>>> = {
     compact: "d18c1399243cdc6f940dc7990c57744acba0fe1dd3e1d4de031d8a022986767f",
     plan: "7d33d4a11cac106be6e0e4522dcbc8551cf220f2a9bf4e2984bc69fbc5b586b9",
   },
-  // Activations of 12 bits and more out of a Clip between two constants have its range.
+  // Activations of 12 bits and more out of a Clip between two constants have its range. Weights under `faithful` have 13 or 14 bits where version 2 gave 12, and depthwise ones are float32.
   3: {
-    networks: "472c2d166bd172a3559016b2dd15d5957799dcfdc82877ef2831c03be97c0322",
+    networks: "d98be99fcfef962267829883c24c4324fc880f7b90c18b916c0865e816febe95",
     float32: "f44e9e3851da69356927038897338bbb164472acf0342df58cde16ea0f920b1b",
-    faithful: "4ebfa5a42f940e317a97285e63b8ebbde28f3694f2c2632db048a7f6d0bfc9b8",
+    faithful: "b00519388b0f03624c661ca709d398ae6d8116546eaa719cfd3636da94e41a01",
     fast: "0e896dfc4b9f5fd73cf1398b4dae910542df852af914e95b822bdd0ab4672fe2",
     compact: "8716f012a62901d57fc1687e8cbcf7dfc923fa2b04176a28a2d8514852ebc58d",
     plan: "a45d582745987871b05fef684ba130749158796442a028294cee1a3c1b75b21f",

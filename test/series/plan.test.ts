@@ -47,8 +47,8 @@ describe("presets", () => {
     [
       "faithful",
       {
-        ...{ stem: "16x16 squant", body: "12x16 squant", qk: "0x0", ["__proto__"]: "12x16 squant" },
-        ...{ int8: "8x16 squant", int4: "4x16 squant", mel: "0x0", gated: "12x16", head: "16x16 squant" },
+        ...{ stem: "16x16 squant", body: "13x16 squant", qk: "0x0", ["__proto__"]: "14x16 squant" },
+        ...{ int8: "8x16 squant", int4: "4x16 squant", mel: "0x0", gated: "13x16", head: "16x16 squant" },
       },
     ],
     [
@@ -75,19 +75,31 @@ describe("presets", () => {
   });
 
   test.each<[Preset, string[]]>([
-    ["faithful", ["16x16 squant", "16x0 squant", "16x16 squant", "16x16 squant", "16x16 squant"]],
+    ["faithful", ["16x16 squant", "0x0", "16x16 squant", "16x16 squant", "16x16 squant"]],
     ["fast", ["8x12 squant", "8x12 squant", "7x8 squant", "7x8 squant", "7x8 squant"]],
     ["compact", ["8x12 squant", "8x8 squant", "8x8 squant", "5x8 squant", "8x8 squant"]],
   ])("%s, in a network with depthwise layers", (preset, expected) => {
     expect(Object.values(widths(preset, DEPTHWISE))).toEqual(expected);
   });
 
+  test("faithful keeps depthwise weights as they are, but for those that a few bits hold exactly", () => {
+    const layers = [...DEPTHWISE, { node: "grid", kind: "depthwise", grid: 8 } as const];
+    expect(widths("faithful", layers)).toMatchObject({ dw: "0x0", grid: "8x0 squant" });
+    expect(planFor("faithful", layers).layers!["dw"]!.reason).toMatch(/^float32: depthwise/);
+    expect(widths("fast", layers)).toMatchObject({ dw: "8x12 squant" });
+  });
+
+  test("faithful gives layers with few of the weights a bit more", () => {
+    const layers: LinearLayer[] = [0.3, 0.04, 0.039].map((share, i) => ({ node: `${i}`, kind: "other", share }));
+    expect(Object.values(widths("faithful", layers))).toEqual(["13x16 squant", "13x16 squant", "14x16 squant"]);
+  });
+
   test.each<[string, Partial<LinearLayer>, string]>([
-    ["short sums", { shape: { depth: 32, uses: 256 } }, "12x0 squant"],
-    ["long sums", { shape: { depth: 256, uses: 256 } }, "12x16 squant"],
-    ["long sums of few outputs", { shape: { depth: 256, uses: 16 } }, "12x0 squant"],
-    ["few outputs of many positions", { shape: { depth: 256, uses: 16 * 9 } }, "12x16 squant"],
-    ["sums of 12 bits", { shape: { depth: 128, uses: 256 } }, "12x16 squant"],
+    ["short sums", { shape: { depth: 32, uses: 256 } }, "13x0 squant"],
+    ["long sums", { shape: { depth: 256, uses: 256 } }, "13x16 squant"],
+    ["long sums of few outputs", { shape: { depth: 256, uses: 16 } }, "13x0 squant"],
+    ["few outputs of many positions", { shape: { depth: 256, uses: 16 * 9 } }, "13x16 squant"],
+    ["sums of 13 bits", { shape: { depth: 128, uses: 256 } }, "13x16 squant"],
     ["sums of 16 bits", { kind: "first", shape: { depth: 128, uses: 256 } }, "16x0 squant"],
     ["long sums of 16 bits", { kind: "first", shape: { depth: 512, uses: 256 } }, "16x16 squant"],
     ["16 bits of which a grid has 8", { kind: "first", grid: 8, shape: { depth: 128, uses: 256 } }, "8x16 squant"],
