@@ -3,7 +3,7 @@
 //   npm run build && BITBASIS_MODELS=… BITBASIS_DATA=… node bench/advise.mjs [network]… [--target error=1e-2] [--markdown FILE] [--svg FILE] [--json FILE]
 //
 // BITBASIS_MODELS holds NAME/model.onnx, BITBASIS_DATA pictures and texts (see bench/agreement.mjs). The first samples are given to the adviser, the others are held
-// out. Exit 1 when an advised plan misses its target on the samples that were given, or has more bytes than the same bits everywhere that reach it.
+// out. Exit 1 when an advised plan misses its target on the samples that were given or on the others, or does not have fewer bytes than the same bits everywhere that reach it.
 import { existsSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
@@ -25,21 +25,34 @@ const target = { [goal]: Number(value) };
 const MODELS = process.env.BITBASIS_MODELS ?? "";
 const DATA = process.env.BITBASIS_DATA ?? "";
 
-/** Pictures of height × width × channels bytes in one file, as records of one picture each, (x − mean) / deviation. */
-function pictures(input, file, [channels, height, width], mean, deviation, count) {
+/** Pictures of height × width × channels bytes in one file, as records of one picture each, (x − mean) / deviation, from one of them on. */
+function pictures(input, file, [channels, height, width], mean, deviation, count, from = 0) {
   const bytes = readFileSync(join(DATA, file));
   const plane = height * width;
   return Array.from({ length: count }, (_, n) => {
     const data = new Float32Array(channels * plane);
     for (let c = 0; c < channels; c++)
       for (let i = 0; i < plane; i++)
-        data[c * plane + i] = (bytes[(n * plane + i) * channels + c] - mean[c]) / deviation[c];
+        data[c * plane + i] = (bytes[((from + n) * plane + i) * channels + c] - mean[c]) / deviation[c];
     return { [input]: new Tensor("float32", data, [1, channels, height, width]) };
   });
 }
 
 const grey = (x) => [x, x, x];
-const fashion = () => pictures("image", "fashion_mnist_1000/images_u8.bin", [1, 28, 28], [72.93], [90.015], 72);
+// The margin of the adviser was chosen on pictures 0 to 71 and 500 to 571 of either set.
+const [COUNT, FROM] = [72, 200];
+const fashion = () =>
+  pictures("image", "fashion_mnist_1000/images_u8.bin", [1, 28, 28], [72.93], [90.015], COUNT, FROM);
+const cifar = () =>
+  pictures(
+    "image",
+    "cifar10_1000/images_u8_nhwc.bin",
+    [3, 32, 32],
+    [123.7, 116.3, 103.5],
+    [58.4, 57.1, 57.4],
+    COUNT,
+    FROM,
+  );
 const PHOTOS = [
   "bird.bmp",
   "grace_hopper.bmp",
@@ -57,8 +70,7 @@ const NETWORKS = [
     name: "resnet20",
     file: "resnet20_cifar10",
     given: 8,
-    samples: () =>
-      pictures("image", "cifar10_1000/images_u8_nhwc.bin", [3, 32, 32], [123.7, 116.3, 103.5], [58.4, 57.1, 57.4], 72),
+    samples: cifar,
   },
   { name: "fmnist_resnet", file: "fmnist_resnet", given: 8, samples: fashion },
   { name: "fmnist_mobilenet", file: "fmnist_mobilenet", given: 8, samples: fashion },
@@ -161,11 +173,11 @@ for (const { name, file, given, samples: load } of NETWORKS) {
     weights.reduce((sum, layer) => sum + size(layer), 0);
   const reached =
     goal === "error"
-      ? seen.error <= target.error
+      ? Math.max(seen.error, unseen.error) <= target.error
       : goal === "bytes"
         ? seen.bytes <= target.bytes
-        : seen.same >= target.agreement;
-  const smaller = advice.uniform === undefined || seen.bytes <= advice.uniform.bytes;
+        : Math.min(seen.same, unseen.same) >= target.agreement;
+  const smaller = advice.uniform === undefined || seen.bytes < advice.uniform.bytes;
   const row = {
     name,
     ...advice,
@@ -220,6 +232,6 @@ if (options.svg !== undefined) {
 if (options.json !== undefined) writeFileSync(options.json, `${JSON.stringify(rows, null, 2)}\n`);
 for (const { name, reached, smaller } of rows) {
   if (!reached) console.error(`${name}: the advised plan misses ${options.target}`);
-  if (!smaller) console.error(`${name}: the same bits everywhere take fewer bytes`);
+  if (!smaller) console.error(`${name}: the same bits everywhere take as few bytes`);
 }
 process.exitCode = rows.every(({ reached, smaller }) => reached && smaller) ? 0 : 1;

@@ -8,7 +8,7 @@ import { planTarget } from "./target.ts";
 /**
  * The plan of a network that reaches a target with the fewest bytes, or has the least error within so many bytes. The network is run on samples, or else on procedural inputs, in
  * float32 and with each layer quantized alone; bits go where they remove most error per byte, and whole plans are measured until the target is just kept. On procedural
- * inputs, which underrate real errors by up to a factor of 3, a third of an `error` is asked for; on n samples that are given, one in 1 + 3/√n, for those that were not.
+ * inputs, which underrate real errors by up to a factor of 3, a third of an `error` is asked for; on n samples that are given, one in 1 + 4/√n, for those that were not.
  *
  * A network that cannot be run here (control flow, shapes that depend on data) has plans for `bytes` only, from its weights alone. A list of layers in the place of a network is planned from
  * their weights alone.
