@@ -21,7 +21,7 @@ const CHOSEN = [
   "use(basics, convolution, pooling, products, normalization);",
   "export { InferenceSession, Tensor };",
 ].join("\n");
-const CHOSEN_BUDGET = 97_000;
+const CHOSEN_BUDGET = 98_000;
 
 /** The files and what they import, that again included. */
 function closure(names, found = new Map()) {

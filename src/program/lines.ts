@@ -25,6 +25,11 @@ const REMEMBERED = 16;
 export class Lines {
   private readonly met: { readonly kind: string; readonly extents: readonly number[] }[] = [];
 
+  /** Whether a signature has been met. */
+  get any(): boolean {
+    return this.met.length > 0;
+  }
+
   /**
    * The lines through the given signature and two others that have been met, the finest first: widths of 64, 96 and 160 may be any widths, or
    * multiples of 32.

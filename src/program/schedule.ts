@@ -15,7 +15,7 @@ import { type Compiled, type CompileTarget, compile } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
 import { genericFrom, Lines, lineOfRows, placeOn, type Range, valuesAt } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
-import { generalize } from "./ranged.ts";
+import type { generalize } from "./ranged.ts";
 
 /** Most programs kept; each is some kilobytes, but lowering again costs milliseconds. */
 const CAPACITY = 256;
@@ -92,6 +92,7 @@ export class Schedule {
   private arena = 0;
   private arenaBytes = 0;
   private clock = 0;
+  private generalize: typeof generalize | undefined;
 
   constructor(
     private readonly planned: PlannedGraph,
@@ -102,23 +103,27 @@ export class Schedule {
 
   /**
    * The first part of a routine for inputs of these shapes and, where the model computes shapes from elements of an input, these elements; `kept`: a state
-   * that feeds some of them.
+   * that feeds some of them; undefined: call `loadRanges` first.
    */
-  begin(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part {
+  begin(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
     for (;;) {
-      const ranged = this.inRange(routine, inputs, kept);
-      if (ranged !== undefined) return this.hold(ranged);
+      const inside = this.inRange(routine, inputs, kept);
+      if (inside !== undefined) return this.hold(inside);
       const signature = [...inputs].map(([name, given]) => signatureOf(given, routine.shaping.has(name)));
       const key = [...signature, kept?.signature ?? ""].join(";");
-      const found = routine.parts.get(key) ?? this.newRange(routine, inputs, kept);
+      const known = routine.parts.get(key);
+      const values = known === undefined ? valuesOf(routine, inputs) : undefined;
+      const ranged = kept !== undefined || routine.lines.any;
+      if (values !== undefined && ranged && this.generalize === undefined) return undefined;
+      const found = known ?? (values && this.newRange(routine, inputs, values, kept));
       if (found !== undefined) return this.hold(found);
       const feeds = [...inputs].map(([name, { known, elements }]): [string, Feed | typeof LIST] => {
         if (known === LIST) return [name, LIST];
         return [name, routine.shaping.has(name) ? { ...known, data: elements!().data } : known];
       });
       const { graph, around, needed } = routine;
-      const inside = around && { body: true as const, budget: around.budget };
-      const options = { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }), ...inside };
+      const within = around && { body: true as const, budget: around.budget };
+      const options = { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }), ...within };
       const stageOf = (): Stage => specialize(graph, Object.fromEntries(feeds), options);
       const made = this.make(routine, routine.parts, key, stageOf, kept);
       const shaping = made === undefined || routine.around ? [] : shapingInputs(made.stage, routine, inputs);
@@ -126,6 +131,11 @@ export class Schedule {
       for (const name of shaping) routine.shaping.add(name);
       if (made !== undefined) this.drop(made);
     }
+  }
+
+  /** Loads what programs for ranges of sizes are made with: a model that is given one size never needs it. */
+  async loadRanges(): Promise<void> {
+    ({ generalize: this.generalize } = await import("./ranged.ts"));
   }
 
   /** The part that follows. */
@@ -185,9 +195,12 @@ export class Schedule {
   }
 
   /** As `inRange`, made when they are the third on a line; undefined: they need a program of their own. */
-  private newRange(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
-    const values = valuesOf(routine, inputs);
-    if (values === undefined) return undefined;
+  private newRange(
+    routine: Routine,
+    inputs: ReadonlyMap<string, Given>,
+    values: readonly KnownValue[],
+    kept?: KeptMemory,
+  ): Part | undefined {
     const signature = kept?.signature ?? "";
     const ranges = routine.ranges.filter((one) => one.kept === signature);
     const rows = rowsOf(inputs, kept);
@@ -219,7 +232,8 @@ export class Schedule {
     const { graph, needed, parts } = routine;
     const { core } = this.target;
     try {
-      const made = generalize(
+      // A line takes two sizes, of which the second has loaded it.
+      const made = this.generalize!(
         core,
         range,
         {

@@ -106,7 +106,7 @@ export class Execution {
     const path: Part[] = [];
     const { beside } = this.core;
     try {
-      for (let part = this.begin(routine, values, state); ; ) {
+      for (let part = await this.begin(routine, values, state); ; ) {
         path.push(part);
         this.core.beside = beside;
         for (const [name, value] of values) if (inputs.get(name) !== value) this.core.hold(bytesBeside(value));
@@ -133,9 +133,13 @@ export class Execution {
   }
 
   /** The first part, once the state has room for what it appends. */
-  private begin(routine: Routine, values: Map<string, Value>, state: SessionState | undefined): Part {
+  private async begin(routine: Routine, values: Map<string, Value>, state: SessionState | undefined): Promise<Part> {
     for (;;) {
       const part = this.schedule.begin(routine, givenOf(values), state);
+      if (part === undefined) {
+        await this.schedule.loadRanges();
+        continue;
+      }
       let rows = 0;
       for (const { shape, place } of part.program.kept.values()) rows = Math.max(rows, shape[place.axis]!);
       if (!state?.lacks(rows)) return part;

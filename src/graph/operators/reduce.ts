@@ -9,16 +9,14 @@ import { axesConstant, axisLayout, unaryLayout } from "./layout-rules.ts";
 import {
   type Evaluate,
   each,
-  INDEX,
   NUMBERS,
   type Operator,
   plus,
   type Rank,
   type RankView,
   type ShapeRule,
-  sameRank,
 } from "./operator.ts";
-import { axesToInput, without } from "./rewrite.ts";
+import { axesToInput } from "./rewrite.ts";
 
 /** Axes that a Reduce node works on; undefined when it does nothing (`noop_with_empty_axes`). */
 function reducedAxes(call: Call): number[] | undefined {
@@ -42,25 +40,6 @@ const argShape: ShapeRule = (call) => {
   const axis = call.axis(call.number("axis", 0), call.shape(0).length);
   if (call.shape(0)[axis] === 0) throw call.fail(`axis ${axis} has no elements to choose from`);
   return [{ type: "int64", shape: shrink(call.shape(0), [axis], call.number("keepdims", 1) === 1) }];
-};
-
-const topKShape: ShapeRule = (call) => {
-  const shape = [...call.shape(0)];
-  const axis = call.axis(call.number("axis", -1), shape.length);
-  if (sizeOf(call.shape(1)) !== 1) throw call.fail("K expected one element");
-  const k = call.single(1);
-  if (!(k >= 0 && k <= shape[axis]!)) throw call.fail(`K = ${k} of ${shape[axis]}`);
-  shape[axis] = k;
-  return [
-    { type: call.type(0), shape },
-    { type: "int64", shape },
-  ];
-};
-
-const cumulateShape: ShapeRule = (call) => {
-  if (sizeOf(call.shape(1)) !== 1) throw call.fail("the axis expected a scalar");
-  call.axis(call.single(1), call.shape(0).length);
-  return [call.value(0)];
 };
 
 function reducedRank(node: Node, { rank, numbers }: RankView): Rank {
@@ -91,7 +70,7 @@ const reduceLayout: LayoutRule = (node, layout) => {
   return true;
 };
 
-type Value = number | bigint;
+export type Value = number | bigint;
 
 /** Integer reductions, and the largest and least of floats; a sum of floats depends on its order, which is the kernel's business. */
 function folded(start: (one: Value) => Value, join: (a: Value, b: Value) => Value, floats: boolean): Evaluate {
@@ -117,31 +96,14 @@ function folded(start: (one: Value) => Value, join: (a: Value, b: Value) => Valu
   };
 }
 
-const zero = (like: Value): Value => (typeof like === "bigint" ? 0n : 0);
+export const zero = (like: Value): Value => (typeof like === "bigint" ? 0n : 0);
 const one = (like: Value): Value => (typeof like === "bigint" ? 1n : 1);
-const add = (a: Value, b: Value): Value => (typeof a === "bigint" ? a + (b as bigint) : a + (b as number));
+export const add = (a: Value, b: Value): Value => (typeof a === "bigint" ? a + (b as bigint) : a + (b as number));
 const multiply = (a: Value, b: Value): Value => (typeof a === "bigint" ? a * (b as bigint) : Math.imul(a, b as number));
 /** As WebAssembly's min and max: a NaN wins, and −0 < +0. */
 function extreme(of: (a: number, b: number) => number, first: boolean, a: Value, b: Value): Value {
   return typeof a === "number" ? of(a, b as number) : first ? a : b;
 }
-
-const cumSum: Evaluate = (call, [output]) => {
-  const { type, shape } = output!;
-  if (type === "string" || type.startsWith("float") || call.number("reverse", 0) === 1) return undefined;
-  const axis = call.axis(call.single(1), shape.length);
-  const step = stridesOf(shape)[axis]!;
-  const exclusive = call.number("exclusive", 0) === 1;
-  const from = elementsOf(call.constant(0)!.data);
-  const to = allocate(type, from.length);
-  for (let at = 0; at < from.length; at++) {
-    const first = Math.floor(at / step) % shape[axis]! === 0;
-    const own = from[exclusive ? at - step : at] as Value;
-    if (first) to[at] = exclusive ? zero(from[at] as Value) : own;
-    else to[at] = add(to[at - step] as Value, own);
-  }
-  return [dataOf(to)];
-};
 
 const reduction = {
   since: 1,
@@ -169,17 +131,7 @@ const arg = {
   steps: true,
 } as const satisfies Operator;
 
-const cumulative = {
-  inputs: "T I",
-  types: { T: NUMBERS, I: INDEX },
-  attributes: { exclusive: "int", reverse: "int" },
-  rank: sameRank,
-  shape: cumulateShape,
-  sizes: "polynomial",
-  steps: true,
-} as const satisfies Partial<Operator>;
-
-/** Many elements become one, or are put in order. */
+/** Many elements become one. */
 export const reductions = {
   ...each(["ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"], reduction),
   "/ReduceSum": { ...reduction, others: "axes:ints<13", evaluate: folded(zero, add, false) },
@@ -204,23 +156,4 @@ export const reductions = {
   },
   "/ArgMax": arg,
   "/ArgMin": arg,
-  "/TopK": {
-    since: 1,
-    inputs: "T int64",
-    types: { T: NUMBERS },
-    attributes: { axis: "int", largest: "int", sorted: "int" },
-    others: "k:int<10",
-    becomes: (node, make) => {
-      const { k } = node.attributes;
-      if (k === undefined) return undefined;
-      if (typeof k !== "number" || !Number.isInteger(k)) throw make.fail('"k" expected an integer', "MODEL");
-      return [{ ...node, inputs: [node.inputs[0] ?? "", make.integers("k", [k])], attributes: without(node, "k") }];
-    },
-    rank: sameRank,
-    shape: topKShape,
-    sizes: "polynomial",
-    steps: true,
-  },
-  "/CumSum": { ...cumulative, since: 11, evaluate: cumSum },
-  "/CumProd": { ...cumulative, since: 26 },
 } as const satisfies Readonly<Record<string, Operator>>;

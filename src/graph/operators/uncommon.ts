@@ -1,3 +1,4 @@
+import { alongAxis } from "./along-axis.ts";
 import { attention } from "./attention.ts";
 import { blockProducts } from "./blocks.ts";
 import { composites } from "./composite.ts";
@@ -12,6 +13,7 @@ import { quantized } from "./quantized.ts";
 import { recurrent } from "./recurrent.ts";
 import { resizing } from "./resize.ts";
 import { samples } from "./sample.ts";
+import { scatters } from "./scatter.ts";
 import { selections } from "./selection.ts";
 
 /** Operators that are kernels too, or become kernels, but that few networks have. They become nothing but these and the common ones. */
@@ -31,4 +33,6 @@ export const UNCOMMON = {
   ...places,
   ...controls,
   ...selections,
+  ...scatters,
+  ...alongAxis,
 };

@@ -1,3 +1,4 @@
+import { alongAxis } from "../../graph/operators/along-axis.ts";
 import { elementwiseOperators } from "../../graph/operators/binary.ts";
 import { casts } from "../../graph/operators/cast.ts";
 import { concats } from "../../graph/operators/concat.ts";
@@ -12,10 +13,12 @@ import { pools } from "../../graph/operators/pool.ts";
 import { reductions } from "../../graph/operators/reduce.ts";
 import { reshapes } from "../../graph/operators/reshape.ts";
 import { resizing } from "../../graph/operators/resize.ts";
+import { scatters } from "../../graph/operators/scatter.ts";
 import { shapes } from "../../graph/operators/shape.ts";
 import { slicing } from "../../graph/operators/slice.ts";
 import { transposes } from "../../graph/operators/transpose.ts";
 import { unary } from "../../graph/operators/unary.ts";
+import { ALONG_AXIS } from "./along-axis.ts";
 import { BINARY } from "./binary.ts";
 import type { Chunk } from "./chunks.ts";
 import { lowerConv } from "./conv.ts";
@@ -30,6 +33,7 @@ import { lowerPow } from "./pow.ts";
 import { REDUCE } from "./reduce.ts";
 import { lowerReshape } from "./reshape.ts";
 import { RESIZE } from "./resize.ts";
+import { SCATTER } from "./scatter.ts";
 import { UNARY } from "./unary.ts";
 
 const BASIC_RECORDS = {
@@ -86,11 +90,21 @@ export const normalization: Chunk = {
   lowerings: lowered<typeof normalizations>()(NORMALIZE),
 };
 
+const REDUCTION_RECORDS = { ...reductions, ...alongAxis };
+
 /** The reductions, ArgMax and ArgMin, TopK, running sums. */
-export const reduction: Chunk = { records: reductions, lowerings: lowered<typeof reductions>()(REDUCE) };
+export const reduction: Chunk = {
+  records: REDUCTION_RECORDS,
+  lowerings: lowered<typeof REDUCTION_RECORDS>()({ ...REDUCE, ...ALONG_AXIS }),
+};
+
+const GATHERING_RECORDS = { ...gathers, ...scatters };
 
 /** Gather and Scatter in all their forms. */
-export const gathering: Chunk = { records: gathers, lowerings: lowered<typeof gathers>()(GATHER) };
+export const gathering: Chunk = {
+  records: GATHERING_RECORDS,
+  lowerings: lowered<typeof GATHERING_RECORDS>()({ ...GATHER, ...SCATTER }),
+};
 
 /** Pad. */
 export const padding: Chunk = { records: pads, lowerings: lowered<typeof pads>()(PAD) };

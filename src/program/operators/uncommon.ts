@@ -1,4 +1,5 @@
 import { UNCOMMON as RECORDS } from "../../graph/operators/uncommon.ts";
+import { ALONG_AXIS } from "./along-axis.ts";
 import { BLOCKS } from "./blocks.ts";
 import type { Chunk } from "./chunks.ts";
 import { lowerChannelsFirst, lowerConvTranspose } from "./conv-transpose.ts";
@@ -10,6 +11,7 @@ import { RECURRENT } from "./recurrent.ts";
 import { RESIZE } from "./resize.ts";
 import { ROTARY } from "./rotary.ts";
 import { SAMPLE } from "./sample.ts";
+import { SCATTER } from "./scatter.ts";
 
 /** Operators with kernels that few networks have. */
 export const UNCOMMON: Chunk = {
@@ -20,6 +22,8 @@ export const UNCOMMON: Chunk = {
     ...INTEGER,
     ...BLOCKS,
     ...SAMPLE,
+    ...SCATTER,
+    ...ALONG_AXIS,
     ...FOLD,
     ...DETERMINANT,
     ...RECURRENT,

@@ -1,0 +1,135 @@
+import { sizeOf, stridesOf, type TensorData } from "../../tensor/index.ts";
+import type { Call } from "./call.ts";
+import { allocate, dataOf, elementsOf, walk } from "./elements.ts";
+import { wrap } from "./gather.ts";
+import { ANY, type Evaluate, INDEX, type Operator, type ShapeRule, sameRank } from "./operator.ts";
+
+const REDUCTIONS = ["none", "add", "mul", "min", "max"] as const;
+
+/** Indices of an element each: as many axes as the data have, and no more than they have on every axis but the chosen one. */
+function checkElements(call: Call): void {
+  const [data, indices] = [call.shape(0), call.shape(1)];
+  const axis = call.axis(call.number("axis", 0), data.length);
+  if (data.length !== indices.length) throw call.fail("data and indices expected the same rank");
+  indices.forEach((d, i) => {
+    if (i !== axis && d > data[i]!) throw call.fail(`the indices have ${d} elements on axis ${i}, the data ${data[i]}`);
+  });
+}
+
+const gatherElementsShape: ShapeRule = (call) => {
+  checkElements(call);
+  return [{ type: call.type(0), shape: call.shape(1) }];
+};
+
+const scatterElementsShape: ShapeRule = (call) => {
+  checkElements(call);
+  if (call.shape(1).join() !== call.shape(2).join()) throw call.fail("indices and updates expected the same shape");
+  return [call.value(0)];
+};
+
+/** Number of coordinates that a row of the indices of GatherND or ScatterND has. */
+function tuple(call: Call, batch: number): number {
+  const [data, indices] = [call.shape(0), call.shape(1)];
+  const depth = indices.at(-1);
+  if (depth === undefined) throw call.fail("the indices expected at least one dimension");
+  if (depth < 1 || batch + depth > data.length)
+    throw call.fail(`rows of ${depth} indices after ${batch} batch axes do not fit rank ${data.length}`);
+  return depth;
+}
+
+const gatherNDShape: ShapeRule = (call) => {
+  const [data, indices] = [call.shape(0), call.shape(1)];
+  const batch = call.number("batch_dims", 0);
+  if (batch < 0 || batch >= Math.min(data.length, indices.length))
+    throw call.fail(`"batch_dims" expected integer in 0..${Math.min(data.length, indices.length) - 1}, got ${batch}`);
+  if (data.slice(0, batch).join() !== indices.slice(0, batch).join())
+    throw call.fail(`data and indices expected the same first ${batch} axes`);
+  const depth = tuple(call, batch);
+  return [{ type: call.type(0), shape: [...indices.slice(0, -1), ...data.slice(batch + depth)] }];
+};
+
+const scatterNDShape: ShapeRule = (call) => {
+  const [data, indices] = [call.shape(0), call.shape(1)];
+  const expected = [...indices.slice(0, -1), ...data.slice(tuple(call, 0))];
+  if (expected.join() !== call.shape(2).join()) throw call.fail(`the updates expected shape [${expected}]`);
+  return [call.value(0)];
+};
+
+const gatherElements: Evaluate = (call, [output]) => {
+  const shape = call.shape(0);
+  const axis = call.axis(call.number("axis", 0), shape.length);
+  const from = elementsOf(call.constant(0)!.data);
+  const indices = call.needed(1);
+  const strides = stridesOf(shape);
+  const to = allocate(output!.type, sizeOf(output!.shape));
+  walk(output!.shape, [strides.map((s, i) => (i === axis ? 0 : s))], (at, [offset]) => {
+    to[at] = from[offset! + wrap(call, indices[at]!, shape[axis]!) * strides[axis]!]!;
+  });
+  return [dataOf(to)];
+};
+
+const scatterND: Evaluate = (call, [output]) => {
+  if (call.text("reduction", "none") !== "none") return undefined;
+  const shape = output!.shape;
+  const indices = call.needed(1);
+  const depth = tuple(call, 0);
+  const strides = stridesOf(shape);
+  const inner = sizeOf(shape.slice(depth));
+  const updates = elementsOf(call.constant(2)!.data);
+  const to = elementsOf(call.constant(0)!.data.slice() as TensorData);
+  for (let row = 0; row < indices.length / depth; row++) {
+    let offset = 0;
+    for (let i = 0; i < depth; i++) offset += wrap(call, indices[row * depth + i]!, shape[i]!) * strides[i]!;
+    for (let i = 0; i < inner; i++) to[offset + i] = updates[row * inner + i]!;
+  }
+  return [dataOf(to)];
+};
+
+const types = { T: ANY, I: INDEX } as const;
+const scatterElements = {
+  since: 11,
+  inputs: "T I T",
+  types,
+  attributes: { axis: "int", reduction: REDUCTIONS },
+  rank: sameRank,
+  shape: scatterElementsShape,
+  sizes: "polynomial",
+  steps: true,
+} as const satisfies Operator;
+
+/** Elements chosen one by one, or by coordinates, and put where indices say. */
+export const scatters = {
+  "/GatherElements": {
+    since: 11,
+    inputs: "T I",
+    types,
+    attributes: { axis: "int" },
+    rank: sameRank,
+    shape: gatherElementsShape,
+    evaluate: gatherElements,
+    sizes: "polynomial",
+    steps: true,
+  },
+  "/GatherND": {
+    since: 11,
+    inputs: "T int64",
+    types,
+    attributes: { batch_dims: "int" },
+    shape: gatherNDShape,
+    sizes: "polynomial",
+    steps: true,
+  },
+  "/ScatterElements": scatterElements,
+  "/Scatter": { since: 9, until: 10, others: "axis:int", becomes: (node) => [{ ...node, op: "ScatterElements" }] },
+  "/ScatterND": {
+    since: 11,
+    inputs: "T int64 T",
+    types,
+    attributes: { reduction: REDUCTIONS },
+    rank: sameRank,
+    shape: scatterNDShape,
+    evaluate: scatterND,
+    sizes: "polynomial",
+    steps: true,
+  },
+} as const satisfies Readonly<Record<string, Operator>>;
