@@ -19,9 +19,9 @@ export function readValueInfo({ name, type }: ValueInfoProto, typed: boolean): V
     throw new BitbasisError("UNSUPPORTED", `value "${name}" has element type ${dataTypeName(tensor.elem_type)}`);
   }
   const shape = tensor.shape?.dim.map((d, i): Dimension => {
-    if (d.value === "dim_param" && d.dim_param !== "") return d.dim_param;
-    // Some exporters write −1 or 0 for "any". An empty name says nothing: an extent written beside it holds.
-    return d.dim_value > 0 ? d.dim_value : `${name}_${i}`;
+    // Some exporters write −1 or 0 for "any".
+    if (d.value === "dim_value" && d.dim_value > 0) return d.dim_value;
+    return d.value === "dim_param" && d.dim_param !== "" ? d.dim_param : `${name}_${i}`;
   });
   return { name, type: element, shape, ...holder };
 }
