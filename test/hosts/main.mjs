@@ -127,7 +127,8 @@ if (wants("package")) {
   });
   await check("TypeScript, strict, libraries too", () => {
     cpSync(join(HERE, "typescript"), tools, { recursive: true });
-    for (const config of ["browser.json", "node16.json"]) run(join(bin, "tsc"), ["-p", config], { cwd: tools });
+    for (const config of ["browser.json", "node16.json", "node10.json"])
+      run(join(bin, "tsc"), ["-p", config], { cwd: tools });
   });
 }
 
