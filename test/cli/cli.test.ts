@@ -72,7 +72,8 @@ describe("bitbasis", () => {
 
   it("runs a model on .npy files and on seeded input, with the same result from ONNX and from the container", () => {
     const container = join(folder, "run.safetensors");
-    bitbasis(["quantize", MODEL, "-o", container]);
+    // The plan that `run` makes of an ONNX file.
+    bitbasis(["quantize", MODEL, "-o", container, "--no-check"]);
     const pixels = Float32Array.from({ length: 2 * 784 }, (_, i) => ((i * 37) % 255) / 255);
     const file = join(folder, "image.npy");
     writeFileSync(file, new Uint8Array(dump(pixels, [2, 1, 28, 28])));

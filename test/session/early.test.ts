@@ -54,6 +54,15 @@ const cast = (from: ElementType, to: number): Row => [
 ];
 
 const ROWS: readonly Row[] = [
+  ...([[], [0], [1, 2]] as const).map(
+    (shape): Row => [
+      `a pool of [${shape}]`,
+      { x: shape },
+      {},
+      ["LpPool", ["x"], ["y"], { kernel_shape: [1], strides: [1] }],
+      /three dimensions/,
+    ],
+  ),
   cast("string", 1),
   cast("string", 16),
   cast("string", 17),

@@ -55,7 +55,7 @@ describe.each(MODELS)("%s", (name) => {
   });
 
   it("is the same model from a container, whole, streamed and term by term", async () => {
-    const { bytes } = await quantize(onnx(name), { preset: "faithful" });
+    const { bytes } = await quantize(onnx(name), { preset: "faithful", check: false });
     const [direct, container] = await Promise.all([
       InferenceSession.create(onnx(name)),
       InferenceSession.create(bytes),

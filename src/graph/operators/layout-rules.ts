@@ -57,8 +57,11 @@ export function axisLayout(fallback: number): LayoutRule {
 /** Pools and InstanceNormalization: the first input changes its form, the operator is a twin in the "bitbasis" domain. */
 export const twinLayout: LayoutRule = (node, layout) => {
   const kernel = node.attributes["kernel_shape"];
-  const rank = Array.isArray(kernel) ? kernel.length + 2 : layout.rank(node.inputs[0]);
+  const own = layout.rank(node.inputs[0]);
+  const rank = Array.isArray(kernel) ? kernel.length + 2 : own;
   if (rank === undefined || !SPATIAL_RANKS.includes(rank)) return false;
+  // A kernel of another rank: the shape rule says so.
+  if (own !== undefined && own !== rank) return false;
   // Indices of MaxPool count in the channels-second form.
   if ((node.outputs[1] ?? "") !== "") return false;
   const inputs = [layout.toLast(node.inputs[0]!, rank), ...node.inputs.slice(1).map((name) => layout.first(name))];

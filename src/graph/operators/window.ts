@@ -13,6 +13,7 @@ export interface Window {
 /** Refuses a window over `n` spatial axes whose attributes make none over any extents; without looking at these. */
 export function checkWindow(call: Call, n: number, kernel: readonly number[]): void {
   const { op } = call.node;
+  if (n < 1) throw call.fail(`a window expected at least three dimensions, got ${n + 2}`);
   for (const name of ["strides", "dilations"]) list(call, name, n, 1, 1);
   list(call, "pads", 2 * n, 0, 0);
   if (op === "ConvTranspose") list(call, "output_padding", n, 0, 0);
