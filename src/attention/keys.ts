@@ -1,3 +1,4 @@
+import { now, yieldToEventLoop } from "../core/index.ts";
 import { integerIn } from "./checks.ts";
 
 /** Keys that need not be in memory at once: every call of `blocks` goes through all of them again, in whole rows of d numbers. */
@@ -70,7 +71,7 @@ export class KeySet {
 
 /** Checks the signal, reports progress and lets the event loop run now and then, or no abort could arrive. */
 export class Pace {
-  private last = performance.now();
+  private last = now();
 
   constructor(
     private readonly signal?: AbortSignal,
@@ -79,9 +80,9 @@ export class Pace {
 
   async step(phase: string, loaded: number, total: number): Promise<void> {
     this.onProgress?.({ phase, loaded, total });
-    if (performance.now() - this.last > 30) {
-      await new Promise((resolve) => setTimeout(resolve));
-      this.last = performance.now();
+    if (now() - this.last > 30) {
+      await yieldToEventLoop();
+      this.last = now();
     }
     this.signal?.throwIfAborted();
   }

@@ -1,6 +1,6 @@
 // Exact evaluation at many dyadic points in the WASM core. Every neuron gets a power of two of its own of which all its values are
 // multiples, so that the whole network becomes one of 64-bit integers; where those could overflow, BigInt takes over, just as exactly.
-import { checkInteger, checkList, Lattice, wrongKind } from "../core/index.ts";
+import { checkInteger, checkList, Lattice, wrongKind, yieldToEventLoop } from "../core/index.ts";
 import { bitLength, type Dyadic, dyadic, scaled } from "./dyadic.ts";
 import { checkNetwork, type DyadicNetwork, evaluate } from "./network.ts";
 
@@ -77,7 +77,7 @@ export async function evaluatePoints(
     }
     if ((first & 4095) === 0) {
       options.onProgress?.(first);
-      if (first > 0) await new Promise((resolve) => setTimeout(resolve));
+      if (first > 0) await yieldToEventLoop();
     }
   }
   options.onProgress?.(count);

@@ -85,6 +85,7 @@ const same = (text) => {
 };
 
 if (wants("package")) {
+  const { exports } = JSON.parse(readFileSync(join(plain, "node_modules/bitbasis/package.json"), "utf8"));
   await check("users install", () => {
     const folders = Object.keys(
       JSON.parse(readFileSync(join(plain, "node_modules/.package-lock.json"), "utf8")).packages,
@@ -94,7 +95,6 @@ if (wants("package")) {
   });
   await check("every subpath in Node", () => {
     npm(plain, "install", "--ignore-scripts", "onnxruntime-common");
-    const { exports } = JSON.parse(readFileSync(join(plain, "node_modules/bitbasis/package.json"), "utf8"));
     const code = Object.keys(exports).filter((path) => !/\.(wasm|json)$|workerd/.test(path));
     for (const path of code) {
       const script = `const m = await import("bitbasis${path.slice(1)}"); if (m === undefined) process.exit(1);`;
@@ -103,7 +103,6 @@ if (wants("package")) {
     return `ok: ${code.join(" ")}`;
   });
   await check("the same by require", () => {
-    const { exports } = JSON.parse(readFileSync(join(plain, "node_modules/bitbasis/package.json"), "utf8"));
     const paths = Object.keys(exports).filter((path) => exports[path].require !== undefined);
     const script = `for (const path of ${JSON.stringify(paths)}) require("bitbasis" + path.slice(1));
       const { InferenceSession, Tensor } = require("bitbasis");
@@ -120,7 +119,6 @@ if (wants("package")) {
     run(join(bin, "publint"), ["--strict", tarball], { cwd: tools });
   });
   await check("are the types wrong", () => {
-    const { exports } = JSON.parse(readFileSync(join(ROOT, "package.json"), "utf8"));
     const modules = Object.keys(exports).filter((path) => exports[path].types !== undefined);
     run(join(bin, "attw"), [tarball, "--profile", "esm-only", "--include-entrypoints", ...modules], { cwd: tools });
     run(join(bin, "attw"), [tarball, "--profile", "node16", "--exclude-entrypoints", ...modules], { cwd: tools });

@@ -1,7 +1,8 @@
 // A decoder with a cache of keys and values, as exporters write it: out of plain operators, or with onnxruntime's GroupQueryAttention. Weights are
 // random from a seed; the two forms of one seed are one network.
-import type { Attribute, Graph, Node, ValueInfo } from "../../src/graph/index.ts";
+import type { Graph, ValueInfo } from "../../src/graph/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
+import { GraphWriter } from "./graph-writer.ts";
 import { Random } from "./random.ts";
 
 export interface DecoderOptions {
@@ -26,23 +27,7 @@ export function decoder(options: DecoderOptions): Graph {
   const { form, layers, width, heads, hidden, vocabulary, tokens } = options;
   const size = width / heads;
   const random = new Random(7);
-  const initializers = new Map<string, Tensor>();
-  const nodes: Node[] = [];
-  const op = (
-    kind: string,
-    inputs: readonly string[],
-    attributes: Record<string, Attribute> = {},
-    outputs?: string[],
-  ): string => {
-    const name = `${kind.split("/").at(-1)}_${nodes.length}`;
-    const [domain, own] = kind.includes("/") ? (kind.split("/") as [string, string]) : ["", kind];
-    nodes.push({ name, op: own, domain, inputs, outputs: outputs ?? [name], attributes });
-    return outputs?.[0] ?? name;
-  };
-  const constant = (name: string, tensor: Tensor): string => {
-    initializers.set(name, tensor);
-    return name;
-  };
+  const { initializers, nodes, op, constant } = new GraphWriter();
   const ints = (...values: number[]): string => constant(`ints:${values}`, new Tensor("int64", values));
   const one = (type: "int64" | "float32", value: number): string =>
     constant(`${type}:${value}`, new Tensor(type, [value], []));

@@ -1,7 +1,8 @@
 // A BERT-like encoder, in float32 or as onnxruntime's `quantize_dynamic` writes it: the most frequent quantized files on the web. Weights are random from
 // a seed; the forms of one seed are one network.
-import type { Attribute, Graph, Node } from "../../src/graph/index.ts";
+import type { Graph } from "../../src/graph/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
+import { GraphWriter } from "./graph-writer.ts";
 import { Random } from "./random.ts";
 
 export interface EncoderOptions {
@@ -17,22 +18,7 @@ export function encoder(options: EncoderOptions): Graph {
   const { form, layers, width, heads, hidden } = options;
   const size = width / heads;
   const random = new Random(11);
-  const initializers = new Map<string, Tensor>();
-  const nodes: Node[] = [];
-  const op = (
-    kind: string,
-    inputs: readonly string[],
-    attributes: Record<string, Attribute> = {},
-    outputs?: readonly string[],
-  ): string => {
-    const name = `${kind}_${nodes.length}`;
-    nodes.push({ name, op: kind, domain: "", inputs, outputs: outputs ?? [name], attributes });
-    return outputs?.[0] ?? name;
-  };
-  const constant = (name: string, tensor: Tensor): string => {
-    initializers.set(name, tensor);
-    return name;
-  };
+  const { initializers, nodes, op, constant } = new GraphWriter();
   const floats = (name: string, dims: readonly number[], value: () => number): string =>
     constant(name, new Tensor("float32", Float32Array.from({ length: dims.reduce((a, b) => a * b) }, value), dims));
   const ints = (...values: number[]): string => constant(`ints:${values}`, new Tensor("int64", values));
