@@ -1,7 +1,7 @@
 import { availableParallelism } from "node:os";
 import { defineConfig } from "vitest/config";
 
-/** Node 20 loads no TypeScript, and a worker is started by Node: tests of the sources start the one of dist/, which is fresh (test/support/fresh-builds.ts). */
+/** Node 20 loads no TypeScript, and a worker is started by Node: tests of the sources start the one of dist/, which is fresh (scripts/fresh-builds.mjs). */
 const workerOfDist = {
   name: "worker-of-dist",
   transform: (code, id) =>
@@ -13,7 +13,7 @@ export default defineConfig({
   test: {
     setupFiles: ["test/support/checked/setup.ts", "test/support/operators.ts"],
     include: ["test/**/*.test.ts"],
-    globalSetup: ["test/support/fresh-builds.ts"],
+    globalSetup: ["scripts/fresh-builds.mjs"],
     testTimeout: 120_000,
     hookTimeout: 240_000,
     pool: "forks",

@@ -1,4 +1,5 @@
-// For build-wasm.mjs: compiles build/checked/{scalar,simd}.wasm, the core with every access to memory checked, and build/checked/guard.wasm, which checks it.
+// `node scripts/build-checked.mjs scalar|simd|guard`, which build-wasm.mjs runs: compiles build/checked/{scalar,simd}.wasm, the core with every access to memory checked, or
+// build/checked/guard.wasm, which checks it.
 // For tests only: package.json's "files" takes nothing from build/'s subfolders. How tests use it: test/support/checked/core.ts.
 //
 // The sources are rewritten on their way into the compiler: load<T>(at, offset) becomes load<T>(guardRead(at, offset, sizeof<T>()), offset),
@@ -32,12 +33,6 @@ const FORMS = {
 };
 const ACCESS =
   /(?<![\w.])((?:v128|i32|i64|f32|f64|memory|atomic)\.(?:load|store|copy|fill|atomic)(?!sign)\w*|load|store)(?:<(\w+)>)?\(/g;
-
-/** The checked twin of a build, and the guard. */
-export async function buildChecked(build) {
-  await compile("checked/core.ts", build, `${build}.wasm`, checked);
-  await compile("checked/guard.ts", "scalar", "guard.wasm", (text) => text);
-}
 
 async function compile(entry, target, output, rewrite) {
   mkdirSync(OUTPUT, { recursive: true });
@@ -105,3 +100,7 @@ function callArguments(text, from) {
   }
   throw new Error("an argument list does not end");
 }
+
+const [name] = process.argv.slice(2);
+if (name === "guard") await compile("checked/guard.ts", "scalar", "guard.wasm", (text) => text);
+else await compile("checked/core.ts", name, `${name}.wasm`, checked);

@@ -1,36 +1,15 @@
-// `npm start`: builds what is missing or older than its sources, then runs the main job, examples/ocr/main.ts.
-import { spawnSync } from "node:child_process";
-import { readdirSync, statSync } from "node:fs";
+// `npm start`: makes what the main job needs and is missing or older than its sources, then runs it, examples/ocr/main.ts. Not the whole of `npm run build`:
+// no declarations, downloads or command line, so that a fresh clone reads its first page a minute after `npm ci`.
+import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { erased, refreshDist, refreshModules } from "./fresh-builds.mjs";
 
-const root = new URL("../", import.meta.url);
+const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** Newest modification time under a folder, 0 when it does not exist. */
-function newest(folder) {
-  let time = 0;
-  try {
-    for (const entry of readdirSync(new URL(folder, root), { recursive: true, withFileTypes: true })) {
-      if (entry.isFile()) time = Math.max(time, statSync(`${entry.parentPath ?? entry.path}/${entry.name}`).mtimeMs);
-    }
-  } catch (error) {
-    if (error.code !== "ENOENT") throw error;
-  }
-  return time;
-}
+/** The core for this machine, whichever its engine takes, and what quantizes. */
+const MODULES = ["relaxed", "simd-common", "simd-rest", "lattice", "probe"];
 
-function run(command, args) {
-  const { status } = spawnSync(command, args, {
-    cwd: fileURLToPath(root),
-    stdio: ["ignore", "ignore", "inherit"],
-    shell: process.platform === "win32",
-  });
-  if (status !== 0) process.exit(status ?? 1);
-}
-
-const sources = Math.max(newest("src/"), newest("assembly/"));
-if (newest("dist/entries/") < sources) {
-  console.error("building (half a minute, once) …");
-  run("npm", ["run", "build"]);
-}
-run("npx", ["tsc", "-p", "tsconfig.tools.json"]);
+refreshModules(root, { only: MODULES });
+refreshDist(root);
+erased(root, join(root, "examples/ocr"), join(root, "build/tools/examples/ocr"));
 await import("../build/tools/examples/ocr/main.js");

@@ -10,6 +10,7 @@ import { writeFileSync } from "node:fs";
 import { createInterface } from "node:readline";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { refreshModules } from "../../scripts/fresh-builds.mjs";
 
 const { values } = parseArgs({
   options: {
@@ -27,7 +28,7 @@ const FAULTS = ["bare", "outside", "unwritten", "differs", "slow", "large"];
 
 await import("../support/typescript.mjs");
 // Modules older than their sources would be judged in the place of these.
-(await import("../support/fresh-builds.ts")).refreshModules(fileURLToPath(new URL("../../", import.meta.url)));
+refreshModules(fileURLToPath(new URL("../../", import.meta.url)));
 if (values.only !== undefined) await judgeOne(Number(values.only));
 else await judgeAll();
 
