@@ -45,7 +45,8 @@ class Occupied {
   private readonly beginning: (Intervals | undefined)[] = [];
 
   constructor(steps: number) {
-    this.leaves = 2 ** Math.ceil(Math.log2(steps));
+    // The least power of two that holds them all.
+    this.leaves = 2 ** (32 - Math.clz32(steps - 1));
   }
 
   /** Takes the lowest `size` bytes that are free during all of the steps. */
