@@ -14,6 +14,7 @@ export function adviseCharts(title: string, { summary, layers, target }: Advice)
       error > 0 ? [{ layer: layer.name, bits: `${width} bits`, error }] : [],
     ),
   );
+  const floats = widths.some(({ bits: width }) => width > 16);
   const marks = { type: "point", filled: true, size: 60 };
   const plan: VegaLiteSpec = {
     title: { text: title, subtitle: lines(summary) },
@@ -21,7 +22,12 @@ export function adviseCharts(title: string, { summary, layers, target }: Advice)
     mark: marks,
     encoding: {
       y,
-      x: { field: "bits", type: "quantitative", title: "bits (32: float32)", scale: { domain: [0, 32] } },
+      x: {
+        field: "bits",
+        type: "quantitative",
+        title: floats ? "bits (32: float32)" : "bits",
+        scale: { domain: [0, floats ? 32 : 16] },
+      },
       color: { field: "part", type: "nominal", title: null },
       shape: { field: "part", type: "nominal", title: null },
     },
@@ -37,7 +43,7 @@ export function adviseCharts(title: string, { summary, layers, target }: Advice)
           x: {
             field: "error",
             type: "quantitative",
-            title: "error of the outputs with the weights of this layer alone quantized",
+            title: `error of the outputs with the weights of this layer alone quantized${"error" in target ? "; red: the target" : ""}`,
             scale: { type: "log" },
             axis: { tickCount: 5, format: ".0e" },
           },
