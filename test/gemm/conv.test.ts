@@ -2,84 +2,11 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { Activation } from "../../src/core/abi/conv.ts";
 import { allowRelaxed } from "../support/relaxed.ts";
-import {
-  BUILDS,
-  bitsOf,
-  canonical,
-  type Linear,
-  layer,
-  outSize,
-  plain,
-  RELAXED_BUILDS,
-  random,
-  reference,
-  run,
-  type Shape,
-} from "./harness.ts";
+import { activations, check, seeds, shapes } from "./exact.ts";
+import { run } from "./harness.ts";
+import { bitsOf, layer, outSize, plain, random, type Shape } from "./layer.ts";
 
 const NAN = 0x7fc00000;
-
-/** All builds, thread counts and slices of a thread give the bits of the reference. */
-async function check(l: Linear): Promise<Float32Array> {
-  if (l.dots === undefined && l.bits > 0 && l.weightBits === undefined && l.weights.every((w) => Math.abs(w) < 128))
-    await check({ ...l, weightBits: 8 });
-  const expected = canonical(reference(l));
-  let result: Float32Array = new Float32Array();
-  for (const build of l.dots === undefined ? BUILDS : RELAXED_BUILDS) {
-    for (const [threads, slices] of [
-      [1, 1],
-      [3, 1],
-      [1, 5],
-    ] as const) {
-      result = await run(build, l, threads, slices);
-      const actual = l.bits > 0 ? bitsOf(result) : canonical(result);
-      const at = actual.findIndex((b, i) => b !== expected[i]);
-      const seen = new Float32Array(expected.buffer);
-      if (at >= 0)
-        expect.fail(
-          `${build}, ${threads} threads, ${slices} slices: [${at}] expected ${seen[at]}, got ${result[at]}; ${JSON.stringify(l.shape)}`,
-        );
-      expect(actual.length).toBe(expected.length);
-    }
-  }
-  return result;
-}
-
-const shapes: fc.Arbitrary<Shape> = fc
-  .record({
-    batch: fc.integer({ min: 1, max: 3 }),
-    // half of them are pictures, whose depth is 1
-    inDepth: fc.constantFrom(1, 1, 1, 2, 3, 5),
-    kernelDepth: fc.constantFrom(1, 1, 2, 3),
-    strideDepth: fc.constantFrom(1, 2),
-    dilationDepth: fc.constantFrom(1, 2),
-    depthPads: fc.constantFrom<[number, number]>([0, 0], [1, 0], [0, 2], [1, 1]),
-    inHeight: fc.integer({ min: 1, max: 9 }),
-    inWidth: fc.integer({ min: 1, max: 9 }),
-    channels: fc.integer({ min: 1, max: 9 }),
-    groups: fc.integer({ min: 1, max: 3 }),
-    outChannels: fc.integer({ min: 1, max: 19 }),
-    kernelHeight: fc.integer({ min: 1, max: 4 }),
-    kernelWidth: fc.integer({ min: 1, max: 4 }),
-    strideHeight: fc.integer({ min: 1, max: 3 }),
-    strideWidth: fc.integer({ min: 1, max: 3 }),
-    dilationHeight: fc.integer({ min: 1, max: 2 }),
-    dilationWidth: fc.integer({ min: 1, max: 2 }),
-    pads: fc.tuple(fc.nat(3), fc.nat(3), fc.nat(3), fc.nat(3)),
-  })
-  .filter((s) => outSize(s).every((n) => n > 0));
-
-const activations: fc.Arbitrary<Partial<Linear>> = fc.oneof(
-  fc.constant({}),
-  fc.constant({ activation: Activation.Clip }),
-  fc.constant({ activation: Activation.Clip, low: -1, high: 1.5 }),
-  fc.constant({ activation: Activation.HardSwish }),
-  fc.constant({ factor: -1.5 }),
-  fc.constant({ activation: Activation.Clip, low: 0, high: 1, factor: 1.7, shift: 0.3 }),
-  fc.constant({ activation: Activation.HardSwish, factor: 0.9, shift: -0.2 }),
-);
-
-const seeds = fc.integer({ min: 0, max: 2 ** 31 });
 
 it.each([
   ["ConvI16", { bits: 8, largest: 3000 }],
@@ -468,77 +395,5 @@ describe("ConvF32", () => {
     base.input[3] = Number.NaN;
     base.input[9 * 4 + 1] = Infinity;
     await check(base);
-  });
-});
-
-describe("Depthwise", () => {
-  const depthwise = (shape: Shape, options: Parameters<typeof layer>[1]): Linear => ({
-    ...layer({ ...shape, channels: 1, outChannels: 1 }, options),
-    depthwise: true,
-  });
-  const wide = fc.tuple(shapes, fc.integer({ min: 1, max: 35 })).map(([s, groups]) => ({ ...s, groups }));
-
-  it("int16 equals the exact reference", async () => {
-    await fc.assert(
-      fc.asyncProperty(
-        wide,
-        activations,
-        seeds,
-        fc.integer({ min: 2, max: 14 }),
-        fc.boolean(),
-        async (shape, a, seed, bits, withBias) => {
-          await check(depthwise(shape, { seed, bits, largest: 1911, withBias, ...a }));
-        },
-      ),
-      { numRuns: 100 },
-    );
-  });
-
-  it.each([12, 16])("int16 is exact where %i-bit activations and 16-bit weights leave int32", async (bits) => {
-    const shape = plain({
-      batch: 2,
-      inHeight: 7,
-      inWidth: 9,
-      groups: 19,
-      kernelHeight: 7,
-      kernelWidth: 7,
-      pads: [3, 3, 2, 3],
-    });
-    const base = depthwise(shape, { seed: bits, bits, largest: 30583, blocks: true, activation: Activation.HardSwish });
-    await check(base);
-    await check({
-      ...base,
-      input: base.input.map((x) => (x < 0 ? -1 : 1)),
-      weights: base.weights.map((w) => (w < 0 ? -30583 : 30583)),
-    });
-    await check({ ...base, pairsPerBlock: 1 });
-  });
-
-  it("f32 equals the reference", async () => {
-    await fc.assert(
-      fc.asyncProperty(wide, activations, seeds, fc.boolean(), async (shape, a, seed, withBias) => {
-        await check(depthwise(shape, { seed, bits: 0, withBias, ...a }));
-      }),
-      { numRuns: 80 },
-    );
-  });
-
-  it("poisons single channels only", async () => {
-    const base = depthwise(
-      plain({ batch: 2, inHeight: 5, inWidth: 5, groups: 11, kernelHeight: 3, kernelWidth: 3, pads: [1, 1, 1, 1] }),
-      { seed: 1, bits: 8 },
-    );
-    base.input[(5 * 5 + 12) * 11 + 9] = Number.NaN;
-    const result = await check(base);
-    expect([...bitsOf(result)].filter((b) => b === NAN).length).toBe(9);
-  });
-
-  it("handles 112 pixels in a row and 5×5 kernels", async () => {
-    await check(
-      depthwise(plain({ inHeight: 6, inWidth: 112, groups: 32, kernelHeight: 5, kernelWidth: 5, pads: [2, 2, 2, 2] }), {
-        seed: 1,
-        bits: 12,
-      }),
-    );
   });
 });

@@ -1,5 +1,4 @@
-// Drives the linear steps through Core, and a plain reference for them: sums in f64 (every one of them an integer below 2^53, so exact), each f32
-// operation rounded by Math.fround.
+// Drives the linear steps through Core.
 import { Activation, ConvStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { NarrowStep } from "../../src/core/abi/narrow.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
@@ -13,11 +12,11 @@ import {
   layerOf,
   lowPairs,
   pairsPerBlock,
-  type RelaxedDots,
   type Step,
   step,
 } from "../../src/core/index.ts";
 import { CheckedCore } from "../support/checked/core.ts";
+import { type Linear, outSize } from "./layer.ts";
 
 export const BUILDS = ["scalar", "simd", "checked", "checked-simd"] as const;
 /** Those that have ConvU7. */
@@ -30,7 +29,6 @@ export function newCore(build: TestedBuild): Promise<Core> {
   return build === "checked-simd" ? CheckedCore.checked("simd") : completed(() => Core.create(build))();
 }
 
-const f = Math.fround;
 /** The words of a Quantize step without a border. */
 export const NO_BORDER = { lineWidth: 0, outWidth: 0, outHeight: 0, padTop: 0, padLeft: 0 } as const;
 /** Of a Quantize step whose range is that of the values. */
@@ -41,105 +39,6 @@ const QUAD_OFFSET = 64;
 /** f32 values between two output pixels that nobody may touch. */
 const GAP = 3;
 const SENTINEL = 0x7f0dead0;
-
-/** Mulberry32: numbers in [0, 1). */
-export function random(seed: number): () => number {
-  return () => {
-    seed = (seed + 0x6d2b79f5) | 0;
-    let t = Math.imul(seed ^ (seed >>> 15), 1 | seed);
-    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
-    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
-
-export interface Shape {
-  readonly batch: number;
-  readonly inDepth: number;
-  readonly inHeight: number;
-  readonly inWidth: number;
-  readonly channels: number;
-  readonly groups: number;
-  readonly outChannels: number;
-  readonly kernelDepth: number;
-  readonly kernelHeight: number;
-  readonly kernelWidth: number;
-  readonly strideDepth: number;
-  readonly strideHeight: number;
-  readonly strideWidth: number;
-  readonly dilationDepth: number;
-  readonly dilationHeight: number;
-  readonly dilationWidth: number;
-  /** top, left, bottom, right. */
-  readonly pads: readonly [number, number, number, number];
-  /** front, back. */
-  readonly depthPads: readonly [number, number];
-}
-
-export interface Linear {
-  readonly shape: Shape;
-  readonly depthwise?: boolean;
-  /** NHWC. */
-  readonly input: Float32Array;
-  /** Integers (ConvI16) or f32, OHWI; [channel][tap] for depthwise. */
-  readonly weights: Float32Array;
-  readonly scales: Float32Array;
-  readonly bias?: Float32Array;
-  readonly activation?: Activation;
-  readonly low?: number;
-  readonly high?: number;
-  /** y·factor + shift in the end. */
-  readonly factor?: number;
-  readonly shift?: number;
-  /** What is added then, dense, and bounds of the sum. */
-  readonly addend?: Float32Array;
-  readonly addendMin?: number;
-  readonly addendMax?: number;
-  /** n; 0 for f32. */
-  readonly bits: number;
-  /** One entry per row (pixel) instead of per sample. */
-  readonly perRow?: boolean;
-  /** Quantize writes the pads, which the linear step then has not; pictures whose pads do not crop. */
-  readonly border?: boolean;
-  readonly blocks?: boolean;
-  /** Without it, blocks take their turns from the weights. */
-  readonly pairsPerBlock?: number;
-  /** Bits of every weight; default 16. */
-  readonly weightBits?: number;
-  /** What chooses ConvU7, whose panels hold weights of −64 … 63 and 64. */
-  readonly dots?: RelaxedDots;
-  /** Zero points of the rows: the digits hold Q = weights + zero. */
-  readonly zeros?: Int32Array;
-}
-
-export const plain = (shape: Partial<Shape>): Shape => ({
-  batch: 1,
-  inDepth: 1,
-  inHeight: 1,
-  inWidth: 1,
-  channels: 1,
-  groups: 1,
-  outChannels: 1,
-  kernelDepth: 1,
-  kernelHeight: 1,
-  kernelWidth: 1,
-  strideDepth: 1,
-  strideHeight: 1,
-  strideWidth: 1,
-  dilationDepth: 1,
-  dilationHeight: 1,
-  dilationWidth: 1,
-  pads: [0, 0, 0, 0],
-  depthPads: [0, 0],
-  ...shape,
-});
-
-/** Depth, height and width of the output. */
-export function outSize(s: Shape): [number, number, number] {
-  const d = s.inDepth + s.depthPads[0] + s.depthPads[1] - (s.kernelDepth - 1) * s.dilationDepth - 1;
-  const h = s.inHeight + s.pads[0] + s.pads[2] - (s.kernelHeight - 1) * s.dilationHeight - 1;
-  const w = s.inWidth + s.pads[1] + s.pads[3] - (s.kernelWidth - 1) * s.dilationWidth - 1;
-  return [Math.floor(d / s.strideDepth) + 1, Math.floor(h / s.strideHeight) + 1, Math.floor(w / s.strideWidth) + 1];
-}
 
 /** A block of memory that holds neither zeros nor anything sensible: steps must not count on what they did not write. */
 export function dirty(core: Core, bytes: number): number {
@@ -159,126 +58,12 @@ export function runAll(core: Core, steps: readonly Step[], threads = 1, slices =
   core.release(at);
 }
 
-/** Nearest integer, ties to even. */
-export function nearestEven(x: number): number {
-  const down = Math.floor(x);
-  const rest = x - down;
-  if (rest !== 0.5) return rest < 0.5 ? down : down + 1;
-  return down % 2 === 0 ? down : down + 1;
-}
-
-export interface Quantized {
-  readonly q: Float64Array;
-  readonly scale: number;
-  readonly zero: number;
-  readonly nonFinite: boolean;
-}
-
-/** series.md, B1, activations. */
-export function quantizeReference(values: Float32Array, bits: number): Quantized {
-  let low = 0;
-  let high = 0;
-  for (const x of values) {
-    if (Number.isFinite(x)) {
-      low = Math.min(low, x);
-      high = Math.max(high, x);
-    }
-  }
-  const steps = 2 ** bits - 1;
-  // The f32 result of an f32 difference with an unbounded exponent: f64 has room for the exponent, and halving is exact there.
-  const span = f(high / 2 - low / 2);
-  const ratio = Number.isFinite(f(high - low)) ? f(f(high - low) / steps) : f(2 * f(span / steps));
-  const scale = ratio < 2 ** -126 ? 0 : ratio;
-  const half = 2 ** (bits - 1);
-  const inverse = scale === 0 ? 0 : f(1 / scale);
-  const zero = scale === 0 ? 0 : nearestEven(f(-low * inverse)) - half;
-  const q = Float64Array.from(values, (x) => {
-    if (scale === 0) return 0;
-    if (!Number.isFinite(x)) return zero;
-    return Math.max(-half, Math.min(half - 1, nearestEven(f(x * inverse)) + zero));
-  });
-  return { q, scale, zero, nonFinite: !values.every(Number.isFinite) };
-}
-
-function activate(y: number, l: Linear): number {
-  // NaN and −0 stay.
-  if (l.activation === Activation.Clip) {
-    const bounded = y < (l.low ?? 0) ? (l.low ?? 0) : y;
-    return bounded > (l.high ?? Infinity) ? (l.high ?? Infinity) : bounded;
-  }
-  if (l.activation === Activation.HardSwish) {
-    return f(y * f(Math.min(Math.max(f(y + 3), 0), 6) * f(1 / 6)));
-  }
-  return y;
-}
-
-/** What comes after the activation of output `at`. */
-function ended(y: number, { factor = 1, shift = -0, addend, ...l }: Linear, at: number): number {
-  const scaled = f(f(y * f(factor)) + f(shift));
-  if (addend === undefined) return scaled;
-  return f(Math.min(Math.max(f(scaled + addend[at]!), l.addendMin ?? -Infinity), l.addendMax ?? Infinity));
-}
-
 /** Dense pixels, with the gap that the outputs have between theirs. */
 function spread(pixels: Float32Array, total: number): Float32Array {
   const apart = new Float32Array((pixels.length / total) * (total + GAP));
   for (let at = 0; at < pixels.length; at += total)
     apart.set(pixels.subarray(at, at + total), (at / total) * (total + GAP));
   return apart;
-}
-
-/** The outputs, dense; NaN where a non-finite input is seen. */
-export function reference(l: Linear): Float32Array {
-  const s = l.shape;
-  const [outDepth, outHeight, outWidth] = outSize(s);
-  const width = s.channels * s.groups;
-  const total = s.groups * s.outChannels;
-  const out = new Float32Array(s.batch * outDepth * outHeight * outWidth * total);
-  const samples = l.perRow ? s.batch * s.inDepth * s.inHeight * s.inWidth : s.batch;
-  const size = l.input.length / samples;
-  const quantized: Quantized[] = [];
-  for (let i = 0; i < samples && l.bits > 0; i++) {
-    quantized.push(quantizeReference(l.input.subarray(i * size, (i + 1) * size), l.bits));
-  }
-  let at = 0;
-  for (let b = 0; b < s.batch; b++) {
-    for (let row = 0; row < outDepth * outHeight; row++) {
-      const [oz, oy] = [Math.floor(row / outHeight), row % outHeight];
-      for (let ox = 0; ox < outWidth; ox++) {
-        for (let o = 0; o < total; o++) {
-          const group = Math.floor(o / s.outChannels);
-          let sum = l.bits > 0 ? 0 : -0;
-          let bad = false;
-          let w = o * s.kernelDepth * s.kernelHeight * s.kernelWidth * s.channels;
-          const entry = quantized[l.perRow ? (b * outDepth * outHeight + row) * outWidth + ox : b];
-          for (let k = 0; k < s.kernelDepth * s.kernelHeight; k++) {
-            const [h, i] = [Math.floor(k / s.kernelHeight), k % s.kernelHeight];
-            for (let j = 0; j < s.kernelWidth; j++) {
-              const y = oy * s.strideHeight - s.pads[0] + i * s.dilationHeight;
-              const x = ox * s.strideWidth - s.pads[1] + j * s.dilationWidth;
-              const z = oz * s.strideDepth - s.depthPads[0] + h * s.dilationDepth;
-              const within = z >= 0 && z < s.inDepth && y >= 0 && y < s.inHeight;
-              const inside = within && x >= 0 && x < s.inWidth;
-              const from = (((b * s.inDepth + z) * s.inHeight + y) * s.inWidth + x) * width + group * s.channels;
-              for (let c = 0; c < s.channels; c++, w++) {
-                if (entry === undefined) {
-                  sum = f(sum + f((inside ? l.input[from + c]! : 0) * l.weights[w]!));
-                } else if (inside) {
-                  bad ||= !Number.isFinite(l.input[from + c]);
-                  sum += l.weights[w]! * (entry.q[(from + c) % entry.q.length]! - entry.zero);
-                }
-              }
-            }
-          }
-          const scaled = entry === undefined ? sum : f(f(sum) * f(entry.scale * l.scales[o]!));
-          const biased = l.bias === undefined ? scaled : f(scaled + l.bias[o]!);
-          out[at] = bad ? Number.NaN : ended(f(activate(biased, l)), l, at);
-          at++;
-        }
-      }
-    }
-  }
-  return out;
 }
 
 /** Runs Range, Quantize and ConvI16, or ConvF32 (or their depthwise twins), and returns the outputs, dense. */
@@ -467,42 +252,4 @@ function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number)
   core.exports.addTerm(...layer, at, columnSums, core.place(low), 8, 0, 1);
   if (l.zeros !== undefined) core.exports.addZeroPoints(...layer, at, columnSums, core.place(l.zeros));
   return at;
-}
-
-/** Bits with every NaN as 7fc00000. */
-export function canonical(values: Float32Array): Int32Array {
-  return Int32Array.from(new Int32Array(values.buffer, values.byteOffset, values.length), (b, i) =>
-    Number.isNaN(values[i]) ? 0x7fc00000 : b,
-  );
-}
-
-export function bitsOf(values: Float32Array): Int32Array {
-  return new Int32Array(values.buffer, values.byteOffset, values.length);
-}
-
-/** A seeded linear layer of a shape. */
-export function layer(
-  shape: Shape,
-  options: Omit<Partial<Linear>, "shape"> & { seed: number; bits: number; largest?: number; withBias?: boolean },
-): Linear {
-  const next = random(options.seed);
-  const { batch, inDepth, inHeight, inWidth, channels, groups, outChannels } = shape;
-  const taps = shape.kernelDepth * shape.kernelHeight * shape.kernelWidth;
-  const { largest = 119, bits } = options;
-  const normal = () => next() + next() + next() - 1.5;
-  const total = groups * outChannels;
-  const weights = Float32Array.from({ length: total * taps * channels }, () =>
-    bits > 0 ? Math.round((2 * next() - 1) * largest) : normal(),
-  );
-  return {
-    shape,
-    input: Float32Array.from(
-      { length: batch * inDepth * inHeight * inWidth * channels * groups },
-      () => 4 * normal() + 0.7,
-    ),
-    weights,
-    scales: Float32Array.from({ length: total }, () => 0.001 + next() * 0.01),
-    ...(options.withBias === false ? {} : { bias: Float32Array.from({ length: total }, normal) }),
-    ...options,
-  };
 }

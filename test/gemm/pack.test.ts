@@ -3,18 +3,9 @@ import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { FLAT, f32Bits, layerOf, pairsPerBlock, type Step, step } from "../../src/core/index.ts";
-import {
-  BUILDS,
-  bitsOf,
-  canonical,
-  dirty,
-  NO_BORDER,
-  NO_RANGE,
-  newCore,
-  quantizeReference,
-  random,
-  runAll,
-} from "./harness.ts";
+import { BUILDS, dirty, NO_BORDER, NO_RANGE, newCore, runAll } from "./harness.ts";
+import { bitsOf, canonical, random } from "./layer.ts";
+import { quantizeReference } from "./reference.ts";
 
 const f = Math.fround;
 

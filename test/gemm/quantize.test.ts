@@ -3,7 +3,8 @@ import { describe, expect, it } from "vitest";
 import { QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { step } from "../../src/core/index.ts";
-import { BUILDS, dirty, NO_BORDER, NO_RANGE, newCore, quantizeReference, runAll } from "./harness.ts";
+import { BUILDS, dirty, NO_BORDER, NO_RANGE, newCore, runAll } from "./harness.ts";
+import { quantizeReference } from "./reference.ts";
 
 interface Result {
   q: Int16Array;

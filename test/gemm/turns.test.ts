@@ -2,7 +2,8 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Opcode } from "../../src/core/abi/opcode.ts";
 import { layerOf } from "../../src/core/index.ts";
-import { BUILDS, dirty, newCore, random, turnsOf } from "./harness.ts";
+import { BUILDS, dirty, newCore, turnsOf } from "./harness.ts";
+import { random } from "./layer.ts";
 
 const kernel = Opcode.ConvI16 as const;
 

@@ -1,0 +1,79 @@
+import fc from "fast-check";
+import { describe, expect, it } from "vitest";
+import { Activation } from "../../src/core/abi/conv.ts";
+import { activations, check, seeds, shapes } from "./exact.ts";
+import { bitsOf, type Linear, layer, plain, type Shape } from "./layer.ts";
+
+const NAN = 0x7fc00000;
+
+describe("Depthwise", () => {
+  const depthwise = (shape: Shape, options: Parameters<typeof layer>[1]): Linear => ({
+    ...layer({ ...shape, channels: 1, outChannels: 1 }, options),
+    depthwise: true,
+  });
+  const wide = fc.tuple(shapes, fc.integer({ min: 1, max: 35 })).map(([s, groups]) => ({ ...s, groups }));
+
+  it("int16 equals the exact reference", async () => {
+    await fc.assert(
+      fc.asyncProperty(
+        wide,
+        activations,
+        seeds,
+        fc.integer({ min: 2, max: 14 }),
+        fc.boolean(),
+        async (shape, a, seed, bits, withBias) => {
+          await check(depthwise(shape, { seed, bits, largest: 1911, withBias, ...a }));
+        },
+      ),
+      { numRuns: 100 },
+    );
+  });
+
+  it.each([12, 16])("int16 is exact where %i-bit activations and 16-bit weights leave int32", async (bits) => {
+    const shape = plain({
+      batch: 2,
+      inHeight: 7,
+      inWidth: 9,
+      groups: 19,
+      kernelHeight: 7,
+      kernelWidth: 7,
+      pads: [3, 3, 2, 3],
+    });
+    const base = depthwise(shape, { seed: bits, bits, largest: 30583, blocks: true, activation: Activation.HardSwish });
+    await check(base);
+    await check({
+      ...base,
+      input: base.input.map((x) => (x < 0 ? -1 : 1)),
+      weights: base.weights.map((w) => (w < 0 ? -30583 : 30583)),
+    });
+    await check({ ...base, pairsPerBlock: 1 });
+  });
+
+  it("f32 equals the reference", async () => {
+    await fc.assert(
+      fc.asyncProperty(wide, activations, seeds, fc.boolean(), async (shape, a, seed, withBias) => {
+        await check(depthwise(shape, { seed, bits: 0, withBias, ...a }));
+      }),
+      { numRuns: 80 },
+    );
+  });
+
+  it("poisons single channels only", async () => {
+    const base = depthwise(
+      plain({ batch: 2, inHeight: 5, inWidth: 5, groups: 11, kernelHeight: 3, kernelWidth: 3, pads: [1, 1, 1, 1] }),
+      { seed: 1, bits: 8 },
+    );
+    base.input[(5 * 5 + 12) * 11 + 9] = Number.NaN;
+    const result = await check(base);
+    expect([...bitsOf(result)].filter((b) => b === NAN).length).toBe(9);
+  });
+
+  it("handles 112 pixels in a row and 5×5 kernels", async () => {
+    await check(
+      depthwise(plain({ inHeight: 6, inWidth: 112, groups: 32, kernelHeight: 5, kernelWidth: 5, pads: [2, 2, 2, 2] }), {
+        seed: 1,
+        bits: 12,
+      }),
+    );
+  });
+});
