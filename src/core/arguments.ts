@@ -7,7 +7,18 @@ export function wrongKind(name: string, expected: string, value: unknown): TypeE
 
 /** @throws TypeError unless it is an AbortSignal, or undefined */
 export function checkSignal(signal: unknown): asserts signal is AbortSignal | undefined {
-  if (signal !== undefined && classOf(signal) !== "AbortSignal") throw wrongKind("signal", "an AbortSignal", signal);
+  if (signal !== undefined && !isSignal(signal)) throw wrongKind("signal", "an AbortSignal", signal);
+}
+
+/** Its name alone is anybody's, and what only has that would be called in the middle of a run. */
+function isSignal(value: unknown): boolean {
+  if (classOf(value) !== "AbortSignal") return false;
+  try {
+    const { aborted, throwIfAborted } = value as AbortSignal;
+    return typeof aborted === "boolean" && typeof throwIfAborted === "function";
+  } catch {
+    return false;
+  }
 }
 
 /** @throws TypeError unless the options of a function, or what else has fields, are an object */

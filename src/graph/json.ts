@@ -1,5 +1,5 @@
 import { BitbasisError } from "../core/errors.ts";
-import { type ElementType, Tensor, typeOfArray } from "../tensor/index.ts";
+import { classOfArray, type ElementType, Tensor, typeOfArray } from "../tensor/index.ts";
 import type { Attribute, Graph, Node, ValueInfo } from "./graph.ts";
 import { isGraph } from "./order.ts";
 
@@ -42,7 +42,7 @@ const COMMON: readonly ElementType[] = ["float16", "bool", "string"];
 /** The same elements as a tensor of a type that every format has. */
 function plain(tensor: Tensor): Tensor {
   const { type, data, dims } = tensor;
-  const carrier = COMMON.includes(type) ? type : typeOfArray(data.constructor.name)!;
+  const carrier = COMMON.includes(type) ? type : typeOfArray(classOfArray(data as ArrayBufferView))!;
   return carrier === type ? tensor : new Tensor(carrier, data as never, dims);
 }
 

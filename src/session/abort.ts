@@ -3,8 +3,9 @@ export function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefine
   if (signal === undefined) return promise;
   return new Promise((resolve, reject) => {
     const stop = (): void => reject(signal.reason);
+    // First, so that nothing is left unhandled, which would end the process, should the signal throw.
+    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
     if (signal.aborted) stop();
     signal.addEventListener("abort", stop, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener("abort", stop));
   });
 }

@@ -1,6 +1,6 @@
-import { kindOf } from "../core/index.ts";
+import { kindOf, shown } from "../core/index.ts";
 import type { ValueInfo } from "../graph/graph.ts";
-import { type ElementType, elementBytes, sizeOf, Tensor, type TensorLike } from "../tensor/index.ts";
+import { copyOfData, type ElementType, elementBytes, sizeOf, Tensor, type TensorLike } from "../tensor/index.ts";
 
 /** A feed: our tensor, onnxruntime-common's, or the bare array of an input whose shape is static. */
 export type Feed = TensorLike | ArrayBufferView;
@@ -55,7 +55,7 @@ function checkHeld(input: ValueInfo, feed: AnyFeed | undefined): Fed {
 }
 
 function copyOf({ type, data, dims }: Tensor): Tensor {
-  return new Tensor(type, data.slice(), dims);
+  return new Tensor(type, copyOfData(data), dims);
 }
 
 function checkFeed(
@@ -116,7 +116,8 @@ function toTensor(input: ValueInfo, feed: AnyFeed): Tensor {
     return new Tensor(feed.type as ElementType, feed.data as ArrayBufferView, feed.dims);
   } catch (cause) {
     const Kind = cause instanceof RangeError ? RangeError : TypeError;
-    throw new Kind(`input "${name}" expected ${describe(input)}: ${(cause as Error).message}`, { cause });
+    const why = cause instanceof Error ? cause.message : shown(cause);
+    throw new Kind(`input "${name}" expected ${describe(input)}: ${why}`, { cause });
   }
 }
 

@@ -1,5 +1,5 @@
 import { checkSignal, kindOf } from "../core/index.ts";
-import { Tensor, type TensorLike } from "../tensor/index.ts";
+import { arrayHolds, classOfArray, Tensor, type TensorLike } from "../tensor/index.ts";
 import type { RunOptions } from "./options.ts";
 import { SessionState } from "./state.ts";
 
@@ -40,7 +40,7 @@ export function readRequest(names: readonly string[], fetches: unknown, options:
     throw new TypeError(`"fetches" expected names of outputs or tensors by name, got ${kindOf(fetches)}`);
   }
   const wanted: [unknown, unknown][] = Array.isArray(fetches)
-    ? fetches.map((name: unknown) => [name, null])
+    ? Array.from(fetches, (name: unknown) => [name, null])
     : Object.entries(fetches);
   const outputs = new Map(
     wanted.map(([name, tensor]) => {
@@ -70,8 +70,12 @@ export function fill(name: string, into: Tensor | TensorLike, from: Tensor): Ten
   if (type !== from.type) throw new TypeError(expected);
   if (dims.length !== from.dims.length || dims.some((d, i) => d !== from.dims[i])) throw new RangeError(expected);
   const [target, source] = [into.data, from.data];
-  if (Array.isArray(target) && Array.isArray(source)) for (const [i, text] of source.entries()) target[i] = text;
-  else if (ArrayBuffer.isView(target) && ArrayBuffer.isView(source) && target.byteLength === source.byteLength) {
+  if (Array.isArray(target) && Array.isArray(source)) {
+    if (Object.isFrozen(target)) throw new TypeError(`${expected}, whose data are frozen`);
+    for (const [i, text] of source.entries()) target[i] = text;
+  } else if (ArrayBuffer.isView(target) && ArrayBuffer.isView(source) && target.byteLength === source.byteLength) {
+    const name = classOfArray(target);
+    if (!arrayHolds(name, from.type)) throw new TypeError(`${expected} in ${name}`);
     bytesOf(target).set(bytesOf(source));
   } else throw new TypeError(`${expected}, whose data are gone`);
   // onnxruntime's tensors have all that ours have: the caller gets its own object back.

@@ -3,6 +3,7 @@ import { sizeOf } from "./shape.ts";
 import {
   allocateData,
   arrayHolds,
+  classOfArray,
   type DataOf,
   ELEMENT_TYPES,
   type ElementType,
@@ -106,7 +107,7 @@ function checkType(type: string): ElementType {
 
 function inferType(data: unknown): ElementType {
   if (ArrayBuffer.isView(data)) {
-    const type = typeOfArray(data.constructor.name);
+    const type = typeOfArray(classOfArray(data));
     if (type !== undefined) return type;
   }
   if (Array.isArray(data)) {
@@ -118,13 +119,14 @@ function inferType(data: unknown): ElementType {
 
 function toElements(type: ElementType, source: unknown): TensorData {
   if (ArrayBuffer.isView(source)) {
-    const { name } = source.constructor;
+    const name = classOfArray(source);
     if (!arrayHolds(name, type)) throw new TypeError(`"data" expected the array of a ${type} tensor, got ${name}`);
     return checkRange(type, source as unknown as TensorData);
   }
   if (!Array.isArray(source)) throw new TypeError(`"data" expected a typed array or an array, got ${typeof source}`);
   if (type === "string") {
-    if (source.every((v) => typeof v === "string")) return source as string[];
+    // Not `every`, which leaves out what nobody has set.
+    if (source.findIndex((v) => typeof v !== "string") < 0) return source as string[];
     throw new TypeError('"data" of a string tensor expected strings only');
   }
   const data = allocateData(type, source.length);
@@ -133,12 +135,14 @@ function toElements(type: ElementType, source: unknown): TensorData {
     throw new TypeError(`"data" of a ${type} tensor expected ${half}a ${data.constructor.name} of bits`);
   }
   const wide = type === "int64" || type === "uint64";
-  source.forEach((v: unknown, i) => {
-    if (typeof v !== "number" && typeof v !== "bigint" && typeof v !== "boolean") {
+  for (let i = 0; i < source.length; i++) {
+    const v: unknown = source[i];
+    if (typeof v !== "number" && typeof v !== "bigint" && typeof v !== "boolean")
       throw new TypeError(`"data" of a ${type} tensor expected numbers, got ${typeof v} at ${i}`);
-    }
+    if (wide && typeof v === "number" && !Number.isInteger(v))
+      throw new RangeError(`"data" of a ${type} tensor expected integers, got ${v} at ${i}`);
     (data as { [i: number]: number | bigint })[i] = wide ? BigInt(v) : Number(v);
-  });
+  }
   return checkRange(type, data);
 }
 

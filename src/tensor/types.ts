@@ -111,6 +111,20 @@ export function viewData(type: NumericType, bytes: Uint8Array, length: number): 
   return new array(aligned.buffer as ArrayBuffer, aligned.byteOffset, length);
 }
 
+const TAG = Object.getOwnPropertyDescriptor(Object.getPrototypeOf(Uint8Array.prototype), Symbol.toStringTag)!;
+
+/** The name of the class that a typed array is of, whatever its constructor says of itself: a subclass may have any name, another class's too. */
+export function classOfArray(array: ArrayBufferView): string {
+  return (TAG.get!.call(array) as string | undefined) ?? "DataView";
+}
+
+/** The elements in an array of their own. Not `slice`: a subclass may have one of its own, which gives what it likes. */
+export function copyOfData(data: TensorData): TensorData {
+  if (!ArrayBuffer.isView(data)) return Array.from(data);
+  const classes = globalThis as unknown as Record<string, new (elements: TensorData) => TensorData>;
+  return new classes[classOfArray(data)]!(data);
+}
+
 /** The type of the elements of an array, by the name of its class: arrays of other realms are no instances of ours. */
 export function typeOfArray(name: string): ElementType | undefined {
   if (name === "Float16Array") return "float16";
