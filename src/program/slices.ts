@@ -8,8 +8,8 @@ import { type LoweredStep, workOf } from "./lowering.ts";
  */
 const MACS = 2 ** 18;
 const BYTES = 2 ** 19;
-/** More slices than that cost more than they give. */
-const MOST = 4096;
+/** Slices of a step: some microseconds each, for the largest that `limits.macs` allows by default. */
+const MOST = 2 ** 20;
 
 /**
  * Into how many slices a step must be cut so that one takes at most `milliseconds`, as far as its work can be divided (an element of a

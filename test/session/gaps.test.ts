@@ -2,7 +2,7 @@
 import { describe, expect, it } from "vitest";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import { build, i64, type NodeSpec } from "../graph/build.ts";
+import { build, f32, i64, type NodeSpec } from "../graph/build.ts";
 
 /** The largest CPU time, in milliseconds, between two turns of the event loop, and all of it. */
 async function gapsOf(work: Promise<unknown>): Promise<{ longest: number; whole: number }> {
@@ -31,7 +31,42 @@ const filled = (type: "float32" | "bool"): NodeSpec => [
   { value: new Tensor(type, [1]) },
 ];
 
+/** Operators whose work is their windows: little is read and written of what they cost. */
+const WINDOWS: readonly [string, readonly number[], readonly NodeSpec[], Record<string, Tensor>?][] = [
+  ["MaxPool", [1, 1, 256, 256], [["MaxPool", ["x"], ["z"], { kernel_shape: [65, 65] }]]],
+  ["MaxPool with indices", [1, 1, 160, 160], [["MaxPool", ["x"], ["z", "i"], { kernel_shape: [49, 49] }]]],
+  ["AveragePool", [1, 1, 256, 256], [["AveragePool", ["x"], ["z"], { kernel_shape: [65, 65] }]]],
+  ["LpPool", [1, 1, 256, 256], [["LpPool", ["x"], ["z"], { kernel_shape: [65, 65] }]]],
+  ["LRN", [1, 2 ** 13, 1], [["LRN", ["x"], ["z"], { size: 2 ** 13 - 1 }]]],
+  ["Col2Im", [1, 2 ** 13, 1], [["Col2Im", ["x", "a", "a"], ["z"]]], { a: i64(1, 2 ** 13) }],
+  [
+    "RoiAlign",
+    [1, 1, 64, 64],
+    [["RoiAlign", ["x", "r", "i"], ["z"], { output_height: 9, output_width: 9, sampling_ratio: 256 }]],
+    { r: f32([1, 4], [0, 0, 64, 64]), i: new Tensor("int64", [0n]) },
+  ],
+];
+
 describe("turns of the event loop", () => {
+  it.each(WINDOWS)(
+    "come within 50 ms of CPU, and limits count the work of windows: %s",
+    async (_, dims, nodes, more) => {
+      const graph = build({ x: dims }, more ?? {}, [...nodes, ["ReduceMax", ["z"], ["y"]]], ["y"], 18);
+      const onnx = writeOnnx(graph);
+      const session = await InferenceSession.create(onnx, { preset: "float32", build: "scalar" });
+      const feeds = { x: f32(dims) };
+      const found = [];
+      for (let i = 0; i < 3; i++)
+        found.push(await gapsOf(session.run(feeds, { signal: new AbortController().signal })));
+      expect(Math.max(...found.map(({ whole }) => whole))).toBeGreaterThan(50);
+      expect(Math.min(...found.map(({ longest }) => longest))).toBeLessThan(50);
+      await session.release();
+      const limited = await InferenceSession.create(onnx, { preset: "float32", limits: { macs: 1e7 } });
+      await expect(limited.run(feeds)).rejects.toMatchObject({ code: "LIMIT" });
+      await limited.release();
+    },
+  );
+
   it.each<[string, number, readonly NodeSpec[]]>([
     [
       "a sequence that is joined",

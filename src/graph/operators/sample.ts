@@ -30,7 +30,7 @@ function regionShape(call: Call, columns: number, pooled: readonly number[]): Re
 }
 
 /** Points per bin and axis are a loop of their own, whatever the region. */
-const MOST_SAMPLES = 4096;
+const MOST_SAMPLES = 256;
 
 const roiAlignShape: ShapeRule = (call) => {
   const samples = call.number("sampling_ratio", 0);

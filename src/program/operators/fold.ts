@@ -30,7 +30,8 @@ const lowerCol2Im: Lower = (l) => {
         ...{ kernelDepth, kernelHeight, kernelWidth, strideDepth, strideHeight, strideWidth },
         ...{ dilationDepth, dilationHeight, dilationWidth, padFront, padTop, padLeft },
       }),
-      { kernel: "fold", bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)) },
+      // every output looks at all taps, of which few may have written to it
+      { kernel: "fold", bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape) * (sizeOf(kernel) + 1)) },
     );
   });
 };

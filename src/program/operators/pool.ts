@@ -52,6 +52,12 @@ function windowWords(l: Lowering, input: Shape, output: Shape) {
   };
 }
 
+/** Bytes that are read and written: each output reads its window. A window of 2^20 elements is a million times the work that the input says. */
+function bytesOf(l: Lowering, x: Source, out: Source): number {
+  const taps = sizeOf(l.integers("kernel_shape") ?? []);
+  return elementBytes(x.type) * (sizeOf(x.shape) + sizeOf(out.shape) * (taps + 1));
+}
+
 function emitPool(l: Lowering, x: Source, out: Source, operation: PoolFunction): void {
   const spatial = x.shape.length - 2;
   const window = windowWords(l, x.shape.slice(1, -1), out.shape.slice(1, -1));
@@ -64,7 +70,7 @@ function emitPool(l: Lowering, x: Source, out: Source, operation: PoolFunction):
     }),
     {
       kernel: `pool_${PoolFunction[operation].toLowerCase()}`,
-      bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)),
+      bytes: bytesOf(l, x, out),
     },
   );
 }
@@ -110,7 +116,7 @@ function emitMaxPool(l: Lowering, x: Source, out: Source, channelsLast: boolean)
       ...{ input: x.at, output: out.at, indices, type: codeOf(l, x.type), batch: x.shape[0]!, channels, ...window },
       ...{ channelStride, pixelStride, outChannelStride, outPixelStride, columnMajor: l.attribute("storage_order", 0) },
     }),
-    { kernel: "max_pool", bytes: elementBytes(x.type) * (sizeOf(x.shape) + sizeOf(out.shape)) },
+    { kernel: "max_pool", bytes: bytesOf(l, x, out) },
   );
 }
 

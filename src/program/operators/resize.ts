@@ -212,7 +212,7 @@ function emitTaps(l: Lowering, mode: Mode, x: Source, out: Source, about: Resizi
       ...{ outHeight: first.output, outWidth: last.output, channels },
       ...{ rows: l.own(rows.table), columns: l.own(columns.table), tapsY: rows.count, tapsX: columns.count },
     }),
-    { kernel: `resize_${mode.mode}`, bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)) },
+    { kernel: `resize_${mode.mode}`, bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape) * rows.count * columns.count) },
   );
 }
 

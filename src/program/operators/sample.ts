@@ -79,16 +79,19 @@ function lowerRoiAlign(l: Lowering): void {
         half_pixel: 0.5,
         output_half_pixel: 0,
       });
+      // Points of all bins of a region: as many as are asked for, else at most one for each pixel and one more for each row and column of bins.
+      const samples = l.attribute("sampling_ratio", 0);
+      const own = samples > 0 ? outHeight * outWidth * samples ** 2 : (inHeight + outHeight) * (inWidth + outWidth);
       l.emit(
         step(Opcode.RoiAlign, RoiAlignStep, {
           ...{ input: x.at, regions: regions.at, batchIndices: batchIndices.at, output: out.at },
           ...{ batch, count, inHeight, inWidth, outHeight, outWidth, channels },
           spatialScale: f32Bits(l.attribute("spatial_scale", 1)),
           offset: f32Bits(offset),
-          samples: l.attribute("sampling_ratio", 0),
+          samples,
           maximum: choice(l, "mode", "avg", { avg: 0, max: 1 }),
         }),
-        { kernel: "roi_align", bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)) },
+        { kernel: "roi_align", bytes: 4 * (sizeOf(x.shape) + count * channels * own) },
       );
     }),
   );
@@ -107,7 +110,10 @@ function lowerMaxRoiPool(l: Lowering): void {
           ...{ inHeight, inWidth, outHeight, outWidth, channels },
           spatialScale: f32Bits(l.attribute("spatial_scale", 1)),
         }),
-        { kernel: "max_roi_pool", bytes: 4 * (sizeOf(x.shape) + sizeOf(out.shape)) },
+        {
+          kernel: "max_roi_pool",
+          bytes: 4 * (sizeOf(x.shape) + count * channels * (inHeight + outHeight) * (inWidth + outWidth)),
+        },
       );
     }),
   );
