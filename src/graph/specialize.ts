@@ -95,7 +95,7 @@ function foldedName(tensor: Tensor): string {
 
 export class Specializer {
   /** Those that must run. */
-  private readonly nodes: Node[] = [];
+  private nodes: Node[] = [];
   private readonly growing: Set<string>;
 
   constructor(
@@ -339,10 +339,12 @@ export class Specializer {
 
   /** Gives the outputs of the graph that are constants, or values under other names, nodes that make them. */
   private nameOutputs(): void {
-    const { outputs, inputs } = this.graph;
-    for (const { name } of outputs) {
+    const inputs = new Set(this.graph.inputs.map(({ name }) => name));
+    const moved = new Map<string, string>();
+    const first: Node[] = [];
+    for (const { name } of this.graph.outputs) {
       const resolved = this.resolve(name);
-      if (!this.isNumeric(name) || inputs.some((input) => input.name === name)) continue;
+      if (!this.isNumeric(name) || inputs.has(name)) continue;
       const constant = this.constants.get(resolved);
       if (resolved === name && constant === undefined) continue;
       // A constant under the name of an output: move it aside, so that the output is written by a step; the first one, since bodies may capture it.
@@ -356,12 +358,14 @@ export class Specializer {
       const identity = { name: `${name}/constant`, op: "Identity", domain: "", attributes: {} };
       const node = { ...identity, inputs: [from], outputs: [name] };
       if (resolved === name) {
-        // Lowerings that must know the elements find them under the constant's name only.
-        const read = (input: string): string => (input === name ? from : input);
-        for (const [i, one] of this.nodes.entries()) this.nodes[i] = { ...one, inputs: one.inputs.map(read) };
-        this.nodes.unshift(node);
+        moved.set(name, from);
+        first.push(node);
       } else this.nodes.push(node);
     }
+    if (first.length === 0) return;
+    // Lowerings that must know the elements find them under the constant's name only. All at once: a file may have as many such outputs as nodes.
+    const read = (input: string): string => moved.get(input) ?? input;
+    this.nodes = [...first, ...this.nodes.map((one) => ({ ...one, inputs: one.inputs.map(read) }))];
   }
 
   protected call(node: Node): Call {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
-import type { Graph, Node } from "../../src/graph/index.ts";
+import { type Graph, type Node, specialize } from "../../src/graph/index.ts";
 import { topological } from "../../src/graph/order.ts";
 import { UniqueNames } from "../../src/graph/passes/names.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
@@ -10,15 +10,18 @@ type Made = [op: string, inputs: string[], outputs: string[], attributes?: Node[
 
 /** Nodes that are all named alike, as some exporters write them. */
 function model(shape: number[], made: Made[], initializers: Record<string, Tensor>, output: string): Uint8Array {
+  return writeOnnx(graphOf(shape, made, initializers, [output]));
+}
+
+function graphOf(shape: number[], made: Made[], initializers: Record<string, Tensor>, outputs: string[]): Graph {
   const nodes = made.map(([op, inputs, outputs, attributes = {}]) => ({
     ...{ name: "same", domain: "", op, inputs, outputs, attributes },
   }));
-  const graph: Graph = {
+  return {
     ...{ name: "large", opsets: { "": 17 }, nodes, initializers: new Map(Object.entries(initializers)) },
     inputs: [{ name: "x", type: "float32", shape }],
-    outputs: [{ name: output, type: "float32", shape: undefined }],
+    outputs: outputs.map((name) => ({ name, type: "float32", shape: undefined })),
   };
-  return writeOnnx(graph);
 }
 
 function chain(count: number, make: (value: string, i: number) => [string, string[]]): Made[] {
@@ -88,6 +91,19 @@ describe("time is linear in the size of the file", () => {
           [1, 4],
         ),
       8000,
+    ],
+    [
+      "constants that are outputs",
+      async (n) => {
+        const names = Array.from({ length: n }, (_, i) => `c${i}`);
+        const constants = Object.fromEntries(names.map((name, i) => [name, f32([1], [i])]));
+        const graph = graphOf([1], [["Sum", ["x", ...names], ["y"]], ...relus(n)], constants, ["y", ...names]);
+        const start = process.cpuUsage();
+        expect(specialize(graph, { x: { type: "float32", shape: [1] } }).nodes.length).toBeGreaterThan(n);
+        const { user, system } = process.cpuUsage(start);
+        return (user + system) / 1e6;
+      },
+      4000,
     ],
   ])("%s", (_, time, count) => growsLinearly(time, count));
 });
