@@ -23,22 +23,19 @@ describe("Dropout in training", () => {
     expect([...numbers(y), ...numbers(mask)]).toEqual([1, -2, 3, 1, 1, 1]);
   });
 
-  it.each([[[]], [[1, 2]]])(
-    "drops at its ratio and scales what stays, constants %j",
-    async (constants) => {
-      const x = f32(
-        [40, 50],
-        Array.from({ length: 2000 }, (_, i) => i + 1),
-      );
-      const inputs = [x, f32([], [0.25]), bool(true)];
-      const [y, mask] = await runNode({ op: "Dropout", inputs, constants, outputs: 2, attributes: { seed: 3 } });
-      const [dropped, stays] = [numbers(y), numbers(mask)];
-      for (const [i, kept] of stays.entries())
-        expect(Math.abs(dropped[i]! - (kept ? (i + 1) / 0.75 : 0))).toBeLessThanOrEqual(1e-3);
-      const share = stays.filter((kept) => kept).length / 2000;
-      expect(Math.abs(share - 0.75)).toBeLessThan(0.04);
-    },
-  );
+  it.each([[[]], [[1, 2]]])("drops at its ratio and scales what stays, constants %j", async (constants) => {
+    const x = f32(
+      [40, 50],
+      Array.from({ length: 2000 }, (_, i) => i + 1),
+    );
+    const inputs = [x, f32([], [0.25]), bool(true)];
+    const [y, mask] = await runNode({ op: "Dropout", inputs, constants, outputs: 2, attributes: { seed: 3 } });
+    const [dropped, stays] = [numbers(y), numbers(mask)];
+    for (const [i, kept] of stays.entries())
+      expect(Math.abs(dropped[i]! - (kept ? (i + 1) / 0.75 : 0))).toBeLessThanOrEqual(1e-3);
+    const share = stays.filter((kept) => kept).length / 2000;
+    expect(Math.abs(share - 0.75)).toBeLessThan(0.04);
+  });
 
   it("keeps all where its mode, which is fed, says so, and takes half where no ratio is given", async () => {
     const [still] = await runNode({ op: "Dropout", inputs: [picture, f32([], [0.5]), bool(false)] });
