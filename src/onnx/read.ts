@@ -192,13 +192,11 @@ class GraphReader {
   /** `name`, or with the first number behind it that makes it new. */
 }
 
-/** Outputs of the model have names of their own; a body may give one value several times. */
+/** An output of the model that is listed twice is given once; a body may give one value several times. */
 function readOutputs(proto: GraphProto, visible: ReadonlySet<string>, main: boolean): ValueInfo[] {
-  const names = new Set<string>();
-  return proto.output.map((output) => {
+  const outputs = main ? [...new Map(proto.output.map((output) => [output.name, output])).values()] : proto.output;
+  return outputs.map((output) => {
     if (!visible.has(output.name)) throw new BitbasisError("MODEL", `output "${output.name}" is made by nothing`);
-    if (main && names.has(output.name)) throw new BitbasisError("MODEL", `two outputs are named "${output.name}"`);
-    names.add(output.name);
     return readValueInfo(output, false);
   });
 }

@@ -1,4 +1,5 @@
 import { broadcast } from "../../tensor/index.ts";
+import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { axisLayout, twinLayout } from "./layout-rules.ts";
 import { each, FLOATS, type Operator, type ShapeRule, sameRank } from "./operator.ts";
@@ -57,8 +58,12 @@ const softmaxShape: ShapeRule = (call) => {
   return [call.value(0)];
 };
 
+const TRAINING = { domain: "bitbasis", op: "TrainingBatchNormalization" } as const;
+
+const trains = ({ attributes }: Node): boolean => attributes["training_mode"] === 1;
+
 const batchBecomes: Rewrite = (node, make) => {
-  if (node.attributes["training_mode"] === 1) throw make.fail("training mode is not supported");
+  if (trains(node)) return [{ ...node, ...TRAINING }];
   if (node.attributes["spatial"] === 0) throw make.fail("spatial = 0 is not supported");
   const { epsilon = 1e-5 } = node.attributes;
   return [{ ...node, outputs: node.outputs.slice(0, 1), attributes: { epsilon } }];
@@ -118,6 +123,7 @@ export const normalizations = {
     types: { T: FLOATS, U: FLOATS, V: FLOATS },
     attributes: { epsilon: "float" },
     becomes: batchBecomes,
+    later: (node) => (trains(node) ? TRAINING : undefined),
     rank: sameRank,
     shape: batchShape,
     sizes: "polynomial",

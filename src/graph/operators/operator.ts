@@ -74,6 +74,8 @@ export interface Operator {
    * An operator that always becomes another has nothing below.
    */
   readonly becomes?: (node: Node, make: Maker) => readonly Node[] | undefined;
+  /** What else a node may become, in a later chunk that is imported with it. */
+  readonly later?: (node: Node) => Pick<Node, "domain" | "op"> | undefined;
   /** The rank of output `output`. */
   readonly rank?: (node: Node, view: RankView, output: number) => Rank;
   /** Number of elements of the output, a vector that shapes are computed with. */

@@ -3,7 +3,7 @@ import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
 import type { Maker } from "./maker.ts";
-import { ANY, type Evaluate, type Operator, rankOf, type ShapeRule, sameRank } from "./operator.ts";
+import { ANY, type Evaluate, FLOATS, type Operator, rankOf, type ShapeRule, sameRank } from "./operator.ts";
 
 /** First and last axis of a Shape node (opset 15). */
 function shapeRange(call: Call): [number, number] {
@@ -72,9 +72,14 @@ const trilu: Evaluate = (call, [output]) => {
 
 const RANGE_TYPES: readonly ElementType[] = ["float32", "float64", "int16", "int32", "int64"];
 
-/** At inference nothing is dropped: a mask is all true, and before opset 10 all false. */
-function dropout(node: Node, make: Maker, trains: boolean): readonly Node[] {
-  if (trains) throw make.fail("training mode is not supported");
+const TRAINING = { domain: "bitbasis", op: "TrainingDropout" } as const;
+
+/**
+ * At inference nothing is dropped, nor in training at a ratio of 0, as functional dropout of no module is exported: a mask is all true, and before opset 10
+ * all false.
+ */
+function dropout(node: Node, make: Maker, mode: number, ratio: number | undefined): readonly Node[] {
+  if (mode !== 0 && ratio !== 0) return [{ ...node, ...TRAINING }];
   const input = node.inputs.slice(0, 1);
   make.output(0, "Identity", input);
   if (make.wants(1)) {
@@ -150,16 +155,17 @@ export const shapes = {
   "/Dropout": {
     since: 1,
     inputs: "T U? bool?",
-    types: { T: ["float32", "float16"], U: ["float32", "float16", "float64"] },
+    types: { T: FLOATS, U: FLOATS },
     attributes: { seed: "int" },
     others: "ratio:float<12 is_test:int<7 consumed_inputs:ints<6",
     becomes: (node, make) => {
-      const mode = make.constant(node.inputs[2]);
+      const [, ratio, mode] = node.inputs.map((name) => make.constant(name));
       if ((node.inputs[2] ?? "") !== "" && mode === undefined) return undefined;
-      return dropout(node, make, mode !== undefined && Number(mode.data[0]) !== 0);
+      return dropout(node, make, Number(mode?.data[0] ?? 0), ratio && Number(ratio.data[0]));
     },
+    later: ({ inputs }) => ((inputs[2] ?? "") === "" ? undefined : TRAINING),
     rank: sameRank,
-    expands: (call: Call, make) => dropout(call.node, make, call.single(2) !== 0),
+    expands: (call: Call, make) => dropout(call.node, make, call.single(2), undefined),
     sizes: "polynomial",
   },
 } as const satisfies Readonly<Record<string, Operator>>;

@@ -1,5 +1,5 @@
 import { isRecord, wrongKind } from "../../core/index.ts";
-import type { Graph } from "../../graph/graph.ts";
+import type { Graph, Node } from "../../graph/graph.ts";
 import { addOperators, operatorOf, type Records } from "../../graph/operators/index.ts";
 import { everyNode } from "../../graph/order.ts";
 import { addLowerings, type Lowerings } from "./index.ts";
@@ -27,7 +27,7 @@ export const CHUNKS = {
 /** Where operators of a domain are, in the order in which they are looked for. */
 const DOMAINS: Readonly<Record<string, readonly (keyof typeof CHUNKS)[]>> = {
   "": ["common", "uncommon", "rare"],
-  bitbasis: ["common", "uncommon"],
+  bitbasis: ["common", "uncommon", "rare"],
   "com.microsoft": ["common", "uncommon", "contrib"],
   "ai.onnx.ml": ["common", "uncommon", "ml"],
 };
@@ -59,10 +59,16 @@ export async function loadCommon(): Promise<void> {
  */
 export async function loadOperators(graph: Graph): Promise<void> {
   for (const node of everyNode(graph)) {
-    const chunks = Object.hasOwn(DOMAINS, node.domain) ? DOMAINS[node.domain]! : [];
-    for (const name of chunks) {
-      if (operatorOf(node) !== undefined) break;
-      use(await CHUNKS[name]());
-    }
+    await loadOperator(node);
+    const later = operatorOf(node)?.later?.(node);
+    if (later !== undefined) await loadOperator(later);
+  }
+}
+
+async function loadOperator(node: Pick<Node, "domain" | "op">): Promise<void> {
+  const chunks = Object.hasOwn(DOMAINS, node.domain) ? DOMAINS[node.domain]! : [];
+  for (const name of chunks) {
+    if (operatorOf(node) !== undefined) break;
+    use(await CHUNKS[name]());
   }
 }

@@ -5,6 +5,7 @@ import { spatials } from "./spatial.ts";
 import { stateful } from "./stateful.ts";
 import { strings } from "./strings.ts";
 import { tfidf } from "./tfidf.ts";
+import { training } from "./training.ts";
 
 /** Operators of ONNX's own domain that few networks have. */
 export const RARE: Readonly<Record<string, Operator>> = {
@@ -14,4 +15,5 @@ export const RARE: Readonly<Record<string, Operator>> = {
   ...stateful,
   ...spatials,
   ...signals,
+  ...training,
 };

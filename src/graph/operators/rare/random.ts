@@ -29,7 +29,7 @@ function seedOf({ attributes, outputs }: Node): bigint {
  * 53 random bits for each of `size` elements as float64 in 0..1 (1 excluded): the i-th is a function of the seed and of i, so that neither the build nor the order
  * of work shows.
  */
-function uniform(make: Maker, node: Node, size: number): string {
+export function uniform(make: Maker, node: Node, size: number): string {
   if (size > MOST) throw make.fail(`more than ${MOST} random numbers in one tensor`);
   const number = (value: bigint): string => make.tensor("random", "uint64", [value] as never, []);
   const limits = [0, size, 1].map((value) => make.tensor("limit", "int64", value));
