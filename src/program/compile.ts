@@ -5,6 +5,7 @@ import { nodeMessage } from "../graph/errors.ts";
 import type { KnownValue, Node } from "../graph/graph.ts";
 import type { Stage } from "../graph/specialize.ts";
 import { elementBytes, sizeOf, type Tensor } from "../tensor/index.ts";
+import type { Beside } from "./beside.ts";
 import type { Constants } from "./constants.ts";
 import { epiloguesOf } from "./epilogues.ts";
 import { type KeptInput, type KeptMemory, type KeptPlace, keptPlace, locateKept } from "./kept.ts";
@@ -72,8 +73,8 @@ export function compile(
   graph: Stage,
   target: CompileTarget,
   kept?: ReadonlyMap<string, KeptInput>,
-  /** The program will not be written: its memory is not planned. */
-  probe = false,
+  /** Lowered beside others, of which the first alone will be written: the memory of the others is not planned. */
+  beside?: Beside,
 ): Compiled {
   const epilogues = epiloguesOf(graph, graph.outputs, planned.layers);
   // What stops in between goes on in other programs, which know nothing of a state.
@@ -90,7 +91,7 @@ export function compile(
     for (const { at } of l.owned.splice(0)) target.core.release(at);
   };
   try {
-    return { ...lowered(l, graph, target, epilogues.absorbed, probe), release };
+    return { ...lowered(l, graph, target, epilogues.absorbed, beside), release };
   } catch (error) {
     release();
     throw error;
@@ -102,7 +103,7 @@ function lowered(
   graph: Stage,
   target: CompileTarget,
   absorbed: ReadonlySet<Node>,
-  probe: boolean,
+  beside: Beside | undefined,
 ): Omit<Compiled, "release"> {
   const inputs = new Map<string, KnownValue & { at: Ref }>();
   for (const name of graph.inputs) {
@@ -116,12 +117,13 @@ function lowered(
     l.locate(name, at);
     inputs.set(name, { ...value, at });
   }
-  for (const node of graph.nodes) {
+  for (const [i, node] of graph.nodes.entries()) {
     if (absorbed.has(node)) continue;
     l.node = node;
     const lower = loweringOf(node);
     if (lower === undefined) throw l.unsupported("this operator is not supported");
-    lower(l);
+    if (beside === undefined) lower(l);
+    else beside.visit(l, graph, i, () => lower(l));
   }
   const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
   const kept = new Map<string, KeptValue>();
@@ -146,7 +148,7 @@ function lowered(
     if (typeof value.at !== "number") l.buffers[value.at.buffer]!.last = l.steps.length;
   }
 
-  const memory = planMemory(probe ? [] : l.buffers);
+  const memory = planMemory(beside === undefined || beside.isFirst(l) ? l.buffers : []);
   const offsetOf = (ref: Ref): number => (memory.offsets[ref.buffer] ?? 0) + ref.offset;
   const placeOf = (at: Ref | number, constant?: Tensor): Place =>
     constant !== undefined ? { constant } : typeof at === "number" ? { address: at } : { arena: offsetOf(at) };

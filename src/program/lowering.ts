@@ -55,6 +55,17 @@ export interface OwnedConstant {
   readonly data: ArrayBufferView;
 }
 
+/** What lowering a node has added, to be added again to a lowering of as many steps and buffers. */
+export interface Trace {
+  readonly step: number;
+  readonly steps: readonly LoweredStep[];
+  readonly buffer: number;
+  readonly buffers: readonly PlannedBuffer[];
+  readonly located: readonly (readonly [string, Ref | number])[];
+  readonly shared: readonly (readonly [string, unknown])[];
+  readonly makers: readonly (readonly [string, number])[];
+}
+
 /** Multiply-accumulates of a step; one that only moves and compares counts its bytes. */
 export function workOf({ macs, bytes }: Pick<LoweredStep, "macs" | "bytes">): number {
   return Math.max(macs, bytes);
@@ -83,6 +94,8 @@ export class Lowering {
   private readonly located = new Map<string, Ref | number>();
   private shared = new Map<string, unknown>();
   private captured: LoweredStep[] | undefined;
+  /** How many steps have been put in the place of others. */
+  private replaced = 0;
   private ranges: ReadonlyMap<string, StaticRange> | undefined;
 
   constructor(
@@ -99,7 +112,7 @@ export class Lowering {
 
   /** What the node does to its outputs in the end. */
   get epilogue(): Omit<Epilogue, "output"> {
-    return this.epilogues.of.get(this.node) ?? NO_EPILOGUE;
+    return this.epilogueOf(this.node) ?? NO_EPILOGUE;
   }
 
   /** The step that makes a value, which could make its integers instead. */
@@ -116,6 +129,49 @@ export class Lowering {
   staticRange(value: string): StaticRange | undefined {
     this.ranges ??= staticRanges(this.planned.graph);
     return this.ranges.get(value);
+  }
+
+  /** What a node does to its outputs in the end, if anything. */
+  epilogueOf(node: Node): Epilogue | undefined {
+    return this.epilogues.of.get(node);
+  }
+
+  /** What `lower` adds for the current node; undefined where it is no use to others: it changes what was there before, or has to do with a state or with constants of this program. */
+  traced(lower: () => void): Trace | undefined {
+    const { steps, buffers, owned, located, shared, makers, views, blocks } = this;
+    const { inputs, outputs } = this.node;
+    const before = { step: steps.length, buffer: buffers.length, replaced: this.replaced };
+    const [own, once, made, seen, kept] = [owned.length, shared.size, makers.size, views.size, blocks.size];
+    const isView = inputs.some((name) => views.has(name));
+    lower();
+    if (isView || views.size > seen || blocks.size > kept || owned.length > own) return undefined;
+    if (this.replaced > before.replaced) return undefined;
+    const added = steps.slice(before.step);
+    const isOwned = (word: unknown): boolean =>
+      typeof word === "number" && owned.some(({ at, data }) => word >= at && word <= at + data.byteLength);
+    if (owned.length > 0 && added.some(({ step }) => step.words.some(isOwned))) return undefined;
+    const names = [...outputs, this.epilogueOf(this.node)?.output ?? ""].filter((name) => located.has(name));
+    return {
+      ...{ step: before.step, steps: added, buffer: before.buffer },
+      buffers: buffers.slice(before.buffer).map((buffer) => ({ ...buffer })),
+      located: names.map((name) => [name, located.get(name)!]),
+      shared: shared.size === once ? [] : [...shared].slice(once),
+      makers: makers.size === made ? [] : [...makers].slice(made),
+    };
+  }
+
+  /** Adds what another lowering has added for the same node; false: this one has come another way. */
+  repeat({ step, steps, buffer, buffers, located, shared, makers }: Trace): boolean {
+    if (this.steps.length !== step || this.buffers.length !== buffer) return false;
+    for (const one of buffers) this.buffers.push({ ...one });
+    for (const one of steps) {
+      this.touch(one.step);
+      this.steps.push(one);
+    }
+    for (const [name, at] of located) this.located.set(name, at);
+    for (const [key, value] of shared) this.shared.set(key, value);
+    for (const [name, index] of makers) this.makers.set(name, index);
+    return true;
   }
 
   /** Whether this node alone reads a value. */
@@ -144,7 +200,7 @@ export class Lowering {
 
   /** Output `i`, allocated in the arena on first use. */
   output(i = 0): Operand {
-    const name = (i === 0 ? this.epilogues.of.get(this.node)?.output : undefined) ?? this.node.outputs[i];
+    const name = (i === 0 ? this.epilogueOf(this.node)?.output : undefined) ?? this.node.outputs[i];
     if (name === undefined || name === "") throw this.unsupported(`output ${i} is missing`);
     const { type, shape } = this.valueOf(name);
     if (!this.located.has(name)) this.located.set(name, this.allocate(sizeOf(shape) * elementBytes(type)));
@@ -191,9 +247,7 @@ export class Lowering {
   emit(step: Step, about: { kernel: string; macs?: number; bytes?: number; rows?: number }): void {
     const why = uncountable(step);
     if (why !== undefined) throw new BitbasisError("MEMORY", nodeMessage(this.node, this.graph.opsets, why));
-    for (const word of step.words) {
-      if (typeof word !== "number") this.buffers[word.buffer]!.last = this.steps.length;
-    }
+    this.touch(step);
     const { node } = this;
     (this.captured ?? this.steps).push({
       step,
@@ -207,9 +261,15 @@ export class Lowering {
     });
   }
 
+  /** Buffers that the next step names are alive until it has run. */
+  private touch({ words }: Step): void {
+    for (const word of words) if (typeof word !== "number") this.buffers[word.buffer]!.last = this.steps.length;
+  }
+
   /** Puts another step in the place of one, and other memory in that of what it wrote, which nobody reads. */
   replace(index: number, words: Step["words"], unread: Ref): void {
     const { step } = this.steps[index]!;
+    this.replaced++;
     this.steps[index] = { ...this.steps[index]!, step: { ...step, words } };
     this.buffers[unread.buffer] = { ...this.buffers[unread.buffer]!, bytes: 0 };
   }

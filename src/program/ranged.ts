@@ -13,6 +13,7 @@ import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../
 import type { KnownValue } from "../graph/graph.ts";
 import type { Stage, specializeTogether, Visit } from "../graph/specialize.ts";
 import type { Tensor } from "../tensor/index.ts";
+import { Beside } from "./beside.ts";
 import type { Compiled, KeptValue, ProgramValue } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
 import { type LayoutRule, layoutRule, scratchBuffer } from "./layout-words.ts";
@@ -23,8 +24,8 @@ import type { LoweredStep } from "./lowering.ts";
 export interface Sizes {
   /** All of them, node by node beside each other; see `specializeTogether`. */
   specialize(ts: readonly number[], judge: Judge): Stage[] | undefined;
-  /** The program of one that is one stage; `probe`: it will not be written. */
-  compile(stage: Stage, probe: boolean): Compiled;
+  /** The program of one that is one stage. */
+  compile(stage: Stage, beside: Beside): Compiled;
 }
 
 export type Judge = Parameters<typeof specializeTogether>[3];
@@ -169,9 +170,10 @@ export function generalize(
   });
   if (stages === undefined) return undefined;
   const programs: Compiled[] = [];
+  const beside = new Beside();
   let kept: Compiled | undefined;
   const add = (stage: Stage): boolean => {
-    programs.push(sizes.compile(stage, programs.length > 0));
+    programs.push(sizes.compile(stage, beside));
     return programs[0]!.arenaBytes <= most && sameSteps(programs);
   };
   try {
@@ -303,6 +305,10 @@ function fitted(core: Core, programs: readonly Compiled[], ts: readonly number[]
   for (let i = 0; i < steps.length; i++) {
     const all = programs.map((program) => program.steps[i]!.step);
     const { opcode, words: own } = all[0]!;
+    if (all.every((step) => step === all[0])) {
+      at += own.length;
+      continue;
+    }
     const { reads, writes } = wordsOf(opcode, own);
     const start = at;
     for (let j = 0; j < own.length; j++, at++) {

@@ -245,7 +245,7 @@ export class Schedule {
             const options = { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }) };
             return specializeTogether(graph, feeds, options, judge);
           },
-          compile: (stage, probe) => compile(this.planned, stage, this.target, kept?.kept, probe),
+          compile: (stage, beside) => compile(this.planned, stage, this.target, kept?.kept, beside),
         },
         range.high > 2 * range.low ? WIDE_BYTES : undefined,
       );

@@ -141,7 +141,7 @@ export class Call {
   }
 }
 
-function sameAttributes(a: Node["attributes"], b: Node["attributes"]): boolean {
+export function sameAttributes(a: Node["attributes"], b: Node["attributes"]): boolean {
   const names = a === b ? [] : Object.keys(a);
   return a === b || (names.length === Object.keys(b).length && names.every((name) => sameAttribute(a[name], b[name])));
 }
