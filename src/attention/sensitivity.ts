@@ -1,4 +1,4 @@
-import { checkList, checkPace } from "../core/index.ts";
+import { checkList, checkPace, shown, wrongKind } from "../core/index.ts";
 import { integerIn } from "./checks.ts";
 import { type Classes, classify, columnMaxima, type Granularity, largestCode } from "./collisions.ts";
 import { createWorkbench, type Workbench } from "./kernels.ts";
@@ -159,10 +159,13 @@ interface Given {
 
 function check(set: KeySet, options: SensitivityOptions): Given {
   const { granularity = "tensor", score = "dot", scale = 1 / Math.sqrt(set.d), queries } = options;
-  const bits = [...new Set(options.bits ?? [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12])].sort((a, b) => a - b);
+  const { bits: widths = [2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12] } = options;
+  checkList("bits", widths);
+  const bits = [...new Set(widths)].sort((a, b) => a - b);
   if (bits.length === 0) throw new RangeError('"bits" expected at least one bit width, got none');
   for (const b of bits) integerIn("bits", b, 2, 16);
-  if (typeof granularity === "object") integerIn("granularity.group", granularity.group, 1, set.d);
+  if (typeof granularity === "object" && granularity !== null)
+    integerIn("granularity.group", granularity.group, 1, set.d);
   else if (granularity !== "tensor" && granularity !== "channel") {
     throw new RangeError(`"granularity" expected "tensor", "channel" or { group }, got ${JSON.stringify(granularity)}`);
   }
@@ -172,7 +175,8 @@ function check(set: KeySet, options: SensitivityOptions): Given {
   if (score === "nearest" && (granularity !== "tensor" || bits.at(-1)! > 15)) {
     throw new RangeError('"score" "nearest" expected granularity "tensor" and at most 15 bits');
   }
-  if (!(Number.isFinite(scale) && scale > 0)) throw new RangeError(`"scale" expected a number above 0, got ${scale}`);
+  if (!(Number.isFinite(scale) && scale > 0))
+    throw new RangeError(`"scale" expected a number above 0, got ${shown(scale)}`);
   if (queries !== undefined && !(queries instanceof Float32Array)) {
     throw new TypeError('"queries" expected a Float32Array');
   }
@@ -189,6 +193,7 @@ function check(set: KeySet, options: SensitivityOptions): Given {
 function checkTargets(set: KeySet, { targets, queries }: SensitivityOptions): Int32Array | undefined {
   if (targets === undefined) return queries === undefined ? Int32Array.from({ length: set.n }, (_, i) => i) : undefined;
   const m = queries === undefined ? set.n : queries.length / set.d;
+  if (typeof targets !== "object" || targets === null) throw wrongKind("targets", "a list of indices", targets);
   if (targets.length !== m) throw new RangeError(`"targets" expected ${m} indices, got ${targets.length}`);
   return Int32Array.from(targets, (t, i) => integerIn(`targets[${i}]`, t, 0, set.n - 1));
 }

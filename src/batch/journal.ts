@@ -1,6 +1,7 @@
-import { type FileHandle, link, mkdir, open, readFile, rename, rm, writeFile } from "node:fs/promises";
+import { type FileHandle, link, open, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { hostname } from "node:os";
 import { join } from "node:path";
+import { makeFolders } from "./folders.ts";
 
 /** What is known of an item that is done. */
 export interface Done {
@@ -35,7 +36,7 @@ export class Journal {
   }
 
   static async open(folder: string): Promise<Journal> {
-    await mkdir(folder, { recursive: true });
+    await makeFolders(folder);
     await lock(join(folder, LOCK));
     try {
       return await Journal.load(folder);
@@ -79,7 +80,7 @@ export class Journal {
     try {
       const file = await open(own, "w").catch(async (cause: NodeJS.ErrnoException) => {
         if (cause.code !== "ENOENT") throw cause;
-        await mkdir(join(path, ".."), { recursive: true });
+        await makeFolders(join(path, ".."));
         return open(own, "w");
       });
       try {

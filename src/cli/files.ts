@@ -1,6 +1,8 @@
 import { createReadStream, writeSync } from "node:fs";
-import { mkdir, readFile, stat, writeFile } from "node:fs/promises";
+import { readFile, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
+import { makeFolders } from "../batch/folders.ts";
+import { BitbasisError } from "../core/index.ts";
 import { isContainer } from "../model/index.ts";
 import { ExternalFiles, filesBeside, parseModel } from "../onnx/index.ts";
 import { fileReason } from "../session/file-reason.ts";
@@ -32,7 +34,18 @@ export async function readBytes(path: string): Promise<Uint8Array> {
 export async function readModelFile(path: string): Promise<{ bytes: Uint8Array; externalData: ExternalFiles }> {
   const bytes = await readBytes(path);
   const alone = path === STDIO || isContainer(bytes.subarray(0, 16));
-  return { bytes, externalData: alone ? new ExternalFiles() : await filesBeside(parseModel(bytes), dirname(path)) };
+  const beside = async (): Promise<ExternalFiles> => filesBeside(parseModel(bytes), dirname(path));
+  return { bytes, externalData: alone ? new ExternalFiles() : await naming(path, beside) };
+}
+
+/** A task on one file, whose errors then name the file: a command may have several. */
+export async function naming<T>(path: string, task: () => Promise<T>): Promise<T> {
+  try {
+    return await task();
+  } catch (cause) {
+    if (!(cause instanceof BitbasisError)) throw cause;
+    throw new BitbasisError(cause.code, `${path}: ${cause.message}`, { cause });
+  }
 }
 
 /** Writes a file, or to stdout. */
@@ -55,14 +68,14 @@ export async function writeBytes(path: string, bytes: Uint8Array): Promise<void>
 /** A folder, with those above it. */
 export async function makeFolder(path: string): Promise<void> {
   try {
-    await mkdir(path, { recursive: true });
+    await makeFolders(path);
   } catch (cause) {
     throw fileError("make the folder", path, cause);
   }
 }
 
 function fileError(verb: string, path: string, cause: unknown): Error {
-  return new Error(`cannot ${verb} ${path}: ${fileReason(cause)}`, { cause });
+  return new Error(`cannot ${verb} ${path || '""'}: ${fileReason(cause)}`, { cause });
 }
 
 /** Whether a path names something. */

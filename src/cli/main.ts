@@ -1,9 +1,11 @@
 #!/usr/bin/env node
 import { type CAC, cac } from "cac";
+import { fileReason } from "../session/file-reason.ts";
 import { COMMANDS } from "./commands.ts";
 import { STDIO } from "./stdio.ts";
 import { suggestion } from "./suggest.ts";
 import { packageVersion } from "./version.ts";
+import { guarded, unguarded } from "./words.ts";
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -14,13 +16,13 @@ export async function main(argv: readonly string[]): Promise<number> {
     );
     return word === undefined ? 2 : 0;
   }
-  if (word === "--version" || word === "-v") {
+  if (word === "--version" || word === "-v" || argv.includes("--version")) {
     process.stdout.write(`bitbasis/${packageVersion()} ${process.platform}-${process.arch} node-${process.version}\n`);
     return 0;
   }
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
   if (command === undefined) {
-    const near = suggestion(word, Object.keys(COMMANDS));
+    const near = suggestion(word, [...Object.keys(COMMANDS), "--help", "--version"]);
     process.stderr.write(`bitbasis: unknown command "${word}"${near || "; see bitbasis --help"}\n`);
     return 2;
   }
@@ -28,17 +30,16 @@ export async function main(argv: readonly string[]): Promise<number> {
   try {
     (await command.load())(cli);
     cli.help();
-    cli.parse(
-      argv.map((text) => (text === "-" ? STDIO : text)),
-      { run: false },
-    );
+    cli.parse([...argv.slice(0, 2), ...guarded(argv.slice(2))], { run: false });
     if (cli.options["help"]) return 0;
+    cli.options = unguarded(cli.options);
+    cli.args = unguarded(cli.args);
     await cli.runMatchedCommand();
     return process.exitCode === undefined ? 0 : Number(process.exitCode);
   } catch (error) {
     const { name, message } = error as Error;
     process.stderr.write(
-      `bitbasis: ${message.replaceAll(STDIO, "-")}${name === "CACError" ? nearOption(cli, message) : ""}\n`,
+      `bitbasis: ${unguarded(message).replaceAll(STDIO, "-")}${name === "CACError" ? nearOption(cli, message) : ""}\n`,
     );
     return name === "CACError" || name === "UsageError" ? 2 : 1;
   }
@@ -61,4 +62,11 @@ function nearOption(cli: CAC, message: string): string {
   return unknown === undefined || options === undefined ? "" : suggestion(unknown, options).replace('"', '"--');
 }
 
+// Whoever closes a pipe early, as `| head -1` does, has what he wanted.
+process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
+  if (cause.code === "EPIPE") process.exit();
+  process.stderr.write(`bitbasis: cannot write stdout: ${fileReason(cause)}\n`);
+  process.exit(1);
+});
+process.stderr.on("error", () => undefined);
 process.exitCode = await main(process.argv);

@@ -36,7 +36,7 @@ import { heading } from "./commands.ts";
 import { readBytes, readJson, writeBytes } from "./files.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { choice, integer, UsageError } from "./usage.ts";
+import { choice, integer, positive, UsageError } from "./usage.ts";
 
 interface Options {
   width?: number;
@@ -172,11 +172,6 @@ function widthsOf(options: Options): number[] {
 
 async function approximateFile(file: string, options: Options): Promise<void> {
   const source = (await readJson(file)) as FunctionSource;
-  const positive = (name: string, value: unknown): number => {
-    if (typeof value !== "number" || !(value > 0))
-      throw new UsageError(`${name} expected a positive number, got ${String(value)}`);
-    return value;
-  };
   const style = choice("--style", options.style ?? "auto", ["auto", ...STYLES] as const);
   const memory = choice("--memory", options.memory ?? "dense", ["dense", "sparse"] as const);
   if ((options.error === undefined) === (options.budgetBits === undefined))

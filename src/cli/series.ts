@@ -9,7 +9,7 @@ import { heading } from "./commands.ts";
 import { STDIO, writeBytes } from "./files.ts";
 import { readNpy, toNpy } from "./inputs.ts";
 import { printJson, printText, table } from "./print.ts";
-import { choice, integer, UsageError } from "./usage.ts";
+import { choice, integer, real, UsageError } from "./usage.ts";
 
 interface Options {
   readonly bits?: unknown;
@@ -116,20 +116,16 @@ function readOptions(options: Options): ExpandOptions {
   if ((terms === undefined) === (tolerance === undefined)) {
     throw new UsageError("--terms or --tolerance expected, exactly one of them");
   }
-  const number = (option: string, value: unknown): number => {
-    if (!Number.isFinite(Number(value))) throw new UsageError(`${option} expected a number, got ${String(value)}`);
-    return Number(value);
-  };
   return {
     bits: integer("--bits", options.bits, 2, 8),
     digits: choice("--digits", options.digits, DIGIT_SYSTEMS),
     ...(terms === undefined
-      ? { tolerance: number("--tolerance", tolerance) }
+      ? { tolerance: real("--tolerance", tolerance) }
       : { terms: integer("--terms", terms, 1, 24) }),
     ...(axis === undefined ? {} : { axis: integer("--axis", axis, -32, 31) }),
     ...(group === undefined ? {} : { group: integer("--group", group, 1, 2 ** 31 - 1) }),
     ...(options.zeroPoint ? { zeroPoint: true } : {}),
-    outliers: outliers === "auto" ? "auto" : number("--outliers", outliers),
+    outliers: outliers === "auto" ? "auto" : real("--outliers", outliers),
   };
 }
 

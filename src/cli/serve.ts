@@ -5,7 +5,7 @@ import { Pool, poolModel } from "../pool/index.ts";
 import type { Preset } from "../series/index.ts";
 import type { InferenceServer } from "../serve/index.ts";
 import { heading } from "./commands.ts";
-import { readModelFile } from "./files.ts";
+import { naming, readModelFile } from "./files.ts";
 import { printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { PRESETS } from "./quantize.ts";
@@ -65,7 +65,9 @@ export function registerServe(cli: CAC): void {
         entries.map(async (entry) => {
           const { bytes, externalData } = await readModelFile(entry.path);
           const plan = isContainer(bytes.subarray(0, 16)) ? {} : { ...settings, externalData };
-          return withProgress((onProgress) => poolModel(keyOf(entry), bytes, { ...plan, terms, onProgress }));
+          const making = () =>
+            withProgress((onProgress) => poolModel(keyOf(entry), bytes, { ...plan, terms, onProgress }));
+          return naming(entry.path, making);
         }),
       );
       pool = await Pool.open(models, {

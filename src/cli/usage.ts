@@ -18,11 +18,30 @@ export function assignment(option: string, text: string): [string, string] {
 
 /** A whole number within bounds. */
 export function integer(option: string, value: unknown, least: number, most: number): number {
-  const number = Number(value);
+  const number = numberOf(value);
   if (!Number.isInteger(number) || number < least || number > most) {
     throw new UsageError(`${option} expected an integer in ${least}..${most}, got ${String(value)}`);
   }
   return number;
+}
+
+/** A number. */
+export function real(option: string, value: unknown): number {
+  const number = numberOf(value);
+  if (!Number.isFinite(number)) throw new UsageError(`${option} expected a number, got ${String(value)}`);
+  return number;
+}
+
+/** A number above 0. */
+export function positive(option: string, value: unknown): number {
+  const number = numberOf(value);
+  if (!(number > 0)) throw new UsageError(`${option} expected a positive number, got ${String(value)}`);
+  return number;
+}
+
+/** NaN for what is no number, and for nothing, which JavaScript takes for 0. */
+function numberOf(value: unknown): number {
+  return String(value).trim() === "" ? Number.NaN : Number(value);
 }
 
 /** One of a list of words. */

@@ -2,7 +2,7 @@ import type { CAC } from "cac";
 import { openReceipt, parseReceipt, runAgain, type Verification } from "../receipt/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
-import { readBytes, readModelFile } from "./files.ts";
+import { naming, readBytes, readModelFile } from "./files.ts";
 import { type InputOptions, readFeeds, readNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -28,7 +28,8 @@ export function registerVerify(cli: CAC): void {
     .example("bitbasis verify receipt.json --model model.safetensors --input image=cat.npy --output out")
     .action(async (path: string, options: Options) => {
       if (options.model === undefined) throw new UsageError("verify expected --model MODEL");
-      const receipt = parseReceipt(new TextDecoder().decode(await readBytes(path)));
+      const text = new TextDecoder().decode(await readBytes(path));
+      const receipt = await naming(path, async () => parseReceipt(text));
       const { bytes, externalData } = await readModelFile(String(options.model));
       const session = await withProgress((onProgress) => openReceipt(receipt, bytes, { externalData, onProgress }));
       const [feeds = {}] = await readFeeds(session.inputMetadata, options);

@@ -3,7 +3,7 @@ import type { SensitivityRow } from "../attention/index.ts";
 import { createWorkbench, type Workbench } from "../attention/kernels.ts";
 import { KeySet } from "../attention/keys.ts";
 import { sensitivityOn } from "../attention/sensitivity.ts";
-import { checkList, checkPace } from "../core/index.ts";
+import { checkInteger, checkList, checkOptions, checkPace, shown } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { type ExternalData, readOnnx, writeOnnx } from "../onnx/index.ts";
 import { activationWidth, PRESETS, type Preset, presetDefault } from "../series/index.ts";
@@ -29,9 +29,9 @@ export interface AuditOptions {
   readonly samples?: Iterable<Readonly<Record<string, Tensor>>>;
   /** Shapes of generated inputs, by name. */
   readonly shapes?: Readonly<Record<string, readonly number[]>>;
-  /** How many inputs to generate, default 4, and from which seed, default 0. */
+  /** How many inputs to generate, 1..10,000, default 4. All are made before the first is run. */
   readonly generate?: number;
-  /** Of the generated inputs: the same seed gives the same inputs. Default 0. */
+  /** Of the generated inputs, 0..2^32 − 1: the same seed gives the same inputs. Default 0. */
   readonly seed?: number;
   /** Bit widths to look at, 2…16, default 2…12; the preset's is added. */
   readonly bits?: readonly number[];
@@ -145,9 +145,11 @@ export async function audit(onnx: Uint8Array, options: AuditOptions = {}): Promi
   checkPace(options);
   for (const name of ["bits", "samples"] as const) if (options[name] !== undefined) checkList(name, options[name]);
   const { preset = "faithful", externalData, signal, onProgress } = options;
-  if (!AUDIT_PRESETS.includes(preset)) {
-    throw new RangeError(`"preset" expected ${AUDIT_PRESETS.join(", ")}, got ${JSON.stringify(preset)}`);
-  }
+  if (!AUDIT_PRESETS.includes(preset))
+    throw new RangeError(`"preset" expected ${AUDIT_PRESETS.join(", ")}, got ${shown(preset)}`);
+  checkInteger("generate", options.generate ?? 4, 1, MOST_GENERATED);
+  checkInteger("seed", options.seed ?? 0, 0, 2 ** 32 - 1);
+  checkOptions(options.shapes ?? {}, "shapes");
   const plan = presetDefault(preset);
   const presetBits = activationWidth(plan);
   for (const b of options.bits ?? []) integerIn("bits", b, 2, 16);
@@ -223,6 +225,8 @@ function batchOf(feeds: Readonly<Record<string, Tensor>>): number {
 function captured(blocks: readonly AttentionBlock[]): ReadonlySet<string> {
   return new Set(blocks.flatMap((b) => [b.queries, b.keys, b.weights, b.values].filter((name) => name !== undefined)));
 }
+
+const MOST_GENERATED = 10_000;
 
 function* seeds(options: AuditOptions): Generator<number> {
   for (let i = 0; i < (options.generate ?? 4); i++) yield (options.seed ?? 0) + 7919 * i;

@@ -50,7 +50,7 @@ export function gammaGraph(p: number, d: number, options: GammaOnnxOptions = {})
   if (p > 10 || g.alphabet > 65536n)
     throw new RangeError(`"p" and "d" expected p ≤ 10 and at most 65536 symbols, got ${g.alphabet}`);
   if (!Number.isInteger(bits) || bits < 1 || bits > p) {
-    throw new RangeError(`"embeddingBits" expected integer in 1..${p}, got ${bits}`);
+    throw new RangeError(`"embeddingBits" expected integer in 1..${p}, got ${shown(bits)}`);
   }
   const limit = (2 ** p - 1) / 2;
   const build = new GraphBuilder();

@@ -1,6 +1,6 @@
 // Regimes of real networks, and dyadic networks as ONNX.
 import "../program/operators/all.ts";
-import { BitbasisError, checkExtents, checkOptions } from "../core/index.ts";
+import { BitbasisError, checkExtents, checkOptions, shown } from "../core/index.ts";
 import type { Graph, Node, SpecializedGraph } from "../graph/graph.ts";
 import { normalize, specialize } from "../graph/index.ts";
 import { applyRules } from "../graph/passes/editor.ts";
@@ -85,7 +85,7 @@ export function regimeOfOnnx(onnx: Uint8Array, options: OnnxRegimeOptions = {}):
   checkExtents("shape", options.shape);
   const { bits = 8 } = options;
   if (!Number.isSafeInteger(bits) || bits < 2 || bits > 64)
-    throw new RangeError(`"bits" expected an integer in 2..64, got ${bits}`);
+    throw new RangeError(`"bits" expected an integer in 2..64, got ${shown(bits)}`);
   const read = readOnnx(onnx, { externalData: options.externalData });
   const graph = applyRules(normalize(read), [dropIdentity, foldAffine, spellBatchNormalization]);
   const shapes = Object.fromEntries(

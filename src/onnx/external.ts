@@ -1,3 +1,4 @@
+import { wrongKind } from "../core/arguments.ts";
 import { BitbasisError } from "../core/errors.ts";
 import { classOf } from "../core/shown.ts";
 import type { AttributeProto, GraphProto, ModelProto, TensorProto } from "./schema.ts";
@@ -36,15 +37,14 @@ export class ExternalFiles {
       return;
     }
     if (typeof data !== "object" || data === null) {
-      throw new TypeError(`"externalData" expected files by location, got ${data === null ? "null" : typeof data}`);
+      throw wrongKind("externalData", "files by location, or a list of { path, data }", data);
     }
     const entries = Array.isArray(data)
       ? (data as readonly { path: string; data: Uint8Array }[]).map((one) => [one?.path, one?.data] as const)
       : Object.entries(data as Readonly<Record<string, Uint8Array>>);
     for (const [location, bytes] of entries) {
-      if (typeof location !== "string" || classOf(bytes) !== "Uint8Array") {
-        throw new TypeError(`"externalData" of "${location}" expected a Uint8Array, got ${typeof bytes}`);
-      }
+      if (typeof location !== "string") throw wrongKind("externalData", "{ path, data } in its list", location);
+      if (classOf(bytes) !== "Uint8Array") throw wrongKind(`externalData: ${location}`, "a Uint8Array", bytes);
       this.add(location, bytes);
     }
   }

@@ -1,3 +1,4 @@
+import { wrongKind } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import { allocateData, type Shape, sizeOf, Tensor, uniformNumbers } from "../tensor/index.ts";
 import type { InputRange } from "./options.ts";
@@ -79,9 +80,11 @@ function isPair(range: InputRange | undefined): range is readonly [number, numbe
   return Array.isArray(range);
 }
 
-/** @throws RangeError unless the range is two numbers, or such by the names of inputs */
+/** @throws TypeError or RangeError unless the range is two numbers, or such by the names of inputs */
 export function checkRange(range: InputRange | undefined, inputs: readonly ValueInfo[]): void {
   if (range === undefined) return;
+  if (typeof range !== "object" || range === null)
+    throw wrongKind("inputRange", "[least, largest], or such by the names of inputs", range);
   const pairs = isPair(range) ? [["inputRange", range] as const] : Object.entries(range);
   for (const [name, pair] of pairs) {
     const [low, high] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];

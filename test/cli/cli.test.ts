@@ -38,6 +38,11 @@ describe("bitbasis", () => {
     }
     const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8"));
     expect(bitbasis(["--version"]).stdout.toString()).toContain(version);
+    expect(bitbasis(["quantize", "--version"]).stdout.toString()).toContain(version);
+    expect(bitbasis(["--hlep"])).toMatchObject({
+      status: 2,
+      stderr: expect.stringContaining('did you mean "--help"?'),
+    });
   });
 
   it("prints what an experiment expected and found, with a verdict; its figures as JSON", () => {
@@ -270,6 +275,39 @@ describe("bitbasis", () => {
     expect(bitbasis(["run", MODEL, "--input", `image=${broken}`])).toMatchObject({
       status: 2,
       stderr: expect.stringContaining("is a damaged .npz file"),
+    });
+  });
+
+  it("takes names that look like numbers for names", () => {
+    const file = join(folder, "007");
+    writeFileSync(file, readFileSync(MODEL));
+    const { status, stdout } = spawnSync(process.execPath, [MAIN, "inspect", "007"], { cwd: folder });
+    expect([status, stdout.toString().slice(0, 4)]).toEqual([0, "ONNX"]);
+    expect(bitbasis(["quantize", MODEL, "-o", ""])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining('cannot write "": ENOENT'),
+    });
+  });
+
+  it("ends without a word where nobody reads on", () => {
+    const model = join(folder, "long.onnx");
+    writeFileSync(model, writeOnnx(build({ x: [20_000] }, {}, [["Relu", ["x"], ["y"]]], ["y"])));
+    const long = `'${process.execPath}' '${MAIN}' run '${model}' --random --json`;
+    const { stdout, stderr } = spawnSync("bash", ["-c", `set -o pipefail; ${long} | head -1; echo $?`]);
+    expect([stdout.toString(), stderr.toString()]).toEqual(["{\n0\n", ""]);
+  });
+
+  it.runIf(process.platform === "linux")("says what is wrong with a disk and a folder that take nothing", () => {
+    const text = `'${process.execPath}' '${MAIN}' inspect '${MODEL}' > /dev/full`;
+    const full = spawnSync("bash", ["-c", text]);
+    expect([full.status, full.stderr.toString()]).toEqual([
+      1,
+      "bitbasis: cannot write stdout: ENOSPC (the disk is full)\n",
+    ]);
+    // Node's own recursive mkdir never ends there.
+    expect(bitbasis(["run", MODEL, "--random", "--output", "/proc/outputs"])).toMatchObject({
+      status: 1,
+      stderr: expect.stringContaining("cannot make the folder /proc/outputs: ENOENT"),
     });
   });
 

@@ -112,7 +112,7 @@ async function validArguments(): Promise<Valid> {
     "fixed-point.roundOff": [fixed, [[1]], { formats: [[3, 1]] }],
     "fixed-point.sets": ["relu", 3, 1],
     "fixed-point.synthesize": [(x: number) => x, { p: 3, s: 1, d: 1, activation: "relu" }],
-    "fixed-point.universalityMap": ["relu", { p: [2], s: [1] }],
+    "fixed-point.universalityMap": ["relu", { maxP: 2, maxS: 3 }],
     "fixed-point.verify": [fixed, (x: number) => x],
     "regimes.approximate": [(x: number) => x, { lipschitz: 1, error: 0.25 }],
     "regimes.approximatePlane": [(x: number, y: number) => (x + y) / 2, { lipschitz: 1, error: 0.25 }],
@@ -168,11 +168,52 @@ async function validArguments(): Promise<Valid> {
   };
 }
 
+const PACE = ["signal", "onProgress"];
+const BESIDE = ["externalData", ...PACE];
+
+/** Options that a call above leaves out, by function: they belong to its last argument, or to one after it. */
+const LEFT_OUT: Readonly<Record<string, readonly string[]>> = {
+  "index.InferenceSession.create": [
+    ...["plan", "check", "terms", "numThreads", "shards", "wasm", "progressive", "freeDimensionOverrides", ...BESIDE],
+    ...["executionProviders", "intraOpNumThreads"],
+  ],
+  "series.plan": ["samples", "inputRange", "synth", ...BESIDE],
+  "fixed-point.fitFormats": ["inputRange", ...BESIDE],
+  "fixed-point.roundOff": PACE,
+  "fixed-point.synthesize": ["weights", ...PACE],
+  "fixed-point.verify": PACE,
+  "regimes.approximate": ["exponent", "budgetBits", "style", "memory", ...PACE],
+  "regimes.approximatePlane": ["budgetBits", ...PACE],
+  "regimes.containerNetwork": ["limit", "shape"],
+  "regimes.lowerOnnx": ["round", "form", "recoding", "externalData", "shape"],
+  "regimes.lowerPrecision": ["magnitude", "recoding", "nonNegativeInputs", "rescale"],
+  "regimes.regimeOfOnnx": ["bits", "externalData", "shape"],
+  "regimes.reluNetwork": ["externalData", "shape", "limit"],
+  "attention.audit": ["samples", "shapes", "generate", "seed", "preset", ...BESIDE],
+  "attention.certify": ["kind", "positions"],
+  "attention.equalitySensitivity": [
+    ...["queries", "targets", "mask", "bits", "granularity", "score", "retrieval", "scale", ...PACE],
+  ],
+  "attention.gamma": ["kind", "positions"],
+  "attention.gammaOnnx": ["embeddingBits"],
+  "attention.measureAgreement": ["signal"],
+  "attention.verifyGamma": PACE,
+  "receipt.verify": PACE,
+  "advise.advise": ["inputRange", "synth", ...BESIDE],
+  "quantize.compare": ["plans", "containers", "limits", ...BESIDE],
+  "quantize.exportOnnx": ["as"],
+  "quantize.inspect": ["externalData"],
+  "quantize.quantize": ["plan", "target", "check", "synth", "inputRange", "samples", "limits", ...BESIDE],
+};
+
 const isPlain = (value: unknown): value is Record<string, unknown> =>
   typeof value === "object" && value !== null && Object.getPrototypeOf(value) === Object.prototype;
 
-/** Every way to put a value of a wrong kind into a list of arguments: for an argument, for the first element of one, for a field of one. */
-function* spoiled(valid: readonly unknown[]): Generator<readonly [what: string, given: readonly unknown[]]> {
+/** Every way to put a value of a wrong kind into a list of arguments: for an argument, for the first element of one, for a field of one, for an option that it leaves out. */
+function* spoiled(
+  valid: readonly unknown[],
+  options: readonly string[] = [],
+): Generator<readonly [what: string, given: readonly unknown[]]> {
   for (const [i, argument] of valid.entries()) {
     for (const [kind, value] of [...WRONG_KINDS, ["nothing", undefined] as const]) {
       yield [`argument ${i} is ${kind}`, replaced(valid, i, value)];
@@ -183,6 +224,13 @@ function* spoiled(valid: readonly unknown[]): Generator<readonly [what: string, 
         yield [`"${name}" of argument ${i} is ${kind}`, replaced(valid, i, { ...argument, [name]: value })];
     }
   }
+  const last = isPlain(valid.at(-1)) ? valid.length - 1 : valid.length;
+  for (const name of options)
+    for (const [kind, value] of WRONG_KINDS)
+      yield [
+        `the option "${name}" is ${kind}`,
+        replaced([...valid, {}], last, { ...(valid[last] ?? {}), [name]: value }),
+      ];
 }
 
 const replaced = (list: readonly unknown[], i: number, value: unknown): unknown[] =>
@@ -228,7 +276,7 @@ describe.each(NAMES.filter((name) => !OURS.includes(name)))("%s", (name) => {
     const call = callable(name);
     await call(...given!);
     const bare: string[] = [];
-    for (const [what, wrong] of spoiled(given!)) {
+    for (const [what, wrong] of spoiled(given!, LEFT_OUT[name])) {
       try {
         const made = await call(...wrong);
         if (made instanceof index.InferenceSession) await made.release();

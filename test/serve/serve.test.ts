@@ -285,7 +285,7 @@ describe("bitbasis serve", () => {
     writeFileSync(join(folder, "bad.onnx"), "no model");
     for (const [args, message] of [
       [[join(folder, "missing.onnx")], /cannot read .*missing\.onnx/],
-      [[join(folder, "bad.onnx")], /bitbasis: .*model/],
+      [[join(folder, "bad.onnx")], /bitbasis: .*bad\.onnx: .*model/],
       [[join(folder, "slow.onnx"), join(folder, "slow.onnx")], /two models are called slow@1/],
       [[folder, "--workers", "0"], /--workers expected an integer/],
       [[`x@1=${join(folder, "line")}`], /expected one version, got 2/],
