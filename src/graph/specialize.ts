@@ -1,5 +1,5 @@
 import { BitbasisError } from "../core/errors.ts";
-import { type Shape, Tensor } from "../tensor/index.ts";
+import { Tensor } from "../tensor/index.ts";
 import { contentName } from "./digest.ts";
 import { DependsOnData, nodeError } from "./errors.ts";
 import { checkFeed, type Feed, LIST } from "./feed.ts";
@@ -14,7 +14,7 @@ import { operatorOf } from "./operators/index.ts";
 import { Maker } from "./operators/maker.ts";
 import { isGraph, live, reads } from "./order.ts";
 import { normalize } from "./passes/normalize.ts";
-import type { Outcome, Settled, Source, SpecializeOptions, Stage, Stop, Visit } from "./stage.ts";
+import type { Outcome, Source, SpecializeOptions, Stage, Stop, Visit } from "./stage.ts";
 
 export { type Feed, type Known, LIST } from "./feed.ts";
 export type { Outcome, Source, SpecializeOptions, Stage, Stop, Visit } from "./stage.ts";
@@ -42,53 +42,7 @@ export function specialize(
   return specializerOf(graph, feeds, options).advance();
 }
 
-/**
- * Specializations of one graph for several feeds, which go from node to node beside each other; what feeds do not change is found out once.
- *
- * @param judge - is told about every node of an operator, as each of them finds it; says whether it is folded where it can be, or undefined to give up
- * @returns undefined when it has been given up, or one of them needs more than shapes
- */
-export function specializeTogether(
-  graph: Graph,
-  feeds: readonly Readonly<Record<string, Feed | typeof LIST>>[],
-  options: SpecializeOptions,
-  judge: (visits: readonly Visit[]) => "fold" | "keep" | undefined,
-): Stage[] | undefined {
-  const all = feeds.map((one) => specializerOf(graph, one, options));
-  const [first, ...others] = all as [Specializer, ...Specializer[]];
-  for (const one of others) one.follow(first);
-  for (;;) {
-    const visit = first.next();
-    const visits = [visit, ...others.map((one) => one.next(isVisit(visit) ? visit : undefined))];
-    if (visits.every((one) => one === undefined)) return all.map((one) => one.stage(undefined));
-    if (!visits.every(isVisit)) return undefined;
-    const fate = judge(visits);
-    if (fate === undefined || all.some((one, i) => one.settle(visits[i]!, fate === "fold") !== undefined))
-      return undefined;
-  }
-}
-
-/** Equal values and small tensors of one specialization in place of another's own: that they are equal is seen from then on by looking at the objects. */
-function shared(own: KnownValue, other: KnownValue | undefined): KnownValue {
-  return other !== undefined && own.type === other.type && sameShape(own.shape, other.shape) ? other : own;
-}
-
-function sharedTensor(own: Tensor, other: Tensor | undefined): Tensor {
-  if (other === undefined || own.type !== other.type || own.size > 16 || !sameShape(own.dims, other.dims)) return own;
-  const [a, b] = [own.data as ArrayLike<unknown>, other.data as ArrayLike<unknown>];
-  for (let i = 0; i < a.length; i++) if (!Object.is(a[i], b[i])) return own;
-  return other;
-}
-
-function sameShape(a: Shape, b: Shape): boolean {
-  return a === b || (a.length === b.length && a.every((d, i) => d === b[i]));
-}
-
-function sameNames(a: readonly string[], b: readonly string[]): boolean {
-  return a.length === b.length && a.every((name, i) => name === b[i]);
-}
-
-function isVisit(found: Visit | Stop | undefined): found is Visit {
+export function isVisit(found: Visit | Stop | undefined): found is Visit {
   return found !== undefined && "call" in found;
 }
 
@@ -98,9 +52,7 @@ export function probe(...[graph, feeds, options = {}]: Parameters<typeof special
 }
 
 function specializerOf(...[graph, feeds, options = {}]: Parameters<typeof specialize>): Specializer {
-  const specializer = new Specializer(...Specializer.begin(normalize(graph), options));
-  for (const input of graph.inputs) specializer.feed(input, feeds[input.name]);
-  return specializer;
+  return new Specializer(...Specializer.begin(normalize(graph), options)).fed(graph, feeds);
 }
 
 /** Nodes that are still to be visited: those of the graph, and on top of them those of branches that were taken. */
@@ -116,9 +68,7 @@ function foldedName(tensor: Tensor): string {
 
 export class Specializer {
   /** Those that must run. */
-  private nodes: Node[] = [];
-  /** The first of several specializations of one graph, if this is another of them. */
-  private leader: Specializer | undefined;
+  protected nodes: Node[] = [];
   private readonly growing: Set<string>;
 
   constructor(
@@ -154,7 +104,13 @@ export class Specializer {
     return [graph, { ...options, weights }, values, constants, names, lists, expanded, frames, budget];
   }
 
-  feed(input: ValueInfo, feed: Feed | typeof LIST | undefined): void {
+  /** The same, with its inputs. */
+  fed(graph: Graph, feeds: Parameters<typeof specialize>[1]): this {
+    for (const input of graph.inputs) this.feed(input, feeds[input.name]);
+    return this;
+  }
+
+  private feed(input: ValueInfo, feed: Feed | typeof LIST | undefined): void {
     const { name, type, shape } = input;
     if (feed === undefined) throw new TypeError(`input "${name}" is missing`);
     if (feed === LIST) {
@@ -165,15 +121,6 @@ export class Specializer {
     const known = { type: feed.type as KnownValue["type"], shape: feed.shape };
     this.values.set(name, known);
     if (feed.data !== undefined) this.constants.set(name, new Tensor(known.type, feed.data as never, feed.shape));
-  }
-
-  /** Makes it another specialization of the leader's graph: what both know of an input is one object. */
-  follow(leader: Specializer): void {
-    this.leader = leader;
-    for (const { name } of this.graph.inputs) {
-      const own = this.values.get(name);
-      if (own !== undefined) this.values.set(name, shared(own, leader.values.get(name)));
-    }
   }
 
   advance(): Stage {
@@ -189,16 +136,7 @@ export class Specializer {
     return undefined;
   }
 
-  /** The next node of an operator, which is to be settled, or what it stops at; undefined at the end. `like`: the same node under other feeds. */
-  next(like?: Visit): Visit | Stop | undefined {
-    for (let node = this.following(); node !== undefined; node = this.following()) {
-      const found = this.look(node, like);
-      if (found !== undefined) return found;
-    }
-    return undefined;
-  }
-
-  private following(): Node | undefined {
+  protected following(): Node | undefined {
     for (;;) {
       const frame = this.frames.at(-1);
       if (frame === undefined) return undefined;
@@ -212,23 +150,23 @@ export class Specializer {
   }
 
   protected visit(given: Node): Stop | undefined {
-    const found = this.look(given, undefined);
+    const found = this.look(given);
     return isVisit(found) ? this.settle(found, true) : found;
   }
 
   /** What is found out about a node; undefined when others have taken its place. */
-  private look(given: Node, like: Visit | undefined): Visit | Stop | undefined {
+  protected look(given: Node): Visit | Stop | undefined {
     const node = { ...given, inputs: given.inputs.map((name) => this.resolve(name)) };
     if (runsBetween(node) || node.inputs.some((name) => this.lists.has(name))) {
       return this.takeBranch(node) ? undefined : { kind: "control", node };
     }
     const unknown = node.inputs.filter((name) => this.options.needed?.has(name) && this.learnable(name));
     if (unknown.length > 0) return this.learn(node, unknown);
-    const call = this.call(node);
-    if (like?.call.isLike(call)) {
-      const { operator, outputs, folded } = like;
-      return { node, operator, call, outputs, folded, like };
-    }
+    return this.find(this.call(node));
+  }
+
+  protected find(call: Call): Visit | Stop | undefined {
+    const { node } = call;
     const operator = operatorOf(node);
     if (operator === undefined) throw nodeError(node, this.graph.opsets, "this operator is not supported");
     const onHost = runsOnHost(node, call);
@@ -243,10 +181,8 @@ export class Specializer {
         this.frames.push({ nodes: [...before, wide, ...after(results)], next: 0 });
         return undefined;
       }
-      const own = outputsOf(call, operator);
-      const outputs = like === undefined ? own : own.map((value, i) => shared(value, like.outputs[i]));
-      const made = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
-      const folded = like === undefined ? made : made?.map((tensor, i) => sharedTensor(tensor, like.folded?.[i]));
+      const outputs = outputsOf(call, operator);
+      const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
       // Too large to be folded, which a run may do all the same.
       if (folded === undefined && onHost) return { kind: "host", node };
       return { node, operator, call, outputs, folded };
@@ -256,52 +192,29 @@ export class Specializer {
   }
 
   /** Folds, expands or keeps a node. */
-  settle(visit: Visit, folds: boolean): Stop | undefined {
-    const { node, call, outputs, folded } = visit;
+  settle({ node, operator, call, outputs, folded }: Visit, folds: boolean): Stop | undefined {
     if (folded !== undefined && folds) {
       this.budget.count(call, folded);
       for (const [i, tensor] of folded.entries()) this.fold(node.outputs[i], tensor);
       return undefined;
     }
     try {
-      const { nodes, kept = node } = this.asLeader(visit) ?? this.become(visit);
-      if (nodes !== undefined) this.frames.push({ nodes, next: 0 });
-      else this.keep(kept, outputs);
+      const expanded = operator.expands?.(call, this.maker(node));
+      if (expanded !== undefined) {
+        const made = new Set(expanded.flatMap((one) => one.outputs));
+        checkOutputs(call, (name) => made.has(name));
+        this.frames.push({ nodes: expanded, next: 0 });
+      } else {
+        this.keep((this.grows(node) ? undefined : operator.settle?.(call, outputs)) ?? node, outputs);
+      }
       return undefined;
     } catch (error) {
       return this.stopFor(error, node);
     }
   }
 
-  private become(visit: Visit): Settled {
-    const { node, operator, call, outputs } = visit;
-    const taken: Settled["taken"][number][] = [];
-    const nodes = operator.expands?.(call, this.maker(node, taken));
-    if (nodes === undefined) {
-      visit.settled = { taken, kept: (this.grows(node) ? undefined : operator.settle?.(call, outputs)) ?? node };
-    } else {
-      const made = new Set(nodes.flatMap((one) => one.outputs));
-      checkOutputs(call, (name) => made.has(name));
-      visit.settled = { taken, nodes };
-    }
-    return visit.settled;
-  }
-
-  /** What the node has become under the leader's feeds, if it reads the same under these and the names that it takes are free. */
-  private asLeader({ node, like }: Visit): Settled | undefined {
-    const settled = like?.settled;
-    if (like === undefined || settled === undefined) return undefined;
-    if (!sameNames(node.inputs, like.node.inputs) || !sameNames(node.outputs, like.node.outputs)) return undefined;
-    if (settled.nodes === undefined) this.grows(node);
-    for (const { base, name, tensor } of settled.taken) {
-      if (this.unique(base) !== name) return undefined;
-      this.addConstant(name, tensor);
-    }
-    return settled;
-  }
-
   /** Whether a node gives the rows of a state in place: with new ones, turned or times a number (src/program/kept.ts). */
-  private grows({ op, inputs, outputs }: Node): boolean {
+  protected grows({ op, inputs, outputs }: Node): boolean {
     const [first = "", second = ""] = inputs;
     const grows = this.growing.has(first) || (op === "Mul" && this.growing.has(second));
     if (!grows || !(op === "Concat" || op === "Transpose" || op === "Mul")) return false;
@@ -444,7 +357,7 @@ export class Specializer {
     );
   }
 
-  private keep(node: Node, outputs: readonly KnownValue[]): void {
+  protected keep(node: Node, outputs: readonly KnownValue[]): void {
     this.nodes.push(node);
     node.outputs.forEach((name, i) => {
       if (name === "") return;
@@ -463,15 +376,8 @@ export class Specializer {
     this.names.set(name, folded);
   }
 
-  /** A constant that an expanded operator needs. */
-  private addConstant(name: string, tensor: Tensor | undefined): void {
-    if (tensor === undefined) return;
-    this.constants.set(name, tensor);
-    this.values.set(name, { type: tensor.type, shape: tensor.dims });
-  }
-
   /** A name that no value has yet. */
-  private unique(base: string): string {
+  protected unique(base: string): string {
     for (let i = this.expanded.get(base) ?? 0; ; i++) {
       const name = i === 0 ? base : `${base}_${i}`;
       if (this.values.has(name) || this.expanded.has(name)) continue;
@@ -480,20 +386,23 @@ export class Specializer {
     }
   }
 
+  /** Takes a name that no value has yet, for a value or a constant. */
+  protected take(base: string, tensor?: Tensor): string {
+    const name = this.unique(base);
+    if (tensor !== undefined) {
+      this.constants.set(name, tensor);
+      this.values.set(name, { type: tensor.type, shape: tensor.dims });
+    }
+    return name;
+  }
+
   /** For an operator that is written out as others, now that the shapes are known. */
-  private maker(node: Node, taken: Settled["taken"][number][]): Maker {
-    const take = (base: string, own?: Tensor): string => {
-      const name = this.unique(base);
-      const tensor = own && sharedTensor(own, this.leader?.constants.get(name));
-      this.addConstant(name, tensor);
-      taken.push({ base, name, tensor });
-      return name;
-    };
+  private maker(node: Node): Maker {
     return new Maker(node, 99, {
       opsets: this.graph.opsets,
       constant: (name) => this.constants.get(this.resolve(name)),
-      add: take,
-      name: take,
+      add: (base, tensor) => this.take(base, tensor),
+      name: (base) => this.take(base),
       rank: (name) => this.values.get(name)?.shape.length,
     });
   }

@@ -70,13 +70,4 @@ export interface Visit {
   readonly folded: readonly Tensor[] | undefined;
   /** The same node under other feeds, which reads the same. */
   readonly like?: Visit;
-  /** What it has become. */
-  settled?: Settled;
-}
-
-/** What becomes of a node that is not folded: other nodes, with the names that they take, or the one that runs. */
-export interface Settled {
-  readonly nodes?: readonly Node[];
-  readonly taken: readonly { readonly base: string; readonly name: string; readonly tensor: Tensor | undefined }[];
-  readonly kept?: Node;
 }

@@ -55,17 +55,6 @@ export interface OwnedConstant {
   readonly data: ArrayBufferView;
 }
 
-/** What lowering a node has added, to be added again to a lowering of as many steps and buffers. */
-export interface Trace {
-  readonly step: number;
-  readonly steps: readonly LoweredStep[];
-  readonly buffer: number;
-  readonly buffers: readonly PlannedBuffer[];
-  readonly located: readonly (readonly [string, Ref | number])[];
-  readonly shared: readonly (readonly [string, unknown])[];
-  readonly makers: readonly (readonly [string, number])[];
-}
-
 /** Multiply-accumulates of a step; one that only moves and compares counts its bytes. */
 export function workOf({ macs, bytes }: Pick<LoweredStep, "macs" | "bytes">): number {
   return Math.max(macs, bytes);
@@ -91,11 +80,13 @@ export class Lowering {
   node: Node = boundary("inputs");
   readonly steps: LoweredStep[] = [];
   readonly buffers: PlannedBuffer[] = [];
-  private readonly located = new Map<string, Ref | number>();
-  private shared = new Map<string, unknown>();
+  /** Where values lie. */
+  readonly located = new Map<string, Ref | number>();
+  /** What `once` has made. */
+  shared = new Map<string, unknown>();
   private captured: LoweredStep[] | undefined;
   /** How many steps have been put in the place of others. */
-  private replaced = 0;
+  replaced = 0;
   private ranges: ReadonlyMap<string, StaticRange> | undefined;
 
   constructor(
@@ -120,7 +111,7 @@ export class Lowering {
 
   /** Values that lie in a state's memory; for whom reads them as operands they are copied. */
   readonly views = new Map<string, View>();
-  private readonly blocks = new Map<string, Ref>();
+  readonly blocks = new Map<string, Ref>();
 
   /** Constants that only this program has: what folding made of the input shapes. */
   readonly owned: OwnedConstant[] = [];
@@ -134,44 +125,6 @@ export class Lowering {
   /** What a node does to its outputs in the end, if anything. */
   epilogueOf(node: Node): Epilogue | undefined {
     return this.epilogues.of.get(node);
-  }
-
-  /** What `lower` adds for the current node; undefined where it is no use to others: it changes what was there before, or has to do with a state or with constants of this program. */
-  traced(lower: () => void): Trace | undefined {
-    const { steps, buffers, owned, located, shared, makers, views, blocks } = this;
-    const { inputs, outputs } = this.node;
-    const before = { step: steps.length, buffer: buffers.length, replaced: this.replaced };
-    const [own, once, made, seen, kept] = [owned.length, shared.size, makers.size, views.size, blocks.size];
-    const isView = inputs.some((name) => views.has(name));
-    lower();
-    if (isView || views.size > seen || blocks.size > kept || owned.length > own) return undefined;
-    if (this.replaced > before.replaced) return undefined;
-    const added = steps.slice(before.step);
-    const isOwned = (word: unknown): boolean =>
-      typeof word === "number" && owned.some(({ at, data }) => word >= at && word <= at + data.byteLength);
-    if (owned.length > 0 && added.some(({ step }) => step.words.some(isOwned))) return undefined;
-    const names = [...outputs, this.epilogueOf(this.node)?.output ?? ""].filter((name) => located.has(name));
-    return {
-      ...{ step: before.step, steps: added, buffer: before.buffer },
-      buffers: buffers.slice(before.buffer).map((buffer) => ({ ...buffer })),
-      located: names.map((name) => [name, located.get(name)!]),
-      shared: shared.size === once ? [] : [...shared].slice(once),
-      makers: makers.size === made ? [] : [...makers].slice(made),
-    };
-  }
-
-  /** Adds what another lowering has added for the same node; false: this one has come another way. */
-  repeat({ step, steps, buffer, buffers, located, shared, makers }: Trace): boolean {
-    if (this.steps.length !== step || this.buffers.length !== buffer) return false;
-    for (const one of buffers) this.buffers.push({ ...one });
-    for (const one of steps) {
-      this.touch(one.step);
-      this.steps.push(one);
-    }
-    for (const [name, at] of located) this.located.set(name, at);
-    for (const [key, value] of shared) this.shared.set(key, value);
-    for (const [name, index] of makers) this.makers.set(name, index);
-    return true;
   }
 
   /** Whether this node alone reads a value. */
@@ -262,7 +215,7 @@ export class Lowering {
   }
 
   /** Buffers that the next step names are alive until it has run. */
-  private touch({ words }: Step): void {
+  touch({ words }: Step): void {
     for (const word of words) if (typeof word !== "number") this.buffers[word.buffer]!.last = this.steps.length;
   }
 

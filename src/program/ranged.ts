@@ -10,8 +10,9 @@ import { KeptStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
-import type { KnownValue } from "../graph/graph.ts";
-import type { Stage, specializeTogether, Visit } from "../graph/specialize.ts";
+import type { Graph, KnownValue } from "../graph/graph.ts";
+import { specializeTogether } from "../graph/specialize-together.ts";
+import type { SpecializeOptions, Stage, Visit } from "../graph/stage.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { Beside } from "./beside.ts";
 import type { Compiled, KeptValue, ProgramValue } from "./compile.ts";
@@ -22,13 +23,14 @@ import type { LoweredStep } from "./lowering.ts";
 
 /** A graph at several sizes. */
 export interface Sizes {
-  /** All of them, node by node beside each other; see `specializeTogether`. */
-  specialize(ts: readonly number[], judge: Judge): Stage[] | undefined;
+  readonly graph: Graph;
+  readonly options: SpecializeOptions;
+  feeds(t: number): Readonly<Record<string, KnownValue>>;
   /** The program of one that is one stage. */
   compile(stage: Stage, beside: Beside): Compiled;
 }
 
-export type Judge = Parameters<typeof specializeTogether>[3];
+type Judge = Parameters<typeof specializeTogether>[3];
 
 /** a + b·t + c·t² */
 type Polynomial = readonly [a: number, b: number, c: number];
@@ -162,7 +164,14 @@ export function generalize(
   const [three, middle] = [[high, least, least + 1], (least + high) >> 1];
   const looked = low < least ? [...three, low] : three;
   const all: { readonly visits: readonly Visit[]; readonly fate: "fold" | "keep" }[] = [];
-  const stages = sizes.specialize(looked, (visits) => {
+  const specialize = (ts: readonly number[], judge: Judge): Stage[] | undefined =>
+    specializeTogether(
+      sizes.graph,
+      ts.map((t) => sizes.feeds(t)),
+      sizes.options,
+      judge,
+    );
+  const stages = specialize(looked, (visits) => {
     const fate = fateOf(visits);
     if (!isAlike(visits) || !isPolynomial(visits, looked, fate)) return undefined;
     all.push({ visits, fate });
@@ -183,7 +192,7 @@ export function generalize(
       // Something is quadratic, or nothing that we know.
       const four = [...three, middle];
       let next = 0;
-      const more = sizes.specialize([middle], ([visit]) => {
+      const more = specialize([middle], ([visit]) => {
         const { visits, fate } = all[next++] ?? { visits: [], fate: "fold" };
         const known = [...visits, visit!];
         return visits.length > 0 && isAlike(known) && isPolynomial(known, [...looked, middle], fate) ? fate : undefined;

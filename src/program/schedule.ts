@@ -1,15 +1,7 @@
 import type { Core } from "../core/index.ts";
 import { DependsOnData } from "../graph/errors.ts";
 import type { Graph, KnownValue } from "../graph/graph.ts";
-import {
-  type Feed,
-  type Known,
-  LIST,
-  type Outcome,
-  type Stage,
-  specialize,
-  specializeTogether,
-} from "../graph/specialize.ts";
+import { type Feed, type Known, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Compiled, type CompileTarget, compile } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
@@ -237,13 +229,11 @@ export class Schedule {
         core,
         range,
         {
-          specialize: (ts, judge) => {
-            const feeds = ts.map((t) => {
-              const known = valuesAt(range.line, values, t);
-              return Object.fromEntries(names.map((name, i) => [name, known[i]!]));
-            });
-            const options = { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }) };
-            return specializeTogether(graph, feeds, options, judge);
+          graph,
+          options: { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }) },
+          feeds: (t) => {
+            const known = valuesAt(range.line, values, t);
+            return Object.fromEntries(names.map((name, i) => [name, known[i]!]));
           },
           compile: (stage, beside) => compile(this.planned, stage, this.target, kept?.kept, beside),
         },

@@ -2,7 +2,9 @@
 import { describe, expect, it } from "vitest";
 import { Core } from "../../src/core/index.ts";
 import { optimize } from "../../src/graph/index.ts";
-import { type Stage, specialize, specializeTogether } from "../../src/graph/specialize.ts";
+import { specialize } from "../../src/graph/specialize.ts";
+import { specializeTogether } from "../../src/graph/specialize-together.ts";
+import type { Stage } from "../../src/graph/stage.ts";
 import { Beside } from "../../src/program/beside.ts";
 import { type Compiled, type CompileTarget, compile } from "../../src/program/compile.ts";
 import { Constants } from "../../src/program/constants.ts";

@@ -9,8 +9,8 @@ export class Call {
   constructor(
     readonly node: Node,
     readonly opsets: Readonly<Record<string, number>>,
-    private readonly inputs: readonly (KnownValue | undefined)[],
-    private readonly constants: readonly (Tensor | undefined)[],
+    readonly inputs: readonly (KnownValue | undefined)[],
+    readonly constants: readonly (Tensor | undefined)[],
     /** Hears of the memory that an evaluator is about to take, and may refuse it. */
     readonly hold: (bytes: number) => void = () => undefined,
   ) {}
@@ -26,24 +26,6 @@ export class Call {
       value && inputs.includes(i) ? { ...value, type: "float32" as const } : value,
     );
     return new Call(this.node, this.opsets, wide, this.constants);
-  }
-
-  /** Whether the other call is of the same operator and reads the same: what is found out about one holds for both. */
-  isLike({ node, inputs, constants }: Call): boolean {
-    const { op, domain, attributes } = this.node;
-    return (
-      node.op === op &&
-      node.domain === domain &&
-      inputs.length === this.inputs.length &&
-      inputs.every((input, i) => {
-        const own = this.inputs[i];
-        return (
-          constants[i] === this.constants[i] &&
-          (input === own || (input?.type === own?.type && input?.shape === own?.shape))
-        );
-      }) &&
-      sameAttributes(node.attributes, attributes)
-    );
   }
 
   /** Number of inputs that are written, absent ones in between included. */
@@ -139,14 +121,4 @@ export class Call {
     const words = this.inputs.map((input) => input && `${input.type}[${shapeInWords(input.shape)}]`);
     return nodeError(this.node, this.opsets, `${why} (inputs: ${words.map((word) => word ?? "–").join(", ")})`, code);
   }
-}
-
-export function sameAttributes(a: Node["attributes"], b: Node["attributes"]): boolean {
-  const names = a === b ? [] : Object.keys(a);
-  return a === b || (names.length === Object.keys(b).length && names.every((name) => sameAttribute(a[name], b[name])));
-}
-
-function sameAttribute(a: unknown, b: unknown): boolean {
-  if (!Array.isArray(a) || !Array.isArray(b)) return Object.is(a, b);
-  return a.length === b.length && a.every((one, i) => Object.is(one, b[i]));
 }
