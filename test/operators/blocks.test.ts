@@ -261,7 +261,7 @@ describe("DequantizeLinear in blocks before a product", () => {
             constants,
             [
               ["DequantizeLinear", names, ["w"], scaled],
-              ["Gemm", ["x", "w", "c"], ["y"], { transB: isTurned ? 1 : 0 }],
+              ["Gemm", ["x", "w", "c"], ["y"], isTurned ? { transB: 1 } : {}],
             ],
             ["y"],
             21,

@@ -237,6 +237,13 @@ describe("extents of zero", () => {
       [["ConvTranspose", ["x", "w"], ["y"]]],
       [0, 4, 7, 7],
     ],
+    [
+      "no channels out of ConvTranspose",
+      [1, 2, 4, 4],
+      { w: random(2, 0, 3, 3) },
+      [["ConvTranspose", ["x", "w"], ["y"]]],
+      [1, 0, 6, 6],
+    ],
     ["rows of MatMul", [0, 8], { w: random(8, 3) }, [["MatMul", ["x", "w"], ["y"]]], [0, 3]],
     ["the inner extent of MatMul", [2, 0], { w: random(0, 3) }, [["MatMul", ["x", "w"], ["y"]]], [2, 3]],
     ["columns of MatMul", [2, 3], { w: random(3, 0) }, [["MatMul", ["x", "w"], ["y"]]], [2, 0]],

@@ -1,4 +1,4 @@
-import { sizeOf, stridesOf, Tensor } from "../../tensor/index.ts";
+import { stridesOf, Tensor } from "../../tensor/index.ts";
 import { copyStrided } from "../operators/elements.ts";
 
 /** [0, 2, …, r−1, 1]: from channels second to channels last. */
@@ -51,6 +51,6 @@ export function transposedWeights(tensor: Tensor, group: number): Tensor {
   const grouped = tensor.reshape([group, rows, perGroup, ...kernel]);
   const perm = [0, 2, ...kernel.map((_, i) => i + 3), 1];
   const moved = transposed(grouped, perm);
-  if (sizeOf(moved.dims) === 0 || rank < 3) return moved;
+  if (rank < 3) return moved;
   return moved.reshape([group * perGroup, ...kernel, rows]);
 }
