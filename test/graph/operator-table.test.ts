@@ -30,8 +30,8 @@ function how(
   if (steps) return "kernel";
   if (evaluatesShapes) return "shapes only";
   if (runsBetween(node)) return "between programs";
-  if (expands !== undefined) return "other operators, once shapes are known";
   if (layout !== undefined) return "channels-last kernel";
+  if (expands !== undefined) return "other operators, once shapes are known";
   if (evaluate !== undefined) return "in JavaScript, between programs";
   return becomes === undefined ? "–" : "other operators, when the file is read";
 }

@@ -1,7 +1,7 @@
 import type { Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import type { LayoutRule } from "../passes/channels-last.ts";
-import { toLast, transposed, transposedWeights } from "../passes/layout.ts";
+import { toFirst, toLast, transposed, transposedWeights } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
 import { SPATIAL_RANKS } from "./layout-rules.ts";
 import type { Operator, ShapeRule } from "./operator.ts";
@@ -92,6 +92,16 @@ function changedWeights(node: Node, constant: Tensor, group: number): Tensor {
     : transposed(constant, toLast(constant.dims.length));
 }
 
+/** Where neither input has a rank before its shape is known: to the twin and back. The shape rule has seen the ranks. */
+const expands: Operator["expands"] = (call, make) => {
+  const [x = "", w = "", ...bias] = call.node.inputs;
+  const rank = call.shape(0).length;
+  const perm = toLast(rank);
+  const moved = [x, w].map((value) => make.op("Transpose", [value], { perm }));
+  const made = make.op("bitbasis/Conv", [...moved, ...bias], call.node.attributes);
+  return make.end("Transpose", [made], { perm: toFirst(rank) });
+};
+
 const common = {
   since: 1,
   inputs: "T T T?",
@@ -114,7 +124,7 @@ const weights = [
 
 /** Convolutions; those of ONNX become their channels-last twins. */
 export const convolutions = {
-  "/Conv": { ...common, attributes, shape: shape(false), layout: convolutionLayout },
+  "/Conv": { ...common, attributes, shape: shape(false), layout: convolutionLayout, expands },
   "bitbasis/Conv": { ...common, attributes: { ...attributes, ...fused }, shape: shape(false), weights, steps: true },
 } as const satisfies Readonly<Record<string, Operator>>;
 
