@@ -12,6 +12,9 @@ import { HAS_QUADS } from "./gemm/mac";
  */
 export const COLUMNS: i32 = 8;
 
+/** WinogradI16, [ceil(rows/8)][position][pair][8][2]: positions of a tile, which stand for the nine taps. */
+export const POSITIONS: i32 = 16;
+
 @inline
 export function isDepthwise(kernel: i32): bool {
   return kernel == Opcode.DepthwiseI16 || kernel == Opcode.DepthwiseF32;
@@ -30,7 +33,7 @@ export function rowsIn(kernel: i32, groups: i32, rows: i32): i32 {
 
 @inline
 export function tapsIn(kernel: i32, taps: i32): i32 {
-  return isDepthwise(kernel) ? 1 : taps;
+  return isDepthwise(kernel) ? 1 : kernel == Opcode.WinogradI16 ? POSITIONS : taps;
 }
 
 @inline
@@ -80,8 +83,19 @@ export function pixelStride(kernel: i32, groups: i32, channels: i32): f64 {
 
 /** `scratchBytes` of a step with `pixels` output pixels per sample; a kernel never needs more, and goes slower with less. */
 export function scratchBytes(kernel: i32, groups: i32, taps: i32, channels: i32, pixels: i32): f64 {
+  if (kernel == Opcode.WinogradI16) return <f64>(<i64>Scratch.padding + min(<i64>mostTiles(channels), up(pixels, 4)) * <i64>tileBytes(channels));
   const table = <i64>(isDepthwise(kernel) ? min<i32>(Blocking.depthwisePixels, pixels) : min(blockRows(kernel, taps, channels), <i32>up(pixels, 4)));
   return <f64>up64(<i64>Scratch.padding + paddingBytes(kernel, groups, channels) + table * <i64>pointersOf(kernel, taps) * 4);
+}
+
+/** Tiles of WinogradI16 whose inputs stay in the second-level cache together, and whose sums for a panel in the first. */
+export function mostTiles(channels: i32): i32 {
+  return max(4, min<i32>(Blocking.tiles, <i32>(<i64>Blocking.tileBytes / <i64>tileBytes(channels))) & ~3);
+}
+
+/** Bytes of scratch that a tile takes: inputs and sums of a panel at all positions, a pointer, and what keeps the next tile's aligned. */
+export function tileBytes(channels: i32): usize {
+  return <usize>POSITIONS * ((<usize>wordsOf(Opcode.WinogradI16, channels) << 2) + 33);
 }
 
 /** Bytes of the row that padded positions read, 16-aligned. */

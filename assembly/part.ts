@@ -18,5 +18,6 @@ export function isRest(type: i32): bool {
 /** Functions that networks hardly have. */
 @inline
 export function isRestFunction(operation: i32): bool {
-  return (operation >= UnaryFunction.Tan && operation <= UnaryFunction.Atanh) || operation == UnaryFunction.Celu || operation == UnaryFunction.Shrink;
+  if (operation >= UnaryFunction.Sin && operation <= UnaryFunction.Atanh) return true;
+  return operation == UnaryFunction.Celu || operation == UnaryFunction.Mish || operation == UnaryFunction.Shrink;
 }

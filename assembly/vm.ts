@@ -9,6 +9,7 @@ import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
 import { blockProduct, quantizeBlocks } from "./gemm/blocks";
 import { conv } from "./gemm/conv";
 import { HAS_QUADS } from "./gemm/mac";
+import { winograd } from "./gemm/winograd";
 import { packKept } from "./tensor/keep";
 import { packF32, packRight } from "./tensor/pack";
 import { quantize } from "./tensor/quantize";
@@ -81,6 +82,9 @@ function common(program: usize, step: usize, thread: i32, threads: i32): Status 
       if (!HAS_QUADS) return Status.BadOpcode;
       conv(step, thread, threads);
       break;
+    case Opcode.WinogradI16:
+      winograd(step, thread, threads);
+      break;
     case Opcode.Narrow:
       if (!HAS_QUADS) return Status.BadOpcode;
       narrow(step, thread, threads);
@@ -120,15 +124,6 @@ function common(program: usize, step: usize, thread: i32, threads: i32): Status 
       break;
     case Opcode.Canonicalize:
       canonicalize(step, thread, threads);
-      break;
-    case Opcode.Sequence:
-      sequence(step, thread, threads);
-      break;
-    case Opcode.StackDigits:
-      stackDigits(step, thread, threads);
-      break;
-    case Opcode.Trilu:
-      trilu(step, thread, threads);
       break;
     case Opcode.Recurrent:
       return recurrent(program, step, thread, threads);
@@ -230,6 +225,15 @@ function rest(program: usize, step: usize, thread: i32, threads: i32): Status {
       break;
     case Opcode.BlockProduct:
       blockProduct(step, thread, threads);
+      break;
+    case Opcode.StackDigits:
+      stackDigits(step, thread, threads);
+      break;
+    case Opcode.Trilu:
+      trilu(step, thread, threads);
+      break;
+    case Opcode.Sequence:
+      sequence(step, thread, threads);
       break;
     case Opcode.Rotate:
       rotate(step, thread, threads);

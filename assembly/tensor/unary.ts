@@ -55,8 +55,6 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
       case UnaryFunction.Sigmoid: map<T>(UnaryFunction.Sigmoid, input, output, n, a, b); break;
       case UnaryFunction.Erf: map<T>(UnaryFunction.Erf, input, output, n, a, b); break;
       case UnaryFunction.Softplus: map<T>(UnaryFunction.Softplus, input, output, n, a, b); break;
-      case UnaryFunction.Sin: map<T>(UnaryFunction.Sin, input, output, n, a, b); break;
-      case UnaryFunction.Cos: map<T>(UnaryFunction.Cos, input, output, n, a, b); break;
       case UnaryFunction.Clip: light<T>(UnaryFunction.Clip, input, output, n, a, b); break;
       case UnaryFunction.HardSigmoid: light<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
       case UnaryFunction.HardSwish: light<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
@@ -64,7 +62,6 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
       case UnaryFunction.Elu: map<T>(UnaryFunction.Elu, input, output, n, a, b); break;
       case UnaryFunction.ThresholdedRelu: map<T>(UnaryFunction.ThresholdedRelu, input, output, n, a, b); break;
       case UnaryFunction.Softsign: map<T>(UnaryFunction.Softsign, input, output, n, a, b); break;
-      case UnaryFunction.Mish: map<T>(UnaryFunction.Mish, input, output, n, a, b); break;
       case UnaryFunction.Swish: map<T>(UnaryFunction.Swish, input, output, n, a, b); break;
       case UnaryFunction.Gelu: map<T>(UnaryFunction.Gelu, input, output, n, a, b); break;
       case UnaryFunction.GeluTanh: map<T>(UnaryFunction.GeluTanh, input, output, n, a, b); break;
@@ -75,10 +72,13 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
   } else rare<T>(operation, input, output, n, a, b);
 }
 
-/** What `isRestFunction` says of. */
+/** What `isRestFunction` says of: no activation of a Recurrent step among them, which is in the common part. */
 function rare<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): void {
   switch (operation) {
     case UnaryFunction.Celu: map<T>(UnaryFunction.Celu, input, output, n, a, b); break;
+    case UnaryFunction.Sin: map<T>(UnaryFunction.Sin, input, output, n, a, b); break;
+    case UnaryFunction.Cos: map<T>(UnaryFunction.Cos, input, output, n, a, b); break;
+    case UnaryFunction.Mish: map<T>(UnaryFunction.Mish, input, output, n, a, b); break;
     case UnaryFunction.Shrink: map<T>(UnaryFunction.Shrink, input, output, n, a, b); break;
     default:
       for (; n > 0; n -= lanes<T>()) {

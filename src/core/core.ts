@@ -87,6 +87,8 @@ export interface CoreExports {
   scratchBytes(kernel: Kernel, groups: number, taps: number, channels: number, pixels: number): number;
   /** `ConvStep.turns` of a ConvI16 layer: a byte for each of its k-pairs, all panels (assembly/gemm/turns.ts). */
   turns(...args: [...layer: LayerArguments, panels: number, counts: number]): void;
+  /** Panels of a ConvI16 layer of 3×3 taps → those of WinogradI16 (assembly/gemm/winograd.ts). 1 if every element fits. */
+  transformWeights(rows: number, channels: number, panels: number, transformed: number): 0 | 1;
   /** f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed`, → panels of a float kernel. */
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
@@ -159,6 +161,7 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports | keyof SeriesExports, true>>
   pixelStride: true,
   scratchBytes: true,
   turns: true,
+  transformWeights: true,
   pack: true,
   addTerm: true,
   addZeroPoints: true,

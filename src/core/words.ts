@@ -119,6 +119,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   ConvI8: linear,
   ConvI4: linear,
   ConvU7: linear,
+  WinogradI16: linear,
   Narrow: words(NarrowStep, ["input"], ["output"]),
   ConvF32: CONV,
   DepthwiseI16: linear,

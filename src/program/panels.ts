@@ -13,6 +13,8 @@ interface View {
   readonly selection?: TapSelection | undefined;
   /** Plain linear steps read it and nothing else, so that it may be held elsewhere. */
   readonly isPlain?: boolean;
+  /** `LinearWork.isTiled`. */
+  readonly isTiled?: boolean;
 }
 
 /** Addresses of one layer's fused integer weights, and the kernel that reads them. */
@@ -76,7 +78,7 @@ export class Panels {
     shape: Omit<Layer, "kernel">,
     view: View = {},
   ): FusedWeights {
-    const { stack, selection, isPlain = false } = view;
+    const { stack, selection, isPlain = false, isTiled = false } = view;
     const held = isPlain && this.elsewhere !== undefined;
     const dots = isPlain && !held && stack === undefined ? this.core.dots : undefined;
     let layers = this.placed.get(series.name);
@@ -86,7 +88,10 @@ export class Panels {
     }
     const { rows, channels } = shape;
     const layer = {
-      kernel: chooseKernel({ ...work, rows, channels, dots, weightBits: this.bitsOf(series) }),
+      kernel: chooseKernel({
+        ...{ ...work, rows, channels, dots },
+        ...{ weightBits: this.bitsOf(series), isTiled: isTiled && !held },
+      }),
       ...shape,
     };
     const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}:${held}`;
@@ -181,6 +186,18 @@ export class Panels {
     for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
   }
 
+  /** Where terms are added: the panels themselves, or, for those that are made of others, new ones of all terms. */
+  private sourceOf(placed: Placed): Pick<Placed, "layer" | "weights"> {
+    if (placed.layer.kernel !== Opcode.WinogradI16) return placed;
+    const layer: Layer = { ...placed.layer, kernel: Opcode.ConvI16 };
+    const bytes = this.core.exports.panelBytes(...layerOf(layer));
+    const weights = this.core.allocate(bytes);
+    this.core.u8(weights, bytes).fill(0);
+    this.core.i32(placed.columnSums, placed.series.rows).fill(0);
+    placed.loaded = 0;
+    return { layer, weights };
+  }
+
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
   private outgrows(placed: Placed): boolean {
     const core = this.core;
@@ -191,8 +208,10 @@ export class Panels {
       if (placed.loaded < planes.length) this.elsewhere!.renew(placed.weights);
       placed.loaded = planes.length;
     }
-    const panels = [...layerOf(placed.layer), placed.weights, placed.columnSums] as const;
     const before = placed.loaded;
+    if (before === planes.length) return false;
+    const source = this.sourceOf(placed);
+    const panels = [...layerOf(source.layer), source.weights, placed.columnSums] as const;
     let fits = true;
     const lend = <Data extends readonly ArrayBufferView[]>(
       data: readonly [...Data],
@@ -213,6 +232,10 @@ export class Panels {
       lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));
     }
     const { layer, weights, turns = 0 } = placed;
+    if (source.weights !== weights) {
+      fits = core.exports.transformWeights(layer.rows, layer.channels, source.weights, weights) === 1 && fits;
+      core.release(source.weights);
+    }
     if (placed.loaded > before && turns !== 0) core.exports.turns(...layerOf(layer), weights, turns);
     return !fits && this.bitsOf(series) < WIDEST;
   }

@@ -89,6 +89,7 @@ export async function run(build: TestedBuild, l: Linear, threads = 1, slices = 1
     rows: s.outChannels,
     channels: s.channels,
     largestSum: 0,
+    isTiled: l.isTiled,
   });
   const kernel = l.dots === undefined ? chosen : Opcode.ConvU7;
   const groupStride = core.exports.groupStride(kernel, s.channels);
@@ -241,6 +242,11 @@ function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number)
   const at = dirty(core, bytes);
   if (l.bits === 0) {
     core.exports.pack(...layer, at, core.place(l.weights), 0);
+    return at;
+  }
+  if (kernel === Opcode.WinogradI16) {
+    const panels = placeWeights(core, Opcode.ConvI16, l, columnSums);
+    if (core.exports.transformWeights(rows, channels, panels, at) !== 1) throw new Error("weights do not fit");
     return at;
   }
   core.u8(at, bytes).fill(kernel === Opcode.ConvU7 ? QUAD_OFFSET : 0);

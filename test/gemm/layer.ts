@@ -67,6 +67,8 @@ export interface Linear {
   readonly weightBits?: number;
   /** What chooses ConvU7, whose panels hold weights of −64 … 63 and 64. */
   readonly dots?: RelaxedDots;
+  /** WinogradI16, where the shape allows it. */
+  readonly isTiled?: boolean;
   /** Zero points of the rows: the digits hold Q = weights + zero. */
   readonly zeros?: Int32Array;
 }

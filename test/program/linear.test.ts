@@ -153,10 +153,15 @@ const BASE: Case = {
   activationTerms: 3,
 };
 
+/** What goes to WinogradI16. */
+const TILED = { channels: 16, outChannels: 8, weightTerms: 2, activationTerms: 2 } as const;
+
 describe("bitbasis/Conv under a plan is exactly the normative formulas of series.md", () => {
   it.each([
     ["12 by 12 bits", BASE],
     ["8 by 8 bits", { ...BASE, weightTerms: 2, activationTerms: 2 }],
+    ["8 by 12 bits in tiles of 2 by 2", { ...BASE, channels: 17, outChannels: 16, weightTerms: 2 }],
+    ["such tiles without a border, of odd sizes", { ...BASE, ...TILED, pads: [0, 0, 0, 0], size: [3, 5] }],
     ["4 by 8 bits", { ...BASE, weightTerms: 1, activationTerms: 2 }],
     ["16 by 12 bits, in blocks", { ...BASE, channels: 96, weightTerms: 4 }],
     ["16 by 16 bits, pair by pair", { ...BASE, weightTerms: 4, activationTerms: 4 }],
@@ -198,5 +203,11 @@ describe("bitbasis/Conv under a plan is exactly the normative formulas of series
   it("with outliers on the lattice", async () => {
     const sparse = { indices: Uint32Array.from([0, 7, 46, 200]), values: Int16Array.from([4000, -9000, 12345, -1]) };
     await run(BASE, (w) => ({ ...w, sparse, largestSum: 2 ** 30 }));
+    // Those that transformed weights have room for, and such as they have not.
+    for (const value of [3000, 4000]) {
+      const one = { indices: Uint32Array.of(46), values: Int16Array.of(value) };
+      const more = (w: WeightSeries) => ({ largestL1: w.largestL1 + value, largestSum: w.largestSum + value });
+      await run({ ...BASE, ...TILED }, (w) => ({ ...w, sparse: one, ...more(w) }));
+    }
   });
 });

@@ -56,4 +56,6 @@ export enum Opcode {
   QuantizeBlocks,
   BlockProduct,
   Rotate,
+  /** ConvI16 for 3×3 taps without strides, dilations and groups over an input with its border, by Winograd's algorithm: assembly/gemm/winograd.ts. Whole panels; |sums| < 2^29. */
+  WinogradI16,
 }

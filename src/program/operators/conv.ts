@@ -72,6 +72,7 @@ export function convolve(
     // The phases of a transposed convolution read one quantized input, each with padding of its own.
     const whole = w.selection === undefined && stackOf(series, plan) === undefined;
     const border = whole ? borderOf(g) : undefined;
+    const inside = surrounded(g, border);
     const operands = integerOperands(
       l,
       x,
@@ -79,14 +80,14 @@ export function convolve(
       plan,
       border ? { ...layout, border } : layout,
       depthwise,
-      g,
+      inside,
       w.selection,
     );
     const { kernel, q, channels, ...right } = operands;
     emitConv(
       l,
       kernel,
-      { ...surrounded(g, border), channels },
+      { ...inside, channels },
       { ...{ input: q.at, output: y.at, bias, parameters: q.parameters, mask: q.mask }, ...right, ...places },
     );
     return;

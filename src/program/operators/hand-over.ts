@@ -1,4 +1,5 @@
 import { Activation, ConvStep } from "../../core/abi/conv.ts";
+import { Opcode } from "../../core/abi/opcode.ts";
 import { type Argument, isFloatKernel, isKernel, type Ref, type Step } from "../../core/index.ts";
 import { activationWidth } from "../../series/index.ts";
 import type { LoweredStep, Lowering, Operand } from "../lowering.ts";
@@ -58,6 +59,8 @@ export function noteMaker(l: Lowering, y: Operand): void {
   const index = l.steps.length - 1;
   const made = l.steps[index];
   if (made?.from !== l.node || !isKernel(made.step.opcode) || isFloatKernel(made.step.opcode)) return;
+  // Its tiles are of two lines.
+  if (made.step.opcode === Opcode.WinogradI16) return;
   const at = made.step.words[ConvStep.output];
   if (typeof at === "object" && typeof y.at === "object" && at.buffer === y.at.buffer) l.makers.set(y.name, index);
 }

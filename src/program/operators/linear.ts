@@ -105,6 +105,14 @@ export const NO_ACTIVATION = {
   ...{ factor: f32Bits(1), shift: f32Bits(-0), addend: 0, addendMin: 0, addendMax: 0, handsOver: 0 },
 } as const;
 
+/** Whether WinogradI16 may compute it: 3×3 taps side by side, over an input that has its border. */
+export function isTiled(g: Geometry): boolean {
+  const taps = g.kernelDepth === 1 && g.kernelHeight === 3 && g.kernelWidth === 3;
+  const steps = [g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth].every((by) => by === 1);
+  const bordered = g.padTop === 0 && g.padLeft === 0 && g.outHeight + 2 <= g.inHeight && g.outWidth + 2 <= g.inWidth;
+  return taps && steps && bordered && g.groups === 1 && g.inDepth === 1 && g.padFront === 0;
+}
+
 /** Words of a linear step about the end of it: the fused activation of the node, attributes `activation`, `min`, `max`, and its epilogue. */
 export function fusedActivation(
   l: Lowering,
@@ -166,7 +174,8 @@ export function integerOperands(
   if (stack === undefined) {
     const exactness = exactnessOf(series, bits);
     const work = { depthwise, activationBits: bits, ...exactness };
-    const view = { selection, isPlain: !depthwise && !inner };
+    const isPlain = !depthwise && !inner;
+    const view = { selection, isPlain, isTiled: isPlain && selection === undefined && isTiled(g) };
     const right = l.panels.place(series, work, layerShape(g), view);
     const q = narrowedActivation(l, x, right.kernel, layout, bits);
     return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels: layout.channels };

@@ -112,6 +112,7 @@ const FUNCTIONS: {
   pixelStride: { reads: [], writes: [] },
   scratchBytes: { reads: [], writes: [] },
   turns: { reads: [5], writes: [6] },
+  transformWeights: { reads: [2], writes: [3] },
   pack: { reads: [6], writes: [5] },
   addTerm: { reads: [7], writes: [5, 6] },
   addZeroPoints: { reads: [7], writes: [5, 6] },
