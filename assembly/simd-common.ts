@@ -2,5 +2,5 @@
 export { run } from "./vm";
 export { turns } from "./gemm/turns";
 export { groupStride, paddedRows, panelBytes, panelColumns, pixelStride, scratchBytes } from "./layout";
-export { addOutliers, addTerm, addZeroPoints } from "./series/terms";
+export { addOutliers, addTerm } from "./series/terms";
 export { pack } from "./tensor/pack";
