@@ -57,7 +57,7 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
     [Int8Array.from(q, (w, i) => (w - low[i]) / 256), 256],
     [low, 1],
   ]) {
-    exports.addTerm(...layerI16, panelsI16, sums, wasm.place(digits), 8, 0, weight);
+    exports.addTerm(...layerI16, panelsI16, sums, wasm.place(digits), 8, 0, weight, 0);
   }
   const pixelStride = exports.pixelStride(kernels[0], groups, inner);
   const quantized = wasm.allocate(height * width * pixelStride);

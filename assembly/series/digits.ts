@@ -1,4 +1,4 @@
-// From weights to wide integers to digit planes. One implementation for all builds: a few nanoseconds per weight, once per model.
+// From weights to wide integers to digit planes. Once per model.
 import { Digits } from "../../src/core/abi/series";
 
 /**
@@ -32,6 +32,12 @@ export function seriesQuantize(data: usize, scales: usize, zeros: usize, rows: i
 export function seriesSplit(wide: usize, zeros: usize, rows: i32, columns: i32, bits: i32, terms: i32, last: i32, digits: i32, planes: usize, stride: usize, sums: usize): void {
   store<f64>(sums, 0);
   store<f64>(sums, 0, 8);
+  if (ASC_FEATURE_SIMD) {
+    if (digits == Digits.Signed && bits <= 4 && bits * (terms - 1) + last <= 16) {
+      splitSigned(wide, zeros, rows, columns, bits, terms, last, planes, stride, sums);
+      return;
+    }
+  }
   let weight = 1;
   for (let term = terms - 1; term >= 0; term--) {
     const own = term == terms - 1 ? last : bits;
@@ -41,47 +47,24 @@ export function seriesSplit(wide: usize, zeros: usize, rows: i32, columns: i32, 
   }
 }
 
-/** Bytes of values of at most 20 bits whose sums stay within int32. */
-const BLOCK: usize = 16384;
-
-@inline function lanesOf(v: v128): i64 {
-  return <i64>i32x4.extract_lane(v, 0) + i32x4.extract_lane(v, 1) + i32x4.extract_lane(v, 2) + i32x4.extract_lane(v, 3);
-}
-
 function measure(wide: usize, zeros: usize, rows: i32, columns: i32, weight: i32, sums: usize): void {
-  let both = load<f64>(sums);
-  let one = load<f64>(sums, 8);
   for (let r = 0; r < rows; r++) {
     const zero = zeros ? load<i32>(zeros + (<usize>r << 2)) : 0;
     let positive: i64 = 0;
     let negative: i64 = 0;
-    const end = wide + (<usize>columns << 2);
-    if (ASC_FEATURE_SIMD) {
-      const factors = i32x4.splat(weight);
-      const shifts = i32x4.splat(zero);
-      const none = i32x4.splat(0);
-      while (wide + 16 <= end) {
-        let above = none;
-        let below = none;
-        for (const stop = min(end - 15, wide + BLOCK); wide < stop; wide += 16) {
-          const value = i32x4.sub(i32x4.mul(v128.load(wide), factors), shifts);
-          above = i32x4.add(above, i32x4.max_s(value, none));
-          below = i32x4.add(below, i32x4.min_s(value, none));
-        }
-        positive += lanesOf(above);
-        negative -= lanesOf(below);
-      }
-    }
-    for (; wide < end; wide += 4) {
+    for (const end = wide + (<usize>columns << 2); wide < end; wide += 4) {
       const value = load<i32>(wide) * weight - zero;
       if (value > 0) positive += value;
       else negative -= value;
     }
-    both = max(both, <f64>(positive + negative));
-    one = max(one, <f64>max(positive, negative));
+    enlarge(sums, positive, negative);
   }
-  store<f64>(sums, both);
-  store<f64>(sums, one, 8);
+}
+
+@inline
+function enlarge(sums: usize, positive: i64, negative: i64): void {
+  store<f64>(sums, max(load<f64>(sums), <f64>(positive + negative)));
+  store<f64>(sums, max(load<f64>(sums, 8), <f64>max(positive, negative)), 8);
 }
 
 /** Takes the last digit off every value: packs it into `plane` and leaves the quotient. */
@@ -93,11 +76,6 @@ function peel(wide: usize, count: i32, bits: i32, digits: i32, top: bool, plane:
   let buffer = 0;
   let filled = 0;
   const end = wide + (<usize>count << 2);
-  if (ASC_FEATURE_SIMD) {
-    if (bits == 4 && digits != Digits.Odd) {
-      for (; wide + 32 <= end; wide += 32, plane += 4) v128.store_lane<i32>(plane, nibbles(wide, shift, top), 0);
-    }
-  }
   for (; wide < end; wide += 4) {
     const value = load<i32>(wide);
     let digit = value;
@@ -120,22 +98,101 @@ function peel(wide: usize, count: i32, bits: i32, digits: i32, top: bool, plane:
   if (filled > 0) store<u8>(plane, <u8>buffer);
 }
 
-/** Takes the last digit of four bits off eight values; the digits are the first 32 bits. */
-@inline function nibbles(wide: usize, shift: i32, top: bool): v128 {
-  let a = v128.load(wide);
-  let b = v128.load(wide, 16);
-  const fifteen = i32x4.splat(15);
-  if (!top) {
-    const half = i32x4.splat(shift);
-    const low = i32x4.sub(v128.and(i32x4.add(a, half), fifteen), half);
-    const high = i32x4.sub(v128.and(i32x4.add(b, half), fifteen), half);
-    v128.store(wide, i32x4.shr_s(i32x4.sub(a, low), 4));
-    v128.store(wide, i32x4.shr_s(i32x4.sub(b, high), 4), 16);
-    a = low;
-    b = high;
+/**
+ * The signed digits of values of at most 16 bits: U = Q − Σ of the least digits is at least 0, and its bits are those of the digits but for their signs.
+ * `wide` holds U as u16 afterwards.
+ */
+function splitSigned(wide: usize, zeros: usize, rows: i32, columns: i32, bits: i32, terms: i32, last: i32, planes: usize, stride: usize, sums: usize): void {
+  // The least sum of all digits; what the terms behind each one can take away at most has the same form.
+  let lowest = -1 << (last - 1);
+  for (let term = terms - 2, shift = last; term >= 0; term--, shift += bits) lowest -= 1 << (shift + bits - 1);
+  narrowBy(lowest, wide, rows * columns);
+  for (let term = terms - 1, shift = 0; term >= 0; term--) {
+    const own = term == terms - 1 ? last : bits;
+    packSigned(wide, rows * columns, own, shift, planes + <usize>term * stride);
+    shift += own;
   }
-  const words = i16x8.narrow_i32x4_u(v128.and(a, fifteen), v128.and(b, fifteen));
-  const pairs = i8x16.narrow_i16x8_u(words, words);
-  const bytes = v128.and(v128.or(pairs, i16x8.shr_u(pairs, 4)), i16x8.splat(255));
-  return i8x16.narrow_i16x8_u(bytes, bytes);
+  for (let r = 0; r < rows; r++, wide += <usize>columns << 1) {
+    const zero = (zeros ? load<i32>(zeros + (<usize>r << 2)) : 0) - lowest;
+    let tail = 0;
+    for (let term = terms - 1, shift = 0; term >= 0; term--) {
+      measureSigned(wide, columns, -1 << shift, zero - tail, sums);
+      const own = term == terms - 1 ? last : bits;
+      shift += own;
+      tail += 1 << (shift - 1);
+    }
+  }
+}
+
+/** u16 of the values, in place. */
+function narrowBy(lowest: i32, wide: usize, count: i32): void {
+  const offset = i32x4.splat(lowest);
+  let to = wide;
+  const end = wide + (<usize>count << 2);
+  for (; wide + 32 <= end; wide += 32, to += 16) {
+    v128.store(to, i16x8.narrow_i32x4_u(i32x4.sub(v128.load(wide), offset), i32x4.sub(v128.load(wide, 16), offset)));
+  }
+  for (; wide < end; wide += 4, to += 2) store<u16>(to, <u16>(load<i32>(wide) - lowest));
+}
+
+/** The plane of the digits of `bits` bits that lie `shift` bits high in u16 values: eight of them are `bits` bytes. */
+function packSigned(values: usize, count: i32, bits: i32, shift: i32, plane: usize): void {
+  const mask = (1 << bits) - 1;
+  const sign = 1 << (bits - 1);
+  const masks = i16x8.splat(<i16>mask);
+  const signs = i16x8.splat(<i16>sign);
+  const inTwo: u64 = ((1 << (2 * bits)) - 1) * 0x0001000100010001;
+  const inFour: u64 = ((1 << (4 * bits)) - 1) * 0x0000000100000001;
+  let e = 0;
+  for (; e + 8 <= count; e += 8, values += 16, plane += bits) {
+    const digits = v128.xor(v128.and(i16x8.shr_u(v128.load(values), shift), masks), signs);
+    let all = <u64>i64x2.extract_lane(i8x16.narrow_i16x8_u(digits, digits), 0);
+    all = (all | (all >> (8 - bits))) & inTwo;
+    all = (all | (all >> (16 - 2 * bits))) & inFour;
+    all |= all >> (32 - 4 * bits);
+    if (bits == 4) store<u32>(plane, <u32>all);
+    else for (let i = 0; i < bits; i++) store<u8>(plane + i, <u8>(all >> (i << 3)));
+  }
+  let buffer = 0;
+  let filled = 0;
+  for (; e < count; e++, values += 2) {
+    buffer |= (((<i32>load<u16>(values) >> shift) & mask) ^ sign) << filled;
+    filled += bits;
+  }
+  for (; filled > 0; filled -= 8, buffer >>= 8) store<u8>(plane++, <u8>buffer);
+}
+
+/** Vectors whose sums stay within u32 lanes. */
+const BLOCK: i32 = 16384;
+
+@inline
+function lanesOf(v: v128): i64 {
+  return <i64><u32>i32x4.extract_lane(v, 0) + <i64><u32>i32x4.extract_lane(v, 1) + <i64><u32>i32x4.extract_lane(v, 2) + <i64><u32>i32x4.extract_lane(v, 3);
+}
+
+/** The sums of a row of u16 values less `zero`, at most 65535, of whose bits those of some terms count. */
+function measureSigned(row: usize, columns: i32, mask: i32, zero: i32, sums: usize): void {
+  const masks = i16x8.splat(<i16>mask);
+  const zeros = i16x8.splat(<i16>zero);
+  let total: i64 = 0;
+  let below: i64 = 0;
+  let i = 0;
+  while (i + 8 <= columns) {
+    let all = i32x4.splat(0);
+    let missing = i32x4.splat(0);
+    for (const end = min((columns & ~7), i + 8 * BLOCK); i < end; i += 8, row += 16) {
+      const value = v128.and(v128.load(row), masks);
+      all = i32x4.add(all, i32x4.extadd_pairwise_i16x8_u(value));
+      missing = i32x4.add(missing, i32x4.extadd_pairwise_i16x8_u(i16x8.sub_sat_u(zeros, value)));
+    }
+    total += lanesOf(all);
+    below += lanesOf(missing);
+  }
+  for (; i < columns; i++, row += 2) {
+    const value = <i32>load<u16>(row) & mask;
+    total += value;
+    below += max(zero - value, 0);
+  }
+  if (zero < 0) below = 0;
+  enlarge(sums, total - <i64>zero * columns + below, below);
 }

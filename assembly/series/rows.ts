@@ -3,9 +3,9 @@ import { LEAST_SCALE } from "./scale";
 
 /** Elements between two looks at the error of a candidate; a multiple of 4. */
 const BLOCK: i32 = 256;
-/** Scales that are tried for a row. */
+/** Scales that are tried for a row, 4 · 8 by the order in which they are tried. */
 const CANDIDATES: i32 = 32;
-/** Divides |residual| of 0…1 for the selection of flips. */
+/** Divides |residual| of 0…1 for the selection of flips; a power of 2. */
 const BINS: i32 = 256;
 
 /** f32 [outer][rows][inner] as rows, [rows][outer][inner]. */
@@ -31,6 +31,34 @@ export function seriesRows(from: usize, to: usize, outer: i32, rows: i32, inner:
   for (; r < rows; r++) {
     for (let o = 0; o < outer; o++) memory.copy(to + <usize>r * long + <usize>o * bytes, from + <usize>o * line + <usize>r * bytes, bytes);
   }
+}
+
+// f32x4.pmin and pmax are one instruction, min and max many: on finite numbers they differ in the sign of a 0 only, which nothing here sees.
+
+/** Least value of a row, at most 0. */
+function leastOf(row: usize, columns: i32): f32 {
+  let low: f32 = 0;
+  const end = row + (<usize>columns << 2);
+  if (ASC_FEATURE_SIMD) {
+    let least = f32x4.splat(0);
+    for (; row + 16 <= end; row += 16) least = f32x4.pmin(least, v128.load(row));
+    low = min(min(f32x4.extract_lane(least, 0), f32x4.extract_lane(least, 1)), min(f32x4.extract_lane(least, 2), f32x4.extract_lane(least, 3)));
+  }
+  for (; row < end; row += 4) low = min<f32>(low, load<f32>(row));
+  return low;
+}
+
+/** Largest value of a row, at least 0. */
+function mostOf(row: usize, columns: i32): f32 {
+  let high: f32 = 0;
+  const end = row + (<usize>columns << 2);
+  if (ASC_FEATURE_SIMD) {
+    let most = f32x4.splat(0);
+    for (; row + 16 <= end; row += 16) most = f32x4.pmax(most, v128.load(row));
+    high = max(max(f32x4.extract_lane(most, 0), f32x4.extract_lane(most, 1)), max(f32x4.extract_lane(most, 2), f32x4.extract_lane(most, 3)));
+  }
+  for (; row < end; row += 4) high = max<f32>(high, load<f32>(row));
+  return high;
 }
 
 /** 4 × 4. */
@@ -60,12 +88,8 @@ function transpose(from: usize, line: usize, to: usize, long: usize): void {
 export function seriesGrid(data: usize, rows: i32, columns: i32, steps: i32, scales: usize, zeros: usize): i32 {
   let most = 0;
   for (let r = 0; r < rows; r++, data += <usize>columns << 2) {
-    let low: f32 = 0;
-    let high: f32 = 0;
-    for (let i = 0; i < columns; i++) {
-      low = min<f32>(low, load<f32>(data + (<usize>i << 2)));
-      high = max<f32>(high, load<f32>(data + (<usize>i << 2)));
-    }
+    const low = leastOf(data, columns);
+    const high = mostOf(data, columns);
     const largest = max<f32>(-low, high);
     let scale: f32 = 0;
     for (let m = 1; m <= steps && scale == 0 && largest > 0; m++) {
@@ -100,30 +124,30 @@ function fits(row: usize, columns: i32, inverse: f64): bool {
 export function seriesRange(
   data: usize, rows: i32, columns: i32, steps: i32, power: i32, least: f64, largest: i32, symmetric: bool, scales: usize, zeros: usize,
 ): void {
+  const candidates = least == 1.0 ? 1 : CANDIDATES;
   for (let r = 0; r < rows; r++, data += <usize>columns << 2) {
-    let low: f32 = 0;
-    let high: f32 = 0;
-    for (let i = 0; i < columns; i++) {
-      low = min<f32>(low, load<f32>(data + (<usize>i << 2)));
-      high = max<f32>(high, load<f32>(data + (<usize>i << 2)));
-    }
+    const low = leastOf(data, columns);
+    const high = mostOf(data, columns);
     const most = <f64>max<f32>(-low, high);
     const span = symmetric ? 2 * most : <f64>high - <f64>low;
     const bottom = symmetric ? most : -<f64>low;
     let best: f32 = 0;
     let zero = 0;
     let error = Infinity;
-    for (let n = 0; n < CANDIDATES && most > 0; n++) {
+    let first = CANDIDATES;
+    for (let k = 0; k < candidates && most > 0; k++) {
+      // Every fourth one first: the others are given up the earlier, the better one that is known.
+      const n = ((k & 7) << 2) + (k >> 3);
       const f = 1.0 - (1.0 - least) * <f64>n / <f64>(CANDIDATES - 1);
-      if (n > 0 && f == 1.0) break;
       const scale = max<f32>(<f32>max(f * span / <f64>steps, most / <f64>largest), LEAST_SCALE);
       const z = min(<i32>nearest(f * bottom / <f64>scale), steps);
       const weight = power == 3 ? f * f * f : f * f;
-      const missed = n == 0 && least == 1.0 ? 0 : errorOf(data, columns, <f32>(1.0 / <f64>scale), <f32>-z, <f32>(steps - z), power, weight, error);
-      if (missed < error) {
+      const missed = candidates == 1 ? 0 : missedBy(data, columns, <f32>(1.0 / <f64>scale), <f32>-z, <f32>(steps - z), power, weight, error);
+      if (missed < error || (missed == error && n < first)) {
         error = missed;
         best = scale;
         zero = z;
+        first = n;
       }
     }
     store<f32>(scales + (<usize>r << 2), best);
@@ -131,8 +155,14 @@ export function seriesRange(
   }
 }
 
-/** weight · Σ|q − w/s|^power, or some number ≥ `limit` once it is known not to stay below. */
-function errorOf(row: usize, columns: i32, inverse: f32, low: f32, high: f32, power: i32, weight: f64, limit: f64): f64 {
+/** weight · Σ|q − w/s|^power, or some number > `limit` once it is known to exceed it. */
+function missedBy(row: usize, columns: i32, inverse: f32, low: f32, high: f32, power: i32, weight: f64, limit: f64): f64 {
+  return power == 3 ? errorOf(row, columns, inverse, low, high, true, weight, limit) : errorOf(row, columns, inverse, low, high, false, weight, limit);
+}
+
+/** The same of a power that the compiler knows. */
+@inline
+function errorOf(row: usize, columns: i32, inverse: f32, low: f32, high: f32, cubes: bool, weight: f64, limit: f64): f64 {
   const fours = columns & ~3;
   let sum: f64 = 0;
   for (let i = 0; i < fours; ) {
@@ -145,9 +175,9 @@ function errorOf(row: usize, columns: i32, inverse: f32, low: f32, high: f32, po
       let e = f32x4.splat(0);
       for (; i < end; i += 4, row += 16) {
         const x = f32x4.mul(v128.load(row), scale);
-        const d = f32x4.sub(f32x4.min(f32x4.max(f32x4.nearest(x), least), most), x);
+        const d = f32x4.sub(f32x4.pmin(f32x4.pmax(f32x4.nearest(x), least), most), x);
         const square = f32x4.mul(d, d);
-        e = f32x4.add(e, power == 3 ? f32x4.mul(square, f32x4.abs(d)) : square);
+        e = f32x4.add(e, cubes ? f32x4.mul(square, f32x4.abs(d)) : square);
       }
       part = f32x4.extract_lane(e, 0) + f32x4.extract_lane(e, 2) + (f32x4.extract_lane(e, 1) + f32x4.extract_lane(e, 3));
     } else {
@@ -156,26 +186,26 @@ function errorOf(row: usize, columns: i32, inverse: f32, low: f32, high: f32, po
       let e2: f32 = 0;
       let e3: f32 = 0;
       for (; i < end; i += 4, row += 16) {
-        e0 += miss(load<f32>(row), inverse, low, high, power);
-        e1 += miss(load<f32>(row, 4), inverse, low, high, power);
-        e2 += miss(load<f32>(row, 8), inverse, low, high, power);
-        e3 += miss(load<f32>(row, 12), inverse, low, high, power);
+        e0 += miss(load<f32>(row), inverse, low, high, cubes);
+        e1 += miss(load<f32>(row, 4), inverse, low, high, cubes);
+        e2 += miss(load<f32>(row, 8), inverse, low, high, cubes);
+        e3 += miss(load<f32>(row, 12), inverse, low, high, cubes);
       }
       part = e0 + e2 + (e1 + e3);
     }
     sum += <f64>part;
-    if (sum * weight >= limit) return sum * weight;
+    if (sum * weight > limit) break;
   }
-  for (let i = fours; i < columns; i++, row += 4) sum += <f64>miss(load<f32>(row), inverse, low, high, power);
+  if (sum * weight <= limit) for (let i = fours; i < columns; i++, row += 4) sum += <f64>miss(load<f32>(row), inverse, low, high, cubes);
   return sum * weight;
 }
 
 @inline
-function miss(w: f32, inverse: f32, low: f32, high: f32, power: i32): f32 {
+function miss(w: f32, inverse: f32, low: f32, high: f32, cubes: bool): f32 {
   const x = w * inverse;
   const d = min<f32>(max<f32>(nearest<f32>(x), low), high) - x;
   const square = d * d;
-  return power == 3 ? square * abs<f32>(d) : square;
+  return cubes ? square * abs<f32>(d) : square;
 }
 
 /**
@@ -183,65 +213,125 @@ function miss(w: f32, inverse: f32, low: f32, high: f32, power: i32): f32 {
  * the whole row, do not add up to 0, the largest of them with the sign of the sum are rounded to the other side, until the sum is below half a step. Inputs with a mean, as those behind a Relu,
  * then see no bias. Errors of a row are told apart by 256ths of a step; among equals the first are flipped.
  *
- * `scratch`: 4·(taps·channels + channels + 256) bytes. `errors`: f64 [rows][3], Σ(w − ŵ)², Σw², largest |w − ŵ|.
+ * `scratch`: 4·(taps·channels + 2·channels + 260) bytes. `errors`: f64 [rows][3], Σ(w − ŵ)², Σw², largest |w − ŵ|; sums of the even and the odd elements of whole
+ * pairs, added, then the rest: the same in both builds.
  */
 export function seriesRound(
   data: usize, scales: usize, zeros: usize, rows: i32, taps: i32, channels: i32, steps: i32, flips: bool, offset: i32, wide: usize, scratch: usize, errors: usize,
 ): void {
   const columns = taps * channels;
   const kept = scratch + (<usize>columns << 2);
-  const bins = kept + (<usize>channels << 2);
   for (let r = 0; r < rows; r++, data += <usize>columns << 2, wide += <usize>columns << 2, errors += 24) {
     const scale = <f64>load<f32>(scales + (<usize>r << 2));
     const zero = load<i32>(zeros + (<usize>r << 2));
-    const inverse = scale > 0 ? 1.0 / scale : 0;
-    let e: usize = 0;
-    const end = <usize>columns << 2;
-    if (ASC_FEATURE_SIMD) {
-      const factor = f64x2.splat(inverse);
-      const least = f64x2.splat(-<f64>zero);
-      const most = f64x2.splat(<f64>(steps - zero));
-      const shift = i32x4.splat(zero);
-      for (; e + 8 <= end; e += 8) {
-        const x = f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(data + e)), factor);
-        const q = f64x2.pmin(f64x2.pmax(f64x2.nearest(x), least), most);
-        v128.store_lane<i64>(wide + e, i32x4.add(i32x4.trunc_sat_f64x2_s_zero(q), shift), 0);
-        v128.store_lane<i64>(scratch + e, f32x4.demote_f64x2_zero(f64x2.sub(q, x)), 0);
-      }
-    }
-    for (; e < end; e += 4) {
-      const x = <f64>load<f32>(data + e) * inverse;
-      const q = min(max(nearest(x), -<f64>zero), <f64>(steps - zero));
-      store<i32>(wide + e, <i32>q + zero);
-      store<f32>(scratch + e, <f32>(q - x));
-    }
+    roundRow(data, scale > 0 ? 1.0 / scale : 0, zero, columns, steps, wide, scratch);
     if (flips && scale > 0) {
-      for (let c = 0; c < channels; c++) store<i32>(kept + (<usize>c << 2), taps == 1 ? c : flipKernel(wide, scratch, taps, channels, c, steps));
-      flipRow(wide, scratch, kept, bins, columns, channels, steps);
+      if (taps > 1) flipKernels(wide, scratch, kept, taps, channels, steps);
+      flipRow(wide, scratch, kept, columns, taps, channels, steps);
     }
-    let missed: f64 = 0;
-    let energy: f64 = 0;
-    let largest: f64 = 0;
-    for (let e: usize = 0, end = <usize>columns << 2; e < end; e += 4) {
-      const w = <f64>load<f32>(data + e);
-      const q = load<i32>(wide + e);
-      const d = w - scale * <f64>(q - zero);
-      missed += d * d;
-      energy += w * w;
-      largest = max(largest, abs(d));
-      store<i32>(wide + e, q + offset);
-    }
-    store<f64>(errors, missed);
-    store<f64>(errors, energy, 8);
-    store<f64>(errors, largest, 16);
+    finishRow(data, scale, zero, columns, offset, wide, errors);
   }
+}
+
+/** What is added to an f64 below 2^31 for its integer to be the lower word. */
+const INTEGER: f64 = 6755399441055744; // 1.5 · 2^52
+
+/** q of a row into `wide`, q − w/s into `residuals`. */
+@inline
+function roundRow(data: usize, inverse: f64, zero: i32, columns: i32, steps: i32, wide: usize, residuals: usize): void {
+  let e: usize = 0;
+  const end = <usize>columns << 2;
+  if (ASC_FEATURE_SIMD) {
+    const factor = f64x2.splat(inverse);
+    const least = f64x2.splat(-<f64>zero);
+    const most = f64x2.splat(<f64>(steps - zero));
+    const shift = i32x4.splat(zero);
+    const integer = f64x2.splat(INTEGER);
+    for (; e + 16 <= end; e += 16) {
+      const x = f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(data + e)), factor);
+      const y = f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(data + e, 8)), factor);
+      const p = f64x2.pmin(f64x2.pmax(f64x2.nearest(x), least), most);
+      const q = f64x2.pmin(f64x2.pmax(f64x2.nearest(y), least), most);
+      const words = v128.shuffle<i32>(f64x2.add(p, integer), f64x2.add(q, integer), 0, 2, 4, 6);
+      v128.store(wide + e, i32x4.add(words, shift));
+      const first = f32x4.demote_f64x2_zero(f64x2.sub(p, x));
+      const second = f32x4.demote_f64x2_zero(f64x2.sub(q, y));
+      v128.store(residuals + e, v128.shuffle<i64>(first, second, 0, 2));
+    }
+  }
+  for (; e < end; e += 4) {
+    const x = <f64>load<f32>(data + e) * inverse;
+    const q = min(max(nearest(x), -<f64>zero), <f64>(steps - zero));
+    store<i32>(wide + e, <i32>q + zero);
+    store<f32>(residuals + e, <f32>(q - x));
+  }
+}
+
+/** Notes the errors of a row, and adds the offset. */
+@inline
+function finishRow(data: usize, scale: f64, zero: i32, columns: i32, offset: i32, wide: usize, errors: usize): void {
+  let missed: f64 = 0;
+  let energy: f64 = 0;
+  let largest: f64 = 0;
+  let e: usize = 0;
+  const end = <usize>columns << 2;
+  const pairs = <usize>(columns & ~1) << 2;
+  if (ASC_FEATURE_SIMD) {
+    const factor = f64x2.splat(scale);
+    const shift = i32x4.splat(zero);
+    const shifted = i32x4.splat(offset);
+    let misses = f64x2.splat(0);
+    let energies = f64x2.splat(0);
+    let most = f64x2.splat(0);
+    for (; e < pairs; e += 8) {
+      const w = f64x2.promote_low_f32x4(v128.load64_zero(data + e));
+      const q = v128.load64_zero(wide + e);
+      const d = f64x2.sub(w, f64x2.mul(factor, f64x2.convert_low_i32x4_s(i32x4.sub(q, shift))));
+      misses = f64x2.add(misses, f64x2.mul(d, d));
+      energies = f64x2.add(energies, f64x2.mul(w, w));
+      most = f64x2.pmax(most, f64x2.abs(d));
+      v128.store_lane<i64>(wide + e, i32x4.add(q, shifted), 0);
+    }
+    missed = f64x2.extract_lane(misses, 0) + f64x2.extract_lane(misses, 1);
+    energy = f64x2.extract_lane(energies, 0) + f64x2.extract_lane(energies, 1);
+    largest = max(f64x2.extract_lane(most, 0), f64x2.extract_lane(most, 1));
+  } else {
+    let odd: f64 = 0;
+    let oddEnergy: f64 = 0;
+    for (; e < pairs; e += 8) {
+      const w = <f64>load<f32>(data + e);
+      const v = <f64>load<f32>(data + e, 4);
+      const d = w - scale * <f64>(load<i32>(wide + e) - zero);
+      const c = v - scale * <f64>(load<i32>(wide + e, 4) - zero);
+      missed += d * d;
+      odd += c * c;
+      energy += w * w;
+      oddEnergy += v * v;
+      largest = max(largest, max(abs(d), abs(c)));
+      store<i32>(wide + e, load<i32>(wide + e) + offset);
+      store<i32>(wide + e, load<i32>(wide + e, 4) + offset, 4);
+    }
+    missed += odd;
+    energy += oddEnergy;
+  }
+  if (e < end) {
+    const w = <f64>load<f32>(data + e);
+    const d = w - scale * <f64>(load<i32>(wide + e) - zero);
+    missed += d * d;
+    energy += w * w;
+    largest = max(largest, abs(d));
+    store<i32>(wide + e, load<i32>(wide + e) + offset);
+  }
+  store<f64>(errors, missed);
+  store<f64>(errors, energy, 8);
+  store<f64>(errors, largest, 16);
 }
 
 /** Whether element `e` may be rounded to the other side, against a sum of sign `g`. */
 @inline
 function flippable(wide: usize, residuals: usize, e: i32, g: i32, steps: i32): bool {
   const q = load<i32>(wide + (<usize>e << 2)) - g;
-  return load<f32>(residuals + (<usize>e << 2)) * <f32>g > 0 && q >= 0 && q <= steps;
+  return load<f32>(residuals + (<usize>e << 2)) * <f32>g > 0 && <u32>q <= <u32>steps;
 }
 
 @inline
@@ -251,7 +341,15 @@ function flip(wide: usize, residuals: usize, e: i32, g: i32): void {
   store<f32>(residuals + at, load<f32>(residuals + at) - <f32>g);
 }
 
-/** Flips of one kernel; returns the element that the row may still flip: the last one back, or the next one, −1 for none. */
+/** Flips of all kernels of a row; into `kept` of each the element that the row may still flip: the last one back, or the next one, −1 for none. */
+function flipKernels(wide: usize, residuals: usize, kept: usize, taps: i32, channels: i32, steps: i32): void {
+  let c = 0;
+  if (ASC_FEATURE_SIMD) {
+    for (; c + 4 <= channels; c += 4) flipFour(wide, residuals, kept, taps, channels, c, steps);
+  }
+  for (; c < channels; c++) store<i32>(kept + (<usize>c << 2), flipKernel(wide, residuals, taps, channels, c, steps));
+}
+
 function flipKernel(wide: usize, residuals: usize, taps: i32, channels: i32, c: i32, steps: i32): i32 {
   let sum: f32 = 0;
   for (let t = 0; t < taps; t++) sum += load<f32>(residuals + (<usize>(t * channels + c) << 2));
@@ -276,33 +374,122 @@ function flipKernel(wide: usize, residuals: usize, taps: i32, channels: i32, c: 
   return best;
 }
 
-function flipRow(wide: usize, residuals: usize, kept: usize, bins: usize, columns: i32, channels: i32, steps: i32): void {
+/** `flipKernel` of four channels from `c` on. */
+function flipFour(wide: usize, residuals: usize, kept: usize, taps: i32, channels: i32, c: i32, steps: i32): void {
+  const line = <usize>channels << 2;
+  const from = <usize>c << 2;
+  let sum = f32x4.splat(0);
+  for (let t = 0, at = residuals + from; t < taps; t++, at += line) sum = f32x4.add(sum, v128.load(at));
+  const size = f32x4.abs(sum);
+  const negative = f32x4.lt(sum, f32x4.splat(0));
+  // ± 1, as integers and as floats.
+  const g = v128.or(negative, i32x4.splat(1));
+  const sign = f32x4.convert_i32x4_s(g);
+  const counts = f32x4.pmin(f32x4.nearest(size), f32x4.splat(<f32>taps));
+  const over = f32x4.ge(counts, size);
+  const limit = i32x4.splat(steps);
+  let open = i32x4.splat(-1);
+  let result = open;
+  for (let n: f32 = 0; v128.any_true(open); n++) {
+    let best = i32x4.splat(-1);
+    let most = f32x4.splat(0);
+    let element = i32x4.add(i32x4.splat(c), i32x4(0, 1, 2, 3));
+    for (let t = 0, at = from; t < taps; t++, at += line) {
+      // Above 0 where the sign is that of the sum: as large as the absolute value.
+      const left = f32x4.mul(v128.load(residuals + at), sign);
+      const q = i32x4.sub(v128.load(wide + at), g);
+      const better = v128.and(f32x4.gt(left, most), i32x4.le_u(q, limit));
+      most = v128.bitselect(left, most, better);
+      best = v128.bitselect(element, best, better);
+      element = i32x4.add(element, i32x4.splat(channels));
+    }
+    result = v128.bitselect(best, result, open);
+    const flips = v128.and(v128.and(open, f32x4.lt(f32x4.splat(n), counts)), i32x4.ge_s(best, i32x4.splat(0)));
+    if (i32x4.extract_lane(flips, 0)) flip(wide, residuals, i32x4.extract_lane(best, 0), i32x4.extract_lane(g, 0));
+    if (i32x4.extract_lane(flips, 1)) flip(wide, residuals, i32x4.extract_lane(best, 1), i32x4.extract_lane(g, 1));
+    if (i32x4.extract_lane(flips, 2)) flip(wide, residuals, i32x4.extract_lane(best, 2), i32x4.extract_lane(g, 2));
+    if (i32x4.extract_lane(flips, 3)) flip(wide, residuals, i32x4.extract_lane(best, 3), i32x4.extract_lane(g, 3));
+    // After the last flip of a sum that it has turned over, the element may be flipped back; else the next one is looked for.
+    open = v128.andnot(flips, v128.and(over, f32x4.eq(f32x4.splat(n + 1), counts)));
+  }
+  v128.store(kept + from, result);
+}
+
+/** What cannot be flipped has bins of its own, one for each lane: one for all would wait for itself. */
+const NO_BIN: i32 = BINS;
+
+/** Flips of a row: of what its kernels have kept, or of all elements where there are no kernels. Keys and bins lie behind `kept`. */
+function flipRow(wide: usize, residuals: usize, kept: usize, columns: i32, taps: i32, channels: i32, steps: i32): void {
   let sum: f64 = 0;
-  for (let e = 0; e < columns; e++) sum += <f64>load<f32>(residuals + (<usize>e << 2));
+  const pairs = columns & ~1;
+  let c = 0;
+  if (ASC_FEATURE_SIMD) {
+    let sums = f64x2.splat(0);
+    for (; c < pairs; c += 2) sums = f64x2.add(sums, f64x2.promote_low_f32x4(v128.load64_zero(residuals + (<usize>c << 2))));
+    sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
+  } else {
+    let odd: f64 = 0;
+    for (; c < pairs; c += 2) {
+      sum += <f64>load<f32>(residuals + (<usize>c << 2));
+      odd += <f64>load<f32>(residuals + (<usize>c << 2), 4);
+    }
+    sum += odd;
+  }
+  if (c < columns) sum += <f64>load<f32>(residuals + (<usize>c << 2));
   const g = sum < 0 ? -1 : 1;
   let left = <i32>nearest(abs(sum));
   if (left == 0) return;
-  memory.fill(bins, 0, <usize>BINS << 2);
-  for (let c = 0; c < channels; c++) {
-    const e = load<i32>(kept + (<usize>c << 2));
-    if (e < 0 || !flippable(wide, residuals, e, g, steps)) continue;
-    const bin = binOf(residuals, e, bins);
+  const keys = kept + (<usize>channels << 2);
+  const bins = keys + (<usize>channels << 2);
+  memory.fill(bins, 0, <usize>(BINS + 4) << 2);
+  const fours = ASC_FEATURE_SIMD && taps == 1 ? channels & ~3 : 0;
+  if (ASC_FEATURE_SIMD) putKeys(wide, residuals, keys, fours, g, steps);
+  for (c = fours; c < channels; c++) {
+    const e = taps == 1 ? c : load<i32>(kept + (<usize>c << 2));
+    const can = e >= 0 && flippable(wide, residuals, e, g, steps);
+    store<i32>(keys + (<usize>c << 2), can ? <i32>min<f32>(abs<f32>(load<f32>(residuals + (<usize>e << 2))) * <f32>BINS, <f32>(BINS - 1)) : NO_BIN);
+  }
+  for (c = 0; c < channels; c++) {
+    const bin = bins + (<usize>load<i32>(keys + (<usize>c << 2)) << 2);
     store<i32>(bin, load<i32>(bin) + 1);
   }
   // The bin in which the flips end, and how many of it are flipped.
   let edge = BINS - 1;
   for (; edge > 0 && load<i32>(bins + (<usize>edge << 2)) < left; edge--) left -= load<i32>(bins + (<usize>edge << 2));
-  const last = bins + (<usize>edge << 2);
-  for (let c = 0; c < channels; c++) {
-    const e = load<i32>(kept + (<usize>c << 2));
-    if (e < 0 || !flippable(wide, residuals, e, g, steps)) continue;
-    const bin = binOf(residuals, e, bins);
-    if (bin < last || (bin == last && left-- <= 0)) continue;
-    flip(wide, residuals, e, g);
+  if (ASC_FEATURE_SIMD) flipAbove(wide, keys, fours, g, edge);
+  for (c = fours; c < channels; c++) {
+    const key = load<i32>(keys + (<usize>c << 2));
+    if (key > edge && key < NO_BIN) flip(wide, residuals, taps == 1 ? c : load<i32>(kept + (<usize>c << 2)), g);
+  }
+  for (c = 0; left > 0 && c < channels; c++) {
+    if (load<i32>(keys + (<usize>c << 2)) != edge) continue;
+    left--;
+    flip(wide, residuals, taps == 1 ? c : load<i32>(kept + (<usize>c << 2)), g);
   }
 }
 
-@inline
-function binOf(residuals: usize, e: i32, bins: usize): usize {
-  return bins + (<usize>min(<i32>(abs<f32>(load<f32>(residuals + (<usize>e << 2))) * <f32>BINS), BINS - 1) << 2);
+/** The bins of `count` elements, a multiple of four. */
+function putKeys(wide: usize, residuals: usize, keys: usize, count: i32, g: i32, steps: i32): void {
+  const change = i32x4.splat(g);
+  const sign = f32x4.splat(<f32>g);
+  const limit = i32x4.splat(steps);
+  const none = i32x4(NO_BIN, NO_BIN + 1, NO_BIN + 2, NO_BIN + 3);
+  for (let e: usize = 0, end = <usize>count << 2; e < end; e += 16) {
+    const left = f32x4.mul(v128.load(residuals + e), sign);
+    const can = v128.and(f32x4.gt(left, f32x4.splat(0)), i32x4.le_u(i32x4.sub(v128.load(wide + e), change), limit));
+    const bin = f32x4.trunc(f32x4.pmin(f32x4.mul(left, f32x4.splat(<f32>BINS)), f32x4.splat(<f32>(BINS - 1))));
+    // 2^23 more: the integer is what follows the exponent.
+    const key = v128.and(f32x4.add(bin, f32x4.splat(8388608)), i32x4.splat(BINS - 1));
+    v128.store(keys + e, v128.bitselect(key, none, can));
+  }
+}
+
+/** Flips what lies in bins above `edge` of `count` elements, a multiple of four. */
+function flipAbove(wide: usize, keys: usize, count: i32, g: i32, edge: i32): void {
+  const change = i32x4.splat(g);
+  for (let e: usize = 0, end = <usize>count << 2; e < end; e += 16) {
+    const key = v128.load(keys + e);
+    const above = v128.and(i32x4.gt_s(key, i32x4.splat(edge)), i32x4.lt_s(key, i32x4.splat(NO_BIN)));
+    v128.store(wide + e, i32x4.sub(v128.load(wide + e), v128.and(above, change)));
+  }
 }

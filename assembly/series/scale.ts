@@ -13,7 +13,13 @@ const BLOCK: i32 = 64;
 export function seriesLargest(data: usize, rows: i32, columns: i32, largest: usize): void {
   for (let r = 0; r < rows; r++) {
     let most: f32 = 0;
-    for (let end = data + (<usize>columns << 2); data < end; data += 4) most = max<f32>(most, abs<f32>(load<f32>(data)));
+    const end = data + (<usize>columns << 2);
+    if (ASC_FEATURE_SIMD) {
+      let all = f32x4.splat(0);
+      for (; data + 16 <= end; data += 16) all = f32x4.max(all, f32x4.abs(v128.load(data)));
+      most = max(max(f32x4.extract_lane(all, 0), f32x4.extract_lane(all, 1)), max(f32x4.extract_lane(all, 2), f32x4.extract_lane(all, 3)));
+    }
+    for (; data < end; data += 4) most = max<f32>(most, abs<f32>(load<f32>(data)));
     store<f32>(largest + (<usize>r << 2), most);
   }
 }

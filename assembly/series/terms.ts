@@ -1,4 +1,4 @@
-// Builds the fused operands of the integer kernels in their panels: adds digit planes term by term, and refines in place; then zero points and outliers.
+// Builds the fused operands of the integer kernels in their panels: adds digit planes term by term, and refines in place; with the first one go zero points and outliers.
 // Layers as in assembly/layout.ts. Panels and column sums are 0 before the first term; those of ConvU7 hold its offsets, in their bytes and behind the sums. Every function
 // keeps columnSums[row] = Σ of the row's weights.
 // Every function returns 1 if all elements that it has changed fit the panel, else 0; elements that do not have wrapped.
@@ -120,75 +120,116 @@ function addSum(columnSums: usize, row: i32, value: i32): void {
   store<i32>(at, load<i32>(at) + value);
 }
 
-/** Adds `weight` · digit of a plane [row][tap][channel]. */
+/** The bytes of eight digits of at most 4 bits, which begin with one. */
+@inline
+function bytesOfEight(at: usize, bits: i32): i32 {
+  if (bits == 4) return load<i32>(at);
+  if (bits == 3) return <i32>load<u16>(at) | (<i32>load<u8>(at, 2) << 16);
+  return bits == 2 ? <i32>load<u16>(at) : <i32>load<u8>(at);
+}
+
+/** What moves each of the first four of them to the top of a word. */
+@inline
+function leftShifts(bits: i32): v128 {
+  if (bits == 4) return i32x4(1 << 28, 1 << 24, 1 << 20, 1 << 16);
+  if (bits == 3) return i32x4(1 << 29, 1 << 26, 1 << 23, 1 << 20);
+  return bits == 2 ? i32x4(1 << 30, 1 << 28, 1 << 26, 1 << 24) : i32x4(1 << 31, 1 << 30, 1 << 29, 1 << 28);
+}
+
+/** Adds eight i16 to elements from `at` on, which lie in pairs of i8; the bits that do not fit. */
+@inline
+function addToBytes(at: usize, values: v128): v128 {
+  let old = v128.load_lane<u16>(at, i16x8.splat(0), 0);
+  old = v128.load_lane<u16>(at, old, 1, COLUMNS * 2);
+  old = v128.load_lane<u16>(at, old, 2, COLUMNS * 4);
+  old = v128.load_lane<u16>(at, old, 3, COLUMNS * 6);
+  const sum = i16x8.add(i16x8.extend_low_i8x16_s(old), values);
+  const bytes = i8x16.narrow_i16x8_s(sum, sum);
+  v128.store_lane<u16>(at, bytes, 0);
+  v128.store_lane<u16>(at, bytes, 1, COLUMNS * 2);
+  v128.store_lane<u16>(at, bytes, 2, COLUMNS * 4);
+  v128.store_lane<u16>(at, bytes, 3, COLUMNS * 6);
+  return v128.xor(sum, i16x8.extend_low_i8x16_s(bytes));
+}
+
+/** The same of pairs of i16. */
+@inline
+function addToWords(at: usize, values: v128): v128 {
+  let old = v128.load_zero<u32>(at);
+  old = v128.load_lane<u32>(at, old, 1, COLUMNS * 4);
+  old = v128.load_lane<u32>(at, old, 2, COLUMNS * 8);
+  old = v128.load_lane<u32>(at, old, 3, COLUMNS * 12);
+  const sum = i16x8.add(old, values);
+  v128.store_lane<u32>(at, sum, 0);
+  v128.store_lane<u32>(at, sum, 1, COLUMNS * 4);
+  v128.store_lane<u32>(at, sum, 2, COLUMNS * 8);
+  v128.store_lane<u32>(at, sum, 3, COLUMNS * 12);
+  return v128.xor(sum, i16x8.add_sat_s(old, values));
+}
+
+/**
+ * Adds `weight` · digit of a plane [row][tap][channel], and subtracts the zero point of each row, i32 [groups·rows], unless `zeros` is 0: kernels need no correction
+ * for it; of ConvU7 it becomes a part of the offsets, which the panels keep.
+ */
 export function addTerm(
-  kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, columnSums: usize, plane: usize, bits: i32, unsigned: i32, weight: i32,
+  kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, columnSums: usize, plane: usize, bits: i32, unsigned: i32, weight: i32, zeros: usize,
 ): i32 {
   const inRows = rowsIn(kernel, groups, rows);
   const inTaps = tapsIn(kernel, taps);
   const depth = depthIn(kernel, taps, channels);
   const bytes = tapBytes(kernel, wordsOf(kernel, depth));
-  let fits = true;
-  let index: u32 = 0;
+  const quads = HAS_QUADS && kernel == Opcode.ConvU7;
   const nibbles = bits == 4 && isPaired(kernel, depth);
   const sign = unsigned ? 0 : 8;
+  const inEights = bits <= 4 && kernel != Opcode.ConvI4 && !quads;
+  let fits = true;
+  let index: u32 = 0;
   for (let row = 0; row < groups * rows; row++) {
     const high = isHigh(kernel, inRows, row);
+    const zero = zeros ? load<i32>(zeros + (<usize>row << 2)) : 0;
+    const inPanel = quads ? 0 : zero;
     let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
-    let sum = 0;
+    let sum = -zero * inTaps * depth;
     for (let t = 0; t < inTaps; t++, tap += bytes) {
-      if (nibbles) {
-        let from = plane + <usize>(index >> 1);
-        index += depth;
-        for (let c = 0; c < depth; c += 2, from++) {
-          const both = <i32>load<u8>(from);
+      let c = 0;
+      if (ASC_FEATURE_SIMD && inEights && ((index * bits) & 7) == 0) {
+        const rest = 32 - bits;
+        const early = leftShifts(bits);
+        const late = i32x4.shr_u(early, 4 * bits);
+        const factor = i16x8.splat(<i16>weight);
+        let sums = i32x4.splat(0);
+        let misfits = sums;
+        for (; c + 8 <= depth; c += 8, index += 8) {
+          const word = i32x4.splat(bytesOfEight(plane + <usize>((<u64>index * bits) >> 3), bits));
+          const low = i32x4.mul(word, early);
+          const high = i32x4.mul(word, late);
+          const digits = unsigned
+            ? i16x8.narrow_i32x4_s(i32x4.shr_u(low, rest), i32x4.shr_u(high, rest))
+            : i16x8.narrow_i32x4_s(i32x4.shr_s(low, rest), i32x4.shr_s(high, rest));
+          sums = i32x4.add(sums, i32x4.dot_i16x8_s(digits, factor));
+          const values = i16x8.sub(i16x8.mul(digits, factor), i16x8.splat(<i16>zero));
+          misfits = v128.or(misfits, kernel == Opcode.ConvI8 ? addToBytes(tap + c * COLUMNS, values) : addToWords(tap + c * COLUMNS * 2, values));
+        }
+        sum += i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+        if (v128.any_true(misfits)) fits = false;
+      }
+      if (nibbles && (!ASC_FEATURE_SIMD || quads)) {
+        for (; c < depth; c += 2, index += 2) {
+          const both = <i32>load<u8>(plane + <usize>(index >> 1));
           const first = (((both & 15) ^ sign) - sign) * weight;
           const second = (((both >> 4) ^ sign) - sign) * weight;
-          if (!addPair(kernel, tap, c, first, second)) fits = false;
+          if (!addPair(kernel, tap, c, first - inPanel, second - inPanel)) fits = false;
           sum += first + second;
         }
-        continue;
       }
-      for (let c = 0; c < depth; c++, index++) {
+      for (; c < depth; c++, index++) {
         const d = digit(plane, index, bits, unsigned) * weight;
-        if (!add(kernel, tap, c, high, d)) fits = false;
+        if (!add(kernel, tap, c, high, d - inPanel)) fits = false;
         sum += d;
       }
     }
     addSum(columnSums, row, sum);
-  }
-  return <i32>fits;
-}
-
-/**
- * Subtracts the zero point of each row, i32 [groups·rows], from its elements, so that kernels need no correction for it; of ConvU7 it becomes a part of
- * the offsets, which the panels keep.
- */
-export function addZeroPoints(
-  kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, columnSums: usize, zeros: usize,
-): i32 {
-  const inRows = rowsIn(kernel, groups, rows);
-  const inTaps = tapsIn(kernel, taps);
-  const depth = depthIn(kernel, taps, channels);
-  const bytes = tapBytes(kernel, wordsOf(kernel, depth));
-  let fits = true;
-  const paired = isPaired(kernel, depth);
-  for (let row = 0; row < groups * rows; row++) {
-    const zero = load<i32>(zeros + (<usize>row << 2));
-    const high = isHigh(kernel, inRows, row);
-    let tap = rowAt(kernel, panels, inRows, <usize>inTaps * bytes, row);
-    addSum(columnSums, row, -zero * taps * channels);
-    if (HAS_QUADS && kernel == Opcode.ConvU7) {
-      addSum(columnSums + <usize>(((groups * rows + COLUMNS - 1) & -COLUMNS) << 2), row, zero);
-      continue;
-    }
-    for (let t = 0; t < inTaps; t++, tap += bytes) {
-      if (paired) {
-        for (let c = 0; c < depth; c += 2) if (!addPair(kernel, tap, c, -zero, -zero)) fits = false;
-        continue;
-      }
-      for (let c = 0; c < depth; c++) if (!add(kernel, tap, c, high, -zero)) fits = false;
-    }
+    if (quads) addSum(columnSums + <usize>(((groups * rows + COLUMNS - 1) & -COLUMNS) << 2), row, zero);
   }
   return <i32>fits;
 }

@@ -93,7 +93,8 @@ export interface CoreExports {
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
    * Adds `weight` · digit of a packed plane [row][tap][channel] into the panels of an integer kernel and its row sums into `columnSums` (i32 per
-   * row, all groups); both must be 0 before the first term. `bits` 1…8, two's complement unless `unsigned` is 1. 1 if every element fits the panel, as below.
+   * row, all groups); both must be 0 before the first term. `bits` 1…8, two's complement unless `unsigned` is 1. With the first term, `zeros`, i32 [groups·rows], are
+   * subtracted from the elements of their rows; 0: none. 1 if every element fits the panel, as below.
    */
   addTerm(
     ...args: [
@@ -104,10 +105,9 @@ export interface CoreExports {
       bits: number,
       unsigned: 0 | 1,
       weight: number,
+      zeros: number,
     ]
   ): 0 | 1;
-  /** Subtracts the zero point of each row, i32 [groups·rows], from its elements. */
-  addZeroPoints(...args: [...layer: LayerArguments, panels: number, columnSums: number, zeros: number]): 0 | 1;
   /** Adds i16 `values` to `count` elements, u32 `indices` into [row][tap][channel]. */
   addOutliers(
     ...args: [
@@ -164,7 +164,6 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports | keyof SeriesExports, true>>
   transformWeights: true,
   pack: true,
   addTerm: true,
-  addZeroPoints: true,
   addOutliers: true,
 };
 

@@ -201,7 +201,7 @@ export class Panels {
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
   private outgrows(placed: Placed): boolean {
     const core = this.core;
-    const { addTerm, addZeroPoints, addOutliers } = core.exports;
+    const { addTerm, addOutliers } = core.exports;
     const { series } = placed;
     const { digits, planes, zeros, sparse } = series;
     if (placed.held) {
@@ -221,12 +221,13 @@ export class Panels {
         fits = add(...at) === 1 && fits;
       });
     for (; placed.loaded < planes.length; placed.loaded++) {
-      // Zero points first: unsigned digits fit a panel only without them.
-      if (placed.loaded === 0 && zeros !== undefined) lend([zeros], (at) => addZeroPoints(...panels, at));
       const unsigned = isSigned(digits, placed.loaded) ? 0 : 1;
       const bits = termBits(series, placed.loaded);
       const weight = termWeight(series, placed.loaded);
-      lend([planes[placed.loaded]!], (plane) => addTerm(...panels, plane, bits, unsigned, weight));
+      const plane = planes[placed.loaded]!;
+      if (placed.loaded > 0 || zeros === undefined)
+        lend([plane], (at) => addTerm(...panels, at, bits, unsigned, weight, 0));
+      else lend([plane, zeros], (at, zero) => addTerm(...panels, at, bits, unsigned, weight, zero));
       if (placed.loaded > 0 || sparse === undefined) continue;
       const { indices, values } = sparse;
       lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));

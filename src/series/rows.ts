@@ -87,7 +87,7 @@ export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundO
     const stride = planeBytes(rows, columns, bits);
     const [weights, scale, zero] = [allocate(4 * count), allocate(4 * rows), allocate(4 * rows)];
     const [wide, errors, sums] = [allocate(4 * count), allocate(24 * rows), allocate(16)];
-    const scratch = allocate(4 * (2 * columns + 256));
+    const scratch = allocate(4 * (columns + 2 * (columns / taps) + 260));
     const planes = allocate(terms * stride);
     const outer = sizeOf(tensor.dims.slice(0, axis));
     core.f32(outer === 1 ? weights : wide, count).set(tensor.data);

@@ -254,8 +254,8 @@ function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number)
   const q = l.weights.map((w, i) => w + (l.zeros?.[Math.floor(i / columns)] ?? 0));
   const low = Int8Array.from(q);
   const high = Int8Array.from(q, (w, i) => (w - low[i]!) / 256);
-  core.exports.addTerm(...layer, at, columnSums, core.place(high), 8, 0, 256);
-  core.exports.addTerm(...layer, at, columnSums, core.place(low), 8, 0, 1);
-  if (l.zeros !== undefined) core.exports.addZeroPoints(...layer, at, columnSums, core.place(l.zeros));
+  const zeros = l.zeros === undefined ? 0 : core.place(l.zeros);
+  core.exports.addTerm(...layer, at, columnSums, core.place(high), 8, 0, 256, zeros);
+  core.exports.addTerm(...layer, at, columnSums, core.place(low), 8, 0, 1, 0);
   return at;
 }

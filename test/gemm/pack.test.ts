@@ -287,8 +287,8 @@ describe("fused weights", () => {
                 bits,
                 unsigned ? 1 : 0,
                 i === 0 ? 64 : 1,
+                i === 0 ? core.place(zeros) : 0,
               );
-              if (i === 0) exports.addZeroPoints(...target, core.place(zeros));
             });
             exports.addOutliers(...target, core.place(indices), core.place(values), indices.length);
             const want = new Int16Array(bytes / 2);

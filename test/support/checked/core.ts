@@ -114,8 +114,7 @@ const FUNCTIONS: {
   turns: { reads: [5], writes: [6] },
   transformWeights: { reads: [2], writes: [3] },
   pack: { reads: [6], writes: [5] },
-  addTerm: { reads: [7], writes: [5, 6] },
-  addZeroPoints: { reads: [7], writes: [5, 6] },
+  addTerm: { reads: [7, 11], writes: [5, 6] },
   addOutliers: { reads: [7, 8], writes: [5, 6] },
 };
 
