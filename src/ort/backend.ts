@@ -2,6 +2,7 @@ import type { Backend, Env, registerBackend } from "onnxruntime-common";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import { Handler } from "./handler.ts";
+import { checkWords } from "./words.ts";
 
 /** What is used of a copy of onnxruntime-common, of which an application may have several. */
 export interface OrtModule {
@@ -23,7 +24,8 @@ export function backendOf(env: Env): Backend {
     },
     createInferenceSessionHandler: async (source, given = {}) => {
       const options = given as SessionOptions;
-      const { extra, preferredOutputLocation: location } = options;
+      checkWords(options);
+      const { extra, preferredOutputLocation: location, intraOpNumThreads: threads } = options;
       const own = extra?.["bitbasis"] as SessionOptions | undefined;
       const elsewhere = [location].flat().find((at) => at !== undefined && !isCpu(at));
       if (elsewhere !== undefined) {
@@ -31,15 +33,21 @@ export function backendOf(env: Env): Backend {
       }
       const { numThreads, simd } = env.wasm;
       const session = await InferenceSession.create(source, {
-        ...(numThreads !== undefined && numThreads > 0 && { numThreads }),
+        ...(numThreads !== undefined && numThreads > 0 && { numThreads: Math.min(numThreads, MOST_THREADS) }),
         ...(simd === false && { build: "scalar" as const }),
         ...options,
+        ...(threads !== undefined && { intraOpNumThreads: Math.min(threads, MOST_THREADS) }),
         ...own,
       });
-      return new Handler(session);
+      const handler = new Handler(session);
+      if (options.enableProfiling) handler.startProfiling();
+      return handler;
     },
   };
 }
+
+/** Of a session. Programs ask for as many as the machine has, which may be more. */
+const MOST_THREADS = 64;
 
 function isCpu(location: NonNullable<SessionOptions["preferredOutputLocation"]>): boolean {
   return [location].flatMap((at) => (typeof at === "string" ? [at] : Object.values(at))).every((at) => at === "cpu");

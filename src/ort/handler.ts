@@ -1,6 +1,7 @@
 import type { InferenceSession as Common, InferenceSessionHandler, SessionHandler } from "onnxruntime-common";
 import type { StepTiming } from "../session/options.ts";
 import type { InferenceSession } from "../session/session.ts";
+import { checkWords } from "./words.ts";
 
 /** A session as onnxruntime-common drives it: its InferenceSession has read the arguments, and makes its own tensors of what comes back. */
 export class Handler implements InferenceSessionHandler {
@@ -24,6 +25,7 @@ export class Handler implements InferenceSessionHandler {
     fetches: SessionHandler.FetchesType,
     options: Common.RunOptions,
   ): Promise<SessionHandler.ReturnType> {
+    checkWords(options);
     if (options.terminate) throw new Error("the run was asked to terminate: its options have terminate set to true");
     const outputs = await this.session.run(feeds, fetches, options);
     for (const [name, value] of Object.entries(outputs)) {

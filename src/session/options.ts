@@ -89,7 +89,7 @@ export interface SessionOptions {
         readonly name: string;
       }
   )[];
-  /** onnxruntime's name of `numThreads`, which goes before it. */
+  /** onnxruntime's name of `numThreads`, which goes before it; 0 is the default, as there. */
   readonly intraOpNumThreads?: number;
   /** onnxruntime's, accepted; there is one way to run a network here, and every optimization of it is on. */
   readonly graphOptimizationLevel?: "disabled" | "basic" | "extended" | "layout" | "all";

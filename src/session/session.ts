@@ -313,14 +313,15 @@ function metadata({ name, type, shape, holder }: ValueInfo): ValueMetadata {
   return { name, isTensor: holder === undefined, type, shape: shape ?? [] };
 }
 
-/** The graph whose inputs have these sizes where they name the dimension. */
+/** The graph whose inputs and outputs have these sizes where they name the dimension. */
 function withDimensions(graph: Graph, sizes: Readonly<Record<string, number>>): Graph {
   const names = new Map(Object.entries(sizes));
-  const inputs = graph.inputs.map((input) => ({
-    ...input,
-    shape: input.shape?.map((d) => (typeof d === "string" ? (names.get(d) ?? d) : d)),
-  }));
-  return { ...graph, inputs };
+  const sized = (infos: readonly ValueInfo[]) =>
+    infos.map((info) => ({
+      ...info,
+      shape: info.shape?.map((d) => (typeof d === "string" ? (names.get(d) ?? d) : d)),
+    }));
+  return { ...graph, inputs: sized(graph.inputs), outputs: sized(graph.outputs) };
 }
 
 /** Makes cores of one build, one module, which is read once, and one limit. */

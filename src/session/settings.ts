@@ -48,7 +48,9 @@ export function readSettings(options: SessionOptions): Settings {
     }
   }
   checkProviders(executionProviders);
-  const numThreads = options.numThreads ?? options.intraOpNumThreads ?? 1;
+  const { intraOpNumThreads = 1 } = options;
+  // onnxruntime's 0 is its default.
+  const numThreads = options.numThreads ?? (intraOpNumThreads === 0 ? 1 : intraOpNumThreads);
   integer(options.numThreads === undefined ? "intraOpNumThreads" : "numThreads", numThreads, 1, MOST_WORKERS);
   const shards = readShards(options.shards);
   if (shards !== undefined && numThreads > 1)

@@ -3,6 +3,7 @@ import * as common from "onnxruntime-common";
 import { describe, expect, it, vi } from "vitest";
 import { Core } from "../../src/core/index.ts";
 import * as ort from "../../src/entries/ort.ts";
+import { InferenceSession } from "../../src/session/session.ts";
 import { encode, nodeProto, valueProto } from "../onnx/proto.ts";
 import { type Ort, PROBES, probe } from "./probes.ts";
 
@@ -74,6 +75,54 @@ describe("bitbasis/ort", () => {
       expect.arrayContaining([expect.objectContaining({ op: expect.any(String), milliseconds: expect.any(Number) })]),
     );
     vi.restoreAllMocks();
+  });
+
+  it("profiles from the start with enableProfiling", async () => {
+    const table = vi.spyOn(console, "table").mockImplementation(() => undefined);
+    const session = await ort.InferenceSession.create(MODEL, { enableProfiling: true });
+    await session.run(feeds());
+    session.endProfiling();
+    expect(table.mock.calls[0]![0]).not.toEqual([]);
+    vi.restoreAllMocks();
+  });
+
+  it.each([
+    [
+      { graphOptimizationLevel: "max" },
+      '"graphOptimizationLevel" expected one of disabled, basic, extended, layout, all',
+    ],
+    [{ executionMode: "both" }, '"executionMode" expected one of sequential, parallel, got "both"'],
+    [{ logSeverityLevel: 9 }, '"logSeverityLevel" expected one of 0, 1, 2, 3, 4, got 9'],
+  ])("refuses %j, as onnxruntime does", async (options, message) => {
+    await expect(ort.InferenceSession.create(MODEL, options as object)).rejects.toThrow(message);
+  });
+
+  it("refuses a log level of a run that there is none of", async () => {
+    const session = await ort.InferenceSession.create(MODEL);
+    await expect(session.run(feeds(), { logSeverityLevel: 7 as 0 })).rejects.toThrow(
+      '"logSeverityLevel" expected one of',
+    );
+  });
+
+  it("takes 0 threads for the default, and as many as a large machine has", async () => {
+    const create = vi.spyOn(InferenceSession, "create");
+    await ort.InferenceSession.create(MODEL, { intraOpNumThreads: 0 });
+    create.mockResolvedValueOnce(await InferenceSession.create(MODEL));
+    ort.env.wasm.numThreads = 96;
+    await ort.InferenceSession.create(MODEL, { intraOpNumThreads: 128 });
+    ort.env.wasm.numThreads = 1;
+    expect(create.mock.lastCall![1]).toMatchObject({ numThreads: 64, intraOpNumThreads: 64 });
+    vi.restoreAllMocks();
+  });
+
+  it("tells sizes of freeDimensionOverrides of inputs and outputs", async () => {
+    const model = encode({
+      node: [nodeProto("Relu", ["x"], ["y"])],
+      input: [valueProto("x", ["N", 3])],
+      output: [valueProto("y", ["N", 3])],
+    });
+    const session = await ort.InferenceSession.create(model, { freeDimensionOverrides: { N: 2 } });
+    expect([session.inputMetadata, session.outputMetadata]).toMatchObject([[{ shape: [2, 3] }], [{ shape: [2, 3] }]]);
   });
 
   it("says that a sequence is no tensor", async () => {
