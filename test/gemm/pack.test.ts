@@ -245,11 +245,11 @@ describe("fused weights", () => {
   it("sums planes of any width, zero points and outliers into panels and column sums", async () => {
     await fc.assert(
       fc.asyncProperty(
-        fc.integer({ min: 2, max: 8 }),
+        fc.integer({ min: 1, max: 8 }),
         fc.integer({ min: 1, max: 3 }),
         fc.integer({ min: 1, max: 18 }),
-        fc.integer({ min: 1, max: 5 }),
-        fc.integer({ min: 1, max: 7 }),
+        fc.integer({ min: 1, max: 20 }),
+        fc.integer({ min: 1, max: 20 }),
         fc.boolean(),
         fc.boolean(),
         fc.integer(),
@@ -340,6 +340,39 @@ describe("load-time packing of f32 weights", () => {
       const depthwise = pack(layerOf(wide), taps, 0);
       for (let c = 0; c < 16; c++) {
         for (let t = 0; t < 4; t++) expect(depthwise[t * 16 + c]).toBe(c < 9 ? taps[c * 4 + t] : 0);
+      }
+    }
+  });
+
+  it("puts into panels of int8 what panels of int16 hold, and says whether it fits", async () => {
+    for (const build of BUILDS) {
+      const core = await newCore(build);
+      for (const [bits, channels] of [3, 4].flatMap((bits) =>
+        [8, 11, 24].map((channels) => [bits, channels] as const),
+      )) {
+        for (const zero of [0, 5, 90]) {
+          const next = random(bits * channels + zero);
+          const digits = Array.from(
+            { length: 9 * 2 * channels },
+            () => Math.floor(next() * 2 ** bits) - 2 ** (bits - 1),
+          );
+          const [plane, zeros] = [core.place(packDigits(digits, bits)), core.place(new Int32Array(9).fill(zero))];
+          const panels = ([Opcode.ConvI8, Opcode.ConvI16] as const).map((kernel) => {
+            const layer = layerOf({ kernel, groups: 1, rows: 9, taps: 2, channels });
+            const bytes = core.exports.panelBytes(...layer);
+            const [at, sums] = [core.place(new Uint8Array(bytes)), core.place(new Int32Array(16))];
+            const fits = core.exports.addTerm(...layer, at, sums, plane, bits, 0, 8, zeros);
+            const values =
+              kernel === Opcode.ConvI8 ? new Int8Array(core.memory.buffer, at, bytes) : core.i16(at, bytes / 2);
+            return { fits, values: [...values], sums: [...core.i32(sums, 16)] };
+          });
+          const [narrow, wide] = panels;
+          const fits = wide!.values.every((v) => v >= -128 && v <= 127);
+          expect(narrow!.fits).toBe(fits ? 1 : 0);
+          expect(narrow!.sums).toEqual(wide!.sums);
+          if (fits) expect(narrow!.values).toEqual(wide!.values);
+          expect(fits).toBe(zero < 90 || bits < 4);
+        }
       }
     }
   });
