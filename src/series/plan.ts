@@ -85,6 +85,9 @@ export interface PlanCheck {
 /** A ready-made way to plan, by rules for each kind of layer: `float32` quantizes nothing, `faithful` takes 12 and more bits, `fast` mostly 7 × 8, `compact` 4 or 5 × 8. */
 export type Preset = "float32" | "faithful" | "fast" | "compact";
 
+/** All presets, from the most bits to the fewest. */
+export const PRESETS: readonly Preset[] = ["float32", "faithful", "fast", "compact"];
+
 /** Whether a layer under this plan has nothing quantized. */
 export function isFloat(plan: LayerPlan): boolean {
   return plan.weightTerms === 0 && plan.activationTerms === 0;

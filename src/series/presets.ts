@@ -1,6 +1,6 @@
 import { checkList, checkOptions, shown } from "../core/index.ts";
 import { cutWidth } from "./digits.ts";
-import type { LayerPlan, Plan, Preset } from "./plan.ts";
+import { type LayerPlan, type Plan, PRESETS, type Preset } from "./plan.ts";
 import { isSlowOnIntegers, type LayerShape, UNROUNDED } from "./speed.ts";
 
 /** A linear layer as planning sees it. */
@@ -25,9 +25,6 @@ export interface LinearLayer {
   /** Absent: integers count as the faster ones. */
   readonly shape?: LayerShape;
 }
-
-/** All of them, from the most bits to the fewest. */
-export const PRESETS: readonly Preset[] = ["float32", "faithful", "fast", "compact"];
 
 /** Below this part of the network's weights a layer gets one bit more under `faithful`, where the errors of all layers count alike and such bits cost little. */
 export const MODEST_SHARE = 0.04;
