@@ -92,8 +92,9 @@ function changedWeights(node: Node, constant: Tensor, group: number): Tensor {
     : transposed(constant, toLast(constant.dims.length));
 }
 
-/** Where neither input has a rank before its shape is known: to the twin and back. The shape rule has seen the ranks. */
+/** Where neither input has a rank before its shape is known, to the twin and back; weights that are constants have had one. The shape rule has seen the ranks. */
 const expands: Operator["expands"] = (call, make) => {
+  if (call.constant(1) !== undefined) return undefined;
   const [x = "", w = "", ...bias] = call.node.inputs;
   const rank = call.shape(0).length;
   const perm = toLast(rank);
