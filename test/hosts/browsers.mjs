@@ -32,8 +32,8 @@ export function installedBrowsers() {
   return Object.fromEntries(found.filter(([, program]) => program !== undefined));
 }
 
-/** Serves files of `folder` under /, with the policy, and resolves what is sent to /report/NAME. `requests(PATH)`: how often a file has been sent. */
-export async function serve(folder, policy = POLICY) {
+/** Serves files of `folder` under /, with the policy and the headers, and resolves what is sent to /report/NAME. `requests(PATH)`: how often a file has been sent. */
+export async function serve(folder, policy = POLICY, headers = {}) {
   const waiting = new Map();
   const sent = new Map();
   const server = createServer((request, response) => {
@@ -54,7 +54,7 @@ export async function serve(folder, policy = POLICY) {
     }
     const type = TYPES[extname(path)] ?? "application/octet-stream";
     sent.set(pathname, (sent.get(pathname) ?? 0) + 1);
-    response.writeHead(200, { "content-type": type, "content-security-policy": policy });
+    response.writeHead(200, { "content-type": type, "content-security-policy": policy, ...headers });
     createReadStream(path).pipe(response);
   });
   await new Promise((resolve) => server.listen(0, "127.0.0.1", resolve));

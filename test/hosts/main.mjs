@@ -1,5 +1,5 @@
 // "One package that works everywhere": packs it, installs the tarball into empty folders as a user would, and builds and runs one application with
-// every bundler in every browser that is there. What could not be had is named.
+// every bundler in every browser that is there; workers and shards in pages with and without shared memory. What could not be had is named.
 //
 //   npm run build && npm run hosts                     everything
 //   npm run hosts -- package esbuild vite next         some of it
@@ -31,6 +31,7 @@ import {
   PLACES,
   writeOverrides,
 } from "./bundlers.mjs";
+import { ISOLATED, judgeParallel, watchPage, writeParallel } from "./parallel.mjs";
 
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
 const HERE = fileURLToPath(new URL("./", import.meta.url));
@@ -278,6 +279,44 @@ if (wants("places")) {
     await check("an MV3 service worker in chromium", async () =>
       same(await visit(browser, "about:blank", heard, options)),
     );
+  }
+}
+
+if (wants("parallel")) {
+  const folder = join(home, "parallel");
+  writeParallel(folder, { root: ROOT, app: join(HERE, "app.mjs"), model: MODEL, report: "parallel" });
+  for (const [name, headers] of [
+    ["messages", {}],
+    ["shared memory", ISOLATED],
+  ]) {
+    const served = await serve(folder, "default-src 'self' 'unsafe-inline' 'wasm-unsafe-eval'", headers);
+    for (const browser of browsers) {
+      await check(`workers, ${name}, in ${browser[0]}`, async () =>
+        judgeParallel(
+          await visit(browser, `${served.origin}/`, served.report("parallel")),
+          expected,
+          headers === ISOLATED,
+        ),
+      );
+    }
+    served.close();
+  }
+  for (const [, program] of browsers.filter(([name]) => name === "chromium")) {
+    await check("a page that sharpens in chromium", async () => {
+      const child = spawn(process.execPath, [join(ROOT, "build/tools/examples/progressive/main.js"), "--page"]);
+      try {
+        const url = await new Promise((resolve, reject) => {
+          child.stdout.once("data", (chunk) => resolve(String(chunk).trim()));
+          child.once("exit", (code) => reject(new Error(`the example ended with ${code}: npm run build:tools`)));
+        });
+        const picture = join(tmpdir(), "bitbasis-progressive.png");
+        const [error, head, ...rows] = await watchPage(program, url, picture);
+        if (error !== "" || head.length !== 4 || rows.length !== 10) throw new Error(`${error} ${head}`);
+        return `ok: ${head.slice(1).join("; ")}; ${picture}`;
+      } finally {
+        child.kill();
+      }
+    });
   }
 }
 
