@@ -6,8 +6,8 @@ import { erased, refreshDist, refreshModules } from "./fresh-builds.mjs";
 
 const root = fileURLToPath(new URL("../", import.meta.url));
 
-/** The core for this machine, whichever its engine takes, and what quantizes. */
-const MODULES = ["relaxed", "simd-common", "simd-rest", "lattice", "probe"];
+/** The core for this machine, whichever build its engine takes. */
+const MODULES = ["relaxed", "simd-common", "simd-rest", "probe"];
 
 refreshModules(root, { only: MODULES });
 refreshDist(root);

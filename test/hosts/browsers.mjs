@@ -3,7 +3,7 @@ import { spawn, spawnSync } from "node:child_process";
 import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
-import { extname, join } from "node:path";
+import { delimiter, extname, join } from "node:path";
 
 const TYPES = {
   ...{ ".html": "text/html", ".js": "text/javascript", ".mjs": "text/javascript", ".css": "text/css" },
@@ -23,13 +23,19 @@ const COMMANDS = {
 };
 const NAMES = { chromium: ["chromium", "chromium-browser", "google-chrome"], firefox: ["firefox-esr", "firefox"] };
 
-/** The browsers of this machine by name, with the program of each. */
+/** The browsers of this machine by name, with the path of the program of each. */
 export function installedBrowsers() {
   const found = Object.entries(NAMES).map(([name, programs]) => [
     name,
-    programs.find((program) => spawnSync(program, ["--version"]).status === 0),
+    which(programs.find((program) => spawnSync(program, ["--version"]).status === 0)),
   ]);
   return Object.fromEntries(found.filter(([, program]) => program !== undefined));
+}
+
+/** Where a program is in the search path. */
+function which(program) {
+  const folders = program === undefined ? [] : process.env.PATH.split(delimiter);
+  return folders.map((folder) => join(folder, program)).find(existsSync);
 }
 
 /** Serves files of `folder` under /, with the policy and the headers, and resolves what is sent to /report/NAME. `requests(PATH)`: how often a file has been sent. */

@@ -1,9 +1,8 @@
 // What runs on several workers of a page, and a page that sharpens while it downloads: in `npm run hosts -- parallel`.
-import { execFileSync } from "node:child_process";
 import { copyFileSync, cpSync, mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 
-/** Headers without which a page has no shared memory; its workers send messages then. */
+/** The headers without which a page has no shared memory; its workers send messages then. */
 export const ISOLATED = {
   "cross-origin-opener-policy": "same-origin",
   "cross-origin-embedder-policy": "require-corp",
@@ -52,8 +51,7 @@ export function judgeParallel(text, expected, isolated) {
 /** The table of examples/progressive/page.html once the page says that it is complete; a picture of it goes to `picture`. */
 export async function watchPage(program, url, picture) {
   const { chromium } = await import("playwright-core");
-  const executablePath = execFileSync("which", [program], { encoding: "utf8" }).trim();
-  const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+  const browser = await chromium.launch({ executablePath: program, args: ["--no-sandbox"] });
   try {
     const page = await browser.newPage({ viewport: { width: 800, height: 760 } });
     await page.goto(url);

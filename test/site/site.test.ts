@@ -1,5 +1,5 @@
 // The playground in real browsers: what a visitor does, on every view. Chromium through Playwright; Firefox opens the page and says what it sees.
-import { existsSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
+import { readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { brotliCompressSync } from "node:zlib";
@@ -57,7 +57,7 @@ describe.skipIf(browsers["chromium"] === undefined)("the page in Chromium (skipp
   let browser: Browser;
   beforeAll(async () => {
     site = await serveSite();
-    browser = await chromium.launch({ executablePath: which(browsers["chromium"]!), args: ["--no-sandbox"] });
+    browser = await chromium.launch({ executablePath: browsers["chromium"]!, args: ["--no-sandbox"] });
   }, 60_000);
   afterAll(async () => {
     await browser?.close();
@@ -202,12 +202,3 @@ it.skipIf(browsers["firefox"] === undefined)("the page in Firefox (skipped where
     served.close();
   }
 });
-
-/** The program in the search path. */
-function which(program: string): string {
-  const found = process.env["PATH"]!.split(":")
-    .map((folder) => join(folder, program))
-    .find(existsSync);
-  if (found === undefined) throw new Error(`${program} is not in the search path`);
-  return found;
-}
