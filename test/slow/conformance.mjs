@@ -25,7 +25,10 @@ const DEVIATIONS = [
     "as onnxruntime and PyTorch, corners are those of the resized tensor, not of length × scale before rounding",
   ],
   [/^test_bernoulli/, "the numbers are random: shape and type are those of the case"],
-  [/^test_training_dropout(_default)?(_mask)?$/, "which elements are dropped is random: the others are those of the case, scaled"],
+  [
+    /^test_training_dropout(_default)?(_mask)?$/,
+    "which elements are dropped is random: the others are those of the case, scaled",
+  ],
   [/^test_dft_inverse(_opset19)?$/, "the result is 0, where the case expects the rounding error of its reference"],
   [/^test_castlike_(BFLOAT16_to_FLOAT|FLOAT_to_BFLOAT16)/, "the case declares shape [3, 4] and feeds [1]"],
 ];
