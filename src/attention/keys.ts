@@ -1,4 +1,4 @@
-import { now, yieldToEventLoop } from "../core/index.ts";
+import { Turns } from "../core/index.ts";
 import { integerIn } from "./checks.ts";
 
 /** Keys that need not be in memory at once: every call of `blocks` goes through all of them again, in whole rows of d numbers. */
@@ -69,21 +69,19 @@ export class KeySet {
   }
 }
 
-/** Checks the signal, reports progress and lets the event loop run now and then, or no abort could arrive. */
+/** Reports progress in the turns of the event loop. */
 export class Pace {
-  private last = now();
+  private readonly turns: Turns;
 
   constructor(
-    private readonly signal?: AbortSignal,
+    signal?: AbortSignal,
     private readonly onProgress?: (progress: { phase: string; loaded: number; total: number }) => void,
-  ) {}
+  ) {
+    this.turns = new Turns(signal);
+  }
 
   async step(phase: string, loaded: number, total: number): Promise<void> {
     this.onProgress?.({ phase, loaded, total });
-    if (now() - this.last > 30) {
-      await yieldToEventLoop();
-      this.last = now();
-    }
-    this.signal?.throwIfAborted();
+    await this.turns.next();
   }
 }

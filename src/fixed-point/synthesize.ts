@@ -1,4 +1,4 @@
-import { BitbasisError, checkPace } from "../core/index.ts";
+import { BitbasisError, checkPace, Turns } from "../core/index.ts";
 import { type Activation, activationTable } from "./activations.ts";
 import { type Analysis, analyze } from "./analyze.ts";
 import { maximum } from "./arithmetic.ts";
@@ -7,7 +7,7 @@ import { affineLayer } from "./synthesis/affine.ts";
 import { binaryCandidates, type Candidate, fullCandidates } from "./synthesis/candidates.ts";
 import { impossibility } from "./synthesis/impossible.ts";
 import { binaryCopies, build, countParameters, fullCopies, makeFormat, type Sketch } from "./synthesis/sketch.ts";
-import { Pace, type Steps } from "./synthesis/steps.ts";
+import type { Steps } from "./synthesis/steps.ts";
 import { checkTarget, fillTargets, inputCount, type Target } from "./targets.ts";
 import { type VerifyOptions, verify } from "./verify.ts";
 
@@ -95,18 +95,18 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
   const total = inputCount(p, d);
   checkTarget(f, p, d, 1);
   const wanted = new Int32Array(total);
-  const pace = new Pace(options.signal);
+  const turns = new Turns(options.signal);
   for (let first = 0; first < total; first += BLOCK) {
     const count = Math.min(BLOCK, total - first);
     fillTargets(f, wanted.subarray(first, first + count), { p, d, outputs: 1, first, count });
-    await pace.look();
+    await turns.next();
   }
   const format = makeFormat(p, s, typeof activation === "string" ? activation : Array.from(table), table);
   const binary = weights === "binary";
   const analysis = await analyze(activation, p, s);
-  const affine = await pace.run(affineLayer(wanted, d, format, binary));
+  const affine = await turns.run(affineLayer(wanted, d, format, binary));
   const obstacle =
-    affine === undefined ? await pace.run(impossibility(wanted, d, format, analysis, binary)) : undefined;
+    affine === undefined ? await turns.run(impossibility(wanted, d, format, analysis, binary)) : undefined;
   if (obstacle !== undefined) return { network: undefined, ...obstacle, analysis, verified: false };
   const { candidate, copies, tried } = await smallest(
     (least) =>
@@ -116,12 +116,12 @@ export async function synthesize(f: Target, options: SynthesizeOptions): Promise
           ? binaryCandidates(wanted, d, format, least)
           : fullCandidates(wanted, d, format, least),
     (sketch) => (binary ? binaryCopies(sketch, s) : fullCopies(sketch, maximum(p))),
-    pace,
+    turns,
   );
   if (candidate === undefined || copies === undefined) {
     throw new BitbasisError("UNSUPPORTED", `no construction gives this table with these weights: ${analysis.reason}`);
   }
-  const network = await pace.run(build(candidate.sketch, format, copies, binary));
+  const network = await turns.run(build(candidate.sketch, format, copies, binary));
   const { ok, counterexample } = await verify(network, wanted, options);
   if (!ok) {
     throw new BitbasisError("INTERNAL", `${candidate.construction} is wrong at (${counterexample?.input.join(", ")})`);
@@ -154,16 +154,16 @@ function informationBound(entries: number, { p, s, layers }: FixedNetwork, binar
 async function smallest(
   candidatesBelow: (least: () => number) => Iterable<Candidate | undefined>,
   copiesOf: (sketch: Sketch) => Steps<number[][] | undefined>,
-  pace: Pace,
+  turns: Turns,
 ) {
   const tried: { construction: string; parameters: number }[] = [];
   let best: Candidate | undefined;
   let bestCopies: number[][] | undefined;
   let least = Number.POSITIVE_INFINITY;
   for (const candidate of candidatesBelow(() => least)) {
-    await pace.look();
+    await turns.next();
     if (candidate === undefined) continue;
-    const copies = await pace.run(copiesOf(candidate.sketch));
+    const copies = await turns.run(copiesOf(candidate.sketch));
     if (copies === undefined) continue;
     const parameters = countParameters(candidate.sketch, copies);
     tried.push({ construction: candidate.construction, parameters });

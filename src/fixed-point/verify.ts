@@ -1,5 +1,5 @@
 import { Batch, LayerRecord, NetworkRecord } from "../core/abi/lattice.ts";
-import { checkPace, Lattice, yieldToEventLoop } from "../core/index.ts";
+import { checkPace, Lattice, Turns } from "../core/index.ts";
 import { EXACT, maximum } from "./arithmetic.ts";
 import { checkNetwork, evaluate, type FixedLayer, type FixedNetwork } from "./network.ts";
 import { checkTarget, fillTargets, inputAt, inputCount, type Target } from "./targets.ts";
@@ -52,6 +52,7 @@ export async function verify(network: FixedNetwork, f: Target, options: VerifyOp
   const total = inputCount(p, d);
   checkTarget(f, p, d, outputs);
   options.signal?.throwIfAborted();
+  const turns = new Turns(options.signal);
   const parameters = layers.reduce((sum, layer) => sum + layer.inputs * layer.outputs, 0);
   const kernel = p <= KERNEL_P && layers.every((layer) => bound(layer, network) < EXACT);
   const slice = kernel
@@ -63,8 +64,7 @@ export async function verify(network: FixedNetwork, f: Target, options: VerifyOp
     if (at >= 0) return { ok: false, evaluated: at + 1, counterexample: counterexample(network, f, at) };
     const loaded = Math.min(first + slice, total);
     options.onProgress?.({ phase: "verify", loaded, total });
-    if (loaded < total) await yieldToEventLoop();
-    options.signal?.throwIfAborted();
+    await turns.next();
   }
   return { ok: true, evaluated: total };
 }

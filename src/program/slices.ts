@@ -1,4 +1,4 @@
-import { now, yieldToEventLoop } from "../core/index.ts";
+import { Turns } from "../core/index.ts";
 import type { Compiled } from "./compile.ts";
 import { type LoweredStep, workOf } from "./lowering.ts";
 
@@ -39,9 +39,6 @@ export interface Slice {
 const SLICE_WORK = 2 ** 21;
 const SLICE_MILLISECONDS = 4;
 
-/** What a caller who aborts waits at most, besides the slice that runs. */
-const TURN_MILLISECONDS = 8;
-
 /**
  * Cuts a program into slices of little work. A large step is run in parts, one after the other: every kernel splits its output by thread and
  * threads, and gives the same bits for any number of them.
@@ -62,20 +59,6 @@ export function* sliced(steps: readonly LoweredStep[]): Generator<Slice> {
     }
     yield { first, count, part: 0, parts: 1 };
     first += count;
-  }
-}
-
-/** Gives the event loop a turn whenever some milliseconds have passed since the last one, and looks at the signal after it. */
-export class Turns {
-  private last = now();
-
-  constructor(private readonly signal: AbortSignal | undefined) {}
-
-  async next(): Promise<void> {
-    if (this.signal === undefined || now() - this.last < TURN_MILLISECONDS) return;
-    await yieldToEventLoop();
-    this.signal.throwIfAborted();
-    this.last = now();
   }
 }
 

@@ -7,6 +7,7 @@ import {
   type MakeCore,
   newCore,
   readLimits,
+  Turns,
 } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import {
@@ -23,7 +24,6 @@ import {
 import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
 import { loadCommon, loadOperators } from "../program/operators/chunks.ts";
-import { Turns } from "../program/slices.ts";
 import { isRounded, type LayerPlan, type Plan, weightWidth } from "../series/index.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
 import type { Fitting } from "./fitting.ts";
@@ -195,12 +195,6 @@ function constantsOf(graph: Graph): Set<string> {
 }
 
 /** Most of what can be folded is folded here, with turns of the event loop in between: of a file it may be a second's work. What integer layers look for stays. */
-async function foldedInTurns(graph: Graph, signal: AbortSignal | undefined): Promise<Graph> {
-  const turns = new Turns(signal);
-  const work = folding(graph, ["DequantizeLinear"]);
-  for (;;) {
-    const { done, value } = work.next();
-    if (done === true) return value;
-    await turns.next();
-  }
+function foldedInTurns(graph: Graph, signal: AbortSignal | undefined): Promise<Graph> {
+  return new Turns(signal).run(folding(graph, ["DequantizeLinear"]));
 }

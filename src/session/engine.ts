@@ -1,12 +1,12 @@
 import { ProgramHeader } from "../core/abi/program.ts";
-import { BadIndex, type Core, Incomplete, isKernel, now } from "../core/index.ts";
+import { BadIndex, type Core, Incomplete, isKernel, now, Turns } from "../core/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
 import type { LoweredStep } from "../program/lowering.ts";
 import { Panels, tableKey } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
-import { runSliced, type Slice, Turns } from "../program/slices.ts";
+import { runSliced, type Slice } from "../program/slices.ts";
 import { dequantize, fuse, type WeightSeries } from "../series/index.ts";
 import { bytesIn, sizeOf, type Tensor } from "../tensor/index.ts";
 import { copyBytes } from "./copy.ts";
