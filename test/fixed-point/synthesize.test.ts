@@ -7,6 +7,7 @@ import { cellOf } from "../../src/fixed-point/synthesis/cells.ts";
 import { type Synthesized, type SynthesizeOptions, synthesize } from "../../src/fixed-point/synthesize.ts";
 import { inputAt, type Target } from "../../src/fixed-point/targets.ts";
 import { verify } from "../../src/fixed-point/verify.ts";
+import { processorTime } from "../support/processor-time.ts";
 import { synthesizeRandomTables } from "./random-tables.ts";
 
 async function network(f: Target, options: SynthesizeOptions): Promise<Synthesized> {
@@ -230,12 +231,6 @@ test("bad requests are named", async () => {
   await expect(synthesize((x) => (x! * x!) & 3, { ...options, signal })).rejects.toThrow("stopped");
 });
 
-/** Milliseconds that this process has computed: what a busy machine adds to the clock is not counted. */
-const computed = (): number => {
-  const { user, system } = process.cpuUsage();
-  return (user + system) / 1000;
-};
-
 test.each([
   ["one hidden layer", "relu", 9, 1, 1, randomTable(9, 1, 3)],
   ["copies", "relu", 8, 1, 255, randomTable(8, 1, 4)],
@@ -245,10 +240,10 @@ test.each([
   "synthesis lets the event loop run every 100 ms, and stops as soon: %s",
   async (_, activation, p, d, s, f) => {
     const controller = new AbortController();
-    let [worst, last, aborted] = [0, computed(), 0];
+    let [worst, last, aborted] = [0, processorTime(), 0];
     const began = last;
     const turn = (): void => {
-      const now = computed();
+      const now = processorTime();
       worst = Math.max(worst, now - last);
       last = now;
       if (aborted > 0) return;
@@ -260,6 +255,6 @@ test.each([
     setImmediate(turn);
     await expect(synthesize(f as never, { d, activation, p, s, signal: controller.signal })).rejects.toThrow("enough");
     expect(worst).toBeLessThan(100);
-    expect(computed() - aborted).toBeLessThan(100);
+    expect(processorTime() - aborted).toBeLessThan(100);
   },
 );

@@ -3,6 +3,7 @@ import { BitbasisError } from "../../src/core/errors.ts";
 import { isGraph } from "../../src/graph/index.ts";
 import { readOnnx } from "../../src/onnx/index.ts";
 import type { AttributeProto, FunctionProto, NodeProto } from "../../src/onnx/schema.ts";
+import { processorTime } from "../support/processor-time.ts";
 import { bodyProto, encode, functionProto, nodeProto, valueProto } from "./proto.ts";
 
 /** A model of x [2] → y with functions. */
@@ -179,11 +180,11 @@ describe("functions of the file", () => {
       ),
     );
     const last = functionProto("f60", ["a"], ["b"], [nodeProto("Neg", ["a"], ["b"])]);
-    const start = performance.now();
+    const start = processorTime();
     expect(refused(model([...chain, last], [nodeProto("local/f0", ["x"], ["y"])]))).toContain(
       "are more than 200000 nodes",
     );
-    expect(performance.now() - start).toBeLessThan(1000);
+    expect(processorTime() - start).toBeLessThan(1000);
     const deep = Array.from({ length: 5000 }, (_, i) =>
       functionProto(`f${i}`, ["a"], ["b"], [nodeProto(`local/f${i + 1}`, ["a"], ["b"])]),
     );

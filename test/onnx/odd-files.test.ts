@@ -6,6 +6,7 @@ import { MAX_IR_VERSION, MAX_OPSET, readOnnx, writeOnnx } from "../../src/onnx/i
 import type { AttributeProto, GraphProto, NodeProto } from "../../src/onnx/schema.ts";
 import { quantize } from "../../src/quantize/index.ts";
 import { build } from "../graph/build.ts";
+import { processorTime } from "../support/processor-time.ts";
 import { bodyProto, encode, nodeProto, valueProto } from "./proto.ts";
 
 type Initializers = GraphProto["initializer"];
@@ -306,9 +307,9 @@ describe("names and shapes of a file", () => {
     const node = Array.from({ length: count }, (_, i) =>
       nodeProto("Relu", [i === 0 ? "x" : `y${i - 1}`], [`y${i}`], [], { name: "n" }),
     );
-    const start = performance.now();
+    const start = processorTime();
     const { nodes } = readOnnx(encode({ input: [valueProto("x")], node }));
-    expect(performance.now() - start).toBeLessThan(3000);
+    expect(processorTime() - start).toBeLessThan(3000);
     expect(nodes.slice(0, 3).map(({ name }) => name)).toEqual(["n", "n_1", "n_2"]);
     expect(new Set(nodes.map(({ name }) => name)).size).toBe(count);
     let body = bodyProto("then_branch", [], ["x"]);
