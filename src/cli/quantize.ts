@@ -2,7 +2,15 @@ import type { CAC } from "cac";
 import { readModel } from "../model/index.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import { checkTarget, type InputRange, type QuantizationReport, quantize, type Target } from "../quantize/index.ts";
-import { activationWidth, checkPlan, type Plan, type Preset, weightWidth } from "../series/index.ts";
+import {
+  activationWidth,
+  checkPlan,
+  LARGEST_SUM,
+  LARGEST_WIDTH,
+  type Plan,
+  type Preset,
+  weightWidth,
+} from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
 import { isSameFile, readJson, readModelFile, STDIO, writeBytes } from "./files.ts";
@@ -155,17 +163,12 @@ export async function readPlan(options: Options): Promise<{ preset?: Preset } | 
     return { plan };
   }
   if (single) {
-    const weightTerms = integer("--weight-terms", options.weightTerms ?? 2, 0, 8);
-    return {
-      plan: {
-        version: 1,
-        default: {
-          bits: integer("--bits", options.bits ?? 4, 2, 8),
-          weightTerms,
-          activationTerms: integer("--activation-terms", options.activationTerms ?? weightTerms, 0, 8),
-        },
-      },
-    };
+    const bits = integer("--bits", options.bits ?? 4, 2, 8);
+    const weightTerms = integer("--weight-terms", options.weightTerms ?? 2, 0, LARGEST_SUM / 2);
+    // Activations have no more bits than one operand.
+    const most = Math.min(weightTerms, Math.floor(LARGEST_WIDTH / bits));
+    const activationTerms = integer("--activation-terms", options.activationTerms ?? most, 0, 8);
+    return { plan: { version: 1, default: { bits, weightTerms, activationTerms } } };
   }
   return options.preset === undefined ? {} : { preset: choice("--preset", options.preset, PRESETS) };
 }

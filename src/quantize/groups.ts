@@ -2,6 +2,7 @@ import { everyBody, type Graph, type Node } from "../graph/index.ts";
 import { sizeOf, Tensor } from "../tensor/index.ts";
 import type { LinearNode } from "./linear.ts";
 import type { ReasonedPlan } from "./plan.ts";
+import { type PartialProduct, sumOfProducts } from "./sum-of-products.ts";
 
 /** A node that is cut, and into what. */
 interface Cut {
@@ -63,47 +64,29 @@ function pieceByPiece(
   { weights, axis, group, extent }: Cut,
   initializers: Map<string, Tensor>,
 ): { nodes: Node[]; pieces: string[] } {
-  const nodes: Node[] = [];
-  const pieces: string[] = [];
-  const [x = "", , bias = ""] = node.inputs;
+  const slices: Node[] = [];
+  const products: PartialProduct[] = [];
+  const [x = ""] = node.inputs;
   const [y = ""] = node.outputs;
-  const { activation, min, max, ...attributes } = node.attributes;
-  const constant = (name: string, tensor: Tensor): string => {
-    initializers.set(name, tensor);
+  const index = (value: number): string => {
+    const name = `${weights.name}#at ${value}`;
+    initializers.set(name, new Tensor("int64", BigInt64Array.of(BigInt(value)), [1]));
     return name;
   };
-  const index = (value: number): string =>
-    constant(`${weights.name}#at ${value}`, new Tensor("int64", BigInt64Array.of(BigInt(value)), [1]));
-  const emit = (op: string, inputs: readonly string[], output: string): string => {
-    nodes.push({
-      name: `${node.name}#${op} ${nodes.length}`,
-      op,
-      domain: "",
-      inputs,
-      outputs: [output],
-      attributes: {},
-    });
-    return output;
-  };
-  let sum = "";
   for (let from = 0; from < extent; from += group) {
     const to = Math.min(from + group, extent);
-    const name = `${weights.name}#group ${from}`;
-    constant(name, slice(weights.tensor, axis, from, to));
-    const part = emit("Slice", [x, index(from), index(to), index(-1)], `${y}#slice ${from}`);
-    const piece = `${node.name}#group ${from}`;
-    pieces.push(piece);
-    nodes.push({ ...node, name: piece, inputs: [part, name], outputs: [`${y}#part ${from}`], attributes });
-    sum = sum === "" ? `${y}#part ${from}` : emit("Add", [sum, `${y}#part ${from}`], `${y}#sum ${from}`);
+    const piece = {
+      name: `${node.name}#group ${from}`,
+      input: `${y}#slice ${from}`,
+      weights: `${weights.name}#group ${from}`,
+    };
+    initializers.set(piece.weights, slice(weights.tensor, axis, from, to));
+    const inputs = [x, index(from), index(to), index(-1)];
+    slices.push({ name: piece.input, op: "Slice", domain: "", inputs, outputs: [piece.input], attributes: {} });
+    products.push(piece);
   }
-  if (bias !== "") sum = emit("Add", [sum, bias], `${y}#bias`);
-  const bound = (value: unknown): string =>
-    value === undefined
-      ? ""
-      : constant(`${y}#bound ${value}`, new Tensor("float32", Float32Array.of(Number(value)), []));
-  if (activation === "Clip") emit("Clip", [sum, bound(min), bound(max)], y);
-  else emit(activation === undefined ? "Identity" : String(activation), [sum], y);
-  return { nodes, pieces };
+  const nodes = [...slices, ...sumOfProducts(node, products, initializers)];
+  return { nodes, pieces: products.map(({ name }) => name) };
 }
 
 /** Indices `from` … `to` − 1 of an axis. */

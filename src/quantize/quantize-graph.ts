@@ -7,6 +7,7 @@ import {
   expandWeights,
   isFloat,
   isRounded,
+  LARGEST_WIDTH,
   type LayerPlan,
   type Plan,
   type Preset,
@@ -32,6 +33,7 @@ import {
 import type { QuantizeOptions } from "./options.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
 import { readersOf } from "./readers.ts";
+import type { WidePlan } from "./wide.ts";
 
 /** What became of one linear layer. */
 export interface QuantizedLayer {
@@ -41,6 +43,8 @@ export interface QuantizedLayer {
   readonly plan: ReasonedPlan;
   /** The expansion of its weights; absent in float32 and for products of two activations. */
   readonly expansion?: Expansion;
+  /** Whether its weights are further terms of those of a layer before it. */
+  readonly continues?: true;
 }
 
 /** What became of a table that rows are looked up in. */
@@ -77,8 +81,11 @@ export async function expandGraph(
   const whole = linearNodes(given);
   for (const { weights } of whole) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
   const { plan, preset, layers } = planLayers(core, whole, options);
-  const { graph, planned } = cutIntoGroups(given, whole, fittable(whole, layers, fitting));
-  const linear = graph === given ? whole : linearNodes(graph);
+  const grouped = cutIntoGroups(given, whole, fittable(whole, layers, fitting));
+  const nodesOf = (graph: Graph) => (graph === given ? whole : linearNodes(graph));
+  const { graph: cut, planned, expansions, further } = await widened(grouped, nodesOf(grouped.graph), signal);
+  const graph = withoutUnread(cut, given);
+  const linear = nodesOf(graph);
   const shared = shareWeights(linear, planned);
   const { tables: tableBits = 0 } = plan;
   if (preset !== undefined) strengthenTables(graph, shared, tableBits);
@@ -96,8 +103,8 @@ export async function expandGraph(
     onProgress?.({ phase: "quantize", loaded, total });
     return made;
   };
-  const expansions = new Map<string, Expansion>();
   for (const [name, entry] of shared) {
+    if (expansions.has(name)) continue;
     expansions.set(name, await next(entry.weights.tensor.size, () => expandLayer(core, name, entry, fitting)));
   }
   const tables: QuantizedTable[] = [];
@@ -117,10 +124,35 @@ export async function expandGraph(
     }
     const { terms: weightTerms } = expansion;
     const width = isRounded(asked) ? { weightBits: widthOf(expansion) } : {};
-    return { linear: entry, plan: { ...asked, weightTerms, ...width }, expansion };
+    const continues = further.has(expansion.name);
+    return { linear: entry, plan: { ...asked, weightTerms, ...width }, expansion, ...(continues && { continues }) };
   });
   const model = assemble(graph, plan, preset, expanded, tables);
   return { model, layers: expanded, tables, floats: floatNodes(graph) };
+}
+
+/** Layers whose weights have more than 16 bits, cut; the code for it loads when there are such. */
+async function widened(
+  { graph, planned }: Pick<WidePlan, "graph" | "planned">,
+  linear: readonly LinearNode[],
+  signal: AbortSignal | undefined,
+): Promise<WidePlan> {
+  const isWide = ({ bits, weightTerms }: LayerPlan) => bits * weightTerms > LARGEST_WIDTH;
+  if (![...planned.values()].some(isWide)) return { graph, planned, expansions: new Map(), further: new Set() };
+  const { cutWide } = await import("./wide.ts");
+  return cutWide(graph, linear, planned, signal);
+}
+
+/** Without the weights of layers that have been cut, where nothing else reads them. */
+function withoutUnread(cut: Graph, given: Graph): Graph {
+  if (cut === given) return given;
+  const readers = readersOf(cut);
+  const outputs = new Set(cut.outputs.map(({ name }) => name));
+  const before = readersOf(given);
+  const initializers = [...cut.initializers].filter(
+    ([name]) => readers.has(name) || outputs.has(name) || !before.has(name),
+  );
+  return { ...cut, initializers: new Map(initializers) };
 }
 
 /** The series of one initializer under the plan of its layers. */

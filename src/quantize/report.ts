@@ -49,7 +49,7 @@ export interface LayerReport {
   readonly accumulatorBits: number;
   /** Whether they fit int32; otherwise the sums are cut into blocks, which is exact too. */
   readonly exactInInt32: boolean;
-  /** Weights as float32. Weights that layers share count for the first of them, here and below. */
+  /** Weights as float32. Weights that layers share count for the first of them, here and below, and those of more than 16 bits for the layer of their first terms. */
   readonly bytesBefore: number;
   /** Digits, scales, zero points and outliers. */
   readonly bytesAfter: number;
@@ -95,12 +95,12 @@ function floatLayer({ node, constant, reason }: FloatNode, counted: Set<string>)
 }
 
 function plannedLayers(layers: readonly QuantizedLayer[], counted: Set<string>): LayerReport[] {
-  return layers.flatMap(({ linear, plan: { reason, ...plan }, expansion }): LayerReport[] => {
+  return layers.flatMap(({ linear, plan: { reason, ...plan }, expansion, continues }): LayerReport[] => {
     const { node, weights } = linear;
     if (weights === undefined) return [];
     const fresh = !counted.has(weights.name);
     counted.add(weights.name);
-    const before = fresh ? 4 * weights.tensor.size : 0;
+    const before = fresh && continues !== true ? 4 * weights.tensor.size : 0;
     const about = {
       name: node.name,
       op: node.op,

@@ -19,8 +19,11 @@ export type DigitSystem = "signed" | "odd" | "mixed" | "unsigned";
 /** All of them. */
 export const DIGIT_SYSTEMS: readonly DigitSystem[] = ["signed", "odd", "mixed", "unsigned"];
 
-/** Widest series that runs: bits·terms. One fused operand is an int16. */
+/** Widest series that runs as one product: bits·terms. One fused operand is an int16. */
 export const LARGEST_WIDTH = 16;
+
+/** Widest weights of a layer, of signed digits: beyond 16 bits it is a sum of products of a few terms each. */
+export const LARGEST_SUM = 32;
 
 /** Widest series that `expand` makes: Q and every prefix are exact in f64, and nearestEven is exact below 2^51. */
 export const LARGEST_EXPANSION = 48;

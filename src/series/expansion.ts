@@ -4,6 +4,7 @@ import {
   checkSeries,
   type DigitSystem,
   LARGEST_EXPANSION,
+  LARGEST_SUM,
   LARGEST_WIDTH,
   largestQ,
   largestTail,
@@ -160,7 +161,7 @@ export class Expansion implements WeightSeries {
 
   /** What is allowed but seldom meant, as sentences. */
   get warnings(): readonly string[] {
-    const { sparseShare, bits, terms } = this;
+    const { sparseShare, bits, terms, digits } = this;
     const found: string[] = [];
     if (sparseShare > 0.01) {
       const share = (100 * sparseShare).toFixed(2);
@@ -168,8 +169,14 @@ export class Expansion implements WeightSeries {
         `${share} % of the elements are outliers of 48 bits: the tail is too heavy for a clip, a further term is cheaper`,
       );
     }
-    if (bits * terms > LARGEST_WIDTH) {
-      found.push(`${bits * terms} bits are for reconstruction: layers run series of at most ${LARGEST_WIDTH}`);
+    if (bits * terms > LARGEST_SUM || (bits * terms > LARGEST_WIDTH && digits !== "signed")) {
+      found.push(
+        `${bits * terms} bits are for reconstruction: layers run at most ${LARGEST_WIDTH}, or ${LARGEST_SUM} of signed digits`,
+      );
+    } else if (bits * terms > LARGEST_WIDTH) {
+      found.push(
+        `${bits * terms} bits run as a sum of products of at most ${LARGEST_WIDTH}: what that buys is less than activations of 16 bits lose`,
+      );
     }
     return found;
   }
@@ -222,7 +229,7 @@ function expandInRows(
 export interface ExpandOptions {
   /** X, bits of one term, 2 … 8. */
   readonly bits: number;
-  /** k, terms; bits·terms ≤ 48. Beyond 16 scales are powers of two and the series is for reconstruction. Give this or `tolerance`. */
+  /** k, terms; bits·terms ≤ 48. Beyond 16 scales are powers of two, and beyond 32 the series is for reconstruction. Give this or `tolerance`. */
   readonly terms?: number;
   /** Largest |error| of an element that is allowed: the fewest terms that keep it are taken. */
   readonly tolerance?: number;

@@ -1,14 +1,17 @@
 import { shown } from "../core/index.ts";
-import { checkSeries, type DigitSystem, LARGEST_WIDTH } from "./digits.ts";
+import { checkSeries, type DigitSystem, LARGEST_SUM, LARGEST_WIDTH } from "./digits.ts";
 import { fusedProducts, isEveryPair, type PairSet } from "./pairs.ts";
 
 /** How one linear layer is expanded. */
 export interface LayerPlan {
   /** X, bits of one term, 2…8. */
   readonly bits: number;
-  /** Terms of the weights; 0 leaves them in float32. bits·terms ≤ 16. */
+  /**
+   * Terms of the weights; 0 leaves them in float32. bits·terms ≤ 16, or ≤ 32 of signed digits without outliers, whose layer is the sum of a product for every few terms: that buys 2^-16 per layer,
+   * which 16 bits of the activations hide, for two to four times the work.
+   */
   readonly weightTerms: number;
-  /** Terms of the activations; 0 leaves them in float32. A layer with weights may have one of both alone: it multiplies in float32 then. */
+  /** Terms of the activations, bits·terms ≤ 16; 0 leaves them in float32. A layer with weights may have one of both alone: it multiplies in float32 then. */
   readonly activationTerms: number;
   /** Bits of a weight, 3…16, where they are not bits·weightTerms: digits of at most `bits` bits, most significant first (7 is 4 + 3). */
   readonly weightBits?: number;
@@ -137,11 +140,15 @@ export function checkLayerPlan(plan: unknown, what: string): asserts plan is Lay
   const { bits, weightTerms, activationTerms } = plan;
   const { digits = "signed", granularity = "channel", outliers = 0, pairs = "all" } = plan;
   integer(bits, 2, 8, `${what}.bits`);
-  integer(weightTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.weightTerms`);
+  integer(weightTerms, 0, Math.floor(LARGEST_SUM / bits), `${what}.weightTerms`);
   integer(activationTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.activationTerms`);
   checkRounding(plan, what);
+  const wide = bits * weightTerms > LARGEST_WIDTH;
+  if (wide && (digits !== "signed" || outliers !== 0 || pairs !== "all")) {
+    throw new RangeError(`"${what}" expected signed digits, no outliers and all pairs beyond ${LARGEST_WIDTH} bits`);
+  }
   try {
-    checkSeries(bits, Math.max(weightTerms, 1), digits as DigitSystem);
+    checkSeries(bits, Math.max(weightTerms, 1), digits as DigitSystem, wide ? LARGEST_SUM : LARGEST_WIDTH);
   } catch (error) {
     throw new RangeError(`"${what}": ${(error as Error).message}`);
   }
@@ -213,6 +220,11 @@ function checkRounding(plan: Record<string, unknown>, what: string): void {
   if (typeof zeroPoint !== "boolean")
     throw new TypeError(`"${what}.zeroPoint" expected a boolean, got ${kindOf(zeroPoint)}`);
   const rounded = isRounded(plan as unknown as LayerPlan);
+  if (rounded && Number(bits) * Number(weightTerms) > LARGEST_WIDTH) {
+    throw new RangeError(
+      `"${what}" expected at most ${LARGEST_WIDTH} bits of a weight beside weightBits, rounding or zeroPoint, got ${Number(bits) * Number(weightTerms)}`,
+    );
+  }
   if ((rounded || activationBits !== undefined) && (plan["pairs"] ?? "all") !== "all") {
     throw new RangeError(`"${what}.pairs" expected "all" beside weightBits, activationBits, rounding or zeroPoint`);
   }

@@ -48,7 +48,7 @@ describe("bitbasis series", () => {
     const text = cli("series", "expand", join(folder, "w.npy"), "--tolerance", "1e-7", "--zero-point", "--group", "8");
     expect(text.status).toBe(0);
     expect(text.stdout).toMatch(/8 scales, 0 zero points, 0 outliers/);
-    expect(text.stderr).toContain("bits are for reconstruction");
+    expect(text.stderr).toContain("28 bits run as a sum of products");
   });
 
   it("shows how a tensor converges", () => {

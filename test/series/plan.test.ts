@@ -176,8 +176,8 @@ describe("checkPlan", () => {
     [{ version: 1, default: { ...layer, bits: 9 } }, '"plan.default.bits" expected integer in 2..8, got 9'],
     [{ version: 1, default: { ...layer, bits: "4" } }, '"plan.default.bits" expected integer in 2..8, got "4"'],
     [
-      { version: 1, default: { ...layer, weightTerms: 5 } },
-      '"plan.default.weightTerms" expected integer in 0..4, got 5',
+      { version: 1, default: { ...layer, weightTerms: 9 } },
+      '"plan.default.weightTerms" expected integer in 0..8, got 9',
     ],
     [{ version: 1, default: { ...layer, weigthTerms: 1 } }, 'got "weigthTerms"'],
     [{ version: 1, default: { ...layer, digits: "ternary" } }, '"digits" expected one of signed, odd, mixed, unsigned'],
