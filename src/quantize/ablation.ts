@@ -32,7 +32,7 @@ export interface Levels {
   readonly probe: readonly [weights: number, activations: number];
   /** Bits of tables that rows are looked up in; absent: they are left alone. */
   readonly tables?: readonly number[];
-  /** Whether layers that integers would make slower keep activations in float32. */
+  /** Whether layers that integers of 16 bits would make slower keep activations in float32, which cost no bytes. */
   readonly neverSlower?: boolean;
 }
 
@@ -140,7 +140,7 @@ export class Ablation {
     for (const { node, kind, weights, centred, shape } of this.open) {
       const [w, asked] = widths.get(node.name)!;
       const isSlow = kind === "depthwise" || (shape !== undefined && isSlowOnIntegers(shape, w));
-      const a = this.levels.neverSlower === true && isSlow ? 0 : asked;
+      const a = this.levels.neverSlower === true && asked === 16 && isSlow ? 0 : asked;
       const left = a === 0 ? `; ${UNROUNDED}` : "";
       const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
       const rounded = w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, centred);

@@ -38,7 +38,14 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     largest: true,
     neverSlower: true,
   },
-  fast: { tolerance: 0.03, weights: [6, 7, 8, 9, 10, 12, 16], activations: [8, 12, 16], probe: [6, 8], largest: false },
+  fast: {
+    tolerance: 0.03,
+    weights: [6, 7, 8, 9, 10, 12, 16],
+    activations: [8, 12, 16],
+    probe: [6, 8],
+    largest: false,
+    neverSlower: true,
+  },
   compact: {
     tolerance: 0.09,
     weights: [4, 5, 6, 7, 8, 10, 12, 16],

@@ -1,5 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { agreed, close, tensor } from "./agree.ts";
 
@@ -168,6 +170,72 @@ describe("pooling, channels last", () => {
       ),
       { numRuns: 60 },
     );
+  });
+
+  test("a wide window is the largest of its rows, then of these: the bits of one pass, NaN and zeros too", async () => {
+    const wide = fc
+      .record({
+        extents: fc.tuple(fc.constantFrom(1, 4, 9), fc.constantFrom(5, 8, 11), fc.constantFrom(3, 7, 10)),
+        kernel: fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(5, 6, 7), fc.constantFrom(5, 9)),
+        strides: fc.tuple(fc.constantFrom(1, 2), fc.constantFrom(1, 1, 2), fc.constantFrom(1, 3)),
+        dilations: fc.tuple(fc.constant(1), fc.constantFrom(1, 2), fc.constantFrom(1, 2)),
+        before: fc.tuple(fc.constant(0), fc.nat(4), fc.nat(4)),
+        after: fc.tuple(fc.constant(0), fc.nat(4), fc.nat(4)),
+        channels: fc.constantFrom(1, 8, 11),
+        seed: fc.nat(999),
+      })
+      .map((w) => ({
+        ...w,
+        ceil: false,
+        out: w.extents.map((e, i) => {
+          const room = e + w.before[i]! + w.after[i]! - (w.kernel[i]! - 1) * w.dilations[i]! - 1;
+          return Math.floor(room / w.strides[i]!) + 1;
+        }),
+      }))
+      .filter(({ out }) => out.every((n) => n > 0));
+    await fc.assert(
+      fc.asyncProperty(wide, fc.boolean(), async (w, zeros) => {
+        const x = tensor(w.seed, [1, ...w.extents, w.channels]);
+        const values = x.data as Float32Array;
+        if (zeros) for (const [i, v] of values.entries()) values[i] = v > 0 ? 0 : v > -2 ? -0 : v;
+        const wanted = Array.from({ length: size(w.out) * w.channels }, (_, i) => {
+          const pixels = under(w, Math.floor(i / w.channels)).inside;
+          return Math.max(...pixels.map((at) => values[at * w.channels + (i % w.channels)]!));
+        });
+        const outputs = [{ type: "float32", shape: [1, ...w.out, w.channels] }] as const;
+        const [max] = await agreed({
+          ...{ op: "MaxPool", domain: "bitbasis", attributes: attributesOf(w) },
+          ...{ inputs: [x], outputs },
+        });
+        expect([...(max!.data as Float32Array)]).toEqual(wanted);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test("a window goes in two steps where these read less than half as much", async () => {
+    const steps = async (kernel: readonly number[], pad: number): Promise<number> => {
+      const pads = [pad, pad, pad, pad];
+      const onnx = writeOnnx({
+        ...{ name: "pool", opsets: { "": 17 }, initializers: new Map() },
+        inputs: [{ name: "x", type: "float32", shape: [1, 4, 12, 12] }],
+        outputs: [{ name: "y", type: "float32" }],
+        nodes: [
+          {
+            ...{ name: "pool", op: "MaxPool", domain: "", inputs: ["x"], outputs: ["y"] },
+            attributes: { kernel_shape: kernel, pads },
+          },
+        ],
+      });
+      await using session = await InferenceSession.create(onnx, { preset: "float32" });
+      const x = new Tensor("float32", new Float32Array(576), [1, 4, 12, 12]);
+      return (await session.profile({ x })).filter(({ kernel: name }) => name === "pool_max").length;
+    };
+    expect(await steps([5, 5], 2)).toBe(2);
+    expect(await steps([3, 3], 1)).toBe(1);
+    expect(await steps([1, 9], 0)).toBe(1);
+    // The rows would be more than the input and the output.
+    expect(await steps([12, 5], 4)).toBe(1);
   });
 
   test("Resize to the nearest in blocks of any width, each row once, twice or more often", async () => {

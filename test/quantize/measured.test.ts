@@ -5,7 +5,7 @@ import { writeOnnx } from "../../src/onnx/index.ts";
 import { allocate, type Sensitivity } from "../../src/quantize/allocate.ts";
 import { quantize, quantizeGraph } from "../../src/quantize/index.ts";
 import { proceduralInputs, shapesOf } from "../../src/quantize/procedural.ts";
-import { weightWidth } from "../../src/series/index.ts";
+import { activationWidth, weightWidth } from "../../src/series/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
@@ -89,6 +89,22 @@ describe("plans by measurement", () => {
     expect(weightWidth(loud.plan)).toBe(16);
     for (const { plan } of report.layers) expect(plan.activationTerms).toBe(0);
     expect(loud.reason).toMatch(/% of the squared error; activations not rounded/);
+  });
+
+  test("fast leaves activations that would need 16 bits in float32 where integers are slower", async () => {
+    const graph = towers();
+    const w2 = (graph.initializers.get("w1")!.data as Float32Array).map((w, i) => -w + 1e-3 * Math.sin(i));
+    const initializers = new Map([...graph.initializers, ["w2", new Tensor("float32", w2, [64, 32])]]);
+    const nodes = graph.nodes.filter(({ name }) => name !== "small" && name !== "tanh");
+    const difference = nodes.map((n) => (n.name === "sum" ? { ...n, inputs: ["c", "d"] } : n));
+    const { report } = await quantize(writeOnnx({ ...graph, initializers, nodes: difference }), { preset: "fast" });
+    expect(report.check!.measured).toBeLessThanOrEqual(report.check!.tolerance);
+    const left = report.layers.filter(({ plan }) => plan.activationTerms === 0);
+    expect(left.map(({ name }) => name)).toEqual(expect.arrayContaining(["loud"]));
+    for (const { plan, reason } of report.layers) {
+      expect(activationWidth(plan)).toBeLessThan(16);
+      if (plan.activationTerms === 0) expect(reason).toMatch(/activations not rounded/);
+    }
   });
 
   test("the same model gives the same plan, and sessions give it when they are asked", async () => {

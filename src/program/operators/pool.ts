@@ -53,14 +53,21 @@ function windowWords(l: Lowering, input: Shape, output: Shape) {
 }
 
 /** Bytes that are read and written: each output reads its window. A window of 2^20 elements is a million times the work that the input says. */
-function bytesOf(l: Lowering, x: Source, out: Source): number {
-  const taps = sizeOf(l.integers("kernel_shape") ?? []);
+function bytesOf(x: Source, out: Source, { kernelDepth, kernelHeight, kernelWidth }: Window): number {
+  const taps = kernelDepth * kernelHeight * kernelWidth;
   return elementBytes(x.type) * (sizeOf(x.shape) + sizeOf(out.shape) * (taps + 1));
 }
 
-function emitPool(l: Lowering, x: Source, out: Source, operation: PoolFunction): void {
+type Window = ReturnType<typeof windowWords>;
+
+function emitPool(
+  l: Lowering,
+  x: Source,
+  out: Source,
+  operation: PoolFunction,
+  window: Window = windowWords(l, x.shape.slice(1, -1), out.shape.slice(1, -1)),
+): void {
   const spatial = x.shape.length - 2;
-  const window = windowWords(l, x.shape.slice(1, -1), out.shape.slice(1, -1));
   if (sizeOf(out.shape) === 0) return;
   const [padBack, padBottom, padRight] = volume(l, l.integers("pads")?.slice(spatial), 0, spatial);
   l.emit(
@@ -70,9 +77,34 @@ function emitPool(l: Lowering, x: Source, out: Source, operation: PoolFunction):
     }),
     {
       kernel: `pool_${PoolFunction[operation].toLowerCase()}`,
-      bytes: bytesOf(l, x, out),
+      bytes: bytesOf(x, out, window),
     },
   );
+}
+
+/** The largest of each row of a window, then the largest of these: 5 × 5 at stride 1 reads 10 elements for an output where it would read 25. A maximum is the same bits in any order. */
+function emitMaxima(l: Lowering, x: Source, out: Source): void {
+  const window = windowWords(l, x.shape.slice(1, -1), out.shape.slice(1, -1));
+  const { kernelDepth, kernelHeight, kernelWidth, strideDepth, strideHeight } = window;
+  const columns = kernelDepth * kernelHeight;
+  const shape = [...x.shape.slice(0, -2), ...out.shape.slice(-2)];
+  // Twice as many reads as that would still be no gain: the rows are written, and read again.
+  const isWorth = columns * kernelWidth > 2 * (kernelWidth * strideDepth * strideHeight + columns);
+  if (!isWorth || sizeOf(shape) > Math.max(sizeOf(x.shape), sizeOf(out.shape))) {
+    emitPool(l, x, out, PoolFunction.Max, window);
+    return;
+  }
+  const rows = temporary(l, "float32", shape);
+  const { inDepth, inHeight, outWidth } = window;
+  emitPool(l, x, rows, PoolFunction.Max, {
+    ...window,
+    ...{ outDepth: inDepth, outHeight: inHeight, kernelDepth: 1, kernelHeight: 1, strideDepth: 1, strideHeight: 1 },
+    ...{ dilationDepth: 1, dilationHeight: 1, padFront: 0, padTop: 0 },
+  });
+  emitPool(l, rows, out, PoolFunction.Max, {
+    ...window,
+    ...{ inWidth: outWidth, kernelWidth: 1, strideWidth: 1, dilationWidth: 1, padLeft: 0 },
+  });
 }
 
 function averagePool(channelsLast: boolean): Lower {
@@ -96,7 +128,7 @@ function maxPool(channelsLast: boolean): Lower {
   return (l) => {
     const [x, out] = [l.input(0), l.output()];
     const float = x.type === "float32" || x.type === "float16";
-    if (float && !l.wants(1)) through(l, channelsLast, (a, b) => emitPool(l, a, b, PoolFunction.Max));
+    if (float && !l.wants(1)) through(l, channelsLast, (a, b) => emitMaxima(l, a, b));
     else if (x.type === "float16") inFloat32(l, x, out, (a, b) => emitMaxPool(l, a, b, channelsLast));
     else emitMaxPool(l, x, out, channelsLast);
   };
@@ -116,7 +148,7 @@ function emitMaxPool(l: Lowering, x: Source, out: Source, channelsLast: boolean)
       ...{ input: x.at, output: out.at, indices, type: codeOf(l, x.type), batch: x.shape[0]!, channels, ...window },
       ...{ channelStride, pixelStride, outChannelStride, outPixelStride, columnMajor: l.attribute("storage_order", 0) },
     }),
-    { kernel: "max_pool", bytes: bytesOf(l, x, out) },
+    { kernel: "max_pool", bytes: bytesOf(x, out, window) },
   );
 }
 
