@@ -136,7 +136,7 @@ mkdirSync(site);
 copyFileSync(MODEL, join(site, "model.onnx"));
 const server = await serve(site);
 const browsers = Object.entries(installedBrowsers());
-for (const name of ["chromium", "firefox"]) {
+for (const name of ["chromium", "firefox", "webkit"]) {
   if (!browsers.some(([found]) => found === name)) console.log(`${name}: not on this machine, skipped`);
 }
 
