@@ -30,6 +30,13 @@ export function loadModule(name: ModuleName): Promise<WebAssembly.Module> {
 /** Engines say it in words of their own: "blocked by CSP", "violates the following Content Security Policy directive", "disallowed by embedder". */
 const FORBIDDEN = /content security policy|\bCSP\b|unsafe-eval|disallowed by embedder/i;
 
+/** What to do where the host forbids WebAssembly; undefined where the engine has said something else. */
+function forbidden({ message }: Error): string | undefined {
+  return FORBIDDEN.test(message)
+    ? `this runtime forbids to compile WebAssembly (${message}): a page's content security policy must allow script-src 'wasm-unsafe-eval'; where nothing is compiled at run time, import "bitbasis/workerd"`
+    : undefined;
+}
+
 /**
  * Compiles a module.
  *
@@ -41,10 +48,22 @@ export async function compileModule(bytes: Uint8Array<ArrayBuffer>, fault: strin
     return await WebAssembly.compile(bytes);
   } catch (cause) {
     const { message } = cause as Error;
-    const why = FORBIDDEN.test(message)
-      ? `this runtime forbids to compile WebAssembly (${message}): a page's content security policy must allow script-src 'wasm-unsafe-eval'; where nothing is compiled at run time, import "bitbasis/workerd"`
-      : `${fault}: ${message}`;
-    throw new BitbasisError("BUILD", why, { cause });
+    throw new BitbasisError("BUILD", forbidden(cause as Error) ?? `${fault}: ${message}`, { cause });
+  }
+}
+
+/**
+ * The exports of a module over a memory.
+ *
+ * @throws BitbasisError BUILD where the host forbids it: WebKit compiles under every content security policy, and refuses the instance
+ */
+export async function instantiate<Exports>(module: WebAssembly.Module, memory: WebAssembly.Memory): Promise<Exports> {
+  try {
+    const { exports } = await WebAssembly.instantiate(module, { env: { memory } });
+    return exports as unknown as Exports;
+  } catch (cause) {
+    const why = forbidden(cause as Error);
+    throw why === undefined ? cause : new BitbasisError("BUILD", why, { cause });
   }
 }
 

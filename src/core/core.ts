@@ -2,7 +2,7 @@ import { NarrowStep } from "./abi/narrow.ts";
 import { Opcode } from "./abi/opcode.ts";
 import { ProgramHeader, Status } from "./abi/program.ts";
 import type { Digits } from "./abi/series.ts";
-import { type Build, checkModule, chooseBuild, loadModule } from "./builds.ts";
+import { type Build, checkModule, chooseBuild, instantiate, loadModule } from "./builds.ts";
 import { BadIndex, BitbasisError } from "./errors.ts";
 import type { Kernel, LayerArguments } from "./kernels.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
@@ -210,8 +210,7 @@ export class Core extends LinearMemory {
     if (given) checkModule(module, Object.keys(FUNCTIONS));
     const own = memory ?? newMemory();
     const dots = build === "relaxed" ? await (await import("./relaxed.ts")).relaxedDots() : undefined;
-    const { exports } = await WebAssembly.instantiate(module ?? (await loadModule(build)), { env: { memory: own } });
-    const core = new Core(build, own, exports as unknown as CoreExports, most);
+    const core = new Core(build, own, await instantiate(module ?? (await loadModule(build)), own), most);
     core.dots = dots;
     if (given) core.checkVersion();
     return core;
@@ -247,9 +246,7 @@ export class Core extends LinearMemory {
 
   private async loadRest(module?: WebAssembly.Module): Promise<RestExports> {
     try {
-      const { memory } = this;
-      const { exports } = await WebAssembly.instantiate(module ?? (await loadModule("rest")), { env: { memory } });
-      this.loaded = exports as unknown as RestExports;
+      this.loaded = await instantiate<RestExports>(module ?? (await loadModule("rest")), this.memory);
       return this.loaded;
     } catch (error) {
       this.rest = undefined;

@@ -1,4 +1,4 @@
-import { loadModule } from "./builds.ts";
+import { instantiate, loadModule } from "./builds.ts";
 import { LinearMemory, newMemory } from "./memory.ts";
 
 /** The functions of assembly/lattice.ts; pointers are byte addresses. What they read and write is said in assembly/sets/ and assembly/regimes/. */
@@ -32,8 +32,7 @@ export class Lattice extends LinearMemory {
   /** Instantiates the module; `module` replaces the inlined one. */
   static async create(module?: WebAssembly.Module): Promise<Lattice> {
     const memory = newMemory();
-    const { exports } = await WebAssembly.instantiate(module ?? (await loadModule("lattice")), { env: { memory } });
-    return new Lattice(memory, exports as unknown as LatticeExports);
+    return new Lattice(memory, await instantiate(module ?? (await loadModule("lattice")), memory));
   }
 
   /** A 64-aligned block of zeros. Views of the memory made before this call may be detached. */

@@ -1,5 +1,5 @@
 import { now as clock } from "./bare.ts";
-import { loadModule } from "./builds.ts";
+import { instantiate, loadModule } from "./builds.ts";
 import { BitbasisError } from "./errors.ts";
 import { newMemory } from "./memory.ts";
 import { yieldToEventLoop } from "./yield.ts";
@@ -73,8 +73,7 @@ async function ask(): Promise<{ readonly exports: ProbeExports; readonly expecte
   const memory = newMemory();
   let exports: ProbeExports;
   try {
-    const instance = await WebAssembly.instantiate(await loadModule("probe"), { env: { memory } });
-    exports = instance.exports as unknown as ProbeExports;
+    exports = await instantiate(await loadModule("probe"), memory);
   } catch (cause) {
     asked = undefined;
     throw new BitbasisError(

@@ -1,7 +1,7 @@
 import { ActivationParameters, ConvStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
 import { ProgramHeader } from "../core/abi/program.ts";
-import { type BitbasisError, type Core, type Layer, loadModule } from "../core/index.ts";
+import { type BitbasisError, type Core, instantiate, type Layer, loadModule } from "../core/index.ts";
 import type { WeightSeries } from "../series/index.ts";
 import type { Crew, CrewStep, Elsewhere, Steps } from "./crew.ts";
 import { Hand, whyNoSharedMemory, whyNoWorkers } from "./hand.ts";
@@ -73,9 +73,9 @@ export class Shards implements Crew, Elsewhere {
     const why = whyNoWorkers();
     if (why !== undefined) return why;
     const module = await loadModule("shards");
-    const { exports } = await WebAssembly.instantiate(module, { env: { memory: core.memory } });
+    const exports = await instantiate<ShardExports>(module, core.memory);
     await core.complete();
-    const shards = new Shards(core, module, exports as unknown as ShardExports, count, by);
+    const shards = new Shards(core, module, exports, count, by);
     try {
       await shards.hire();
       return shards;

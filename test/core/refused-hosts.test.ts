@@ -69,6 +69,23 @@ describe("a host that forbids to compile WebAssembly", () => {
       message: 'this runtime cannot compile the build "simd": invalid opcode 0xfd',
     });
   });
+
+  // From here on the package's build is compiled, once for the process.
+  it.each(["with the package's build", "with a module's bytes"] as const)(
+    "Safari compiles all the same and refuses the instance, %s",
+    async (name) => {
+      vi.spyOn(WebAssembly, "instantiate").mockRejectedValue(new WebAssembly.CompileError(words.Safari));
+      const create = InferenceSession.create(MODEL, name.includes("bytes") ? { wasm: WASM } : {});
+      await expect(create).rejects.toMatchObject({ code: "BUILD", message: expect.stringContaining(words.Safari) });
+      await expect(create).rejects.toThrow(/script-src 'wasm-unsafe-eval'; .*"bitbasis\/workerd"$/);
+      await expect(Lattice.create()).rejects.toThrow(/script-src 'wasm-unsafe-eval'/);
+    },
+  );
+
+  it("hands on what an engine says for another reason", async () => {
+    vi.spyOn(WebAssembly, "instantiate").mockRejectedValue(new RangeError("out of memory"));
+    await expect(Lattice.create()).rejects.toThrow(new RangeError("out of memory"));
+  });
 });
 
 describe("a host with too little memory", () => {

@@ -1,6 +1,6 @@
 // Real browsers without a driver: the page that is opened sends what it has to say to a server here.
 import { spawn, spawnSync } from "node:child_process";
-import { createReadStream, existsSync, mkdtempSync, rmSync, statSync } from "node:fs";
+import { createReadStream, existsSync, mkdtempSync, readdirSync, rmSync, statSync } from "node:fs";
 import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { delimiter, extname, join } from "node:path";
@@ -20,7 +20,11 @@ const COMMANDS = {
     url,
   ],
   firefox: ({ profile, url }) => ["--headless", "--no-remote", "--profile", profile, url],
+  // WebKitGTK draws into a window only: a screen without a screen.
+  webkit: ({ program, url }) => ["--auto-servernum", program, url],
 };
+/** What starts another program than the browser's own. */
+const STARTERS = { webkit: "xvfb-run" };
 const NAMES = { chromium: ["chromium", "chromium-browser", "google-chrome"], firefox: ["firefox-esr", "firefox"] };
 
 /** The browsers of this machine by name, with the path of the program of each. */
@@ -29,7 +33,21 @@ export function installedBrowsers() {
     name,
     which(programs.find((program) => spawnSync(program, ["--version"]).status === 0)),
   ]);
+  if (which(STARTERS.webkit) !== undefined) found.push(["webkit", miniBrowser()]);
   return Object.fromEntries(found.filter(([, program]) => program !== undefined));
+}
+
+/** The browser that comes with WebKitGTK (Debian: libwebkit2gtk-4.1-0), which is in no search path. */
+function miniBrowser() {
+  const parents = ["/usr/lib", "/usr/libexec", ...children("/usr/lib", /-linux-gnu/)];
+  const folders = parents.flatMap((parent) => children(parent, /^webkit(2gtk|gtk)-/));
+  return folders.map((folder) => join(folder, "MiniBrowser")).find(existsSync);
+}
+
+function children(folder, name) {
+  if (!existsSync(folder)) return [];
+  const found = readdirSync(folder).filter((one) => name.test(one));
+  return found.map((one) => join(folder, one));
 }
 
 /** Where a program is in the search path. */
@@ -80,7 +98,11 @@ export async function serve(folder, policy = POLICY, headers = {}) {
 /** Opens a page and resolves with what it reports under `name`. */
 export async function visit([browser, program], url, heard, { extension } = {}) {
   const profile = mkdtempSync(join(tmpdir(), "bitbasis-browser-"));
-  const child = spawn(program, COMMANDS[browser]({ profile, url, extension }), { stdio: "ignore", detached: true });
+  const child = spawn(STARTERS[browser] ?? program, COMMANDS[browser]({ program, profile, url, extension }), {
+    ...{ stdio: "ignore", detached: true },
+    // WebKitGTK keeps everything under the home folder.
+    env: browser === "webkit" ? { ...process.env, HOME: profile, XDG_RUNTIME_DIR: profile } : process.env,
+  });
   try {
     return await heard;
   } finally {

@@ -2,6 +2,7 @@
 import { spawnSync } from "node:child_process";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
+import { POLICY } from "./browsers.mjs";
 
 /** The page's own script: report the answer, or what went wrong. */
 export const script = (report) => `
@@ -74,6 +75,8 @@ export const BUNDLERS = {
   // As it is without settings it reads "main" and neither "exports" nor "imports".
   parcel: {
     packages: ["parcel"],
+    // Where its chunks are stands in the page itself, as an import map.
+    policy: POLICY.replace("'self' 'wasm-unsafe-eval'", "'self' 'wasm-unsafe-eval' 'unsafe-inline'"),
     build: (folder) => {
       write(folder, { ...PAGE, "index.html": page("./main.mjs") });
       const urls = ["--public-url", "./", "--no-source-maps"];

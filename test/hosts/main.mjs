@@ -136,15 +136,13 @@ mkdirSync(site);
 copyFileSync(MODEL, join(site, "model.onnx"));
 const server = await serve(site);
 const browsers = Object.entries(installedBrowsers());
-for (const name of ["chromium", "firefox"]) {
+for (const name of ["chromium", "firefox", "webkit"]) {
   if (!browsers.some(([found]) => found === name)) console.log(`${name}: not on this machine, skipped`);
 }
 
-async function inBrowsers(name, url, report, options) {
+async function inBrowsers(name, url, report, heard = server) {
   for (const browser of browsers) {
-    await check(`${name} in ${browser[0]}`, async () =>
-      same(await visit(browser, url, server.report(report), options)),
-    );
+    await check(`${name} in ${browser[0]}`, async () => same(await visit(browser, url, heard.report(report))));
   }
 }
 
@@ -153,7 +151,7 @@ function silent(said) {
   if (said.trim() !== "") throw new Error(said.trim());
 }
 
-for (const [name, { packages, build }] of Object.entries(BUNDLERS)) {
+for (const [name, { packages, policy, build }] of Object.entries(BUNDLERS)) {
   if (!wants(name)) continue;
   await check(`${name} builds`, () => {
     const folder = installed(name, packages, { scripts: name === "esbuild" });
@@ -161,7 +159,9 @@ for (const [name, { packages, build }] of Object.entries(BUNDLERS)) {
     symlinkSync(join(folder, "dist"), join(site, name));
     silent(said);
   });
-  await inBrowsers(name, `${server.origin}/${name}/`, name);
+  const served = policy === undefined ? server : await serve(site, policy);
+  await inBrowsers(name, `${served.origin}/${name}/`, name, served);
+  if (served !== server) served.close();
 }
 
 if (wants("vite")) {

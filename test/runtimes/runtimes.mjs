@@ -5,7 +5,7 @@ import { fileURLToPath } from "node:url";
 import { runBrowser, runWorkerd } from "./bundled.mjs";
 import { Missing } from "./missing.mjs";
 import { installedBinary } from "./npm.mjs";
-import { runC, runWabt } from "./without-javascript.mjs";
+import { runC, runWabt, runWasmtime } from "./without-javascript.mjs";
 
 const SCRIPT = fileURLToPath(new URL("job.mjs", import.meta.url));
 
@@ -23,15 +23,17 @@ function program(binary, job, before = []) {
 
 const node = fromNpm((binary, _, job) => program(binary, job));
 
-/** Without JavaScript: digests only. */
+/** Without JavaScript: digests only. Each of the tools, with options, ends with 0 where it is there. */
 function native(run, ...tools) {
   return async (_, home, job) => {
     if (job !== "digests") throw new Missing("program images are timed in docs/without-javascript.md");
-    const absent = tools.filter((tool) => spawnSync(tool, ["--version"]).error !== undefined);
-    if (absent.length > 0) throw new Missing(`${absent.join(", ")} cannot be run`);
+    const absent = tools.filter(([tool, ...options]) => spawnSync(tool, options).status !== 0);
+    if (absent.length > 0) throw new Missing(`${absent.map((one) => one.join(" ")).join(", ")} cannot be run`);
     return run(home);
   };
 }
+
+const versioned = (tool) => [tool, "--version"];
 
 /** By name: `(name, folder, job)` to what the job finds. */
 export const RUNTIMES = {
@@ -44,6 +46,8 @@ export const RUNTIMES = {
   workerd: fromNpm(runWorkerd),
   chromium: runBrowser,
   firefox: runBrowser,
-  "plain C": native(runC, "wasm2c", "cc", "ar"),
-  "wabt's interpreter": native(runWabt, "wasm2wat", "wat2wasm", "wasm-interp"),
+  webkit: runBrowser,
+  "plain C": native(runC, ...["wasm2c", "cc", "ar"].map(versioned)),
+  wasmtime: native(runWasmtime, ["python3", "-c", "import wasmtime"]),
+  "wabt's interpreter": native(runWabt, ...["wasm2wat", "wat2wasm", "wasm-interp"].map(versioned)),
 };

@@ -1,4 +1,4 @@
-// Program images of the networks of networks.mjs where there is no JavaScript: as plain C, and in wabt's interpreter. Each gives digests by build.
+// Program images of the networks of networks.mjs where there is no JavaScript: as plain C, in wasmtime, and in wabt's interpreter. Each gives digests by build.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, readFileSync, writeFileSync } from "node:fs";
@@ -45,6 +45,21 @@ export async function runC(folder, { networks = NETWORKS, presets = PRESETS } = 
     return tool(join(folder, "run"), [join(folder, "image"), "1"], { input });
   });
   return { scalar };
+}
+
+/** Both builds in wasmtime, by its package for Python. */
+export async function runWasmtime(folder, { networks = NETWORKS, presets = PRESETS } = {}) {
+  mkdirSync(folder, { recursive: true });
+  const input = bytesOf(FEED);
+  const found = {};
+  for (const build of BUILDS) {
+    const core = join(ROOT, `build/bitbasis-${build}.wasm`);
+    found[build] = await ofImages(networks, presets, (image) => {
+      writeFileSync(join(folder, "image"), image);
+      return tool("python3", [join(ROOT, "native/run.py"), core, join(folder, "image"), "1"], { input });
+    });
+  }
+  return found;
 }
 
 /** Both builds in wabt's interpreter. It has no host to put an image into the memory: the image becomes a part of the module, with a function that runs it. */
