@@ -1,6 +1,7 @@
 import { BitbasisError } from "../core/errors.ts";
 import { classOfArray, type ElementType, Tensor, typeOfArray } from "../tensor/index.ts";
 import type { Attribute, Graph, Node, ValueInfo } from "./graph.ts";
+import { checkLevel } from "./internal.ts";
 import { isGraph } from "./order.ts";
 
 /** An attribute in JSON: numbers that JSON has are themselves, the others, tensors and bodies are tagged. */
@@ -113,7 +114,7 @@ function writeNumber(value: number): number | { number: string } {
  * The graph that `graphToJson` wrote. Tensors that `json` refers to by name leave the initializers of the main graph; one that is missing
  * (because it is kept as a series) is only an error when an attribute or a body needs it.
  *
- * @throws BitbasisError MODEL when such a tensor is missing
+ * @throws BitbasisError MODEL when such a tensor is missing, or bodies lie too deep
  */
 export function graphFromJson(json: GraphJson, kept: ReadonlyMap<string, Tensor>): Graph {
   const initializers = new Map(kept);
@@ -128,13 +129,13 @@ export function graphFromJson(json: GraphJson, kept: ReadonlyMap<string, Tensor>
     used.add(name);
     return tensor;
   };
-  const read = (inner: GraphJson): Graph => ({
+  const read = (inner: GraphJson, level: number): Graph => ({
     name: inner.name,
     opsets: inner.opsets,
     inputs: inner.inputs,
     outputs: inner.outputs,
     nodes: inner.nodes.map((node) => {
-      const entries = Object.entries(node.attributes ?? {}).map(([key, value]) => [key, readAttribute(value)]);
+      const entries = Object.entries(node.attributes ?? {}).map(([key, value]) => [key, readAttribute(value, level)]);
       const { name, op, domain = "", inputs, outputs, kinds } = node;
       const read = { name, op, domain, inputs, outputs, attributes: Object.fromEntries(entries) };
       return kinds === undefined ? read : { ...read, kinds };
@@ -142,15 +143,18 @@ export function graphFromJson(json: GraphJson, kept: ReadonlyMap<string, Tensor>
     initializers: new Map(Object.entries(inner.initializers ?? {}).map(([name, stored]) => [name, take(stored)])),
     ...(inner.overridable === undefined ? {} : { overridable: inner.overridable }),
   });
-  const readAttribute = (value: AttributeJson): Attribute => {
+  const readAttribute = (value: AttributeJson, level: number): Attribute => {
     if (typeof value === "number" || typeof value === "string") return value;
     if (Array.isArray(value)) return value.map(readOne) as number[] | string[];
     if ("tensor" in value) return take(value.tensor);
-    if ("graph" in value) return read(value.graph);
+    if ("graph" in value) {
+      checkLevel(level + 1);
+      return read(value.graph, level + 1);
+    }
     return Number((value as { number: string }).number);
   };
   const readOne = (one: number | string | { number: string }): number | string =>
     typeof one === "object" ? Number(one.number) : one;
-  const graph = read(json);
+  const graph = read(json, 0);
   return { ...graph, initializers: new Map([...initializers].filter(([name]) => !used.has(name))) };
 }

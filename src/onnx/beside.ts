@@ -1,6 +1,6 @@
 import { BitbasisError } from "../core/errors.ts";
 import { nodeModule } from "../core/host.ts";
-import { type ExternalData, ExternalFiles, type ExternalRange, externalRanges } from "./external.ts";
+import { type ExternalData, ExternalFiles, type ExternalRange, externalRanges, sameLocation } from "./external.ts";
 import type { ModelProto } from "./schema.ts";
 
 export interface BesideOptions {
@@ -26,9 +26,11 @@ export async function filesBeside(
   const files = new ExternalFiles(given);
   const wanted = new Map<string, ExternalRange[]>();
   for (const range of externalRanges(model)) {
-    if (files.has(range.location)) continue;
-    const ranges = wanted.get(range.location);
-    if (ranges === undefined) wanted.set(range.location, [range]);
+    // One file for all its spellings: what is read last would go in the place of what was read before.
+    const location = sameLocation(range.location);
+    if (files.has(location)) continue;
+    const ranges = wanted.get(location);
+    if (ranges === undefined) wanted.set(location, [range]);
     else ranges.push(range);
   }
   let left = most;
@@ -44,7 +46,7 @@ async function readFile(
   most: number,
   signal: AbortSignal | undefined,
 ): Promise<number> {
-  const { open, realpath } = nodeModule("node:fs/promises");
+  const { open, realpath, stat } = nodeModule("node:fs/promises");
   const { isAbsolute, join, relative, sep } = nodeModule("node:path");
   const name = JSON.stringify(location);
   const outside = (): BitbasisError =>
@@ -54,6 +56,9 @@ async function readFile(
     const [root, path] = await Promise.all([realpath(folder), realpath(join(folder, location))]);
     const inner = relative(root, path);
     if (isAbsolute(inner) || inner.split(sep)[0] === "..") throw outside();
+    // Opening a named pipe waits for whoever writes to it, and no signal ends that.
+    if (!(await stat(path)).isFile())
+      throw new BitbasisError("MODEL", `the model keeps data in ${name}, which is no file`);
     const file = await open(path);
     try {
       const { size } = await file.stat();

@@ -82,7 +82,8 @@ export class ExternalFiles {
   }
 }
 
-function sameLocation(location: string): string {
+/** How a location is spelt here: "./x" is "x". */
+export function sameLocation(location: string): string {
   return location.replace(/^(\.\/+)+/, "");
 }
 

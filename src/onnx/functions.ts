@@ -1,8 +1,9 @@
 import { BitbasisError } from "../core/errors.ts";
+import { checkLevel } from "../graph/internal.ts";
 import type { AttributeProto, FunctionProto, GraphProto, ModelProto, NodeProto } from "./schema.ts";
 
-/** Nodes that inlining may make: functions that call each other twice double with every level of a file of some hundred bytes. */
-const MOST_NODES = 200_000;
+/** Nodes that inlining may make: functions that call each other twice double with every level of a file of some hundred bytes, and a node costs `create` 0.08 ms. */
+const MOST_NODES = 50_000;
 /** Levels of calls; exporters have one function per module of a network. */
 const MOST_LEVELS = 200;
 
@@ -19,11 +20,18 @@ export function domainOf({ domain }: { readonly domain: string }): string {
  * Scan too. A function goes before an operator of the same domain and name, as IR.md of ONNX says. Inner values get names that
  * nothing in the model has.
  *
- * @throws BitbasisError MODEL for functions that call themselves, calls that do not fit, and more than 200,000 nodes
+ * @throws BitbasisError MODEL for functions that call themselves, calls that do not fit, calls or bodies that lie too deep, and more than 50,000 nodes
  */
 export function inlineFunctions(model: ModelProto, graph: GraphProto): GraphProto {
   if (model.functions.length === 0) return graph;
   return new Inliner(model.functions, graph).graph(graph, "");
+}
+
+/** What nodes are once inlined. */
+interface Extent {
+  readonly nodes: number;
+  /** Bodies in bodies: those of a function call functions that have some too. */
+  readonly levels: number;
 }
 
 /** Everything that the nodes of one call see. */
@@ -37,7 +45,7 @@ interface Scope {
 
 class Inliner {
   private readonly functions = new Map<string, FunctionProto>();
-  private readonly sizes = new Map<string, number>();
+  private readonly extents = new Map<string, Extent>();
   private readonly taken = new Set<string>([""]);
   private calls = 0;
 
@@ -48,8 +56,7 @@ class Inliner {
       this.functions.set(key, f);
     }
     this.collect(graph);
-    const size = this.sizeOf(graph.node, []);
-    if (size > MOST_NODES) {
+    if (this.extentOf(graph.node, [], 0).nodes > MOST_NODES) {
       throw new BitbasisError("MODEL", `the functions of the model, inlined, are more than ${MOST_NODES} nodes`);
     }
   }
@@ -159,21 +166,30 @@ class Inliner {
     }
   }
 
-  /** How many nodes these are once inlined; found before anything is made. */
-  private sizeOf(nodes: readonly NodeProto[], open: readonly string[]): number {
-    let size = 0;
+  /** Found before anything is made; `level` bodies are around these nodes, and around the calls that led to them. */
+  private extentOf(nodes: readonly NodeProto[], open: readonly string[], level: number): Extent {
+    let [count, levels] = [0, 0];
+    const add = (inner: Extent, deeper: number): void => {
+      count += inner.nodes;
+      levels = Math.max(levels, inner.levels + deeper);
+      // On the way down, which bounds the stack, and on the way up, as functions are looked into once.
+      checkLevel(level + levels);
+    };
     for (const node of nodes) {
       const key = keyOf(node.domain, node.op_type, node.overload);
       const called = this.functions.get(key);
-      size += called === undefined ? 1 : this.sizeOfCall(key, called, open);
+      add(called === undefined ? { nodes: 1, levels: 0 } : this.extentOfCall(key, called, open, level), 0);
       for (const attribute of node.attribute)
-        for (const body of bodiesOf(attribute)) size += this.sizeOf(body.node, open);
+        for (const body of bodiesOf(attribute)) {
+          add({ nodes: 0, levels: 0 }, 1);
+          add(this.extentOf(body.node, open, level + 1), 1);
+        }
     }
-    return size;
+    return { nodes: count, levels };
   }
 
-  private sizeOfCall(key: string, called: FunctionProto, open: readonly string[]): number {
-    const known = this.sizes.get(key);
+  private extentOfCall(key: string, called: FunctionProto, open: readonly string[], level: number): Extent {
+    const known = this.extents.get(key);
     if (known !== undefined) return known;
     if (open.includes(key)) {
       const names = [...open.slice(open.indexOf(key)), key].map((one) => nameOf(this.functions.get(one)!));
@@ -182,9 +198,10 @@ class Inliner {
     if (open.length >= MOST_LEVELS) {
       throw new BitbasisError("MODEL", `functions call functions over more than ${MOST_LEVELS} levels`);
     }
-    const size = 1 + this.sizeOf(called.node, [...open, key]);
-    this.sizes.set(key, size);
-    return size;
+    const { nodes, levels } = this.extentOf(called.node, [...open, key], level);
+    const extent = { nodes: nodes + 1, levels };
+    this.extents.set(key, extent);
+    return extent;
   }
 }
 

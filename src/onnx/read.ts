@@ -1,7 +1,7 @@
 import { BitbasisError } from "../core/errors.ts";
 import { classOf } from "../core/shown.ts";
 import type { Graph, Node, ValueInfo } from "../graph/graph.ts";
-import { INTERNAL } from "../graph/internal.ts";
+import { checkLevel, INTERNAL } from "../graph/internal.ts";
 import { topological } from "../graph/order.ts";
 import { UniqueNames } from "../graph/passes/names.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -19,8 +19,6 @@ export const MAX_IR_VERSION = 14;
 export const MAX_OPSET = 28;
 /** Since this IR version an initializer that is an input too is a default, which a feed overrides; before, all of them had to be inputs. */
 const OVERRIDABLE_IR_VERSION = 4;
-/** Bodies in bodies; deeper ones would overflow the stack of passes that go down them. */
-const MOST_LEVELS = 100;
 
 export interface ReadOptions {
   /** Files that hold tensor data outside of the model, by the location that the model gives. */
@@ -122,8 +120,7 @@ class GraphReader {
   }
 
   private graph(proto: GraphProto, outer: ReadonlySet<string>, main: boolean): Graph {
-    if (this.level++ > MOST_LEVELS)
-      throw new BitbasisError("MODEL", `graphs lie in each other over more than ${MOST_LEVELS} levels`);
+    checkLevel(this.level++);
     const values = new Set<string>();
     const define = (name: string, what: string): void => {
       if (name === "" || name.startsWith(INTERNAL))
@@ -188,8 +185,6 @@ class GraphReader {
       ...(kinds === undefined ? {} : { kinds }),
     };
   }
-
-  /** `name`, or with the first number behind it that makes it new. */
 }
 
 /** An output of the model that is listed twice is given once; a body may give one value several times. */

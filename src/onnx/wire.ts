@@ -1,11 +1,17 @@
 import { PbfReader, PbfWriter } from "pbf";
 import { decodeUtf8, encodeUtf8 } from "../core/bare.ts";
 
+/** Messages in messages; bodies of 100 levels, which are the deepest that are run, take 300. Some thousand would overflow the stack. */
+const MOST_LEVELS = 400;
+
 /**
  * pbf trusts lengths; a hostile or truncated file has wrong ones. This reader throws RangeError as soon as a field, a string, a packed list or
  * a message leaves the bytes or its parent, so that reading takes time and memory in proportion to the file.
  */
 export class StrictReader extends PbfReader {
+  /** Messages that are being read. */
+  level = 0;
+
   override nextField(end: number = this.length): number {
     if (end > this.length) throw new RangeError(`a message ends at byte ${end} of ${this.length}`);
     const field = super.nextField(end);
@@ -32,6 +38,15 @@ export class StrictReader extends PbfReader {
     if (this.pos > this.length) throw new RangeError(`bytes end at ${this.pos} of ${this.length}`);
     return value;
   }
+}
+
+/** A message that is a field of the one that is being read. */
+export function readMessage<T>(pbf: StrictReader, read: (pbf: StrictReader, end: number) => T): T {
+  if (++pbf.level > MOST_LEVELS)
+    throw new RangeError(`messages lie in each other over more than ${MOST_LEVELS} levels`);
+  const message = read(pbf, pbf.readVarint() + pbf.pos);
+  pbf.level--;
+  return message;
 }
 
 /** A 64-bit integer of two's complement: a number where that is exact, else a bigint. */

@@ -107,18 +107,32 @@ export class Reading {
       return;
     }
     const { most } = this;
-    let bytes: Uint8Array;
     try {
       const { readFile, stat } = nodeModule("node:fs/promises");
-      const { size } = await stat(path);
-      if (size > most) throw tooLarge(size, most);
-      bytes = await readFile(path, { signal: this.signal });
+      const about = await stat(path);
+      if (about.size > most) throw tooLarge(about.size, most);
+      if (about.isFile() || about.isDirectory()) yield await readFile(path, { signal: this.signal });
+      else yield* this.pipe(path);
     } catch (cause) {
       this.signal?.throwIfAborted();
       if (cause instanceof BitbasisError) throw cause;
       throw new BitbasisError("MODEL", `cannot read ${shown(location)}: ${fileReason(cause)}`, { cause });
     }
-    yield bytes;
+  }
+
+  /** Pipes and devices do not say what they hold, and wait for whoever writes: pieces of them are counted, and a signal ends the wait. */
+  private async *pipe(path: string | URL): AsyncGenerator<Uint8Array> {
+    const opening = nodeModule("node:fs/promises").open(path);
+    try {
+      const file = await abortable(opening, this.signal);
+      for (;;) {
+        const { bytesRead, buffer } = await abortable(file.read(), this.signal);
+        if (bytesRead === 0) return;
+        yield buffer.subarray(0, bytesRead);
+      }
+    } finally {
+      opening.then((file) => file.close()).catch(() => undefined);
+    }
   }
 
   private async *fetch(request: string | URL | Request): AsyncGenerator<Uint8Array> {

@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { BitbasisError } from "../../src/core/errors.ts";
 import type { Attribute } from "../../src/graph/graph.ts";
 import {
+  type Graph,
   graphFromJson,
   graphToJson,
   normalize,
@@ -312,6 +313,17 @@ describe("graphs as JSON, float16, unsupported operators", () => {
     expect(graphFromJson(json, initializers).initializers.has("w")).toBe(false);
     initializers.delete("Thing_1/t");
     expect(() => graphFromJson(json, initializers)).toThrow('tensor "Thing_1/t", which is missing');
+  });
+
+  it("has bodies in each other to a bound", () => {
+    const nested = (levels: number): Graph => {
+      let graph = build({ x: [2] }, {}, [["Relu", ["x"], ["y"]]], ["y"]);
+      for (let i = 0; i < levels; i++) graph = build({ x: [2] }, {}, [["Thing", ["x"], ["y"], { body: graph }]], ["y"]);
+      return graph;
+    };
+    const back = (graph: Graph) => graphFromJson(graphToJson(graph).json, new Map());
+    expect(back(nested(100))).toEqual(nested(100));
+    expect(() => back(nested(101))).toThrow("graphs lie in each other over more than 100 levels");
   });
 
   it("lists all unsupported nodes, bodies included", () => {

@@ -1,3 +1,4 @@
+import { execFileSync } from "node:child_process";
 import { mkdir, mkdtemp, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,10 +9,17 @@ import type { GraphProto } from "../../src/onnx/schema.ts";
 import { quantize } from "../../src/quantize/index.ts";
 import { encode, nodeProto, valueProto } from "./proto.ts";
 
-/** y = x + w, w [2] in a file. */
-function model(location: string, entries: Readonly<Record<string, string>> = {}): Uint8Array {
+type Entries = Readonly<Record<string, string>>;
+
+/** w [2] in a file. */
+function kept(name: string, location: string, entries: Entries): object {
   const external_data = Object.entries({ location, ...entries }).map(([key, value]) => ({ key, value }));
-  const initializer = [{ name: "w", dims: [2], data_type: 1, data_location: 1, external_data }];
+  return { name, dims: [2], data_type: 1, data_location: 1, external_data };
+}
+
+/** y = x + w, w [2] in a file. */
+function model(location: string, entries: Entries = {}): Uint8Array {
+  const initializer = [kept("w", location, entries)];
   return encode({
     input: [valueProto("x", [2])],
     output: [valueProto("y", [2])],
@@ -31,6 +39,7 @@ beforeAll(async () => {
   await writeFile(join(folder, "inner", "w"), floats(1, 2));
   await writeFile(join(root, "secret"), floats(1, 2));
   await symlink(join(root, "secret"), join(folder, "link"));
+  execFileSync("mkfifo", [join(folder, "pipe")]);
 });
 afterAll(() => rm(join(folder, ".."), { recursive: true, force: true }));
 
@@ -88,13 +97,29 @@ describe("external data", () => {
     ["/etc/hostname", "not inside its own folder"],
     ["inner\\..\\..\\secret", "not inside its own folder"],
     ["nothing", "there is no such file beside the model"],
-    ["inner", "EISDIR"],
+    ["inner", "which is no file"],
+    ["pipe", "which is no file"],
   ])("do not lead to %s", async (location, why) => {
     await writeFile(join(folder, "bad.onnx"), model(location));
     await expect(sum(join(folder, "bad.onnx"))).rejects.toMatchObject({
       code: "MODEL",
       message: expect.stringContaining(why),
     });
+  });
+
+  it("are read once where two tensors spell one file in two ways", async () => {
+    const initializer = [
+      kept("a", "w.data", { offset: "0", length: "8" }),
+      kept("b", "./w.data", { offset: "8", length: "8" }),
+    ];
+    const bytes = encode({
+      input: [valueProto("x", [2])],
+      output: [valueProto("y", [2])],
+      node: [nodeProto("Sub", ["a", "b"], ["w"]), nodeProto("Add", ["x", "w"], ["y"])],
+      initializer: initializer as unknown as GraphProto["initializer"],
+    });
+    await writeFile(join(folder, "spelt.onnx"), bytes);
+    expect(await sum(join(folder, "spelt.onnx"))).toEqual([10 + 9 - 2, 20 + 1 - 8]);
   });
 
   it("are refused where the file or its numbers do not fit", () => {

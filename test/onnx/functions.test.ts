@@ -182,12 +182,35 @@ describe("functions of the file", () => {
     const last = functionProto("f60", ["a"], ["b"], [nodeProto("Neg", ["a"], ["b"])]);
     const start = processorTime();
     expect(refused(model([...chain, last], [nodeProto("local/f0", ["x"], ["y"])]))).toContain(
-      "are more than 200000 nodes",
+      "are more than 50000 nodes",
     );
     expect(processorTime() - start).toBeLessThan(1000);
     const deep = Array.from({ length: 5000 }, (_, i) =>
       functionProto(`f${i}`, ["a"], ["b"], [nodeProto(`local/f${i + 1}`, ["a"], ["b"])]),
     );
     expect(refused(model(deep, [nodeProto("local/f0", ["x"], ["y"])]))).toContain("over more than 200 levels");
+  });
+
+  // Looked into from the last one on each function has few levels below it, and from the first one on few around it.
+  it.each([
+    ["from the first one on", [0]],
+    ["from the last one on", [2, 1, 0]],
+  ])("may have bodies that call functions with bodies to a bound: %s", (_, calls) => {
+    const nested = (levels: number, call: NodeProto): NodeProto => {
+      let node = call;
+      for (let i = 0; i < levels; i++) {
+        const body = bodyProto("then_branch", [{ ...node, output: ["o"] }], ["o"]);
+        node = nodeProto("If", ["a"], ["b"], [body, bodyProto("else_branch", [], ["a"])]);
+      }
+      return node;
+    };
+    const functions = (levels: number) =>
+      [0, 1, 2].map((i) => {
+        const call = i === 2 ? nodeProto("Neg", ["a"], ["b"]) : nodeProto(`local/f${i + 1}`, ["a"], ["b"]);
+        return functionProto(`f${i}`, ["a"], ["b"], [nested(levels, call)]);
+      });
+    const nodes = calls.map((f) => nodeProto(`local/f${f}`, ["x"], [f === 0 ? "y" : `y${f}`]));
+    expect(refused(model(functions(33), nodes))).toBe("");
+    expect(refused(model(functions(34), nodes))).toContain("over more than 100 levels");
   });
 });

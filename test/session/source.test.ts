@@ -1,6 +1,10 @@
-import { readFileSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -89,6 +93,23 @@ describe("a session says why it cannot open", () => {
       onProgress: () => controller.abort(reason),
     });
     await expect(loading).rejects.toBe(reason);
+  });
+
+  it("of a pipe: it reads what comes, to a limit, and waits for no writer when it is told to stop", async () => {
+    const pipe = join(mkdtempSync(join(tmpdir(), "bitbasis-pipe-")), "pipe");
+    execFileSync("mkfifo", [pipe]);
+    const [opened] = await Promise.all([InferenceSession.create(pipe), writeFile(pipe, bytes)]);
+    expect(opened.inputNames).toEqual(["image"]);
+    await opened.release();
+    const limits = { bytes: 2 ** 20 };
+    await expect(InferenceSession.create("/dev/zero", { limits })).rejects.toMatchObject({ code: "MEMORY" });
+    const reason = new Error("enough");
+    const controller = new AbortController();
+    setTimeout(() => controller.abort(reason), 20);
+    await expect(InferenceSession.create(pipe, { signal: controller.signal })).rejects.toBe(reason);
+    // Else the thread that opens the pipe for the session waits, and the process does for it.
+    await writeFile(pipe, "");
+    rmSync(dirname(pipe), { recursive: true });
   });
 
   it("when an option makes no sense", async () => {
