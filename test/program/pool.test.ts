@@ -33,7 +33,8 @@ const window = fc
   // pads are less than the kernel
   .filter((w) => w.out.every((n, i) => n > 0 && Math.max(w.before[i]!, w.after[i]!) < w.kernel[i]!));
 
-type Window = typeof window extends fc.Arbitrary<infer T> ? T : never;
+/** Lengths along the axes of space. */
+type Window = Readonly<Record<"extents" | "kernel" | "strides" | "dilations" | "before" | "after" | "out", number[]>>;
 
 /** Coordinates of element `i` of a dense shape. */
 function coordinates(i: number, shape: readonly number[]): number[] {
@@ -219,7 +220,7 @@ describe("pooling, channels last", () => {
       const onnx = writeOnnx({
         ...{ name: "pool", opsets: { "": 17 }, initializers: new Map() },
         inputs: [{ name: "x", type: "float32", shape: [1, 4, 12, 12] }],
-        outputs: [{ name: "y", type: "float32" }],
+        outputs: [{ name: "y", type: "float32", shape: undefined }],
         nodes: [
           {
             ...{ name: "pool", op: "MaxPool", domain: "", inputs: ["x"], outputs: ["y"] },
