@@ -20,14 +20,25 @@ export interface Allocation {
   readonly bits: number;
 }
 
+/** How bits are given. */
+export interface Giving {
+  /** Part of the squared tolerance that the activations may have, whose bits cost no bytes: a half where narrow ones are faster, less where bytes alone count. */
+  readonly part?: number;
+  /** Bits of a weight on average that are given away in any case, where they remove most error. */
+  readonly least?: number;
+}
+
 /**
  * The fewest bits whose error stays within a tolerance. Errors of layers add in squares (measured on eleven networks within a factor of 1.4), so that one run with each layer quantized alone
  * predicts every plan. A part of the squared tolerance is for activations, whose bits cost no bytes: those with the largest errors are widened first. Weights start at the least bits, and the step that
- * removes most squared error per bit is taken again and again, which on a convex hull is the optimum up to one step. Of several outputs the worst one of the moment counts.
- *
- * @param part - that of the activations: a half where narrow ones are faster, less where bytes alone count
+ * removes most squared error per bit is taken again and again, which on a convex hull is the optimum up to one step. The last step may be that of the largest layer, so that other layers are lowered
+ * again as far as it has left room: mobilenet_v2 under `compact`, whose classifier has a third of the weights, 6.25 bits for 6.44. Of several outputs the worst one of the moment counts.
  */
-export function allocate(layers: readonly Sensitivity[], tolerance: number, part = 0.5): Allocation {
+export function allocate(
+  layers: readonly Sensitivity[],
+  tolerance: number,
+  { part = 0.5, least = 0 }: Giving = {},
+): Allocation {
   const states = layers.map((layer) => new State(layer));
   const count =
     layers[0]?.weights.values().next().value?.length ?? layers[0]?.activations.values().next().value?.length ?? 0;
@@ -48,7 +59,7 @@ export function allocate(layers: readonly Sensitivity[], tolerance: number, part
     return () => next.widen();
   });
   const all = (k: number) => states.reduce((sum, state) => sum + state.error(k), 0);
-  widen(budget, all, (k) => {
+  const bestStep = (k: number) => {
     let most = 0;
     let taken: (() => void) | undefined;
     for (const state of states) {
@@ -59,8 +70,39 @@ export function allocate(layers: readonly Sensitivity[], tolerance: number, part
       }
     }
     return taken;
-  });
+  };
+  widen(budget, all, bestStep);
+  const size = layers.reduce((sum, layer) => sum + layer.size, 0);
+  if (bitsOf(states) >= least * size) {
+    lower(states, () => bitsOf(states) >= least * size && all(worst(count, all)) <= budget);
+  }
+  while (bitsOf(states) < least * size) {
+    const step = bestStep(worst(count, all));
+    if (step === undefined) break;
+    step();
+  }
   return summed(states, count);
+}
+
+/** Takes bits from layers again, most bits of the container first, as long as the rest is allowed. */
+function lower(states: readonly State[], isAllowed: () => boolean): void {
+  for (;;) {
+    let most = 0;
+    let taken: (() => void) | undefined;
+    for (const state of states) {
+      for (const { bits, saved } of state.backward()) {
+        if (saved <= most || !state.at(bits, isAllowed)) continue;
+        most = saved;
+        taken = () => state.promote(bits);
+      }
+    }
+    if (taken === undefined) return;
+    taken();
+  }
+}
+
+function bitsOf(states: readonly State[]): number {
+  return states.reduce((sum, { layer, widths: [weights] }) => sum + layer.size * weights, 0);
 }
 
 /** What widths come to that were chosen in another way. */
@@ -81,7 +123,7 @@ function summed(states: readonly State[], count: number): Allocation {
     widths: new Map(states.map((state) => [state.layer.node, state.widths])),
     predicted: Math.sqrt(total),
     parts: new Map(states.map((state) => [state.layer.node, total > 0 ? state.error(k) / total : 0])),
-    bits: states.reduce((sum, { layer, widths: [weights] }) => sum + layer.size * weights, 0),
+    bits: bitsOf(states),
   };
 }
 
@@ -132,6 +174,24 @@ class State {
         this.weightError(k, this.weight) - this.weightError(k, bits) + (bits === FLOAT ? this.activationError(k) : 0);
       return removed > 0 ? [{ bits, gain: removed / ((bits - this.weight) * size) }] : [];
     });
+  }
+
+  /** Fewer bits, and what they save of the container. A layer in float32 stays there: its activations have no bits that were asked for. */
+  backward(): { bits: number; saved: number }[] {
+    if (this.weight === FLOAT) return [];
+    const lower = [...this.layer.weights.keys()].filter((bits) => bits < this.weight);
+    return lower.map((bits) => ({ bits, saved: (this.weight - bits) * this.layer.size }));
+  }
+
+  /** What `ask` says with so many bits; they stay as they were. */
+  at<T>(bits: number, ask: () => T): T {
+    const { weight } = this;
+    this.weight = bits;
+    try {
+      return ask();
+    } finally {
+      this.weight = weight;
+    }
   }
 
   set([weight, activation]: readonly [number, number]): void {

@@ -2,7 +2,7 @@ import { BadIndex, BitbasisError, type MakeCore, yieldToEventLoop } from "../cor
 import type { Graph } from "../graph/index.ts";
 import { cutWidth, isRounded, type Plan, type Preset, weightWidth } from "../series/index.ts";
 import { Ablation, type Levels } from "./ablation.ts";
-import { allocate } from "./allocate.ts";
+import { allocate, type Giving } from "./allocate.ts";
 import type { Fitting } from "./fitting.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
@@ -18,7 +18,7 @@ export type MeasuredOptions = QuantizeOptions & MeasureOptions & { readonly fitt
 export type Measured = { readonly plan: Plan } | { readonly unchecked: string };
 
 /** How a preset spends bits: what it promises, and the bits that it may take. */
-interface Policy extends Levels {
+interface Policy extends Levels, Giving {
   /** Largest error on procedural inputs. */
   readonly tolerance: number;
   /** Whether the largest deviation counts beside the mean one. */
@@ -27,7 +27,8 @@ interface Policy extends Levels {
 
 /**
  * `faithful` promises 2e-3 on real inputs, and on procedural ones a third of it is asked, since these underrate by up to that. The others stop where more bits
- * were not seen in the answers of classifiers and texts, and in boxes of detectors.
+ * were not seen in the answers of classifiers and texts, and in boxes of detectors. Where `compact` would keep its error with less than four bits of a weight, it takes four, and gives them to the layers that need
+ * them: with four everywhere fmnist_resnet had a KL divergence of 9.8e-3, with as many on average 1.4e-3 (500 pictures). Its activations, whose bits cost no bytes, have an eighth of the squared error, not a half.
  */
 const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
   faithful: {
@@ -48,10 +49,12 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
   },
   compact: {
     tolerance: 0.09,
-    weights: [4, 5, 6, 7, 8, 10, 12, 16],
+    weights: [3, 4, 5, 6, 7, 8, 10, 12, 16],
     activations: [8, 12, 16],
     probe: [6, 8],
     largest: false,
+    part: 1 / 8,
+    least: 4,
   },
 };
 
@@ -115,7 +118,7 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
   let best: Plan | undefined;
   for (let round = 1; ; round++) {
     // Laws are those of rows that are not fitted: bits go where any rounding hurts, not where it hurts these inputs alone.
-    const allocation = allocate(found, asked);
+    const allocation = allocate(found, asked, policy);
     const plan = fullPlan(structural.plan, layers.plans(allocation));
     const error = await measure(plan);
     const checked = { ...plan, check: said(allocation.predicted, error) };

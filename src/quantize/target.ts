@@ -359,7 +359,7 @@ class Search {
   }
 
   private allocate(tolerance: number): Allocation {
-    return allocate(this.found.sensitivities, tolerance, ACTIVATIONS);
+    return allocate(this.found.sensitivities, tolerance, { part: ACTIVATIONS });
   }
 
   private isLeast(widths: Allocation["widths"]): boolean {

@@ -226,6 +226,41 @@ describe("allocate", () => {
     }
   });
 
+  test("the last step, which may be that of the largest layer, leaves no layer more bits than the tolerance asks for", () => {
+    // Both small layers are raised before the large one has to be; after that one of them may have less again.
+    const layers = [law(1.1e-2, 10), law(1e-2, 12), law(0.4, 10_000)];
+    const { widths, predicted } = allocate(layers, 0.3);
+    expect(predicted).toBeLessThanOrEqual(0.3);
+    for (const [node, [bits]] of widths) {
+      const lower = [4, 5, 6, 8].filter((one) => one < bits);
+      for (const less of lower) {
+        const one = layers.find((layer) => layer.node === node)!;
+        const more = one.weights.get(less)![0]! - one.weights.get(bits)![0]!;
+        expect(predicted ** 2 + more).toBeGreaterThan(0.3 ** 2);
+      }
+    }
+    expect([...widths.values()].filter(([bits]) => bits > 4).length).toBeLessThan(3);
+  });
+
+  test("the least bits on average are given where they remove most error; fewer are not given", () => {
+    const layers = [law(1e-6, 1000), law(1e-3, 1001), law(1e-8, 1002)];
+    const bits = (least: number) => allocate(layers, 1, { least }).bits / 3003;
+    expect(bits(0)).toBe(4);
+    expect(bits(5)).toBeGreaterThanOrEqual(5);
+    expect(bits(5)).toBeLessThan(6.4);
+    const { widths, predicted } = allocate(layers, 1, { least: 5 });
+    expect(widths.get("1001")![0]).toBe(8);
+    // Five everywhere costs as much and errs ten times as much.
+    expect(predicted ** 2).toBeLessThan(0.1 * (1e-6 + 1e-3 + 1e-8) * 4 ** -1);
+  });
+
+  test("the part of the activations decides when they are widened", () => {
+    const layers = [law(1e-2, 100)];
+    const activations = (part: number) => allocate(layers, 0.01, { part }).widths.get("100")![1];
+    expect(activations(0.5)).toBe(8);
+    expect(activations(1 / 16)).toBe(12);
+  });
+
   test("of several outputs the worst one decides, and what cannot be kept is said", () => {
     const one: Sensitivity = {
       node: "a",
