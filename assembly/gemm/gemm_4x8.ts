@@ -1,4 +1,4 @@
-// Tiles of 4 output pixels × 8 output channels, for all whole tiles of a panel in one call, and of 1 pixel × 8 or 32 channels.
+// Tiles of 4 output pixels × 8 output channels, for all whole tiles of a panel in one call, and of 1 pixel × 8, 16 or 32 channels.
 // table: per tile of 4 rows, [tap][4] row pointers, to which `offset` is added; a row holds `words` words of depth (mac.ts). A tile that table.ts
 // has merged has a tap per kernel row, `width` times as long. panel: [tap][word][8 columns].
 // f32: every output is the sum of its products in order of depth (tap by tap), from −0, since −0 + x = x; integers: see tile.ts. Both builds agree.
@@ -261,6 +261,33 @@ export function gemm_1x8__simd<T>(table: usize, taps: i32, words: i32, offset: u
     table += 16;
   } while (table < end);
   finishRow<T>(tile, c0, c1);
+}
+
+/** As gemm_1x32 with two panels, for float32 rows of 16 to 31 columns: attention's probabilities by the values of heads of 16. */
+export function gemm_1x16__simd(table: usize, taps: i32, words: i32, offset: usize, panel: usize, panelBytes: usize, tile: usize): void {
+  let c0 = f32x4.splat(-0.0);
+  let c1 = c0;
+  let c2 = c0;
+  let c3 = c0;
+  const bytes = <usize>words << 2;
+  const end = table + (<usize>taps << 4);
+  do {
+    let a = load<usize>(table) + offset;
+    const stop = a + bytes;
+    do {
+      const x = v128.load32_splat(a);
+      c0 = mac__simd<f32>(c0, x, left__simd<f32>(panel));
+      c1 = mac__simd<f32>(c1, x, right__simd<f32>(panel));
+      c2 = mac__simd<f32>(c2, x, left__simd<f32>(panel + panelBytes));
+      c3 = mac__simd<f32>(c3, x, right__simd<f32>(panel + panelBytes));
+      a += 4;
+      panel += wordBytes<f32>();
+    } while (a < stop);
+    table += 16;
+  } while (table < end);
+  finishRow<f32>(tile, c0, c1);
+  nextColumns<f32>(tile);
+  finishRow<f32>(tile, c2, c3);
 }
 
 /** One row, four panels `panelBytes` apart: the additions of 8 columns alone would wait for each other. Moves the tile to the last of them. */

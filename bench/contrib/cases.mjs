@@ -463,4 +463,16 @@ export const CASES = [
     { epsilon: 1e-5 },
     ["y", "m:int32"],
   ],
+  ["gather-nd", "GatherND", [f(2, 3), i64([0, 1, 1, 2], [2, 2])], {}, 1],
+  [
+    "grid-sample",
+    "GridSample",
+    [f(1, 2, 4, 5), f(1, 3, 2, 2)],
+    { mode: "bicubic", padding_mode: "border", align_corners: 1 },
+    1,
+  ],
+  ["pad", "Pad", [f(2, 3), i64([0, 1, 2, 0]), f(1)], { mode: "constant" }, 1],
+  ["unique", "Unique", [new Tensor("float32", [2, 1, 1, 3, 4, 3, 2], [7])], {}, ["y", "inverse:int64", "counts:int64"]],
+  ["cdist", "CDist", [f(3, 4), f(5, 4)], { metric: "euclidean" }, 1],
+  ["cdist-squared", "CDist", [f(3, 4), [f(5, 4)]], { metric: "sqeuclidean" }, 1],
 ];

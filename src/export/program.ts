@@ -1,14 +1,6 @@
 import { BitbasisError, type Core, checkBytes, isRecord, newCore, wrongKind } from "../core/index.ts";
 import { DependsOnData, nodeError } from "../graph/errors.ts";
-import {
-  checkRuns,
-  type Graph,
-  type KnownValue,
-  specialize,
-  unsupportedError,
-  unsupportedNodes,
-  type ValueInfo,
-} from "../graph/index.ts";
+import { checkRuns, checkSupported, type Graph, type KnownValue, specialize, type ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model, readModel } from "../model/index.ts";
 import { type Compiled, compile } from "../program/compile.ts";
 import { Constants } from "../program/constants.ts";
@@ -38,8 +30,7 @@ export async function exportProgram(
   const model = readModel(container);
   const { graph } = model;
   await loadOperators(graph);
-  const error = unsupportedError(unsupportedNodes(graph));
-  if (error !== undefined) throw error;
+  checkSupported(graph);
   const weights = knownWeights(model);
   await checkRuns(graph, weights);
   const feeds = readShapes(graph, shapes);

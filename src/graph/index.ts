@@ -24,5 +24,5 @@ export {
   type Stop,
   specialize,
 } from "./specialize.ts";
-export { type UnsupportedNode, unsupportedError, unsupportedNodes } from "./supported.ts";
+export { checkSupported, type UnsupportedNode, unsupportedNodes } from "./supported.ts";
 export { checkRuns } from "./verify.ts";

@@ -32,9 +32,14 @@ export function unsupportedNodes(graph: Graph): UnsupportedNode[] {
   });
 }
 
-/** One error about all of them, a line per operator; undefined when there are none. */
-export function unsupportedError(nodes: readonly UnsupportedNode[]): BitbasisError | undefined {
-  if (nodes.length === 0) return undefined;
+/**
+ * Refuses a graph with nodes that cannot run.
+ *
+ * @throws BitbasisError UNSUPPORTED about all of them, a line per operator
+ */
+export function checkSupported(graph: Graph): void {
+  const nodes = unsupportedNodes(graph);
+  if (nodes.length === 0) return;
   const byOperator = new Map<string, UnsupportedNode[]>();
   for (const node of nodes) {
     const operator = `${node.domain === "" ? "" : `${node.domain}.`}${node.op} (opset ${node.opset})`;
@@ -47,5 +52,5 @@ export function unsupportedError(nodes: readonly UnsupportedNode[]): BitbasisErr
       .join(", ");
     return `${operator}: node ${names}${all.length > 3 ? ` and ${all.length - 3} more` : ""}`;
   });
-  return new BitbasisError("UNSUPPORTED", `the model uses operators that are not supported:\n${lines.join("\n")}`);
+  throw new BitbasisError("UNSUPPORTED", `the model uses operators that are not supported:\n${lines.join("\n")}`);
 }

@@ -16,6 +16,8 @@ export class StrictReader extends PbfReader {
     if (end > this.length) throw new RangeError(`a message ends at byte ${end} of ${this.length}`);
     const field = super.nextField(end);
     if (field === 0 ? this.pos !== end : this.pos > end) throw new RangeError(`a field crosses byte ${end}`);
+    // Groups (3 and 4) are none of ONNX's fields, 6 and 7 are nothing.
+    if (field !== 0 && this.type !== 5 && this.type > 2) throw new RangeError(`a field has wire type ${this.type}`);
     if (field < 0) throw new RangeError(`a field has number ${field}`);
     return field;
   }

@@ -1,11 +1,11 @@
 import { BitbasisError, checkBytes } from "../core/index.ts";
 import {
   checkRuns,
+  checkSupported,
   everyNode,
   type Graph,
   type KnownValue,
   type UnsupportedNode,
-  unsupportedError,
   unsupportedNodes,
   type ValueInfo,
 } from "../graph/index.ts";
@@ -132,8 +132,7 @@ async function verdict(
     if (isPrepared) await loadOperators(graph);
     const prepared = isPrepared ? graph : await prepare(graph);
     unsupported = unsupportedNodes(prepared);
-    const error = unsupportedError(unsupported);
-    if (error !== undefined) throw error;
+    checkSupported(prepared);
     await checkRuns(prepared, weights);
     return { unsupported };
   } catch (error) {

@@ -12,6 +12,8 @@ import {
 import type { Graph } from "../graph/graph.ts";
 import {
   channelsLast,
+  checkRuns,
+  checkSupported,
   everyBody,
   float32Inside,
   folding,
@@ -46,7 +48,8 @@ import { shareConstants } from "./shared.ts";
  *
  * @param onnx - the bytes of the model
  * @returns a container (a safetensors file), the same for the same input, and what was done to each layer
- * @throws BitbasisError MODEL for bytes that are no model or weights that are NaN or infinite, MEMORY for more than `limits.bytes`; RangeError or
+ * @throws BitbasisError MODEL for bytes that are no model, weights that are NaN or infinite and what no feeds can run, UNSUPPORTED for operators and
+ *   cases that a session does not have, MEMORY for more than `limits.bytes`; RangeError or
  *   TypeError for an option that makes no sense and a plan that does not fit; the reason of the signal when it aborts
  * @example
  * const { bytes, report } = await quantize(onnx, { preset: "fast" });
@@ -73,6 +76,9 @@ export async function quantize(
     );
   const makeCore = completed(() => Core.create(chooseBuild("auto"), undefined, most));
   const prepared = await prepare(readOnnx(onnx, { externalData }), makeCore, macs, options.signal);
+  // A container that no session takes is no use.
+  checkSupported(prepared);
+  await checkRuns(prepared);
   const { check = true, target } = options;
   const fitted = await fittingFor(prepared, options, makeCore);
   const how = { ...options, ...(typeof fitted === "object" && { fitting: fitted }) };

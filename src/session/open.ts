@@ -1,5 +1,5 @@
 import { type MakeCore, newCore } from "../core/index.ts";
-import { unsupportedError, unsupportedNodes } from "../graph/index.ts";
+import { checkSupported } from "../graph/index.ts";
 import { isContainer, limitTerms, type Model, openContainer, readModelStream, totalTerms } from "../model/index.ts";
 import { loadOperators } from "../program/operators/chunks.ts";
 import type { WeightSeries } from "../series/index.ts";
@@ -52,8 +52,7 @@ export async function openModel(
 /** Throws one error that lists every node whose operator cannot run. */
 export async function checked(opened: OpenModel): Promise<OpenModel> {
   await loadOperators(opened.model.graph);
-  const error = unsupportedError(unsupportedNodes(opened.model.graph));
-  if (error !== undefined) throw error;
+  checkSupported(opened.model.graph);
   return opened;
 }
 

@@ -22,6 +22,23 @@ it.each([
   await check({ ...layer(shape, { seed: 7, ...options }), ...more });
 });
 
+it.each([16, 17, 24, 31, 32, 48, 57])(
+  "ConvF32 of fewer than four rows, several panels abreast: %i columns",
+  async (outChannels) => {
+    for (const inWidth of [1, 2, 3]) {
+      const shape = plain({ batch: 2, inWidth, channels: 19, groups: 2, outChannels, kernelHeight: 1 });
+      const addend = Float32Array.from({ length: 4 * inWidth * outChannels }, (_, i) => Math.sin(i));
+      await check({
+        ...layer(shape, { seed: 5, bits: 0, withBias: true }),
+        addend,
+        addendMin: -0.8,
+        factor: 0.7,
+        shift: 0.1,
+      });
+    }
+  },
+);
+
 /** 3 × 3 taps whose border the input has; of the last line and column of tiles, half of the outputs may not be there. */
 const tiled = fc
   .record({

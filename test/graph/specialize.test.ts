@@ -2,6 +2,7 @@ import { describe, expect, it } from "vitest";
 import { BitbasisError } from "../../src/core/errors.ts";
 import type { Attribute } from "../../src/graph/graph.ts";
 import {
+  checkSupported,
   type Graph,
   graphFromJson,
   graphToJson,
@@ -10,7 +11,6 @@ import {
   type Stage,
   specialize,
   toFloat32,
-  unsupportedError,
   unsupportedNodes,
 } from "../../src/graph/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
@@ -329,8 +329,7 @@ describe("graphs as JSON, float16, unsupported operators", () => {
   it("lists all unsupported nodes, bodies included", () => {
     const nodes = unsupportedNodes(graph);
     expect(nodes.map((node) => node.op)).toEqual(["Thing"]);
-    expect(unsupportedError(nodes)!.message).toContain('custom.Thing (opset 0): node "Thing_1"');
-    expect(unsupportedError([])).toBeUndefined();
+    expect(() => checkSupported(graph)).toThrow('custom.Thing (opset 0): node "Thing_1"');
   });
 
   it("widens float16", () => {

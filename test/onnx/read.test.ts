@@ -206,6 +206,10 @@ describe("readOnnx", () => {
     expect(code(() => readOnnx(new Uint8Array([8, 8, 58, 255, 255, 255, 255, 255, 255, 255, 255, 15])))).toContain(
       "MODEL",
     );
+    for (const type of [3, 4, 6, 7])
+      expect(code(() => readOnnx(new Uint8Array([8, 8, 0x38 + type])))).toBe(
+        `MODEL: not an ONNX model, or a truncated one (3 bytes): a field has wire type ${type}`,
+      );
     const nested = new Uint8Array(400_000).fill(0x3a);
     expect(code(() => readOnnx(nested))).toContain("MODEL");
   });

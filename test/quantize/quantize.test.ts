@@ -203,6 +203,26 @@ describe("quantize", () => {
     await expect(quantize(new Uint8Array(0))).rejects.toMatchObject({ code: "MODEL" });
     await expect(quantize(onnx.subarray(0, onnx.length - 9))).rejects.toMatchObject({ code: "MODEL" });
   });
+
+  test("what no session runs: an operator that is not there, and shapes that fit no feeds", async () => {
+    const graph = network();
+    const last = graph.nodes.at(-1)!;
+    const instead = (change: Partial<typeof last>): Uint8Array =>
+      writeOnnx({
+        ...graph,
+        opsets: { ...graph.opsets, "com.example": 1 },
+        nodes: [...graph.nodes.slice(0, -1), { ...last, ...change }],
+      });
+    await expect(quantize(instead({ op: "Frobnicate", domain: "com.example" }))).rejects.toMatchObject({
+      code: "UNSUPPORTED",
+      message: expect.stringContaining("com.example.Frobnicate (opset 1)"),
+    });
+    await expect(
+      quantize(instead({ op: "Transpose", inputs: [last.inputs[0]!], attributes: { perm: [0] } })),
+    ).rejects.toMatchObject({
+      code: "MODEL",
+    });
+  });
 });
 
 describe("inspect", () => {

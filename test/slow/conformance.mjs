@@ -38,6 +38,7 @@ const args = process.argv.slice(2);
 const checked = args.includes("--checked");
 const module = (path) => import(new URL(`../../${checked ? "build/tools/src" : "dist"}/${path}`, import.meta.url));
 const { InferenceSession, Tensor } = await module("entries/index.js");
+const { readOnnx } = await module("onnx/index.js");
 const { readTensorProto } = await module("onnx/schema.js");
 const { readTensor } = await module("onnx/tensors.js");
 const { StrictReader } = await module("onnx/wire.js");
@@ -77,10 +78,11 @@ async function runCase(name, path) {
   const bytes = readFileSync(join(path, "model.onnx"));
   try {
     const digests = [];
+    const graph = readOnnx(bytes);
     for (const build of ["scalar", "simd"]) {
       const session = await InferenceSession.create(bytes, { preset: "float32", build });
       for (const set of dataSets(path)) {
-        const why = await runSet(session, set, digests);
+        const why = await runSet(session, graph, set, digests);
         if (why !== undefined) return { name, path, outcome: "wrong", why: `${build}: ${why}` };
       }
       await session.release();
@@ -114,17 +116,15 @@ function dataSets(path) {
 }
 
 /** Runs one set of feeds; what is wrong with the answer, or undefined. */
-async function runSet(session, set, digests) {
-  const feeds = Object.fromEntries(
-    session.inputMetadata.map(({ name, type }, i) => [name, load(join(set, `input_${i}.pb`), type)]),
-  );
-  const outputs = await session.run(feeds);
-  for (const [i, output] of session.outputNames.entries()) {
-    const expected = load(join(set, `output_${i}.pb`), session.outputMetadata[i].type);
-    const got = outputs[output];
+async function runSet(session, { inputs, outputs }, set, digests) {
+  const feeds = Object.fromEntries(inputs.map((input, i) => [input.name, load(join(set, `input_${i}.pb`), input)]));
+  const results = await session.run(feeds);
+  for (const [i, output] of outputs.entries()) {
+    const expected = load(join(set, `output_${i}.pb`), output);
+    const got = results[output.name];
     digests.push(digestOf(got));
     const why = differs(got, expected);
-    if (why !== undefined) return `"${output}" ${why}`;
+    if (why !== undefined) return `"${output.name}" ${why}`;
   }
   return undefined;
 }
@@ -136,20 +136,49 @@ function digestOf(value) {
   return Buffer.from(value.data.buffer, value.data.byteOffset, value.data.byteLength).toString("base64");
 }
 
-function load(path, type) {
+/** A tensor, an array of tensors for a sequence, null for an optional that holds nothing. */
+function load(path, { type, holder }) {
   const bytes = new Uint8Array(readFileSync(path));
-  try {
-    const tensor = readTensor(readTensorProto(new StrictReader(bytes), bytes.length), path);
-    // files of before 1.17 keep the bits of bfloat16 as uint16
-    const brain = type === "bfloat16" && tensor.type === "uint16";
-    return brain ? new Tensor("bfloat16", tensor.data, tensor.dims) : tensor;
-  } catch (error) {
-    if (error.code !== "UNSUPPORTED") error.code = "UNSUPPORTED"; // sequences and optionals are no tensors
-    throw error;
-  }
+  const pbf = new StrictReader(bytes);
+  if (holder === "optional")
+    return readFields(pbf, bytes.length, 3, (end) => readElement(pbf, end, path, type))[0] ?? null;
+  if (holder === "sequence") return readSequence(pbf, bytes.length, path, type);
+  if (holder === "optional sequence")
+    return readFields(pbf, bytes.length, 5, (end) => readSequence(pbf, end, path, type))[0] ?? null;
+  return readElement(pbf, bytes.length, path, type);
+}
+
+/** `tensor_values` of a SequenceProto; an OptionalProto has `tensor_value` under the same number and `sequence_value` under 5. */
+function readSequence(pbf, end, path, type) {
+  return readFields(pbf, end, 3, (last) => readElement(pbf, last, path, type));
+}
+
+/** All messages of one field. */
+function readFields(pbf, end, wanted, read) {
+  const all = [];
+  const visit = (field) => {
+    if (field === wanted) all.push(read(pbf.readVarint() + pbf.pos));
+  };
+  pbf.readFields(visit, undefined, end);
+  return all;
+}
+
+function readElement(pbf, end, path, type) {
+  const tensor = readTensor(readTensorProto(pbf, end), path);
+  // files of before 1.17 keep the bits of bfloat16 as uint16
+  const brain = type === "bfloat16" && tensor.type === "uint16";
+  return brain ? new Tensor("bfloat16", tensor.data, tensor.dims) : tensor;
 }
 
 function differs(got, expected) {
+  if (got === null || expected === null) return got === expected ? undefined : `expected ${expected}, got ${got}`;
+  if (Array.isArray(got) !== Array.isArray(expected))
+    return "is a tensor where a sequence is expected, or the other way round";
+  if (Array.isArray(expected)) {
+    if (got.length !== expected.length) return `expected ${expected.length} tensors, got ${got.length}`;
+    const wrong = expected.map((one, i) => differs(got[i], one)).find((why) => why !== undefined);
+    return wrong && `in a sequence: ${wrong}`;
+  }
   if (got.type !== expected.type) return `expected type ${expected.type}, got ${got.type}`;
   if (got.dims.join() !== expected.dims.join()) return `expected shape [${expected.dims}], got [${got.dims}]`;
   const float = got.type.startsWith("float") || got.type === "bfloat16";

@@ -71,6 +71,7 @@ export const casts = {
     inputs: "T",
     types: { T: ANY },
     attributes: { to: "int", saturate: "int", round_mode: ROUND_MODES },
+    others: "to<6",
     becomes: (node, make) => {
       const { to } = node.attributes;
       if (typeof to !== "string") return undefined;

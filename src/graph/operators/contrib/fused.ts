@@ -236,19 +236,4 @@ export const contrib = {
     others: `${ACTIVATION} activation_axis:int alpha:float transA:int transB:int transBatchA:int transBatchB:int`,
     becomes: sameAs("com.microsoft/FusedMatMul"),
   },
-  "com.microsoft/ExpandDims": {
-    since: 1,
-    becomes: (node, make) => {
-      const [x = "", axis = ""] = node.inputs;
-      return make.end("Unsqueeze", [x, make.op("Reshape", [axis, make.integers("vector", [1])])]);
-    },
-  },
-  "com.microsoft/Trilu": { since: 1, others: "upper:int", becomes: sameAs("Trilu") },
-  "com.microsoft/Range": {
-    since: 1,
-    becomes: (node, make) => {
-      const [start = "", limit = "", delta = make.op("CastLike", [make.integers("one", [1]), start])] = node.inputs;
-      return make.end("Range", [start, limit, delta]);
-    },
-  },
 } as const satisfies Readonly<Record<string, Operator>>;
