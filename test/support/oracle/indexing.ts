@@ -259,7 +259,8 @@ const arg =
             )
           ]!,
       );
-      const best = line[order(line, largest)[0]!]!;
+      // NaN is taken for the smallest too, as numpy does.
+      const best = line.find(Number.isNaN) ?? line[order(line, largest)[0]!]!;
       const same = (v: Element): boolean => Object.is(v, best) || v === best;
       return BigInt(last ? line.findLastIndex(same) : line.findIndex(same));
     });
