@@ -96,7 +96,7 @@ describe("constants are folded to what the core computes", () => {
       const unsigned = type.startsWith("u");
       const x = of(type, unsigned ? [7, 0, 9, 3, 12, 5] : [7, -7, 0, -9, 5, 120], [3, 2]);
       const op = name === "fmod" ? "Mod" : name;
-      const attributes = name === "fmod" ? { fmod: 1 } : {};
+      const attributes: Record<string, number> = name === "fmod" ? { fmod: 1 } : {};
       // No number is divided by 0 at create: that the network may never do.
       const divisors =
         op === "Div" || op === "Mod"
