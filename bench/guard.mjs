@@ -39,7 +39,7 @@ function built(commit) {
   if (!existsSync(`${folder}/node_modules`)) symlinkSync(`${ROOT}node_modules`, `${folder}/node_modules`);
   if (!existsSync(`${folder}/dist/entries/index.js`)) {
     console.log(`building ${hash.slice(0, 12)}`);
-    run(folder, process.execPath, "scripts/build-wasm.mjs", "simd", "scalar", "lattice");
+    run(folder, process.execPath, "scripts/build-wasm.mjs");
     run(folder, process.execPath, "node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json");
   }
   return folder;

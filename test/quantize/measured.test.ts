@@ -107,6 +107,17 @@ describe("plans by measurement", () => {
     }
   });
 
+  test("activations of depthwise layers have 12 bits where fewer would be enough: they cost nothing, and can be handed over", async () => {
+    const graph = network();
+    const onnx = writeOnnx({ ...graph, nodes: [...graph.nodes.slice(0, 4), node("flat", "Flatten", ["d"], "out")] });
+    for (const preset of ["fast", "compact"] as const) {
+      const { report } = await quantize(onnx, { preset });
+      const bits = (name: string) => activationWidth(report.layers.find((layer) => layer.name === name)!.plan);
+      expect(bits("depthwise")).toBe(12);
+      expect(bits("pointwise")).toBe(8);
+    }
+  });
+
   test("the same model gives the same plan, and sessions give it when they are asked", async () => {
     const one = await quantize(writeOnnx(towers()), { preset: "fast" });
     const two = await quantize(writeOnnx(towers()), { preset: "fast" });
