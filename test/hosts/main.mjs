@@ -81,8 +81,8 @@ function installed(name, packages, { scripts = false } = {}) {
 const plain = installed("plain", []);
 const { main } = await import(pathToFileURL(join(plain, "app.mjs")).href);
 const expected = await main(MODEL);
-const same = (text) => {
-  if (text !== expected) throw new Error(`expected ${expected}, got ${text}`);
+const same = (text, wanted = expected) => {
+  if (text !== wanted) throw new Error(`expected ${wanted}, got ${text}`);
 };
 
 if (wants("package")) {
@@ -237,6 +237,24 @@ if (wants("engines")) {
   });
   for (const engine of engines) {
     await check(engine, () => same(run(process.execPath, [join(HERE, "engines.mjs"), engine, MODEL], { cwd: folder })));
+  }
+}
+
+if (wants("receipts")) {
+  const folder = installed("receipts", ["esbuild"], { scripts: true });
+  copyFileSync(join(HERE, "receipts.mjs"), join(folder, "app.mjs"));
+  const { main } = await import(pathToFileURL(join(folder, "app.mjs")).href);
+  let digests;
+  await check("receipts in Node", async () => {
+    digests = await main(readFileSync(MODEL));
+    silent(BUNDLERS.esbuild.build(folder));
+    symlinkSync(join(folder, "dist"), join(site, "receipts"));
+  });
+  for (const browser of browsers) {
+    const url = `${server.origin}/receipts/`;
+    await check(`receipts in ${browser[0]}`, async () =>
+      same(await visit(browser, url, server.report("receipts")), digests),
+    );
   }
 }
 
