@@ -35,13 +35,15 @@ beforeAll(async () => {
 });
 
 describe("a receipt", () => {
-  it.each<[string, QuantizeOptions]>([
+  it.each<[string, QuantizeOptions & { check?: boolean }]>([
     ["a plan", { plan: PLAN }],
     ["a preset", { preset: "compact" }],
     ["a plan beside a preset", { preset: "fast", plan: PLAN }],
+    ["a plan that is measured while loading", { preset: "compact", check: true }],
     ["neither", {}],
   ])("is the same for a source and its container, under %s, in both builds, and either verifies it", async (_, how) => {
-    const { bytes } = await quantize(ONNX, { ...how, check: false });
+    // What a session does unless it is told otherwise.
+    const { bytes } = await quantize(ONNX, { check: false, ...how });
     const { proof: ofOnnx, outputs: made } = await runOf(ONNX, { ...how, build: "scalar" });
     const { proof: ofContainer } = await runOf(bytes, { build: "simd" });
     expect(ofContainer).toEqual(ofOnnx);

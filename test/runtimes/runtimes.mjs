@@ -3,6 +3,7 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { runBrowser, runWorkerd } from "./bundled.mjs";
+import { runComponent } from "./component.mjs";
 import { Missing } from "./missing.mjs";
 import { installedBinary } from "./npm.mjs";
 import { runC, runWabt, runWasmtime } from "./without-javascript.mjs";
@@ -49,5 +50,6 @@ export const RUNTIMES = {
   webkit: runBrowser,
   "plain C": native(runC, ...["wasm2c", "cc", "ar"].map(versioned)),
   wasmtime: native(runWasmtime, ["python3", "-c", "import wasmtime"]),
+  "wasi:nn component": native(runComponent),
   "wabt's interpreter": native(runWabt, ...["wasm2wat", "wat2wasm", "wasm-interp"].map(versioned)),
 };

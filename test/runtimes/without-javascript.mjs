@@ -22,7 +22,7 @@ function tool(program, args, options) {
 }
 
 /** Images by "network preset", as `use` digests them. */
-async function ofImages(networks, presets, use) {
+export async function ofImages(networks, presets, use) {
   const found = {};
   for (const name of networks) {
     for (const preset of presets) {
