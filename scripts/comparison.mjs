@@ -72,7 +72,7 @@ ${start.join("\n")}
 | quantizes without data | while loading, weights and activations | offline, in Python | offline, in Python | weights only | takes quantized files |
 | the same bits in every runtime and build | yes, tested by digests | no | no | no | no |
 | answers while it downloads | yes, term by term | no | no | no | no |
-| download, brotli | 0.14 MB, one file | 2.3 MB (default entry 3.9) | 2.0 MB | 0.2 MB | that of onnxruntime-web, and its own |
+| download, brotli | 0.15 MB, one file | 2.3 MB (default entry 3.9) | 2.0 MB | 0.2 MB | that of onnxruntime-web, and its own |
 | GPU | no | WebGPU, WebNN | WebGPU | WebGL, WebGPU in packages of their own | WebGPU |
 | hosts without JavaScript | program images, C | other packages of onnxruntime | other packages of LiteRT | no | no |
 | tokenizers, pictures, pipelines | no; transformers.js runs on it | no | no | some | yes |

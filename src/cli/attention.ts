@@ -16,10 +16,10 @@ import { auditCharts, sensitivityCharts } from "../experiments/attention/charts.
 import { plot } from "../experiments/plot.ts";
 import { AUDIT_PRESETS, type Audit, type AuditOptions, audit } from "../networks/attention-audit.ts";
 import { gammaOnnx } from "../networks/attention-onnx.ts";
-import { readOnnx } from "../onnx/index.ts";
+import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
-import { readBytes, readJson, writeBytes } from "./files.ts";
+import { readJson, readModelFile, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds } from "./inputs.ts";
 import { readMatrix, streamMatrix } from "./matrix.ts";
 import { printJson, printText, table } from "./print.ts";
@@ -82,6 +82,8 @@ export function registerAttention(cli: CAC): void {
     .example("bitbasis attention audit model.onnx --preset fast")
     .action(async (action: string, file: string | undefined, options: Options) => {
       const name = choice("action", action, ACTIONS);
+      if (name === "gamma" && file !== undefined)
+        throw new UsageError(`attention gamma expected options only, got ${file}`);
       if (name === "gamma") return gammaAction(options);
       if (file === undefined) throw new UsageError(`attention ${name} expected a file`);
       if (name === "certify") return certifyAction(file, options);
@@ -142,9 +144,7 @@ async function gammaAction(options: Options): Promise<void> {
 
 /** `1,-2;1,3` as two vectors. */
 function points(text: string, d: number, most: number): [number[], number[]] {
-  const vectors = text
-    .split(";")
-    .map((part) => part.split(",").map((v) => integer("--pair", v.trim() === "" ? "nothing" : v, -most, most)));
+  const vectors = text.split(";").map((part) => part.split(",").map((v) => integer("--pair", v, -most, most)));
   if (vectors.length !== 2 || vectors.some((v) => v.length !== d)) {
     throw new UsageError(
       `--pair expected two vectors of ${d} numbers, such as ${Array(d).fill(1)};${Array(d).fill(2)}, got ${text}`,
@@ -183,6 +183,8 @@ function spell(tokens: readonly { readonly axis: number; readonly sign: number }
 }
 
 async function sensitivityAction(file: string, options: Options): Promise<void> {
+  if (options.stream && options.queries === undefined && !options.collisionsOnly)
+    throw new UsageError("--stream expected --queries FILE or --collisions-only beside it");
   const keys = options.stream ? await streamMatrix(file) : await readMatrix(file);
   const queries = options.queries === undefined ? undefined : await readMatrix(String(options.queries));
   if (queries !== undefined && queries.d !== keys.d) {
@@ -214,9 +216,10 @@ function bitWidths(value: unknown): number[] {
   const text = String(value ?? "2..12");
   const range = /^(\d+)\.\.(\d+)$/.exec(text);
   const list = range === null ? text.split(",") : [range[1]!, range[2]!];
-  const bits = list.map((b) => integer("--bits", b.trim() === "" ? "nothing" : b, 2, 16));
+  const bits = list.map((b) => integer("--bits", b, 2, 16));
   if (range === null) return bits;
-  return Array.from({ length: Math.max(0, bits[1]! - bits[0]! + 1) }, (_, i) => bits[0]! + i);
+  if (bits[0]! > bits[1]!) throw new UsageError(`--bits expected LEAST..MOST, got ${text}`);
+  return Array.from({ length: bits[1]! - bits[0]! + 1 }, (_, i) => bits[0]! + i);
 }
 
 function percent(fraction: number | undefined): string {
@@ -255,23 +258,34 @@ function sensitivityText(s: Sensitivity): string {
 }
 
 async function auditAction(file: string, options: Options): Promise<void> {
-  const onnx = await readBytes(file);
+  const { bytes: onnx, externalData } = await readModelFile(file);
   const preset = choice("--preset", options.preset ?? "faithful", AUDIT_PRESETS);
   const settings = {
-    preset,
-    bits: bitWidths(options.bits),
-    ...(options.input === undefined ? generation(options) : { samples: await readSamples(onnx, options) }),
+    ...{ preset, externalData, bits: bitWidths(options.bits) },
+    ...(options.input === undefined
+      ? generation(options)
+      : { samples: await readSamples(onnx, externalData, options) }),
   };
   const result = await withProgress((onProgress) => audit(onnx, { ...settings, onProgress }));
-  if (options.svg !== undefined && result.blocks.length > 0)
-    await draw(String(options.svg), auditCharts(basename(file), result));
+  if (options.svg !== undefined && result.blocks.length === 0)
+    process.stderr.write("bitbasis: no attention, so there is nothing to draw\n");
+  else if (options.svg !== undefined) await draw(String(options.svg), auditCharts(basename(file), result));
   if (options.json) return printJson(result);
   printText(auditText(result));
 }
 
 /** Given inputs; those that are not given come from --random. */
-function readSamples(onnx: Uint8Array, options: Options): Promise<Record<string, Tensor>[]> {
-  const inputs = readOnnx(onnx).inputs.map(({ name, type, shape = [] }) => ({ name, isTensor: true, type, shape }));
+function readSamples(
+  onnx: Uint8Array,
+  externalData: ExternalData,
+  options: Options,
+): Promise<Record<string, Tensor>[]> {
+  const inputs = readOnnx(onnx, { externalData }).inputs.map(({ name, type, shape = [] }) => ({
+    name,
+    isTensor: true,
+    type,
+    shape,
+  }));
   return readFeeds(inputs, options);
 }
 

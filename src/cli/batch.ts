@@ -5,7 +5,7 @@ import { type Parcel, type Parcels, poolModel } from "../pool/index.ts";
 import type { Preset } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
-import { readModelFile } from "./files.ts";
+import { makeFolder, readModelFile } from "./files.ts";
 import { readTensor, toNpy } from "./inputs.ts";
 import { type JobOptions, jobsOf } from "./jobs.ts";
 import { printJson, printText } from "./print.ts";
@@ -43,6 +43,7 @@ export function registerBatch(cli: CAC): void {
       const terms = options.terms === undefined ? undefined : integer("--terms", options.terms, 1, 8);
       const { findItems, runBatch } = await import("../batch/index.ts");
       const items = await findItems(words);
+      await makeFolder(String(options.output));
       const { bytes, externalData } = await readModelFile(path);
       const plan = isContainer(bytes.subarray(0, 16)) ? {} : { preset, externalData };
       const model = await withProgress((onProgress) => poolModel("model", bytes, { ...plan, terms, onProgress }));

@@ -23,8 +23,8 @@ export function registerExperiment(cli: CAC): void {
     .command(...heading("experiment"))
     .option("--seed <S>", "Seed of its random choices")
     .option("--svg <file>", "Draw its figures; - is stdout")
-    .option("--model <file>", "An ONNX network to study instead of the generated one (series-…)")
-    .option("--input <NAME=FILE>", "Its input: .npy, .npz or raw elements")
+    .option("--model <file>", "An ONNX network to study instead of the generated one")
+    .option("--input <NAME=FILE>", "Its input: .npy, .npz or raw elements (repeatable)")
     .option("--labels <file>", "The right classes, .npy")
     .option("--json", "Print its figures as one JSON document instead of the table of findings")
     .example("bitbasis experiment attention-threshold --svg threshold.svg")
@@ -47,6 +47,13 @@ export function registerExperiment(cli: CAC): void {
         const names = all.map((e) => e.name);
         throw new UsageError(`no experiment "${name}"${suggestion(name, names) || `; there are ${names.join(", ")}`}`);
       }
+      if (options.model !== undefined && !experiment.studies) {
+        const others = all.filter(({ studies }) => studies).map((e) => e.name);
+        throw new UsageError(`--model is for ${others.join(", ")}, got ${name}`);
+      }
+      for (const other of ["input", "labels"] as const)
+        if (options[other] !== undefined && options.model === undefined)
+          throw new UsageError(`--${other} expected --model beside it`);
       const seed = options.seed === undefined ? {} : { seed: integer("--seed", options.seed, 0, 2 ** 32 - 1) };
       const network = options.model === undefined ? {} : { network: await readNetwork(options) };
       const {

@@ -74,7 +74,8 @@ export async function makeFolder(path: string): Promise<void> {
   }
 }
 
-function fileError(verb: string, path: string, cause: unknown): Error {
+/** What went wrong with a file, in words. */
+export function fileError(verb: string, path: string, cause: unknown): Error {
   return new Error(`cannot ${verb} ${path || '""'}: ${fileReason(cause)}`, { cause });
 }
 
@@ -95,6 +96,8 @@ export async function readJson(path: string): Promise<unknown> {
   try {
     return JSON.parse(text);
   } catch (cause) {
-    throw new UsageError(`${path} is not JSON: ${(cause as Error).message}`, { cause });
+    // The engine quotes the file, which may be anything.
+    const why = (cause as Error).message.replaceAll(/\p{Cc}+/gu, " ");
+    throw new UsageError(`${path} is not JSON: ${why}`, { cause });
   }
 }

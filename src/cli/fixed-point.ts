@@ -40,9 +40,12 @@ const ACTIONS = ["analyze", "sets", "synthesize", "verify", "map", "fit"] as con
 export function registerFixedPoint(cli: CAC): void {
   cli
     .command(...heading("fixed-point"))
-    .option("--activation <a>", "Name such as relu or 5*hardtanh, or a .json file with the table")
-    .option("--p <n>", "Bits of magnitude, 1..16")
-    .option("--s <n>", "Scale: numbers are k/s with |k| < 2^p")
+    .option(
+      "--activation <name or file>",
+      "analyze, sets, synthesize, map: name such as relu or 5*hardtanh, or a .json file with the table",
+    )
+    .option("--p <n>", "analyze, sets, synthesize: bits of magnitude, 1..16")
+    .option("--s <n>", "analyze, sets, synthesize: scale; numbers are k/s with |k| < 2^p")
     .option("--d <n>", "synthesize: inputs (default 1)")
     .option("--bias <n>", "sets: output bias in units of 1/s (default 0)")
     .option("--weights <w>", "synthesize: full or binary (default full)")
@@ -65,6 +68,8 @@ export function registerFixedPoint(cli: CAC): void {
     .example("bitbasis fixed-point map --activation sigmoid --svg map.svg")
     .action(async (action: string, file: string | undefined, options: Options) => {
       const name = choice("action", action, ACTIONS);
+      if (["analyze", "sets", "map"].includes(name) && file !== undefined)
+        throw new UsageError(`fixed-point ${name} expected options only, got ${file}`);
       if (name === "analyze") return analyzeAction(options);
       if (name === "sets") return setsAction(options);
       if (name === "map") return mapAction(options);

@@ -5,7 +5,7 @@ import { COMMANDS } from "./commands.ts";
 import { STDIO } from "./stdio.ts";
 import { suggestion } from "./suggest.ts";
 import { packageVersion } from "./version.ts";
-import { guarded, unguarded } from "./words.ts";
+import { guarded, kebab, unguarded } from "./words.ts";
 
 /** Runs the command line; resolves to the exit code: 0 success, 1 failure, 2 usage. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -34,15 +34,29 @@ export async function main(argv: readonly string[]): Promise<number> {
     if (cli.options["help"]) return 0;
     cli.options = unguarded(cli.options);
     cli.args = unguarded(cli.args);
+    // It reads files as commands do: help and versions need not wait for it.
+    const { checkCommandLine } = await import("./check.ts");
+    const replaced = await checkCommandLine(cli);
     await cli.runMatchedCommand();
+    for (const path of replaced) process.stderr.write(`bitbasis: ${path} was there and is replaced\n`);
     return process.exitCode === undefined ? 0 : Number(process.exitCode);
   } catch (error) {
     const { name, message } = error as Error;
     process.stderr.write(
-      `bitbasis: ${unguarded(message).replaceAll(STDIO, "-")}${name === "CACError" ? nearOption(cli, message) : ""}\n`,
+      `bitbasis: ${asTyped(cli, unguarded(message)).replaceAll(STDIO, "-")}${name === "CACError" ? nearOption(cli, message) : ""}\n`,
     );
-    return name === "CACError" || name === "UsageError" ? 2 : 1;
+    return USAGE.includes(name) ? 2 : 1;
   }
+}
+
+/** Errors that say that something was asked for in a wrong way: of the parser, of this folder, and of the library about its options. */
+const USAGE = ["CACError", "UsageError", "RangeError", "TypeError"];
+
+/** The library's `"budgetBits" expected …` in the words of the command line. */
+function asTyped(cli: CAC, message: string): string {
+  const name = /^"(\w+)" expected /.exec(message)?.[1];
+  const option = cli.matchedCommand?.options.find((one) => one.name === name);
+  return option === undefined ? message : message.replace(`"${name}"`, `--${kebab(option.name)}`);
 }
 
 /** The commands with their summaries: nothing is loaded for it. */
@@ -56,9 +70,7 @@ function overview(): string {
 /** What the unknown option of cac's sentence may have been meant to be. */
 function nearOption(cli: CAC, message: string): string {
   const unknown = /^Unknown option `--?([^`]+)`/.exec(message)?.[1];
-  const options = cli.matchedCommand?.options.map(({ name }) =>
-    name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`),
-  );
+  const options = cli.matchedCommand?.options.map(({ name }) => kebab(name));
   return unknown === undefined || options === undefined ? "" : suggestion(unknown, options).replace('"', '"--');
 }
 

@@ -13,7 +13,7 @@ import {
 } from "../series/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
-import { isSameFile, readJson, readModelFile, STDIO, writeBytes } from "./files.ts";
+import { readJson, readModelFile, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds } from "./inputs.ts";
 import { formatBytes, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -33,7 +33,6 @@ interface Options extends InputOptions {
   readonly check?: boolean;
   readonly synth?: boolean;
   readonly inputRange?: unknown;
-  readonly force?: boolean;
   readonly json?: boolean;
 }
 
@@ -66,11 +65,7 @@ export function registerQuantize(cli: CAC): void {
     .example("bitbasis quantize model.onnx -o model.safetensors --preset fast")
     .action(async (model: string, options: Options) => {
       if (options.output === undefined) throw new UsageError("quantize expected -o OUT.safetensors");
-      if (options.output === STDIO && options.json) throw new UsageError("--json and -o - would both write to stdout");
       const how = await readPlan(options);
-      if (!options.force && (await isSameFile(model, String(options.output)))) {
-        throw new UsageError(`${model} is the model itself, which the container would replace; --force does so`);
-      }
       if ("target" in how && options.check === false)
         throw new UsageError("--target measures; it expected no --no-check beside it");
       for (const name of ["input", "savePlan"] as const)

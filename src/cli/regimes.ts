@@ -33,7 +33,7 @@ import {
   uniformWidths,
 } from "../regimes/index.ts";
 import { heading } from "./commands.ts";
-import { readBytes, readJson, writeBytes } from "./files.ts";
+import { readBytes, readJson, readModelFile, writeBytes } from "./files.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { choice, integer, positive, UsageError } from "./usage.ts";
@@ -106,10 +106,15 @@ async function classify(file: string | undefined, options: Options): Promise<voi
   let grid: OutputGrid | undefined;
   if (file !== undefined) {
     const bits = options.bits === undefined ? 8 : integer("--bits", options.bits, 2, 64);
-    const found = regimeOfOnnx(await readBytes(file), { bits });
+    for (const name of ["width", "depth", "widths", "a", "b"] as const)
+      if (options[name] !== undefined) throw new UsageError(`--${name} is for sizes; ${file} has its own`);
+    const { bytes, externalData } = await readModelFile(file);
+    const found = regimeOfOnnx(bytes, { bits, externalData });
     ({ a, b, grid } = found);
     result = found;
   } else {
+    if (options.b === undefined || (options.widths === undefined && options.width === undefined))
+      throw new UsageError("regimes classify expected FILE.onnx, or --width and --depth, or --widths, and --b");
     a = options.a === undefined ? 0 : integer("--a", options.a, 0, 1024);
     b = integer("--b", options.b, 0, 1_000_000);
     result = regime({ ...sizes(options), a, b } as RegimeOptions);
@@ -225,8 +230,9 @@ async function lower(file: string, options: Options): Promise<void> {
   const bits = integer("--bits", options.bits, 1, 30);
   const limit = options.limit === undefined ? undefined : integer("--limit", options.limit, 1, 2 ** 26);
   if (file.endsWith(".onnx") && limit === undefined) {
-    const bytes = await readBytes(file);
-    if (readOnnx(bytes).nodes.some(({ op }) => op === "Conv")) return lowerConvolutions(file, bytes, options);
+    const { bytes, externalData } = await readModelFile(file);
+    if (readOnnx(bytes, { externalData }).nodes.some(({ op }) => op === "Conv"))
+      return lowerConvolutions(file, { bytes, externalData }, options);
   }
   const given = await readNetwork(file, limit);
   const { network: original, largestChange } =
@@ -300,18 +306,20 @@ async function lower(file: string, options: Options): Promise<void> {
   printText(`${text}${rounding}\nequal for all real inputs, proved layer by layer`);
 }
 
+type Model = Awaited<ReturnType<typeof readModelFile>>;
+
 /** Convolutions stay convolutions. */
-async function lowerConvolutions(file: string, bytes: Uint8Array, options: Options): Promise<void> {
+async function lowerConvolutions(file: string, { bytes, externalData }: Model, options: Options): Promise<void> {
   const bits = integer("--bits", options.bits, 1, 23);
   const form = choice("--form", options.form ?? "deeper", ["deeper", "slices"] as const);
   const recoding: Recoding = choice("--recoding", options.recoding ?? "magnitude", ["magnitude", "signed"] as const);
   const round = options.round === undefined ? {} : { round: integer("--round", options.round, 0, 23) };
-  const lowered = lowerOnnx(bytes, { bits, form, recoding, ...round });
+  const lowered = lowerOnnx(bytes, { bits, form, recoding, externalData, ...round });
   if (options.output !== undefined) await writeBytes(options.output, lowered.onnx);
   if (options.svg !== undefined) {
     const rows = [];
     for (let g = 1; g < Math.min(lowered.original.b, 9); g++) {
-      const { original, ...size } = lowerOnnx(bytes, { bits: g, recoding, ...round });
+      const { original, ...size } = lowerOnnx(bytes, { bits: g, recoding, externalData, ...round });
       rows.push(
         { bits: g, ratio: size.sparseMemory / original.sparseMemory, form: "zeros not stored" },
         { bits: g, ratio: size.denseMemory / original.denseMemory, form: "zeros stored" },
@@ -339,9 +347,14 @@ function roundingText(round: number | undefined, largestChange: number): string 
 
 /** A network from .json (what `--output` writes, or [{ weights, bias }]), .onnx or a quantized container. */
 async function readNetwork(file: string, limit: number | undefined): Promise<DyadicNetwork> {
-  if (file.endsWith(".onnx")) return reluNetwork(await readBytes(file), limit === undefined ? {} : { limit });
+  if (file.endsWith(".onnx")) {
+    const { bytes, externalData } = await readModelFile(file);
+    return reluNetwork(bytes, { externalData, ...(limit === undefined ? {} : { limit }) });
+  }
   if (file.endsWith(".safetensors")) return containerNetwork(await readBytes(file));
   const json = (await readJson(file)) as readonly DenseLayerJson[] | { inputs: number; layers: NetworkJson };
+  if (typeof json !== "object" || json === null)
+    throw new UsageError(`${file} expected layers [{ weights, bias }], or what --output writes, got ${String(json)}`);
   return "layers" in json ? networkFromJson(json.layers, json.inputs) : denseNetwork(json);
 }
 

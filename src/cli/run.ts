@@ -7,6 +7,7 @@ import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
+import { elementsOf } from "./elements.ts";
 import { isThere, makeFolder, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
@@ -43,7 +44,7 @@ export function registerRun(cli: CAC): void {
     .option("--threads <n>", "Threads", { default: 1 })
     .option("--build <B>", `${BUILDS.join(", ")}: used or refused`, { default: "auto" })
     .option("--top <k>", "Print the k largest elements of each output's vectors, with --labels by name")
-    .option("--labels <file>", "Names of the classes, one per line or a JSON list")
+    .option("--labels <file>", "Names of the classes, one per line, a JSON list, or a JSON object by index")
     .option("--shards <n>", "Workers that hold the weights between them")
     .option("--receipt <file>", "Write a receipt, with which bitbasis verify runs this again; - is stdout")
     .option("--json", "Print one JSON document")
@@ -56,15 +57,9 @@ export function registerRun(cli: CAC): void {
         ...(options.preset !== undefined && { preset: choice<Preset>("--preset", options.preset, PRESETS) }),
         ...(options.terms !== undefined && { terms: integer("--terms", options.terms, 1, 8) }),
       };
-      const onStdout = [
-        ...(options.json ? ["--json"] : []),
-        ...(options.output === STDIO ? ["--output -"] : []),
-        ...(options.receipt === STDIO ? ["--receipt -"] : []),
-      ];
       const top = options.top === undefined ? undefined : integer("--top", options.top, 1, 1_000_000);
       if (options.labels !== undefined && top === undefined) throw new UsageError("--labels expected --top K");
       const labels = options.labels === undefined ? undefined : await readLabels(String(options.labels));
-      if (onStdout.length > 1) throw new UsageError(`${onStdout.join(" and ")} would both write to stdout`);
       const { bytes, externalData } = await readModelFile(model);
       if (settings.preset !== undefined && isContainer(bytes.subarray(0, 16))) {
         throw new UsageError(
@@ -101,7 +96,7 @@ export function registerRun(cli: CAC): void {
         for (const [name, file] of files) await writeBytes(file, toNpy(outputs[name]!));
       }
       if (options.json) printJson(Object.fromEntries(Object.entries(outputs).map(([name, t]) => [name, asJson(t)])));
-      else if (onStdout.length === 0)
+      else if (options.receipt !== STDIO)
         for (const [name, tensor] of Object.entries(outputs))
           printText(top === undefined ? describeOutput(name, tensor) : topText(name, tensor, top, labels));
     });
@@ -137,14 +132,14 @@ async function outputFiles(directory: string, names: readonly string[], force: b
 
 /** JSON has no NaN, no infinity and no 64-bit integers: they are written as strings. */
 export function asJson({ type, dims, data }: Pick<Tensor, "type" | "dims" | "data">): object {
-  const values = Array.from(data as ArrayLike<number | bigint | string>, (v) =>
+  const values = Array.from(elementsOf({ type, data }), (v) =>
     typeof v === "bigint" || (typeof v === "number" && !Number.isFinite(v)) ? String(v) : v,
   );
   return { type, dims, data: values };
 }
 
 function describeOutput(name: string, { type, dims, data }: Tensor): string {
-  const values = Array.from((data as Float32Array).slice(0, 8), (v) =>
+  const values = Array.from(elementsOf({ type, data: data.slice(0, 8) as Tensor["data"] }), (v) =>
     typeof v === "number" ? Number(v.toPrecision(6)) : v,
   );
   return `${name}: ${type} [${dims.join(", ")}]  ${values.join(" ")}${data.length > 8 ? " …" : ""}`;

@@ -6,6 +6,7 @@ import { convergence } from "../experiments/series/tensors.ts";
 import { DIGIT_SYSTEMS, type ExpandOptions, expand, LARGEST_EXPANSION, largestTerms } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { heading } from "./commands.ts";
+import { floatsOf } from "./elements.ts";
 import { STDIO, writeBytes } from "./files.ts";
 import { readNpy, toNpy } from "./inputs.ts";
 import { printJson, printText, table } from "./print.ts";
@@ -30,12 +31,12 @@ export function registerSeries(cli: CAC): void {
     .command(...heading("series"))
     .option("--bits <X>", "Bits of one term, 2 … 8", { default: 4 })
     .option("--terms <n>", "Terms; bits times terms at most 48")
-    .option("--tolerance <e>", "Instead: the fewest terms whose error is proved to stay below")
+    .option("--tolerance <e>", "expand: instead, the fewest terms whose error is proved to stay below")
     .option("--digits <system>", DIGIT_SYSTEMS.join(", "), { default: "signed" })
-    .option("--axis <i>", "One scale per index of this axis (default: one scale)")
-    .option("--group <n>", "One scale per n elements of a row")
-    .option("--zero-point", "An integer zero point per scale, where it gains")
-    .option("--outliers <f>", "Fraction kept beside the digits, or auto", { default: 0 })
+    .option("--axis <i>", "expand: one scale per index of this axis (default: one scale)")
+    .option("--group <n>", "expand: one scale per n elements of a row")
+    .option("--zero-point", "expand: an integer zero point per scale, where it gains")
+    .option("--outliers <f>", "expand: fraction kept beside the digits, or auto", { default: 0 })
     .option("-o, --output <file>", "expand: the reconstruction as .npy; - is stdout")
     .option("--svg <file>", "converge: draw the errors; - is stdout")
     .option("--json", "Print one JSON document")
@@ -50,7 +51,6 @@ export function registerSeries(cli: CAC): void {
 
 async function expandFile(file: string | undefined, options: Options): Promise<void> {
   if (file === undefined) throw new UsageError("series expand expected a .npy file");
-  if (options.output === STDIO && options.json) throw new UsageError("--json and -o - would both write to stdout");
   const series = await expand(float32(await readNpy(file)), readOptions(options));
   for (const warning of series.warnings) process.stderr.write(`bitbasis: ${warning}\n`);
   if (options.output !== undefined) await writeBytes(String(options.output), toNpy(series.reconstruct()));
@@ -131,5 +131,5 @@ function readOptions(options: Options): ExpandOptions {
 
 function float32(tensor: Tensor): Tensor<"float32"> {
   if (tensor.type === "float32") return tensor as Tensor<"float32">;
-  return new Tensor("float32", Float32Array.from(tensor.data as ArrayLike<number | bigint>, Number), tensor.dims);
+  return new Tensor("float32", floatsOf(tensor), tensor.dims);
 }

@@ -4,6 +4,7 @@ import type { CAC } from "cac";
 import type { Item } from "../batch/index.ts";
 import type { Outcome, Sweep } from "../sweep/index.ts";
 import { heading } from "./commands.ts";
+import { makeFolder } from "./files.ts";
 import { type JobOptions, jobsOf } from "./jobs.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -47,9 +48,10 @@ export function registerSweep(cli: CAC): void {
       const to = integer("--to", options.to ?? sweep.size, from + 1, most);
       const chunk = integer("--chunk", options.chunk ?? sweep.chunk, 1, 1e6);
       const { verify, open } = jobsOf(options);
+      const folder = String(options.output);
+      await makeFolder(folder);
       const { runBatch } = await import("../batch/index.ts");
       const runner = await open(sweepModel(name, packageVersion()));
-      const folder = String(options.output);
       try {
         const jobs = ranges(from, to, chunk);
         const { failed } = await withProgress((onProgress) =>

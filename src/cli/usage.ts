@@ -20,7 +20,7 @@ export function assignment(option: string, text: string): [string, string] {
 export function integer(option: string, value: unknown, least: number, most: number): number {
   const number = numberOf(value);
   if (!Number.isInteger(number) || number < least || number > most) {
-    throw new UsageError(`${option} expected an integer in ${least}..${most}, got ${String(value)}`);
+    throw new UsageError(`${option} expected an integer in ${least}..${most}, got ${given(value)}`);
   }
   return number;
 }
@@ -28,15 +28,20 @@ export function integer(option: string, value: unknown, least: number, most: num
 /** A number. */
 export function real(option: string, value: unknown): number {
   const number = numberOf(value);
-  if (!Number.isFinite(number)) throw new UsageError(`${option} expected a number, got ${String(value)}`);
+  if (!Number.isFinite(number)) throw new UsageError(`${option} expected a number, got ${given(value)}`);
   return number;
 }
 
 /** A number above 0. */
 export function positive(option: string, value: unknown): number {
   const number = numberOf(value);
-  if (!(number > 0)) throw new UsageError(`${option} expected a positive number, got ${String(value)}`);
+  if (!(number > 0)) throw new UsageError(`${option} expected a positive number, got ${given(value)}`);
   return number;
+}
+
+/** A value as an error tells it. */
+function given(value: unknown): string {
+  return value === undefined || value === "" ? "nothing" : String(value);
 }
 
 /** NaN for what is no number, and for nothing, which JavaScript takes for 0. */
@@ -47,7 +52,7 @@ function numberOf(value: unknown): number {
 /** One of a list of words. */
 export function choice<T extends string>(option: string, value: unknown, words: readonly T[]): T {
   if ((words as readonly unknown[]).includes(value)) return value as T;
-  throw new UsageError(`${option} expected one of ${words.join(", ")}, got ${String(value)}`);
+  throw new UsageError(`${option} expected one of ${words.join(", ")}, got ${given(value)}`);
 }
 
 /** Builds of the core that may be asked for. */

@@ -23,7 +23,10 @@ export function registerVerify(cli: CAC): void {
     .option("--random", "Feed the other inputs seeded random tensors")
     .option("--seed <S>", "Seed of the random tensors", { default: 0 })
     .option("--shape <NAME=1,3,224,224>", "Shape of a random or raw input (repeatable)")
-    .option("--output <dir>", "The claimed outputs, as run --output wrote them: says which element differs first")
+    .option(
+      "--output <claimed>",
+      "The folder of the claimed outputs, as run --output wrote them: says which element differs first",
+    )
     .option("--json", "Print one JSON document")
     .example("bitbasis verify receipt.json --model model.safetensors --input image=cat.npy --output out")
     .action(async (path: string, options: Options) => {

@@ -23,3 +23,8 @@ export function unguarded<T>(parsed: T): T {
   if (typeof parsed !== "object" || parsed === null) return parsed;
   return Object.fromEntries(Object.entries(parsed).map(([name, value]) => [name, unguarded(value)])) as T;
 }
+
+/** An option's name as it is typed: "savePlan" is "save-plan". */
+export function kebab(name: string): string {
+  return name.replaceAll(/[A-Z]/g, (c) => `-${c.toLowerCase()}`);
+}

@@ -71,5 +71,7 @@ export interface Experiment {
   name: string;
   /** One sentence: what is measured, on what. */
   summary: string;
+  /** Whether it studies the network of `options.network`, where there is one; the others have no use for it. */
+  studies?: true;
   run(options?: ExperimentOptions): Promise<ExperimentResult>;
 }

@@ -18,7 +18,7 @@ const APART = { scale: { color: "independent", strokeDash: "independent", shape:
  */
 export async function plot(charts: readonly VegaLiteSpec[]): Promise<string> {
   if (charts.length === 0) throw new RangeError('"charts" expected at least one chart, got none');
-  const [vega, lite] = await load();
+  const [vega, lite] = await loadCharts();
   const spec = charts.length === 1 ? charts[0]! : { vconcat: charts, spacing: 40, resolve: APART };
   const { spec: compiled } = lite.compile({
     background: "white",
@@ -34,7 +34,11 @@ export async function plot(charts: readonly VegaLiteSpec[]): Promise<string> {
   }
 }
 
-async function load() {
+/**
+ * The packages that draw.
+ * @throws BitbasisError (`UNSUPPORTED`) when they are not installed
+ */
+export async function loadCharts(): Promise<[typeof import("vega"), typeof import("vega-lite")]> {
   try {
     return await Promise.all([import("vega"), import("vega-lite")]);
   } catch (cause) {

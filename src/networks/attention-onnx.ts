@@ -48,7 +48,9 @@ export function gammaGraph(p: number, d: number, options: GammaOnnxOptions = {})
   const g = gamma(p, d);
   const bits = options.embeddingBits ?? p;
   if (p > 10 || g.alphabet > 65536n)
-    throw new RangeError(`"p" and "d" expected p ≤ 10 and at most 65536 symbols, got ${g.alphabet}`);
+    throw new RangeError(
+      `"p" and "d" expected p ≤ 10 and at most 65536 symbols, got p = ${p} and d = ${d}: (2^${p + 1} − 1)^${d} symbols`,
+    );
   if (!Number.isInteger(bits) || bits < 1 || bits > p) {
     throw new RangeError(`"embeddingBits" expected integer in 1..${p}, got ${shown(bits)}`);
   }

@@ -91,13 +91,14 @@ export function vcUpperBound(architecture: Architecture): number {
   };
   let high = 2;
   while (allowed(high)) high *= 2;
-  let low = high / 2;
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (allowed(middle)) low = middle;
-    else high = middle;
-  }
-  return low;
+  return border(high / 2, high, (m) => !allowed(m))[0];
+}
+
+/** Neighbours `low` and `high` between which `above` becomes true. Beyond 2^53 they are doubles with none in between, and further apart than 1. */
+function border(low: number, high: number, above: (value: number) => boolean): [low: number, high: number] {
+  const middle = Math.floor((low + high) / 2);
+  if (middle <= low || middle >= high) return [low, high];
+  return above(middle) ? border(low, middle, above) : border(middle, high, above);
 }
 
 /** The three bounds at weights in 2^-b ℤ ∩ [-2^a, 2^a]; `vc` saves computing V again. */
@@ -142,12 +143,5 @@ export function overThreshold(
   if (over(0)) return 0;
   let high = 1;
   while (!over(high)) high *= 2;
-  let low = high / 2;
-  if (high === 1) low = 0;
-  while (high - low > 1) {
-    const middle = Math.floor((low + high) / 2);
-    if (over(middle)) high = middle;
-    else low = middle;
-  }
-  return high;
+  return border(Math.floor(high / 2), high, over)[1];
 }

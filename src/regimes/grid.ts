@@ -2,7 +2,7 @@
 // multiples, so that the whole network becomes one of 64-bit integers; where those could overflow, BigInt takes over, just as exactly.
 import { checkInteger, checkList, Lattice, wrongKind, yieldToEventLoop } from "../core/index.ts";
 import { bitLength, type Dyadic, dyadic, scaled } from "./dyadic.ts";
-import { checkNetwork, type DyadicNetwork, evaluate } from "./network.ts";
+import { checkNetwork, type DyadicNetwork, evaluateChecked } from "./network.ts";
 
 /** Points handed to the core at once; a multiple of 2. */
 const POINTS = 64;
@@ -69,7 +69,7 @@ export async function evaluatePoints(
       wide += size;
       for (let k = 0; k < size; k++) {
         const point = chunk.map((values) => dyadic(values[k]!, exponent));
-        evaluate(network, point).forEach((value, i) => {
+        evaluateChecked(network, point).forEach((value, i) => {
           if (bitLength(value.numerator) + exponents[i]! - value.exponent > 63) outputs[i] = Array.from(outputs[i]!);
           outputs[i]![first + k] = scaled(value, exponents[i]!);
         });

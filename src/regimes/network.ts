@@ -1,6 +1,6 @@
 // ReLU networks with exact dyadic weights, stored sparsely: layers of neurons, ReLU after every layer but the last.
 import { checkHolds, checkInteger, checkList, isRecord, wrongKind } from "../core/index.ts";
-import { absolute, type Dyadic, dyadic, formatDyadic, parseDyadic, scaled } from "./dyadic.ts";
+import { absolute, type Dyadic, dyadic, formatDyadic, parseDyadic, scaled, trailingZeros } from "./dyadic.ts";
 
 /** One neuron: bias + Σ weights[k]·input[indices[k]]; indices are distinct, weights not 0. */
 export interface Neuron {
@@ -195,12 +195,18 @@ function isDyadic(value: unknown): value is Dyadic {
 export function evaluate(network: DyadicNetwork, x: readonly Dyadic[]): Dyadic[] {
   checkList("x", x);
   for (const [i, value] of x.entries()) if (!isDyadic(value)) throw wrongKind(`x[${i}]`, "a dyadic number", value);
-  checkNetwork(network);
+  checkPoint({ numerators: x.map(({ numerator }) => numerator), denominator: 1n }, checkNetwork(network).inputs);
+  return evaluateChecked(network, x);
+}
+
+/** `evaluate` for many points of one network, which has been checked: the check costs about what a point does. */
+export function evaluateChecked(network: DyadicNetwork, x: readonly Dyadic[]): Dyadic[] {
   const exponent = x.reduce((most, value) => Math.max(most, value.exponent), 0);
-  const result = evaluateRational(network, {
-    numerators: x.map((value) => scaled(value, exponent)),
-    denominator: 1n << BigInt(exponent),
-  });
+  const result = forward(
+    network,
+    x.map((value) => scaled(value, exponent)),
+    1n << BigInt(exponent),
+  );
   return result.numerators.map((value) => dyadic(value, result.exponent + exponent));
 }
 
@@ -239,7 +245,15 @@ export function evaluateRational(
 } {
   checkNetwork(network);
   const { numerators, denominator } = checkPoint(point, network.inputs);
-  let values = [...numerators];
+  return { ...forward(network, numerators, denominator), denominator };
+}
+
+function forward(
+  network: DyadicNetwork,
+  inputs: readonly bigint[],
+  denominator: bigint,
+): { numerators: bigint[]; exponent: number } {
+  let values = [...inputs];
   let exponent = 0;
   network.layers.forEach((layer, l) => {
     const last = l === network.layers.length - 1;
@@ -257,21 +271,12 @@ export function evaluateRational(
     // Deep networks double and halve: without this the integers would grow with the depth.
     let spare = exponent;
     for (const value of values) {
-      if (value !== 0n) spare = Math.min(spare, twos(value, spare));
+      if (value !== 0n) spare = Math.min(spare, trailingZeros(value));
     }
     if (spare > 0) {
       exponent -= spare;
       values = values.map((value) => value >> BigInt(spare));
     }
   });
-  return { numerators: values, denominator, exponent };
-}
-
-function twos(value: bigint, most: number): number {
-  let count = 0;
-  while (count < most && (value & 1n) === 0n) {
-    value >>= 1n;
-    count++;
-  }
-  return count;
+  return { numerators: values, exponent };
 }

@@ -145,23 +145,23 @@ describe("bitbasis attention audit", () => {
 describe("bitbasis attention, bad input", () => {
   it.each<[number, string, string[]]>([
     [2, "action expected one of gamma, certify, sensitivity, audit, got foo", ["foo"]],
-    [2, "--p expected an integer in 2..16, got undefined", ["gamma"]],
+    [2, "--p expected an integer in 2..16, got nothing", ["gamma"]],
     [2, "--p expected an integer in 2..16, got 99", ["gamma", "--p", "99"]],
     [2, "--kind expected one of token, accumulator, got value", ["gamma", "--p", "2", "--kind", "value"]],
     [2, "--pair expected two vectors of 2 numbers", ["gamma", "--p", "2", "--d", "2", "--pair", "1;2"]],
     [2, "attention certify expected a file", ["certify", "--p", "2"]],
     [1, "cannot read nowhere.npy: ENOENT", ["sensitivity", "nowhere.npy"]],
-    [1, "cannot read nowhere.npy: ENOENT", ["sensitivity", "nowhere.npy", "--stream"]],
+    [1, "cannot read nowhere.npy: ENOENT", ["sensitivity", "nowhere.npy", "--stream", "--collisions-only"]],
     [2, "--bits expected an integer in 2..16, got 1", ["sensitivity", "KEYS", "--bits", "1"]],
     [2, "--score expected one of dot, nearest, got cosine", ["sensitivity", "KEYS", "--score", "cosine"]],
-    [1, '"queries" expected for streamed keys', ["sensitivity", "KEYS", "--stream"]],
+    [2, "--stream expected --queries FILE or --collisions-only", ["sensitivity", "KEYS", "--stream"]],
     [
       2,
       "--preset expected one of faithful, fast, compact, got slow",
       ["audit", model("fmnist_vit"), "--preset", "slow"],
     ],
     [1, "not an ONNX", ["audit", "KEYS"]],
-    [1, '"shapes" expected inputs of the model (image), got x', ["audit", model("fmnist_vit"), "--shape", "x=1,2"]],
+    [2, '"shapes" expected inputs of the model (image), got x', ["audit", model("fmnist_vit"), "--shape", "x=1,2"]],
   ])("exits %i: %s", (status, message, args) => {
     const result = run(...args.map((a) => (a === "KEYS" ? at("keys.npy") : a)));
     expect(result.stdout).toBe("");
@@ -177,7 +177,7 @@ describe("bitbasis attention, bad input", () => {
     });
     writeFileSync(at("nan.npy"), new Uint8Array(dump(Float32Array.of(1, Number.NaN), [2, 1])));
     expect(run("sensitivity", at("nan.npy"))).toMatchObject({
-      status: 1,
+      status: 2,
       stderr: expect.stringContaining("NaN or infinity in row 1"),
     });
     writeFileSync(at("cut.npy"), readFileSync(at("keys.npy")).subarray(0, -4));

@@ -122,7 +122,7 @@ describe("bitbasis regimes", () => {
       "less than the network's 3 fractional bits, got 3",
     );
     const steep = regimes("approximate", join(folder, "walk.json"), "--lipschitz", "0.01", "--error", "0.1");
-    expect(steep.status).toBe(1);
+    expect(steep.status).toBe(2);
     expect(steep.stderr).toMatch(/"f" expected Lipschitz constant 0.01, got .* between \(/);
   });
 });

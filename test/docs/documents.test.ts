@@ -66,6 +66,30 @@ describe("links", () => {
   });
 });
 
+describe("the first table", () => {
+  /** Names of README's networks in the benchmark's. */
+  const NAMES: Readonly<Record<string, string>> = { "PP-OCR recogniser": "ppocr_rec" };
+  interface Row {
+    readonly network: string;
+    readonly preset: string;
+    readonly bytes: number;
+    readonly onnxBytes: number;
+    readonly ratio: number;
+  }
+  const { warm } = JSON.parse(read("docs/bench/models.json")) as { warm: Row[] };
+  const rows = [...read("README.md").matchAll(/^\| ([\w -]+), `(\w+)` \| ([\d.]+) \| .* \| ([\d.]+)× \|$/gm)];
+
+  it("has bytes and speed that were measured", () => {
+    expect(rows.length).toBeGreaterThanOrEqual(6);
+    for (const [line, name = "", preset, bytes, speed] of rows) {
+      const found = warm.find((row) => row.network === (NAMES[name] ?? name) && row.preset === preset);
+      expect(found, line).toBeDefined();
+      const { bytes: own, onnxBytes, ratio } = found!;
+      expect([bytes, speed], line).toEqual([(own / onnxBytes).toFixed(2), ratio.toFixed(1)]);
+    }
+  });
+});
+
 describe("what is told to be typed", () => {
   const folder = mkdtempSync(join(tmpdir(), "bitbasis-docs-"));
   afterAll(() => rmSync(folder, { recursive: true }));

@@ -73,3 +73,11 @@ test("the bounds fall as the precision grows", () => {
     { seed: 2, numRuns: 60 },
   );
 });
+
+test("sizes whose bounds lie beyond 2^53 have bounds too", () => {
+  const widths = uniformWidths(1e9, 1000);
+  const vc = vcUpperBound(widths);
+  expect(vc).toBeGreaterThan(2 ** 53);
+  expect(vc).toBeGreaterThanOrEqual(parameterCount(widths));
+  expect(overThreshold(widths, 0, vc)).toBeGreaterThan(0);
+});

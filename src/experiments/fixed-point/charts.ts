@@ -46,7 +46,7 @@ export function mapChart(map: UniversalityMap): VegaLiteSpec {
 export function lineChart(
   title: string,
   values: readonly { readonly [key: string]: Json }[],
-  x: { field: string; title: string; type?: string; log?: boolean },
+  x: { field: string; title: string; type?: string; log?: boolean; ticks?: readonly number[] },
   y: { field: string; title: string; log?: boolean },
   series: { field: string; title: string } | undefined,
   mark: Json = { type: "line", point: true },
@@ -63,6 +63,7 @@ export function lineChart(
         type: x.type ?? "quantitative",
         title: x.title,
         ...(x.type === "ordinal" ? { axis: { labelAngle: 0 } } : {}),
+        ...(x.ticks === undefined ? {} : { axis: { values: x.ticks }, scale: { nice: false } }),
         ...(x.log ? { scale: { type: "log" } } : {}),
       },
       y: {

@@ -45,10 +45,14 @@ export const indicator: Experiment = {
         network: networkToJson(network) as unknown as Json,
       },
       chart: [
-        lineChart(title, values, { field: "x", title: "input" }, { field: "output", title: "output" }, undefined, {
-          type: "line",
-          interpolate: "step",
-        }),
+        lineChart(
+          title,
+          values,
+          { field: "x", title: "input", ticks: [values[0]!.x, ...INTERVAL, values.at(-1)!.x] },
+          { field: "output", title: "output" },
+          undefined,
+          { type: "line", interpolate: "step" },
+        ),
       ],
     };
   },

@@ -29,6 +29,8 @@ interface LineChart {
   order: readonly string[];
 }
 
+/** So many values of x at most have a tick each. */
+const TICKS = 12;
 const WIDTH = 640;
 const HEIGHT = 340;
 /** Readable on white; the first eight are told apart without colour vision (Okabe and Ito). */
@@ -77,6 +79,8 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         }
       : {}),
   });
+  const values = [...new Set(rows.map((row) => row[x] as number))].sort((one, other) => one - other);
+  const ticks = values.length <= TICKS ? { axis: { values, format: "," } } : {};
   const over = (row: Row): number => (dotted.includes(row[series] as string) ? 1 : 0);
   return {
     title,
@@ -86,7 +90,7 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
     data: { values: [...rows].sort((one, other) => over(one) - over(other)) },
     mark: { type: "line", point: { size: 22 }, clip: true },
     encoding: {
-      x: { ...axis(x, xTitle, logX), ...(whole ? { axis: { tickMinStep: 1, format: "d" } } : {}) },
+      x: { ...axis(x, xTitle, logX), ...(whole ? { axis: { tickMinStep: 1, format: "d" } } : {}), ...ticks },
       y: axis(y, yTitle, logY),
       color: {
         field: series,
@@ -104,11 +108,16 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         sort: order,
         scale: {
           domain: order,
-          range: order.map((name) => (dashed.includes(name) ? [6, 4] : dotted.includes(name) ? [2, 6] : [1, 0])),
+          range: order.map((name, i) => (dashed.includes(name) ? [6, 4] : dotted.includes(name) ? [2, 6] : gaps(i))),
         },
       },
     },
   };
+}
+
+/** The first line is whole; through the gaps of the others those that they lie on are seen. */
+function gaps(index: number): readonly number[] {
+  return index === 0 ? [1, 0] : [Math.max(4, 18 - 3 * index), 3];
 }
 
 const BOUNDS = {

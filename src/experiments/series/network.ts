@@ -143,6 +143,8 @@ async function answers(
 
 function accuracyOf(values: Float32Array, classes: number, labels: readonly number[] | undefined): number | undefined {
   if (labels === undefined) return undefined;
+  if (labels.length !== values.length / classes)
+    throw new RangeError(`"labels" expected ${values.length / classes} classes, one per vector, got ${labels.length}`);
   const hits = labels.filter((label, i) => argmax(values, i * classes, classes) === label).length;
   return hits / labels.length;
 }

@@ -40,6 +40,7 @@ const UP_TO_4 = [1, 2, 3, 4] as const;
 
 export const grid: Experiment = {
   name: "series-grid",
+  studies: true,
   summary:
     "Agreement of a network with its float32, 1 … 4 INT4 weight terms by 1 … 4 activation terms; 0 terms are float32.",
   run: async (options = {}) => {
@@ -91,6 +92,7 @@ export const grid: Experiment = {
 
 export const sensitivity: Experiment = {
   name: "series-sensitivity",
+  studies: true,
   summary: "1 … 5 INT3 weight terms at 4 activation terms: where further terms stop to matter.",
   run: async (options = {}) => {
     const study = await Study.create(options);
@@ -128,6 +130,7 @@ export const sensitivity: Experiment = {
 
 export const asymmetry: Experiment = {
   name: "series-asymmetry",
+  studies: true,
   summary: "The same terms spent on weights or on activations: k × t INT3 terms against t × k.",
   run: async (options = {}) => {
     const study = await Study.create(options);
@@ -178,6 +181,7 @@ export const asymmetry: Experiment = {
 
 export const firstLayer: Experiment = {
   name: "series-first-layer",
+  studies: true,
   summary:
     "Only the first layer is a series, 1 … 4 INT2, INT3 or INT4 terms of weights and activations; all others are float32.",
   run: async (options = {}) => {

@@ -35,6 +35,7 @@ function few(image: Tensor): Readonly<Record<string, Tensor>> {
 
 export const scaling: Experiment = {
   name: "series-scaling",
+  studies: true,
   summary:
     "A network's weights spread over 1 … 16 workers, by output channels, depth or terms: the bits, what a worker holds, what travels, what it costs.",
   run: async ({ seed = 1, network: given, signal, onProgress } = {}) => {
