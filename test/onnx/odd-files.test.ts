@@ -51,6 +51,16 @@ describe("versions", () => {
     expect((await outputs(bytes, { x: new Tensor("float32", [-1, 1]) }))["y"]!.data).toEqual(Float32Array.of(0, 1));
   });
 
+  it("before opset 6 a Cast names its type, since then it gives the number", async () => {
+    const to = { s: new TextEncoder().encode("INT32") };
+    const node = [nodeProto("Cast", ["x"], ["y"], [attribute("to", 3, to)])];
+    const graph = { input: [valueProto("x", [2])], output: [valueProto("y", [2], 6)], node };
+    const of = (version: number): Uint8Array => encode(graph, { opset_import: [{ domain: "", version }] });
+    const { y } = await outputs(of(5), { x: new Tensor("float32", [-1.5, 2]) });
+    expect(y!.data).toEqual(Int32Array.of(-1, 2));
+    await expect(outputs(of(6))).rejects.toThrow('"to" expected an integer, got "INT32"');
+  });
+
   it("beyond the newest known ones are refused, and so is opset 0", () => {
     const code = (ir_version: number, version: number) => () =>
       readOnnx(encode({}, { ir_version, opset_import: [{ domain: "", version }] }));
