@@ -23,6 +23,17 @@ function sha256(bytes: Uint8Array): string {
   return createHash("sha256").update(bytes).digest("hex");
 }
 
+/** What the metadata of a container say of its sections, with the digests of these data. */
+export function withDigests(sections: string, data: Uint8Array): string {
+  let at = 0;
+  const digested = (JSON.parse(sections) as [string, number, string][]).map(([name, bytes]) => {
+    const own = data.subarray(at, at + bytes);
+    at += bytes;
+    return [name, bytes, sha256(own)];
+  });
+  return JSON.stringify(digested);
+}
+
 /** The text of the header of a file, and what follows it. */
 export function parted(bytes: Uint8Array): { text: string; data: Uint8Array } {
   const length = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));

@@ -2,7 +2,7 @@
 // made right again so that the change is not refused for its digest alone.
 import type { Attribute, Graph, Node } from "../../../src/graph/graph.ts";
 import { type ElementType, Tensor } from "../../../src/tensor/index.ts";
-import { parted, plainContainer, repacked, signed } from "../containers.ts";
+import { parted, plainContainer, repacked, signed, withDigests } from "../containers.ts";
 import type { Random } from "../random.ts";
 import { TEMPLATES } from "./templates.ts";
 
@@ -254,7 +254,7 @@ function mutateJson(random: Random, value: Json): Json {
   ]);
 }
 
-/** A container, of either version, with one place of its metadata (graph, plan, sections) or of its table of tensors changed; its digests are right. */
+/** A container, of either version, with one place of its metadata (graph, plan, sections), of its table of tensors or of their data changed; its digests are right. */
 export function mutateContainer(random: Random, bytes: Uint8Array): Uint8Array {
   const { text, data } = parted(plainContainer(bytes));
   const { __metadata__, ...tensors } = JSON.parse(text) as { [key: string]: Json };
@@ -263,9 +263,31 @@ export function mutateContainer(random: Random, bytes: Uint8Array): Uint8Array {
     const plain = signed(JSON.stringify({ __metadata__: told, ...listed }), data);
     return random.integer(0, 1) === 0 ? plain : repacked(bytes, plain);
   };
-  if (random.integer(0, 4) === 0) return write(metadata, mutateJson(random, tensors) as { [key: string]: Json });
+  const place = random.integer(0, 4);
+  if (place === 0) return write(metadata, mutateJson(random, tensors) as { [key: string]: Json });
+  if (place === 1) {
+    mutateData(random, data);
+    return write({ ...metadata, sections: withDigests(metadata["sections"]!, data) }, tensors);
+  }
   const key = random.pick(Object.keys(metadata).slice(1));
   return write({ ...metadata, [key]: mutateText(random, metadata[key]!) }, tensors);
+}
+
+/** What scales, zero points, places of outliers and digits are not expected to be. */
+const WORDS = new Uint32Array(
+  new Float32Array([Number.NaN, Number.POSITIVE_INFINITY, -1, 0, -0, 1e-45, 3e38, 1e-38, 65_536, 0.5]).buffer,
+);
+
+/** Changes one to four words, in the first half of the bytes as often as not: scales and the like go before the digits. */
+function mutateData(random: Random, data: Uint8Array): void {
+  const words = data.length >> 2;
+  if (words === 0) return;
+  const view = new DataView(data.buffer, data.byteOffset);
+  for (let changes = random.integer(1, 4); changes > 0; changes--) {
+    const last = random.integer(0, 1) === 0 ? words >> 1 : words - 1;
+    const word = random.pick([random.pick([...WORDS]), random.bits(), 0xffff_ffff, 0x8080_8080, 0x7f7f_7f7f]);
+    view.setUint32(4 * random.integer(0, last), word, true);
+  }
 }
 
 function mutateText(random: Random, text: string): string {
