@@ -156,7 +156,7 @@ describe("quantize", () => {
     await expect(quantize(onnx, { plan: bad })).rejects.toThrow(
       /got "stm", "densse"; the network has "stem", "depthwise"/,
     );
-    await expect(quantize(onnx, { plan: { version: 1, default: layer(5) } })).rejects.toThrow(
+    await expect(quantize(onnx, { plan: { version: 1, default: layer(9) } })).rejects.toThrow(
       '"plan.default.weightTerms" expected',
     );
     await expect(quantize(onnx, { preset: "best" as Preset })).rejects.toThrow('"preset" expected one of');
