@@ -2,6 +2,7 @@ import type { Core } from "../core/index.ts";
 import { everyNode, type Graph } from "../graph/index.ts";
 import { type Variant, Variants } from "../program/variants.ts";
 import {
+  besideWeights,
   FLOAT,
   gridWidth,
   isFloat,
@@ -149,7 +150,8 @@ export class Ablation {
       const a = isFloating ? 0 : kind === "depthwise" ? Math.max(asked, LEAST_DEPTHWISE) : asked;
       const left = a === 0 ? `; ${UNROUNDED}` : "";
       const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
-      const rounded = w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, centred);
+      const rounded =
+        w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, besideWeights(w, a), centred);
       const plan = this.fitting?.has(weights?.name ?? "", w) ? { ...rounded, rounding: "fitted" as const } : rounded;
       plans.set(node.name, { ...plan, reason: w === 32 ? "float32: its error at 16 bits is too large" : share });
     }

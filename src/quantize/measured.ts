@@ -45,10 +45,11 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     activations: [8, 12, 16],
     probe: [6, 8],
     largest: false,
+    part: 1 / 4,
     neverSlower: true,
   },
   compact: {
-    tolerance: 0.09,
+    tolerance: 0.085,
     weights: [3, 4, 5, 6, 7, 8, 10, 12, 16],
     activations: [8, 12, 16],
     probe: [6, 8],
@@ -59,7 +60,7 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
 };
 
 /** How many plans are tried: what the laws predict is off by a factor of 2 at times. */
-const ROUNDS = 4;
+const ROUNDS = 7;
 
 /**
  * A plan with bits where they are needed, found by running the network on procedural inputs in float32 and with each layer quantized alone. A run of the whole plan then says
@@ -124,9 +125,9 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
     const checked = { ...plan, check: said(allocation.predicted, error) };
     if (error <= policy.tolerance) [kept, best] = [asked, checked];
     else missed = Math.min(asked, allocation.predicted);
-    if (round === ROUNDS || missed === Number.POSITIVE_INFINITY || kept > 0.8 * missed)
+    if (round === ROUNDS || missed === Number.POSITIVE_INFINITY || kept > 0.94 * missed)
       return { plan: best ?? checked };
-    asked = kept > 0 ? Math.sqrt(kept * missed) : missed * Math.max(0.25, (0.9 * policy.tolerance) / error);
+    asked = kept > 0 ? Math.sqrt(kept * missed) : missed * Math.max(0.25, (0.96 * policy.tolerance) / error);
   }
 }
 

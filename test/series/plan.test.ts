@@ -55,13 +55,13 @@ describe("presets", () => {
       "fast",
       {
         ...{ stem: "8x12 squant", body: "7x8 squant", qk: "8x8", ["__proto__"]: "7x8 squant" },
-        ...{ int8: "8x8 squant", int4: "4x8 squant", mel: "0x0", gated: "7x8", head: "7x8 squant" },
+        ...{ int8: "8x12 squant", int4: "4x8 squant", mel: "0x0", gated: "7x8", head: "7x8 squant" },
       },
     ],
     [
       "compact",
       {
-        ...{ stem: "8x12 squant", body: "4x8 squant", qk: "8x8", ["__proto__"]: "8x8 squant" },
+        ...{ stem: "8x12 squant", body: "4x8 squant", qk: "8x8", ["__proto__"]: "8x12 squant" },
         ...{ int8: "4x8 squant", int4: "4x8 squant", mel: "0x0", gated: "4x8", head: "7x8 squant" },
       },
     ],
@@ -77,7 +77,7 @@ describe("presets", () => {
   test.each<[Preset, string[]]>([
     ["faithful", ["16x16 squant", "0x0", "16x16 squant", "16x16 squant", "16x16 squant"]],
     ["fast", ["8x12 squant", "8x12 squant", "7x8 squant", "7x8 squant", "7x8 squant"]],
-    ["compact", ["8x12 squant", "8x8 squant", "8x8 squant", "5x8 squant", "8x8 squant"]],
+    ["compact", ["8x12 squant", "8x12 squant", "8x12 squant", "5x8 squant", "8x12 squant"]],
   ])("%s, in a network with depthwise layers", (preset, expected) => {
     expect(Object.values(widths(preset, DEPTHWISE))).toEqual(expected);
   });
