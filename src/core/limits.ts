@@ -1,4 +1,5 @@
 import { isRecord, wrongKind } from "./arguments.ts";
+import { BitbasisError } from "./errors.ts";
 
 /** What a caller allows; see `SessionOptions.limits`. */
 export interface Limits {
@@ -26,4 +27,9 @@ export function readLimits(given: Partial<Limits> | undefined, defaults = DEFAUL
     if (!(value >= 1)) throw new RangeError(`"limits.${name}" expected a number ≥ 1, got ${value}`);
   }
   return { bytes, macs };
+}
+
+/** The error for a model that has `bytes` bytes or more. */
+export function modelTooLarge(bytes: number, most: number): BitbasisError {
+  return new BitbasisError("MEMORY", `the model has ${bytes} bytes or more, "limits.bytes" allows ${most}`);
 }

@@ -1,6 +1,5 @@
-import { BitbasisError, classOf, hasFiles, isOf, nodeModule } from "../core/index.ts";
+import { BitbasisError, classOf, hasFiles, isOf, modelTooLarge } from "../core/index.ts";
 import { abortable } from "./abort.ts";
-import { fileReason } from "./file-reason.ts";
 
 /** Everything that a model can be read from. A string is a URL, or a path where there are files. */
 export type Source =
@@ -82,7 +81,7 @@ export class Reading {
     let loaded = 0;
     for await (const chunk of this.open(from)) {
       loaded += chunk.length;
-      if (loaded > most) throw tooLarge(loaded, most);
+      if (loaded > most) throw modelTooLarge(loaded, most);
       yield chunk;
     }
   }
@@ -106,33 +105,8 @@ export class Reading {
       yield* this.fetch(location);
       return;
     }
-    const { most } = this;
-    try {
-      const { readFile, stat } = nodeModule("node:fs/promises");
-      const about = await stat(path);
-      if (about.size > most) throw tooLarge(about.size, most);
-      if (about.isFile() || about.isDirectory()) yield await readFile(path, { signal: this.signal });
-      else yield* this.pipe(path);
-    } catch (cause) {
-      this.signal?.throwIfAborted();
-      if (cause instanceof BitbasisError) throw cause;
-      throw new BitbasisError("MODEL", `cannot read ${shown(location)}: ${fileReason(cause)}`, { cause });
-    }
-  }
-
-  /** Pipes and devices do not say what they hold, and wait for whoever writes: pieces of them are counted, and a signal ends the wait. */
-  private async *pipe(path: string | URL): AsyncGenerator<Uint8Array> {
-    const opening = nodeModule("node:fs/promises").open(path);
-    try {
-      const file = await abortable(opening, this.signal);
-      for (;;) {
-        const { bytesRead, buffer } = await abortable(file.read(), this.signal);
-        if (bytesRead === 0) return;
-        yield buffer.subarray(0, bytesRead);
-      }
-    } finally {
-      opening.then((file) => file.close()).catch(() => undefined);
-    }
+    const { fileChunks } = await import("./files.ts");
+    yield* fileChunks(path, shown(location), this.most, this.signal);
   }
 
   private async *fetch(request: string | URL | Request): AsyncGenerator<Uint8Array> {
@@ -228,10 +202,6 @@ function bytesOf(source: ArrayBufferLike | ArrayBufferView): Uint8Array {
   } catch (cause) {
     throw new TypeError('"source" expected bytes, got a detached ArrayBuffer', { cause });
   }
-}
-
-function tooLarge(bytes: number, most: number): BitbasisError {
-  return new BitbasisError("MEMORY", `the model has ${bytes} bytes or more, "limits.bytes" allows ${most}`);
 }
 
 /** Control characters and quotes stay visible. */
