@@ -10,6 +10,8 @@ interface ShardExports {
 interface Place {
   readonly weights: number;
   readonly tapSums: number;
+  /** That are reserved from `weights` on. */
+  readonly bytes: number;
 }
 
 const FIRST_ADDRESS = 1024;
@@ -30,14 +32,7 @@ export class ShardWorker {
 
   run(job: ShardJob): ShardAnswer {
     const { part, taps, pixels, wide, input, parameters, reply } = job;
-    let place = this.places.get(job.layer);
-    if (place === undefined) {
-      place = { weights: this.end, tapSums: align(this.end + 2 * part.rows * (part.to - part.from)) };
-      const channels = job.words[ConvStep.channels]!;
-      const own = Math.ceil(part.to / channels) - Math.floor(part.from / channels);
-      this.end = align(place.tapSums + 4 * part.rows * own);
-      this.places.set(job.layer, place);
-    }
+    const place = this.placeOf(job);
     const words = new Int32Array(ConvStep.length + ShardPart.length);
     const bytes = pixels * part.rows * (wide ? 8 : 4);
     const sizes = [4 * words.length, input.length, parameters.length, 4 * taps, bytes];
@@ -69,6 +64,20 @@ export class ShardWorker {
     const sums = view.subarray(output, output + bytes);
     reply?.set(sums);
     return { sums: reply ?? sums.slice(), memory: this.memory.buffer.byteLength, weights: this.end - FIRST_ADDRESS };
+  }
+
+  /** Where a layer's weights lie; anew when the part has grown: terms that arrive are shared out in another way. */
+  private placeOf({ layer, part, words }: ShardJob): Place {
+    const channels = words[ConvStep.channels]!;
+    const weightBytes = 2 * part.rows * (part.to - part.from);
+    const bytes =
+      align(weightBytes) + 4 * part.rows * (Math.ceil(part.to / channels) - Math.floor(part.from / channels));
+    const before = this.places.get(layer);
+    const at = before !== undefined && bytes <= before.bytes ? before.weights : this.end;
+    const place = { weights: at, tapSums: at + align(weightBytes), bytes: Math.max(bytes, before?.bytes ?? 0) };
+    this.places.set(layer, place);
+    this.end = Math.max(this.end, align(at + bytes));
+    return place;
   }
 
   private reserve(end: number): void {

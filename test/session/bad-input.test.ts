@@ -188,7 +188,7 @@ describe("plans that do not fit", () => {
   const layer = { bits: 4, weightTerms: 2, activationTerms: 2 };
   it.each([
     [{ version: 1, default: layer, layers: { nobody: layer } }, "nobody"],
-    [{ version: 1, default: { ...layer, bits: 8, weightTerms: 3 } }, "plan.default.weightTerms"],
+    [{ version: 1, default: { ...layer, bits: 8, weightTerms: 5 } }, "plan.default.weightTerms"],
     [{ version: 1, default: { ...layer, activationTerms: -1 } }, "plan.default.activationTerms"],
     [{ version: 1, default: { ...layer, bits: 1 } }, "plan.default.bits"],
     [{ version: 1, default: { ...layer, bits: "4" } }, "plan.default.bits"],

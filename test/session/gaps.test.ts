@@ -33,7 +33,7 @@ const filled = (type: "float32" | "bool"): NodeSpec => [
 
 /** Operators whose work is their windows: little is read and written of what they cost. */
 const WINDOWS: readonly [string, readonly number[], readonly NodeSpec[], Record<string, Tensor>?][] = [
-  ["MaxPool", [1, 1, 256, 256], [["MaxPool", ["x"], ["z"], { kernel_shape: [65, 65] }]]],
+  ["MaxPool", [1, 1, 1024, 1024], [["MaxPool", ["x"], ["z"], { kernel_shape: [257, 257] }]]],
   ["MaxPool with indices", [1, 1, 160, 160], [["MaxPool", ["x"], ["z", "i"], { kernel_shape: [49, 49] }]]],
   ["AveragePool", [1, 1, 256, 256], [["AveragePool", ["x"], ["z"], { kernel_shape: [65, 65] }]]],
   ["LpPool", [1, 1, 256, 256], [["LpPool", ["x"], ["z"], { kernel_shape: [65, 65] }]]],
