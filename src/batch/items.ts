@@ -18,7 +18,8 @@ const MANIFEST = [".jsonl", ".ndjson"];
  * What words of the command line name: files, folders (all .npy and .npz in them), globs, and manifests, each line of which is
  * `{ "id": "a", "inputs": { "image": "a.npy" } }` with paths from the manifest's folder.
  *
- * @throws RangeError for a word that names nothing, a line that is none, or an id that is there twice
+ * @throws Error for a word that names nothing and a manifest that cannot be read
+ * @throws RangeError for a line that is none, or an id that is there twice
  */
 export async function findItems(words: readonly string[]): Promise<Item[]> {
   const items: Item[] = [];
