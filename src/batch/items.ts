@@ -18,7 +18,8 @@ const MANIFEST = [".jsonl", ".ndjson"];
  * What words of the command line name: files, folders (all .npy and .npz in them), globs, and manifests, each line of which is
  * `{ "id": "a", "inputs": { "image": "a.npy" } }` with paths from the manifest's folder.
  *
- * @throws RangeError for a word that names nothing, a line that is none, or an id that is there twice
+ * @throws Error for a word that names nothing and a manifest that cannot be read
+ * @throws RangeError for a line that is none, or an id that is there twice
  */
 export async function findItems(words: readonly string[]): Promise<Item[]> {
   const items: Item[] = [];
@@ -44,7 +45,7 @@ function findFiles(word: string): Item[] {
   const pattern = what === undefined ? word : escapePath(resolve(word));
   const all = globSync([what?.isDirectory() ? `${pattern}/**/*.{npy,npz}` : pattern], { absolute: true }).sort();
   if (all.length === 0)
-    throw new RangeError(`${word} names no file, no folder with .npy or .npz files, and no pattern that fits one`);
+    throw new Error(`${word} names no file, no folder with .npy or .npz files, and no pattern that fits one`);
   const base = what?.isDirectory() ? resolve(word) : commonFolder(all);
   return all.map((path) => {
     const name = relative(base, path).replaceAll("\\", "/");
@@ -60,7 +61,7 @@ function commonFolder(paths: readonly string[]): string {
 
 async function readManifest(path: string): Promise<Item[]> {
   const text = await readFile(path, "utf8").catch((cause: unknown) => {
-    throw new RangeError(`cannot read ${path}: ${fileReason(cause)}`, { cause });
+    throw new Error(`cannot read ${path}: ${fileReason(cause)}`, { cause });
   });
   return text
     .split("\n")

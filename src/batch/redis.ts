@@ -16,11 +16,10 @@ const KEPT_SECONDS = 86_400;
 
 /** Runs the jobs of a batch, or of a sweep, on the workers of a Redis, which BullMQ hands them to; see `startWorker`. */
 export async function redisRunner(model: PoolModel, url: string): Promise<Runner> {
-  const { bullmq, connect, end } = await openRedis(url);
   const pool = await Pool.open([model], { workers: 1, script: threadScript(model) });
   const facts = pool.models.get(model.key)!;
   await pool.close();
-  const redis = connect();
+  const { bullmq, redis, connect, end } = await openRedis(url);
   const sha = sha256(model.bytes);
   const store = (): Promise<unknown> => redis.set(modelKey(sha), Buffer.from(model.bytes), "EX", KEPT_SECONDS);
   await store();

@@ -31,8 +31,7 @@ export async function startWorker({
   build,
   version,
 }: WorkerOptions): Promise<{ close(): Promise<void> }> {
-  const { bullmq, connect, end } = await openRedis(url);
-  const redis = connect();
+  const { bullmq, redis, connect, end } = await openRedis(url);
   const process = randomUUID();
   const pools = new Map<string, Promise<Pool>>();
 
@@ -95,7 +94,8 @@ export async function startWorker({
   worker.on("error", () => undefined);
   return {
     async close() {
-      await worker.close();
+      // Jobs under way are handed in, but to a Redis that is away: they go to another worker when it is back.
+      await worker.close(redis.status !== "ready");
       await Promise.all([...pools.values()].map(async (pool) => (await pool.catch(() => undefined))?.close()));
       end();
     },

@@ -88,12 +88,30 @@ export function setsOf(lattice: Lattice, table: Int32Array, p: number, s: number
   };
 }
 
-/** V: the distinct differences, ascending. */
+/**
+ * V: the distinct differences, ascending. Outputs are bits of a row, and the row moved down by each of them has the differences from it: 32 pairs at
+ * a time, since at p = 16 there are up to 2^34 pairs.
+ */
 export function gapsOf(table: Int32Array): number[] {
-  const outputs = [...new Set(table)];
-  const gaps = new Set<number>();
-  for (const x of outputs) for (const y of outputs) gaps.add(x - y);
-  return [...gaps].sort((a, b) => a - b);
+  const outputs = [...new Set(table)].sort((a, b) => a - b);
+  const offsets = outputs.map((output) => output - outputs[0]!);
+  const span = offsets.at(-1)!;
+  // A word behind the row, so that a shift reads two words wherever it begins.
+  const row = new Uint32Array((span >>> 5) + 2);
+  for (const offset of offsets) row[offset >>> 5]! |= 1 << (offset & 31);
+  const found = new Uint32Array(row.length);
+  for (const offset of offsets) {
+    const [skip, shift] = [offset >>> 5, offset & 31];
+    for (let i = skip; i < row.length - 1; i++)
+      found[i - skip]! |= (row[i]! >>> shift) | ((row[i + 1]! << 1) << (31 - shift));
+    // Outputs without holes have every difference before the first shift.
+    if (offset === 0 && offsets.length === span + 1) break;
+  }
+  const gaps: number[] = [];
+  // Not −span: that of 0 is −0.
+  for (let gap = 0 - span; gap <= span; gap++)
+    if ((found[Math.abs(gap) >>> 5]! >>> (Math.abs(gap) & 31)) & 1) gaps.push(gap);
+  return gaps;
 }
 
 /** The sums of one enumeration, readable for any bias in the range it was made for. */

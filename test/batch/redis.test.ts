@@ -5,6 +5,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { openRedis } from "../../src/batch/packages.ts";
 import { toNpy } from "../../src/cli/inputs.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
@@ -84,6 +85,40 @@ beforeAll(async () => {
 afterAll(() => {
   for (const child of children) child.kill("SIGKILL");
   rmSync(folder, { recursive: true });
+});
+
+describe("a Redis that is away", () => {
+  it("is waited for at first as long as is said, and its password is not told", async () => {
+    const [before, start] = [process.getActiveResourcesInfo().length, performance.now()];
+    const opening = openRedis(`redis://:secret@127.0.0.1:${port}`, 500);
+    const error = await opening.then(
+      () => "connected",
+      ({ message }: Error) => message,
+    );
+    expect(error).toBe(`--redis: no Redis at 127.0.0.1:${port} within 0.5 s: connect ECONNREFUSED 127.0.0.1:${port}`);
+    expect(performance.now() - start).toBeGreaterThan(490);
+    // Nothing goes on trying, so that the command ends.
+    await expect.poll(() => process.getActiveResourcesInfo().length, { timeout: 10_000 }).toBeLessThanOrEqual(before);
+  });
+
+  it("keeps no worker from ending", { timeout: 60_000 }, async ({ skip }) => {
+    if (!redis) skip("there is no redis-server, and it cannot be installed");
+    const server = startRedis();
+    const worker = spawn(process.execPath, [MAIN, "worker", "--redis", `redis://127.0.0.1:${port}`, "--workers", "1"], {
+      stdio: ["ignore", "ignore", "pipe"],
+    });
+    children.push(worker);
+    let stderr = "";
+    worker.stderr.on("data", (chunk) => {
+      stderr += chunk;
+    });
+    await expect.poll(() => stderr, { timeout: 20_000 }).toContain("ready for jobs");
+    server.kill("SIGKILL");
+    await expect.poll(() => stderr, { timeout: 20_000 }).toContain("waiting for it");
+    const ended = new Promise((resolve) => worker.once("close", resolve));
+    worker.kill("SIGINT");
+    expect(await ended).toBe(0);
+  });
 });
 
 describe("bitbasis batch", () => {

@@ -48,6 +48,22 @@ test("an enumeration says how many summands its sums need", () => {
   expect(gapsOf(Int32Array.from([1, 1, 1]))).toEqual([0]);
 });
 
+test("V is what the definition says, for outputs with holes of every width", () => {
+  for (const step of [1, 3, 31, 32, 33, 100]) {
+    const table = Int32Array.from({ length: 40 }, (_, i) => ((i * i * step) % 997) - 400);
+    const gaps = new Set([...table].flatMap((x) => [...table].map((y) => x - y)));
+    expect(gapsOf(table)).toEqual([...gaps].sort((x, y) => x - y));
+  }
+});
+
+test("V of as many outputs as there are has no pairs looked at one by one", async () => {
+  // 2^16 and 2^17 outputs: 4e9 and 2e10 pairs, of which a set took minutes.
+  const relu = await sets("relu", 16, 1);
+  expect(relu.gaps.length).toBe(2 * maximum(16) + 1);
+  const holes = Int32Array.from({ length: 2 * maximum(16) + 1 }, (_, i) => (i === 1 ? 0 : i) - maximum(16));
+  expect(gapsOf(holes).length).toBe(4 * maximum(16) + 1);
+});
+
 test("separation equals the published vectors and the definition", () => {
   for (const { p, s, table, separates } of vectors("separation")) {
     expect(separation(Int32Array.from(table), p, s).separates).toBe(separates);

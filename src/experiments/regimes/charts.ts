@@ -3,10 +3,10 @@ import type { Json, VegaLiteSpec } from "../experiment.ts";
 
 type Row = { readonly [key: string]: Json };
 
-const REGIME_NAMES: Readonly<Record<RegimePoint["regime"], string>> = {
-  under: "starved",
-  proper: "memory-limited",
-  over: "saturated",
+const REGIMES: Readonly<Record<RegimePoint["regime"], { readonly name: string; readonly colour: string }>> = {
+  under: { name: "starved", colour: "#cc79a7" },
+  proper: { name: "memory-limited", colour: "#009e73" },
+  over: { name: "saturated", colour: "#999999" },
 };
 
 interface LineChart {
@@ -47,6 +47,10 @@ const COLOURS = [
   "#c7b400",
 ];
 
+function logScale(nice: boolean): { [key: string]: Json } {
+  return { type: "log", base: 2, padding: 12, nice };
+}
+
 /** Lines with points, one per series, on axes that are logarithmic to base 2 where asked. */
 export function lineChart(chart: LineChart): VegaLiteSpec {
   const {
@@ -68,7 +72,7 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
     field,
     type: "quantitative",
     title: name,
-    scale: log ? { type: "log", base: 2, padding: 12, nice: field === y } : { zero: false, padding: 6 },
+    scale: log ? logScale(field === y) : { zero: false, padding: 6 },
     ...(log
       ? {
           axis: {
@@ -81,6 +85,7 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
   });
   const values = [...new Set(rows.map((row) => row[x] as number))].sort((one, other) => one - other);
   const ticks = values.length <= TICKS ? { axis: { values, format: "," } } : {};
+  const continuous = order.filter((name) => !dashed.includes(name) && !dotted.includes(name));
   const over = (row: Row): number => (dotted.includes(row[series] as string) ? 1 : 0);
   return {
     title,
@@ -108,14 +113,16 @@ export function lineChart(chart: LineChart): VegaLiteSpec {
         sort: order,
         scale: {
           domain: order,
-          range: order.map((name, i) => (dashed.includes(name) ? [6, 4] : dotted.includes(name) ? [2, 6] : gaps(i))),
+          range: order.map((name) =>
+            dashed.includes(name) ? [6, 4] : dotted.includes(name) ? [2, 6] : gaps(continuous.indexOf(name)),
+          ),
         },
       },
     },
   };
 }
 
-/** The first line is whole; through the gaps of the others those that they lie on are seen. */
+/** The first of the lines that are neither dashed nor dotted is whole; through the gaps of the others those that they lie on are seen. */
 function gaps(index: number): readonly number[] {
   return index === 0 ? [1, 0] : [Math.max(4, 18 - 3 * index), 3];
 }
@@ -127,16 +134,17 @@ const BOUNDS = {
   achievable: "achievable (proved)",
 } as const;
 
-/** The lower bounds and what is achievable, over b; regimes as coloured bands below. */
+/** The lower bounds and what is achievable, over b; regimes as coloured bands below. Only what has values is named. */
 export function regimeChart(title: string, points: readonly RegimePoint[]): VegaLiteSpec {
   // A bound far below the others only stretches the axis.
   const floor = Math.min(...points.map(({ memory, vc }) => Math.max(memory, vc))) / 16;
-  const rows: Row[] = points.flatMap((point) =>
+  const rows = points.flatMap((point) =>
     (Object.keys(BOUNDS) as (keyof typeof BOUNDS)[]).flatMap((name) => {
       const value = point[name];
       return value === undefined || value < floor ? [] : [{ b: point.b + 1, error: value, series: BOUNDS[name] }];
     }),
   );
+  const named = new Set<string>(rows.map(({ series }) => series));
   const lines = lineChart({
     title,
     rows,
@@ -148,24 +156,41 @@ export function regimeChart(title: string, points: readonly RegimePoint[]): Vega
     logX: true,
     logY: true,
     dashed: [BOUNDS.memory, BOUNDS.vc, BOUNDS.precision],
-    order: Object.values(BOUNDS),
+    order: Object.values(BOUNDS).filter((name) => named.has(name)),
   });
-  const bands: VegaLiteSpec = {
+  const bands = bandsOf(points);
+  const regimes = (Object.keys(REGIMES) as RegimePoint["regime"][])
+    .map((regime) => REGIMES[regime])
+    .filter(({ name }) => bands.some(({ regime }) => regime === name));
+  const strip: VegaLiteSpec = {
     width: WIDTH,
     height: 24,
-    data: { values: points.map(({ b, regime }) => ({ b: b + 1, regime: REGIME_NAMES[regime] })) },
-    mark: { type: "square", size: 160, opacity: 1 },
+    data: { values: bands },
+    mark: { type: "rect" },
     encoding: {
-      x: { field: "b", type: "quantitative", scale: { type: "log", base: 2 }, axis: null },
+      x: { field: "from", type: "quantitative", scale: logScale(false), axis: null },
+      x2: { field: "to" },
       color: {
         field: "regime",
         type: "nominal",
         title: "regime",
-        scale: { domain: Object.values(REGIME_NAMES), range: ["#cc79a7", "#009e73", "#999999"] },
+        scale: { domain: regimes.map(({ name }) => name), range: regimes.map(({ colour }) => colour) },
       },
     },
   };
-  return { vconcat: [lines, bands], resolve: { scale: { color: "independent" } } } as unknown as VegaLiteSpec;
+  // Bands lie below the bits that they are of; lines and bands have a legend each, in which colour and dashes are one symbol.
+  const resolve = { scale: { x: "shared", color: "independent", strokeDash: "independent" } };
+  return { vconcat: [lines, strip], resolve } as unknown as VegaLiteSpec;
+}
+
+/** Points with one regime after another as one band, from its first b + 1 to that of the next one. */
+function bandsOf(points: readonly RegimePoint[]): { from: number; to: number; regime: string }[] {
+  const first = points.filter(({ regime }, i) => regime !== points[i - 1]?.regime);
+  return first.map(({ b, regime }, i) => ({
+    from: b + 1,
+    to: (first[i + 1] ?? points.at(-1)!).b + 1,
+    regime: REGIMES[regime].name,
+  }));
 }
 
 /** A function and the network that approximates it. */
