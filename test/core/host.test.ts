@@ -1,6 +1,8 @@
 import { afterEach, describe, expect, it, vi } from "vitest";
 import { chooseBuild, environment, hasFiles, nodeModule } from "../../src/core/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
+// Loaded when a file is asked for; the runner of the tests would load it while it has no process.
+import "../../src/session/files.ts";
 
 afterEach(() => vi.unstubAllGlobals());
 
