@@ -99,7 +99,7 @@ export async function times(open) {
   const found = {};
   for (const name of NETWORKS) {
     for (const preset of ["float32", "fast"]) {
-      const model = name in MADE ? MADE[name]() : new Uint8Array(await new Response(await open(name)).arrayBuffer());
+      const model = name in MADE ? MADE[name]() : await bytesFrom(await open(name));
       let session = await InferenceSession.create(model, { preset });
       const run = () => session.run({ image: FEED });
       await run();
@@ -113,6 +113,10 @@ export async function times(open) {
     }
   }
   return found;
+}
+
+async function bytesFrom(source) {
+  return source instanceof Response ? new Uint8Array(await source.arrayBuffer()) : source;
 }
 
 /** workerd's clock stands still but while it waits for something. */
