@@ -1,4 +1,4 @@
-import { type Core, type MakeCore, yieldToEventLoop } from "../core/index.ts";
+import { type Core, type MakeCore, Turns } from "../core/index.ts";
 import { moduleOver } from "../core/share.ts";
 import type { Graph } from "../graph/index.ts";
 import { type Expansion, type RoundedRows, type RoundOptions, roundRows } from "../series/index.ts";
@@ -129,9 +129,9 @@ export class Fitting {
     const stage = stageFor({ ...planned, graph }, types);
     const nodes = new Map(stage.nodes.map((node) => [node.name, node]));
     const uniform = uniformNumbers(1);
+    const turns = new Turns(signal);
     for (const [run, feed] of feeds.entries()) {
-      await yieldToEventLoop();
-      signal?.throwIfAborted();
+      await turns.next();
       onProgress?.({ phase: "fit", loaded: run, total: feeds.length });
       const values = new Map([...feed, ...runner.run(feed)]);
       for (const one of linear) {

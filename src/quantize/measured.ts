@@ -1,4 +1,4 @@
-import { BadIndex, BitbasisError, type MakeCore, yieldToEventLoop } from "../core/index.ts";
+import { BadIndex, BitbasisError, type MakeCore, Turns } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import { cutWidth, isRounded, type Plan, type Preset, weightWidth } from "../series/index.ts";
 import { Ablation, type Levels } from "./ablation.ts";
@@ -108,10 +108,10 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
   }
   const fixed = new Set(Object.keys(given?.layers ?? {}));
   const layers = new Ablation(core, graph, linear, structural.layers, policy, fixed, fitting);
+  const turns = new Turns(signal);
   const found = await layers.sensitivities(records, judge, async (loaded, total) => {
     onProgress?.({ phase: "measure", loaded, total });
-    await yieldToEventLoop();
-    signal?.throwIfAborted();
+    await turns.next();
   });
   if (typeof found === "string") return { unchecked: found };
   // What is asked of the laws, between what was kept and what was missed.

@@ -1,4 +1,4 @@
-import { BitbasisError, type Core, type MakeCore, newCore, yieldToEventLoop } from "../core/index.ts";
+import { BitbasisError, type Core, type MakeCore, newCore, Turns } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Model } from "../model/index.ts";
 import {
@@ -95,9 +95,9 @@ export async function expandGraph(
   const total = 4 * sizes.reduce((sum, size) => sum + size, 0);
 
   let loaded = 0;
+  const turns = new Turns(signal);
   const next = async <T>(size: number, make: () => T): Promise<T> => {
-    await yieldToEventLoop();
-    signal?.throwIfAborted();
+    await turns.next();
     const made = make();
     loaded += 4 * size;
     onProgress?.({ phase: "quantize", loaded, total });

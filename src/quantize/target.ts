@@ -1,4 +1,4 @@
-import { BadIndex, BitbasisError, type MakeCore, yieldToEventLoop } from "../core/index.ts";
+import { BadIndex, BitbasisError, type MakeCore, Turns } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Plan, PlanCheck } from "../series/index.ts";
@@ -133,10 +133,10 @@ async function sensitivitiesOf(graph: Graph, options: TargetOptions & Fit, makeC
     if (typeof records === "string") return unmeasured(records);
     let reference = new Reference(core, graph, records, true);
     if (reference.probes.count === 0) return unmeasured("its outputs are empty, constant, integer or not finite");
+    const turns = new Turns(signal);
     const sensitivities = await ablation.sensitivities(records, reference.probes, async (loaded, total) => {
       onProgress?.({ phase: "measure", loaded, total });
-      await yieldToEventLoop();
-      signal?.throwIfAborted();
+      await turns.next();
     });
     if (typeof sensitivities === "string") return unmeasured(sensitivities);
     if ("agreement" in target && !records.given && reference.vectors > 0) {

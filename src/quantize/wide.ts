@@ -1,4 +1,4 @@
-import { yieldToEventLoop } from "../core/index.ts";
+import { Turns } from "../core/index.ts";
 import { everyBody, type Graph, type Node } from "../graph/index.ts";
 import {
   addTerm,
@@ -50,6 +50,7 @@ export async function cutWide(
   const expansions = new Map<string, Expansion>();
   const further = new Set<string>();
   const cuts = new Map<string, readonly PartialProduct[]>();
+  const turns = new Turns(signal);
   for (const { node, weights } of linear) {
     const plan = plans.get(node.name)!;
     if (plan.bits * plan.weightTerms <= LARGEST_WIDTH) continue;
@@ -58,8 +59,7 @@ export async function cutWide(
       plans.set(node.name, { ...plan, weightTerms: Math.floor(LARGEST_WIDTH / plan.bits), ...reason });
       continue;
     }
-    await yieldToEventLoop();
-    signal?.throwIfAborted();
+    await turns.next();
     const pieces = piecesOf(weights, plan, expansions);
     plans.delete(node.name);
     const products = pieces.map((piece, i): PartialProduct => {
