@@ -32,6 +32,9 @@ export const MODEST_SHARE = 0.04;
 /** Below this part of the network's weights a layer gets eight bits under `compact`: all such layers together cost little and do much. */
 export const SMALL_SHARE = 0.01;
 
+/** What layers with such bits have of the weights together, at most: in a deep network every layer is small. The smallest get them. */
+export const SMALL_SHARES = 0.1;
+
 /** Bits of tables that rows are looked up in; use_lite's at 12, 8 and 6 bits: cosine of its embeddings 1, 0.99995, 0.9992. */
 const TABLES: Readonly<Record<Preset, number>> = { float32: 0, faithful: 12, fast: 8, compact: 6 };
 
@@ -99,7 +102,7 @@ type Width = readonly [weights: number, activations: number, why?: string];
  *
  * Where both come to eight bits, activations get twelve: see `FINE`.
  */
-function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean): Width {
+function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: boolean): Width {
   const { kind, last = false, share = 1 } = layer;
   const first = kind === "first";
   if (preset === "faithful") {
@@ -122,7 +125,7 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean): Width 
     if (kind === "separable") return [8, 8, "beside a depthwise convolution"];
     return last ? [8, 8, "last layer"] : [5, 8];
   }
-  if (share < SMALL_SHARE) return [8, 8, `only ${(100 * share).toFixed(2)} % of the weights`];
+  if (small) return [8, 8, `only ${(100 * share).toFixed(2)} % of the weights`];
   return last ? [7, 8, "last layer"] : [4, 8];
 }
 
@@ -138,7 +141,7 @@ export function presetDefault(preset: Preset): LayerPlan {
     throw new RangeError(`"preset" expected one of ${PRESETS.join(", ")}, got ${shown(preset)}`);
   }
   if (preset === "float32") return FLOAT;
-  const [weights, activations] = widthOf(preset, { node: "", kind: "other" }, false);
+  const [weights, activations] = widthOf(preset, { node: "", kind: "other" }, false, false);
   return widthPlan(weights, activations);
 }
 
@@ -154,18 +157,36 @@ export function planFor(preset: Preset, layers: readonly LinearLayer[]): Plan {
   if (preset === "float32") return { version: 1, default: base };
   const entries: Record<string, LayerPlan & { reason: string }> = {};
   const depthwise = layers.some(({ kind }) => kind === "depthwise");
+  const small = smallLayers(layers);
   for (const layer of layers) {
-    const { plan, reason } = layerPlan(preset, layer, depthwise);
+    const { plan, reason } = layerPlan(preset, layer, depthwise, small.has(layer));
     if (!samePlan(plan, base)) define(entries, layer.node, { ...plan, reason });
   }
   const some = Object.keys(entries).length > 0 ? { layers: entries } : {};
   return { version: 2, default: base, tables: TABLES[preset], ...some };
 }
 
-function layerPlan(preset: Preset, layer: LinearLayer, depthwise: boolean): { plan: LayerPlan; reason: string } {
+/** The smallest layers, which are few weights even together. */
+function smallLayers(layers: readonly LinearLayer[]): ReadonlySet<LinearLayer> {
+  const share = ({ share = 1 }: LinearLayer): number => share;
+  const ascending = layers.filter((layer) => share(layer) < SMALL_SHARE).sort((a, b) => share(a) - share(b));
+  let together = 0;
+  const few = ascending.findIndex((layer) => {
+    together += share(layer);
+    return together > SMALL_SHARES;
+  });
+  return new Set(few < 0 ? ascending : ascending.slice(0, few));
+}
+
+function layerPlan(
+  preset: Preset,
+  layer: LinearLayer,
+  depthwise: boolean,
+  small: boolean,
+): { plan: LayerPlan; reason: string } {
   const { kind, frontEnd, centred, grid } = layer;
   if (frontEnd) return { plan: FLOAT, reason: "float32: a logarithm, root or quotient of it is taken" };
-  const [asked, activations, why] = widthOf(preset, layer, depthwise);
+  const [asked, activations, why] = widthOf(preset, layer, depthwise, small);
   if (kind === "product") {
     if (asked === 0) return { plan: FLOAT, reason: "float32: a product of two activations, integers are slower" };
     return { plan: productPlan(activations), reason: "a product of two activations" };

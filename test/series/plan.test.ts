@@ -1,5 +1,12 @@
 import { describe, expect, test } from "vitest";
-import { checkPlan, type LinearLayer, type Preset, planFor, SMALL_SHARE } from "../../src/series/index.ts";
+import {
+  checkPlan,
+  type LinearLayer,
+  type Preset,
+  planFor,
+  SMALL_SHARE,
+  SMALL_SHARES,
+} from "../../src/series/index.ts";
 
 const PLAIN: LinearLayer[] = [
   { node: "stem", kind: "first" },
@@ -92,6 +99,16 @@ describe("presets", () => {
   test("faithful gives layers with few of the weights a bit more", () => {
     const layers: LinearLayer[] = [0.3, 0.04, 0.039].map((share, i) => ({ node: `${i}`, kind: "other", share }));
     expect(Object.values(widths("faithful", layers))).toEqual(["13x16 squant", "13x16 squant", "14x16 squant"]);
+  });
+
+  test("compact gives eight bits to the smallest layers, not to all those of a deep network", () => {
+    const shares = Array.from({ length: 200 }, (_, i) => ({ share: i % 2 === 0 ? 0.008 : 0.002 }));
+    const layers = shares.map(({ share }, i): LinearLayer => ({ node: `n${i}`, kind: "other", share }));
+    const wide = Object.entries(widths("compact", layers)).filter(([, bits]) => bits === "8x12 squant");
+    const together = wide.reduce((sum, [node]) => sum + shares[Number(node.slice(1))]!.share, 0);
+    expect(together).toBeLessThanOrEqual(SMALL_SHARES);
+    expect(together).toBeGreaterThan(SMALL_SHARES - SMALL_SHARE);
+    expect(wide.every(([node]) => Number(node.slice(1)) % 2 === 1)).toBe(true);
   });
 
   test.each<[string, Partial<LinearLayer>, string]>([
