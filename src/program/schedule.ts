@@ -1,27 +1,23 @@
 import type { Core } from "../core/index.ts";
 import { DependsOnData } from "../graph/errors.ts";
-import type { Graph, KnownValue } from "../graph/graph.ts";
+import type { Graph, KnownValue, ValueInfo } from "../graph/graph.ts";
 import { type Feed, type Known, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
 import { type Compiled, type CompileTarget, compile } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
-import { genericFrom, Lines, lineOfRows, placeOn, type Range, valuesAt } from "./lines.ts";
+import { placeOn, type Range } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
-import type { generalize } from "./ranged.ts";
+import type * as Ranges from "./ranges.ts";
 
 /** Most programs kept; each is some kilobytes, but lowering again costs milliseconds. */
 const CAPACITY = 256;
 
+/** Inputs that are remembered to find the lines that sizes lie on: enough for a few kinds of inputs in turn. */
+const REMEMBERED = 16;
+
 /** An input of more elements is data, not a shape or a switch: a program per content of it would be no use. */
 const SHAPE_ELEMENTS = 1024;
 const SWITCH_ELEMENTS = 16;
-
-/** Most bytes of the arena of the largest size where it is more than twice another: those of the others take as much. */
-const WIDE_BYTES = 2 ** 25;
-/** Fewer sizes than that are not worth four programs. */
-const SIZES = 8;
-/** After so many ranges whose sizes have no common program, a routine's sizes are taken to have none. */
-const FAILURES = 6;
 
 /** A graph that runs in parts: the model's, or a body. */
 export interface Routine {
@@ -34,8 +30,8 @@ export interface Routine {
   readonly shaping: Set<string>;
   /** Values whose elements the lowering asks for: found out in the same way. */
   readonly needed: Set<string>;
-  /** Sizes of the inputs that grow along a line. */
-  readonly lines: Lines;
+  /** Inputs of the runs that needed something new lately. */
+  readonly met: (readonly KnownValue[])[];
   /** Ranges of sizes and their parts; without one, the sizes in it have a program each. */
   readonly ranges: (Range & { readonly kept: string; readonly part: Part | undefined })[];
 }
@@ -75,7 +71,7 @@ export class Part {
 }
 
 export function routineOf(graph: Graph, around?: Stage): Routine {
-  return { graph, around, parts: new Map(), shaping: new Set(), needed: new Set(), lines: new Lines(), ranges: [] };
+  return { graph, around, parts: new Map(), shaping: new Set(), needed: new Set(), met: [], ranges: [] };
 }
 
 /** All programs of a session. They share one arena, which grows to the largest; what outlives a program is copied out of it. */
@@ -84,7 +80,7 @@ export class Schedule {
   private arena = 0;
   private arenaBytes = 0;
   private clock = 0;
-  private generalize: typeof generalize | undefined;
+  private ranges: typeof Ranges | undefined;
 
   constructor(
     private readonly planned: PlannedGraph,
@@ -105,9 +101,13 @@ export class Schedule {
       const key = [...signature, kept?.signature ?? ""].join(";");
       const known = routine.parts.get(key);
       const values = known === undefined ? valuesOf(routine, inputs) : undefined;
-      const ranged = kept !== undefined || routine.lines.any;
-      if (values !== undefined && ranged && this.generalize === undefined) return undefined;
-      const found = known ?? (values && this.newRange(routine, inputs, values, kept));
+      const isAnother = kept !== undefined || routine.met.length > 0;
+      if (values !== undefined && isAnother && this.ranges === undefined) return undefined;
+      const found = known ?? (values && this.ranges?.newRange(this.shop, routine, inputs, values, kept));
+      if (values !== undefined) {
+        routine.met.push(values);
+        if (routine.met.length > REMEMBERED) routine.met.shift();
+      }
       if (found !== undefined) return this.hold(found);
       const feeds = [...inputs].map(([name, { known, elements }]): [string, Feed | typeof LIST] => {
         if (known === LIST) return [name, LIST];
@@ -127,7 +127,14 @@ export class Schedule {
 
   /** Loads what programs for ranges of sizes are made with: a model that is given one size never needs it. */
   async loadRanges(): Promise<void> {
-    ({ generalize: this.generalize } = await import("./ranged.ts"));
+    this.ranges ??= await import("./ranges.ts");
+  }
+
+  /** Makes the program of a decoder before its first token, where declared inputs and a state tell it. */
+  async prepare(routine: Routine, inputs: readonly ValueInfo[], kept: KeptMemory): Promise<void> {
+    await this.loadRanges();
+    const part = this.ranges!.prepare(this.shop, routine, inputs, kept);
+    if (part !== undefined) this.bind(part, kept);
   }
 
   /** The part that follows. */
@@ -181,79 +188,30 @@ export class Schedule {
       const { line, low, high, part } = range;
       if (range.kept !== signature || part === undefined || !this.parts.has(part)) continue;
       const t = placeOn(line, values);
-      if (t !== undefined && t >= low && t <= high) return resized(part, t);
+      if (t === undefined || t < low || t > high) continue;
+      part.program.resize?.(t);
+      return part;
     }
     return undefined;
   }
 
-  /** As `inRange`, made when they are the third on a line; undefined: they need a program of their own. */
-  private newRange(
-    routine: Routine,
-    inputs: ReadonlyMap<string, Given>,
-    values: readonly KnownValue[],
-    kept?: KeptMemory,
-  ): Part | undefined {
-    const signature = kept?.signature ?? "";
-    const ranges = routine.ranges.filter((one) => one.kept === signature);
-    const rows = rowsOf(inputs, kept);
-    const met = routine.lines.through(values, rows);
-    const lines = met.length === 0 && decodes(routine.graph, inputs, kept) ? lineOfRows(values, rows) : met;
-    for (const line of lines) {
-      const t = placeOn(line, values)!;
-      for (const [low, high] of rangesAround(t, genericFrom(line, rows, t === 0 ? 0 : 1))) {
-        if (t < low || high - low < SIZES || ranges.filter(({ part }) => part === undefined).length >= FAILURES)
-          continue;
-        const range = { line, low, high };
-        if (ranges.some((one) => isSame(one, range) && (one.part === undefined || this.parts.has(one.part)))) continue;
-        const part = this.generalized(routine, [...inputs.keys()], values, range, kept);
-        routine.ranges.push({ ...range, kept: signature, part });
-        if (part !== undefined) return resized(part, t);
-      }
-    }
-    return undefined;
-  }
-
-  /** One part for all sizes of a range; undefined where their programs are not alike, or what a larger size needs is not to be had. */
-  private generalized(
-    routine: Routine,
-    names: readonly string[],
-    values: readonly KnownValue[],
-    range: Range,
-    kept: KeptMemory | undefined,
-  ): Part | undefined {
-    const { graph, needed, parts } = routine;
-    const { core } = this.target;
-    try {
-      // A line takes two sizes, of which the second has loaded it.
-      const made = this.generalize!(
-        core,
-        range,
-        {
-          graph,
-          options: { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }) },
-          feeds: (t) => {
-            const known = valuesAt(range.line, values, t);
-            return Object.fromEntries(names.map((name, i) => [name, known[i]!]));
-          },
-          compile: (stage, beside) => compile(this.planned, stage, this.target, kept?.kept, beside),
-        },
-        range.high > 2 * range.low ? WIDE_BYTES : undefined,
-      );
-      if (made === undefined) return undefined;
-      const { program, stage } = made;
-      try {
-        this.reserve(core, program.arenaBytes);
-      } catch (error) {
-        program.release();
-        throw error;
-      }
-      return this.add(
-        new Part(routine, stage, program, parts, `range:${JSON.stringify(range)}${kept?.signature ?? ""}`),
-      );
-    } catch {
-      // Nobody has asked for the sizes that were tried.
-      return undefined;
-    }
+  /** What makes programs for ranges of sizes asks for. */
+  private get shop(): Ranges.Workshop {
+    const { target, weights, planned } = this;
+    return {
+      ...{ core: target.core, weights },
+      compile: (stage, kept, beside) => compile(planned, stage, target, kept?.kept, beside),
+      add: (routine, stage, program, key) => {
+        try {
+          this.reserve(target.core, program.arenaBytes);
+        } catch (error) {
+          program.release();
+          throw error;
+        }
+        return this.add(new Part(routine, stage, program, routine.parts, key));
+      },
+      exists: (part) => this.parts.has(part),
+    };
   }
 
   private add(part: Part): Part {
@@ -315,12 +273,6 @@ export class Schedule {
   }
 }
 
-/** The part, at this size. */
-function resized(part: Part, t: number): Part {
-  part.program.resize?.(t);
-  return part;
-}
-
 /** What is known of the inputs; undefined where a range of sizes is none of theirs: bodies, strings, and inputs that are no tensors or whose elements decide shapes. */
 function valuesOf({ around, shaping }: Routine, inputs: ReadonlyMap<string, Given>): KnownValue[] | undefined {
   if (around || shaping.size > 0) return undefined;
@@ -330,60 +282,6 @@ function valuesOf({ around, shaping }: Routine, inputs: ReadonlyMap<string, Give
     values.push(known);
   }
   return values;
-}
-
-/** Which extents of the inputs, counted through, are rows of a state. */
-function rowsOf(inputs: ReadonlyMap<string, Given>, kept: KeptMemory | undefined): Set<number> {
-  const rows = new Set<number>();
-  let at = 0;
-  for (const [name, { known }] of inputs) {
-    if (known === LIST) continue;
-    const axis = kept?.kept.get(name)?.axis;
-    if (axis !== undefined) rows.add(at + axis);
-    at += known.shape.length;
-  }
-  return rows;
-}
-
-/**
- * Whether these are inputs of a decoder that goes on row by row: with one token, and no open extent but the batch and the tokens. What comes next is
- * known before it has come, and the program of the first token is that of all others.
- */
-function decodes({ inputs: declared, outputs }: Graph, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): boolean {
-  if (kept === undefined) return false;
-  const states = new Set([...kept.kept.values()].map(({ output }) => output));
-  const [batch, tokens] = [new Set<string | number>(), new Set<string | number>()];
-  for (const { name, shape = [] } of declared) {
-    const axis = kept.kept.get(name)?.axis;
-    if (axis !== undefined) for (const [i, d] of shape.entries()) if (i !== axis) batch.add(d);
-  }
-  for (const { name, shape = [] } of outputs) if (!states.has(name)) for (const d of shape) tokens.add(d);
-  return declared.every(({ name, shape }) => {
-    const given = inputs.get(name)?.known;
-    if (kept.kept.has(name) || given === undefined || given === LIST) return given !== LIST;
-    return shape?.every((d, i) => typeof d === "number" || batch.has(d) || (tokens.has(d) && given.shape[i] === 1));
-  });
-}
-
-/**
- * Ranges that a size may lie in, the widest first. They end beside powers of two, since those are what models have otherwise: heads of 64, tables of
- * 512 rows, and an extent that equals another by chance is walked in another way, or not at all.
- */
-function rangesAround(t: number, from: number): [low: number, high: number][] {
-  let wide = 16;
-  while (wide + 4 < t) wide *= 4;
-  const low = Math.max(from, wide === 16 ? 2 : wide / 4 + 5);
-  const narrow = 2 ** (32 - Math.clz32(t)) - 1;
-  return [
-    ...(t <= 260 ? ([[from, 260]] as [number, number][]) : []),
-    [low, wide + 4],
-    [Math.max(low, 5), wide + 4],
-    [low, narrow],
-  ];
-}
-
-function isSame(a: Range, b: Range): boolean {
-  return JSON.stringify([a.line, a.low, a.high]) === JSON.stringify([b.line, b.low, b.high]);
 }
 
 /**

@@ -1,5 +1,6 @@
 import { ProgramHeader } from "../core/abi/program.ts";
 import { BadIndex, type Core, Incomplete, isKernel, now, Turns } from "../core/index.ts";
+import type { ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
@@ -51,6 +52,11 @@ export class Engine {
       // Weights of a layer that multiplies in float32.
       this.constants.rederive(series.name, () => dequantize(series));
     }
+  }
+
+  /** Makes the program of a decoder before its first token, where shapes tell it. */
+  async prepare(inputs: readonly ValueInfo[], state: SessionState): Promise<void> {
+    if (state.expect()) await this.schedule.prepare(this.main, inputs, state);
   }
 
   /**

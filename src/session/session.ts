@@ -182,7 +182,9 @@ export class InferenceSession {
   createState(pairs: Readonly<Record<string, string>>, options: StateOptions = {}): SessionState {
     this.alive();
     const read = readPairs(pairs, this.inputs, this.outputs);
-    const state = new SessionState(() => this.alive().engine.core, read, readCapacity(options));
+    const prepare = (state: SessionState) =>
+      this.enqueue(({ engine }) => engine.prepare(this.inputs, state)).catch(() => undefined);
+    const state = new SessionState(() => this.alive().engine.core, read, readCapacity(options), prepare);
     this.states.add(state);
     return state;
   }

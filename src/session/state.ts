@@ -54,6 +54,11 @@ export class SessionState {
   signature = "";
   /** @internal */
   version: object = {};
+  /**
+   * Resolves once the program for a token after another is there, where names of extents tell what it will be fed; runs wait for that by themselves. It
+   * never rejects.
+   */
+  readonly ready: Promise<void>;
   private readonly byInput: ReadonlyMap<string, Pair>;
   private readonly byOutput: ReadonlyMap<string, Pair>;
   private readonly rows = new Map<string, Rows>();
@@ -73,6 +78,7 @@ export class SessionState {
     private readonly core: () => Core,
     private readonly pairs: readonly Pair[],
     private readonly capacity: number,
+    prepare: (state: SessionState) => Promise<void>,
   ) {
     this.byInput = new Map(pairs.map((pair) => [pair.input.name, pair]));
     this.byOutput = new Map(pairs.map((pair) => [pair.output, pair]));
@@ -80,6 +86,7 @@ export class SessionState {
       input.shape!.filter((d, i) => i !== axis && typeof d === "string"),
     );
     this.shared = new Set(names.filter((name): name is string => name !== ""));
+    this.ready = prepare(this);
   }
 
   /** Rows that the values have along the axis that they grow along: tokens, for keys and values. */
@@ -115,7 +122,8 @@ export class SessionState {
       throw new RangeError(`the state has no value "${name}"; its values are ${known}`);
     }
     const rows = this.rows.get(pair.input.name);
-    if (rows === undefined) throw new RangeError(`the state's value "${name}" has no shape before the first run`);
+    if (rows === undefined || this.extents === undefined)
+      throw new RangeError(`the state's value "${name}" has no shape before the first run`);
     return toTensor(this.core(), this.valueOf(pair, rows));
   }
 
@@ -157,6 +165,14 @@ export class SessionState {
     const values = new Map(fed);
     this.put(values);
     return values;
+  }
+
+  /** @internal Makes room for what is likely to come, one of everything; false: nothing will. */
+  expect(): boolean {
+    if (this.released) return false;
+    this.settle(new Map([...this.shared].map((name) => [name, 1])));
+    this.extents = undefined;
+    return true;
   }
 
   /** Makes room for rows of these extents, where it is not the one that there is. */

@@ -1,6 +1,8 @@
 import { describe, expect, it } from "vitest";
 import { InferenceSession, type SessionState, Tensor } from "../../src/entries/index.ts";
+import type { Graph, Node } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
+import type { Part } from "../../src/program/schedule.ts";
 import type { Engine } from "../../src/session/engine.ts";
 import { build, f32 } from "../graph/build.ts";
 import { checkSessions } from "../support/checked/core.ts";
@@ -44,6 +46,38 @@ class ByHand {
   }
 }
 
+/** The parts of all programs. */
+function partsOf(session: InferenceSession): Part[] {
+  const { schedule } = Reflect.get(Reflect.get(session, "live"), "engine") as { schedule: Engine };
+  return [...(Reflect.get(schedule, "parts") as Set<Part>)];
+}
+
+/** The decoder of plain operators with a mask of all tokens, those of the past and the new ones, as exporters write it. */
+function masked(): Graph {
+  const graph = decoder({ form: "plain", ...SIZES, tokens: 512 });
+  const float = (value: number): Tensor => new Tensor("float32", [value], []);
+  const node = (op: string, inputs: string[], output: string, attributes = {}): Node => {
+    return { name: output, op, domain: "", inputs, outputs: [output], attributes };
+  };
+  const nodes = graph.nodes.flatMap((one) => {
+    if (one.op !== "Where") return [one];
+    const [bias = ""] = one.outputs;
+    return [
+      { ...one, outputs: ["own"] },
+      node("Cast", ["attention_mask"], "mask", { to: 1 }),
+      node("Sub", ["mask", "one"], "hidden"),
+      node("Mul", ["hidden", "large"], "penalty"),
+      node("Add", ["own", "penalty"], bias),
+    ];
+  });
+  return {
+    ...graph,
+    nodes,
+    inputs: [...graph.inputs, { name: "attention_mask", type: "int64", shape: ["batch", "past + sequence"] }],
+    initializers: new Map([...graph.initializers, ["one", float(1)], ["large", float(1e9)]]),
+  };
+}
+
 const token = (i: number): number => (i * 5 + 3) % SIZES.vocabulary;
 
 describe.each(FORMS)("state of a decoder, %s", (form) => {
@@ -64,8 +98,7 @@ describe.each(FORMS)("state of a decoder, %s", (form) => {
         expect(state.read(input)).toEqual(other.past[input]);
       }
       // Most steps lie in one range of sizes.
-      const { schedule } = Reflect.get(Reflect.get(one, "live"), "engine") as { schedule: Engine };
-      expect((Reflect.get(schedule, "parts") as Set<unknown>).size).toBeLessThan(9);
+      expect(partsOf(one).length).toBeLessThan(9);
     } finally {
       restore();
     }
@@ -84,10 +117,44 @@ describe.each(FORMS)("state of a decoder, %s", (form) => {
     }
     state.truncate(0);
     await session.run({ input_ids: ids(1) }, { state });
-    const { schedule } = Reflect.get(Reflect.get(session, "live"), "engine") as { schedule: Engine };
-    expect((Reflect.get(schedule, "parts") as Set<unknown>).size).toBe(1);
+    expect(partsOf(session).length).toBe(1);
     await session.release();
     restore();
+  });
+
+  it("has its program before the first token comes, and another state of the same room has it too", async () => {
+    const session = await InferenceSession.create(writeOnnx(decoder({ form, ...SIZES, tokens: 512 })));
+    const state = session.createState(PAIRS, { capacity: 64 });
+    await state.ready;
+    const before = partsOf(session);
+    expect(before).toHaveLength(1);
+    expect(before[0]!.address).not.toBe(0);
+    await session.run({ input_ids: ids(3) }, { state });
+    await session.createState(PAIRS, { capacity: 64 }).ready;
+    await session.run({ input_ids: ids(4) }, { state });
+    const after = partsOf(session);
+    expect(after).toHaveLength(1);
+    expect(after[0]).toBe(before[0]);
+    await session.release();
+  });
+
+  it("may be of a larger batch than was expected", async () => {
+    const session = await InferenceSession.create(writeOnnx(decoder({ form, ...SIZES, tokens: 512 })));
+    const both = session.createState(PAIRS);
+    const single = [session.createState(PAIRS), session.createState(PAIRS)] as const;
+    await both.ready;
+    for (let i = 0; i < 4; i++) {
+      const pair = [token(i), token(i + 7)] as const;
+      const { logits } = await session.run(
+        { input_ids: new Tensor("int64", pair.map(BigInt), [2, 1]) },
+        { state: both },
+      );
+      const own: number[] = [];
+      for (const [j, state] of single.entries())
+        own.push(...bits((await session.run({ input_ids: ids(pair[j]!) }, { state }))["logits"]));
+      expect(bits(logits), `token ${i}`).toEqual(own);
+    }
+    await session.release();
   });
 
   it("goes back to where it was, and two of them do not see each other", async () => {
@@ -122,6 +189,49 @@ describe.each(FORMS)("state of a decoder, %s", (form) => {
 });
 
 describe("a state", () => {
+  it("has the program of a decoder with a mask, from the second token on", async () => {
+    const session = await InferenceSession.create(writeOnnx(masked()));
+    const state = session.createState(PAIRS, { capacity: 64 });
+    await state.ready;
+    const [made, ...none] = partsOf(session);
+    expect(made).toBeDefined();
+    expect(none).toEqual([]);
+    const plain = await InferenceSession.create(writeOnnx(decoder({ form: "plain", ...SIZES, tokens: 512 })));
+    const other = new ByHand(plain);
+    for (let i = 0; i < 5; i++) {
+      const attention_mask = new Tensor("int64", new Array<bigint>(i + 1).fill(1n), [1, i + 1]);
+      const { logits } = await session.run({ input_ids: ids(token(i)), attention_mask }, { state });
+      expect(bits(logits), `token ${i}`).toEqual(bits((await other.step(token(i)))["logits"]));
+    }
+    // No rows are a case of their own: the mask has an extent of 1.
+    expect(partsOf(session)).toHaveLength(2);
+    expect(partsOf(session)).toContain(made);
+    await session.release();
+    await plain.release();
+  });
+
+  it("is ready where nothing can be made beforehand, and where it has been released", async () => {
+    const graph = build(
+      { past: ["b", "p", 3], x: [1, "n", 3] },
+      {},
+      [["Concat", ["past", "x"], ["present"], { axis: 1 }]],
+      ["present"],
+    );
+    const outputs = [{ name: "present", type: "float32", shape: ["b", "q", 3] }] as const;
+    const session = await InferenceSession.create(writeOnnx({ ...graph, outputs }), { preset: "float32" });
+    const { core } = Reflect.get(Reflect.get(session, "live"), "engine") as Engine;
+    const used = core.bytesInUse;
+    const state = session.createState({ present: "past" });
+    state.release();
+    await state.ready;
+    expect(core.bytesInUse).toBe(used);
+    const other = session.createState({ present: "past" });
+    await other.ready;
+    await expect(session.run({ x: f32([1, 1, 3], [1, 2, 3]) }, { state: other })).rejects.toThrow("told by no feed");
+    await session.release();
+    await expect(other.ready).resolves.toBeUndefined();
+  });
+
   it("has a program of its own for no rows where they are read as they are", async () => {
     const restore = checkSessions();
     const graph = build(
@@ -141,8 +251,7 @@ describe("a state", () => {
       expect(y!.dims).toEqual([1, 2, rows, 3]);
       expect([...(y!.data as Float32Array)]).toEqual(new Array<number>(6 * rows).fill(1));
     }
-    const { schedule } = Reflect.get(Reflect.get(session, "live"), "engine") as { schedule: Engine };
-    expect((Reflect.get(schedule, "parts") as Set<unknown>).size).toBeGreaterThan(1);
+    expect(partsOf(session).length).toBeGreaterThan(1);
     await session.release();
     restore();
   });
