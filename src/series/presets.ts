@@ -70,14 +70,16 @@ export function productPlan(activations: number): LayerPlan {
 }
 
 /**
- * Bits of the activations beside weights of eight bits: kernels for fewer are those of seven bits of weights, and int8 by int16 takes as long with twelve. mobilenet_v2, whose weights lie on a grid of eight bits, KL 1.1e-3
- * with eight, 2.0e-6 with twelve, in 0.98 of the time.
+ * Bits of activations that cost neither bytes nor time. Beside weights of eight bits, since kernels for fewer are those of seven bits of weights, and int8 by int16 takes as long with twelve: mobilenet_v2, whose weights
+ * lie on a grid of eight bits, KL 1.1e-3 with eight, 2.0e-6 with twelve, in 0.98 of the time. And in depthwise layers, which have few products: from these bits on a range that the graph tells is
+ * taken, so that what comes before such a layer writes its integers, and no float32 tensor is between the two.
  */
-const FINE = 12;
+const FREE = 12;
 
-/** Bits of activations of which `activations` were asked for, beside weights of so many. */
-export function besideWeights(weights: number, activations: number): number {
-  return weights > 7 && activations === 8 ? FINE : activations;
+/** Bits of the activations of a layer for which `activations` were asked, beside weights of so many: those, or more where more are free. */
+export function besideWeights(kind: LinearLayer["kind"], weights: number, activations: number): number {
+  const free = kind === "depthwise" || weights > 7;
+  return free && activations > 0 ? Math.max(activations, FREE) : activations;
 }
 
 /** The reason of depthwise weights that stay as they are. */
@@ -100,7 +102,7 @@ type Width = readonly [weights: number, activations: number, why?: string];
  * - `compact`: weights at four bits where no layer is depthwise, resnet20 KL 0.039 at 4.3 bits; at five bits beside them, with eight for what is depthwise,
  *   separable or last.
  *
- * Where both come to eight bits, activations get twelve: see `FINE`.
+ * Where both come to eight bits, activations get twelve: see `FREE`.
  */
 function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: boolean): Width {
   const { kind, last = false, share = 1 } = layer;
@@ -193,7 +195,7 @@ function layerPlan(
   }
   const kept = grid !== undefined && (grid <= asked || asked >= 7);
   const weights = kept ? grid : asked;
-  const plan = widthPlan(weights, besideWeights(weights, activations), centred);
+  const plan = widthPlan(weights, besideWeights(kind, weights, activations), centred);
   const reasons = [
     why,
     kept ? `the weights lie on a grid of ${grid} bits` : undefined,
