@@ -140,6 +140,7 @@ function leaner(
   linear: readonly LinearNode[],
   layers: ReadonlyMap<string, ReasonedPlan>,
 ): ReadonlyMap<string, ReasonedPlan> | undefined {
+  if (!linear.some(({ kind }) => kind === "depthwise")) return undefined;
   const wide = linear.filter(({ node, kind, last }) => {
     const plan = layers.get(node.name)!;
     return (kind === "separable" || kind === "other") && !last && isRounded(plan) && weightWidth(plan) === 16;

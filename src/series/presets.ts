@@ -20,6 +20,8 @@ export interface LinearLayer {
   readonly frontEnd?: boolean;
   /** Whether its inputs come from an RMS norm, which leaves no mean: rounding errors that add up to nothing are of no use then. */
   readonly centred?: boolean;
+  /** Whether its network hands a recurrent state from run to run, with which errors come back. */
+  readonly streaming?: boolean;
   /** Bits of the grid that its weights lie on already, if they do: with so many they are exact. */
   readonly grid?: number;
   /** Absent: integers count as the faster ones. */
@@ -85,6 +87,8 @@ export function besideWeights(kind: LinearLayer["kind"], weights: number, activa
 /** The reason of depthwise weights that stay as they are. */
 const DEPTHWISE = "float32: depthwise, few weights whose errors count most";
 
+const BESIDE_DEPTHWISE = "in a network with depthwise layers";
+
 /** Bits of weights and activations, and what they are due to. */
 type Width = readonly [weights: number, activations: number, why?: string];
 
@@ -93,7 +97,7 @@ type Width = readonly [weights: number, activations: number, why?: string];
  * of the answers, of twelve kinds of network; the alternatives were the uniform widths around:
  *
  * - `faithful`: 12 bits are not enough on many samples: resnet20 2.0e-3 on 500 pictures, 1.25e-3 at 13, 7.4e-4 with 14 for modest layers, which was chosen on other pictures than are reported;
- *   Silero on 200 frames 3.2e-3, 8.2e-4. Networks with depthwise layers, which are detectors for the most part, need
+ *   Silero on 200 frames of its own state, three releases of it, 1.8e-3, 1.9e-3 and 2.4e-3 at 13 and 14, which is why such networks have 16: 2.0e-4 … 9.5e-4. Networks with depthwise layers, which are detectors for the most part, need
  *   weights of 16: YuNet 3.1e-3 at 14 bits, 4.2e-4 at 16. Depthwise weights themselves are few and err most: in float32 they cost PP-OCR's detector 3.7 % more bytes, for an
  *   error of 2.6e-3 instead of 3.7e-3 on a page and 1.8e-3 instead of 7.6e-3 on photographs. Activations are rounded only where integers are faster, which products of activations, rounded
  *   anew at each run, are not: stories260k 9.6e-4 → 7.9e-4, fmnist_vit from 0.88 to 1.04 times float32's speed.
@@ -110,9 +114,16 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: 
   if (preset === "faithful") {
     if (kind === "product") return [0, 0];
     if (kind === "depthwise") return layer.grid === undefined ? [32, 0, DEPTHWISE] : [16, 0, `depthwise: ${UNROUNDED}`];
-    const place = first ? "first layer" : last ? "last layer" : undefined;
-    if (place !== undefined || depthwise)
-      return faithfulWidth(layer, 16, place ?? "in a network with depthwise layers");
+    const place = first
+      ? "first layer"
+      : last
+        ? "last layer"
+        : depthwise
+          ? BESIDE_DEPTHWISE
+          : layer.streaming
+            ? "errors come back with the state"
+            : undefined;
+    if (place !== undefined) return faithfulWidth(layer, 16, place);
     return share < MODEST_SHARE
       ? faithfulWidth(layer, 14, `only ${(100 * share).toFixed(2)} % of the weights`)
       : faithfulWidth(layer, 13, undefined);
@@ -125,7 +136,7 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: 
   if (kind === "depthwise") return [8, 8, "depthwise"];
   if (depthwise) {
     if (kind === "separable") return [8, 8, "beside a depthwise convolution"];
-    return last ? [8, 8, "last layer"] : [5, 8];
+    return last ? [8, 8, "last layer"] : [5, 8, BESIDE_DEPTHWISE];
   }
   if (small) return [8, 8, `only ${(100 * share).toFixed(2)} % of the weights`];
   return last ? [7, 8, "last layer"] : [4, 8];
@@ -200,7 +211,6 @@ function layerPlan(
     why,
     kept ? `the weights lie on a grid of ${grid} bits` : undefined,
     centred ? "behind an RMS norm" : undefined,
-    preset === "compact" && depthwise && asked === 5 ? "in a network with depthwise layers" : undefined,
   ];
   return { plan, reason: reasons.filter((reason) => reason !== undefined).join("; ") };
 }
