@@ -1,5 +1,5 @@
 // How far the presets are from the network's own float32, and how small their containers are, against the goals of the project. Each preset by structure alone ("structural", what a
-// session makes of an ONNX file) and by measurement on procedural inputs in the range of the study ("measured", what `quantize` makes); "synth" has fitted weights. Bits are those of the
+// session makes of an ONNX file) and by measurement on procedural inputs in the range that test/support/networks.ts has ("measured", what `quantize` makes); "synth" has fitted weights. Bits are those of the
 // linear layers' weights with scales and zero points, tables not counted:
 //
 //   npm run agreement -- [study]… [--lines 200] [--seed 1] [--json FILE]
@@ -83,12 +83,11 @@ function* batches(samples, size) {
 }
 
 /**
- * Studies: samples, range of the inputs, what counts as the same answer, goals by plan: least share of the same answers, largest max|a − b|/max|b|, KL divergence and bits of a weight.
+ * Studies: samples, what counts as the same answer, goals by plan: least share of the same answers, largest max|a − b|/max|b|, KL divergence and bits of a weight.
  */
 const STUDIES = [
   {
     name: "resnet20",
-    range: [-2.2, 2.7],
     goals: {
       "faithful measured": { difference: 1e-3, bits: 14 },
       "fast structural": { kl: 0.001, bits: 7.6 },
@@ -102,7 +101,6 @@ const STUDIES = [
   },
   {
     name: "mobilenet_v2",
-    range: [-1, 1],
     more: [{ target: { bytes: 2_490_000 }, how: "2.49 MB synth", synth: true }],
     goals: {
       "faithful measured": { difference: 2e-3 },
@@ -123,7 +121,6 @@ const STUDIES = [
   },
   ...["fmnist_resnet", "fmnist_mobilenet", "fmnist_vit"].map((name) => ({
     name,
-    range: [-0.82, 2.03],
     goals: {
       "faithful measured": { difference: 1e-3, bits: name === "fmnist_mobilenet" ? 17 : 14 },
       ...(name === "fmnist_vit" && { "compact measured": { kl: 0.001, bits: 4.5 } }),
@@ -135,7 +132,6 @@ const STUDIES = [
   })),
   {
     name: "ppocr_rec",
-    range: [-1, 1],
     goals: {
       "faithful measured": { same: 1 },
       "fast structural": { same: 1 },
@@ -154,7 +150,6 @@ const STUDIES = [
   },
   {
     name: "ppocr_cls",
-    range: [-1, 1],
     goals: { "faithful measured": { difference: 2e-3 } },
     batch: 1,
     samples: () =>
@@ -170,7 +165,6 @@ const STUDIES = [
   {
     name: "ppocr_det",
     // Same answer: the pixels above PaddleOCR's threshold 0.3 overlap by so much (intersection over union).
-    range: [-2.2, 2.7],
     goals: { "faithful measured": { difference: 4e-3, overlap: 0.98 } },
     batch: 1,
     samples: async () => {
@@ -264,11 +258,7 @@ function distribution(values) {
   return powers.map((v) => v / sum);
 }
 
-async function study(
-  { name, goals, needs, batch, range, more = [], samples: load, labels, answer = largest },
-  network,
-  path,
-) {
+async function study({ name, goals, needs, batch, more = [], samples: load, labels, answer = largest }, network, path) {
   const onnx = new Uint8Array(readFileSync(path));
   const folder = needs === undefined ? undefined : data(needs);
   const samples = await load(folder);
@@ -285,7 +275,10 @@ async function study(
   const differing = [];
   for (const { how, ...about } of [...PLANS, ...more]) {
     const plan = about.preset === undefined ? how : `${about.preset} ${how}`;
-    const { bytes, report } = await quantize(onnx, { ...about, ...(about.check !== false && { inputRange: range }) });
+    const { bytes, report } = await quantize(onnx, {
+      ...about,
+      ...(about.check !== false && { inputRange: network.inputRange }),
+    });
     const session = await InferenceSession.create(bytes);
     const got = await outputs(session, network.input, samples, batch);
     await session.release();

@@ -61,11 +61,11 @@ async function contestant(name, bytes, network) {
   };
 }
 
-/** What a contestant is given: the presets their container, float32 and the rival the ONNX file. */
-async function source(name, onnx) {
+/** What a contestant is given: the presets their container, planned as bench/agreement.mjs plans it, float32 and the rival the ONNX file. */
+async function source(name, onnx, { inputRange }) {
   if (name === RIVAL || name === "float32") return onnx;
   const { quantize } = await import("../dist/entries/quantize.js");
-  return (await quantize(onnx, { preset: name })).bytes;
+  return (await quantize(onnx, { preset: name, inputRange })).bytes;
 }
 
 async function warm(network, onnx, presets) {
@@ -73,7 +73,7 @@ async function warm(network, onnx, presets) {
   const expected = Float32Array.from(await rival.run());
   const ours = [];
   for (const preset of presets) {
-    const bytes = await source(preset, onnx);
+    const bytes = await source(preset, onnx, network);
     const one = await contestant(preset, bytes, network);
     const agreement = cosine(await one.run(), expected);
     if (!(agreement >= LEAST_COSINE[preset])) {
@@ -130,7 +130,7 @@ async function coldRows(network, onnx, presets) {
   const rows = [];
   for (const name of [RIVAL, ...presets]) {
     const path = `${ROOT}build/cold.bin`;
-    writeFileSync(path, await source(name, onnx));
+    writeFileSync(path, await source(name, onnx, network));
     const child = [fileURLToPath(import.meta.url), network.name, "--child", name];
     const runs = [1, 2, 3].map(() =>
       JSON.parse(execFileSync(process.execPath, child, { encoding: "utf8", stdio: "pipe" })),

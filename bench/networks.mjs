@@ -1,4 +1,5 @@
-// Real networks against onnxruntime-node (FP32, optimizations off), preset float32 and preset faithful (as `create` plans it):
+// Real networks against onnxruntime-node (FP32, optimizations off), preset float32 and preset faithful, as `create` plans it by structure
+// and as `quantize` plans it by measurement, with the ranges of the inputs:
 //
 //   npm run build && (cd bench && npm ci --ignore-scripts) && npm run networks -- [part of a name]… [--markdown FILE] [--json FILE]
 //
@@ -17,13 +18,18 @@ import { writeOnnx } from "../build/tools/src/onnx/index.js";
 import { cachePairs, decoder } from "../build/tools/test/support/decoder.js";
 import { randomPicture } from "../build/tools/test/support/networks.js";
 import { InferenceSession, Tensor } from "../dist/entries/index.js";
+import { quantize } from "../dist/entries/quantize.js";
 import { uniformNumbers } from "../dist/tensor/index.js";
 import { NPM } from "../scripts/npm.mjs";
 
 const HERE = fileURLToPath(new URL(".", import.meta.url));
 const PACKAGES = join(HERE, "networks");
 const TOLERANCE = 1e-4;
-const PRESETS = ["float32", "faithful"];
+const PLANS = {
+  float32: (bytes) => InferenceSession.create(bytes, { preset: "float32" }),
+  structural: (bytes) => InferenceSession.create(bytes),
+  measured: async (bytes, row) => InferenceSession.create((await quantize(bytes, { inputRange: rangesOf(row) })).bytes),
+};
 
 const { values: options, positionals } = parseArgs({
   allowPositionals: true,
@@ -97,17 +103,23 @@ async function measure(listed) {
   const spread = worst(await sequence(await reference(bytes, "all"), row), expected);
   const errors = {};
   let reason;
-  for (const preset of PRESETS) {
+  for (const [plan, make] of Object.entries(PLANS)) {
     try {
-      const session = await InferenceSession.create(bytes, { preset });
-      errors[preset] = worst(await sequence(own(session), row), expected);
+      const session = await make(bytes, row);
+      errors[plan] = worst(await sequence(own(session), row), expected);
       await session.release();
     } catch (error) {
-      reason ??= `${preset}: ${error.message}`;
+      reason ??= `${plan}: ${error.message}`;
     }
   }
   const failed = reason !== undefined || !(errors.float32 <= Math.max(row.tolerance ?? TOLERANCE, 2 * spread));
   return { name: row.name, bytes: bytes.length, frames: row.runs ?? 1, spread, errors, failed, reason };
+}
+
+/** By input, of those that are floats in a range. */
+function rangesOf({ feeds }) {
+  const ranged = Object.entries(feeds).filter(([, { range }]) => range !== undefined);
+  return Object.fromEntries(ranged.map(([name, { range }]) => [name, range]));
 }
 
 async function reference(bytes, graphOptimizationLevel) {
@@ -224,20 +236,22 @@ function worst(got, expected) {
 
 function line({ name, skipped, spread, errors, failed, reason, frames }) {
   if (skipped) return `${name}: skipped, its file is not here`;
-  const figures = Object.entries(errors).map(([preset, error]) => `${preset} ${error.toExponential(1)}`);
+  const figures = Object.entries(errors).map(([plan, error]) => `${plan} ${error.toExponential(1)}`);
   return `${failed ? "FAILED " : ""}${name}${frames > 1 ? ` (${frames} frames)` : ""}: ${[...figures, `spread ${spread.toExponential(1)}`, reason].filter(Boolean).join(", ")}`;
 }
 
 function table(rows) {
   const head =
-    "| network | kB | frames | onnxruntime's spread | float32 | faithful |\n|---|---:|---:|---:|---:|---:|\n";
+    "| network | kB | frames | onnxruntime's spread | float32 | faithful, by structure | measured |\n|---|---:|---:|---:|---:|---:|---:|\n";
   const figure = (error) => (error === undefined ? "–" : error.toExponential(1));
   return (
     head +
     rows
       .map(
         ({ name, bytes, frames, spread, errors }) =>
-          `| ${name} | ${Math.round(bytes / 1000)} | ${frames} | ${figure(spread)} | ${figure(errors.float32)} | ${figure(errors.faithful)} |\n`,
+          `| ${name} | ${Math.round(bytes / 1000)} | ${frames} | ${figure(spread)} | ${Object.keys(PLANS)
+            .map((plan) => figure(errors[plan]))
+            .join(" | ")} |\n`,
       )
       .join("")
   );

@@ -42,11 +42,6 @@ export const TABLES = "\0tables";
 
 /** Most bytes of all values of a run; networks with more are not measured. */
 const MOST_BYTES = 2 ** 30;
-/**
- * Bits of a depthwise layer's activations, which cost no bytes and, with so few products, no time: from these on a range that the graph tells is taken, so that what comes before such a layer writes its
- * integers, and no float32 tensor is between the two.
- */
-const LEAST_DEPTHWISE = 12;
 /** Rows of a layer that the law of its weight error is taken from. */
 const SAMPLED_ROWS = 16;
 
@@ -147,11 +142,10 @@ export class Ablation {
       const [w, asked] = widths.get(node.name)!;
       const isSlow = kind === "depthwise" || (shape !== undefined && isSlowOnIntegers(shape, w));
       const isFloating = this.levels.neverSlower === true && asked === 16 && isSlow;
-      const a = isFloating ? 0 : kind === "depthwise" ? Math.max(asked, LEAST_DEPTHWISE) : asked;
+      const a = isFloating ? 0 : besideWeights(kind, w, asked);
       const left = a === 0 ? `; ${UNROUNDED}` : "";
       const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
-      const rounded =
-        w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, besideWeights(w, a), centred);
+      const rounded = w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, centred);
       const plan = this.fitting?.has(weights?.name ?? "", w) ? { ...rounded, rounding: "fitted" as const } : rounded;
       plans.set(node.name, { ...plan, reason: w === 32 ? "float32: its error at 16 bits is too large" : share });
     }

@@ -43,10 +43,10 @@ export function allocate(
   const count =
     layers[0]?.weights.values().next().value?.length ?? layers[0]?.activations.values().next().value?.length ?? 0;
   const budget = tolerance * tolerance;
-  const widen = (limit: number, sums: (k: number) => number, best: (k: number) => (() => void) | undefined): void => {
+  const widen = (limit: number, sums: (k: number) => number, next: (k: number) => (() => void) | undefined): void => {
     for (;;) {
       const k = worst(count, sums);
-      const step = sums(k) > limit ? best(k) : undefined;
+      const step = sums(k) > limit ? next(k) : undefined;
       if (step === undefined) return;
       step();
     }
@@ -59,18 +59,7 @@ export function allocate(
     return () => next.widen();
   });
   const all = (k: number) => states.reduce((sum, state) => sum + state.error(k), 0);
-  const bestStep = (k: number) => {
-    let most = 0;
-    let taken: (() => void) | undefined;
-    for (const state of states) {
-      for (const { bits, gain } of state.steps(k)) {
-        if (gain <= most) continue;
-        most = gain;
-        taken = () => state.promote(bits);
-      }
-    }
-    return taken;
-  };
+  const bestStep = (k: number) => best(states, (state) => state.steps(k));
   widen(budget, all, bestStep);
   const size = layers.reduce((sum, layer) => sum + layer.size, 0);
   if (bitsOf(states) >= least * size) {
@@ -87,18 +76,38 @@ export function allocate(
 /** Takes bits from layers again, most bits of the container first, as long as the rest is allowed. */
 function lower(states: readonly State[], isAllowed: () => boolean): void {
   for (;;) {
-    let most = 0;
-    let taken: (() => void) | undefined;
-    for (const state of states) {
-      for (const { bits, saved } of state.backward()) {
-        if (saved <= most || !state.at(bits, isAllowed)) continue;
-        most = saved;
-        taken = () => state.promote(bits);
-      }
-    }
-    if (taken === undefined) return;
-    taken();
+    const step = best(
+      states,
+      (state) => state.backward(),
+      (state, bits) => state.at(bits, isAllowed),
+    );
+    if (step === undefined) return;
+    step();
   }
+}
+
+/** Other bits for the weights of one layer, and what that is worth. */
+interface Move {
+  readonly bits: number;
+  readonly worth: number;
+}
+
+/** The move worth most, above 0, of those that are allowed; the first of equals. */
+function best(
+  states: readonly State[],
+  movesOf: (state: State) => readonly Move[],
+  isAllowed: (state: State, bits: number) => boolean = () => true,
+): (() => void) | undefined {
+  let most = 0;
+  let taken: (() => void) | undefined;
+  for (const state of states) {
+    for (const { bits, worth } of movesOf(state)) {
+      if (worth <= most || !isAllowed(state, bits)) continue;
+      most = worth;
+      taken = () => state.promote(bits);
+    }
+  }
+  return taken;
 }
 
 function bitsOf(states: readonly State[]): number {
@@ -166,21 +175,21 @@ class State {
   }
 
   /** What more bits would remove per bit of the container. */
-  steps(k: number): { bits: number; gain: number }[] {
+  steps(k: number): Move[] {
     const { weights, size } = this.layer;
     return [...weights.keys()].flatMap((bits) => {
       if (bits <= this.weight) return [];
       const removed =
         this.weightError(k, this.weight) - this.weightError(k, bits) + (bits === FLOAT ? this.activationError(k) : 0);
-      return removed > 0 ? [{ bits, gain: removed / ((bits - this.weight) * size) }] : [];
+      return removed > 0 ? [{ bits, worth: removed / ((bits - this.weight) * size) }] : [];
     });
   }
 
   /** Fewer bits, and what they save of the container. A layer in float32 stays there: its activations have no bits that were asked for. */
-  backward(): { bits: number; saved: number }[] {
+  backward(): Move[] {
     if (this.weight === FLOAT) return [];
     const lower = [...this.layer.weights.keys()].filter((bits) => bits < this.weight);
-    return lower.map((bits) => ({ bits, saved: (this.weight - bits) * this.layer.size }));
+    return lower.map((bits) => ({ bits, worth: (this.weight - bits) * this.layer.size }));
   }
 
   /** What `ask` says with so many bits; they stay as they were. */

@@ -79,7 +79,11 @@ export class Fitting {
     options: Pick<MeasureOptions & QuantizeOptions, "inputRange" | "signal" | "onProgress">,
     makeCore: MakeCore,
   ): Promise<Fitting | string> {
-    const about = { seed: SEED, ...(options.inputRange !== undefined && { inputRange: options.inputRange }) };
+    const about = {
+      seed: SEED,
+      part: true,
+      ...(options.inputRange !== undefined && { inputRange: options.inputRange }),
+    };
     const few = recordsFor(graph, about);
     if (typeof few === "string") return few;
     const core = await makeCore();

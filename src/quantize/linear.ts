@@ -10,10 +10,11 @@ export interface LinearNode {
   readonly kind: LinearLayer["kind"];
   /** Whether no other linear node reads what it gives, with nothing but other operators in between. */
   readonly last: boolean;
-  /** Whether it belongs to a front end, and whether its inputs come from an RMS norm, or are never below 0: see `Structure`. */
+  /** Whether it belongs to a front end, whether its inputs come from an RMS norm, or are never below 0, and whether a recurrent state is handed on: see `Structure`. */
   readonly frontEnd: boolean;
   readonly centred: boolean;
   readonly nonNegative: boolean;
+  readonly streaming: boolean;
   /** Its constant operand; absent for a product of two activations. */
   readonly weights?: { readonly name: string; readonly tensor: Tensor<"float32">; readonly axis: number };
   /** Of a layer with weights. */
@@ -34,7 +35,7 @@ export interface FloatNode {
  */
 export function linearNodes(graph: Graph): LinearNode[] {
   const result: LinearNode[] = [];
-  const { frontEnds, centred, nonNegative } = structureOf(graph);
+  const { frontEnds, centred, nonNegative, streaming } = structureOf(graph);
   let seen = false;
   for (const node of everyNode(graph)) {
     const found = weightsOf(node, graph);
@@ -43,6 +44,7 @@ export function linearNodes(graph: Graph): LinearNode[] {
       frontEnd: frontEnds.has(node.name),
       centred: centred.has(input),
       nonNegative: nonNegative.has(input),
+      streaming,
     };
     if (found === "product") result.push({ node, kind: "product", last: false, ...about });
     if (typeof found !== "object" || !("axis" in found)) continue;

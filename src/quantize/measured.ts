@@ -8,7 +8,7 @@ import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
 import { checkRange } from "./procedural.ts";
-import { recordsFor } from "./records.ts";
+import { layersBehind, recordsFor } from "./records.ts";
 import { Reference } from "./reference.ts";
 
 /** Beside what callers say: what weights are fitted to. */
@@ -83,7 +83,7 @@ export async function measuredPlan(graph: Graph, options: MeasuredOptions, makeC
 async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCore): Promise<Measured> {
   const { preset = "faithful", plan: given, inputRange, signal, onProgress, fitting } = options;
   if (preset === "float32") return { unchecked: "float32 has nothing to measure" };
-  const records = recordsFor(graph, inputRange === undefined ? {} : { inputRange });
+  const records = recordsFor(graph, { part: true, ...(inputRange !== undefined && { inputRange }) });
   if (typeof records === "string") return { unchecked: records };
   const core = await makeCore();
   const linear = linearNodes(graph);
@@ -106,7 +106,8 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
       if (error <= policy.tolerance) return { plan: { ...plan, check: said(error, error) } };
     }
   }
-  const fixed = new Set(Object.keys(given?.layers ?? {}));
+  const behind = layersBehind(linear, records.stage).map(({ node }) => node.name);
+  const fixed = new Set([...Object.keys(given?.layers ?? {}), ...behind]);
   const layers = new Ablation(core, graph, linear, structural.layers, policy, fixed, fitting);
   const turns = new Turns(signal);
   const found = await layers.sensitivities(records, judge, async (loaded, total) => {
@@ -139,6 +140,7 @@ function leaner(
   linear: readonly LinearNode[],
   layers: ReadonlyMap<string, ReasonedPlan>,
 ): ReadonlyMap<string, ReasonedPlan> | undefined {
+  if (!linear.some(({ kind }) => kind === "depthwise")) return undefined;
   const wide = linear.filter(({ node, kind, last }) => {
     const plan = layers.get(node.name)!;
     return (kind === "separable" || kind === "other") && !last && isRounded(plan) && weightWidth(plan) === 16;

@@ -2,6 +2,7 @@ import { BitbasisError, isRecord, wrongKind } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import type { Stage } from "../graph/specialize.ts";
 import { type Shape, Tensor, type TensorLike } from "../tensor/index.ts";
+import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions } from "./options.ts";
 import { canBeMade, checkRange, proceduralInputs, shapesOf } from "./procedural.ts";
 import { type Feeds, signatureOf, stageFor } from "./runner.ts";
@@ -14,6 +15,7 @@ export interface Records {
   readonly feeds: readonly Feeds[];
   /** So many of the first feeds have the shapes of `stage`, and are what single layers are measured on. */
   readonly probes: number;
+  /** All of the network, or what comes before a node that needs a run, whose values are its outputs then. */
   readonly stage: Stage;
   /** What they are, for people. */
   readonly names: string;
@@ -23,8 +25,11 @@ export interface Records {
 /** Most records that single layers are measured on: each costs a partial run per layer. */
 const MOST_PROBES = 4;
 
-/** The whole network as one stage, for shapes that it takes; or why there is none. */
-function guessStage(graph: Graph): { stage: Stage; shapes: Map<string, Shape> } | string {
+/** Least part of the linear layers that what comes before a stop must have to speak for the network. */
+const LEAST_PART = 0.5;
+
+/** The network as one stage, for shapes that it takes; or why there is none. */
+function guessStage(graph: Graph, part: boolean): { stage: Stage; shapes: Map<string, Shape> } | string {
   let why = "";
   for (const scale of [1, 2, 0.5, 4, 0.25]) {
     const shapes = shapesOf(graph.inputs, scale);
@@ -32,7 +37,7 @@ function guessStage(graph: Graph): { stage: Stage; shapes: Map<string, Shape> } 
     if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
     const feeds = graph.inputs.map(({ name, type }) => [name, { type, shape: shapes.get(name)! }] as const);
     try {
-      const stage = wholeStage(graph, feeds);
+      const stage = oneStage(graph, feeds, part);
       if (typeof stage !== "string") return { stage, shapes };
       why = stage;
     } catch (error) {
@@ -43,32 +48,56 @@ function guessStage(graph: Graph): { stage: Stage; shapes: Map<string, Shape> } 
   return why;
 }
 
-function wholeStage(graph: Graph, feeds: Parameters<typeof stageFor>[1]): Stage | string {
+function oneStage(graph: Graph, feeds: Parameters<typeof stageFor>[1], part: boolean): Stage | string {
   const stage = stageFor({ graph, weights: new Map(), layers: new Map() }, feeds);
   if (stage.final && stage.stop === undefined) return stage;
+  const linear = linearNodes(graph);
+  const before = linear.length - layersBehind(linear, stage).length;
+  if (part && before > 0 && before >= LEAST_PART * linear.length) return stage;
   return stage.stop?.kind === "control" ? "it has control flow" : "its shapes depend on data";
+}
+
+/** Linear layers that are not run with a stage: behind its stop, or in a branch that is not taken. */
+export function layersBehind(linear: readonly LinearNode[], { nodes }: Stage): LinearNode[] {
+  const run = new Set(nodes.map(({ name }) => name));
+  return linear.filter(({ node }) => !run.has(node.name));
 }
 
 /**
  * What a network is measured on: the samples that were given, or else `count` procedural records.
  *
+ * @param options.part - whether values in the middle will do where a run is needed to go on, as in a detector that counts its boxes; most linear layers must come before
  * @returns why it cannot be measured, as a string: control flow, shapes that depend on data, inputs that are not made
  * @throws RangeError or TypeError for samples that do not fit the inputs, or a range that makes no sense
  */
 export function recordsFor(
   graph: Graph,
-  options: Pick<MeasureOptions, "inputRange"> & { readonly samples?: Samples; readonly seed?: number },
+  options: Pick<MeasureOptions, "inputRange"> & {
+    readonly samples?: Samples;
+    readonly seed?: number;
+    readonly part?: boolean;
+  },
   count?: number,
 ): Records | string {
-  const { inputRange, samples, seed = 1 } = options;
+  const { inputRange, samples, seed = 1, part = false } = options;
   if (samples !== undefined) return givenRecords(graph, checkSamples(graph.inputs, samples));
   checkRange(inputRange, graph.inputs);
-  const stage = guessStage(graph);
-  if (typeof stage === "string") return stage;
+  const guess = guessStage(graph, part);
+  if (typeof guess === "string") return guess;
+  const { stage, shapes } = guess;
   const about = inputRange === undefined ? {} : { inputRange };
-  const { feeds, names } = proceduralInputs(graph, { shapes: stage.shapes, seed, ...about }, count);
-  const said = inputRange === undefined ? `${names} (guessed)` : names;
-  return { feeds, probes: Math.min(feeds.length, MOST_PROBES), stage: stage.stage, names: said, given: false };
+  const { feeds, names } = proceduralInputs(graph, { shapes, seed, ...about }, count);
+  const said = `${names}${inputRange === undefined ? " (guessed)" : ""}${untilOf(graph, stage)}`;
+  return { feeds, probes: Math.min(feeds.length, MOST_PROBES), stage, names: said, given: false };
+}
+
+/** How far a stage goes, for people; nothing where it is all. */
+function untilOf(graph: Graph, stage: Stage): string {
+  if (stage.stop === undefined) return "";
+  const { op, name } = stage.stop.node;
+  const linear = linearNodes(graph);
+  const before = linear.length - layersBehind(linear, stage).length;
+  return `; values before ${op} "${name}" in the place of outputs, ${before} of ${linear.length} layers`;
 }
 
 /** Records of the shapes of the first come first. */
@@ -77,7 +106,7 @@ function givenRecords(graph: Graph, given: readonly Feeds[]): Records | string {
   const alike = given.filter((feeds) => signatureOf(feeds) === first);
   const feeds = [...alike, ...given.filter((one) => !alike.includes(one))];
   const types = [...given[0]!].map(([name, { type, dims }]) => [name, { type, shape: dims }] as const);
-  const stage = wholeStage(graph, types);
+  const stage = oneStage(graph, types, false);
   if (typeof stage === "string") return stage;
   const names = `${given.length} given sample${given.length === 1 ? "" : "s"}`;
   return { feeds, probes: Math.min(alike.length, MOST_PROBES), stage, names, given: true };

@@ -9,11 +9,18 @@ export interface Structure {
   readonly nonNegative: ReadonlySet<string>;
   /** Values that an RMS norm has made, which have no mean to speak of. */
   readonly centred: ReadonlySet<string>;
+  /** Whether the network may hand a recurrent state from run to run: it has recurrent layers, and more than one input of floats. */
+  readonly streaming: boolean;
 }
 
 export function structureOf(graph: Graph): Structure {
   const nodes = everyNode(graph);
-  return { frontEnds: frontEnds(graph, nodes), nonNegative: nonNegative(nodes), centred: centred(graph, nodes) };
+  return {
+    ...{ frontEnds: frontEnds(graph, nodes), nonNegative: nonNegative(nodes), centred: centred(graph, nodes) },
+    streaming:
+      nodes.some(({ op }) => ["LSTM", "GRU", "RNN"].includes(op)) &&
+      graph.inputs.filter(({ type }) => type === "float32").length > 1,
+  };
 }
 
 const LINEAR = new Set(["Conv", "ConvTranspose", "MatMul", "Gemm"]);

@@ -10,7 +10,7 @@ import { fullPlan } from "./measured.ts";
 import type { Target, TargetOptions } from "./options.ts";
 import { planLayers } from "./plan.ts";
 import { expandGraph } from "./quantize-graph.ts";
-import { type Records, recordsFor } from "./records.ts";
+import { layersBehind, type Records, recordsFor } from "./records.ts";
 import { Reference } from "./reference.ts";
 
 /** A plan that was made for a target, and what it is known by. */
@@ -123,16 +123,18 @@ async function sensitivitiesOf(graph: Graph, options: TargetOptions & Fit, makeC
   const core = await makeCore();
   const linear = linearNodes(graph);
   const { plan: base, layers } = planLayers(core, linear, { preset: "faithful" });
-  const ablation = new Ablation(core, graph, linear, layers, LEVELS, new Set(), fitting);
+  const ablated = (fixed: ReadonlySet<string>) => new Ablation(core, graph, linear, layers, LEVELS, fixed, fitting);
   const about = { ...(inputRange && { inputRange }), ...(samples !== undefined && { samples }) };
-  const unmeasured = (why: string): Found => ({
-    ...{ linear, sensitivities: ablation.fromWeights(), ablation, base, unmeasured: why },
-  });
+  const unmeasured = (why: string): Found => {
+    const ablation = ablated(new Set());
+    return { linear, sensitivities: ablation.fromWeights(), ablation, base, unmeasured: why };
+  };
   try {
     let records = recordsFor(graph, about);
     if (typeof records === "string") return unmeasured(records);
     let reference = new Reference(core, graph, records, true);
     if (reference.probes.count === 0) return unmeasured("its outputs are empty, constant, integer or not finite");
+    const ablation = ablated(new Set(layersBehind(linear, records.stage).map(({ node }) => node.name)));
     const turns = new Turns(signal);
     const sensitivities = await ablation.sensitivities(records, reference.probes, async (loaded, total) => {
       onProgress?.({ phase: "measure", loaded, total });

@@ -20,6 +20,8 @@ export interface LinearLayer {
   readonly frontEnd?: boolean;
   /** Whether its inputs come from an RMS norm, which leaves no mean: rounding errors that add up to nothing are of no use then. */
   readonly centred?: boolean;
+  /** Whether its network hands a recurrent state from run to run, with which errors come back. */
+  readonly streaming?: boolean;
   /** Bits of the grid that its weights lie on already, if they do: with so many they are exact. */
   readonly grid?: number;
   /** Absent: integers count as the faster ones. */
@@ -70,18 +72,22 @@ export function productPlan(activations: number): LayerPlan {
 }
 
 /**
- * Bits of the activations beside weights of eight bits: kernels for fewer are those of seven bits of weights, and int8 by int16 takes as long with twelve. mobilenet_v2, whose weights lie on a grid of eight bits, KL 1.1e-3
- * with eight, 2.0e-6 with twelve, in 0.98 of the time.
+ * Bits of activations that cost neither bytes nor time. Beside weights of eight bits, since kernels for fewer are those of seven bits of weights, and int8 by int16 takes as long with twelve: mobilenet_v2, whose weights
+ * lie on a grid of eight bits, KL 1.1e-3 with eight, 2.0e-6 with twelve, in 0.98 of the time. And in depthwise layers, which have few products: from these bits on a range that the graph tells is
+ * taken, so that what comes before such a layer writes its integers, and no float32 tensor is between the two.
  */
-const FINE = 12;
+const FREE = 12;
 
-/** Bits of activations of which `activations` were asked for, beside weights of so many. */
-export function besideWeights(weights: number, activations: number): number {
-  return weights > 7 && activations === 8 ? FINE : activations;
+/** Bits of the activations of a layer for which `activations` were asked, beside weights of so many: those, or more where more are free. */
+export function besideWeights(kind: LinearLayer["kind"], weights: number, activations: number): number {
+  const free = kind === "depthwise" || weights > 7;
+  return free && activations > 0 ? Math.max(activations, FREE) : activations;
 }
 
 /** The reason of depthwise weights that stay as they are. */
 const DEPTHWISE = "float32: depthwise, few weights whose errors count most";
+
+const BESIDE_DEPTHWISE = "in a network with depthwise layers";
 
 /** Bits of weights and activations, and what they are due to. */
 type Width = readonly [weights: number, activations: number, why?: string];
@@ -91,7 +97,7 @@ type Width = readonly [weights: number, activations: number, why?: string];
  * of the answers, of twelve kinds of network; the alternatives were the uniform widths around:
  *
  * - `faithful`: 12 bits are not enough on many samples: resnet20 2.0e-3 on 500 pictures, 1.25e-3 at 13, 7.4e-4 with 14 for modest layers, which was chosen on other pictures than are reported;
- *   Silero on 200 frames 3.2e-3, 8.2e-4. Networks with depthwise layers, which are detectors for the most part, need
+ *   Silero on 200 frames of its own state, three releases of it, 1.8e-3, 1.9e-3 and 2.4e-3 at 13 and 14, which is why such networks have 16: 2.0e-4 … 9.5e-4. Networks with depthwise layers, which are detectors for the most part, need
  *   weights of 16: YuNet 3.1e-3 at 14 bits, 4.2e-4 at 16. Depthwise weights themselves are few and err most: in float32 they cost PP-OCR's detector 3.7 % more bytes, for an
  *   error of 2.6e-3 instead of 3.7e-3 on a page and 1.8e-3 instead of 7.6e-3 on photographs. Activations are rounded only where integers are faster, which products of activations, rounded
  *   anew at each run, are not: stories260k 9.6e-4 → 7.9e-4, fmnist_vit from 0.88 to 1.04 times float32's speed.
@@ -100,7 +106,7 @@ type Width = readonly [weights: number, activations: number, why?: string];
  * - `compact`: weights at four bits where no layer is depthwise, resnet20 KL 0.039 at 4.3 bits; at five bits beside them, with eight for what is depthwise,
  *   separable or last.
  *
- * Where both come to eight bits, activations get twelve: see `FINE`.
+ * Where both come to eight bits, activations get twelve: see `FREE`.
  */
 function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: boolean): Width {
   const { kind, last = false, share = 1 } = layer;
@@ -108,9 +114,16 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: 
   if (preset === "faithful") {
     if (kind === "product") return [0, 0];
     if (kind === "depthwise") return layer.grid === undefined ? [32, 0, DEPTHWISE] : [16, 0, `depthwise: ${UNROUNDED}`];
-    const place = first ? "first layer" : last ? "last layer" : undefined;
-    if (place !== undefined || depthwise)
-      return faithfulWidth(layer, 16, place ?? "in a network with depthwise layers");
+    const place = first
+      ? "first layer"
+      : last
+        ? "last layer"
+        : depthwise
+          ? BESIDE_DEPTHWISE
+          : layer.streaming
+            ? "errors come back with the state"
+            : undefined;
+    if (place !== undefined) return faithfulWidth(layer, 16, place);
     return share < MODEST_SHARE
       ? faithfulWidth(layer, 14, `only ${(100 * share).toFixed(2)} % of the weights`)
       : faithfulWidth(layer, 13, undefined);
@@ -123,7 +136,7 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: 
   if (kind === "depthwise") return [8, 8, "depthwise"];
   if (depthwise) {
     if (kind === "separable") return [8, 8, "beside a depthwise convolution"];
-    return last ? [8, 8, "last layer"] : [5, 8];
+    return last ? [8, 8, "last layer"] : [5, 8, BESIDE_DEPTHWISE];
   }
   if (small) return [8, 8, `only ${(100 * share).toFixed(2)} % of the weights`];
   return last ? [7, 8, "last layer"] : [4, 8];
@@ -193,12 +206,11 @@ function layerPlan(
   }
   const kept = grid !== undefined && (grid <= asked || asked >= 7);
   const weights = kept ? grid : asked;
-  const plan = widthPlan(weights, besideWeights(weights, activations), centred);
+  const plan = widthPlan(weights, besideWeights(kind, weights, activations), centred);
   const reasons = [
     why,
     kept ? `the weights lie on a grid of ${grid} bits` : undefined,
     centred ? "behind an RMS norm" : undefined,
-    preset === "compact" && depthwise && asked === 5 ? "in a network with depthwise layers" : undefined,
   ];
   return { plan, reason: reasons.filter((reason) => reason !== undefined).join("; ") };
 }

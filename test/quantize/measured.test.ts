@@ -4,12 +4,13 @@ import { readModel } from "../../src/model/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { allocate, type Sensitivity } from "../../src/quantize/allocate.ts";
 import { quantize, quantizeGraph } from "../../src/quantize/index.ts";
+import { plan } from "../../src/quantize/plan-model.ts";
 import { proceduralInputs, shapesOf } from "../../src/quantize/procedural.ts";
 import { activationWidth, weightWidth } from "../../src/series/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
-import { network, towers } from "./networks.ts";
+import { chooser, network, towers } from "./networks.ts";
 
 const node = (
   name: string,
@@ -166,14 +167,7 @@ describe("plans by measurement", () => {
   });
 
   test.each<[string, Partial<Graph>, RegExp]>([
-    [
-      "data decides shapes",
-      {
-        nodes: [node("mat", "MatMul", ["x", "w0"], "a"), node("where", "NonZero", ["a"], "y")],
-        outputs: [{ name: "y", type: "int64", shape: undefined }],
-      },
-      /shapes depend on data/,
-    ],
+    ["data decides shapes before most layers", chooser(["one", "two", "three", "four"]), /shapes depend on data/],
     [
       "outputs are integers",
       {
@@ -204,6 +198,71 @@ describe("plans by measurement", () => {
     expect(report.check).toBeUndefined();
     const structural = await quantize(writeOnnx({ ...towers(), ...parts }), { preset: "fast", check: false });
     expect(report.layers).toEqual(structural.report.layers);
+  });
+});
+
+describe("where data decides shapes on the way", () => {
+  test("values before that are measured in the place of outputs, and layers behind keep their plan by structure", async () => {
+    const onnx = writeOnnx(chooser(["behind"]));
+    const { report, bytes } = await quantize(onnx, { preset: "fast" });
+    expect(report.unchecked).toBeUndefined();
+    expect(report.check!.inputs).toMatch(/; values before NonZero "which" in the place of outputs, 3 of 4 layers$/);
+    const { tolerance, measured } = report.check!;
+    expect(measured).toBeLessThanOrEqual(tolerance);
+    expect(measured).toBeGreaterThan(tolerance / 5);
+    const structural = await quantize(onnx, { preset: "fast", check: false });
+    const planOf = ({ report: { layers } }: typeof structural) => layers.find(({ name }) => name === "behind")!.plan;
+    expect(planOf({ report, bytes })).toEqual(planOf(structural));
+    await using exact = await InferenceSession.create(onnx, { preset: "float32" });
+    await using own = await InferenceSession.create(bytes);
+    const feeds = { x: new Tensor("float32", noise(6 * 48, 5), [6, 48]) };
+    const [a, b] = [await exact.run(feeds), await own.run(feeds)].map(({ behind }) => behind!);
+    expect(b!.dims).toEqual(a!.dims);
+    const far = Math.max(...(a!.data as Float32Array).map((v, i) => Math.abs(v - Number(b!.data[i]))));
+    expect(far).toBeLessThan(0.1 * Math.max(...(a!.data as Float32Array).map(Math.abs)));
+  });
+
+  test("weights before it are fitted, and those behind rounded as weights alone allow", async () => {
+    const { report } = await quantize(writeOnnx(chooser(["behind"])), { preset: "compact", synth: true });
+    const rounding = new Map(report.layers.map(({ name, plan }) => [name, plan.rounding]));
+    expect(rounding.get("loud")).toBe("fitted");
+    expect(rounding.get("behind")).toBe("squant");
+  });
+
+  test("a layer in a branch that these sizes do not take keeps its plan by structure, with targets too", async () => {
+    const body = (weight: string): Graph => ({
+      ...{ name: weight, opsets: { "": 17 }, inputs: [], initializers: new Map() },
+      nodes: [node(`with ${weight}`, "MatMul", ["y", weight], `z ${weight}`)],
+      outputs: [{ name: `z ${weight}`, type: "float32", shape: undefined }],
+    });
+    const graph = towers();
+    const branching: Graph = {
+      ...graph,
+      outputs: [{ name: "z", type: "float32", shape: undefined }],
+      nodes: [
+        ...graph.nodes,
+        node("sizes", "Shape", ["x"], "sizes", { start: 0, end: 1 }),
+        node("one", "Squeeze", ["sizes"], "n"),
+        node("few", "Less", ["n", "two"], "few"),
+        node("if", "If", ["few"], "z", { then_branch: body("wa"), else_branch: body("wb") }),
+      ],
+      initializers: new Map<string, Tensor>([
+        ...graph.initializers,
+        ["two", new Tensor("int64", BigInt64Array.of(2n), [])],
+        ["wa", new Tensor("float32", noise(32 * 32, 6), [32, 32])],
+        ["wb", new Tensor("float32", noise(32 * 32, 7), [32, 32])],
+      ]),
+    };
+    const onnx = writeOnnx(branching);
+    const { report } = await quantize(onnx, { preset: "compact" });
+    expect(report.check).toBeDefined();
+    const structural = await quantize(onnx, { preset: "compact", check: false });
+    const planIn = ({ layers }: typeof report, name: string) => layers.find((layer) => layer.name === name)!.plan;
+    expect(planIn(report, "with wb")).toEqual(planIn(structural.report, "with wb"));
+    expect(planIn(report, "with wa")).not.toEqual(planIn(structural.report, "with wa"));
+    const { layers = {} } = await plan(onnx, { target: { error: 0.1 } });
+    expect(weightWidth(layers["with wb"]!)).toBeGreaterThanOrEqual(13);
+    expect(weightWidth(layers["with wa"]!)).toBeLessThan(13);
   });
 });
 

@@ -102,3 +102,28 @@ export function towers(quiet = 0.001): Graph {
     ]),
   };
 }
+
+/** The towers, and rows of them that are chosen by their values, as a detector chooses boxes: layers behind that see a number of rows that the graph does not tell. */
+export function chooser(behind: readonly string[]): Graph {
+  const graph = towers();
+  const layers = behind.map((name, i) => node(name, "MatMul", [i === 0 ? "rows" : behind[i - 1]!, "w3"], name));
+  return {
+    ...graph,
+    outputs: [{ name: behind.at(-1) ?? "rows", type: "float32", shape: undefined }],
+    nodes: [
+      ...graph.nodes,
+      node("most", "ReduceMax", ["y"], "m", { axes: [1], keepdims: 0 }),
+      node("positive", "Greater", ["m", "zero"], "p"),
+      node("which", "NonZero", ["p"], "w"),
+      node("turned", "Squeeze", ["w", "first"], "i"),
+      node("chosen", "Gather", ["y", "i"], "rows"),
+      ...layers,
+    ],
+    initializers: new Map<string, Tensor>([
+      ...graph.initializers,
+      ["zero", new Tensor("float32", [0], [1])],
+      ["first", new Tensor("int64", BigInt64Array.of(0n))],
+      ["w3", weights([32, 32], 4)],
+    ]),
+  };
+}

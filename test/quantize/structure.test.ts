@@ -282,3 +282,43 @@ describe("tables", () => {
     }
   });
 });
+
+describe("a recurrent state", () => {
+  /** A dense layer, a GRU, another two; its state comes from an input, or starts at nothing. */
+  function gated(streaming: boolean): Graph {
+    const node = (name: string, op: string, inputs: string[], outputs: string[]): Node => {
+      return { name, op, domain: "", inputs, outputs, attributes: op === "GRU" ? { hidden_size: 16 } : {} };
+    };
+    const float = (name: string, shape?: number[]) => ({ name, type: "float32" as const, shape });
+    const state = streaming ? ["", "", "h"] : [];
+    return {
+      ...graphOf([]),
+      inputs: [float("x", [3, 1, 16]), ...(streaming ? [float("h", [1, 1, 16])] : [])],
+      outputs: [float("y"), ...(streaming ? [float("h2")] : [])],
+      nodes: [
+        node("first", "MatMul", ["x", "w"], ["a"]),
+        node("second", "MatMul", ["a", "u"], ["b"]),
+        node("gates", "GRU", ["b", "wx", "wh", ...state], ["c", "h2"]),
+        node("last", "MatMul", ["c", "w2"], ["y"]),
+      ],
+      initializers: new Map([
+        ...["w", "u", "w2"].map((name, i) => [name, new Tensor("float32", noise(256, i + 1), [16, 16])] as const),
+        ...["wx", "wh"].map((name, i) => [name, new Tensor("float32", noise(768, i + 5), [1, 48, 16])] as const),
+      ]),
+    };
+  }
+
+  test("that runs hand on brings errors back: all layers have 16 bits under faithful, measured or not", async () => {
+    for (const check of [false, true]) {
+      const { report } = await quantize(writeOnnx(gated(true)), { check });
+      expect(report.layers.length).toBe(5);
+      for (const { plan } of report.layers) expect(plan.weightBits).toBe(16);
+      expect(report.layers.find(({ op }) => op === "GRU")!.reason).toMatch(/^errors come back with the state/);
+    }
+  });
+
+  test("that starts anew in each run does not", async () => {
+    const { report } = await quantize(writeOnnx(gated(false)), { check: false });
+    expect(report.layers.find(({ op }) => op === "GRU")!.plan.weightBits).toBe(13);
+  });
+});

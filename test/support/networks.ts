@@ -18,32 +18,42 @@ export interface Network {
   readonly shapes: readonly (readonly number[])[];
   /** For networks that read text: width in pixels of the strokes of a random picture's digits. */
   readonly digitSize?: number;
-  /** Values of a random input: uniform in [low, high), the range of a prepared picture. */
+  /** Values of a random input: uniform in [low, high). */
   readonly range: readonly [low: number, high: number];
+  /** Least and largest value that its preprocessing makes of a pixel: what plans are told (`inputRange`) wherever its containers are measured. */
+  readonly inputRange: readonly [least: number, largest: number];
 }
 
-const prepared = [-1, 1] as const;
-const standardized = [-2, 2] as const;
+const prepared = { range: [-1, 1], inputRange: [-1, 1] } as const;
+/** Minus the mean of ImageNet's colours, through their deviation. */
+const standardized = { range: [-2, 2], inputRange: [-2.2, 2.7] } as const;
 
 export const NETWORKS: readonly Network[] = [
   {
-    ...{ name: "mobilenet_v2", place: "folder", file: "mobilenet_v2_1.0_224", input: "image", range: prepared },
+    ...{ name: "mobilenet_v2", place: "folder", file: "mobilenet_v2_1.0_224", input: "image", ...prepared },
     shapes: [[1, 3, 224, 224]],
   },
   {
-    ...{ name: "resnet20", place: "folder", file: "resnet20_cifar10", input: "image", range: standardized },
+    ...{ name: "resnet20", place: "folder", file: "resnet20_cifar10", input: "image", ...standardized },
     shapes: [
       [1, 3, 32, 32],
       [3, 3, 32, 32],
     ],
   },
   {
-    ...{ name: "mnist_cntk8", place: "folder", file: "mnist_cntk8", input: "Input3", range: [0, 255] },
+    ...{
+      name: "mnist_cntk8",
+      place: "folder",
+      file: "mnist_cntk8",
+      input: "Input3",
+      range: [0, 255],
+      inputRange: [0, 255],
+    },
     shapes: [[1, 1, 28, 28]],
   },
   ...(["fmnist_resnet", "fmnist_mobilenet", "fmnist_vit"] as const).map(
     (name): Network => ({
-      ...{ name, place: "fixture", file: `${name}.onnx`, input: "image", range: [-0.8, 2] },
+      ...{ name, place: "fixture", file: `${name}.onnx`, input: "image", range: [-0.8, 2], inputRange: [-0.82, 2.03] },
       shapes: [
         [1, 1, 28, 28],
         [3, 1, 28, 28],
@@ -51,21 +61,21 @@ export const NETWORKS: readonly Network[] = [
     }),
   ),
   {
-    ...{ name: "ppocr_rec", place: "ocr", file: recognizerPath, input: "x", range: prepared, digitSize: 6 },
+    ...{ name: "ppocr_rec", place: "ocr", file: recognizerPath, input: "x", ...prepared, digitSize: 6 },
     shapes: [
       [1, 3, 48, 320],
       [2, 3, 48, 100],
     ],
   },
   {
-    ...{ name: "ppocr_cls", place: "ocr", file: classifierPath, input: "x", range: prepared, digitSize: 6 },
+    ...{ name: "ppocr_cls", place: "ocr", file: classifierPath, input: "x", ...prepared, digitSize: 6 },
     shapes: [
       [1, 3, 48, 192],
       [2, 3, 48, 192],
     ],
   },
   {
-    ...{ name: "ppocr_det", place: "ocr", file: detectorPath, input: "x", range: standardized, digitSize: 3 },
+    ...{ name: "ppocr_det", place: "ocr", file: detectorPath, input: "x", ...standardized, digitSize: 3 },
     shapes: [[1, 3, 160, 224]],
   },
 ];
@@ -105,7 +115,11 @@ const CELL = 8;
  *
  * @returns float32 of the given shape [N, C, H, W], within the network's range
  */
-export function randomPicture(seed: number, shape: readonly number[], network: Network): Float32Array {
+export function randomPicture(
+  seed: number,
+  shape: readonly number[],
+  network: Pick<Network, "range" | "digitSize">,
+): Float32Array {
   const { range, digitSize } = network;
   const random = new Random(seed);
   const [samples = 1, channels = 1, height = 1, width = 1] = shape;
