@@ -94,7 +94,11 @@ export async function readSamples(
   externalData: ExternalData,
   options: InputOptions,
 ): Promise<{ samples?: Record<string, Tensor>[] }> {
-  if (options.input === undefined) return {};
+  if (options.input === undefined) {
+    // Procedural inputs have shapes of their own: one that is given and not used would mislead.
+    if (options.shape !== undefined) throw new UsageError("--shape is of a raw --input, and expected one beside it");
+    return {};
+  }
   const { inputs } = readOnnx(onnx, { externalData });
   const known = inputs.map(({ name, type, shape = [] }) => ({ name, type, shape, isTensor: true }));
   return { samples: await readFeeds(known, { input: options.input, shape: options.shape }) };

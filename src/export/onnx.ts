@@ -22,7 +22,7 @@ export interface ExportOptions {
  * how they are quantized here. The same container gives the same bytes.
  *
  * @param container - what `quantize` gave
- * @throws BitbasisError MODEL when the bytes are no container, UNSUPPORTED for recurrent layers; RangeError for an unknown form
+ * @throws BitbasisError MODEL when the bytes are no container, UNSUPPORTED for layers that ONNX has no operators for (tree ensembles); RangeError for an unknown form
  * @example
  * await writeFile("model.onnx", await exportOnnx(await readFile("model.safetensors"), { as: "float32" }));
  */

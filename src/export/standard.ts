@@ -7,6 +7,7 @@ import { type Ranks, ranksOf } from "../graph/ranks.ts";
 import { type Shape, Tensor } from "../tensor/index.ts";
 import { type Arrangement, rearranged, rearrangement } from "./arrange.ts";
 import { blockWeights } from "./blocks.ts";
+import { isRecurrent, recurrentForm } from "./recurrent.ts";
 
 /** Makes the nodes and constants of a standard graph. */
 export interface Emitter {
@@ -41,7 +42,7 @@ export function standardGraph(source: Graph, series: ReadonlySet<string>, weight
   const { bitbasis: _, ...opsets } = source.opsets;
   const opset = Math.max(21, opsets[""] ?? 0);
   const shared = { opset, initializers, names, series, weights, moved: new Map<string, string>() };
-  const first = new Standard(source, shared);
+  const first = new Standard(source, shared, new Map([...series].map((name) => [name, weights.dims(name)!.length])));
   for (const name of series) if (!initializers.has(name)) weights.value(name, first);
   for (const node of source.nodes) first.add(node);
   return used({
@@ -91,11 +92,13 @@ class Standard implements Emitter {
   private readonly ranks: Ranks;
   private node: Node | undefined;
 
+  /** @param known - the ranks of the weights that are series, and of what a body captures */
   constructor(
     source: Graph,
     private readonly shared: Shared,
+    known: ReadonlyMap<string, number>,
   ) {
-    this.ranks = ranksOf(source);
+    this.ranks = ranksOf(source, known);
   }
 
   emit(op: string, inputs: readonly string[], attributes: Node["attributes"] = {}, output?: string): string {
@@ -129,6 +132,7 @@ class Standard implements Emitter {
     } else if (TWINS.has(node.op)) this.turned(own, node.inputs.slice(1));
     else if (node.op === "Resize") this.resize(own);
     else if (node.op === "Gelu") this.nodes.push({ ...own, domain: "" });
+    else if (isRecurrent(node)) this.recurrent(own);
     else if (node.op === "Silu")
       this.emit("Mul", [node.inputs[0]!, this.emit("Sigmoid", node.inputs)], {}, node.outputs[0]);
     else throw new BitbasisError("UNSUPPORTED", `node "${node.name}" (${node.op}) has no export to standard ONNX`);
@@ -137,7 +141,7 @@ class Standard implements Emitter {
   private bodies(attributes: Node["attributes"]): Node["attributes"] {
     const entries = Object.entries(attributes).map(([name, value]): [string, Attribute] => {
       if (!isGraph(value)) return [name, value];
-      const body = new Standard(value, this.shared);
+      const body = new Standard(value, this.shared, this.ranks.all());
       for (const node of value.nodes) body.add(node);
       return [name, { ...value, nodes: body.nodes }];
     });
@@ -176,6 +180,17 @@ class Standard implements Emitter {
     const group = Number(node.attributes["group"] ?? 1);
     const rank = this.rankOf(node);
     this.turned(node, [this.arranged(w, node.op === "Conv" ? "conv" : "convTranspose", group, rank), ...others]);
+  }
+
+  private recurrent(node: Node): void {
+    const r = node.inputs[1] ?? "";
+    const dims = this.shared.weights.dims(r) ?? this.shared.initializers.get(r)?.dims;
+    const { inputs, attributes, axes } = recurrentForm(node, dims, this);
+    const made = node.outputs.map((name) => (name === "" ? "" : this.shared.names.unique(`${name}/directed`)));
+    this.nodes.push({ ...node, domain: "", inputs, outputs: made, attributes });
+    made.forEach((name, i) => {
+      if (name !== "") this.emit("Squeeze", [name, axes[i]!], {}, node.outputs[i]);
+    });
   }
 
   /** The product of bytes, and what has become of its sums, along the last axis. */

@@ -62,9 +62,10 @@ export class Ranks {
   }
 }
 
-/** Ranks of the values of a normalized graph. */
-export function ranksOf(graph: Graph): Ranks {
+/** Ranks of the values of a normalized graph; `known` are those of what it reads from elsewhere. */
+export function ranksOf(graph: Graph, known: ReadonlyMap<string, number> = new Map()): Ranks {
   const ranks = new Ranks(graph.initializers);
+  for (const [name, rank] of known) ranks.set(name, rank);
   ranks.inputs(graph);
   for (const node of graph.nodes) ranks.add(node);
   return ranks;

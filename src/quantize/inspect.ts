@@ -32,7 +32,7 @@ export interface ModelSummary {
   readonly outputs: readonly ValueInfo[];
   /** Version of each operator set by domain. */
   readonly opsets: Readonly<Record<string, number>>;
-  /** Calls of each operator, `domain.op` outside of ONNX's own domain; most frequent first. */
+  /** Calls of each operator, `domain.op` outside of ONNX's own domain, those in bodies too; most frequent first. */
   readonly operators: Readonly<Record<string, number>>;
   /** Nodes whose operators cannot run; absent where `refused` came before they were looked at. */
   readonly unsupported?: readonly UnsupportedNode[];
@@ -111,9 +111,9 @@ async function summarize(
   graph: Graph,
   weights: ReadonlyMap<string, KnownValue> = new Map(),
 ): Promise<Omit<ModelSummary, "format" | "bytes" | "parameters">> {
-  const { name, inputs, outputs, opsets, nodes } = graph;
+  const { name, inputs, outputs, opsets } = graph;
   const counts = new Map<string, number>();
-  for (const { domain, op } of nodes) {
+  for (const { domain, op } of everyNode(graph)) {
     const key = domain === "" ? op : `${domain}.${op}`;
     counts.set(key, (counts.get(key) ?? 0) + 1);
   }

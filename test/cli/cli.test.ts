@@ -341,6 +341,7 @@ describe("bitbasis", () => {
       2,
       '--shape: the model has no input "picture"; expected input "image"',
     ],
+    [["advise", MODEL, "--shape", "image=1,1,28,28"], 2, "--shape is of a raw --input, and expected one beside it"],
     [["run", MODEL, "--random", "--threads", "0"], 2, "--threads expected an integer in 1..64, got 0"],
     [
       ["quantize", MODEL, "-o", "missing/folder/x"],

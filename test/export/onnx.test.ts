@@ -7,7 +7,7 @@ import { exportOnnx, quantize } from "../../src/entries/quantize.ts";
 import { rearranged, rearrangement } from "../../src/export/arrange.ts";
 import { transposedWeights } from "../../src/graph/passes/layout.ts";
 import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
-import { build, f32 } from "../graph/build.ts";
+import { build, f32, i64 } from "../graph/build.ts";
 import { noiseTensor as tensor } from "../model/models.ts";
 import { network } from "../quantize/networks.ts";
 
@@ -124,6 +124,77 @@ const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> 
       ),
     ),
     x: tensor([1, 4, 6, 6], 8),
+  },
+  "convolutions and Resize, also in a body, whose ranks only the weights tell": {
+    onnx: writeOnnx(
+      build(
+        { x: ["n", 4, 6, 6] },
+        {
+          ...{ w: tensor([8, 4, 3, 3], 1), v: tensor([8, 8, 1, 1], 2), d: tensor([8, 5], 3) },
+          ...{ from: i64(0), to: i64(4), scales: f32([4], [1, 1, 2, 2]), zero: f32([], [-1e9]) },
+        },
+        [
+          ["Shape", ["x"], ["shape"]],
+          ["Slice", ["shape", "from", "to"], ["dims"]],
+          ["Reshape", ["x", "dims"], ["r"]],
+          ["Conv", ["r", "w"], ["c"], { pads: [1, 1, 1, 1] }],
+          ["Resize", ["c", "", "scales"], ["u"], { mode: "nearest" }],
+          ["ReduceMax", ["u"], ["most"], { keepdims: 0 }],
+          ["Greater", ["most", "zero"], ["large"]],
+          [
+            "If",
+            ["large"],
+            ["b"],
+            {
+              then_branch: build({}, {}, [["Conv", ["u", "v"], ["t"]]], ["t"]),
+              else_branch: build({}, {}, [["GlobalMaxPool", ["u"], ["e"]]], ["e"]),
+            },
+          ],
+          ["GlobalAveragePool", ["b"], ["p"]],
+          ["Flatten", ["p"], ["flat"]],
+          ["MatMul", ["flat", "d"], ["y"]],
+        ],
+        ["y"],
+      ),
+    ),
+    x: tensor([2, 4, 6, 6], 10),
+  },
+  "recurrent layers of every cell": {
+    onnx: writeOnnx(
+      build(
+        { x: [3, 2, 5] },
+        {
+          ...{ w: tensor([2, 16, 5], 1), r: tensor([2, 16, 4], 2), b: tensor([2, 32], 3), p: tensor([2, 12], 4) },
+          ...{ flat: i64(3, 2, 8), h: tensor([1, 2, 4], 5), one: i64(1) },
+          ...{ gw: tensor([1, 12, 8], 6), gr: tensor([1, 12, 4], 7), gb: tensor([1, 24], 8) },
+          ...{ rw: tensor([1, 4, 4], 9), rr: tensor([1, 4, 4], 10), lengths: new Tensor("int32", [3, 2]) },
+        },
+        [
+          [
+            "LSTM",
+            ["x", "w", "r", "b", "", "", "", "p"],
+            ["both"],
+            {
+              ...{ direction: "bidirectional", hidden_size: 4 },
+              activations: ["HardSigmoid", "Tanh", "ScaledTanh", "Sigmoid", "LeakyRelu", "Tanh"],
+              ...{ activation_alpha: [0.3, 1.5, 0.2], activation_beta: [0.4, 0.7] },
+            },
+          ],
+          ["Transpose", ["both"], ["turned"], { perm: [0, 2, 1, 3] }],
+          ["Reshape", ["turned", "flat"], ["joined"]],
+          [
+            "GRU",
+            ["joined", "gw", "gr", "gb", "", "h"],
+            ["g"],
+            { direction: "reverse", hidden_size: 4, linear_before_reset: 1 },
+          ],
+          ["Squeeze", ["g", "one"], ["s"]],
+          ["RNN", ["s", "rw", "rr", "", "lengths"], ["", "y"], { hidden_size: 4, activations: ["Relu"], clip: 1.5 }],
+        ],
+        ["y"],
+      ),
+    ),
+    x: tensor([3, 2, 5], 12),
   },
 };
 

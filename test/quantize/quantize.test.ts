@@ -1,9 +1,11 @@
 import { beforeAll, describe, expect, test } from "vitest";
+import type { Graph } from "../../src/graph/index.ts";
 import { readModel, writeModel } from "../../src/model/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { inspect, quantize, quantizeGraph } from "../../src/quantize/index.ts";
 import { fuse, type LayerPlan, type Plan, type Preset, widthPlan } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
+import { build } from "../graph/build.ts";
 import { ends, network } from "./networks.ts";
 
 let onnx: Uint8Array;
@@ -245,6 +247,17 @@ describe("inspect", () => {
     ]);
     expect(summary.unsupported).toEqual([]);
     expect(summary.layers).toBeUndefined();
+  });
+
+  test("counts the operators of bodies", async () => {
+    const branch = (op: string): Graph => build({}, {}, [[op, ["x"], ["z"]]], ["z"]);
+    const graph = build(
+      { x: [2], b: { type: "bool", shape: [] } },
+      {},
+      [["If", ["b"], ["y"], { then_branch: branch("Relu"), else_branch: branch("Sigmoid") }]],
+      ["y"],
+    );
+    expect((await inspect(writeOnnx(graph))).operators).toEqual({ If: 1, Relu: 1, Sigmoid: 1 });
   });
 
   test("a container", async () => {

@@ -5,11 +5,12 @@ import type { Operator, RankView, ShapeRule, WeightInput } from "./operator.ts";
 
 type Cell = "RNN" | "GRU" | "LSTM";
 
-const GATES = { RNN: 1, GRU: 3, LSTM: 4 } as const;
+/** Products with the state per step. */
+export const GATES = { RNN: 1, GRU: 3, LSTM: 4 } as const;
 const DEFAULTS = { RNN: ["Tanh"], GRU: ["Sigmoid", "Tanh"], LSTM: ["Sigmoid", "Tanh", "Tanh"] } as const;
 
 /** Activations by name, each with the defaults of its alpha and beta; undefined where it has none. */
-const ACTIVATIONS: Readonly<Record<string, readonly [string, (number | undefined)?, number?]>> = {
+export const ACTIVATIONS: Readonly<Record<string, readonly [string, (number | undefined)?, number?]>> = {
   affine: ["Affine", 1, 0],
   elu: ["Elu", 1],
   hardsigmoid: ["HardSigmoid", 0.2, 0.5],
