@@ -7,7 +7,7 @@ import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
 import { blockRows, isFloatKernel, paddingBytes, panelBytes, panelColumns, pointersOf, wordsOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
-import { gemm_1x16__simd, gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
+import { gemm_1x16__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
 import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
 import { gemm_1x8_turns__simd, MOST_PAIRS } from "./gemm_4x8_turns";
 import { gemm_8x2__simd, NARROW } from "./gemm_8x2";
@@ -139,21 +139,19 @@ function block(
     }
     if (ASC_FEATURE_SIMD) {
       const left = min(unitEnd - unit, outChannels / wide - panel);
-      const abreast = left >= 4 ? 4 : left >= 2 && kernel == Opcode.ConvF32 ? 2 : 1;
-      if (count < 4 && abreast > 1 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
+      if (count < 4 && left >= 2 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
         for (let r = 0; r < count; r++) {
           setColumns(step, kernel, scratch, sample, column, wide);
           store<usize>(scratch, start + <usize>r * outStride, Tile.output);
           store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
           if (HAS_QUADS) store<usize>(scratch, sums + (<usize>r << 2), Tile.rowSums);
           const pointers = table + (<usize>r << 2);
-          if (abreast == 2) gemm_1x16__simd(pointers, taps, words, offset, packed, bytes, scratch);
-          else if (kernel == Opcode.ConvF32) gemm_1x32__simd<f32>(pointers, taps, words, offset, packed, bytes, scratch);
-          else if (kernel == Opcode.ConvI8) gemm_1x32__simd<i8>(pointers, taps, words, offset, packed, bytes, scratch);
-          else if (HAS_QUADS && kernel == Opcode.ConvU7) gemm_1x32__simd<u8>(pointers, taps, words, offset, packed, bytes, scratch);
-          else gemm_1x32__simd<i16>(pointers, taps, words, offset, packed, bytes, scratch);
+          if (kernel == Opcode.ConvF32) gemm_1x16__simd<f32>(pointers, taps, words, offset, packed, bytes, scratch);
+          else if (kernel == Opcode.ConvI8) gemm_1x16__simd<i8>(pointers, taps, words, offset, packed, bytes, scratch);
+          else if (HAS_QUADS && kernel == Opcode.ConvU7) gemm_1x16__simd<u8>(pointers, taps, words, offset, packed, bytes, scratch);
+          else gemm_1x16__simd<i16>(pointers, taps, words, offset, packed, bytes, scratch);
         }
-        unit += abreast;
+        unit += 2;
         continue;
       }
     }

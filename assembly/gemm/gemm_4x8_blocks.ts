@@ -1,42 +1,14 @@
 // Tiles of 4 or 1 output pixels × 8 output channels of integers whose sums may leave int32, where no turns are known that do not (gemm_4x8_turns.ts). The sums are exact
 // integers in f64 in the end, so is their correction (|z·Σw| < 2^46, |S| < 2^53), and S is rounded once. On the way, SIMD splits a sum into H·2^16 + T: H takes the
-// high half of each pair. The scalar build, and depths beyond 2^16 pairs, add int32 blocks of `pairsPerBlock` k-pairs in f64. Operands as in gemm_4x8.ts, T the
+// high half of each pair, of 2^16 pairs at most before both go to the f64 sum. The scalar build adds int32 blocks of `pairsPerBlock` k-pairs in f64. Operands as in gemm_4x8.ts, T the
 // type of the weights.
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { Scratch } from "../../src/core/abi/scratch";
 import { left__simd, mac__scalar, mac__simd, right__simd, wordBytes } from "./mac";
 import { finish__scalar, finish__simd, Tile } from "./tile";
 
-/** Adds `pairs` pairs of `rows` (1 or 4) rows to the i32 sums at `sums`. */
-function addBlock__simd<T>(table: usize, rows: i32, offset: usize, pairs: i32, panel: usize, sums: usize): void {
-  const stop = panel + <usize>pairs * wordBytes<T>();
-  for (let r = 0; r < rows; r++, table += 4, sums += 32) {
-    let a = load<usize>(table) + offset;
-    let c0 = v128.load(sums);
-    let c1 = v128.load(sums, 16);
-    for (let b = panel; b < stop; b += wordBytes<T>(), a += 4) {
-      const x = v128.load32_splat(a);
-      c0 = mac__simd<T>(c0, x, left__simd<T>(b));
-      c1 = mac__simd<T>(c1, x, right__simd<T>(b));
-    }
-    v128.store(sums, c0);
-    v128.store(sums, c1, 16);
-  }
-}
-
-/** Adds the i32 sums of a block to the f64 sums and clears them. */
-function flush__simd(rows: i32, sums32: usize, sums64: usize): void {
-  for (const stop = sums32 + (<usize>rows << 5); sums32 < stop; sums32 += 16, sums64 += 32) {
-    const s = v128.load(sums32);
-    v128.store(sums64, f64x2.add(v128.load(sums64), f64x2.convert_low_i32x4_s(s)));
-    const high = v128.shuffle<i64>(s, s, 1, 1);
-    v128.store(sums64, f64x2.add(v128.load(sums64, 16), f64x2.convert_low_i32x4_s(high)), 16);
-    v128.store(sums32, i32x4.splat(0));
-  }
-}
-
 /** Adds `pairs` pairs of `rows` rows to the i32 sums at `sums`. */
-function addBlock__scalar<T>(table: usize, rows: i32, offset: usize, pairs: i32, panel: usize, sums: usize): void {
+function addBlock<T>(table: usize, rows: i32, offset: usize, pairs: i32, panel: usize, sums: usize): void {
   for (let r = 0; r < rows; r++, table += 4, sums += 32) {
     const row = load<usize>(table) + offset;
     for (let column: usize = 0; column < 8; column++) {
@@ -50,10 +22,10 @@ function addBlock__scalar<T>(table: usize, rows: i32, offset: usize, pairs: i32,
 }
 
 /** Pairs whose low halves fit in u32. */
-const MOST_PAIRS: i32 = 65536;
+const MOST_PAIRS: i32 = 65535;
 
 /**
- * Two rows pair by pair into f64 sums at `sums`: beside the sum T of the pairs modulo 2^32 goes the sum H of their high halves. With n < 2^16 pairs
+ * Adds two rows pair by pair to f64 sums at `sums`: beside the sum T of the pairs modulo 2^32 goes the sum H of their high halves. With n < 2^16 pairs
  * the exact sum lies in 65536·H … 65536·H + 65535·n, which T decides.
  */
 function pairwise2__simd<T>(table: usize, taps: i32, pairs: i32, offset: usize, panel: usize, sums: usize): void {
@@ -68,30 +40,29 @@ function pairwise2__simd<T>(table: usize, taps: i32, pairs: i32, offset: usize, 
   const bytes = <usize>pairs << 2;
   const end = table + (<usize>taps << 4);
   do {
-    let a0 = load<usize>(table) + offset;
-    let a1 = load<usize>(table, 4) + offset;
-    const stop = a0 + bytes;
+    let a = load<usize>(table) + offset;
+    const to = load<usize>(table, 4) + offset - a;
+    const stop = a + bytes;
     do {
       const b0 = left__simd<T>(panel);
       const b1 = right__simd<T>(panel);
-      const x0 = v128.load32_splat(a0);
+      const x0 = v128.load32_splat(a);
       const p00 = i32x4.dot_i16x8_s(x0, b0);
       const p01 = i32x4.dot_i16x8_s(x0, b1);
       t00 = i32x4.add(t00, p00);
       h00 = i32x4.add(h00, i32x4.shr_s(p00, 16));
       t01 = i32x4.add(t01, p01);
       h01 = i32x4.add(h01, i32x4.shr_s(p01, 16));
-      const x1 = v128.load32_splat(a1);
+      const x1 = v128.load32_splat(a + to);
       const p10 = i32x4.dot_i16x8_s(x1, b0);
       const p11 = i32x4.dot_i16x8_s(x1, b1);
       t10 = i32x4.add(t10, p10);
       h10 = i32x4.add(h10, i32x4.shr_s(p10, 16));
       t11 = i32x4.add(t11, p11);
       h11 = i32x4.add(h11, i32x4.shr_s(p11, 16));
-      a0 += 4;
-      a1 += 4;
+      a += 4;
       panel += wordBytes<T>();
-    } while (a0 < stop);
+    } while (a < stop);
     table += 16;
   } while (table < end);
   joinHalves__simd(sums, t00, h00);
@@ -128,14 +99,26 @@ function joinHalves__simd(sums: usize, t: v128, h: v128): void {
   join__simd(sums, i32x4.sub(t, i32x4.shl(h, 16)), h);
 }
 
-/** f64 h·2^16 + low, low a u32. */
+/** Adds f64 h·2^16 + low, low a u32. */
 @inline
 function join__simd(sums: usize, low: v128, h: v128): void {
   const unit = f64x2.splat(65536);
   const nextLow = v128.shuffle<i64>(low, low, 1, 1);
   const nextH = v128.shuffle<i64>(h, h, 1, 1);
-  v128.store(sums, f64x2.add(f64x2.mul(f64x2.convert_low_i32x4_s(h), unit), f64x2.convert_low_i32x4_u(low)));
-  v128.store(sums, f64x2.add(f64x2.mul(f64x2.convert_low_i32x4_s(nextH), unit), f64x2.convert_low_i32x4_u(nextLow)), 16);
+  const first = f64x2.add(f64x2.mul(f64x2.convert_low_i32x4_s(h), unit), f64x2.convert_low_i32x4_u(low));
+  const second = f64x2.add(f64x2.mul(f64x2.convert_low_i32x4_s(nextH), unit), f64x2.convert_low_i32x4_u(nextLow));
+  v128.store(sums, f64x2.add(v128.load(sums), first));
+  v128.store(sums, f64x2.add(v128.load(sums, 16), second), 16);
+}
+
+/** `rows` (1 or 4) rows, pair by pair. */
+function pairwise__simd<T>(table: usize, rows: i32, taps: i32, pairs: i32, offset: usize, panel: usize, sums: usize): void {
+  if (rows == 1) {
+    pairwise1__simd<T>(table, taps, pairs, offset, panel, sums);
+    return;
+  }
+  pairwise2__simd<T>(table, taps, pairs, offset, panel, sums);
+  pairwise2__simd<T>(table + 8, taps, pairs, offset, panel, sums + 128);
 }
 
 /** `rows` (1 or 4) rows whose sums need blocks; both builds. */
@@ -145,34 +128,25 @@ export function gemm_4x8_blocks<T>(
   const tile = scratch + Scratch.tile;
   const sums32 = scratch + Scratch.sums32;
   const sums64 = scratch + Scratch.sums64;
-  const capacity = load<i32>(tile, Tile.pairsPerBlock);
-  if (ASC_FEATURE_SIMD) {
-    if (taps * pairs < MOST_PAIRS) {
-      if (rows == 1) {
-        pairwise1__simd<T>(table, taps, pairs, offset, panel, sums64);
-      } else {
-        pairwise2__simd<T>(table, taps, pairs, offset, panel, sums64);
-        pairwise2__simd<T>(table + 8, taps, pairs, offset, panel, sums64 + 128);
-      }
-      finishRows(tile, rows, sums64);
-      return;
-    }
-  }
   memory.fill(sums32, 0, 128);
   memory.fill(sums64, 0, 256);
+  if (ASC_FEATURE_SIMD && taps * pairs <= MOST_PAIRS) {
+    pairwise__simd<T>(table, rows, taps, pairs, offset, panel, sums64);
+    finishRows(tile, rows, sums64);
+    return;
+  }
+  const capacity = ASC_FEATURE_SIMD ? MOST_PAIRS : load<i32>(tile, Tile.pairsPerBlock);
   let room = capacity;
   for (let t = 0; t < taps; t++, table += 16) {
     let at = offset;
     for (let left = pairs; left > 0; ) {
       const count = min(left, room);
-      if (ASC_FEATURE_SIMD) {
-        addBlock__simd<T>(table, rows, at, count, panel, sums32);
-      } else {
-        addBlock__scalar<T>(table, rows, at, count, panel, sums32);
-      }
+      if (ASC_FEATURE_SIMD) pairwise__simd<T>(table, rows, 1, count, at, panel, sums64);
+      else addBlock<T>(table, rows, at, count, panel, sums32);
       at += <usize>count << 2;
       panel += <usize>count * wordBytes<T>();
       left -= count;
+      if (ASC_FEATURE_SIMD) continue;
       room -= count;
       if (room == 0) {
         flush(rows, sums32, sums64);
@@ -180,7 +154,7 @@ export function gemm_4x8_blocks<T>(
       }
     }
   }
-  flush(rows, sums32, sums64);
+  if (!ASC_FEATURE_SIMD) flush(rows, sums32, sums64);
   finishRows(tile, rows, sums64);
 }
 
@@ -194,15 +168,12 @@ function finishRows(tile: usize, rows: i32, sums64: usize): void {
   }
 }
 
+/** Adds the i32 sums of a block to the f64 sums and clears them. */
 @inline
 function flush(rows: i32, sums32: usize, sums64: usize): void {
-  if (ASC_FEATURE_SIMD) {
-    flush__simd(rows, sums32, sums64);
-  } else {
-    for (const stop = sums32 + (<usize>rows << 5); sums32 < stop; sums32 += 4, sums64 += 8) {
-      store<f64>(sums64, load<f64>(sums64) + <f64>load<i32>(sums32));
-      store<i32>(sums32, 0);
-    }
+  for (const stop = sums32 + (<usize>rows << 5); sums32 < stop; sums32 += 4, sums64 += 8) {
+    store<f64>(sums64, load<f64>(sums64) + <f64>load<i32>(sums32));
+    store<i32>(sums32, 0);
   }
 }
 

@@ -175,6 +175,13 @@ describe("ConvI16", () => {
     await check(layer(shape, { seed: 4, bits: 16, largest, blocks: true, perRow: name !== "picture" }));
   });
 
+  it.each([
+    ["a tap", { inWidth: 5, channels: 131_075 }],
+    ["two taps", { inWidth: 2, inHeight: 2, channels: 70_001, kernelHeight: 2 }],
+  ])("is exact beyond 2^16 pairs: of %s", async (_, shape) => {
+    await check(layer(plain({ ...shape, outChannels: 3 }), { seed: 6, bits: 16, largest: 30000, blocks: true }));
+  });
+
   it.each([1, 5])("holds where the high part of a sum has more than 24 bits, %i rows", async (inWidth) => {
     const base = layer(plain({ inWidth, channels: 3000, outChannels: 9 }), {
       seed: 2,
