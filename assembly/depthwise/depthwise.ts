@@ -9,7 +9,7 @@ import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, pixelsOf, seesM
 import { beginTiles, Tile } from "../gemm/tile";
 import { COLUMNS, paddingBytes, pointersOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
-import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
+import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x4_threes__simd, depthwise_f32_4x8__simd } from "./depthwise_f32_4x8";
 import {
   depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_1x8__simd, depthwise_i16_i16_1x8_blocks__simd, depthwise_i16_i16_3x8__simd,
 } from "./depthwise_i16_i16_3x8";
@@ -124,8 +124,10 @@ function blocksOf<T>(
     const from = weights + (<usize>first << 5);
     if (ASC_FEATURE_SIMD) {
       if (tableStep == 0) {
+        const threes = argument(step, ConvStep.kernelWidth) == 3 && (argument(step, ConvStep.strideWidth) | argument(step, ConvStep.dilationWidth)) == 1;
         for (; count >= 4; count -= 4, offset += 4 * advance, out += 4 * outStride) {
-          depthwise_f32_4x8__simd(table, advance, slots, offset, blocks, from, tapBytes, scratch, out);
+          if (threes) depthwise_f32_4x4_threes__simd(table, advance, slots, offset, blocks, from, tapBytes, scratch, out);
+          else depthwise_f32_4x8__simd(table, advance, slots, offset, blocks, from, tapBytes, scratch, out);
         }
       }
     }

@@ -58,6 +58,21 @@ describe("Depthwise", () => {
     );
   });
 
+  it.each([
+    // Kernels three wide whose taps lie side by side share columns between four pixels; the others look like them.
+    ["3 × 3", { kernelHeight: 3 }],
+    ["1 × 3", { kernelHeight: 1 }],
+    ["3 × 3 over every second row, its taps two rows apart", { kernelHeight: 3, strideHeight: 2, dilationHeight: 2 }],
+    ["2 × 3 × 3", { kernelHeight: 3, inDepth: 3, kernelDepth: 2 }],
+    ["3 × 3 over every second column", { kernelHeight: 3, strideWidth: 2 }],
+    ["3 × 3, its taps two columns apart", { kernelHeight: 3, dilationWidth: 2 }],
+  ])("f32 equals the reference: %s", async (_, shape) => {
+    const pads = [1, 1, 1, 1] as const;
+    const some = plain({ batch: 2, inHeight: 7, inWidth: 19, groups: 21, kernelWidth: 3, pads, ...shape });
+    await check(depthwise(some, { seed: 3, bits: 0, withBias: true, activation: Activation.HardSwish }));
+    await check(depthwise(some, { seed: 4, bits: 0, withBias: false }));
+  });
+
   it("poisons single channels only", async () => {
     const base = depthwise(
       plain({ batch: 2, inHeight: 5, inWidth: 5, groups: 11, kernelHeight: 3, kernelWidth: 3, pads: [1, 1, 1, 1] }),
