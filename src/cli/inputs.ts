@@ -134,23 +134,32 @@ export async function readTensor(input: ValueMetadata, path: string, shape?: rea
   return new Tensor(type, viewData(type, bytes, sizeOf(dims)), dims);
 }
 
+/** What an entry takes in the directory of an archive at least. */
+const ENTRY_BYTES = 46;
+/** Entries that a message names. */
+const LISTED = 8;
+
 /** The entry of the input's name, or the only one. It says its size before it is unpacked, and cannot grow beyond. */
 function unzipEntry(path: string, bytes: Uint8Array, name: string): Uint8Array {
   const entries: { name: string; originalSize: number }[] = [];
   try {
     unzipSync(bytes, {
       filter: (entry) => {
-        entries.push(entry);
+        // A directory that counts four billion entries would be read for minutes, beyond its end.
+        if (entries.push(entry) > bytes.length / ENTRY_BYTES) throw new Error("its directory goes beyond its end");
         return false;
       },
     });
     const wanted =
       entries.find((entry) => entry.name === `${name}.npy`) ?? (entries.length === 1 ? entries[0] : undefined);
     if (wanted === undefined) {
-      throw new UsageError(
-        `${path} has no entry "${name}.npy"; it has ${entries.map((entry) => entry.name).join(", ")}`,
-      );
+      const some = entries.slice(0, LISTED).map((entry) => entry.name);
+      if (entries.length > LISTED) some.push("…");
+      throw new UsageError(`${path} has no entry "${name}.npy"; it has ${some.join(", ") || "none"}`);
     }
+    // All of one name are unpacked, and each says a size of its own.
+    if (entries.filter((entry) => entry.name === wanted.name).length > 1)
+      throw new UsageError(`${path} has more than one entry "${wanted.name}"`);
     if (wanted.originalSize > DEFAULT_LIMITS.bytes) {
       throw new UsageError(
         `${path} expected entries of ${DEFAULT_LIMITS.bytes} bytes at most, got ${wanted.originalSize}`,

@@ -1,7 +1,7 @@
 import type { ValueInfo } from "../graph/index.ts";
 import { allocateData, normalizeAxis, sizeOf, Tensor } from "../tensor/index.ts";
 import type { Body, ControlNode } from "./execution.ts";
-import { join } from "./slabs.ts";
+import { eachOf, join } from "./slabs.ts";
 import { bool, bytesBeside, type Held, int64, isHeld, reshaped, Scope, scalarOf, type Value } from "./values.ts";
 
 /** What a control node gives, by output. */
@@ -23,12 +23,12 @@ export function axisOf(c: ControlNode, name: string, axis: number, rank: number)
 export async function stack(c: ControlNode, values: readonly Held[], name: string, axis: number): Promise<Held> {
   const { type, dims } = values[0]!;
   const at = axisOf(c, name, axis, dims.length + 1);
-  const parts = values.map((value) => {
-    if (value.type !== type || value.dims.join() !== dims.join()) {
-      const expected = `${type} [${dims}] as the first one`;
-      throw c.fail(`tensors along one axis expected ${expected}, got ${value.type} [${value.dims}]`);
-    }
-    return reshaped(value, [...dims.slice(0, at), 1, ...dims.slice(at)]);
+  const [expected, own] = [`${type} [${dims}]`, dims.toSpliced(at, 0, 1)];
+  const parts: Held[] = [];
+  await eachOf(c, values, (value) => {
+    const got = `${value.type} [${value.dims}]`;
+    if (got !== expected) throw c.fail(`tensors along one axis expected ${expected} as the first one, got ${got}`);
+    parts.push(reshaped(value, own));
   });
   return join(c, parts, at);
 }

@@ -9,6 +9,7 @@ import {
   nodeError,
   type Outcome,
 } from "../graph/index.ts";
+import { operatorOf } from "../graph/operators/index.ts";
 import type { Model } from "../model/index.ts";
 import { type Given, type Part, type Routine, routineOf, type Schedule } from "../program/schedule.ts";
 import { dequantize } from "../series/index.ts";
@@ -227,7 +228,11 @@ export class Execution {
       const inputs: (Tensor | undefined)[] = [];
       for (const name of node.inputs)
         inputs.push(name === "" ? undefined : await this.constant(this.held(part, values, name)));
-      outputs = await evaluateNode(node, opsets, inputs, () => this.runner.turn(), hold);
+      const run = (routine: Routine, own: ReadonlyMap<string, Value>) => this.run(routine, own, scope);
+      const texts = inputs.some((input) => input?.type === "string") && operatorOf(node)!.steps;
+      outputs =
+        (texts && (await (await import("./texts.ts")).moveTexts(part, inputs, this.core, this.runner, run))) ||
+        (await evaluateNode(node, opsets, inputs, () => this.runner.turn(), hold));
     } else {
       const { runBetween } = await import("./between.ts");
       outputs = await runBetween(this.control(part, values, scope));

@@ -2,8 +2,8 @@ import { INDEX } from "../graph/operators/operator.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { axisOf, type RunControl, stack } from "./control.ts";
 import type { ControlNode } from "./execution.ts";
-import { join, slab } from "./slabs.ts";
-import { bool, type Held, int64, isHeld, reshaped, Scope, scalarOf, toConstant, type Value } from "./values.ts";
+import { cut, eachOf, join } from "./slabs.ts";
+import { bool, type Held, int64, isHeld, Scope, scalarOf, toConstant, type Value } from "./values.ts";
 
 /** A place in a sequence of `length` tensors, counted from the end when negative; `after`: the one behind the last tensor too. */
 function position(c: ControlNode, i: number, length: number, after: 0 | 1): number {
@@ -53,9 +53,6 @@ const at: RunControl = async (c) => {
 
 /** What a part of a tensor takes in JavaScript, with its shape and its size. */
 const PART_BYTES = 256;
-/** Parts that are made between two turns: a millisecond. */
-const PARTS = 4096;
-
 /** Sizes of the parts, and whether they keep the axis. */
 function splitSizes(c: ControlNode, extent: number): { sizes: number[]; keeps: boolean } {
   if (!c.has(1)) {
@@ -82,16 +79,7 @@ const split: RunControl = async (c) => {
   const value = c.tensor(0);
   const axis = axisOf(c, "axis", attribute(c, "axis", 0), value.dims.length);
   const { sizes, keeps } = splitSizes(c, value.dims[axis]!);
-  let start = 0;
-  const parts: Held[] = [];
-  for (const size of sizes) {
-    const part = await slab(c, value, axis, start, size);
-    start += size;
-    const dims = part.dims.filter((_, i) => i !== axis);
-    parts.push(keeps ? part : reshaped(part, dims));
-    if (parts.length % PARTS === 0) await c.rest();
-  }
-  return [parts];
+  return [await cut(c, value, axis, sizes, keeps)];
 };
 
 const concat: RunControl = async (c) => {
@@ -101,10 +89,10 @@ const concat: RunControl = async (c) => {
   sameType(c, sequence);
   if (attribute(c, "new_axis", 0) !== 0) return [await stack(c, sequence, "axis", attribute(c, "axis", 0))];
   const axis = axisOf(c, "axis", attribute(c, "axis", 0), first.dims.length);
-  for (const { dims } of sequence) {
+  await eachOf(c, sequence, ({ dims }) => {
     if (dims.length !== first.dims.length || dims.some((d, i) => i !== axis && d !== first.dims[i]))
       throw c.fail(`tensors along axis ${axis} expected the other extents of [${first.dims}], got [${dims}]`);
-  }
+  });
   return [await join(c, sequence, axis)];
 };
 

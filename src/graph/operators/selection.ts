@@ -212,6 +212,8 @@ function scalar(call: Call, i: number, fallback: number): number {
 const BOX_BYTES = 128;
 /** Three numbers in a list that grows by half, and in the result. */
 const CHOSEN_BYTES = 64;
+/** Pairs of boxes that are compared between two turns: some milliseconds. */
+const PAIRS = PIECE / 4;
 /** What a class costs besides its boxes, in operations. */
 const CLASS_WORK = 64;
 
@@ -248,7 +250,7 @@ const selected = inPieces(function* (call) {
         if (chosen.length >= most) break;
         if (least !== undefined && !(score[start + candidate]! > least)) continue;
         work += chosen.length;
-        if (work > PIECE) {
+        if (work > PAIRS) {
           work = 0;
           yield;
         }

@@ -178,12 +178,13 @@ function emitResize(l: Lowering, mode: Mode, x: Source, out: Source, axes: reado
   const [batch, channels] = [x.shape[0]!, x.shape.at(-1)!];
   const together = first.output * rows.count * columns.count;
   const apart = first.input * columns.count + first.output * rows.count;
-  // What is made between is no larger than the output.
-  if (first.input > first.output || apart >= together) {
+  // What is made between is no larger than the input or the output.
+  if ((first.input > first.output && last.output > last.input) || apart >= together) {
     emitTaps(l, mode, x, out, { batch, channels, first, last, rows, columns });
     return;
   }
-  // A row of the input goes into several of the output: what its columns give is made once, and then rows are so many channels. The same operations, since a
+  // A row of the input goes into several of the output, or many into one of which each has many taps: what its columns give is made once, and then rows are so
+  // many channels; no element takes more work than the taps of one axis. The same operations, since a
   // sum of one tap of weight 1 is that tap.
   const middle = temporary(l, "float32", [batch, first.input, last.output, channels]);
   const kept = { ...ONE, input: first.input, output: first.input };

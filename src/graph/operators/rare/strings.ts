@@ -1,7 +1,7 @@
-import { allocateData, broadcast, bytesIn, sizeOf, type Tensor } from "../../../tensor/index.ts";
+import { broadcast, bytesIn, sizeOf, stridesOf, type Tensor } from "../../../tensor/index.ts";
 import type { Call } from "../call.ts";
-import { broadcastStrides, walk } from "../elements.ts";
-import { inPieces } from "../memo.ts";
+import { broadcastStrides } from "../elements.ts";
+import { inPieces, PIECE } from "../memo.ts";
 import { broadcastRank, type Operator, sameRank } from "../operator.ts";
 
 /** A text of its own, as engines keep it at most: a header, and two bytes for each character. */
@@ -21,22 +21,34 @@ function bothShape(call: Call): number[] {
   return shape;
 }
 
+/** Texts that are worked on between two turns, and characters: some milliseconds. */
+const TEXTS = 1024;
+const CHARACTERS = 2 ** 15;
+
 /** Engines have no texts much longer: V8 ends at 2^29. */
 const LONGEST = 2 ** 28;
 
-function concatenated(call: Call): readonly [string[]] {
+const concatenated = inPieces(function* (call): Generator<undefined, string[]> {
   const [a, b] = [textsOf(call, 0), textsOf(call, 1)];
   const shape = bothShape(call);
+  const own = stridesOf(shape);
+  const [left, right] = [0, 1].map((i) => {
+    const strides = broadcastStrides(call.shape(i), shape);
+    return (at: number): number =>
+      strides.reduce((sum, stride, axis) => sum + stride * (Math.floor(at / own[axis]!) % shape[axis]!), 0);
+  }) as [(at: number) => number, (at: number) => number];
+  call.hold(bytesIn("string", sizeOf(shape)));
   const result = new Array<string>(sizeOf(shape));
-  const strides = [0, 1].map((i) => broadcastStrides(call.shape(i), shape));
-  walk(shape, strides, (at, [left, right]) => {
-    const length = a[left!]!.length + b[right!]!.length;
+  for (let at = 0; at < result.length; at++) {
+    if (at % TEXTS === 0) yield;
+    const [first, second] = [a[left(at)]!, b[right(at)]!];
+    const length = first.length + second.length;
     if (length > LONGEST) throw call.fail(`a text of ${length} characters is longer than ${LONGEST}`);
     call.hold(textBytes(length));
-    result[at] = a[left!]! + b[right!]!;
-  });
-  return [result];
-}
+    result[at] = first + second;
+  }
+  return result;
+});
 
 /** The pieces of a text: at most `most` cuts. Without a delimiter between runs of white space, which begins and ends no piece. */
 function* split(text: string, delimiter: string, most: number, { hold }: Call): Generator<undefined, string[]> {
@@ -49,45 +61,56 @@ function* split(text: string, delimiter: string, most: number, { hold }: Call): 
     if (at < 0) break;
     pieces.push(rest.slice(0, at));
     rest = rest.slice(at + (found === undefined ? delimiter.length : found![0].length));
-    if (pieces.length % 1024 !== 0) continue;
-    hold(1024 * textBytes(0));
+    if (pieces.length % TEXTS !== 0) continue;
+    hold(TEXTS * textBytes(0));
     yield;
   }
   pieces.push(rest);
   return pieces;
 }
 
-const pieces = inPieces(function* (call): Generator<undefined, string[][]> {
+const pieces = inPieces(function* (call) {
   const [most, delimiter] = [call.number("maxsplit", Number.POSITIVE_INFINITY), call.text("delimiter", "")];
   const all: string[][] = [];
+  let longest = 0;
   for (const text of textsOf(call, 0)) {
-    all.push(yield* split(text, delimiter, most, call));
-    if (all.length % 1024 === 0) yield;
+    const own = yield* split(text, delimiter, most, call);
+    longest = Math.max(longest, own.length);
+    all.push(own);
+    if (all.length % TEXTS === 0) yield;
   }
-  call.hold(bytesIn("string", sizeOf(call.shape(0)) * longestOf(all)));
-  return all;
+  call.hold(bytesIn("string", all.length * longest));
+  const texts: string[] = [];
+  for (const own of all) {
+    for (let i = 0; i < longest; i++) texts.push(own[i] ?? "");
+    if (texts.length % PIECE < longest) yield;
+  }
+  return { longest, texts, counts: BigInt64Array.from(all, ({ length }) => BigInt(length)) };
 });
 
-function longestOf(all: readonly (readonly string[])[]): number {
-  return all.reduce((most, { length }) => Math.max(most, length), 0);
-}
-
 function splitShape(call: Call) {
-  const longest = longestOf(pieces(call));
   const shape = call.shape(0);
   return [
-    { type: "string", shape: [...shape, longest] },
+    { type: "string", shape: [...shape, pieces(call).longest] },
     { type: "int64", shape },
   ] as const;
 }
 
 /** One code point for one, so that no engine's rules for whole words come in. */
-function changed(text: string, action: string): string {
+function* changed(text: string, action: string): Generator<undefined, string> {
   if (action === "NONE") return text;
-  return Array.from(text, (c) => {
+  const one = (c: string): string => {
     const other = action === "LOWER" ? c.toLowerCase() : c.toUpperCase();
     return [...other].length === 1 ? other : c;
-  }).join("");
+  };
+  let result = "";
+  for (let at = 0; ; yield) {
+    // Two units of one character stay together.
+    const end = at + CHARACTERS + (text.codePointAt(at + CHARACTERS - 1)! > 0xffff ? 1 : 0);
+    result += Array.from(text.slice(at, end), one).join("");
+    if (end >= text.length) return result;
+    at = end;
+  }
 }
 
 const normalized = inPieces(function* (call): Generator<undefined, string[]> {
@@ -96,14 +119,15 @@ const normalized = inPieces(function* (call): Generator<undefined, string[]> {
     throw call.fail("the input expected shape [count] or [1, count]");
   const action = call.text("case_change_action", "NONE");
   const sensitive = call.number("is_case_sensitive", 0) !== 0;
-  const compared = (text: string): string => (sensitive ? text : changed(text, "LOWER"));
-  const stops = new Set((call.node.attributes["stopwords"] as readonly string[] | undefined)?.map(compared));
+  const compared = sensitive ? "NONE" : "LOWER";
+  const stops = new Set<string>();
+  for (const word of (call.node.attributes["stopwords"] ?? []) as readonly string[])
+    stops.add(yield* changed(word, compared));
   const kept: string[] = [];
   for (const [i, text] of textsOf(call, 0).entries()) {
-    // Its characters are texts in a list while they are changed.
     call.hold(textBytes(5 * text.length));
-    if (!stops.has(compared(text))) kept.push(changed(text, action));
-    if (i % 1024 === 0) yield;
+    if (!stops.has(yield* changed(text, compared))) kept.push(yield* changed(text, action));
+    if (i % TEXTS === 0) yield;
   }
   return kept.length === 0 ? [""] : kept;
 });
@@ -115,7 +139,8 @@ export const strings = {
     inputs: "string string",
     rank: broadcastRank,
     shape: (call: Call) => [{ type: "string", shape: bothShape(call) }],
-    evaluate: concatenated,
+    evaluate: (call: Call) => [concatenated(call)],
+    work: concatenated.pieces,
   },
   "/StringSplit": {
     since: 20,
@@ -123,14 +148,8 @@ export const strings = {
     attributes: { delimiter: "text", maxsplit: "int" },
     shape: splitShape,
     evaluate: (call: Call) => {
-      const all = pieces(call);
-      const [{ shape }] = splitShape(call);
-      const longest = shape.at(-1)!;
-      const texts = allocateData("string", sizeOf(shape)) as string[];
-      all.forEach((own, i) => {
-        for (const [k, piece] of own.entries()) texts[i * longest + k] = piece;
-      });
-      return [texts, BigInt64Array.from(all, ({ length }) => BigInt(length))];
+      const { texts, counts } = pieces(call);
+      return [texts, counts];
     },
     work: pieces.pieces,
   },

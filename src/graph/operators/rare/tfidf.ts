@@ -1,7 +1,7 @@
-import { bytesIn, type ElementType, sizeOf } from "../../../tensor/index.ts";
+import { bytesIn, type ElementType } from "../../../tensor/index.ts";
 import type { Node } from "../../graph.ts";
 import type { Call } from "../call.ts";
-import { elementsOf } from "../elements.ts";
+import { type Elements, elementsOf } from "../elements.ts";
 import { inPieces, PIECE } from "../memo.ts";
 import type { Operator } from "../operator.ts";
 
@@ -65,19 +65,20 @@ function lengthsOf(node: Node, fail: Fail): { least: number; most: number; skips
 
 /** How often each n-gram is in a row: of tokens side by side, and with up to `skips` others between them. Single tokens are counted once. */
 function* count(
-  tokens: readonly (string | bigint | number)[],
+  all: Elements,
+  [first, length]: readonly [number, number],
   call: Call,
   grams: Grams,
   visit: (place: number) => void,
 ): Generator<undefined, void> {
   const { least, most, skips } = lengthsOf(call.node, (why) => call.fail(why));
   for (let distance = 1; distance <= skips + 1; distance++) {
-    if (distance > 1 && (most === 1 || distance >= tokens.length)) break;
-    for (let start = 0; start < tokens.length; start++) {
+    if (distance > 1 && (most === 1 || distance >= length)) break;
+    for (let start = 0; start < length; start++) {
       if (start % (PIECE / 64) === 0) yield;
       for (let n = distance === 1 ? least : Math.max(2, least); n <= Math.min(most, grams.longest); n++) {
-        if (start + distance * (n - 1) >= tokens.length) break;
-        const place = grams.places.get(keyOf(Array.from({ length: n }, (_, i) => tokens[start + distance * i]!)));
+        if (start + distance * (n - 1) >= length) break;
+        const place = grams.places.get(keyOf(Array.from({ length: n }, (_, i) => all[first + start + distance * i]!)));
         if (place !== undefined) visit(place);
       }
     }
@@ -90,16 +91,13 @@ const vectorize = inPieces(function* (call): Generator<undefined, Float32Array[]
   const mode = call.text("mode", "TF");
   const shape = call.shape(0);
   const tokens = shape.at(-1)!;
-  call.hold(bytesIn("string", sizeOf(shape)));
-  const all = Array.from(elementsOf(call.constant(0)!.data) as ArrayLike<string | bigint | number>);
+  const all = elementsOf(call.constant(0)!.data);
   const rows = shape.length === 1 ? 1 : shape[0]!;
   call.hold(bytesIn("float32", rows * width));
   const result = new Float32Array(rows * width);
   for (let row = 0; row < rows; row++) {
     const counts = new Map<number, number>();
-    yield* count(all.slice(row * tokens, (row + 1) * tokens), call, grams, (place) =>
-      counts.set(place, (counts.get(place) ?? 0) + 1),
-    );
+    yield* count(all, [row * tokens, tokens], call, grams, (place) => counts.set(place, (counts.get(place) ?? 0) + 1));
     for (const [place, times] of counts) {
       const weight = mode === "TF" ? 1 : (weights?.[place] ?? 1);
       result[row * width + columns[place]!]! += weight * (mode === "IDF" ? 1 : times);
