@@ -1,6 +1,14 @@
 import { wrongKind } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
-import { allocateData, type Shape, sizeOf, Tensor, uniformNumbers } from "../tensor/index.ts";
+import {
+  allocateData,
+  type ElementType,
+  type Shape,
+  sizeOf,
+  smallFloatBits,
+  Tensor,
+  uniformNumbers,
+} from "../tensor/index.ts";
 import type { InputRange } from "./options.ts";
 import { readersOf } from "./readers.ts";
 
@@ -19,9 +27,9 @@ export interface ProceduralOptions {
   readonly seed?: number;
 }
 
-/** Whether inputs of this type are made: 32 and 64-bit floats, integers, booleans. */
+/** Whether inputs of this type are made: floats of 16 bits and more, integers, booleans. */
 export function canBeMade({ type, holder }: ValueInfo): boolean {
-  return holder === undefined && /^(float(32|64)|u?int(8|16|32|64)|bool)$/.test(type);
+  return holder === undefined && /^(b?float16|float(32|64)|u?int(8|16|32|64)|bool)$/.test(type);
 }
 
 /** How many records `proceduralInputs` gives by default. */
@@ -103,7 +111,7 @@ export function checkRange(range: InputRange | undefined, inputs: readonly Value
 const CHANNELS = [1, 3, 4];
 
 function kindOf({ name, type }: ValueInfo, shape: Shape, rows: ReadonlyMap<string, number>): Kind {
-  if (!type.startsWith("float")) return rows.has(name) ? "ids" : "switch";
+  if (!isFloat(type)) return rows.has(name) ? "ids" : "switch";
   const isPicture = shape.length === 4 && (CHANNELS.includes(shape[1]!) || CHANNELS.includes(shape[3]!));
   return isPicture ? "picture" : "signal";
 }
@@ -129,9 +137,9 @@ export function shapesOf(inputs: readonly ValueInfo[], scale = 1): Map<string, S
   );
 }
 
-function freeSize(type: string, shape: readonly (number | string)[], axis: number): number {
+function freeSize(type: ElementType, shape: readonly (number | string)[], axis: number): number {
   if (axis === 0) return 1;
-  if (!type.startsWith("float")) return 32;
+  if (!isFloat(type)) return 32;
   if (shape.length === 4) {
     const spatial = shape.slice(1).filter((d) => typeof d === "number" && !CHANNELS.includes(d)) as number[];
     const free = shape.slice(1).filter((d) => typeof d === "string");
@@ -161,10 +169,19 @@ function tableRows(graph: Graph): Map<string, number> {
   return new Map(found.filter((entry): entry is [string, number] => entry[1] !== undefined));
 }
 
+function isFloat(type: ElementType): boolean {
+  return /^b?float/.test(type);
+}
+
 function filled({ type }: ValueInfo, shape: Shape, value: (n: number) => number): Tensor {
   const data = allocateData(type, sizeOf(shape));
-  for (let n = 0; n < data.length; n++)
-    (data as unknown[])[n] = typeof data[n] === "bigint" ? BigInt(value(n)) : value(n);
+  const element =
+    type === "float16" || type === "bfloat16"
+      ? (v: number) => smallFloatBits(type, v)
+      : typeof data[0] === "bigint"
+        ? BigInt
+        : (v: number) => v;
+  for (let n = 0; n < data.length; n++) (data as unknown[])[n] = element(value(n));
   return new Tensor(type, data as Float32Array, shape);
 }
 
