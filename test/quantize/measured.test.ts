@@ -400,7 +400,10 @@ describe("allocate", () => {
 });
 
 describe("procedural inputs", () => {
-  const graph = (shape: readonly number[], type: "float32" | "int64" | "bool" = "float32"): Graph => ({
+  const graph = (
+    shape: readonly (number | string)[],
+    type: "float32" | "int64" | "bool" | "uint8" = "float32",
+  ): Graph => ({
     ...towers(),
     inputs: [{ name: "x", type, shape }],
     nodes: type === "int64" ? [node("g", "Gather", ["w0", "x"], "y")] : [],
@@ -429,6 +432,38 @@ describe("procedural inputs", () => {
     const energy = (from: number) => tones.data.slice(from, from + 500).reduce((sum, v) => sum + v * v, 0);
     const levels = Array.from({ length: 32 }, (_, i) => energy(500 * i));
     expect(Math.max(...levels) / Math.min(...levels)).toBeGreaterThan(2);
+  });
+
+  test("a picture may come without a batch, or in bytes, and then from 0 to 255", () => {
+    for (const [shape, type] of [
+      [[3, 40, 56], "float32"],
+      [[40, 56, 3], "uint8"],
+      [[1, 40, 56, 3], "uint8"],
+    ] as const) {
+      const g = graph(shape, type);
+      const { feeds, names } = proceduralInputs(g, { shapes: shapesOf(g.inputs), inputRange: [-1, 1] });
+      const [low, high] = type === "uint8" ? [0, 255] : [-1, 1];
+      expect(names).toBe(`x [${shape.join("x")}]: dead leaves and 1/f noise in ${low}…${high}`);
+      for (const feed of feeds) {
+        const data = Array.from(feed.get("x")!.data as Float32Array | Uint8Array);
+        const [least, most] = [Math.min(...data), Math.max(...data)];
+        expect(least).toBeGreaterThanOrEqual(low!);
+        expect(most).toBeLessThanOrEqual(high!);
+        expect(most - least).toBeGreaterThan(0.4 * (high! - low!));
+      }
+      const free = shape.map((d) => (d > 3 ? `${d}` : d));
+      const side = (d: number | string) => (typeof d === "string" ? 224 : d);
+      expect(shapesOf(graph(free, type).inputs).get("x")).toEqual(free.map(side));
+    }
+    // Three of something, and one channel of sound, are no pictures.
+    for (const shape of [
+      [3, 8, 64],
+      [1, 43844, 1],
+      [2, 1, 128],
+    ]) {
+      const g = graph(shape);
+      expect(proceduralInputs(g, { shapes: shapesOf(g.inputs) }).names).toMatch(/tones/);
+    }
   });
 
   test("ids are rows of the table, rare ones too; switches are on", () => {
