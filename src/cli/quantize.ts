@@ -220,5 +220,7 @@ function measuredLine({ check, unchecked }: Pick<QuantizationReport, "check" | "
     return `planned for ${target} by the weights alone: ${unchecked}`;
   const share = agreement === undefined ? "" : `, agreement ${(100 * agreement).toFixed(2)} %`;
   if (target !== undefined) return `measured error ${measured.toExponential(1)}${share}, for ${target} on ${inputs}`;
-  return `measured error ${measured.toExponential(1)}, asked for ${tolerance}, predicted ${predicted.toExponential(1)} on ${inputs}`;
+  const asked =
+    measured > tolerance ? `no plan was found that keeps the ${tolerance} asked for` : `asked for ${tolerance}`;
+  return `measured error ${measured.toExponential(1)}, ${asked}, predicted ${predicted.toExponential(1)} on ${inputs}`;
 }

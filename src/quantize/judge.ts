@@ -3,6 +3,7 @@ import type { Tensor } from "../tensor/index.ts";
 /** How far outputs are from those in float32: one number for each output and record of inputs that can tell. */
 export class Judge {
   private readonly used: { readonly record: number; readonly name: string; readonly exact: Float32Array }[] = [];
+  private readonly unused = new Map<string, string>();
 
   constructor(
     expected: readonly ReadonlyMap<string, Tensor>[],
@@ -11,15 +12,21 @@ export class Judge {
     for (const [record, outputs] of expected.entries()) {
       for (const [name, { type, data }] of outputs) {
         const exact = data as Float32Array;
-        if (type !== "float32" || exact.length === 0 || !exact.every(Number.isFinite)) continue;
-        if (exact.every((v) => v === exact[0]) && (exact.length > 1 || exact[0] === 0)) continue;
-        this.used.push({ record, name, exact });
+        const why = type === "float32" ? silence(exact) : type;
+        if (why === undefined) this.used.push({ record, name, exact });
+        else this.unused.set(name, why);
       }
     }
   }
 
   get count(): number {
     return this.used.length;
+  }
+
+  /** Why there is nothing to judge, for people. */
+  get silent(): string {
+    const each = [...this.unused].map(([name, why]) => `"${name}" is ${why}`);
+    return `no output tells how far it is from float32: ${each.join(", ") || "there are none"}`;
   }
 
   /** Squared errors of the outputs of one record; the others' stay as they are. */
@@ -48,6 +55,13 @@ export class Judge {
     const square = Math.max(missed / energy, this.largest ? (most / top) ** 2 : 0);
     return Number.isFinite(square) ? square : 1e6;
   }
+}
+
+/** Why numbers tell nothing of an error; undefined where they do. */
+function silence(exact: Float32Array): string | undefined {
+  if (exact.length === 0) return "empty";
+  if (!exact.every(Number.isFinite)) return "not finite";
+  return exact.every((v) => v === exact[0]) && (exact.length > 1 || exact[0] === 0) ? "constant" : undefined;
 }
 
 /**

@@ -1,5 +1,5 @@
 import { BadIndex, BitbasisError, type MakeCore, Turns } from "../core/index.ts";
-import type { Graph } from "../graph/index.ts";
+import type { Graph, ValueInfo } from "../graph/index.ts";
 import { cutWidth, isRounded, type Plan, type Preset, weightWidth } from "../series/index.ts";
 import { Ablation, type Levels } from "./ablation.ts";
 import { allocate, type Giving } from "./allocate.ts";
@@ -71,13 +71,23 @@ const ROUNDS = 7;
 export async function measuredPlan(graph: Graph, options: MeasuredOptions, makeCore: MakeCore): Promise<Measured> {
   checkRange(options.inputRange, graph.inputs);
   try {
-    return await measured(graph, options, makeCore);
+    return await measured(float32Outputs(graph), options, makeCore);
   } catch (error) {
     // What a session could not run either is said there; a container of it can be written all the same.
     if (error instanceof BitbasisError || error instanceof BadIndex)
       return { unchecked: `a run failed: ${error.message}` };
     throw error;
   }
+}
+
+/** With the float32 values of which outputs of 16 bits are made in their place: one step of such an output is as much as all of the error that `faithful` may have. */
+function float32Outputs(graph: Graph): Graph {
+  const casts = new Map(graph.nodes.flatMap((node) => (node.op === "Cast" ? [[node.outputs[0], node] as const] : [])));
+  const outputs = graph.outputs.map((output): ValueInfo => {
+    const cast = output.type.endsWith("float16") ? casts.get(output.name) : undefined;
+    return cast === undefined ? output : { ...output, name: cast.inputs[0]!, type: "float32" };
+  });
+  return { ...graph, outputs };
 }
 
 async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCore): Promise<Measured> {
@@ -91,8 +101,7 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
   const policy = POLICIES[preset];
   const reference = new Reference(core, graph, records, policy.largest);
   const judge = reference.probes;
-  if (judge.count === 0)
-    return { unchecked: "its outputs on procedural inputs are empty, constant, integer or not finite" };
+  if (judge.count === 0) return { unchecked: judge.silent };
   const measure = async (plan: Plan): Promise<number> =>
     (await reference.try(plan, makeCore, { preset, ...(signal && { signal }), ...(fitting && { fitting }) })).error;
   const said = (predicted: number, measured: number) => ({

@@ -32,12 +32,12 @@ export function planLayers(
   const total = linear.reduce((sum, { weights }) => sum + (weights?.tensor.size ?? 0), 0);
   const ofPreset = planFor(
     used,
-    linear.map(({ node, kind, last, frontEnd, centred, streaming, weights, shape }) => {
-      if (used === "float32" || weights === undefined) return { node: node.name, kind, frontEnd };
+    linear.map((layer) => {
+      const { kind, frontEnd, weights } = layer;
+      const node = layer.node.name;
+      if (used === "float32" || weights === undefined) return { node, kind, frontEnd };
       const grid = gridWidth(core, weights.tensor, weights.axis);
-      const share = weights.tensor.size / total;
-      const known = { ...(grid === undefined ? {} : { grid }), ...(shape === undefined ? {} : { shape }) };
-      return { ...{ node: node.name, kind, last, frontEnd, centred, streaming, share }, ...known };
+      return { ...layer, node, share: weights.tensor.size / total, ...(grid !== undefined && { grid }) };
     }),
   );
   const layers = { ...ofPreset.layers, ...plan?.layers };

@@ -1,6 +1,14 @@
 import { wrongKind } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
-import { allocateData, type Shape, sizeOf, Tensor, uniformNumbers } from "../tensor/index.ts";
+import {
+  allocateData,
+  type ElementType,
+  type Shape,
+  sizeOf,
+  smallFloatBits,
+  Tensor,
+  uniformNumbers,
+} from "../tensor/index.ts";
 import type { InputRange } from "./options.ts";
 import { readersOf } from "./readers.ts";
 
@@ -19,9 +27,9 @@ export interface ProceduralOptions {
   readonly seed?: number;
 }
 
-/** Whether inputs of this type are made: 32 and 64-bit floats, integers, booleans. */
+/** Whether inputs of this type are made: floats of 16 bits and more, integers, booleans. */
 export function canBeMade({ type, holder }: ValueInfo): boolean {
-  return holder === undefined && /^(float(32|64)|u?int(8|16|32|64)|bool)$/.test(type);
+  return holder === undefined && /^(b?float16|float(32|64)|u?int(8|16|32|64)|bool)$/.test(type);
 }
 
 /** How many records `proceduralInputs` gives by default. */
@@ -34,9 +42,9 @@ type Kind = "picture" | "signal" | "ids" | "switch";
  * quiet bands and flat pictures show (it underrates the error of a mel spectrogram 2,400-fold). On 14 networks the larger of the errors on these two lies
  * between a third and five times that on real inputs.
  *
- * - pictures (rank 4 with an axis of 1, 3 or 4 channels): dead leaves, and 1/f noise; 0…1 unless a range is given;
+ * - pictures (rank 4 with an axis of 1, 3 or 4 channels, rank 3 with one of 3 at an end; floats or bytes): dead leaves, and 1/f noise; 0…1, bytes 0…255, unless a range is given;
  * - other floats: twelve decaying tones of levels down to −60 dB, and 1/f noise; ± 0.5;
- * - integers that look up rows: uniform ids, and ids with frequencies ~ 1/id; others, and booleans, are 1.
+ * - integers that look up rows: uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1.
  */
 export function proceduralInputs(graph: Graph, options: ProceduralOptions, count = RECORDS): ProceduralInputs {
   const rows = tableRows(graph);
@@ -56,24 +64,32 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
             : kind === "picture"
               ? deadLeaves(shape, uniform)
               : tones(shape, uniform);
-        const [low, high] = rangeOf(input.name, kind, inputRange);
+        const [low, high] = rangeOf(input, kind, inputRange);
         return [input.name, filled(input, shape, (n) => low + (high - low) * values[n]!)];
       }),
     );
   });
-  const names = [...kinds].map(([name, kind]) => {
+  const names = graph.inputs.map((input) => {
+    const { name } = input;
+    const kind = kinds.get(name)!;
     const what = { picture: "dead leaves and 1/f noise", signal: "tones and 1/f noise", ids: "ids", switch: "ones" }[
       kind
     ];
-    const range = kind === "picture" || kind === "signal" ? ` in ${rangeOf(name, kind, inputRange).join("…")}` : "";
+    const range = kind === "picture" || kind === "signal" ? ` in ${rangeOf(input, kind, inputRange).join("…")}` : "";
     return `${name} [${shapes.get(name)!.join("x")}]: ${what}${range}`;
   });
   return { feeds, names: names.join("; ") };
 }
 
-function rangeOf(name: string, kind: Kind, given: InputRange | undefined): readonly [number, number] {
-  const own = isPair(given) ? given : given !== undefined && Object.hasOwn(given, name) ? given[name] : undefined;
-  return own ?? (kind === "picture" ? [0, 1] : [-0.5, 0.5]);
+function rangeOf({ name, type }: ValueInfo, kind: Kind, given: InputRange | undefined): readonly [number, number] {
+  const own = isPair(given)
+    ? isFloat(type)
+      ? given
+      : undefined
+    : given !== undefined && Object.hasOwn(given, name)
+      ? given[name]
+      : undefined;
+  return own ?? (isFloat(type) ? (kind === "picture" ? [0, 1] : [-0.5, 0.5]) : [0, 255]);
 }
 
 function isPair(range: InputRange | undefined): range is readonly [number, number] {
@@ -102,10 +118,21 @@ export function checkRange(range: InputRange | undefined, inputs: readonly Value
 /** Channels of a picture. */
 const CHANNELS = [1, 3, 4];
 
+/** Least side of a picture of rank 3, which else is three of something. */
+const LEAST_SIDE = 16;
+
 function kindOf({ name, type }: ValueInfo, shape: Shape, rows: ReadonlyMap<string, number>): Kind {
-  if (!type.startsWith("float")) return rows.has(name) ? "ids" : "switch";
-  const isPicture = shape.length === 4 && (CHANNELS.includes(shape[1]!) || CHANNELS.includes(shape[3]!));
-  return isPicture ? "picture" : "signal";
+  const picture = isPicture(type, shape);
+  if (!isFloat(type) && !picture) return rows.has(name) ? "ids" : "switch";
+  return picture ? "picture" : "signal";
+}
+
+/** Whether values are pixels, by their type and shape, of which sizes may be free. */
+function isPicture(type: ElementType, shape: readonly (number | string)[]): boolean {
+  if (!isFloat(type) && type !== "uint8") return false;
+  if (shape.length === 4) return [shape[1]!, shape[3]!].some((d) => CHANNELS.includes(Number(d)));
+  const sides = shape[0] === 3 ? shape.slice(1) : shape[2] === 3 ? shape.slice(0, 2) : [];
+  return shape.length === 3 && sides.length === 2 && sides.every((d) => typeof d === "string" || d >= LEAST_SIDE);
 }
 
 /**
@@ -129,9 +156,10 @@ export function shapesOf(inputs: readonly ValueInfo[], scale = 1): Map<string, S
   );
 }
 
-function freeSize(type: string, shape: readonly (number | string)[], axis: number): number {
+function freeSize(type: ElementType, shape: readonly (number | string)[], axis: number): number {
+  if (shape.length === 3 && isPicture(type, shape)) return 224;
   if (axis === 0) return 1;
-  if (!type.startsWith("float")) return 32;
+  if (!isFloat(type) && !isPicture(type, shape)) return 32;
   if (shape.length === 4) {
     const spatial = shape.slice(1).filter((d) => typeof d === "number" && !CHANNELS.includes(d)) as number[];
     const free = shape.slice(1).filter((d) => typeof d === "string");
@@ -161,10 +189,19 @@ function tableRows(graph: Graph): Map<string, number> {
   return new Map(found.filter((entry): entry is [string, number] => entry[1] !== undefined));
 }
 
+function isFloat(type: ElementType): boolean {
+  return /^b?float/.test(type);
+}
+
 function filled({ type }: ValueInfo, shape: Shape, value: (n: number) => number): Tensor {
   const data = allocateData(type, sizeOf(shape));
-  for (let n = 0; n < data.length; n++)
-    (data as unknown[])[n] = typeof data[n] === "bigint" ? BigInt(value(n)) : value(n);
+  const element =
+    type === "float16" || type === "bfloat16"
+      ? (v: number) => smallFloatBits(type, v)
+      : typeof data[0] === "bigint"
+        ? BigInt
+        : (v: number) => v;
+  for (let n = 0; n < data.length; n++) (data as unknown[])[n] = element(value(n));
   return new Tensor(type, data as Float32Array, shape);
 }
 
@@ -188,9 +225,9 @@ function ids(input: ValueInfo, shape: Shape, rows: number, zipf: boolean, unifor
   });
 }
 
-/** Axes of a picture: [N, C, H, W] or [N, H, W, C]. */
+/** Axes of a picture: [N, C, H, W] or [N, H, W, C], or without N. */
 function axesOf(shape: Shape): { batch: number; channels: number; height: number; width: number; last: boolean } {
-  const [batch, a, b, c] = shape as [number, number, number, number];
+  const [batch, a, b, c] = (shape.length === 3 ? [1, ...shape] : shape) as [number, number, number, number];
   const last = !CHANNELS.includes(a) || (CHANNELS.includes(c) && c < a);
   return last ? { batch, channels: c, height: a, width: b, last } : { batch, channels: a, height: b, width: c, last };
 }

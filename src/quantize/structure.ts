@@ -18,34 +18,22 @@ export function structureOf(graph: Graph): Structure {
   return {
     ...{ frontEnds: frontEnds(graph, nodes), nonNegative: nonNegative(nodes), centred: centred(graph, nodes) },
     streaming:
-      nodes.some(({ op }) => ["LSTM", "GRU", "RNN"].includes(op)) &&
-      graph.inputs.filter(({ type }) => type === "float32").length > 1,
+      nodes.some(({ op }) => RECURRENT.has(op)) && graph.inputs.filter(({ type }) => type === "float32").length > 1,
   };
 }
 
-const LINEAR = new Set(["Conv", "ConvTranspose", "MatMul", "Gemm"]);
+function words(list: string): ReadonlySet<string> {
+  return new Set(list.split(/\s+/));
+}
+
+const RECURRENT = words("LSTM GRU RNN");
+const LINEAR = words("Conv ConvTranspose MatMul Gemm");
 
 /** What hands on the relative precision that small values need: no bound, no mean, no saturation. */
-const PASSING = new Set([
-  ...[
-    "Add",
-    "Sub",
-    "Mul",
-    "Div",
-    "Neg",
-    "Abs",
-    "Pow",
-    "Clip",
-    "Max",
-    "Min",
-    "ReduceSum",
-    "ReduceSumSquare",
-    "Sum",
-    "Cast",
-  ],
-  ...["Reshape", "Transpose", "Squeeze", "Unsqueeze", "Flatten", "Slice", "Split", "Concat", "Pad", "Expand", "Where"],
-  ...["Identity"],
-]);
+const PASSING = words(
+  `Add Sub Mul Div Neg Abs Pow Clip Max Min ReduceSum ReduceSumSquare Sum Cast Reshape Transpose Squeeze
+  Unsqueeze Flatten Slice Split Concat Pad Expand Where Identity`,
+);
 
 /**
  * Linear layers of front ends. A quantized sum is off by a part of the *largest* sum; a logarithm, reciprocal, root or divisor asks for a part of *each*. Quiet
@@ -81,6 +69,9 @@ function takesPart({ op, inputs }: Node, name: string, graph: Graph): boolean {
   return exponent?.size === 1 && Number(exponent.data[0]) < 1;
 }
 
+/** What may lie between a root and the division by it. */
+const BETWEEN = words("Add Max Clip Expand Unsqueeze Reshape");
+
 /** Whether a root is only divided by, as that of a sum of squares is in a norm. */
 function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>): boolean {
   const divides = (name: string): boolean => {
@@ -90,7 +81,7 @@ function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>): bool
       all.every((node) => {
         if (node.op === "Div") return node.inputs[1] === name && node.inputs[0] !== name;
         if (node.op === "Reciprocal") return true;
-        return ["Add", "Max", "Clip", "Expand", "Unsqueeze", "Reshape"].includes(node.op) && divides(node.outputs[0]!);
+        return BETWEEN.has(node.op) && divides(node.outputs[0]!);
       })
     );
   };
@@ -104,21 +95,11 @@ function isOpen({ attributes }: Node): boolean {
   return activation === "Clip" && typeof min === "number" && min > 0 && max === undefined;
 }
 
-const POSITIVE = new Set(["Relu", "Sigmoid", "HardSigmoid", "Softmax", "Abs", "Exp", "Sqrt"]);
-const KEEPING = new Set([
-  ...[
-    "MaxPool",
-    "AveragePool",
-    "GlobalAveragePool",
-    "GlobalMaxPool",
-    "Flatten",
-    "Reshape",
-    "Transpose",
-    "Slice",
-    "Concat",
-  ],
-  ...["Add", "Mul", "Squeeze", "Unsqueeze", "Identity", "Split", "Resize", "Expand", "ReduceMean", "ReduceMax"],
-]);
+const POSITIVE = words("Relu Sigmoid HardSigmoid Softmax Abs Exp Sqrt");
+const KEEPING = words(
+  `MaxPool AveragePool GlobalAveragePool GlobalMaxPool Flatten Reshape Transpose Slice Concat Add Mul
+  Squeeze Unsqueeze Identity Split Resize Expand ReduceMean ReduceMax`,
+);
 
 function nonNegative(nodes: readonly Node[]): Set<string> {
   const found = new Set<string>();

@@ -133,7 +133,7 @@ async function sensitivitiesOf(graph: Graph, options: TargetOptions & Fit, makeC
     let records = recordsFor(graph, about);
     if (typeof records === "string") return unmeasured(records);
     let reference = new Reference(core, graph, records, true);
-    if (reference.probes.count === 0) return unmeasured("its outputs are empty, constant, integer or not finite");
+    if (reference.probes.count === 0) return unmeasured(reference.probes.silent);
     const ablation = ablated(new Set(layersBehind(linear, records.stage).map(({ node }) => node.name)));
     const turns = new Turns(signal);
     const sensitivities = await ablation.sensitivities(records, reference.probes, async (loaded, total) => {

@@ -121,7 +121,7 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: 
         : depthwise
           ? BESIDE_DEPTHWISE
           : layer.streaming
-            ? "errors come back with the state"
+            ? "hands its state on"
             : undefined;
     if (place !== undefined) return faithfulWidth(layer, 16, place);
     return share < MODEST_SHARE

@@ -8,7 +8,7 @@ import { plan } from "../../src/quantize/plan-model.ts";
 import { proceduralInputs, shapesOf } from "../../src/quantize/procedural.ts";
 import { activationWidth, weightWidth } from "../../src/series/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
-import { Tensor } from "../../src/tensor/index.ts";
+import { smallFloatBits, Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
 import { chooser, network, towers } from "./networks.ts";
 
@@ -154,6 +154,33 @@ describe("plans by measurement", () => {
     await expect(quantize(onnx, { inputRange: { z: [0, 1] } })).rejects.toThrow('names of inputs ("x"), got "z"');
   });
 
+  test.each(["float16", "bfloat16"] as const)(
+    "a network whose weights and ends are %s is measured in the float32 that it runs in",
+    async (type) => {
+      const graph = towers();
+      const half = ({ dims, data }: Tensor) =>
+        new Tensor(
+          type,
+          Uint16Array.from(data as Float32Array, (v) => smallFloatBits(type, v)),
+          dims,
+        );
+      const halves: Graph = {
+        ...graph,
+        inputs: [{ name: "x", type, shape: ["N", 48] }],
+        outputs: [{ name: "y", type, shape: undefined }],
+        initializers: new Map([...graph.initializers].map(([name, tensor]) => [name, half(tensor)] as const)),
+      };
+      const { report } = await quantize(writeOnnx(halves), { preset: "faithful" });
+      expect(report.unchecked).toBeUndefined();
+      const { tolerance, measured, inputs } = report.check!;
+      expect(measured).toBeLessThanOrEqual(tolerance);
+      expect(measured).toBeGreaterThan(1e-6);
+      expect(inputs).toMatch(/^x \[1x48\]: tones and 1\/f noise/);
+      const structural = await quantize(writeOnnx(halves), { check: false });
+      expect(report.layers.map(({ plan }) => plan)).toEqual(structural.report.layers.map(({ plan }) => plan));
+    },
+  );
+
   test("an abort stops it", async () => {
     const controller = new AbortController();
     const running = quantize(writeOnnx(network()), {
@@ -174,12 +201,37 @@ describe("plans by measurement", () => {
         nodes: [node("mat", "MatMul", ["x", "w0"], "a"), node("arg", "ArgMax", ["a"], "y")],
         outputs: [{ name: "y", type: "int64", shape: undefined }],
       },
-      /outputs on procedural inputs are empty, constant, integer or not finite/,
+      /^no output tells how far it is from float32: "y" is int64$/,
+    ],
+    [
+      "outputs are empty",
+      {
+        nodes: [node("mat", "MatMul", ["x", "w0"], "a"), node("slice", "Slice", ["a", "none", "none"], "y")],
+        initializers: new Map([...towers().initializers, ["none", new Tensor("int64", BigInt64Array.of(0n), [1])]]),
+      },
+      /"y" is empty$/,
+    ],
+    [
+      "an input is of a type that is not made",
+      {
+        inputs: [...towers().inputs, { name: "s", type: "string", shape: [1] }],
+        outputs: [...towers().outputs, { name: "t", type: "string", shape: [1] }],
+        nodes: [...towers().nodes, node("same", "Identity", ["s"], "t")],
+      },
+      /^its input "s" is string$/,
+    ],
+    [
+      "no sizes fit",
+      {
+        inputs: [...towers().inputs, { name: "z", type: "float32", shape: ["M", 7] }],
+        nodes: [...towers().nodes.slice(0, -1), node("sum", "Add", ["c", "z"], "y")],
+      },
+      /^no sizes of its free dimensions were found that it takes: node "sum" \(Add, opset 17\): the shapes do not broadcast/,
     ],
     [
       "outputs are constant",
       { nodes: [node("mat", "MatMul", ["x", "w0"], "a"), node("sub", "Sub", ["a", "a"], "y")] },
-      /constant/,
+      /"y" is constant$/,
     ],
     [
       "outputs are NaN",
@@ -190,7 +242,7 @@ describe("plans by measurement", () => {
           node("div", "Div", ["b", "b"], "y"),
         ],
       },
-      /not finite/,
+      /"y" is not finite$/,
     ],
   ])("where %s the plan is the structural one, and the report says so", async (_, parts, message) => {
     const { report } = await quantize(writeOnnx({ ...towers(), ...parts }), { preset: "fast" });
@@ -348,7 +400,10 @@ describe("allocate", () => {
 });
 
 describe("procedural inputs", () => {
-  const graph = (shape: readonly number[], type: "float32" | "int64" | "bool" = "float32"): Graph => ({
+  const graph = (
+    shape: readonly (number | string)[],
+    type: "float32" | "int64" | "bool" | "uint8" = "float32",
+  ): Graph => ({
     ...towers(),
     inputs: [{ name: "x", type, shape }],
     nodes: type === "int64" ? [node("g", "Gather", ["w0", "x"], "y")] : [],
@@ -377,6 +432,38 @@ describe("procedural inputs", () => {
     const energy = (from: number) => tones.data.slice(from, from + 500).reduce((sum, v) => sum + v * v, 0);
     const levels = Array.from({ length: 32 }, (_, i) => energy(500 * i));
     expect(Math.max(...levels) / Math.min(...levels)).toBeGreaterThan(2);
+  });
+
+  test("a picture may come without a batch, or in bytes, and then from 0 to 255", () => {
+    for (const [shape, type] of [
+      [[3, 40, 56], "float32"],
+      [[40, 56, 3], "uint8"],
+      [[1, 40, 56, 3], "uint8"],
+    ] as const) {
+      const g = graph(shape, type);
+      const { feeds, names } = proceduralInputs(g, { shapes: shapesOf(g.inputs), inputRange: [-1, 1] });
+      const [low, high] = type === "uint8" ? [0, 255] : [-1, 1];
+      expect(names).toBe(`x [${shape.join("x")}]: dead leaves and 1/f noise in ${low}…${high}`);
+      for (const feed of feeds) {
+        const data = Array.from(feed.get("x")!.data as Float32Array | Uint8Array);
+        const [least, most] = [Math.min(...data), Math.max(...data)];
+        expect(least).toBeGreaterThanOrEqual(low!);
+        expect(most).toBeLessThanOrEqual(high!);
+        expect(most - least).toBeGreaterThan(0.4 * (high! - low!));
+      }
+      const free = shape.map((d) => (d > 3 ? `${d}` : d));
+      const side = (d: number | string) => (typeof d === "string" ? 224 : d);
+      expect(shapesOf(graph(free, type).inputs).get("x")).toEqual(free.map(side));
+    }
+    // Three of something, and one channel of sound, are no pictures.
+    for (const shape of [
+      [3, 8, 64],
+      [1, 43844, 1],
+      [2, 1, 128],
+    ]) {
+      const g = graph(shape);
+      expect(proceduralInputs(g, { shapes: shapesOf(g.inputs) }).names).toMatch(/tones/);
+    }
   });
 
   test("ids are rows of the table, rare ones too; switches are on", () => {
