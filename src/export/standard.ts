@@ -143,7 +143,12 @@ class Standard implements Emitter {
       if (!isGraph(value)) return [name, value];
       const body = new Standard(value, this.shared, this.ranks.all());
       for (const node of value.nodes) body.add(node);
-      return [name, { ...value, nodes: body.nodes }];
+      // onnxruntime takes no output of a body that is a value of the graph around it.
+      const own = new Set([...value.inputs.map((input) => input.name), ...body.nodes.flatMap((node) => node.outputs)]);
+      const outputs = value.outputs.map((output) =>
+        own.has(output.name) ? output : { ...output, name: body.emit("Identity", [output.name]) },
+      );
+      return [name, { ...value, nodes: body.nodes, outputs }];
     });
     return Object.fromEntries(entries);
   }

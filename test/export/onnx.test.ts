@@ -131,7 +131,7 @@ const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> 
         { x: ["n", 4, 6, 6] },
         {
           ...{ w: tensor([8, 4, 3, 3], 1), v: tensor([8, 8, 1, 1], 2), d: tensor([8, 5], 3) },
-          ...{ from: i64(0), to: i64(4), scales: f32([4], [1, 1, 2, 2]), zero: f32([], [-1e9]) },
+          ...{ from: i64(0), to: i64(4), scales: f32([4], [1, 1, 2, 2]), zero: f32([], [-1e9]), one: f32([1, 8]) },
         },
         [
           ["Shape", ["x"], ["shape"]],
@@ -152,7 +152,16 @@ const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> 
           ],
           ["GlobalAveragePool", ["b"], ["p"]],
           ["Flatten", ["p"], ["flat"]],
-          ["MatMul", ["flat", "d"], ["y"]],
+          [
+            "If",
+            ["large"],
+            ["same"],
+            {
+              then_branch: build({}, {}, [["Identity", ["flat"], ["i"]]], ["i"]),
+              else_branch: build({}, {}, [["Identity", ["one"], ["k"]]], ["k"]),
+            },
+          ],
+          ["MatMul", ["same", "d"], ["y"]],
         ],
         ["y"],
       ),
