@@ -120,6 +120,8 @@ class Standard implements Emitter {
     this.node = node;
     const own = { ...node, attributes: this.bodies(node.attributes) };
     if (node.domain === "" && node.op === "RMSNormalization" && this.shared.opset < 23) this.rmsNorm(own);
+    else if (node.domain === "" && node.op === "Swish" && this.shared.opset < 24) this.swish(own);
+    else if (node.op === "Resize") this.resize(own);
     else if (node.domain !== "bitbasis") this.nodes.push(own);
     else if (node.op === "MatMul") this.matMul(own);
     else if (node.op === "Conv" || node.op === "ConvTranspose") this.conv(own);
@@ -130,11 +132,9 @@ class Standard implements Emitter {
       const outputs = [this.shared.names.unique(`${scale}/bytes`), scale, zero];
       this.nodes.push({ ...own, op: "DynamicQuantizeLinear", domain: "", outputs });
     } else if (TWINS.has(node.op)) this.turned(own, node.inputs.slice(1));
-    else if (node.op === "Resize") this.resize(own);
     else if (node.op === "Gelu") this.nodes.push({ ...own, domain: "" });
     else if (isRecurrent(node)) this.recurrent(own);
-    else if (node.op === "Silu")
-      this.emit("Mul", [node.inputs[0]!, this.emit("Sigmoid", node.inputs)], {}, node.outputs[0]);
+    else if (node.op === "Silu") this.swish(own);
     else throw new BitbasisError("UNSUPPORTED", `node "${node.name}" (${node.op}) has no export to standard ONNX`);
   }
 
@@ -143,7 +143,12 @@ class Standard implements Emitter {
       if (!isGraph(value)) return [name, value];
       const body = new Standard(value, this.shared, this.ranks.all());
       for (const node of value.nodes) body.add(node);
-      return [name, { ...value, nodes: body.nodes }];
+      // onnxruntime takes no output of a body that is a value of the graph around it.
+      const own = new Set([...value.inputs.map((input) => input.name), ...body.nodes.flatMap((node) => node.outputs)]);
+      const outputs = value.outputs.map((output) =>
+        own.has(output.name) ? output : { ...output, name: body.emit("Identity", [output.name]) },
+      );
+      return [name, { ...value, nodes: body.nodes, outputs }];
     });
     return Object.fromEntries(entries);
   }
@@ -159,6 +164,15 @@ class Standard implements Emitter {
     const mean = this.emit("ReduceMean", [this.emit("Mul", [x, x]), over]);
     const root = this.emit("Sqrt", [this.emit("Add", [mean, least])]);
     this.emit("Mul", [this.emit("Div", [x, root]), scale], {}, node.outputs[0]);
+  }
+
+  /** ONNX has the operator since opset 24. */
+  private swish(node: Node): void {
+    const [x = ""] = node.inputs;
+    const { alpha = 1 } = node.attributes as { alpha?: number };
+    const slope = (): string => this.constant(`${x}/alpha`, new Tensor("float32", Float32Array.of(alpha), []));
+    const inner = alpha === 1 ? x : this.emit("Mul", [x, slope()]);
+    this.emit("Mul", [x, this.emit("Sigmoid", [inner])], {}, node.outputs[0]);
   }
 
   private matMul(node: Node): void {
@@ -219,8 +233,14 @@ class Standard implements Emitter {
     this.finish(node, sum);
   }
 
-  /** Scales and sizes are in the order of the axes, unless those are listed. */
+  /** Scales and sizes are in the order of the axes, unless those are listed. Older files say "none" by an empty constant, newer opsets by none. */
   private resize(node: Node): void {
+    const [x = "", ...rest] = node.inputs;
+    const others = rest.map((name) => (this.shared.initializers.get(name)?.size === 0 ? "" : name));
+    if (node.domain !== "bitbasis") {
+      this.nodes.push({ ...node, inputs: [x, ...others] });
+      return;
+    }
     const rank = this.rankOf(node);
     const { axes } = node.attributes as { axes?: readonly number[] };
     const first = (axis: number): number => {
@@ -228,7 +248,7 @@ class Standard implements Emitter {
       return own === 0 ? 0 : own === rank - 1 ? 1 : own + 1;
     };
     const order = BigInt64Array.of(0n, BigInt(rank - 1), ...Array.from({ length: rank - 2 }, (_, i) => BigInt(i + 1)));
-    const vectors = node.inputs.slice(1).map((name) => {
+    const vectors = others.map((name) => {
       if (name === "" || axes !== undefined) return name;
       return this.emit("Gather", [name, this.constant(`${name}/order`, new Tensor("int64", order))]);
     });

@@ -52,6 +52,12 @@ export function typeText(type: TypeProto | undefined): string {
   return `tensor(${dataTypeName(type?.tensor_type?.elem_type ?? 0)})`;
 }
 
+/** A value of a body. What is read as float32 of any shape may have had no type in its file, and one that is wrong is refused: runtimes find it out themselves. */
+export function writeBodyValue(value: ValueInfo): ValueInfoProto {
+  const isGuess = value.type === "float32" && value.shape === undefined && value.holder === undefined;
+  return isGuess ? { name: value.name, type: undefined } : writeValueInfo(value);
+}
+
 export function writeValueInfo({ name, type, shape, holder }: ValueInfo): ValueInfoProto {
   const dim = shape?.map((d) =>
     typeof d === "number"

@@ -5,7 +5,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { INT64_END, KIND_CODES } from "./attributes.ts";
 import { type AttributeProto, type GraphProto, type ModelProto, type NodeProto, writeModelProto } from "./schema.ts";
 import { writeTensor } from "./tensors.ts";
-import { writeValueInfo } from "./values.ts";
+import { writeBodyValue, writeValueInfo } from "./values.ts";
 import { Utf8Writer } from "./wire.ts";
 
 /** IR versions of files that we write, by the first opset that came with them (https://onnx.ai/onnx/repo-docs/Versioning.html). */
@@ -40,7 +40,7 @@ export function writeOnnx(graph: Graph): Uint8Array {
   return pbf.finish();
 }
 
-function writeGraph(graph: Graph): GraphProto {
+function writeGraph(graph: Graph, writeValue = writeValueInfo): GraphProto {
   return {
     name: graph.name,
     node: graph.nodes.map(writeNode),
@@ -48,8 +48,8 @@ function writeGraph(graph: Graph): GraphProto {
       writeTensor(tensor, name),
     ) as GraphProto["initializer"],
     sparse_initializer: [],
-    input: [...graph.inputs, ...(graph.overridable ?? [])].map(writeValueInfo),
-    output: graph.outputs.map(writeValueInfo),
+    input: [...graph.inputs, ...(graph.overridable ?? [])].map(writeValue),
+    output: graph.outputs.map(writeValue),
     value_info: [],
   };
 }
@@ -84,7 +84,7 @@ function attributeValue(kind: AttributeType, value: Attribute): Partial<Attribut
     case "tensor":
       return { t: writeTensor(value as Tensor, "") as AttributeProto["t"] };
     case "graph":
-      return { g: writeGraph(value as Graph) };
+      return { g: writeGraph(value as Graph, writeBodyValue) };
     case "floats":
       return { floats: [...numbers] };
     case "ints":

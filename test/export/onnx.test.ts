@@ -7,6 +7,8 @@ import { exportOnnx, quantize } from "../../src/entries/quantize.ts";
 import { rearranged, rearrangement } from "../../src/export/arrange.ts";
 import { transposedWeights } from "../../src/graph/passes/layout.ts";
 import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
+import { readModelProto } from "../../src/onnx/schema.ts";
+import { StrictReader } from "../../src/onnx/wire.ts";
 import { build, f32, i64 } from "../graph/build.ts";
 import { noiseTensor as tensor } from "../model/models.ts";
 import { network } from "../quantize/networks.ts";
@@ -131,7 +133,7 @@ const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> 
         { x: ["n", 4, 6, 6] },
         {
           ...{ w: tensor([8, 4, 3, 3], 1), v: tensor([8, 8, 1, 1], 2), d: tensor([8, 5], 3) },
-          ...{ from: i64(0), to: i64(4), scales: f32([4], [1, 1, 2, 2]), zero: f32([], [-1e9]) },
+          ...{ from: i64(0), to: i64(4), scales: f32([4], [1, 1, 2, 2]), zero: f32([], [-1e9]), one: f32([1, 8]) },
         },
         [
           ["Shape", ["x"], ["shape"]],
@@ -152,12 +154,43 @@ const ZOO: Readonly<Record<string, { onnx: Uint8Array; x: Tensor<"float32"> }>> 
           ],
           ["GlobalAveragePool", ["b"], ["p"]],
           ["Flatten", ["p"], ["flat"]],
-          ["MatMul", ["flat", "d"], ["y"]],
+          [
+            "If",
+            ["large"],
+            ["same"],
+            {
+              then_branch: build({}, {}, [["Identity", ["flat"], ["i"]]], ["i"]),
+              else_branch: build({}, {}, [["Identity", ["one"], ["k"]]], ["k"]),
+            },
+          ],
+          ["MatMul", ["same", "d"], ["y"]],
         ],
         ["y"],
       ),
     ),
     x: tensor([2, 4, 6, 6], 10),
+  },
+  "what was said otherwise before opset 21": {
+    onnx: writeOnnx(
+      build(
+        { x: ["n", 2, 6, 6] },
+        {
+          ...{ w: tensor([3, 2, 3, 3], 1), none: f32([0]), sizes: i64(2, 3, 8, 8), d: tensor([2, 5], 3) },
+          ...{ grid: tensor([2, 4, 4, 2], 2), to: i64(2, 48, 1) },
+        },
+        [
+          ["Conv", ["x", "w"], ["c"]],
+          ["Resize", ["c", "none", "none", "sizes"], ["r"], { mode: "nearest" }],
+          ["GridSample", ["r", "grid"], ["s"], { mode: "bilinear" }],
+          ["Reshape", ["s", "to"], ["signal"]],
+          ["DFT", ["signal"], ["spectrum"], { axis: 1 }],
+          ["MatMul", ["spectrum", "d"], ["y"]],
+        ],
+        ["y"],
+        17,
+      ),
+    ),
+    x: tensor([2, 2, 6, 6], 13),
   },
   "recurrent layers of every cell": {
     onnx: writeOnnx(
@@ -273,6 +306,45 @@ describe("exportOnnx", () => {
       const name = readOnnx(terms).inputs[0]!.name;
       for (const file of [terms, floats]) expect(difference(await runOrt(file, name, x), expected)).toBeLessThan(1e-5);
     }
+  });
+
+  it("spells Swish out for opsets that do not have it", async () => {
+    const graph = build(
+      { x: [2, 3] },
+      { w: tensor([3, 4], 1) },
+      [
+        ["MatMul", ["x", "w"], ["p"]],
+        ["com.microsoft/QuickGelu", ["p"], ["y"], { alpha: 0.7 }],
+      ],
+      ["y"],
+    );
+    const onnx = writeOnnx({ ...graph, opsets: { "": 17, "com.microsoft": 1 } });
+    const { bytes } = await quantize(onnx, { preset: "float32" });
+    const [exported, x] = [await exportOnnx(bytes), tensor([2, 3], 2)];
+    expect(readOnnx(exported).nodes.map(({ op }) => op)).not.toContain("Swish");
+    const expected = await run(onnx, x);
+    expect(difference(await run(exported, x), expected)).toBeLessThan(1e-6);
+    if (ort !== undefined) expect(difference(await runOrt(exported, "x", x), expected)).toBeLessThan(1e-5);
+  });
+
+  it("tells no type of a body's value that the file did not tell", async () => {
+    const [on, i] = [build({}, {}, [["Shape", ["x"], ["s"]]], ["s"]), build({}, {}, [["Size", ["x"], ["e"]]], ["e"])];
+    const graph = build(
+      { x: ["n", 3], b: { type: "bool", shape: [] } },
+      { w: tensor([3, 4], 1) },
+      [
+        ["If", ["b"], ["dims"], { then_branch: on, else_branch: i }],
+        ["MatMul", ["x", "w"], ["y"]],
+      ],
+      ["y", "dims"],
+    );
+    const outputs = [graph.outputs[0]!, { ...graph.outputs[1]!, type: "int64" as const }];
+    const { bytes } = await quantize(writeOnnx({ ...graph, outputs }), { check: false });
+    const exported = await exportOnnx(bytes);
+    const nodes = readModelProto(new StrictReader(exported)).graph!.node;
+    const bodies = nodes.find((node) => node.op_type === "If")!.attribute.map(({ g }) => g!);
+    expect(bodies.map((body) => body.output.map(({ type }) => type))).toEqual([[undefined], [undefined]]);
+    if (ort !== undefined) await ort.InferenceSession.create(exported);
   });
 
   it("refuses what is no container, and forms that it does not know", async () => {

@@ -73,8 +73,14 @@ export const samples = {
     types: { T: FLOAT, U: ["float32", "float16", "float64"] },
     attributes: {
       align_corners: "int",
-      mode: ["linear", "nearest", "cubic", "bilinear", "bicubic"],
+      mode: ["linear", "nearest", "cubic"],
       padding_mode: ["zeros", "border", "reflection"],
+    },
+    // the names before opset 20
+    becomes: ({ inputs, attributes }, make) => {
+      const { mode } = attributes;
+      if (mode !== "bilinear" && mode !== "bicubic") return undefined;
+      return make.end("GridSample", inputs, { ...attributes, mode: mode.slice(2) });
     },
     rank: sameRank,
     shape: gridSampleShape,

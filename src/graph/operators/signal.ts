@@ -175,7 +175,7 @@ const dftBecomes: Rewrite = (node, make) => {
   if (make.opset >= 20) return undefined;
   const { axis = 1, ...attributes } = node.attributes;
   const [x = "", length = ""] = node.inputs;
-  return make.end("DFT", [x, length, make.integers("axis", [axis as number])], attributes);
+  return make.end("DFT", [x, length, make.tensor("axis", "int64", axis as number)], attributes);
 };
 
 const windowed = {

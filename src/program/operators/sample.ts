@@ -39,9 +39,6 @@ const MODES = {
   nearest: SampleMode.Nearest,
   linear: SampleMode.Linear,
   cubic: SampleMode.Cubic,
-  // opset 16
-  bilinear: SampleMode.Linear,
-  bicubic: SampleMode.Cubic,
 };
 const PADDINGS = { zeros: SamplePadding.Zeros, border: SamplePadding.Border, reflection: SamplePadding.Reflection };
 
