@@ -1,13 +1,14 @@
 import { BitbasisError, classOf, hasFiles, isOf, modelTooLarge } from "../core/index.ts";
 import { abortable } from "./abort.ts";
 
-/** Everything that a model can be read from. A string is a URL, or a path where there are files. */
+/** Everything that a model can be read from. A string is a URL, or a path where there are files; a Readable of Node gives pieces of bytes, as other iterables may. */
 export type Source =
   | string
   | URL
   | Request
   | Response
   | ReadableStream<Uint8Array>
+  | AsyncIterable<Uint8Array>
   | Blob
   | ArrayBufferLike
   | ArrayBufferView;
@@ -69,6 +70,7 @@ export class Reading {
       .then(async (from) => {
         if (isOf(from, "Response")) await from.body?.cancel(reason);
         else if (isOf(from, "ReadableStream")) await from.cancel(reason);
+        else if (isIterable(from)) from.destroy?.();
       })
       // A locked stream is one that `chunks` reads, which cancels it.
       .catch(() => undefined);
@@ -93,6 +95,7 @@ export class Reading {
     else if (isOf(from, "ReadableStream")) yield* this.stream(from, 0);
     else if (isOf(from, "Response")) yield* this.response(from);
     else if (isOf(from, "Request")) yield* this.fetch(from);
+    else if (isIterable(from)) yield* this.stream(streamOf(from, this.signal), 0);
     else {
       const got = from === null ? "null" : typeof from;
       throw new TypeError(`"source" expected a URL, path, Request, Response, stream, Blob or bytes, got ${got}`);
@@ -134,7 +137,7 @@ export class Reading {
   }
 
   /** @param url - where the stream comes from, when it is a response's */
-  private async *stream(stream: ReadableStream<Uint8Array>, total: number, url?: string): AsyncGenerator<Uint8Array> {
+  private async *stream(stream: Readable, total: number, url?: string): AsyncGenerator<Uint8Array> {
     if (stream.locked) throw new TypeError('"source" expected a stream that nobody has read, got one that is in use');
     const reader = stream.getReader();
     const stop = (): void => {
@@ -148,7 +151,7 @@ export class Reading {
         const { done, value } = await reader.read();
         this.signal?.throwIfAborted();
         if (done) return;
-        if (classOf(value) !== "Uint8Array") {
+        if (value === undefined || classOf(value) !== "Uint8Array") {
           throw new TypeError(`"source" expected a stream of Uint8Array, got a chunk of ${typeof value}`);
         }
         loaded += value.length;
@@ -166,6 +169,34 @@ export class Reading {
       reader.cancel().catch(() => undefined);
     }
   }
+}
+
+/** What is used of a stream. */
+interface Readable {
+  readonly locked: boolean;
+  getReader(): {
+    read(): Promise<{ readonly done?: boolean | undefined; readonly value?: Uint8Array | undefined }>;
+    cancel(reason?: unknown): Promise<unknown>;
+  };
+}
+
+/** Pieces of bytes, of which a Readable of Node can be told that nobody wants more of them. */
+interface Pieces extends AsyncIterable<Uint8Array> {
+  destroy?(): void;
+}
+
+function isIterable(value: unknown): value is Pieces {
+  return typeof (value as Partial<Pieces> | null)?.[Symbol.asyncIterator] === "function";
+}
+
+/** The wait for a piece ends with the signal: an iterator that is told to return does so when the piece has come. */
+function streamOf(pieces: Pieces, signal: AbortSignal | undefined): Readable {
+  const iterator = pieces[Symbol.asyncIterator]();
+  const cancel = async (): Promise<void> => {
+    pieces.destroy?.();
+    await iterator.return?.();
+  };
+  return { locked: false, getReader: () => ({ read: () => abortable(iterator.next(), signal), cancel }) };
 }
 
 export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {

@@ -1,10 +1,11 @@
 import { execFileSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { createReadStream, mkdtempSync, readFileSync, rmSync } from "node:fs";
 import { writeFile } from "node:fs/promises";
 import { createServer, type Server } from "node:http";
 import type { AddressInfo } from "node:net";
 import { tmpdir } from "node:os";
 import { dirname, join } from "node:path";
+import { Readable } from "node:stream";
 import { fileURLToPath } from "node:url";
 import { runInNewContext } from "node:vm";
 import { afterAll, beforeAll, describe, expect, it, vi } from "vitest";
@@ -31,6 +32,10 @@ afterAll(() => {
   server.close();
 });
 
+async function* pieces(): AsyncGenerator<Uint8Array> {
+  for (let at = 0; at < bytes.length; at += 5000) yield bytes.subarray(at, at + 5000);
+}
+
 async function opens(source: Source | Promise<Source>, options?: SessionOptions): Promise<void> {
   const session = await InferenceSession.create(source, options);
   expect(session.inputNames).toEqual(["image"]);
@@ -54,6 +59,8 @@ describe("a session opens", () => {
     ["a DataView", () => new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)],
     ["bytes of another realm", () => runInNewContext("Uint8Array").from(bytes)],
     ["a buffer of another realm", () => runInNewContext("Uint8Array").from(bytes).buffer],
+    ["a Readable of Node", () => createReadStream(MODEL)],
+    ["what a generator yields", () => pieces()],
     ["bytes that trickle in", () => trickle(bytes.subarray(0, 4096), bytes.subarray(4096))],
   ])("%s", (_, source) => opens(source()));
 
@@ -69,6 +76,34 @@ describe("a session opens", () => {
     });
     expect([...phases].sort()).toEqual(["load", "quantize"]);
     expect(last).toBeGreaterThan(0);
+  });
+});
+
+describe("a Readable of Node", () => {
+  it("that stalls is given up with the signal, and closed", async () => {
+    const stalled = new Readable({ read: () => undefined });
+    stalled.push(bytes.subarray(0, 4096));
+    const controller = new AbortController();
+    const reason = new Error("enough");
+    setTimeout(() => controller.abort(reason), 20);
+    await expect(InferenceSession.create(stalled, { signal: controller.signal })).rejects.toBe(reason);
+    expect(stalled.destroyed).toBe(true);
+  });
+
+  it("is closed where the model is refused, also before it is read", async () => {
+    const damaged = Readable.from([new Uint8Array(64).fill(0x3c), bytes]);
+    await expect(InferenceSession.create(damaged)).rejects.toMatchObject({ code: "MODEL" });
+    expect(damaged.destroyed).toBe(true);
+    const unread = createReadStream(MODEL);
+    await expect(InferenceSession.create(unread, { signal: AbortSignal.abort(new Error("no")) })).rejects.toThrow("no");
+    await expect.poll(() => unread.destroyed).toBe(true);
+  });
+
+  it("of texts is refused, and an error of its own is passed on", async () => {
+    await expect(InferenceSession.create(Readable.from(["text"]))).rejects.toThrow(
+      '"source" expected a stream of Uint8Array, got a chunk of string',
+    );
+    await expect(InferenceSession.create(createReadStream("/no/such/model.onnx"))).rejects.toThrow("ENOENT");
   });
 });
 
