@@ -12,7 +12,7 @@ import {
   type Plan,
   type Preset,
   type RoundOptions,
-  roundRows,
+  roundingRows,
   type WeightSeries,
   weightWidth,
   widthOf,
@@ -96,22 +96,22 @@ export async function expandGraph(
 
   let loaded = 0;
   const turns = new Turns(signal);
-  const next = async <T>(size: number, make: () => T): Promise<T> => {
+  const next = async (size: number, work: Iterator<undefined, Expansion, void>): Promise<Expansion> => {
     await turns.next();
-    const made = make();
+    const made = await turns.run(work);
     loaded += 4 * size;
     onProgress?.({ phase: "quantize", loaded, total });
     return made;
   };
   for (const [name, entry] of shared) {
     if (expansions.has(name)) continue;
-    expansions.set(name, await next(entry.weights.tensor.size, () => expandLayer(core, name, entry, fitting)));
+    expansions.set(name, await next(entry.weights.tensor.size, expandLayer(core, name, entry, fitting)));
   }
   const tables: QuantizedTable[] = [];
   for (const table of found) {
     const { name, tensor } = table;
     const how = tableRounding(name, tableBits);
-    tables.push({ table, expansion: await next(tensor.size, () => roundRows(core, tensor, how)) });
+    tables.push({ table, expansion: await next(tensor.size, roundingRows(core, tensor, how)) });
   }
 
   const expanded = linear.map((entry): QuantizedLayer => {
@@ -155,13 +155,13 @@ function withoutUnread(cut: Graph, given: Graph): Graph {
   return { ...cut, initializers: new Map(initializers) };
 }
 
-/** The series of one initializer under the plan of its layers. */
-function expandLayer(
+/** The series of one initializer under the plan of its layers, in pieces where it is rounded row by row. */
+function* expandLayer(
   core: Core,
   name: string,
   { weights, layer, linear }: SharedWeights,
   fitting: Fitting | undefined,
-): Expansion {
+): Generator<undefined, Expansion> {
   const { tensor, axis } = weights;
   const { bits, weightTerms: terms, digits = "signed", granularity, outliers = 0 } = layer;
   if (!isRounded(layer)) {
@@ -178,7 +178,7 @@ function expandLayer(
   const how = roundingOf(linear, layer);
   return fitting?.has(name, how.width) && layer.rounding === "fitted"
     ? fitting.round(tensor, how)
-    : roundRows(core, tensor, how);
+    : yield* roundingRows(core, tensor, how);
 }
 
 /** What cannot be fitted is rounded as weights alone allow. */

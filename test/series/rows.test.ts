@@ -1,7 +1,15 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { type Build, Core, completed } from "../../src/core/index.ts";
-import { dequantize, fuse, gridWidth, type RoundOptions, roundRows, widthOf } from "../../src/series/index.ts";
+import {
+  dequantize,
+  fuse,
+  gridWidth,
+  type RoundOptions,
+  roundingRows,
+  roundRows,
+  widthOf,
+} from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
 
@@ -26,6 +34,27 @@ function rowsOf(series: ReturnType<typeof roundRows>): { x: number[]; q: number[
 }
 
 describe("rows", () => {
+  test("a large weight is rounded in pieces, each row as if it were alone", async () => {
+    const core = await coreOf("simd");
+    const [rows, columns] = [5, 2 ** 17];
+    const data = noise(rows * columns, 3);
+    const work = roundingRows(core, tensor(rows, 1, columns, data), BASE);
+    let [turns, step] = [0, work.next()];
+    for (; step.done !== true; step = work.next()) turns++;
+    // Two rows at a time, their scales and their integers, and what is done to all of them.
+    expect(turns).toBeGreaterThanOrEqual(6);
+    const whole = step.value;
+    const fused = fuse(whole);
+    for (let r = 0; r < rows; r++) {
+      const part = data.slice(r * columns, (r + 1) * columns);
+      const one = roundRows(core, tensor(1, 1, columns, part), BASE);
+      expect(one.scales[0]).toBe(whole.scales[r]);
+      expect(
+        Buffer.compare(Buffer.from(fuse(one).buffer), Buffer.from(fused.slice(r * columns, (r + 1) * columns).buffer)),
+      ).toBe(0);
+    }
+  });
+
   test("the scalar build makes the same bits as the SIMD build, at every width, shape and power", async () => {
     const [scalar, simd] = [await coreOf("scalar"), await coreOf("simd")];
     fc.assert(
