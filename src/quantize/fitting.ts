@@ -1,11 +1,21 @@
 import { type Core, type MakeCore, Turns } from "../core/index.ts";
 import { moduleOver } from "../core/share.ts";
 import type { Graph } from "../graph/index.ts";
-import { type Expansion, type RoundedRows, type RoundOptions, roundRows } from "../series/index.ts";
+import {
+  type Expansion,
+  isRounded,
+  type LayerPlan,
+  type Plan,
+  type RoundedRows,
+  type RoundOptions,
+  roundRows,
+  weightWidth,
+} from "../series/index.ts";
 import { type Tensor, uniformNumbers } from "../tensor/index.ts";
 import { layerRows } from "./layer-inputs.ts";
 import { type LinearNode, linearNodes, readsTable } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
+import { planLayers } from "./plan.ts";
 import { readersOf } from "./readers.ts";
 import { recordsFor } from "./records.ts";
 import { type Feeds, Runner, stageFor } from "./runner.ts";
@@ -100,6 +110,18 @@ export class Fitting {
   /** Whether the rows of these weights are fitted at so many bits. */
   has(name: string, width: number): boolean {
     return width >= LEAST_WIDTH && width <= MOST_WIDTH && this.layers.has(name);
+  }
+
+  /** The plan of structure and weights, with every layer fitted that can be. */
+  plan(graph: Graph, options: QuantizeOptions, core: Core): Plan {
+    const linear = linearNodes(graph);
+    const { plan, layers } = planLayers(core, linear, options);
+    const fitted = linear.map(({ node, weights }): [string, LayerPlan] => {
+      const layer = layers.get(node.name)!;
+      const can = isRounded(layer) && this.has(weights?.name ?? "", weightWidth(layer));
+      return [node.name, can ? { ...layer, rounding: "fitted" } : layer];
+    });
+    return { ...plan, version: 2, layers: Object.fromEntries(fitted) };
   }
 
   /** As `roundRows`, fitted; what was made before is not made again. */

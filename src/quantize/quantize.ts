@@ -26,10 +26,8 @@ import {
 import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
 import { loadCommon, loadOperators } from "../program/operators/chunks.ts";
-import { isRounded, type LayerPlan, type Plan, weightWidth } from "../series/index.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
 import type { Fitting } from "./fitting.ts";
-import { linearNodes } from "./linear.ts";
 import type { Measured, MeasuredOptions } from "./measured.ts";
 import {
   checkQuantizeOptions,
@@ -38,7 +36,6 @@ import {
   type QuantizeOptions,
   type TargetOptions,
 } from "./options.ts";
-import { planLayers } from "./plan.ts";
 import { expandGraph } from "./quantize-graph.ts";
 import { type QuantizationReport, reportLayers } from "./report.ts";
 import { shareConstants } from "./shared.ts";
@@ -88,7 +85,8 @@ export async function quantize(
       : check
         ? await measure(prepared, how, makeCore)
         : {};
-  const planned = "plan" in measured || options.synth !== true ? measured : fittedPlan(prepared, how, await makeCore());
+  const isOpen = !("plan" in measured) && options.synth === true && typeof fitted === "object";
+  const planned = isOpen ? { plan: fitted.plan(prepared, options, await makeCore()) } : measured;
   const { model, layers, tables, floats } = await expandGraph(prepared, { ...how, ...planned }, makeCore);
   const bytes = writeModel(model);
   const report = {
@@ -114,24 +112,6 @@ export async function fittingFor(
   if (preset === "float32" || (!synth && !asked)) return undefined;
   const { Fitting } = await import("./fitting.ts");
   return Fitting.create(graph, options, makeCore);
-}
-
-/** The plan of structure and weights, with every layer fitted that can be. */
-function fittedPlan(
-  graph: Graph,
-  options: QuantizeOptions & { readonly fitting?: Fitting },
-  core: Core,
-): { plan?: Plan } {
-  const { fitting } = options;
-  if (fitting === undefined) return {};
-  const linear = linearNodes(graph);
-  const { plan, layers } = planLayers(core, linear, options);
-  const fitted = linear.map(({ node, weights }): [string, LayerPlan] => {
-    const layer = layers.get(node.name)!;
-    const can = isRounded(layer) && fitting.has(weights?.name ?? "", weightWidth(layer));
-    return [node.name, can ? { ...layer, rounding: "fitted" } : layer];
-  });
-  return { plan: { ...plan, version: 2, layers: Object.fromEntries(fitted) } };
 }
 
 /** The plan for a target. */

@@ -97,7 +97,7 @@ type Width = readonly [weights: number, activations: number, why?: string];
  * of the answers, of twelve kinds of network; the alternatives were the uniform widths around:
  *
  * - `faithful`: 12 bits are not enough on many samples: resnet20 2.0e-3 on 500 pictures, 1.25e-3 at 13, 7.4e-4 with 14 for modest layers, which was chosen on other pictures than are reported;
- *   Silero on 200 frames of its own state, three releases of it, 1.8e-3, 1.9e-3 and 2.4e-3 at 13 and 14, which is why such networks have 16: 2.0e-4 … 9.5e-4. Networks with depthwise layers, which are detectors for the most part, need
+ *   Silero on 200 frames of its own state, three releases of it, 1.8e-3, 1.9e-3 and 2.4e-3 at 13 and 14, which is why such networks have 16: 2.4e-4 … 9.1e-4. Networks with depthwise layers, which are detectors for the most part, need
  *   weights of 16: YuNet 3.1e-3 at 14 bits, 4.2e-4 at 16. Depthwise weights themselves are few and err most: in float32 they cost PP-OCR's detector 3.7 % more bytes, for an
  *   error of 2.6e-3 instead of 3.7e-3 on a page and 1.8e-3 instead of 7.6e-3 on photographs. Activations are rounded only where integers are faster, which products of activations, rounded
  *   anew at each run, are not: stories260k 9.6e-4 → 7.9e-4, fmnist_vit from 0.88 to 1.04 times float32's speed.
