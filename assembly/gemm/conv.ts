@@ -7,7 +7,7 @@ import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
 import { blockRows, isFloatKernel, paddingBytes, panelBytes, panelColumns, pointersOf, wordsOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
-import { gemm_1x16__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
+import { gemm_1x16__simd, gemm_1x32__simd, gemm_1x8__simd, gemm_4x8__scalar, gemm_4x8__simd } from "./gemm_4x8";
 import { gemm_4x8_blocks } from "./gemm_4x8_blocks";
 import { gemm_1x8_turns__simd, MOST_PAIRS } from "./gemm_4x8_turns";
 import { gemm_8x2__simd, NARROW } from "./gemm_8x2";
@@ -139,6 +139,14 @@ function block(
     }
     if (ASC_FEATURE_SIMD) {
       const left = min(unitEnd - unit, outChannels / wide - panel);
+      const quarter = left >> 2;
+      if (count == 1 && quarter > 0 && kernel == Opcode.ConvF32) {
+        setColumns(step, kernel, scratch, sample, column, wide);
+        store<usize>(scratch, start, Tile.output);
+        gemm_1x32__simd(table, taps, words, offset, packed, bytes, scratch, quarter);
+        unit += quarter << 2;
+        continue;
+      }
       if (count < 4 && left >= 2 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
         for (let r = 0; r < count; r++) {
           setColumns(step, kernel, scratch, sample, column, wide);

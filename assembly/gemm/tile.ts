@@ -94,15 +94,15 @@ export function biasStep(tile: usize): usize {
   return load<usize>(tile, Tile.bias) == tile + Scratch.noBias ? 0 : 32;
 }
 
-/** Moves to the next 8 columns. */
+/** Moves to other columns, so many bytes of 32-bit words further. */
 @inline
-export function nextColumns<T>(tile: usize): void {
-  store<usize>(tile, load<usize>(tile, Tile.output) + 32, Tile.output);
-  store<usize>(tile, load<usize>(tile, Tile.bias) + biasStep(tile), Tile.bias);
+export function moveColumns<T>(tile: usize, bytes: usize): void {
+  store<usize>(tile, load<usize>(tile, Tile.output) + bytes, Tile.output);
+  if (biasStep(tile) != 0) store<usize>(tile, load<usize>(tile, Tile.bias) + bytes, Tile.bias);
   if (isFloat<T>()) return;
-  if (sizeof<T>() == 1 && !isSigned<T>()) store<usize>(tile, load<usize>(tile, Tile.offsets) + 32, Tile.offsets);
-  store<usize>(tile, load<usize>(tile, Tile.scales) + 32, Tile.scales);
-  store<usize>(tile, load<usize>(tile, Tile.sums) + 32, Tile.sums);
+  if (sizeof<T>() == 1 && !isSigned<T>()) store<usize>(tile, load<usize>(tile, Tile.offsets) + bytes, Tile.offsets);
+  store<usize>(tile, load<usize>(tile, Tile.scales) + bytes, Tile.scales);
+  store<usize>(tile, load<usize>(tile, Tile.sums) + bytes, Tile.sums);
 }
 
 /** What is done to an output that will lie at `out`. NaN and −0 stay: comparisons, which are one instruction where WebAssembly's min and max are eight. */

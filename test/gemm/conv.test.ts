@@ -35,6 +35,20 @@ it.each([16, 17, 24, 31, 32, 48, 57])(
   },
 );
 
+it.each([
+  ["ConvF32", { bits: 0 }],
+  ["ConvI16", { bits: 8, largest: 3000 }],
+  ["ConvI8", { bits: 8, largest: 60, weightBits: 8 }],
+])(
+  "%s of one row under many panels, a panel of every quarter at a time or two, and those that are left",
+  async (_, options) => {
+    for (const outChannels of [64, 88, 107]) {
+      const shape = plain({ batch: 2, inWidth: 1, channels: 19, groups: 2, outChannels, kernelHeight: 1 });
+      for (const withBias of [false, true]) await check(layer(shape, { seed: outChannels, withBias, ...options }));
+    }
+  },
+);
+
 /** 3 × 3 taps whose border the input has; of the last line and column of tiles, half of the outputs may not be there. */
 const tiled = fc
   .record({
