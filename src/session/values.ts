@@ -141,5 +141,7 @@ export function bool(value: boolean): Tensor {
 
 /** The same elements under another shape. */
 export function reshaped(value: Held, dims: Shape): Held {
-  return value instanceof Placed ? new Placed(value.type, dims, value.at, value.block) : value.reshape(dims);
+  return value instanceof Placed
+    ? new Placed(value.type, dims, value.at, value.block, value.pieces)
+    : value.reshape(dims);
 }

@@ -337,6 +337,34 @@ describe("a state", () => {
     await other.release();
   });
 
+  it("lies in pieces also where a sequence is made of it", async () => {
+    const graph = build(
+      { past: [1, 2, "p", 2], x: [1, 2, "n", 2] },
+      {},
+      [
+        ["Concat", ["past", "x"], ["present"], { axis: 2 }],
+        ["SequenceConstruct", ["past", "past"], ["both"]],
+        ["ConcatFromSequence", ["both"], ["y"], { axis: 1, new_axis: 1 }],
+      ],
+      ["present", "y"],
+    );
+    const session = await InferenceSession.create(writeOnnx(graph), { preset: "float32" });
+    const state = session.createState({ present: "past" }, { capacity: 16 });
+    let past = f32([1, 2, 0, 2]);
+    for (let step = 0; step < 3; step++) {
+      const x = f32(
+        [1, 2, 2, 2],
+        [1, 2, 3, 4, 5, 6, 7, 8].map((v) => v + 10 * step),
+      );
+      const { y } = await session.run({ x }, { state });
+      const expected = await session.run({ x, past });
+      expect(y).toEqual(expected["y"]);
+      past = expected["present"]!;
+    }
+    expect(state.read("past")).toEqual(past);
+    await session.release();
+  });
+
   it("is made only of values whose growing axis can be told", async () => {
     const open = async (x: readonly (number | string)[]): Promise<InferenceSession> =>
       InferenceSession.create(
