@@ -73,9 +73,9 @@ describe("turns of the event loop", () => {
 
   it.each<[string, NodeSpec, Record<string, number>]>([
     ["Expand", ["Expand", ["one", "s"], ["y"]], { one: 1 }],
-    ["Where", ["Where", ["b", "x", "one"], ["y"]], { x: 2 ** 19, one: 1 }],
-    ["StringConcat", ["StringConcat", ["x", "one"], ["y"]], { x: 2 ** 18, one: 1 }],
-    ["StringSplit", ["StringSplit", ["x"], ["y", "n"], { delimiter: "e" }], { x: 2 ** 17 }],
+    ["Where", ["Where", ["b", "x", "one"], ["y"]], { x: 2 ** 21, one: 1 }],
+    ["StringConcat", ["StringConcat", ["x", "one"], ["y"]], { x: 2 ** 20, one: 1 }],
+    ["StringSplit", ["StringSplit", ["x"], ["y", "n"], { delimiter: "e" }], { x: 2 ** 18 }],
     ["StringNormalizer", ["StringNormalizer", ["x"], ["y"], { case_change_action: "UPPER" }], { x: 2 ** 18 }],
   ])("come within 50 ms of CPU, of texts: %s", async (_, node, sizes) => {
     const texts = Object.entries(sizes).map(([name, size]): [string, Tensor] => [
@@ -83,8 +83,8 @@ describe("turns of the event loop", () => {
       new Tensor("string", new Array<string>(size).fill("a text"), [size]),
     ]);
     const more: [string, Tensor][] = [
-      ["s", i64(2 ** 20)],
-      ["b", new Tensor("bool", new Uint8Array(2 ** 19), [2 ** 19])],
+      ["s", i64(3 * 2 ** 20)],
+      ["b", new Tensor("bool", new Uint8Array(2 ** 21), [2 ** 21])],
     ];
     const feeds = [...texts, ...more].filter(([name]) => node[1].includes(name));
     const inputs = Object.fromEntries(feeds.map(([name, { type }]) => [name, { type, shape: [`${name}0`] }]));
