@@ -46,7 +46,7 @@ Written by \`node scripts/comparison.mjs\` from docs/bench/models.json. ${cpu}, 
 ${speed.join("\n")}
 | geometric mean | | ${means.join(" | ")} |
 
-\`faithful\`, \`fast\` and \`compact\` are containers planned by measurement (\`quantize\`). All networks that the benchmark has are in the table.
+\`faithful\`, \`fast\` and \`compact\` are containers planned by measurement (\`quantize\`). All networks that the benchmark has are in the table. Beside LiteRT.js and tfjs-wasm, in Chromium: [rivals](bench/rivals.md).
 
 ## Size: container ÷ ONNX file, and the cosine of the output to onnxruntime's
 

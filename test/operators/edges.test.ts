@@ -36,6 +36,22 @@ describe("AffineGrid", () => {
   });
 });
 
+describe("Range", () => {
+  it.each<[NumericType, number, number, number, number[]]>([
+    ["int64", 1, 12, 4, [1, 5, 9]],
+    ["int64", 10, 1, -3, [10, 7, 4]],
+    ["int32", 3, 3, 2, []],
+    ["float32", 0, 1, 0.25, [0, 0.25, 0.5, 0.75]],
+    ["float32", 1, -0.75, -0.5, [1, 0.5, 0, -0.5]],
+    ["float64", 0, 7, 3, [0, 3, 6]],
+  ])("of %s from %d to %d by %d", async (type, start, limit, delta, expected) => {
+    const one = (value: number): Tensor => new Tensor(type, [type === "int64" ? BigInt(value) : value] as never, []);
+    const [fed] = await runNode({ op: "Range", opset: 11, inputs: [one(start), one(limit), one(delta)] });
+    expect(fed!.type).toBe(type);
+    expect(numbers(fed!)).toEqual(expected);
+  });
+});
+
 describe("QGemm", () => {
   const [M, K, N] = [2, 3, 4];
   const a = Array.from({ length: M * K }, (_, i) => (37 * i + 11) % 251);
