@@ -12,12 +12,13 @@ import { cpus, tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { median } from "../build/tools/examples/ocr/compare.js";
 import { locate, NETWORKS, randomPicture } from "../build/tools/test/support/networks.js";
 import { InferenceSession, Tensor } from "../dist/entries/index.js";
 import { exportOnnx, quantize } from "../dist/entries/quantize.js";
 import { readOnnx, writeOnnx } from "../dist/onnx/index.js";
 import { installedBrowsers, serve, visit } from "../test/hosts/browsers.mjs";
-import { layersOf } from "./rivals/layers.mjs";
+import { layersOf, transposed } from "./rivals/layers.mjs";
 import { squeezenet } from "./rivals/squeezenet.mjs";
 import { writeTflite } from "./rivals/tflite.mjs";
 
@@ -76,6 +77,7 @@ function given(name) {
 async function measure(name) {
   const { onnx, shape, network, missing } = given(name);
   if (missing !== undefined) return { missing };
+  const [, channels, height, width] = shape;
   const picture = randomPicture(1, shape, network);
   const { bytes } = await quantize(onnx, { preset: "float32" });
   const folded = await readOnnx(await exportOnnx(bytes, { as: "float32" }));
@@ -88,7 +90,7 @@ async function measure(name) {
   for (const form of ["float32", "weights", "int8"])
     writeFileSync(join(folder, `model.${form}`), writeTflite(layers, form, ranges));
   writeFileSync(join(folder, "first.bin"), picture);
-  writeFileSync(join(folder, "last.bin"), channelsLast(picture, shape));
+  writeFileSync(join(folder, "last.bin"), transposed(picture, channels, height * width));
   writeFileSync(join(folder, "job.json"), JSON.stringify(job(layers, shape, folder)));
   engineFiles(folder);
   const server = await serve(folder, POLICY);
@@ -117,7 +119,7 @@ async function cold(server, engine) {
     const { results } = await ask(server, `?only=${encodeURIComponent(engine)}`);
     times.push(results[engine].firstMs);
   }
-  return times.sort((a, b) => a - b)[1];
+  return median(times);
 }
 
 /** The layers with names of files in the place of their weights. */
@@ -146,14 +148,6 @@ async function rangesOf(graph, { input, layers }, picture) {
   ]);
 }
 
-function channelsLast(values, [, channels, height, width]) {
-  const pixels = height * width;
-  return Float32Array.from(
-    { length: channels * pixels },
-    (_, i) => values[(i % channels) * pixels + Math.floor(i / channels)],
-  );
-}
-
 /** The page, and the files that the engines load. */
 function engineFiles(folder) {
   const modules = join(HERE, "node_modules");
@@ -173,8 +167,10 @@ function engineFiles(folder) {
   mkdirSync(join(folder, "ort"));
   for (const file of ["ort.wasm.bundle.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm"])
     copyFileSync(join(ROOT, "bench/node_modules/onnxruntime-web/dist", file), join(folder, "ort", file));
+  copyFileSync(join(ROOT, "build/tools/examples/ocr/compare.js"), join(folder, "compare.js"));
   cpSync(join(ROOT, "dist/web"), join(folder, "bitbasis"), { recursive: true });
-  for (const file of ["index.html", "page.mjs", "engines.mjs"]) copyFileSync(join(HERE, file), join(folder, file));
+  for (const file of ["index.html", "page.mjs", "engines.mjs", "layers.mjs"])
+    copyFileSync(join(HERE, file), join(folder, file));
 }
 
 function markdown({ machine, date, networks: all }) {

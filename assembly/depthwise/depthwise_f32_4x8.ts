@@ -136,7 +136,7 @@ export function depthwise_f32_1x8__simd(
     for (let at = table; at < end; at += 4, b += tapBytes) {
       const x = load<usize>(at) + offset;
       c0 = mac__simd<f32>(c0, v128.load(x), v128.load(b));
-      c1 = f32x4.add(c1, f32x4.mul(v128.load(x, 16), v128.load(b, 16)));
+      c1 = mac__simd<f32>(c1, v128.load(x, 16), v128.load(b, 16));
     }
     v128.store(out, end__simd(tile, out, f32x4.add(c0, v128.load(bias)), form, low, high));
     v128.store(out, end__simd(tile, out + 16, f32x4.add(c1, v128.load(bias, 16)), form, low, high), 16);

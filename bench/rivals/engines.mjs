@@ -1,5 +1,6 @@
 // The engines as a page knows them. Each loads itself and a network: a function that runs it once and resolves to its output as float32. Everyone gets the bytes of its own format, that are
 // in memory already, one thread, and a picture in the layout that it wants; its code is loaded with it.
+import { transposed } from "./layers.mjs";
 
 /** @returns by name what `load` a network makes a `run` */
 export function engines({ shape, channelsFirst, channelsLast, network, files }) {
@@ -74,10 +75,7 @@ async function tensorflow({ input, output, layers }, picture) {
     const columns = kind === "depthwise" ? 1 : layer.shape.at(-1);
     const rows = weights.length / columns;
     // Ours are row by row of the output channels, theirs column by column.
-    const data =
-      kind === "depthwise"
-        ? weights
-        : Float32Array.from(weights, (_, i) => weights[(i % columns) * rows + Math.floor(i / columns)]);
+    const data = kind === "depthwise" ? weights : transposed(weights, columns, rows);
     parameters.set(name, [tf.tensor(data, dims[kind](layer)), tf.tensor1d(bias)]);
   }
   const apply = (layer, values) => {

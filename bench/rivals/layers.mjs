@@ -108,7 +108,8 @@ function convolution(node, attributes, x, constant) {
   };
 }
 
-function transposed(data, rows, columns) {
+/** A matrix of `rows` rows, column by column. */
+export function transposed(data, rows, columns) {
   return Float32Array.from(data, (_, i) => data[(i % rows) * columns + Math.floor(i / rows)]);
 }
 

@@ -1,4 +1,5 @@
 // In the page: loads every engine, compares the outputs, then times them in turn. With ?only=ENGINE: how long that one takes to its first output, in a browser that has just been started.
+import { cosine, median } from "./compare.js";
 import { engines } from "./engines.mjs";
 
 const report = (found) => fetch("/report/found", { method: "POST", body: JSON.stringify(found) });
@@ -40,10 +41,10 @@ async function measure() {
   if (only !== null) return { results };
   const exact = contestants[0].output;
   const timed = contestants.filter(({ name, output }) => {
-    const cosine = cosineOf(output, exact);
-    results[name].cosine = cosine;
-    if (cosine < (tolerance[name] ?? tolerance.other))
-      results[name].error = `its output is another one: cosine ${cosine}`;
+    const found = cosine(output, exact);
+    results[name].cosine = found;
+    if (!(found >= (tolerance[name] ?? tolerance.other)))
+      results[name].error = `its output is another one: cosine ${found}`;
     return results[name].error === undefined;
   });
   for (const { run } of timed) await repeat(run, 300);
@@ -69,19 +70,4 @@ async function repeat(run, budget) {
     runs++;
   } while (performance.now() - start < budget);
   return (performance.now() - start) / runs;
-}
-
-function median(values) {
-  const sorted = [...values].sort((a, b) => a - b);
-  return sorted[sorted.length >> 1];
-}
-
-function cosineOf(a, b) {
-  let [dot, left, right] = [0, 0, 0];
-  for (let i = 0; i < b.length; i++) {
-    dot += a[i] * b[i];
-    left += a[i] * a[i];
-    right += b[i] * b[i];
-  }
-  return dot / Math.sqrt(left * right);
 }

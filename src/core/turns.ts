@@ -4,6 +4,14 @@ import { yieldToEventLoop } from "./yield.ts";
 /** What the event loop, and a caller who aborts, wait at most, besides the piece of work that runs. */
 const TURN_MILLISECONDS = 8;
 
+/** Work that stops now and then, to its end without a stop. */
+export function atOnce<T>(steps: Iterator<unknown, T, void>): T {
+  for (;;) {
+    const { done, value } = steps.next();
+    if (done === true) return value;
+  }
+}
+
 /** Gives the event loop a turn whenever some milliseconds have passed since the last one, and looks at the signal before and after it. */
 export class Turns {
   private last = now();

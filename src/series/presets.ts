@@ -114,16 +114,10 @@ function widthOf(preset: Preset, layer: LinearLayer, depthwise: boolean, small: 
   if (preset === "faithful") {
     if (kind === "product") return [0, 0];
     if (kind === "depthwise") return layer.grid === undefined ? [32, 0, DEPTHWISE] : [16, 0, `depthwise: ${UNROUNDED}`];
-    const place = first
-      ? "first layer"
-      : last
-        ? "last layer"
-        : depthwise
-          ? BESIDE_DEPTHWISE
-          : layer.streaming
-            ? "hands its state on"
-            : undefined;
-    if (place !== undefined) return faithfulWidth(layer, 16, place);
+    if (first) return faithfulWidth(layer, 16, "first layer");
+    if (last) return faithfulWidth(layer, 16, "last layer");
+    if (depthwise) return faithfulWidth(layer, 16, BESIDE_DEPTHWISE);
+    if (layer.streaming) return faithfulWidth(layer, 16, "hands its state on");
     return share < MODEST_SHARE
       ? faithfulWidth(layer, 14, `only ${(100 * share).toFixed(2)} % of the weights`)
       : faithfulWidth(layer, 13, undefined);

@@ -1,4 +1,4 @@
-import { BitbasisError, type Core } from "../core/index.ts";
+import { atOnce, BitbasisError, type Core } from "../core/index.ts";
 import { normalizeAxis, sizeOf, type Tensor } from "../tensor/index.ts";
 import { cutWidth, digitsCode, largestTail } from "./digits.ts";
 import { Expansion } from "./expansion.ts";
@@ -66,11 +66,7 @@ function leastFactor(width: number): number {
  * @throws BitbasisError MODEL when a weight is NaN or infinite
  */
 export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundOptions): Expansion {
-  const work = roundingRows(core, tensor, options);
-  for (;;) {
-    const { done, value } = work.next();
-    if (done === true) return value;
-  }
+  return atOnce(roundingRows(core, tensor, options));
 }
 
 /** Elements that are rounded at once: 5 to 10 ms. */

@@ -1,3 +1,4 @@
+import { atOnce } from "../../core/turns.ts";
 import type { Call } from "./call.ts";
 
 /** A memo for what both the shape rule and the evaluator of a node need. */
@@ -21,8 +22,7 @@ export function inPieces<T>(compute: (call: Call) => Generator<undefined, T>): (
     if (!known.has(call)) known.set(call, yield* compute(call));
   }
   const whole = once((call) => {
-    const work = pieces(call);
-    while (!work.next().done);
+    atOnce(pieces(call));
     return known.get(call) as T;
   });
   return Object.assign(whole, { pieces });

@@ -1,3 +1,4 @@
+import { atOnce } from "../../core/turns.ts";
 import { sizeOf, type Tensor } from "../../tensor/index.ts";
 import { contentName, sampleName } from "../digest.ts";
 import type { Graph, Node } from "../graph.ts";
@@ -21,11 +22,7 @@ const SMALL = 4096;
  * @param kept - operators of ONNX whose nodes stay
  */
 export function foldConstants(graph: Graph, kept: readonly string[] = []): Graph {
-  const work = folding(graph, kept);
-  for (;;) {
-    const { done, value } = work.next();
-    if (done === true) return value;
-  }
+  return atOnce(folding(graph, kept));
 }
 
 /** The same in pieces: it yields after every node that it has evaluated. */
