@@ -1,4 +1,4 @@
-import type { Core } from "../core/index.ts";
+import { BadIndex, BitbasisError, type Core } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { specialize } from "../graph/index.ts";
 import { elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../tensor/index.ts";
@@ -20,7 +20,8 @@ export interface EvaluationLimits {
  * limits.
  *
  * @param signal - where there is one, the event loop gets its turn between slices of the work
- * @throws BitbasisError as a session that compiles the graph; the reason of the signal
+ * @throws BitbasisError as a session that compiles the graph, and MODEL, with the `BadIndex` as its cause, for an index outside of its axis; the
+ *   reason of the signal
  */
 export async function evaluateOnce(
   core: Core,
@@ -37,7 +38,12 @@ export async function evaluateOnce(
   if (program.arenaBytes > limits.bytes || work > limits.work) return undefined;
   const arena = core.allocate(program.arenaBytes);
   const address = program.write(arena);
-  await runSliced(program, signal, (slice) => core.run(address, slice.first, slice.count, slice.part, slice.parts));
+  try {
+    await runSliced(program, signal, (slice) => core.run(address, slice.first, slice.count, slice.part, slice.parts));
+  } catch (error) {
+    if (!(error instanceof BadIndex)) throw error;
+    throw new BitbasisError("MODEL", program.explain(error).message, { cause: error });
+  }
   const results = new Map<string, Tensor>();
   for (const [name, { type, shape, place }] of program.outputs) {
     if ("constant" in place) {

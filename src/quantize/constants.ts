@@ -1,4 +1,4 @@
-import { BitbasisError, type Core, type MakeCore, newCore } from "../core/index.ts";
+import { BadIndex, BitbasisError, type Core, type MakeCore, newCore } from "../core/index.ts";
 import {
   channelsLast,
   foldConstants,
@@ -20,6 +20,8 @@ const SMALL = 4096;
 /**
  * The graph with its expressions of constants computed, also those that are not folded without the core because their last bits depend on the order
  * of sums or on a polynomial: the norms of weight normalization, exponentials, products. Layers then find their weights.
+ *
+ * @throws BitbasisError MODEL for an index of constants that lies outside of its axis; the reason of the signal
  */
 export async function computeConstants(
   given: Graph,
@@ -71,8 +73,8 @@ async function evaluated(
     const graph = channelsLast(foldConstants(withOutputs(part, kept)));
     return (await evaluateOnce(core, graph, limits, signal)) ?? new Map();
   } catch (error) {
-    // The session that runs the model says what is wrong, together with what is wrong elsewhere.
-    if (error instanceof BitbasisError) return new Map();
+    // The session that runs the model says what is wrong, together with what is wrong elsewhere; but an index of the model's own would fail every run.
+    if (error instanceof BitbasisError && !(error.cause instanceof BadIndex)) return new Map();
     throw error;
   }
 }

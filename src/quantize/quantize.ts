@@ -1,4 +1,5 @@
 import {
+  BadIndex,
   BitbasisError,
   Core,
   checkBytes,
@@ -111,7 +112,13 @@ export async function fittingFor(
   const asked = [plan?.default, ...Object.values(plan?.layers ?? {})].some((layer) => layer?.rounding === "fitted");
   if (preset === "float32" || (!synth && !asked)) return undefined;
   const { Fitting } = await import("./fitting.ts");
-  return Fitting.create(graph, options, makeCore);
+  try {
+    return await Fitting.create(graph, options, makeCore);
+  } catch (error) {
+    // As with measured plans: what a session could not run either is said there.
+    if (error instanceof BitbasisError || error instanceof BadIndex) return `a run failed: ${error.message}`;
+    throw error;
+  }
 }
 
 /** The plan for a target. */

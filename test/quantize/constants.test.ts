@@ -80,6 +80,26 @@ describe("weights that are expressions of constants", () => {
     expect([...(y!.data as Float32Array)]).toEqual([1, Math.fround(Math.E)]);
   });
 
+  test("an index beyond their axis is refused when the model is read, with its node", async () => {
+    const graph = build(
+      { x: [2] },
+      { c: noise([4], 1), at: i64(1, -54_531) },
+      [
+        ["Exp", ["c"], ["e"]],
+        ["Gather", ["e", "at"], ["g"]],
+        ["Add", ["x", "g"], ["y"]],
+      ],
+      ["y"],
+    );
+    const refused = {
+      code: "MODEL",
+      message: expect.stringMatching(/"Gather_1" \(Gather.*\).*index -54531 on axis 0 expected one of -4\.\.3/),
+    };
+    for (const preset of ["float32", "fast"] as const)
+      await expect(InferenceSession.create(writeOnnx(graph), { preset })).rejects.toMatchObject(refused);
+    await expect(quantize(writeOnnx(graph), { preset: "fast" })).rejects.toMatchObject(refused);
+  });
+
   test("results that are larger than what they are made of stay expressions", async () => {
     const graph = build(
       { x: [100, 100] },

@@ -15,6 +15,7 @@ import { sampledText } from "../../src/quantize/sampled-text.ts";
 import { dequantize } from "../../src/series/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
+import { build } from "../graph/build.ts";
 import { noise, noiseTensor } from "../model/models.ts";
 import { network, towers } from "./networks.ts";
 
@@ -281,6 +282,29 @@ describe("fitted weights", () => {
     expect(dequantize(readModel(bytes).weights.get("w")!)).toEqual(grid);
     const wide = await quantize(writeOnnx(graph), { synth: true });
     expect(wide.report.layers[0]!.plan.rounding).toBe("squant");
+  });
+
+  test("where a run on procedural inputs fails nothing is fitted, and the report says why", async () => {
+    const graph = build(
+      { x: [1, 4] },
+      {
+        table: new Tensor("float32", noise(12, 5), [3, 4]),
+        w: new Tensor("float32", noise(16, 6), [4, 4]),
+        far: new Tensor("float32", [1e6], [1]),
+      },
+      [
+        ["MatMul", ["x", "w"], ["h"]],
+        ["ReduceMax", ["h"], ["m"], { keepdims: 0 }],
+        ["Abs", ["m"], ["a"]],
+        ["Add", ["a", "far"], ["b"]],
+        ["Cast", ["b"], ["i"], { to: 7 }],
+        ["Gather", ["table", "i"], ["g"]],
+        ["MatMul", ["g", "w"], ["y"]],
+      ],
+      ["y"],
+    );
+    const { report } = await quantize(writeOnnx(graph), { preset: "compact", synth: true, check: false });
+    expect(report.synth).toMatch(/^nothing is fitted: a run failed: index 100000\d on axis 0 expected one of -3\.\.2$/);
   });
 
   test("a decoder writes the text that it is fitted to; what looks ahead gets random ids", async () => {
