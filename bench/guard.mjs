@@ -9,7 +9,7 @@ import { execFileSync } from "node:child_process";
 import { existsSync, mkdirSync, readFileSync, symlinkSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { median } from "../build/tools/examples/ocr/compare.js";
+import { cosine, median } from "../build/tools/examples/ocr/compare.js";
 import { locate, NETWORKS, randomPicture } from "../build/tools/test/support/networks.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
@@ -43,16 +43,6 @@ function built(commit) {
     run(folder, process.execPath, "node_modules/typescript/bin/tsc", "-p", "tsconfig.build.json");
   }
   return folder;
-}
-
-function cosine(a, b) {
-  let [ab, aa, bb] = [0, 0, 0];
-  for (let i = 0; i < b.length; i++) {
-    ab += a[i] * b[i];
-    aa += a[i] * a[i];
-    bb += b[i] * b[i];
-  }
-  return aa === bb && aa === ab ? 1 : ab / Math.sqrt(aa * bb);
 }
 
 /** A session that runs the network once, and gives the first output's elements. */
