@@ -12,6 +12,7 @@ import {
   weightWidth,
 } from "../series/index.ts";
 import { type Tensor, uniformNumbers } from "../tensor/index.ts";
+import { branchesOf } from "./branches.ts";
 import { layerRows } from "./layer-inputs.ts";
 import { type LinearNode, linearNodes, readsTable } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
@@ -85,13 +86,15 @@ export class Fitting {
    * @throws the signal's reason when it aborts
    */
   static async create(
-    graph: Graph,
+    whole: Graph,
     options: Pick<MeasureOptions & QuantizeOptions, "inputRange" | "signal" | "onProgress">,
     makeCore: MakeCore,
   ): Promise<Fitting | string> {
+    const { graph, names: held } = branchesOf(whole)[0]!;
     const about = {
       seed: SEED,
       part: true,
+      held,
       ...(options.inputRange !== undefined && { inputRange: options.inputRange }),
     };
     const few = recordsFor(graph, about);

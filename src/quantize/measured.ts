@@ -1,14 +1,15 @@
 import { BadIndex, BitbasisError, type MakeCore, Turns } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
-import { cutWidth, isRounded, type Plan, type Preset, weightWidth } from "../series/index.ts";
+import { cutWidth, isRounded, type Plan, type PlanCheck, type Preset, weightWidth } from "../series/index.ts";
 import { Ablation, type Levels } from "./ablation.ts";
 import { allocate, type Giving } from "./allocate.ts";
+import { type Branch, branchesOf } from "./branches.ts";
 import type { Fitting } from "./fitting.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
 import { planLayers, type ReasonedPlan } from "./plan.ts";
 import { checkRange } from "./procedural.ts";
-import { layersBehind, recordsFor } from "./records.ts";
+import { layersBehind, type Records, recordsFor } from "./records.ts";
 import { Reference } from "./reference.ts";
 
 /** Beside what callers say: what weights are fitted to. */
@@ -70,14 +71,70 @@ const ROUNDS = 7;
  */
 export async function measuredPlan(graph: Graph, options: MeasuredOptions, makeCore: MakeCore): Promise<Measured> {
   checkRange(options.inputRange, graph.inputs);
+  let found: Measured | undefined;
+  // What was measured in one branch stays as it is in those that come after it.
+  let layers: Plan["layers"] = {};
+  for (const branch of branchesOf(float32Outputs(graph))) {
+    const before = found !== undefined && "plan" in found ? { ...found.plan, layers } : undefined;
+    const plan = before === undefined ? options.plan : { ...before, layers: { ...layers, ...options.plan?.layers } };
+    const next = await measuredBranch(branch, { ...options, ...(plan !== undefined && { plan }) }, makeCore);
+    if ("unchecked" in next) found ??= next;
+    else {
+      found = { plan: withCheck(next.plan, before?.check) };
+      layers = Object.fromEntries(Object.entries(next.plan.layers ?? {}).filter(([name]) => !next.behind.has(name)));
+      if (next.behind.size === 0) break;
+    }
+  }
+  return found!;
+}
+
+/** A plan that was measured in one branch more. */
+function withCheck({ check, ...plan }: Plan, before: PlanCheck | undefined): Plan {
+  if (check === undefined || before === undefined) return { ...plan, ...(check && { check }) };
+  const worse = (name: "predicted" | "measured") => Math.max(before[name] ?? 0, check[name] ?? 0);
+  const inputs = `${before.inputs}; ${check.inputs}`;
+  return { ...plan, check: { ...check, predicted: worse("predicted"), measured: worse("measured"), inputs } };
+}
+
+/** A plan, and the layers of it that were not run; or why nothing was measured. */
+type MeasuredBranch = { readonly plan: Plan; readonly behind: ReadonlySet<string> } | { readonly unchecked: string };
+
+async function measuredBranch(
+  { graph, names }: Branch,
+  options: MeasuredOptions,
+  makeCore: MakeCore,
+): Promise<MeasuredBranch> {
+  const { preset = "faithful", inputRange } = options;
+  if (preset === "float32") return { unchecked: "float32 has nothing to measure" };
   try {
-    return await measured(float32Outputs(graph), options, makeCore);
+    const records = recordsFor(graph, { part: true, held: names, ...(inputRange !== undefined && { inputRange }) });
+    if (typeof records === "string") return { unchecked: records };
+    const linear = linearNodes(graph);
+    const behind = layersBehind(linear, records.stage).map(({ node }) => node.name);
+    const found = await measured(graph, linear, records, new Set(behind), { ...options, preset }, makeCore);
+    return "plan" in found ? withTwins(found.plan, linear, new Set(behind)) : found;
   } catch (error) {
     // What a session could not run either is said there; a container of it can be written all the same.
     if (error instanceof BitbasisError || error instanceof BadIndex)
       return { unchecked: `a run failed: ${error.message}` };
     throw error;
   }
+}
+
+/** Layers that were not run have the plan of one that was and has the same weights: these are stored once then. */
+function withTwins(plan: Plan, linear: readonly LinearNode[], behind: ReadonlySet<string>): MeasuredBranch {
+  const layers = { ...plan.layers };
+  const run = new Map(
+    linear.filter(({ node, weights }) => weights && !behind.has(node.name)).map((one) => [one.weights!.name, one]),
+  );
+  const left = new Set(behind);
+  for (const { node, weights } of linear.filter((one) => behind.has(one.node.name))) {
+    const twin = run.get(weights?.name ?? "");
+    if (twin === undefined) continue;
+    layers[node.name] = layers[twin.node.name]!;
+    left.delete(node.name);
+  }
+  return { plan: { ...plan, layers }, behind: left };
 }
 
 /** With the float32 values of which outputs of 16 bits are made in their place: one step of such an output is as much as all of the error that `faithful` may have. */
@@ -90,13 +147,17 @@ function float32Outputs(graph: Graph): Graph {
   return { ...graph, outputs };
 }
 
-async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCore): Promise<Measured> {
-  const { preset = "faithful", plan: given, inputRange, signal, onProgress, fitting } = options;
-  if (preset === "float32") return { unchecked: "float32 has nothing to measure" };
-  const records = recordsFor(graph, { part: true, ...(inputRange !== undefined && { inputRange }) });
-  if (typeof records === "string") return { unchecked: records };
+async function measured(
+  graph: Graph,
+  linear: readonly LinearNode[],
+  records: Records,
+  behind: ReadonlySet<string>,
+  options: MeasuredOptions,
+  makeCore: MakeCore,
+): Promise<Measured> {
+  const { plan: given, signal, onProgress, fitting } = options;
+  const preset = options.preset as keyof typeof POLICIES;
   const core = await makeCore();
-  const linear = linearNodes(graph);
   const structural = planLayers(core, linear, { preset, ...(given === undefined ? {} : { plan: given }) });
   const policy = POLICIES[preset];
   const reference = new Reference(core, graph, records, policy.largest);
@@ -115,7 +176,6 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
       if (error <= policy.tolerance) return { plan: { ...plan, check: said(error, error) } };
     }
   }
-  const behind = layersBehind(linear, records.stage).map(({ node }) => node.name);
   const fixed = new Set([...Object.keys(given?.layers ?? {}), ...behind]);
   const layers = new Ablation(core, graph, linear, structural.layers, policy, fixed, fitting);
   const turns = new Turns(signal);

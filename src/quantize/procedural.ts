@@ -139,16 +139,20 @@ function isPicture(type: ElementType, shape: readonly (number | string)[]): bool
  * Shapes of the inputs, free dimensions chosen by kind: a batch of 1, pictures of 224 × 224 (or four times as wide as they are high where only the width is free), 32 tokens,
  * a second of sound. A name has one size everywhere.
  *
- * @param scale - another guess: sizes of pictures and lengths are multiplied by it
+ * @param choose - another guess: the size of a free dimension, other than a batch, instead of the usual one
  */
-export function shapesOf(inputs: readonly ValueInfo[], scale = 1): Map<string, Shape> {
+export function shapesOf(
+  inputs: readonly ValueInfo[],
+  choose: (usual: number) => number = (usual) => usual,
+): Map<string, Shape> {
   const sizes = new Map<string, number>();
   return new Map(
     inputs.map(({ name, type, shape = [] }) => [
       name,
       shape.map((d, axis) => {
         if (typeof d === "number") return d;
-        const size = sizes.get(d) ?? Math.round(freeSize(type, shape, axis) * (axis === 0 ? 1 : scale));
+        const usual = freeSize(type, shape, axis);
+        const size = sizes.get(d) ?? (axis === batchAxis(type, shape) ? usual : choose(usual));
         if (d !== "") sizes.set(d, size);
         return size;
       }),
@@ -156,9 +160,16 @@ export function shapesOf(inputs: readonly ValueInfo[], scale = 1): Map<string, S
   );
 }
 
+/** The axis of the batch: the first one, or the second of recurrent states, [layers, batch, hidden]. */
+function batchAxis(type: ElementType, shape: readonly (number | string)[]): number {
+  const [layers, , hidden] = shape;
+  const isState = shape.length === 3 && Number(layers) > 1 && typeof hidden === "number" && !isPicture(type, shape);
+  return isState ? 1 : 0;
+}
+
 function freeSize(type: ElementType, shape: readonly (number | string)[], axis: number): number {
   if (shape.length === 3 && isPicture(type, shape)) return 224;
-  if (axis === 0) return 1;
+  if (axis === batchAxis(type, shape)) return 1;
   if (!isFloat(type) && !isPicture(type, shape)) return 32;
   if (shape.length === 4) {
     const spatial = shape.slice(1).filter((d) => typeof d === "number" && !CHANNELS.includes(d)) as number[];

@@ -28,24 +28,42 @@ const MOST_PROBES = 4;
 /** Least part of the linear layers that what comes before a stop must have to speak for the network. */
 const LEAST_PART = 0.5;
 
+/** Multiples of the usual sizes of free dimensions that are tried first. */
+const SCALES = [1, 2, 0.5, 4, 0.25];
+
+/**
+ * Sizes for all of them that are tried next: many networks of sound take one window, or a hop of it, of whatever length the file says, others a number of frames or sides that
+ * strides divide.
+ */
+const SIZES = [
+  ...[512, 576, 256, 1024, 128, 64, 320, 640, 160, 1280, 96, 48, 32, 400, 480, 800, 768, 1536, 2048],
+  ...[80, 76, 28, 16, 8, 4, 2, 1],
+];
+
+const GUESSES = [
+  ...SCALES.map((scale) => (usual: number) => Math.round(usual * scale)),
+  ...SIZES.map((size) => () => size),
+];
+
 /** The network as one stage, for shapes that it takes; or why there is none. */
 function guessStage(graph: Graph, part: boolean): { stage: Stage; shapes: Map<string, Shape> } | string {
-  let why = "";
-  for (const scale of [1, 2, 0.5, 4, 0.25]) {
-    const shapes = shapesOf(graph.inputs, scale);
+  const isFree = graph.inputs.some(({ shape }) => shape?.slice(1).some((d) => typeof d === "string"));
+  let why: string | undefined;
+  for (const guess of isFree ? GUESSES : GUESSES.slice(0, 1)) {
+    const shapes = shapesOf(graph.inputs, guess);
     const odd = graph.inputs.find((input) => !canBeMade(input));
     if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
     const feeds = graph.inputs.map(({ name, type }) => [name, { type, shape: shapes.get(name)! }] as const);
     try {
       const stage = oneStage(graph, feeds, part);
       if (typeof stage !== "string") return { stage, shapes };
-      why = stage;
+      why ??= stage;
     } catch (error) {
       if (!(error instanceof BitbasisError || error instanceof RangeError || error instanceof TypeError)) throw error;
-      why = `no sizes of its free dimensions were found that it takes: ${error.message}`;
+      why ??= `no sizes of its free dimensions were found that it takes: ${error.message}`;
     }
   }
-  return why;
+  return why!;
 }
 
 function oneStage(graph: Graph, feeds: Parameters<typeof stageFor>[1], part: boolean): Stage | string {
@@ -66,6 +84,7 @@ export function layersBehind(linear: readonly LinearNode[], { nodes }: Stage): L
 /**
  * What a network is measured on: the samples that were given, or else `count` procedural records.
  *
+ * @param options.held - values of inputs that a branch holds, for people
  * @param options.part - whether values in the middle will do where a run is needed to go on, as in a detector that counts its boxes; most linear layers must come before
  * @returns why it cannot be measured, as a string: control flow, shapes that depend on data, inputs that are not made
  * @throws RangeError or TypeError for samples that do not fit the inputs, or a range that makes no sense
@@ -76,18 +95,19 @@ export function recordsFor(
     readonly samples?: Samples;
     readonly seed?: number;
     readonly part?: boolean;
+    readonly held?: string;
   },
   count?: number,
 ): Records | string {
-  const { inputRange, samples, seed = 1, part = false } = options;
+  const { inputRange, samples, seed = 1, part = false, held = "" } = options;
   if (samples !== undefined) return givenRecords(graph, checkSamples(graph.inputs, samples));
   checkRange(inputRange, graph.inputs);
   const guess = guessStage(graph, part);
-  if (typeof guess === "string") return guess;
+  if (typeof guess === "string") return held === "" ? guess : `${guess} (${held})`;
   const { stage, shapes } = guess;
   const about = inputRange === undefined ? {} : { inputRange };
   const { feeds, names } = proceduralInputs(graph, { shapes, seed, ...about }, count);
-  const said = `${names}${inputRange === undefined ? " (guessed)" : ""}${untilOf(graph, stage)}`;
+  const said = `${held === "" ? "" : `${held}, `}${names}${inputRange === undefined ? " (guessed)" : ""}${untilOf(graph, stage)}`;
   return { feeds, probes: Math.min(feeds.length, MOST_PROBES), stage, names: said, given: false };
 }
 

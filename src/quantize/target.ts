@@ -4,6 +4,7 @@ import { writeModel } from "../model/index.ts";
 import type { Plan, PlanCheck } from "../series/index.ts";
 import { Ablation, type Levels, TABLES } from "./ablation.ts";
 import { type Allocation, allocate, allocationOf, type Sensitivity } from "./allocate.ts";
+import { branchesOf } from "./branches.ts";
 import type { Fitting } from "./fitting.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import { fullPlan } from "./measured.ts";
@@ -118,13 +119,15 @@ type Found = Pick<TargetPlan, "linear" | "sensitivities" | "reference" | "record
   readonly base: Plan;
 };
 
-async function sensitivitiesOf(graph: Graph, options: TargetOptions & Fit, makeCore: MakeCore): Promise<Found> {
+async function sensitivitiesOf(whole: Graph, options: TargetOptions & Fit, makeCore: MakeCore): Promise<Found> {
   const { target, inputRange, samples, signal, onProgress, fitting } = options;
+  // Samples feed all inputs.
+  const { graph, names: held } = samples === undefined ? branchesOf(whole)[0]! : { graph: whole, names: "" };
   const core = await makeCore();
   const linear = linearNodes(graph);
   const { plan: base, layers } = planLayers(core, linear, { preset: "faithful" });
   const ablated = (fixed: ReadonlySet<string>) => new Ablation(core, graph, linear, layers, LEVELS, fixed, fitting);
-  const about = { ...(inputRange && { inputRange }), ...(samples !== undefined && { samples }) };
+  const about = { held, ...(inputRange && { inputRange }), ...(samples !== undefined && { samples }) };
   const unmeasured = (why: string): Found => {
     const ablation = ablated(new Set());
     return { linear, sensitivities: ablation.fromWeights(), ablation, base, unmeasured: why };
