@@ -317,8 +317,31 @@ describe("a recurrent state", () => {
     }
   });
 
+  test.each([
+    ["fast", 10],
+    ["compact", 8],
+  ] as const)(
+    "under %s has weights of %i bits by structure, and a quarter of the error as measured",
+    async (preset, bits) => {
+      const { report } = await quantize(writeOnnx(gated(true)), { preset, check: false });
+      const gru = report.layers.find(({ op }) => op === "GRU")!;
+      expect(gru.plan).toMatchObject({ weightBits: bits, activationTerms: 3 });
+      expect(gru.reason).toMatch(/^hands its state on/);
+      const [handed, own] = await Promise.all(
+        [true, false].map(async (state) => (await quantize(writeOnnx(gated(state)), { preset })).report.check!),
+      );
+      expect(handed!.tolerance).toBe(own!.tolerance / 4);
+      expect(handed!.measured).toBeLessThanOrEqual(handed!.tolerance);
+    },
+  );
+
   test("that starts anew in each run does not", async () => {
-    const { report } = await quantize(writeOnnx(gated(false)), { check: false });
-    expect(report.layers.find(({ op }) => op === "GRU")!.plan.weightBits).toBe(13);
+    const bits = { faithful: 13, fast: 7, compact: 8 } as const;
+    for (const [preset, weightBits] of Object.entries(bits)) {
+      const { report } = await quantize(writeOnnx(gated(false)), { preset: preset as keyof typeof bits, check: false });
+      const gru = report.layers.find(({ op }) => op === "GRU")!;
+      expect([preset, gru.plan.weightBits]).toEqual([preset, weightBits]);
+      expect(gru.reason ?? "").not.toContain("state");
+    }
   });
 });
