@@ -10,7 +10,7 @@ import {
   uniformNumbers,
 } from "../tensor/index.ts";
 import type { InputRange } from "./options.ts";
-import { readersOf } from "./readers.ts";
+import { tokensOf } from "./tokens.ts";
 
 /** Inputs that a network is measured with when nobody has given any. */
 export interface ProceduralInputs {
@@ -43,11 +43,11 @@ type Kind = "picture" | "signal" | "ids" | "switch";
  * between a third and five times that on real inputs.
  *
  * - pictures (rank 4 with an axis of 1, 3 or 4 channels, rank 3 with one of 3 at an end; floats or bytes): dead leaves, and 1/f noise; 0…1, bytes 0…255, unless a range is given;
- * - other floats: twelve decaying tones of levels down to −60 dB, and 1/f noise; ± 0.5;
- * - integers that look up rows: uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1.
+ * - other floats: twelve decaying tones of levels down to −60 dB, and 1/f noise; ± 0.5; integers of 8 and 16 bits too, in what these hold (16-bit ones in half of it);
+ * - integers that look up rows, or are told apart one by one (one-hot): uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1.
  */
 export function proceduralInputs(graph: Graph, options: ProceduralOptions, count = RECORDS): ProceduralInputs {
-  const rows = tableRows(graph);
+  const rows = tokensOf(graph);
   const { shapes, inputRange, seed = 1 } = options;
   const kinds = new Map(graph.inputs.map((input) => [input.name, kindOf(input, shapes.get(input.name)!, rows)]));
   const feeds = Array.from({ length: count }, (_, i) => {
@@ -81,6 +81,14 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
   return { feeds, names: names.join("; ") };
 }
 
+/** Ranges of samples that are integers. */
+const SAMPLES: ReadonlyMap<ElementType, readonly [number, number]> = new Map([
+  ["uint8", [0, 255]],
+  ["int8", [-128, 127]],
+  ["uint16", [0, 65535]],
+  ["int16", [-16384, 16383]],
+]);
+
 function rangeOf({ name, type }: ValueInfo, kind: Kind, given: InputRange | undefined): readonly [number, number] {
   const own = isPair(given)
     ? isFloat(type)
@@ -89,7 +97,7 @@ function rangeOf({ name, type }: ValueInfo, kind: Kind, given: InputRange | unde
     : given !== undefined && Object.hasOwn(given, name)
       ? given[name]
       : undefined;
-  return own ?? (isFloat(type) ? (kind === "picture" ? [0, 1] : [-0.5, 0.5]) : [0, 255]);
+  return own ?? SAMPLES.get(type) ?? (kind === "picture" ? [0, 1] : [-0.5, 0.5]);
 }
 
 function isPair(range: InputRange | undefined): range is readonly [number, number] {
@@ -122,9 +130,9 @@ const CHANNELS = [1, 3, 4];
 const LEAST_SIDE = 16;
 
 function kindOf({ name, type }: ValueInfo, shape: Shape, rows: ReadonlyMap<string, number>): Kind {
-  const picture = isPicture(type, shape);
-  if (!isFloat(type) && !picture) return rows.has(name) ? "ids" : "switch";
-  return picture ? "picture" : "signal";
+  if (rows.has(name)) return "ids";
+  if (!isFloat(type) && !SAMPLES.has(type)) return "switch";
+  return isPicture(type, shape) ? "picture" : "signal";
 }
 
 /** Whether values are pixels, by their type and shape, of which sizes may be free. */
@@ -178,26 +186,6 @@ function freeSize(type: ElementType, shape: readonly (number | string)[], axis: 
     return spatial.length === 1 ? 32 * Math.ceil(spatial[0]! / 8) : 224;
   }
   return shape.length === 2 ? 16000 : 64;
-}
-
-/** Rows of the table that an input of integers looks up, by input: directly, or through a cast or a change of shape. */
-function tableRows(graph: Graph): Map<string, number> {
-  const readers = readersOf(graph);
-  const rowsBy = (name: string, depth: number): number | undefined => {
-    for (const { op, inputs, outputs } of readers.get(name) ?? []) {
-      if (op === "Gather" && inputs[1] === name) {
-        const table = graph.initializers.get(inputs[0]!);
-        if (table !== undefined) return table.dims[0];
-      }
-      if (depth > 0 && ["Cast", "Reshape", "Unsqueeze", "Squeeze", "Slice", "Transpose", "Identity"].includes(op)) {
-        const rows = rowsBy(outputs[0]!, depth - 1);
-        if (rows !== undefined) return rows;
-      }
-    }
-    return undefined;
-  };
-  const found = graph.inputs.map(({ name }) => [name, rowsBy(name, 4)] as const);
-  return new Map(found.filter((entry): entry is [string, number] => entry[1] !== undefined));
 }
 
 function isFloat(type: ElementType): boolean {
