@@ -1,6 +1,7 @@
 import type { CAC } from "cac";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
-import { canBeMade, checkRange, proceduralInputs, shapesOf } from "../quantize/procedural.ts";
+import { canBeMade, checkRange, proceduralInputs } from "../quantize/procedural.ts";
+import { shapesOf } from "../quantize/shapes.ts";
 import type { Plan, Preset } from "../series/index.ts";
 import { type Comparison, compare } from "../session/compare.ts";
 import { InferenceSession } from "../session/session.ts";
@@ -88,7 +89,7 @@ function procedural(onnx: Uint8Array, externalData: ExternalData | undefined, ra
   const about = readRange(range);
   checkRange(about.inputRange, graph.inputs);
   return (known, count, seed) => {
-    const shapes = new Map([...shapesOf(graph.inputs), ...known]);
+    const shapes = new Map([...shapesOf(graph), ...known]);
     return proceduralInputs(graph, { shapes, seed: seed + 1, ...about }, count).feeds;
   };
 }

@@ -10,6 +10,7 @@ import {
   uniformNumbers,
 } from "../tensor/index.ts";
 import type { InputRange } from "./options.ts";
+import { CHANNELS, historiesOf, isFloat, isPicture } from "./shapes.ts";
 import { tokensOf } from "./tokens.ts";
 
 /** Inputs that a network is measured with when nobody has given any. */
@@ -48,8 +49,11 @@ type Kind = "picture" | "signal" | "ids" | "switch";
  */
 export function proceduralInputs(graph: Graph, options: ProceduralOptions, count = RECORDS): ProceduralInputs {
   const rows = tokensOf(graph);
+  const histories = historiesOf(graph);
   const { shapes, inputRange, seed = 1 } = options;
-  const kinds = new Map(graph.inputs.map((input) => [input.name, kindOf(input, shapes.get(input.name)!, rows)]));
+  const kinds = new Map(
+    graph.inputs.map((input) => [input.name, kindOf(input, shapes.get(input.name)!, rows, histories)]),
+  );
   const feeds = Array.from({ length: count }, (_, i) => {
     return new Map(
       graph.inputs.map((input, j): [string, Tensor] => {
@@ -69,7 +73,8 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
       }),
     );
   });
-  const names = graph.inputs.map((input) => {
+  const fed = graph.inputs.filter(({ name }) => sizeOf(shapes.get(name)!) > 0);
+  const names = fed.map((input) => {
     const { name } = input;
     const kind = kinds.get(name)!;
     const what = { picture: "dead leaves and 1/f noise", signal: "tones and 1/f noise", ids: "ids", switch: "ones" }[
@@ -78,7 +83,8 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
     const range = kind === "picture" || kind === "signal" ? ` in ${rangeOf(input, kind, inputRange).join("…")}` : "";
     return `${name} [${shapes.get(name)!.join("x")}]: ${what}${range}`;
   });
-  return { feeds, names: names.join("; ") };
+  const empty = graph.inputs.length - fed.length;
+  return { feeds, names: [...names, ...(empty > 0 ? [`${empty} without elements`] : [])].join("; ") };
 }
 
 /** Ranges of samples that are integers. */
@@ -123,73 +129,15 @@ export function checkRange(range: InputRange | undefined, inputs: readonly Value
   }
 }
 
-/** Channels of a picture. */
-const CHANNELS = [1, 3, 4];
-
-/** Least side of a picture of rank 3, which else is three of something. */
-const LEAST_SIDE = 16;
-
-function kindOf({ name, type }: ValueInfo, shape: Shape, rows: ReadonlyMap<string, number>): Kind {
+function kindOf(
+  { name, type }: ValueInfo,
+  shape: Shape,
+  rows: ReadonlyMap<string, number>,
+  histories: ReadonlyMap<string, number>,
+): Kind {
   if (rows.has(name)) return "ids";
   if (!isFloat(type) && !SAMPLES.has(type)) return "switch";
-  return isPicture(type, shape) ? "picture" : "signal";
-}
-
-/** Whether values are pixels, by their type and shape, of which sizes may be free. */
-function isPicture(type: ElementType, shape: readonly (number | string)[]): boolean {
-  if (!isFloat(type) && type !== "uint8") return false;
-  if (shape.length === 4) return [shape[1]!, shape[3]!].some((d) => CHANNELS.includes(Number(d)));
-  const sides = shape[0] === 3 ? shape.slice(1) : shape[2] === 3 ? shape.slice(0, 2) : [];
-  return shape.length === 3 && sides.length === 2 && sides.every((d) => typeof d === "string" || d >= LEAST_SIDE);
-}
-
-/**
- * Shapes of the inputs, free dimensions chosen by kind: a batch of 1, pictures of 224 × 224 (or four times as wide as they are high where only the width is free), 32 tokens,
- * a second of sound. A name has one size everywhere.
- *
- * @param choose - another guess: the size of a free dimension, other than a batch, instead of the usual one
- */
-export function shapesOf(
-  inputs: readonly ValueInfo[],
-  choose: (usual: number) => number = (usual) => usual,
-): Map<string, Shape> {
-  const sizes = new Map<string, number>();
-  return new Map(
-    inputs.map(({ name, type, shape = [] }) => [
-      name,
-      shape.map((d, axis) => {
-        if (typeof d === "number") return d;
-        const usual = freeSize(type, shape, axis);
-        const size = sizes.get(d) ?? (axis === batchAxis(type, shape) ? usual : choose(usual));
-        if (d !== "") sizes.set(d, size);
-        return size;
-      }),
-    ]),
-  );
-}
-
-/** The axis of the batch: the first one, or the second of recurrent states, [layers, batch, hidden]. */
-function batchAxis(type: ElementType, shape: readonly (number | string)[]): number {
-  const [layers, , hidden] = shape;
-  const isState = shape.length === 3 && Number(layers) > 1 && typeof hidden === "number" && !isPicture(type, shape);
-  return isState ? 1 : 0;
-}
-
-function freeSize(type: ElementType, shape: readonly (number | string)[], axis: number): number {
-  if (shape.length === 3 && isPicture(type, shape)) return 224;
-  if (axis === batchAxis(type, shape)) return 1;
-  if (!isFloat(type) && !isPicture(type, shape)) return 32;
-  if (shape.length === 4) {
-    const spatial = shape.slice(1).filter((d) => typeof d === "number" && !CHANNELS.includes(d)) as number[];
-    const free = shape.slice(1).filter((d) => typeof d === "string");
-    if (free.length === 3 && axis === 1) return 3;
-    return spatial.length === 1 ? 32 * Math.ceil(spatial[0]! / 8) : 224;
-  }
-  return shape.length === 2 ? 16000 : 64;
-}
-
-function isFloat(type: ElementType): boolean {
-  return /^b?float/.test(type);
+  return isPicture(type, shape) && !histories.has(name) ? "picture" : "signal";
 }
 
 function filled({ type }: ValueInfo, shape: Shape, value: (n: number) => number): Tensor {

@@ -4,8 +4,9 @@ import type { Stage } from "../graph/specialize.ts";
 import { type Shape, Tensor, type TensorLike } from "../tensor/index.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions } from "./options.ts";
-import { canBeMade, checkRange, proceduralInputs, shapesOf } from "./procedural.ts";
+import { canBeMade, checkRange, proceduralInputs } from "./procedural.ts";
 import { type Feeds, signatureOf, stageFor } from "./runner.ts";
+import { shapesOf } from "./shapes.ts";
 
 /** Samples as callers give them: one record of tensors per run. */
 export type Samples = Iterable<Readonly<Record<string, TensorLike>>>;
@@ -50,7 +51,7 @@ function guessStage(graph: Graph, part: boolean): { stage: Stage; shapes: Map<st
   const isFree = graph.inputs.some(({ shape }) => shape?.slice(1).some((d) => typeof d === "string"));
   let why: string | undefined;
   for (const guess of isFree ? GUESSES : GUESSES.slice(0, 1)) {
-    const shapes = shapesOf(graph.inputs, guess);
+    const shapes = shapesOf(graph, guess);
     const odd = graph.inputs.find((input) => !canBeMade(input));
     if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
     const feeds = graph.inputs.map(({ name, type }) => [name, { type, shape: shapes.get(name)! }] as const);

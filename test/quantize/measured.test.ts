@@ -5,7 +5,8 @@ import { writeOnnx } from "../../src/onnx/index.ts";
 import { allocate, type Sensitivity } from "../../src/quantize/allocate.ts";
 import { quantize, quantizeGraph } from "../../src/quantize/index.ts";
 import { plan } from "../../src/quantize/plan-model.ts";
-import { proceduralInputs, shapesOf } from "../../src/quantize/procedural.ts";
+import { proceduralInputs } from "../../src/quantize/procedural.ts";
+import { shapesOf } from "../../src/quantize/shapes.ts";
 import { activationWidth, weightWidth } from "../../src/series/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { smallFloatBits, Tensor } from "../../src/tensor/index.ts";
@@ -408,7 +409,7 @@ describe("procedural inputs", () => {
     inputs: [{ name: "x", type, shape }],
     nodes: type === "int64" ? [node("g", "Gather", ["w0", "x"], "y")] : [],
   });
-  const made = (g: Graph) => proceduralInputs(g, { shapes: shapesOf(g.inputs) }).feeds.map((feeds) => feeds.get("x")!);
+  const made = (g: Graph) => proceduralInputs(g, { shapes: shapesOf(g) }).feeds.map((feeds) => feeds.get("x")!);
 
   test("pictures lie in their range, with flat areas and edges; tones are loud and quiet", () => {
     for (const shape of [
@@ -441,7 +442,7 @@ describe("procedural inputs", () => {
       [[1, 40, 56, 3], "uint8"],
     ] as const) {
       const g = graph(shape, type);
-      const { feeds, names } = proceduralInputs(g, { shapes: shapesOf(g.inputs), inputRange: [-1, 1] });
+      const { feeds, names } = proceduralInputs(g, { shapes: shapesOf(g), inputRange: [-1, 1] });
       const [low, high] = type === "uint8" ? [0, 255] : [-1, 1];
       expect(names).toBe(`x [${shape.join("x")}]: dead leaves and 1/f noise in ${low}…${high}`);
       for (const feed of feeds) {
@@ -453,7 +454,7 @@ describe("procedural inputs", () => {
       }
       const free = shape.map((d) => (d > 3 ? `${d}` : d));
       const side = (d: number | string) => (typeof d === "string" ? 224 : d);
-      expect(shapesOf(graph(free, type).inputs).get("x")).toEqual(free.map(side));
+      expect(shapesOf(graph(free, type)).get("x")).toEqual(free.map(side));
     }
     // Three of something, and one channel of sound, are no pictures.
     for (const shape of [
@@ -462,7 +463,7 @@ describe("procedural inputs", () => {
       [2, 1, 128],
     ]) {
       const g = graph(shape);
-      expect(proceduralInputs(g, { shapes: shapesOf(g.inputs) }).names).toMatch(/tones/);
+      expect(proceduralInputs(g, { shapes: shapesOf(g) }).names).toMatch(/tones/);
     }
   });
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from "vitest";
-import { proceduralInputs, shapesOf } from "../../src/quantize/procedural.ts";
+import { proceduralInputs } from "../../src/quantize/procedural.ts";
+import { shapesOf } from "../../src/quantize/shapes.ts";
 import { tokensOf } from "../../src/quantize/tokens.ts";
 import { type ElementType, Tensor } from "../../src/tensor/index.ts";
 import { build, f32, i64, type NodeSpec } from "../graph/build.ts";
@@ -55,7 +56,7 @@ describe("ids", () => {
   ])("are %s", (_, count, nodes) => {
     const graph = reading(nodes);
     expect(tokensOf(graph)).toEqual(new Map([["x", count]]));
-    const { feeds, names } = proceduralInputs(graph, { shapes: shapesOf(graph.inputs) });
+    const { feeds, names } = proceduralInputs(graph, { shapes: shapesOf(graph) });
     expect(names).toBe("x [1x8]: ids");
     const all = feeds.flatMap((feed) => Array.from(feed.get("x")!.data, Number));
     expect(Math.max(...all)).toBeLessThan(count);
@@ -85,7 +86,7 @@ describe("samples that are integers", () => {
     ["uint16", 0, 65535],
   ] as const)("%s lie in %i to %i", (type, low, high) => {
     const graph = build({ x: { type, shape: [1, 4000] } }, {}, [["Cast", ["x"], ["y"], { to: 1 }]], ["y"]);
-    const { feeds, names } = proceduralInputs(graph, { shapes: shapesOf(graph.inputs) });
+    const { feeds, names } = proceduralInputs(graph, { shapes: shapesOf(graph) });
     expect(names).toBe(`x [1x4000]: tones and 1/f noise in ${low}…${high}`);
     for (const feed of feeds) {
       const data = Array.from(feed.get("x")!.data, Number);
