@@ -36,6 +36,57 @@ describe("AffineGrid", () => {
   });
 });
 
+describe("AffineGrid is refused", () => {
+  it.each([
+    ["of one axis", [1, 1, 2], [1, 1, 5]],
+    ["of four axes", [1, 4, 5], [1, 1, 2, 2, 2, 2]],
+    ["of fewer than no places", [1, 2, 3], [1, 1, -2, 3]],
+    ["of another batch", [2, 2, 3], [1, 1, 2, 3]],
+    ["of rows for another number of axes", [1, 2, 4], [1, 1, 2, 3]],
+  ])("%s", async (_, theta, size) => {
+    const wrong = runNode({ op: "AffineGrid", opset: 20, inputs: [f32(theta), i64(...size)], constants: [1] });
+    await expect(wrong).rejects.toThrow(`theta expected shape [${[size[0], size.length - 2, size.length - 1]}]`);
+  });
+});
+
+describe("LayerNormalization over two axes, by parameters that are spread over them", () => {
+  const x = f32(
+    [2, 3, 4],
+    Array.from({ length: 24 }, (_, i) => (i * i) % 17),
+  );
+  const [column, row, one] = [f32([3, 1], [2, -1, 0.5]), f32([4], [1, 2, -3, 4]), f32([1], [3])];
+  const whole = f32([3, 4]);
+  it.each<[string, Tensor, Tensor | undefined]>([
+    ["a row", row, undefined],
+    ["a column", column, undefined],
+    ["one number", one, undefined],
+    ["a row, and as a bias a column", row, column],
+    ["a column, and a bias for each", column, whole],
+    ["one for each, and one bias", whole, one],
+  ])("%s", async (_, scale, bias) => {
+    const inputs = [x, scale, ...(bias ? [bias] : [])];
+    const [y] = await runNode({ op: "LayerNormalization", opset: 17, inputs, attributes: { axis: 1 } });
+    const at = (of: Tensor, i: number): number => Number(of.data[of === column ? Math.floor(i / 4) : i % of.size]);
+    const expected = numbers(x).map((v, i, all) => {
+      const sample = all.slice(i - (i % 12), i - (i % 12) + 12);
+      const mean = sample.reduce((a, b) => a + b) / 12;
+      const variance = sample.reduce((a, b) => a + (b - mean) ** 2, 0) / 12;
+      return ((v - mean) / Math.sqrt(variance + 1e-5)) * at(scale, i % 12) + (bias ? at(bias, i % 12) : 0);
+    });
+    for (const [i, v] of numbers(y!).entries()) expect(v).toBeCloseTo(expected[i]!, 4);
+  });
+});
+
+describe("Pad of opset 2", () => {
+  it.each([0, -2.5])("puts %d around", async (value) => {
+    const attributes = { pads: [1, 2], value };
+    const [y] = await runNode({ op: "Pad", opset: 10, inputs: [f32([2], [7, 8])], attributes });
+    expect(numbers(y!)).toEqual([value, 7, 8, value, value]);
+    const [absent] = await runNode({ op: "Pad", opset: 10, inputs: [f32([2], [7, 8])], attributes: { pads: [1, 2] } });
+    expect(numbers(absent!)).toEqual([0, 7, 8, 0, 0]);
+  });
+});
+
 describe("Range", () => {
   it.each<[NumericType, number, number, number, number[]]>([
     ["int64", 1, 12, 4, [1, 5, 9]],
