@@ -183,7 +183,19 @@ export function* roundingRows(
     for (let r = 0; r < rows; r += cut, yield) {
       const some = Math.min(cut, rows - r);
       const [from, zeroAt] = [wide + 4 * r * columns, zero + 4 * r];
-      series.seriesSplit(from, zeroAt, some, columns, bits, terms, lastBits, digitsCode("signed"), planes, stride, sums);
+      series.seriesSplit(
+        from,
+        zeroAt,
+        some,
+        columns,
+        bits,
+        terms,
+        lastBits,
+        digitsCode("signed"),
+        planes,
+        stride,
+        sums,
+      );
       const [l1 = 0, sum = 0] = core.f64(sums, 2);
       [largestL1, largestSum] = [Math.max(largestL1, l1), Math.max(largestSum, sum)];
       for (const [i, plane] of whole.entries()) {

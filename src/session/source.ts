@@ -245,24 +245,20 @@ async function ownBytes(
 ): Promise<Uint8Array> {
   const own = new Uint8Array(source.byteLength);
   const turns = new Turns(signal);
-  const given = (): Uint8Array => {
-    const bytes = bytesOf(source);
-    if (bytes.length === own.length) return bytes;
-    throw new TypeError('"source" expected bytes, got an ArrayBuffer that is resized while it is read');
-  };
   await copyBytes(
-    given,
+    () => bytesOf(source, own.length),
     () => own,
     () => turns.next(),
   );
   return own;
 }
 
-function bytesOf(source: ArrayBufferLike | ArrayBufferView): Uint8Array {
+/** A view of so many bytes. */
+function bytesOf(source: ArrayBufferLike | ArrayBufferView, length: number): Uint8Array {
   try {
     return ArrayBuffer.isView(source)
-      ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
-      : new Uint8Array(source);
+      ? new Uint8Array(source.buffer, source.byteOffset, length)
+      : new Uint8Array(source, 0, length);
   } catch (cause) {
     throw new TypeError('"source" expected bytes, got a detached ArrayBuffer', { cause });
   }

@@ -1,6 +1,6 @@
 import { sizeOf, stridesOf, type TensorData } from "../../tensor/index.ts";
 import type { Call } from "./call.ts";
-import { allocate, dataOf, type Elements, elementsOf, walk } from "./elements.ts";
+import { allocate, dataOf, elementsOf, walk } from "./elements.ts";
 import { wrap } from "./gather.ts";
 import { ANY, type Evaluate, INDEX, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 
@@ -66,54 +66,58 @@ const scatterNDShape: ShapeRule = (call) => {
   return [call.value(0)];
 };
 
-/** GatherElements, or ScatterElements. */
-const elements =
-  (scatters: boolean): Evaluate =>
-  (call, [output]) => {
-    if (scatters && isReduction(call)) return undefined;
-    const shape = call.shape(0);
-    const axis = call.axis(call.number("axis", 0), shape.length);
-    const from = elementsOf(call.constant(scatters ? 2 : 0)!.data);
-    const to = scatters ? copyOf(call) : allocate(output!.type, sizeOf(output!.shape));
-    const indices = call.needed(1);
-    const strides = stridesOf(shape);
-    walk(call.shape(1), [strides.map((s, i) => (i === axis ? 0 : s))], (at, [offset]) => {
-      const place = offset! + wrap(call, indices[at]!, shape[axis]!) * strides[axis]!;
-      if (scatters) to[place] = from[at]!;
-      else to[at] = from[place]!;
-    });
-    return [dataOf(to)];
-  };
+/** Where the elements that indices name, and as many that follow each, are in the data. */
+interface Places {
+  readonly places: readonly number[];
+  readonly inner: number;
+}
 
-/** GatherND, or ScatterND. */
-const slices =
-  (scatters: boolean): Evaluate =>
+/** Takes what lies at the places, or puts the updates there. */
+const moved =
+  (placesOf: (call: Call) => Places, scatters: boolean): Evaluate =>
   (call, [output]) => {
     if (scatters && isReduction(call)) return undefined;
-    const shape = call.shape(0);
-    const batch = call.number("batch_dims", 0);
-    const from = elementsOf(call.constant(scatters ? 2 : 0)!.data);
-    const to = scatters ? copyOf(call) : allocate(output!.type, sizeOf(output!.shape));
-    const indices = call.needed(1);
-    const depth = tuple(call, batch);
-    const strides = stridesOf(shape);
-    const inner = sizeOf(shape.slice(batch + depth));
-    const rows = indices.length / depth;
-    const each = rows / sizeOf(shape.slice(0, batch));
-    for (let row = 0; row < rows; row++) {
-      let place = Math.floor(row / each) * sizeOf(shape.slice(batch));
-      for (let i = 0; i < depth; i++)
-        place += wrap(call, indices[row * depth + i]!, shape[batch + i]!) * strides[batch + i]!;
-      for (let i = 0; i < inner; i++) {
-        if (scatters) to[place + i] = from[row * inner + i]!;
-        else to[row * inner + i] = from[place + i]!;
+    const { places, inner } = placesOf(call);
+    const data = call.constant(0)!.data;
+    const from = elementsOf(scatters ? call.constant(2)!.data : data);
+    const to = scatters ? elementsOf(data.slice() as TensorData) : allocate(output!.type, sizeOf(output!.shape));
+    let at = 0;
+    for (const place of places) {
+      for (let i = place; i < place + inner; i++, at++) {
+        if (scatters) to[i] = from[at]!;
+        else to[at] = from[i]!;
       }
     }
     return [dataOf(to)];
   };
 
-function copyOf(call: Call): Elements {
-  return elementsOf(call.constant(0)!.data.slice() as TensorData);
+function elements(call: Call): Places {
+  const shape = call.shape(0);
+  const axis = call.axis(call.number("axis", 0), shape.length);
+  const strides = stridesOf(shape);
+  const indices = call.needed(1);
+  const places = new Array<number>(indices.length);
+  walk(call.shape(1), [strides.map((s, i) => (i === axis ? 0 : s))], (at, [offset]) => {
+    places[at] = offset! + wrap(call, indices[at]!, shape[axis]!) * strides[axis]!;
+  });
+  return { places, inner: 1 };
+}
+
+function slices(call: Call): Places {
+  const shape = call.shape(0);
+  const batch = call.number("batch_dims", 0);
+  const indices = call.needed(1);
+  const depth = tuple(call, batch);
+  const strides = stridesOf(shape);
+  const rows = indices.length / depth;
+  const each = rows / sizeOf(shape.slice(0, batch));
+  const places = Array.from({ length: rows }, (_, row) => {
+    let place = Math.floor(row / each) * sizeOf(shape.slice(batch));
+    for (let i = 0; i < depth; i++)
+      place += wrap(call, indices[row * depth + i]!, shape[batch + i]!) * strides[batch + i]!;
+    return place;
+  });
+  return { places, inner: sizeOf(shape.slice(batch + depth)) };
 }
 
 const types = { T: ANY, I: INDEX } as const;
@@ -124,7 +128,7 @@ const scatterElements = {
   attributes: { axis: "int", reduction: REDUCTIONS },
   rank: sameRank,
   shape: scatterElementsShape,
-  evaluate: elements(true),
+  evaluate: moved(elements, true),
   sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
@@ -138,7 +142,7 @@ export const scatters = {
     attributes: { axis: "int" },
     rank: sameRank,
     shape: gatherElementsShape,
-    evaluate: elements(false),
+    evaluate: moved(elements, false),
     sizes: "polynomial",
     steps: true,
   },
@@ -148,7 +152,7 @@ export const scatters = {
     types,
     attributes: { batch_dims: "int" },
     shape: gatherNDShape,
-    evaluate: slices(false),
+    evaluate: moved(slices, false),
     sizes: "polynomial",
     steps: true,
   },
@@ -161,7 +165,7 @@ export const scatters = {
     attributes: { reduction: REDUCTIONS },
     rank: sameRank,
     shape: scatterNDShape,
-    evaluate: slices(true),
+    evaluate: moved(slices, true),
     sizes: "polynomial",
     steps: true,
   },
