@@ -137,10 +137,11 @@ export function checkPlan(plan: unknown): asserts plan is Plan {
 function checkFound(check: unknown): void {
   if (!isRecord(check)) throw wrongKind("plan.check", "an object", check);
   const { tolerance, predicted, agreement = 0, measured = 0, target = "", inputs } = check;
-  for (const [name, value] of Object.entries({ tolerance, predicted, agreement, measured }))
-    if (typeof value !== "number") throw wrongKind(`plan.check.${name}`, "a number", value);
-  for (const [name, value] of Object.entries({ target, inputs }))
-    if (typeof value !== "string") throw wrongKind(`plan.check.${name}`, "a text", value);
+  const found = { tolerance, predicted, agreement, measured, target, inputs };
+  for (const [name, value] of Object.entries(found)) {
+    const kind = name === "target" || name === "inputs" ? "string" : "number";
+    if (typeof value !== kind) throw wrongKind(`plan.check.${name}`, `a ${kind}`, value);
+  }
 }
 
 /** Checks the plan of one layer, which messages call `what`. */
@@ -150,7 +151,7 @@ export function checkLayerPlan(plan: unknown, what: string): asserts plan is Lay
   if (extra !== undefined) throw new RangeError(`"${what}" expected ${[...LAYER_KEYS].join(", ")}, got "${extra}"`);
   const { bits, weightTerms, activationTerms } = plan;
   const { digits = "signed", granularity = "channel", outliers = 0, pairs = "all", reason = "" } = plan;
-  if (typeof reason !== "string") throw wrongKind(`${what}.reason`, "a text", reason);
+  if (typeof reason !== "string") throw wrongKind(`${what}.reason`, "a string", reason);
   integer(bits, 2, 8, `${what}.bits`);
   integer(weightTerms, 0, Math.floor(LARGEST_SUM / bits), `${what}.weightTerms`);
   integer(activationTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.activationTerms`);

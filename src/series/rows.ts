@@ -1,7 +1,7 @@
-import { atOnce, BitbasisError, type Core } from "../core/index.ts";
+import { atOnce, type Core } from "../core/index.ts";
 import { normalizeAxis, sizeOf, type Tensor } from "../tensor/index.ts";
 import { cutWidth, digitsCode, largestTail } from "./digits.ts";
-import { Expansion } from "./expansion.ts";
+import { Expansion, notFinite } from "./expansion.ts";
 import { planeBytes, toRows } from "./weights.ts";
 
 /** What `roundRows` needs to know beside the tensor. */
@@ -111,9 +111,7 @@ export function* roundingRows(
       const some = tensor.data.subarray(at, at + COPIED);
       core.f32(given + 4 * at, some.length).set(some);
       series.seriesLargest(given + 4 * at, 1, some.length, scale);
-      if (Number.isFinite(core.f32(scale, 1)[0])) continue;
-      const odd = tensor.data.findIndex((w) => !Number.isFinite(w));
-      throw new BitbasisError("MODEL", `weights "${name}" [${tensor.dims}] hold ${tensor.data[odd]} at element ${odd}`);
+      if (!Number.isFinite(core.f32(scale, 1)[0])) throw notFinite(tensor, name);
     }
     if (given === wide) {
       const inner = sizeOf(tensor.dims.slice(axis + 1));

@@ -17,7 +17,6 @@ import { readSettings, type Settings } from "./settings.ts";
 import { Reading, type Source } from "./source.ts";
 import { readCapacity, readPairs, SessionState, type StateOptions } from "./state.ts";
 import type { Value } from "./values.ts";
-import { loadWasm } from "./wasm.ts";
 
 /**
  * A model ready to run, in a WASM instance of its own. Calls on one session queue.
@@ -230,7 +229,7 @@ export class InferenceSession {
     const given = this.readFeeds(feeds);
     return this.enqueue(async (live) => {
       const { engine, tensors } = await engineFor(live, given);
-      return engine.time(tensors);
+      return (await import("./watched.ts")).timesOf(engine, tensors);
     });
   }
 
@@ -239,7 +238,7 @@ export class InferenceSession {
     const given = this.readFeeds(feeds);
     return this.enqueue(async (live) => {
       const { engine, tensors } = await engineFor(live, given);
-      const steps = await engine.linearSteps(tensors);
+      const steps = await (await import("./watched.ts")).linearSteps(engine, tensors);
       return (await import("./kernel-times.ts")).kernelTimes(engine.core, steps);
     });
   }
@@ -334,7 +333,9 @@ function withDimensions(graph: Graph, sizes: Readonly<Record<string, number>>): 
 
 /** Makes cores of one build, one module, which is read once, and one limit. */
 function coresOf({ build, limits, options }: Settings): MakeCore {
-  const module = options.wasm === undefined ? undefined : loadWasm(options.wasm);
+  const { wasm } = options;
+  // A chunk of its own: most take the modules of the package.
+  const module = wasm === undefined ? undefined : import("./wasm.ts").then(({ loadWasm }) => loadWasm(wasm));
   // Whoever makes a core hears of it; one that rejects before that is no unhandled rejection.
   module?.catch(() => undefined);
   return async () => Core.create(build, await module, limits.bytes);

@@ -1,8 +1,12 @@
 // Ways through rewrites and folding that few files take: each was one where a changed operator in the source went unnoticed.
 import { describe, expect, it } from "vitest";
+import type { Graph } from "../../src/graph/index.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { InferenceSession } from "../../src/session/session.ts";
 import { type NumericType, Tensor } from "../../src/tensor/index.ts";
-import { f32, i64 } from "../graph/build.ts";
+import { build, f32, i64, type NodeSpec } from "../graph/build.ts";
 import { runNode } from "../support/run-node.ts";
+import { both } from "./one-node.ts";
 
 const numbers = ({ data }: Tensor): number[] => Array.from(data as ArrayLike<number | bigint>, Number);
 
@@ -84,6 +88,67 @@ describe("Pad of opset 2", () => {
     expect(numbers(y!)).toEqual([value, 7, 8, value, value]);
     const [absent] = await runNode({ op: "Pad", opset: 10, inputs: [f32([2], [7, 8])], attributes: { pads: [1, 2] } });
     expect(numbers(absent!)).toEqual([0, 7, 8, 0, 0]);
+  });
+});
+
+describe("NegativeLogLikelihoodLoss", () => {
+  const scores = f32(
+    [2, 3, 2],
+    Array.from({ length: 12 }, (_, i) => -1 - ((i * 5) % 7)),
+  );
+  const targets = new Tensor("int64", [0n, 2n, 1n, 2n], [2, 2]);
+  const weights = f32([3], [0.5, 2, 4]);
+  it.each<[string, number | undefined, boolean]>([
+    ["none", undefined, false],
+    ["none", 2, true],
+    ["sum", undefined, true],
+    ["sum", 2, false],
+    ["mean", undefined, false],
+    ["mean", 2, true],
+  ])("%s, ignoring %s, weighed: %s", async (reduction, ignored, weighed) => {
+    const attributes = { reduction, ...(ignored !== undefined && { ignore_index: ignored }) };
+    const inputs = [scores, targets, ...(weighed ? [weights] : [])];
+    const [loss] = await runNode({ op: "NegativeLogLikelihoodLoss", opset: 13, inputs, attributes });
+    const each = numbers(targets).map((target, i) => {
+      const weight = target === ignored ? 0 : weighed ? Number(weights.data[target]) : 1;
+      return { weight, loss: -weight * Number(scores.data[6 * Math.floor(i / 2) + 2 * target + (i % 2)]) };
+    });
+    const sum = (of: "weight" | "loss"): number => each.reduce((all, one) => all + one[of], 0);
+    const expected = {
+      none: each.map((one) => one.loss),
+      sum: [sum("loss")],
+      mean: [sum("loss") / sum("weight")],
+    }[reduction]!;
+    expect(loss!.dims).toEqual(reduction === "none" ? [2, 2] : []);
+    for (const [i, v] of numbers(loss!).entries()) expect(v).toBeCloseTo(expected[i]!, 5);
+  });
+});
+
+describe("a Pad before a Conv, which become one", () => {
+  const paddedConv = (pads: readonly number[], around: readonly number[]): Graph => {
+    const constants = {
+      w: f32([1, 1, 2, 2], [1, 2, 3, 4]),
+      p: i64(0, 0, ...around.slice(0, 2), 0, 0, ...around.slice(2)),
+    };
+    const nodes: NodeSpec[] = [
+      ["Pad", ["x", "p"], ["z"]],
+      ["Conv", ["z", "w"], ["y"], { pads }],
+    ];
+    return build({ x: [1, 1, 2, 3] }, constants, nodes, ["y"]);
+  };
+  it.each([[[-1, 0, 0, 0]], [[0, 0, 0, -1]], [[-1, -1, -1, -1]], [[0, 0]], [[0, 0, 0, 0, 0, 0]]])(
+    "%j is refused as before",
+    async (pads) => {
+      const opening = InferenceSession.create(writeOnnx(paddedConv(pads, [1, 1, 1, 1])), { preset: "float32" });
+      await expect(opening).rejects.toThrow(`"pads" expected 4 integers ≥ 0, got [${pads}]`);
+    },
+  );
+
+  it("adds up", async () => {
+    const x = f32([1, 1, 2, 3], [1, 2, 3, 4, 5, 6]);
+    const [y] = await both(paddedConv([0, 1, 0, 0], [1, 0, 0, 2]), { x });
+    expect(y!.dims).toEqual([1, 1, 2, 5]);
+    expect(numbers(y!)).toEqual([4, 11, 18, 9, 0, 18, 37, 47, 21, 0]);
   });
 });
 
