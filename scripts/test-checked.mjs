@@ -4,7 +4,7 @@ import { fileURLToPath } from "node:url";
 
 /**
  * All that make cores of src/ in their own process. The rest starts the command line, workers or another runtime, which load dist/ (batch, cli, docs, entries, hosts, parallel, pool, runtimes, serve, site, sweep),
- * or makes no core (fixed-point).
+ * or makes no core (fixed-point), or takes minutes for each test where a core is slow (experiments).
  */
 const FOLDERS = [
   ...[
@@ -21,13 +21,13 @@ const FOLDERS = [
     "onnx",
     "graph",
   ],
-  ...["export", "receipt", "tensor", "ort", "advise", "networks", "attention", "regimes", "experiments"],
+  ...["export", "receipt", "tensor", "ort", "advise", "networks", "attention", "regimes"],
 ].map((name) => `test/${name}`);
 
-/** They hold times, or passes over whole networks with a core for each, which take minutes where a core is slow. */
+/** They hold times, or passes over whole networks with a core for each, which take minutes where a core is slow, or are about how the package's own modules are loaded. */
 const LEFT_OUT = [
   ...["abort", "gaps", "kernel-times", "limits", "soak", "throttled"].map((name) => `session/${name}`),
-  ...["graph/linear-time", "graph/models"],
+  ...["graph/linear-time", "graph/models", "core/parts", "core/refused-hosts"],
 ].flatMap((name) => ["--exclude", `test/${name}.test.ts`]);
 
 const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));
