@@ -8,16 +8,16 @@ const CANDIDATES: i32 = 32;
 /** Divides |residual| of 0…1 for the selection of flips; a power of 2. */
 const BINS: i32 = 256;
 
-/** f32 [outer][rows][inner] as rows, [rows][outer][inner]. */
-export function seriesRows(from: usize, to: usize, outer: i32, rows: i32, inner: i32): void {
+/** f32 [outer][rows][inner] as rows, [rows][outer][inner]: those from `first` to before `end`. */
+export function seriesRows(from: usize, to: usize, outer: i32, rows: i32, inner: i32, first: i32, end: i32): void {
   const line = <usize>(rows * inner) << 2;
   const long = <usize>(outer * inner) << 2;
   const bytes = <usize>inner << 2;
-  let r = 0;
+  let r = first;
   if (ASC_FEATURE_SIMD) {
     if (inner == 1) {
       // 16 rows at once: a line of the cache is met once.
-      for (; r + 16 <= rows; r += 16) {
+      for (; r + 16 <= end; r += 16) {
         let o = 0;
         for (; o + 4 <= outer; o += 4) {
           for (let j = 0; j < 16; j += 4) transpose(from + <usize>o * line + (<usize>(r + j) << 2), line, to + <usize>(r + j) * long + (<usize>o << 2), long);
@@ -28,7 +28,7 @@ export function seriesRows(from: usize, to: usize, outer: i32, rows: i32, inner:
       }
     }
   }
-  for (; r < rows; r++) {
+  for (; r < end; r++) {
     for (let o = 0; o < outer; o++) memory.copy(to + <usize>r * long + <usize>o * bytes, from + <usize>o * line + <usize>r * bytes, bytes);
   }
 }

@@ -156,7 +156,6 @@ export async function readPlan(options: Options): Promise<{ preset?: Preset } | 
     const plan = await readJson(path);
     try {
       checkPlan(plan);
-      checkFound(plan);
     } catch (cause) {
       throw new UsageError(`${path}: ${(cause as Error).message}`, { cause });
     }
@@ -171,25 +170,6 @@ export async function readPlan(options: Options): Promise<{ preset?: Preset } | 
     return { plan: { version: 1, default: { bits, weightTerms, activationTerms } } };
   }
   return options.preset === undefined ? {} : { preset: choice("--preset", options.preset, PRESETS) };
-}
-
-/** What a plan says that was measured is printed: numbers and texts. */
-function checkFound({ check, layers = {} }: Plan): void {
-  const found: [string, unknown, string][] = Object.entries(layers).map(([name, { reason = "" }]) => [
-    `layers["${name}"].reason`,
-    reason,
-    "string",
-  ]);
-  if (check !== undefined) {
-    if (check === null) throw new TypeError('"plan.check" expected an object, got null');
-    const { tolerance, predicted, agreement = 0, measured = 0, target = "", inputs } = check;
-    for (const [name, value] of Object.entries({ tolerance, predicted, agreement, measured }))
-      found.push([`check.${name}`, value, "number"]);
-    for (const [name, value] of Object.entries({ target, inputs })) found.push([`check.${name}`, value, "string"]);
-  }
-  const wrong = found.find(([, value, kind]) => typeof value !== kind);
-  if (wrong !== undefined)
-    throw new TypeError(`"plan.${wrong[0]}" expected a ${wrong[2]}, got ${JSON.stringify(wrong[1]) ?? "nothing"}`);
 }
 
 export function reportTable(report: QuantizationReport): string {

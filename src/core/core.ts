@@ -45,7 +45,7 @@ export interface SeriesExports {
     stride: number,
     sums: number,
   ): void;
-  seriesRows(from: number, to: number, outer: number, rows: number, inner: number): void;
+  seriesRows(from: number, to: number, outer: number, rows: number, inner: number, first: number, end: number): void;
   seriesGrid(data: number, rows: number, columns: number, steps: number, scales: number, zeros: number): number;
   seriesRange(
     data: number,

@@ -42,7 +42,10 @@ export class LinearMemory {
 
   /** A 64-aligned block; its contents are undefined. Views of the memory made before this call may be detached. */
   allocate(bytes: number): number {
-    return this.allocator.allocate(bytes);
+    const at = this.allocator.allocate(bytes);
+    // Whole blocks are read, for images of programs: what fills one up must not be what another held.
+    this.u8(at + bytes, this.allocator.sizeAt(at) - bytes).fill(0);
+    return at;
   }
 
   /**

@@ -1,4 +1,4 @@
-import { BitbasisError, type Core, type MakeCore, newCore, Turns } from "../core/index.ts";
+import { type Core, type MakeCore, newCore, Turns } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Model } from "../model/index.ts";
 import {
@@ -9,6 +9,7 @@ import {
   isRounded,
   LARGEST_WIDTH,
   type LayerPlan,
+  notFinite,
   type Plan,
   type Preset,
   type RoundOptions,
@@ -17,7 +18,7 @@ import {
   weightWidth,
   widthOf,
 } from "../series/index.ts";
-import { sizeOf, type Tensor } from "../tensor/index.ts";
+import { sizeOf } from "../tensor/index.ts";
 import { roundBlockInputs } from "./block-activations.ts";
 import type { Fitting } from "./fitting.ts";
 import { cutIntoGroups } from "./groups.ts";
@@ -79,7 +80,8 @@ export async function expandGraph(
   signal?.throwIfAborted();
   const core = await makeCore();
   const whole = linearNodes(given);
-  for (const { weights } of whole) if (weights !== undefined) checkFinite(weights.name, weights.tensor);
+  const turns = new Turns(signal);
+  for (const { weights } of whole) if (weights !== undefined) await turns.run(checkFinite(weights));
   const { plan, preset, layers } = planLayers(core, whole, options);
   const grouped = cutIntoGroups(given, whole, fittable(whole, layers, fitting));
   const nodesOf = (graph: Graph) => (graph === given ? whole : linearNodes(graph));
@@ -90,12 +92,11 @@ export async function expandGraph(
   const { tables: tableBits = 0 } = plan;
   if (preset !== undefined) strengthenTables(graph, shared, tableBits);
   const found = tableBits === 0 ? [] : tablesOf(graph);
-  for (const { name, tensor } of found) checkFinite(name, tensor);
+  for (const table of found) await turns.run(checkFinite(table));
   const sizes = [...[...shared.values()].map(({ weights }) => weights.tensor.size), ...found.map((t) => t.tensor.size)];
   const total = 4 * sizes.reduce((sum, size) => sum + size, 0);
 
   let loaded = 0;
-  const turns = new Turns(signal);
   const next = async (size: number, work: Iterator<undefined, Expansion, void>): Promise<Expansion> => {
     await turns.next();
     const made = await turns.run(work);
@@ -214,16 +215,20 @@ export function tableRounding(name: string, width: number): RoundOptions {
   return { name, axis: 0, bits: 4, width, zeroPoint: true, flips: false, taps: 1, power: 2 };
 }
 
+/** Elements that are looked at between two turns: a millisecond or two. */
+const LOOKED_AT = 2 ** 20;
+
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
-function checkFinite(name: string, { data, dims }: Tensor<"float32">): void {
-  // 0 times what is not finite is NaN: 20 times as fast as asking each, and twice that by fours, whose sums of floats do not overflow a double.
-  let sum = 0;
-  const fours = data.length & ~3;
-  for (let i = 0; i < fours; i += 4) sum += 0 * (data[i]! + data[i + 1]! + data[i + 2]! + data[i + 3]!);
-  for (let i = fours; i < data.length; i++) sum += 0 * data[i]!;
-  if (sum === 0) return;
-  const at = data.findIndex((v) => !Number.isFinite(v));
-  throw new BitbasisError("MODEL", `weights "${name}" [${dims}] hold ${data[at]} at element ${at}`);
+function* checkFinite({ name, tensor }: Pick<Table, "name" | "tensor">): Generator<undefined, void> {
+  const { data } = tensor;
+  for (let from = 0; from < data.length; yield) {
+    // 0 times what is not finite is NaN: 20 times as fast as asking each, and twice that by fours, whose sums of floats do not overflow a double.
+    let sum = 0;
+    const end = Math.min(from + LOOKED_AT, data.length);
+    for (; from < end - 3; from += 4) sum += 0 * (data[from]! + data[from + 1]! + data[from + 2]! + data[from + 3]!);
+    for (; from < end; from++) sum += 0 * data[from]!;
+    if (sum !== 0) throw notFinite(tensor, name);
+  }
 }
 
 interface SharedWeights {

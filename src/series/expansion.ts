@@ -355,7 +355,8 @@ function withSparse(series: Expansion, data: Float32Array, indices: readonly num
   });
 }
 
-function notFinite({ data, dims }: Tensor<"float32">, name: string): BitbasisError {
+/** What to throw for weights that hold NaN or infinity. */
+export function notFinite({ data, dims }: Tensor<"float32">, name: string): BitbasisError {
   const at = data.findIndex((w) => !Number.isFinite(w));
   return new BitbasisError("MODEL", `weights "${name}" [${dims}] hold ${data[at]} at element ${at}`);
 }

@@ -1,4 +1,4 @@
-import { shown } from "../core/index.ts";
+import { isRecord, shown, wrongKind } from "../core/index.ts";
 import { checkSeries, type DigitSystem, LARGEST_SUM, LARGEST_WIDTH } from "./digits.ts";
 import { fusedProducts, isEveryPair, type PairSet } from "./pairs.ts";
 
@@ -120,25 +120,38 @@ const PLAN_KEYS = ["version", "default", "tables", "check", "layers"];
  * @throws TypeError or RangeError that names the layer, the field, what was expected and what was given
  */
 export function checkPlan(plan: unknown): asserts plan is Plan {
-  if (!isRecord(plan)) throw new TypeError(`"plan" expected an object, got ${kindOf(plan)}`);
-  const { version, tables = 0 } = plan;
+  if (!isRecord(plan)) throw wrongKind("plan", "an object", plan);
+  const { version, tables = 0, check } = plan;
   if (version !== 1 && version !== 2) throw new RangeError(`"plan.version" expected 1 or 2, got ${shown(version)}`);
   const extra = Object.keys(plan).find((key) => !PLAN_KEYS.includes(key));
   if (extra !== undefined) throw new RangeError(`"plan" expected ${PLAN_KEYS.join(", ")}, got "${extra}"`);
   if (tables !== 0) integer(tables, 3, LARGEST_WIDTH, "plan.tables");
+  if (check !== undefined) checkFound(check);
   checkLayerPlan(plan["default"], "plan.default");
   const layers = plan["layers"] ?? {};
-  if (!isRecord(layers)) throw new TypeError(`"plan.layers" expected an object, got ${kindOf(layers)}`);
+  if (!isRecord(layers)) throw wrongKind("plan.layers", "an object", layers);
   for (const [name, layer] of Object.entries(layers)) checkLayerPlan(layer, `plan.layers["${name}"]`);
+}
+
+/** What was measured is printed, and rounded to be printed: numbers and texts. */
+function checkFound(check: unknown): void {
+  if (!isRecord(check)) throw wrongKind("plan.check", "an object", check);
+  const { tolerance, predicted, agreement = 0, measured = 0, target = "", inputs } = check;
+  const found = { tolerance, predicted, agreement, measured, target, inputs };
+  for (const [name, value] of Object.entries(found)) {
+    const kind = name === "target" || name === "inputs" ? "string" : "number";
+    if (typeof value !== kind) throw wrongKind(`plan.check.${name}`, `a ${kind}`, value);
+  }
 }
 
 /** Checks the plan of one layer, which messages call `what`. */
 export function checkLayerPlan(plan: unknown, what: string): asserts plan is LayerPlan {
-  if (!isRecord(plan)) throw new TypeError(`"${what}" expected an object, got ${kindOf(plan)}`);
+  if (!isRecord(plan)) throw wrongKind(what, "an object", plan);
   const extra = Object.keys(plan).find((key) => !LAYER_KEYS.has(key));
   if (extra !== undefined) throw new RangeError(`"${what}" expected ${[...LAYER_KEYS].join(", ")}, got "${extra}"`);
   const { bits, weightTerms, activationTerms } = plan;
-  const { digits = "signed", granularity = "channel", outliers = 0, pairs = "all" } = plan;
+  const { digits = "signed", granularity = "channel", outliers = 0, pairs = "all", reason = "" } = plan;
+  if (typeof reason !== "string") throw wrongKind(`${what}.reason`, "a string", reason);
   integer(bits, 2, 8, `${what}.bits`);
   integer(weightTerms, 0, Math.floor(LARGEST_SUM / bits), `${what}.weightTerms`);
   integer(activationTerms, 0, Math.floor(LARGEST_WIDTH / bits), `${what}.activationTerms`);
@@ -217,8 +230,7 @@ function checkRounding(plan: Record<string, unknown>, what: string): void {
   if (rounding !== "nearest" && rounding !== "squant" && rounding !== "fitted") {
     throw new RangeError(`"${what}.rounding" expected "nearest", "squant" or "fitted", got ${shown(rounding)}`);
   }
-  if (typeof zeroPoint !== "boolean")
-    throw new TypeError(`"${what}.zeroPoint" expected a boolean, got ${kindOf(zeroPoint)}`);
+  if (typeof zeroPoint !== "boolean") throw wrongKind(`${what}.zeroPoint`, "a boolean", zeroPoint);
   const rounded = isRounded(plan as unknown as LayerPlan);
   if (rounded && Number(bits) * Number(weightTerms) > LARGEST_WIDTH) {
     throw new RangeError(
@@ -244,12 +256,4 @@ function integer(value: unknown, least: number, most: number, what: string): ass
   if (!Number.isInteger(value) || Number(value) < least || Number(value) > most) {
     throw new RangeError(`"${what}" expected integer in ${least}..${most}, got ${shown(value)}`);
   }
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
-}
-
-function kindOf(value: unknown): string {
-  return value === undefined ? "nothing" : value === null ? "null" : Array.isArray(value) ? "a list" : typeof value;
 }

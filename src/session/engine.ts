@@ -1,10 +1,8 @@
-import { ProgramHeader } from "../core/abi/program.ts";
-import { BadIndex, type Core, Incomplete, isKernel, now, Turns } from "../core/index.ts";
+import { BadIndex, type Core, Incomplete, Turns } from "../core/index.ts";
 import type { ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
-import type { LoweredStep } from "../program/lowering.ts";
 import { Panels, tableKey } from "../program/panels.ts";
 import { type Routine, routineOf, Schedule } from "../program/schedule.ts";
 import { runSliced, type Slice } from "../program/slices.ts";
@@ -13,7 +11,6 @@ import { bytesIn, sizeOf, type Tensor } from "../tensor/index.ts";
 import { copyBytes } from "./copy.ts";
 import { type Bound, Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
-import type { StepTiming } from "./options.ts";
 import type { SessionState } from "./state.ts";
 import { type Held, isHeld, Placed, Scope, toTensor, type Value, viewOf } from "./values.ts";
 
@@ -24,12 +21,12 @@ export type Output = Tensor | readonly Tensor[] | null;
 export class Engine {
   private readonly panels: Panels;
   private readonly constants: Constants;
-  private readonly schedule: Schedule;
-  private readonly main: Routine;
+  readonly schedule: Schedule;
+  readonly main: Routine;
 
   constructor(
     readonly core: Core,
-    private readonly model: Model,
+    readonly model: Model,
     /** Most work of one run. */
     private readonly macs: number,
     /** Workers that run its programs with it. */
@@ -101,49 +98,8 @@ export class Engine {
     }
   }
 
-  /** Runs once, every step by itself. */
-  async time(inputs: ReadonlyMap<string, Value>): Promise<StepTiming[]> {
-    const timings: StepTiming[] = [];
-    await this.stepByStep(inputs, async ({ node, op, kernel, macs, bytes }, _, run) => {
-      const start = now();
-      await run();
-      const milliseconds = now() - start;
-      timings.push({ step: timings.length, op, node, kernel, milliseconds, macs, bytes });
-    });
-    return timings;
-  }
-
-  /** Runs once; the words of the linear steps that have run. */
-  async linearSteps(inputs: ReadonlyMap<string, Value>): Promise<Int32Array[]> {
-    const found: Int32Array[] = [];
-    await this.stepByStep(inputs, async ({ step }, at, run) => {
-      await run();
-      if (isKernel(step.opcode)) found.push(this.core.i32(at, step.words.length).slice());
-    });
-    return found;
-  }
-
-  private async stepByStep(
-    inputs: ReadonlyMap<string, Value>,
-    visit: (step: LoweredStep, address: number, run: () => Promise<void>) => Promise<void>,
-  ): Promise<void> {
-    const program = async (bound: Bound): Promise<void> => {
-      for (const [i, lowered] of bound.part.program.steps.entries()) {
-        const address = this.core.i32(bound.address + 4 * (ProgramHeader.length + i), 1)[0]! >>> 0;
-        await visit(lowered, address, () => this.steps(bound, { first: i, count: 1, part: 0, parts: 1 }));
-      }
-    };
-    const scope = new Scope(this.core);
-    try {
-      const idle = async (): Promise<void> => {};
-      const runner = { program, turn: idle, rest: idle, work: () => undefined };
-      await new Execution(this.core, this.model, this.schedule, runner).run(this.main, inputs, scope);
-    } finally {
-      scope.release();
-    }
-  }
-
-  private async steps(bound: Bound, slice: Slice): Promise<void> {
+  /** Runs a slice of a program. */
+  async steps(bound: Bound, slice: Slice): Promise<void> {
     const { part, address } = bound;
     const { first, count, part: thread, parts } = slice;
     try {

@@ -49,7 +49,7 @@ function checkHeld(input: ValueInfo, feed: AnyFeed | undefined): Fed {
   if (!Array.isArray(feed))
     throw new TypeError(`input "${name}" expected an array for a ${describe(input)}, got ${kindOf(feed)}`);
   // Every tensor has sizes of its own where the declared shape names a dimension.
-  return feed.map((one: Feed, i) =>
+  return Array.from(feed as readonly Feed[], (one, i) =>
     copyOf(checkFeed({ name: `${name}[${i}]`, type: input.type, shape: input.shape }, one, new Map())),
   );
 }

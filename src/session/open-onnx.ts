@@ -1,9 +1,10 @@
 import { completed, type MakeCore } from "../core/index.ts";
+import type { Graph } from "../graph/index.ts";
 import { parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
 import { externalFiles } from "./external.ts";
 import { checked, type OpenModel, type OpenOptions, whole } from "./open.ts";
-import { type Override, withInputs } from "./overrides.ts";
+import type { Override } from "./overrides.ts";
 import type { Reading } from "./source.ts";
 
 /** Quantizes an ONNX file while loading it. A chunk of its own: who opens containers never fetches it. */
@@ -32,4 +33,15 @@ export async function openOnnx(
       (await checked(whole(await quantizeGraph(withInputs(graph, names), quantization, makeCore), terms))).model,
   };
   return { ...opened, override };
+}
+
+/** The graph with some of the initializers that may be fed as inputs. */
+function withInputs(graph: Graph, names: readonly string[]): Graph {
+  const all = graph.overridable ?? [];
+  return {
+    ...graph,
+    inputs: [...graph.inputs, ...all.filter(({ name }) => names.includes(name))],
+    overridable: all.filter(({ name }) => !names.includes(name)),
+    initializers: new Map([...graph.initializers].filter(([name]) => !names.includes(name))),
+  };
 }

@@ -11,17 +11,6 @@ export interface Override {
   model(names: readonly string[]): Promise<Model>;
 }
 
-/** The graph with some of the initializers that may be fed as inputs. */
-export function withInputs(graph: Graph, names: readonly string[]): Graph {
-  const all = graph.overridable ?? [];
-  return {
-    ...graph,
-    inputs: [...graph.inputs, ...all.filter(({ name }) => names.includes(name))],
-    overridable: all.filter(({ name }) => !names.includes(name)),
-    initializers: new Map([...graph.initializers].filter(([name]) => !names.includes(name))),
-  };
-}
-
 /**
  * Runs that feed initializers. They have an engine of their own, whose inputs are all the initializers that have been fed so far: feeding
  * others once more makes another engine, and the old one is left to the session's memory.

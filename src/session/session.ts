@@ -12,12 +12,11 @@ import { type Fetches, fill, readRequest } from "./fetches.ts";
 import type { KernelTimes } from "./kernel-times.ts";
 import { type OpenModel, openModel } from "./open.ts";
 import type { RefineOptions, RunOptions, SessionOptions, StepTiming, ValueMetadata } from "./options.ts";
-import { Overrides } from "./overrides.ts";
+import type { Overrides } from "./overrides.ts";
 import { readSettings, type Settings } from "./settings.ts";
 import { Reading, type Source } from "./source.ts";
 import { readCapacity, readPairs, SessionState, type StateOptions } from "./state.ts";
 import type { Value } from "./values.ts";
-import { loadWasm } from "./wasm.ts";
 
 /**
  * A model ready to run, in a WASM instance of its own. Calls on one session queue.
@@ -54,7 +53,8 @@ export class InferenceSession {
       const sized = withDimensions(model.graph, options.freeDimensionOverrides ?? {});
       return new Engine(core, { ...model, graph: sized }, limits.macs, crew);
     };
-    const overrides = new Overrides(overridable, opened.override, engineOf);
+    const overrides = async (): Promise<Overrides> =>
+      new (await import("./overrides.ts")).Overrides(overridable, opened.override, engineOf);
     this.live = { engine: engineOf(opened.model), opened, reading, overrides, crew };
     this.overridable = overridable;
     this.lastTerms = opened.terms;
@@ -83,9 +83,13 @@ export class InferenceSession {
       const { signal, onProgress } = options;
       reading = new Reading(source, { signal, onProgress, most: settings.limits.bytes });
       const makeCore = coresOf(settings);
-      starting = crewOf(settings, makeCore);
-      const making = starting.then(async (crew) => ({ crew, core: crew?.core ?? (await makeCore()) }));
-      const [opened, { crew, core }] = await Promise.all([openModel(reading, options, makeCore), making]);
+      if (settings.numThreads > 1 || settings.shards !== undefined)
+        starting = import("./crew.ts").then(({ crewOf }) => crewOf(settings, makeCore));
+      const making = async () => {
+        const crew = await starting;
+        return { crew, core: crew?.core ?? (await makeCore()) };
+      };
+      const [opened, { crew, core }] = await Promise.all([openModel(reading, options, makeCore), making()]);
       const relaxed = settings.mayRelax ? await relaxedCoreOf(opened.model, settings) : undefined;
       const { graph } = opened.model;
       await checkRuns(withDimensions(graph, options.freeDimensionOverrides ?? {}), knownWeights(opened.model));
@@ -225,7 +229,7 @@ export class InferenceSession {
     const given = this.readFeeds(feeds);
     return this.enqueue(async (live) => {
       const { engine, tensors } = await engineFor(live, given);
-      return engine.time(tensors);
+      return (await import("./watched.ts")).timesOf(engine, tensors);
     });
   }
 
@@ -234,7 +238,7 @@ export class InferenceSession {
     const given = this.readFeeds(feeds);
     return this.enqueue(async (live) => {
       const { engine, tensors } = await engineFor(live, given);
-      const steps = await engine.linearSteps(tensors);
+      const steps = await (await import("./watched.ts")).linearSteps(engine, tensors);
       return (await import("./kernel-times.ts")).kernelTimes(engine.core, steps);
     });
   }
@@ -294,7 +298,8 @@ interface Live {
   readonly engine: Engine;
   readonly opened: OpenModel;
   readonly reading: Reading;
-  readonly overrides: Overrides;
+  /** What runs that feed initializers go through; made, in a chunk of its own, for the first. */
+  overrides: Overrides | (() => Promise<Overrides>);
   readonly crew: Crew | undefined;
 }
 
@@ -304,11 +309,11 @@ interface Given {
   readonly fed: readonly string[];
 }
 
-async function engineFor(
-  { engine, overrides }: Live,
-  { tensors, fed }: Given,
-): Promise<{ engine: Engine; tensors: Given["tensors"] }> {
-  return fed.length === 0 ? { engine, tensors } : overrides.bind(fed, tensors);
+async function engineFor(live: Live, { tensors, fed }: Given): Promise<{ engine: Engine; tensors: Given["tensors"] }> {
+  if (fed.length === 0) return { engine: live.engine, tensors };
+  // One run at a time comes here.
+  if (typeof live.overrides === "function") live.overrides = await live.overrides();
+  return live.overrides.bind(fed, tensors);
 }
 
 function metadata({ name, type, shape, holder }: ValueInfo): ValueMetadata {
@@ -328,7 +333,9 @@ function withDimensions(graph: Graph, sizes: Readonly<Record<string, number>>): 
 
 /** Makes cores of one build, one module, which is read once, and one limit. */
 function coresOf({ build, limits, options }: Settings): MakeCore {
-  const module = options.wasm === undefined ? undefined : loadWasm(options.wasm);
+  const { wasm } = options;
+  // A chunk of its own: most take the modules of the package.
+  const module = wasm === undefined ? undefined : import("./wasm.ts").then(({ loadWasm }) => loadWasm(wasm));
   // Whoever makes a core hears of it; one that rejects before that is no unhandled rejection.
   module?.catch(() => undefined);
   return async () => Core.create(build, await module, limits.bytes);
@@ -338,21 +345,4 @@ function coresOf({ build, limits, options }: Settings): MakeCore {
 async function relaxedCoreOf(model: Model, { limits }: Settings): Promise<Core | undefined> {
   if (![...model.weights.values()].some((series) => widthOf(series) <= 7)) return undefined;
   return (await import("./relaxed.ts")).relaxedCore(model, limits.bytes);
-}
-
-/** The workers that are asked for, in a chunk of its own; undefined, and a warning that says why, where they cannot be had. */
-async function crewOf(settings: Settings, makeCore: MakeCore): Promise<Crew | undefined> {
-  const { build, limits, numThreads, shards, options } = settings;
-  if (numThreads === 1 && shards === undefined) return undefined;
-  const { Shards, Threads } = await import("../parallel/index.ts");
-  const crew =
-    shards !== undefined
-      ? await Shards.start(await makeCore(), shards.count, shards.by)
-      : options.wasm === undefined
-        ? await Threads.start(build, numThreads, limits.bytes)
-        : 'a module that is given as "wasm" has a memory that is not shared';
-  if (typeof crew !== "string") return crew;
-  const asked = shards === undefined ? `"numThreads" is ${numThreads}` : `"shards" is ${shards.count}`;
-  console.warn(`bitbasis: ${asked}, but ${crew}; running on one thread`);
-  return undefined;
 }

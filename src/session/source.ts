@@ -1,5 +1,6 @@
-import { BitbasisError, classOf, hasFiles, isOf, modelTooLarge } from "../core/index.ts";
+import { BitbasisError, classOf, hasFiles, isOf, modelTooLarge, Turns } from "../core/index.ts";
 import { abortable } from "./abort.ts";
+import { copyBytes } from "./copy.ts";
 
 /** Everything that a model can be read from. A string is a URL, or a path where there are files; a Readable of Node gives pieces of bytes, as other iterables may. */
 export type Source =
@@ -89,7 +90,7 @@ export class Reading {
   }
 
   private async *open(from: Source): AsyncGenerator<Uint8Array> {
-    if (ArrayBuffer.isView(from) || isBuffer(from)) yield bytesOf(from);
+    if (ArrayBuffer.isView(from) || isBuffer(from)) yield await ownBytes(from, this.signal);
     else if (isLocation(from)) yield* this.location(from);
     else if (isOf(from, "Blob")) yield* this.stream(from.stream(), from.size);
     else if (isOf(from, "ReadableStream")) yield* this.stream(from, 0);
@@ -154,6 +155,8 @@ export class Reading {
         if (value === undefined || classOf(value) !== "Uint8Array") {
           throw new TypeError(`"source" expected a stream of Uint8Array, got a chunk of ${typeof value}`);
         }
+        // A chunk that has been detached is an empty one too.
+        if (value.length === 0) continue;
         loaded += value.length;
         this.options.onProgress?.({ phase: "load", loaded, total: Math.max(total, loaded) });
         yield value;
@@ -189,14 +192,24 @@ function isIterable(value: unknown): value is Pieces {
   return typeof (value as Partial<Pieces> | null)?.[Symbol.asyncIterator] === "function";
 }
 
-/** The wait for a piece ends with the signal: an iterator that is told to return does so when the piece has come. */
+/**
+ * The wait for a piece ends with the signal: an iterator that is told to return does so when the piece has come. Pieces are copied: many iterators read all of
+ * them into one buffer.
+ */
 function streamOf(pieces: Pieces, signal: AbortSignal | undefined): Readable {
   const iterator = pieces[Symbol.asyncIterator]();
   const cancel = async (): Promise<void> => {
     pieces.destroy?.();
     await iterator.return?.();
   };
-  return { locked: false, getReader: () => ({ read: () => abortable(iterator.next(), signal), cancel }) };
+  const read = async (): Promise<IteratorResult<Uint8Array>> => {
+    const next = await abortable(iterator.next(), signal);
+    // Not of one that has been detached: that it has no bytes says so.
+    return classOf(next.value) === "Uint8Array" && next.value.length > 0
+      ? { ...next, value: next.value.slice() }
+      : next;
+  };
+  return { locked: false, getReader: () => ({ read, cancel }) };
 }
 
 export function concatenate(chunks: readonly Uint8Array[]): Uint8Array {
@@ -225,11 +238,27 @@ function isBuffer(value: unknown): value is ArrayBufferLike {
   return ["ArrayBuffer", "SharedArrayBuffer"].includes(classOf(value));
 }
 
-function bytesOf(source: ArrayBufferLike | ArrayBufferView): Uint8Array {
+/** A copy, since weights are packed when a run needs them: the caller may do with the bytes what it likes. */
+async function ownBytes(
+  source: ArrayBufferLike | ArrayBufferView,
+  signal: AbortSignal | undefined,
+): Promise<Uint8Array> {
+  const own = new Uint8Array(source.byteLength);
+  const turns = new Turns(signal);
+  await copyBytes(
+    () => bytesOf(source, own.length),
+    () => own,
+    () => turns.next(),
+  );
+  return own;
+}
+
+/** A view of so many bytes. */
+function bytesOf(source: ArrayBufferLike | ArrayBufferView, length: number): Uint8Array {
   try {
     return ArrayBuffer.isView(source)
-      ? new Uint8Array(source.buffer, source.byteOffset, source.byteLength)
-      : new Uint8Array(source);
+      ? new Uint8Array(source.buffer, source.byteOffset, length)
+      : new Uint8Array(source, 0, length);
   } catch (cause) {
     throw new TypeError('"source" expected bytes, got a detached ArrayBuffer', { cause });
   }

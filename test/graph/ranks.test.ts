@@ -5,6 +5,7 @@ import { ranksOf } from "../../src/graph/ranks.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { randomGraph } from "../support/fuzz/random-graph.ts";
 import { f32, modelOf, type NodeCase, runModel } from "../support/run-node.ts";
+import { build, i64, type NodeSpec } from "./build.ts";
 
 /** Values whose rank was told wrongly before their shapes were known. */
 function wrongRanks(graph: Graph, feeds: Readonly<Record<string, Tensor>>): string[] {
@@ -49,6 +50,20 @@ describe("ranks before shapes are known", () => {
     }
     expect(wrong).toEqual([]);
     expect(refused).toBeLessThan(50);
+  });
+
+  it("know how long a list is that Unsqueeze makes of a number, and that it makes none of a list", () => {
+    const rankBy = (shape: readonly number[], axes: readonly number[]): number | undefined => {
+      const inputs = { x: [2, 3], n: { type: "int64", shape } as const };
+      const nodes: NodeSpec[] = [
+        ["Unsqueeze", ["n", "axes"], ["s"]],
+        ["Reshape", ["x", "s"], ["y"]],
+      ];
+      return ranksOf(normalize(build(inputs, { axes: i64(...axes) }, nodes, ["y"]))).rank("y");
+    };
+    expect(rankBy([], [0])).toBe(1);
+    expect(rankBy([1], [0])).toBeUndefined();
+    expect(rankBy([], [0, 1])).toBeUndefined();
   });
 
   it.each(SEVERAL)("of every output of $op", async (c) => {

@@ -91,13 +91,19 @@ describe("DynamicQuantizeLSTM", () => {
     });
   }
 
-  it("refuses scales that do not fit", async () => {
+  const eights = noise("int8", [1, 3, 16], 1);
+  it.each<[string, Tensor, string]>([
+    ["scales that do not fit", eights, "expected constants of 1 or 16 values"],
+    ["weights of two dimensions", eights.reshape([3, 16]), "expected a constant of bytes with three dimensions"],
+    ["weights of four dimensions", eights.reshape([1, 3, 4, 4]), "expected a constant of bytes with three dimensions"],
+    ["weights of floats", f32([1, 3, 16]), "expected a constant of bytes with three dimensions"],
+  ])("refuses %s", async (_, w, message) => {
     const x = f32([5, 2, 3]);
     const one = { s: tensor("float32", [1, 2, 3]), z: tensor("int8", [0, 0, 0]) };
-    const constants = { w: noise("int8", [1, 3, 16], 1), r: noise("int8", [1, 4, 16], 1), ...one };
+    const constants = { w, r: noise("int8", [1, 4, 16], 1), ...one };
     const names = ["x", "w", "r", "", "", "", "", "", "s", "z", "s", "z"];
     const graph = graphOf({ x }, constants, [[`${MS}/DynamicQuantizeLSTM`, names, ["y"], { hidden_size: 4 }]], ["y"]);
-    await expect(both(graph, { x })).rejects.toThrow("expected constants of 1 or 16 values");
+    await expect(both(graph, { x })).rejects.toThrow(message);
   });
 });
 

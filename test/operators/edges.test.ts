@@ -1,8 +1,12 @@
 // Ways through rewrites and folding that few files take: each was one where a changed operator in the source went unnoticed.
 import { describe, expect, it } from "vitest";
+import type { Graph } from "../../src/graph/index.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { InferenceSession } from "../../src/session/session.ts";
 import { type NumericType, Tensor } from "../../src/tensor/index.ts";
-import { f32, i64 } from "../graph/build.ts";
+import { build, f32, i64, type NodeSpec } from "../graph/build.ts";
 import { runNode } from "../support/run-node.ts";
+import { both } from "./one-node.ts";
 
 const numbers = ({ data }: Tensor): number[] => Array.from(data as ArrayLike<number | bigint>, Number);
 
@@ -33,6 +37,118 @@ describe("AffineGrid", () => {
           }
     expect(grid!.dims).toEqual([2, depth, height, width, 3]);
     for (const [i, v] of numbers(grid!).entries()) expect(v).toBeCloseTo(expected[i]!, 4);
+  });
+});
+
+describe("AffineGrid is refused", () => {
+  it.each([
+    ["of one axis", [1, 1, 2], [1, 1, 5]],
+    ["of four axes", [1, 4, 5], [1, 1, 2, 2, 2, 2]],
+    ["of fewer than no places", [1, 2, 3], [1, 1, -2, 3]],
+    ["of another batch", [2, 2, 3], [1, 1, 2, 3]],
+    ["of rows for another number of axes", [1, 2, 4], [1, 1, 2, 3]],
+  ])("%s", async (_, theta, size) => {
+    const wrong = runNode({ op: "AffineGrid", opset: 20, inputs: [f32(theta), i64(...size)], constants: [1] });
+    await expect(wrong).rejects.toThrow(`theta expected shape [${[size[0], size.length - 2, size.length - 1]}]`);
+  });
+});
+
+describe("LayerNormalization over two axes, by parameters that are spread over them", () => {
+  const x = f32(
+    [2, 3, 4],
+    Array.from({ length: 24 }, (_, i) => (i * i) % 17),
+  );
+  const [column, row, one] = [f32([3, 1], [2, -1, 0.5]), f32([4], [1, 2, -3, 4]), f32([1], [3])];
+  const whole = f32([3, 4]);
+  it.each<[string, Tensor, Tensor | undefined]>([
+    ["a row", row, undefined],
+    ["a column", column, undefined],
+    ["one number", one, undefined],
+    ["a row, and as a bias a column", row, column],
+    ["a column, and a bias for each", column, whole],
+    ["one for each, and one bias", whole, one],
+  ])("%s", async (_, scale, bias) => {
+    const inputs = [x, scale, ...(bias ? [bias] : [])];
+    const [y] = await runNode({ op: "LayerNormalization", opset: 17, inputs, attributes: { axis: 1 } });
+    const at = (of: Tensor, i: number): number => Number(of.data[of === column ? Math.floor(i / 4) : i % of.size]);
+    const expected = numbers(x).map((v, i, all) => {
+      const sample = all.slice(i - (i % 12), i - (i % 12) + 12);
+      const mean = sample.reduce((a, b) => a + b) / 12;
+      const variance = sample.reduce((a, b) => a + (b - mean) ** 2, 0) / 12;
+      return ((v - mean) / Math.sqrt(variance + 1e-5)) * at(scale, i % 12) + (bias ? at(bias, i % 12) : 0);
+    });
+    for (const [i, v] of numbers(y!).entries()) expect(v).toBeCloseTo(expected[i]!, 4);
+  });
+});
+
+describe("Pad of opset 2", () => {
+  it.each([0, -2.5])("puts %d around", async (value) => {
+    const attributes = { pads: [1, 2], value };
+    const [y] = await runNode({ op: "Pad", opset: 10, inputs: [f32([2], [7, 8])], attributes });
+    expect(numbers(y!)).toEqual([value, 7, 8, value, value]);
+    const [absent] = await runNode({ op: "Pad", opset: 10, inputs: [f32([2], [7, 8])], attributes: { pads: [1, 2] } });
+    expect(numbers(absent!)).toEqual([0, 7, 8, 0, 0]);
+  });
+});
+
+describe("NegativeLogLikelihoodLoss", () => {
+  const scores = f32(
+    [2, 3, 2],
+    Array.from({ length: 12 }, (_, i) => -1 - ((i * 5) % 7)),
+  );
+  const targets = new Tensor("int64", [0n, 2n, 1n, 2n], [2, 2]);
+  const weights = f32([3], [0.5, 2, 4]);
+  it.each<[string, number | undefined, boolean]>([
+    ["none", undefined, false],
+    ["none", 2, true],
+    ["sum", undefined, true],
+    ["sum", 2, false],
+    ["mean", undefined, false],
+    ["mean", 2, true],
+  ])("%s, ignoring %s, weighed: %s", async (reduction, ignored, weighed) => {
+    const attributes = { reduction, ...(ignored !== undefined && { ignore_index: ignored }) };
+    const inputs = [scores, targets, ...(weighed ? [weights] : [])];
+    const [loss] = await runNode({ op: "NegativeLogLikelihoodLoss", opset: 13, inputs, attributes });
+    const each = numbers(targets).map((target, i) => {
+      const weight = target === ignored ? 0 : weighed ? Number(weights.data[target]) : 1;
+      return { weight, loss: -weight * Number(scores.data[6 * Math.floor(i / 2) + 2 * target + (i % 2)]) };
+    });
+    const sum = (of: "weight" | "loss"): number => each.reduce((all, one) => all + one[of], 0);
+    const expected = {
+      none: each.map((one) => one.loss),
+      sum: [sum("loss")],
+      mean: [sum("loss") / sum("weight")],
+    }[reduction]!;
+    expect(loss!.dims).toEqual(reduction === "none" ? [2, 2] : []);
+    for (const [i, v] of numbers(loss!).entries()) expect(v).toBeCloseTo(expected[i]!, 5);
+  });
+});
+
+describe("a Pad before a Conv, which become one", () => {
+  const paddedConv = (pads: readonly number[], around: readonly number[]): Graph => {
+    const constants = {
+      w: f32([1, 1, 2, 2], [1, 2, 3, 4]),
+      p: i64(0, 0, ...around.slice(0, 2), 0, 0, ...around.slice(2)),
+    };
+    const nodes: NodeSpec[] = [
+      ["Pad", ["x", "p"], ["z"]],
+      ["Conv", ["z", "w"], ["y"], { pads }],
+    ];
+    return build({ x: [1, 1, 2, 3] }, constants, nodes, ["y"]);
+  };
+  it.each([[[-1, 0, 0, 0]], [[0, 0, 0, -1]], [[-1, -1, -1, -1]], [[0, 0]], [[0, 0, 0, 0, 0, 0]]])(
+    "%j is refused as before",
+    async (pads) => {
+      const opening = InferenceSession.create(writeOnnx(paddedConv(pads, [1, 1, 1, 1])), { preset: "float32" });
+      await expect(opening).rejects.toThrow(`"pads" expected 4 integers ≥ 0, got [${pads}]`);
+    },
+  );
+
+  it("adds up", async () => {
+    const x = f32([1, 1, 2, 3], [1, 2, 3, 4, 5, 6]);
+    const [y] = await both(paddedConv([0, 1, 0, 0], [1, 0, 0, 2]), { x });
+    expect(y!.dims).toEqual([1, 1, 2, 5]);
+    expect(numbers(y!)).toEqual([4, 11, 18, 9, 0, 18, 37, 47, 21, 0]);
   });
 });
 

@@ -16,6 +16,25 @@ describe("Resize", () => {
   const row = tensor("float32", [1, 2, 3, 4, 5, 6], [1, 1, 1, 6]);
   const half = { s: tensor("float32", [1, 1, 1, 0.5]) };
 
+  it.each([
+    ["not_larger", [7, 10], [6, 10]],
+    ["not_smaller", [7, 10], [7, 12]],
+    ["not_larger", [4, 5], [3, 5]],
+    ["not_smaller", [4, 5], [4, 7]],
+    ["stretch", [4, 9], [4, 9]],
+  ])("keeps the aspect ratio, %s than %j: halves are rounded up", async (policy, sizes, expected) => {
+    const x = tensor("float32", new Array(15).fill(1), [1, 1, 3, 5]);
+    const attributes = { axes: [2, 3], keep_aspect_ratio_policy: policy };
+    const graph = build(
+      { x: x.dims },
+      { z: tensor("int64", sizes.map(BigInt) as never) },
+      [["Resize", ["x", "", "", "z"], ["y"], attributes]],
+      ["y"],
+      19,
+    );
+    expect((await both(graph, { x }))[0]!.dims).toEqual([1, 1, ...expected]);
+  });
+
   it("with antialias stretches its kernel over the pixels that become one", async () => {
     // Position 2i + 1/2 and four taps at distances of 3/4, 1/4, 1/4, 3/4 of a stretched pixel; the border repeats.
     const smooth = { mode: "linear", antialias: 1 };

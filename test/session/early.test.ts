@@ -275,6 +275,36 @@ describe("what runs between programs", () => {
   });
 });
 
+describe("a Scan over no slabs", () => {
+  const body = (w: Tensor): Graph => ({
+    ...{ name: "body", opsets: { "": 17 }, initializers: new Map([["w", w]]) },
+    inputs: [{ name: "slab", type: "float32", shape: undefined }],
+    outputs: [{ name: "sum", type: "float32", shape: undefined }],
+    nodes: [node(["Add", ["slab", "w"], ["sum"]])],
+  });
+  const scan = (z: Tensor, axis: number, w: Tensor): Graph => {
+    const attributes = { body: body(w), num_scan_inputs: 1, scan_input_axes: [axis] };
+    const nodes: NodeSpec[] = [
+      ["Scan", ["z"], ["t"], attributes],
+      ["Concat", ["x", "t"], ["y"], { axis: 0 }],
+    ];
+    return build({ x: ["N"] }, { z }, nodes, ["y"]);
+  };
+
+  it("never runs its body, which may then be what it likes", async () => {
+    const session = await InferenceSession.create(writeOnnx(scan(f32([0, 2]), 0, f32([3]))), { preset: "float32" });
+    const { y } = await session.run({ x: f32([4]) });
+    expect(y!.dims).toEqual([4]);
+    await session.release();
+  });
+
+  it("is not one over slabs that are empty, or along the other axis", async () => {
+    expect(await said(scan(f32([2, 0]), 0, f32([3])))).toMatch(/the shapes do not broadcast/);
+    expect(await said(scan(f32([0, 2]), -1, f32([3])))).toMatch(/the shapes do not broadcast/);
+    expect(await said(scan(f32([2, 2]), 0, f32([3])))).toMatch(/the shapes do not broadcast/);
+  });
+});
+
 describe("without channels", () => {
   // An extent of 0 in a file is a free one.
   it.each<[string, Parameters<typeof build>[0], Record<string, Tensor>, NodeSpec]>([

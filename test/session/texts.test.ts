@@ -41,6 +41,9 @@ const CASES: readonly [string, NodeSpec, Record<string, Tensor>, number?][] = [
   ["Gather", ["Gather", ["x", "i"], ["y"]], { i: places(250) }],
   ["GatherElements", ["GatherElements", ["x", "i"], ["y"], { axis: 1 }], { i: places(ROWS, COLUMNS) }],
   ["ScatterND", ["ScatterND", ["x", "i", "row"], ["y"]], { i: i64(3, 5).reshape([2, 1]) }],
+  ["GatherND", ["GatherND", ["x", "i"], ["y"]], { i: places(20_000, 2) }],
+  ["GatherND of batches", ["GatherND", ["x", "i"], ["y"], { batch_dims: 1 }], { i: places(ROWS, 120, 1) }],
+  ["ScatterElements", ["ScatterElements", ["x", "i", "z"], ["y"], { axis: 1 }], { i: places(ROWS, COLUMNS) }],
   ["Equal", ["Equal", ["x", "z"], ["y"]], {}, 19],
 ];
 
@@ -81,5 +84,44 @@ describe("many texts", () => {
         ? [...(numbers.data as Uint8Array)]
         : Array.from(numbers.data as Int32Array, (i) => WORDS[i]!);
     expect([...(texts.data as Iterable<unknown>)]).toEqual(expected);
+  });
+});
+
+describe("few texts", () => {
+  const words = (...dims: number[]): Tensor => tensor("string", dims, 7);
+  const numbers = (...dims: number[]): Tensor => tensor("int32", dims, 7);
+  const at = (dims: readonly number[], ...data: number[]): Tensor => i64(...data).reshape(dims);
+  it.each<[string, NodeSpec, readonly number[], Tensor, (readonly number[])?]>([
+    ["GatherElements", ["GatherElements", ["x", "i"], ["y"], { axis: -1 }], [3, 4], at([2, 2], 3, -4, 0, 1)],
+    ["GatherND", ["GatherND", ["x", "i"], ["y"]], [3, 4, 2], at([2, 1, 2], 2, -1, 0, 1)],
+    ["GatherND of batches", ["GatherND", ["x", "i"], ["y"], { batch_dims: 1 }], [3, 4, 2], at([3, 1], 3, -4, 1)],
+    ["GatherND of batches of nothing", ["GatherND", ["x", "i"], ["y"], { batch_dims: 1 }], [0, 4, 2], at([0, 1])],
+    ["ScatterElements", ["ScatterElements", ["x", "i", "u"], ["y"]], [3, 4], at([2, 2], 2, -3, 0, 1), [2, 2]],
+    ["ScatterND", ["ScatterND", ["x", "i", "u"], ["y"]], [3, 4, 2], at([2, 2], 2, -1, 0, 1), [2, 2]],
+  ])("go where numbers go: %s", async (_, node, dims, i, updates) => {
+    const [texts, whole] = await Promise.all(
+      [words, numbers].map(async (make) => {
+        const feeds = { x: make(...dims), i, ...(updates && { u: make(...updates) }) };
+        const { type } = feeds.x;
+        const inputs = Object.entries(feeds).map(([name, one]) => [name, { type: one.type, shape: one.dims }]);
+        const outputs = [{ name: "y", type, shape: undefined } as const];
+        const onnx = writeOnnx({ ...build(Object.fromEntries(inputs), {}, [node], ["y"], 18), outputs });
+        const session = await InferenceSession.create(onnx, { preset: "float32" });
+        return (await session.run(feeds))["y"]!;
+      }),
+    );
+    expect(texts!.dims).toEqual(whole!.dims);
+    expect([...(texts!.data as string[])]).toEqual(Array.from(whole!.data as Int32Array, (n) => WORDS[n]!));
+  });
+
+  it.each([
+    ["ScatterElements", [2, 2], [2, 2]],
+    ["ScatterND", [2, 1], [2, 2]],
+  ])("cannot be added: %s", async (op, indices, updates) => {
+    const text = (shape: readonly number[]) => ({ type: "string", shape }) as const;
+    const inputs = { x: text([3, 2]), i: { type: "int64", shape: indices } as const, u: text(updates) };
+    const graph = build(inputs, {}, [[op, ["x", "i", "u"], ["y"], { reduction: "add" }]], ["y"], 18);
+    const onnx = writeOnnx({ ...graph, outputs: [{ name: "y", type: "string", shape: undefined }] });
+    await expect(InferenceSession.create(onnx)).rejects.toThrow('strings expected the "reduction" none');
   });
 });

@@ -21,7 +21,17 @@ const gatherElementsShape: ShapeRule = (call) => {
   return [{ type: call.type(0), shape: call.shape(1) }];
 };
 
+/** Texts are put, but not added. */
+function checkReduction(call: Call): void {
+  if (call.type(0) === "string" && isReduction(call)) throw call.fail('strings expected the "reduction" none');
+}
+
+function isReduction(call: Call): boolean {
+  return call.text("reduction", "none") !== "none";
+}
+
 const scatterElementsShape: ShapeRule = (call) => {
+  checkReduction(call);
   checkElements(call);
   if (call.shape(1).join() !== call.shape(2).join()) throw call.fail("indices and updates expected the same shape");
   return [call.value(0)];
@@ -49,41 +59,66 @@ const gatherNDShape: ShapeRule = (call) => {
 };
 
 const scatterNDShape: ShapeRule = (call) => {
+  checkReduction(call);
   const [data, indices] = [call.shape(0), call.shape(1)];
   const expected = [...indices.slice(0, -1), ...data.slice(tuple(call, 0))];
   if (expected.join() !== call.shape(2).join()) throw call.fail(`the updates expected shape [${expected}]`);
   return [call.value(0)];
 };
 
-const gatherElements: Evaluate = (call, [output]) => {
+/** Where the elements that indices name, and as many that follow each, are in the data. */
+interface Places {
+  readonly places: readonly number[];
+  readonly inner: number;
+}
+
+/** Takes what lies at the places, or puts the updates there. */
+const moved =
+  (placesOf: (call: Call) => Places, scatters: boolean): Evaluate =>
+  (call, [output]) => {
+    if (scatters && isReduction(call)) return undefined;
+    const { places, inner } = placesOf(call);
+    const data = call.constant(0)!.data;
+    const from = elementsOf(scatters ? call.constant(2)!.data : data);
+    const to = scatters ? elementsOf(data.slice() as TensorData) : allocate(output!.type, sizeOf(output!.shape));
+    let at = 0;
+    for (const place of places) {
+      for (let i = place; i < place + inner; i++, at++) {
+        if (scatters) to[i] = from[at]!;
+        else to[at] = from[i]!;
+      }
+    }
+    return [dataOf(to)];
+  };
+
+function elements(call: Call): Places {
   const shape = call.shape(0);
   const axis = call.axis(call.number("axis", 0), shape.length);
-  const from = elementsOf(call.constant(0)!.data);
-  const indices = call.needed(1);
   const strides = stridesOf(shape);
-  const to = allocate(output!.type, sizeOf(output!.shape));
-  walk(output!.shape, [strides.map((s, i) => (i === axis ? 0 : s))], (at, [offset]) => {
-    to[at] = from[offset! + wrap(call, indices[at]!, shape[axis]!) * strides[axis]!]!;
+  const indices = call.needed(1);
+  const places = new Array<number>(indices.length);
+  walk(call.shape(1), [strides.map((s, i) => (i === axis ? 0 : s))], (at, [offset]) => {
+    places[at] = offset! + wrap(call, indices[at]!, shape[axis]!) * strides[axis]!;
   });
-  return [dataOf(to)];
-};
+  return { places, inner: 1 };
+}
 
-const scatterND: Evaluate = (call, [output]) => {
-  if (call.text("reduction", "none") !== "none") return undefined;
-  const shape = output!.shape;
+function slices(call: Call): Places {
+  const shape = call.shape(0);
+  const batch = call.number("batch_dims", 0);
   const indices = call.needed(1);
-  const depth = tuple(call, 0);
+  const depth = tuple(call, batch);
   const strides = stridesOf(shape);
-  const inner = sizeOf(shape.slice(depth));
-  const updates = elementsOf(call.constant(2)!.data);
-  const to = elementsOf(call.constant(0)!.data.slice() as TensorData);
-  for (let row = 0; row < indices.length / depth; row++) {
-    let offset = 0;
-    for (let i = 0; i < depth; i++) offset += wrap(call, indices[row * depth + i]!, shape[i]!) * strides[i]!;
-    for (let i = 0; i < inner; i++) to[offset + i] = updates[row * inner + i]!;
-  }
-  return [dataOf(to)];
-};
+  const rows = indices.length / depth;
+  const each = rows / sizeOf(shape.slice(0, batch));
+  const places = Array.from({ length: rows }, (_, row) => {
+    let place = Math.floor(row / each) * sizeOf(shape.slice(batch));
+    for (let i = 0; i < depth; i++)
+      place += wrap(call, indices[row * depth + i]!, shape[batch + i]!) * strides[batch + i]!;
+    return place;
+  });
+  return { places, inner: sizeOf(shape.slice(batch + depth)) };
+}
 
 const types = { T: ANY, I: INDEX } as const;
 const scatterElements = {
@@ -93,6 +128,7 @@ const scatterElements = {
   attributes: { axis: "int", reduction: REDUCTIONS },
   rank: sameRank,
   shape: scatterElementsShape,
+  evaluate: moved(elements, true),
   sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
@@ -106,7 +142,7 @@ export const scatters = {
     attributes: { axis: "int" },
     rank: sameRank,
     shape: gatherElementsShape,
-    evaluate: gatherElements,
+    evaluate: moved(elements, false),
     sizes: "polynomial",
     steps: true,
   },
@@ -116,6 +152,7 @@ export const scatters = {
     types,
     attributes: { batch_dims: "int" },
     shape: gatherNDShape,
+    evaluate: moved(slices, false),
     sizes: "polynomial",
     steps: true,
   },
@@ -128,7 +165,7 @@ export const scatters = {
     attributes: { reduction: REDUCTIONS },
     rank: sameRank,
     shape: scatterNDShape,
-    evaluate: scatterND,
+    evaluate: moved(slices, true),
     sizes: "polynomial",
     steps: true,
   },
