@@ -182,7 +182,7 @@ export class Specializer {
         return undefined;
       }
       const outputs = outputsOf(call, operator);
-      const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
+      const folded = this.budget.allows(call, outputs) ? evaluate(call, operator, outputs, LIMIT) : undefined;
       // Too large to be folded, which a run may do all the same.
       if (folded === undefined && onHost) return { kind: "host", node };
       return { node, operator, call, outputs, folded };

@@ -27,15 +27,16 @@ const AT_ONCE = 4096;
 
 /** Whether evaluating a node must be left to a run, which lets others have their turn between the pieces and counts the memory. */
 export function takesLong(call: Call, operator: Operator): boolean {
-  if (operator.work === undefined) return false;
-  let size = 0;
-  for (let i = 0; i < call.count; i++) size += call.constant(i)?.size ?? 0;
-  return size > AT_ONCE;
+  return operator.work !== undefined && readBy(call) > AT_ONCE;
 }
+
+/** Elements that a node may always read and make: shapes and indices. */
+const FEW = 1024;
 
 /**
  * What folding may cost in all, so that a small file cannot make gigabytes (27 times Concat(c, c)) or hours (thousands of sums over one large
- * constant). A node that is not folded any more runs as steps, under the session's limits.
+ * constant). A node that is not folded any more runs as steps, under the session's limits; what works on few elements is folded for good, since shapes
+ * come from it, and some of it has no steps.
  */
 export class FoldBudget {
   /** @param made - elements that may be made, @param read - and read; one node may exceed what is left */
@@ -49,12 +50,20 @@ export class FoldBudget {
     return new FoldBudget(this.made, this.read);
   }
 
-  get spent(): boolean {
-    return this.made <= 0 || this.read <= 0;
+  allows(call: Call, outputs: readonly KnownValue[]): boolean {
+    if (this.made > 0 && this.read > 0) return true;
+    return outputs.every(({ shape }) => sizeOf(shape) <= FEW) && readBy(call) <= FEW;
   }
 
   count(call: Call, outputs: readonly Tensor[]): void {
     for (const { size } of outputs) this.made -= size;
-    for (let i = 0; i < call.count; i++) this.read -= call.constant(i)?.size ?? 0;
+    this.read -= readBy(call);
   }
+}
+
+/** Elements of the constants among its inputs. */
+function readBy(call: Call): number {
+  let size = 0;
+  for (let i = 0; i < call.count; i++) size += call.constant(i)?.size ?? 0;
+  return size;
 }
