@@ -371,22 +371,22 @@ export function readPairs(
     throw new TypeError(`"pairs" expected an object of input names by output names, got ${kindOf(pairs)}`);
   const taken = new Set<string>();
   const read = Object.entries(pairs).map(([output, name]): Pair => {
-    const made = outputs.find((one) => one.name === output);
-    const input = inputs.find((one) => one.name === name);
-    if (made === undefined)
-      throw new RangeError(
-        `the model has no output "${output}"; its outputs are ${outputs.map((one) => one.name).join(", ")}`,
-      );
-    if (input === undefined)
-      throw new RangeError(
-        `the model has no input "${name}"; its inputs are ${inputs.map((one) => one.name).join(", ")}`,
-      );
+    const made = named("output", outputs, output);
+    const input = named("input", inputs, name);
     if (taken.has(name)) throw new RangeError(`the input "${name}" expected one output, got two`);
     taken.add(name);
     return { input, output, axis: growingAxis(input, made, inputs) };
   });
   if (read.length === 0) throw new RangeError('"pairs" expected one pair at least, got none');
   return read;
+}
+
+/** The value of this name. */
+function named(kind: "input" | "output", all: readonly ValueInfo[], name: string): ValueInfo {
+  const found = all.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  const known = all.map((one) => one.name).join(", ");
+  throw new RangeError(`the model has no ${kind} "${name}"; its ${kind}s are ${known}`);
 }
 
 /** The axis that a value grows along: the only one whose extent the output declares as another than the input, or that no other input names. */

@@ -33,6 +33,7 @@ export function* folding(graph: Graph, kept: readonly string[]): Generator<undef
   for (const { size } of normal.initializers.values()) given += size;
   const budget = new FoldBudget(4 * given + 2 ** 20, 64 * given + 2 ** 26);
   for (const node of normal.nodes) {
+    if (budget.spent) break;
     if (node.domain === "" && kept.includes(node.op)) continue;
     const outputs = fold(node, normal, editor, budget);
     if (outputs === undefined) continue;
@@ -58,7 +59,7 @@ function fold(node: Node, graph: Graph, editor: Editor, budget: FoldBudget): rea
   // A constant that is read twice counts once: concatenations with itself would double it without end.
   const given = [...new Set(constants)].reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
   const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);
-  if (made > Math.max(SMALL, given) || !budget.allows(call, outputs)) return undefined;
+  if (made > Math.max(SMALL, given)) return undefined;
   const folded = evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);
   if (folded !== undefined) budget.count(call, folded);
   return folded;
