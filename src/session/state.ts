@@ -2,6 +2,7 @@ import { BitbasisError, type Core, kindOf } from "../core/index.ts";
 import type { KnownValue, ValueInfo } from "../graph/index.ts";
 import type { KeptInput } from "../program/kept.ts";
 import { elementBytes, type NumericType, type Shape, sizeOf, type Tensor } from "../tensor/index.ts";
+import { named } from "./feeds.ts";
 import { type Held, isHeld, Placed, toTensor, type Value, viewOf } from "./values.ts";
 
 /** Rows that a state has room for at first. */
@@ -379,14 +380,6 @@ export function readPairs(
   });
   if (read.length === 0) throw new RangeError('"pairs" expected one pair at least, got none');
   return read;
-}
-
-/** The value of this name. */
-function named(kind: "input" | "output", all: readonly ValueInfo[], name: string): ValueInfo {
-  const found = all.find((one) => one.name === name);
-  if (found !== undefined) return found;
-  const known = all.map((one) => one.name).join(", ");
-  throw new RangeError(`the model has no ${kind} "${name}"; its ${kind}s are ${known}`);
 }
 
 /** The axis that a value grows along: the only one whose extent the output declares as another than the input, or that no other input names. */

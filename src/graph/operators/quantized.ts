@@ -167,10 +167,10 @@ function quantize(call: Call, make: Maker): readonly Node[] | undefined {
   const moved = call.has(2) ? make.op("Add", [rounded, spread(call, make, 2)]) : rounded;
   const [low, high] = boundsOf(type);
   const bounds = [make.tensor("low", "float32", low), make.tensor("high", "float32", high)];
-  const clipped = make.op("Clip", [moved, ...bounds]);
+  let whole = make.op("Clip", [moved, ...bounds]);
   // A Cast makes NaN 0, which is the least value of unsigned types alone.
-  if (low === 0) return make.end("Cast", [clipped], to);
-  return make.end("Cast", [make.op("Where", [make.op("IsNaN", [clipped]), bounds[0]!, clipped])], to);
+  if (low < 0) whole = make.op("Where", [make.op("IsNaN", [whole]), bounds[0]!, whole]);
+  return make.end("Cast", [whole], to);
 }
 
 /** One scale and zero point for all, from the least and largest value and 0. */
