@@ -83,9 +83,8 @@ function toBytesSpan(input: usize, output: usize, count: i32, scale: usize, zero
       }
       let a = f32x4.add(f32x4.nearest(f32x4.div(v128.load(input), s0)), zeros4__simd(wide, false));
       let b = f32x4.add(f32x4.nearest(f32x4.div(v128.load(input, 16), s1)), zeros4__simd(wide, true));
-      // Comparisons keep NaN, which becomes 0.
-      a = i32x4.trunc_sat_f32x4_s(f32x4.pmin(f32x4.pmax(a, lows), highs));
-      b = i32x4.trunc_sat_f32x4_s(f32x4.pmin(f32x4.pmax(b, lows), highs));
+      a = i32x4.trunc_sat_f32x4_s(f32x4.pmin(f32x4.pmax(lows, a), highs));
+      b = i32x4.trunc_sat_f32x4_s(f32x4.pmin(f32x4.pmax(lows, b), highs));
       const words = i16x8.narrow_i32x4_s(a, b);
       v128.store64_lane(output, signed ? i8x16.narrow_i16x8_s(words, words) : i8x16.narrow_i16x8_u(words, words), 0);
     }
@@ -93,9 +92,10 @@ function toBytesSpan(input: usize, output: usize, count: i32, scale: usize, zero
   for (; input < end; input += 4, output++, scale += stepScale, zero += stepZero) {
     const point: f32 = zero == 0 ? 0 : <f32>loadByte(zero, signed);
     let q = nearest<f32>(load<f32>(input) / load<f32>(scale)) + point;
-    q = q < low ? low : q;
+    // NaN, which is not above it, becomes the least value, as in onnxruntime.
+    q = low < q ? q : low;
     q = high < q ? high : q;
-    store<u8>(output, q == q ? <u8>(<i32>q) : 0);
+    store<u8>(output, <u8>(<i32>q));
   }
 }
 

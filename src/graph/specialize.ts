@@ -21,6 +21,8 @@ export type { Outcome, Source, SpecializeOptions, Stage, Stop, Visit } from "./s
 
 /** Constants that specialization makes are at most this large: masks and positions, not expanded activations. */
 const LIMIT = 1 << 20;
+/** The same once folding has cost too much: shapes and indices. */
+const FEW = 64;
 
 /**
  * The graph under concrete input shapes, up to the first node that needs more: type and shape of every value, everything folded that
@@ -182,7 +184,7 @@ export class Specializer {
         return undefined;
       }
       const outputs = outputsOf(call, operator);
-      const folded = this.budget.spent ? undefined : evaluate(call, operator, outputs, LIMIT);
+      const folded = evaluate(call, operator, outputs, this.budget.spent ? FEW : LIMIT);
       // Too large to be folded, which a run may do all the same.
       if (folded === undefined && onHost) return { kind: "host", node };
       return { node, operator, call, outputs, folded };

@@ -17,6 +17,14 @@ export function describe({ type, shape, holder }: Pick<ValueInfo, "type" | "shap
   return holder === undefined ? tensor : `${holder} of ${tensor}`;
 }
 
+/** The input or output of this name. */
+export function named(kind: "input" | "output", all: readonly ValueInfo[], name: string): ValueInfo {
+  const found = all.find((one) => one.name === name);
+  if (found !== undefined) return found;
+  const known = all.map((one) => JSON.stringify(one.name)).join(", ");
+  throw new RangeError(`the model has no ${kind} "${name}"; its ${kind}s are ${known}`);
+}
+
 /**
  * Checks feeds against the inputs of a model, and copies them: what the caller does to its arrays afterwards is not seen.
  *
@@ -26,11 +34,7 @@ export function describe({ type, shape, holder }: Pick<ValueInfo, "type" | "shap
 export function checkFeeds(inputs: readonly ValueInfo[], feeds: Readonly<Record<string, AnyFeed>>): Map<string, Fed> {
   if (typeof feeds !== "object" || feeds === null)
     throw new TypeError(`"feeds" expected an object of tensors, got ${kindOf(feeds)}`);
-  for (const name of Object.keys(feeds)) {
-    if (inputs.some((input) => input.name === name)) continue;
-    const known = inputs.map((input) => JSON.stringify(input.name)).join(", ");
-    throw new RangeError(`the model has no input "${name}"; its inputs are ${known}`);
-  }
+  for (const name of Object.keys(feeds)) named("input", inputs, name);
   const bound = new Map<string, { size: number; by: string }>();
   return new Map(
     inputs.map((input) => {

@@ -2,6 +2,7 @@ import { BitbasisError, type Core, kindOf } from "../core/index.ts";
 import type { KnownValue, ValueInfo } from "../graph/index.ts";
 import type { KeptInput } from "../program/kept.ts";
 import { elementBytes, type NumericType, type Shape, sizeOf, type Tensor } from "../tensor/index.ts";
+import { named } from "./feeds.ts";
 import { type Held, isHeld, Placed, toTensor, type Value, viewOf } from "./values.ts";
 
 /** Rows that a state has room for at first. */
@@ -371,16 +372,8 @@ export function readPairs(
     throw new TypeError(`"pairs" expected an object of input names by output names, got ${kindOf(pairs)}`);
   const taken = new Set<string>();
   const read = Object.entries(pairs).map(([output, name]): Pair => {
-    const made = outputs.find((one) => one.name === output);
-    const input = inputs.find((one) => one.name === name);
-    if (made === undefined)
-      throw new RangeError(
-        `the model has no output "${output}"; its outputs are ${outputs.map((one) => one.name).join(", ")}`,
-      );
-    if (input === undefined)
-      throw new RangeError(
-        `the model has no input "${name}"; its inputs are ${inputs.map((one) => one.name).join(", ")}`,
-      );
+    const made = named("output", outputs, output);
+    const input = named("input", inputs, name);
     if (taken.has(name)) throw new RangeError(`the input "${name}" expected one output, got two`);
     taken.add(name);
     return { input, output, axis: growingAxis(input, made, inputs) };

@@ -261,6 +261,22 @@ describe("folding", () => {
     const body = specialize(graph, { x: { type: "float32", shape: [2] } }, { body: true, budget: stage.budget });
     expect(left(body)).toBe(10);
   });
+
+  it("goes on with shapes and few elements once that is spent", () => {
+    const sums = Array.from({ length: 17 }, (_, i): NodeSpec => ["Add", ["c", "c"], [`a${i}`]]);
+    const shapes: NodeSpec[] = [
+      ["Shape", ["a16"], ["s"]],
+      ["Concat", ["s", "one"], ["t"], { axis: 0 }],
+      ["Reshape", ["a16", "t"], ["r"]],
+      ["Size", ["r"], ["n"]],
+      ["ReduceSum", ["c"], ["total"], { keepdims: 0 }],
+    ];
+    const graph = build({ x: [2] }, { c: f32([2 ** 20]), one: i64(1) }, [...sums, ...shapes], ["r", "n", "total"]);
+    const { nodes, values } = specialize(graph, { x: { type: "float32", shape: [2] } });
+    expect(values.get("r")!.shape).toEqual([2 ** 20, 1]);
+    // Shape and Size have no steps; sums over what is large are left to the run.
+    expect(nodes.map(({ op }) => op).filter((op) => op !== "Identity")).toEqual(["Add", "Reshape", "ReduceSum"]);
+  });
 });
 
 describe("normalize", () => {

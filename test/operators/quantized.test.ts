@@ -15,6 +15,20 @@ describe("QuantizeLinear and DequantizeLinear", () => {
     expect([...(y!.data as Uint8Array)]).toEqual([0, 1, 2, 4, 4, 255, 255]);
   });
 
+  it("makes NaN the least value of its type, in vectors and beside them, computed and folded", async () => {
+    const least = { int8: -128, uint8: 0, int16: -32768, uint16: 0 } as const;
+    const x = tensor("float32", [NaN, 1, NaN, -1, 2, NaN, 3, 4, NaN, Infinity]);
+    for (const [type, low] of Object.entries(least) as [keyof typeof least, number][]) {
+      const constants = { b: tensor("float32", [1], []), c: tensor(type, [9], []) };
+      const high = type.includes("int8") ? low + 255 : low + 65535;
+      const expected = [low, 10, low, 8, 11, low, 12, 13, low, high];
+      const [computed] = await run("QuantizeLinear", { a: x }, { constants });
+      expect([...(computed!.data as Uint8Array)], type).toEqual(expected);
+      const [folded] = await run("QuantizeLinear", {}, { constants: { a: x, ...constants } });
+      expect([...(folded!.data as Uint8Array)], type).toEqual(expected);
+    }
+  });
+
   it("has a scale per axis and per block", async () => {
     const x = tensor("int8", [1, 2, 3, 4, 5, 6], [2, 3]);
     const [rows] = await run(

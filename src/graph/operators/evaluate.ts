@@ -6,7 +6,7 @@ import type { Operator } from "./operator.ts";
 /**
  * Evaluates a node at compile time: only integer and boolean operations, float operations that IEEE 754 rounds exactly, and data movement.
  *
- * @param limit - largest number of elements of an output
+ * @param limit - largest number of elements of an output; 256 times as many may be read
  */
 export function evaluate(
   call: Call,
@@ -16,7 +16,10 @@ export function evaluate(
 ): readonly Tensor[] | undefined {
   if (operator.evaluate === undefined || outputs.some(({ shape }) => sizeOf(shape) > limit)) return undefined;
   if (!operator.evaluatesShapes) {
-    for (let i = 0; i < call.count; i++) if (call.has(i) && call.constant(i) === undefined) return undefined;
+    for (let i = 0; i < call.count; i++) {
+      const constant = call.constant(i);
+      if (call.has(i) && (constant === undefined || constant.size > 256 * limit)) return undefined;
+    }
   }
   const data = operator.evaluate(call, outputs);
   return data?.map((d, i) => new Tensor(outputs[i]!.type, d, outputs[i]!.shape));
@@ -35,7 +38,7 @@ export function takesLong(call: Call, operator: Operator): boolean {
 
 /**
  * What folding may cost in all, so that a small file cannot make gigabytes (27 times Concat(c, c)) or hours (thousands of sums over one large
- * constant). A node that is not folded any more runs as steps, under the session's limits.
+ * constant). A node that is not folded any more runs as steps, under the session's limits; Shape has none, and what computes with shapes is folded for good.
  */
 export class FoldBudget {
   /** @param made - elements that may be made, @param read - and read; one node may exceed what is left */

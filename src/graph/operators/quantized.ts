@@ -96,7 +96,7 @@ const evaluateQuantize: Evaluate = (call, [output]) => {
   const to = type === "int8" ? new Int8Array(sizeOf(dims)) : new Uint8Array(sizeOf(dims));
   const one = (x: number, scale: number, zero: number): number => {
     const q = Math.fround(nearestEven(Math.fround(x / scale)) + zero);
-    return Number.isNaN(q) ? 0 : Math.min(Math.max(q, low), high);
+    return low < q ? Math.min(q, high) : low;
   };
   return [eachElement(call, one, to)];
 };
@@ -167,7 +167,10 @@ function quantize(call: Call, make: Maker): readonly Node[] | undefined {
   const moved = call.has(2) ? make.op("Add", [rounded, spread(call, make, 2)]) : rounded;
   const [low, high] = boundsOf(type);
   const bounds = [make.tensor("low", "float32", low), make.tensor("high", "float32", high)];
-  return make.end("Cast", [make.op("Clip", [moved, ...bounds])], to);
+  let whole = make.op("Clip", [moved, ...bounds]);
+  // A Cast makes NaN 0, which is the least value of unsigned types alone.
+  if (low < 0) whole = make.op("Where", [make.op("IsNaN", [whole]), bounds[0]!, whole]);
+  return make.end("Cast", [whole], to);
 }
 
 /** One scale and zero point for all, from the least and largest value and 0. */
