@@ -1,5 +1,5 @@
 // The step driver of DepthwiseI16 and DepthwiseF32 (channel multiplier 1). Output pixels go in runs: inside of a row, where no tap needs padding, one
-// table of row pointers serves all of them; along borders every pixel has its own. Pixels go three (f32: four) at a time, or alone, through all blocks of 8
+// table of row pointers serves all of them; along borders every pixel has its own. Pixels go three (f32, kernels three wide: four) at a time, or alone, through all blocks of 8
 // channels, so that every line of the cache is read where it is met. Threads share the pixels, or, when there are few, the blocks.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Blocking, Scratch } from "../../src/core/abi/scratch";
