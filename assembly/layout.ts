@@ -85,7 +85,12 @@ export function pixelStride(kernel: i32, groups: i32, channels: i32): f64 {
 export function scratchBytes(kernel: i32, groups: i32, taps: i32, channels: i32, pixels: i32): f64 {
   if (kernel == Opcode.WinogradI16) return <f64>(<i64>Scratch.padding + min(<i64>mostTiles(channels), up(pixels, 4)) * <i64>tileBytes(channels));
   const table = <i64>(isDepthwise(kernel) ? min<i32>(Blocking.depthwisePixels, pixels) : min(blockRows(kernel, taps, channels), <i32>up(pixels, 4)));
-  return <f64>up64(<i64>Scratch.padding + paddingBytes(kernel, groups, channels) + table * <i64>pointersOf(kernel, taps) * 4);
+  return <f64>(up64(<i64>Scratch.padding + paddingBytes(kernel, groups, channels) + table * <i64>pointersOf(kernel, taps) * 4) + widenedBytes(kernel, taps, channels));
+}
+
+/** Bytes at the end of the scratch for a panel of int8 as one of int16. */
+export function widenedBytes(kernel: i32, taps: i32, channels: i32): i64 {
+  return kernel == Opcode.ConvI8 ? <i64>taps * <i64>wordsOf(kernel, channels) * (4 * COLUMNS) : 0;
 }
 
 /** Tiles of WinogradI16 whose inputs stay in the second-level cache together, and whose sums for a panel in the first. */

@@ -8,15 +8,12 @@
 // blocks of `pairsPerBlock` tap pairs are added in f64, and S is rounded once.
 import { ActivationParameters } from "../../src/core/abi/conv";
 import { corrected__simd } from "../gemm/gemm_4x8_blocks";
-import { biasStep, end__scalar, end__simd, Tile } from "../gemm/tile";
-
-/** In place of `form` where the sums themselves are the result. */
-const RAW: i32 = -1;
+import { storeSums__simd } from "../gemm/gemm_4x8";
+import { biasStep, clip, clip__simd, Tile } from "../gemm/tile";
 
 @inline
-function finish(tile: usize, out: usize, sum: v128, scale: v128, bias: v128, form: i32, low: v128, high: v128): v128 {
-  if (form == RAW) return sum;
-  return end__simd(tile, out, f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), form, low, high);
+function finish(sum: v128, scale: v128, bias: v128, low: v128, high: v128): v128 {
+  return clip__simd(f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(sum), scale), bias), low, high);
 }
 
 /** Interleaves two taps of channels 0…3. */
@@ -37,7 +34,7 @@ export function depthwise_i16_i16_3x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const form = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.form);
+  const raw = load<i32>(tile, Tile.sum);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const outStride = load<usize>(tile, Tile.outputStride);
@@ -79,20 +76,26 @@ export function depthwise_i16_i16_3x8__simd(
       at += 8;
       weights += 32;
     } while (weights < end);
+    let to = out + columns;
+    if (raw) {
+      storeSums__simd(to, c00, c01);
+      storeSums__simd(to + outStride, c10, c11);
+      storeSums__simd(to + 2 * outStride, c20, c21);
+      continue;
+    }
     const scales = load<usize>(tile, Tile.scales) + columns;
     const scale0 = f32x4.mul(scale, v128.load(scales));
     const scale1 = f32x4.mul(scale, v128.load(scales, 16));
     const bias0 = v128.load(bias);
     const bias1 = v128.load(bias, 16);
-    let to = out + columns;
-    v128.store(to, finish(tile, to, c00, scale0, bias0, form, low, high));
-    v128.store(to, finish(tile, to + 16, c01, scale1, bias1, form, low, high), 16);
+    v128.store(to, finish(c00, scale0, bias0, low, high));
+    v128.store(to, finish(c01, scale1, bias1, low, high), 16);
     to += outStride;
-    v128.store(to, finish(tile, to, c10, scale0, bias0, form, low, high));
-    v128.store(to, finish(tile, to + 16, c11, scale1, bias1, form, low, high), 16);
+    v128.store(to, finish(c10, scale0, bias0, low, high));
+    v128.store(to, finish(c11, scale1, bias1, low, high), 16);
     to += outStride;
-    v128.store(to, finish(tile, to, c20, scale0, bias0, form, low, high));
-    v128.store(to, finish(tile, to + 16, c21, scale1, bias1, form, low, high), 16);
+    v128.store(to, finish(c20, scale0, bias0, low, high));
+    v128.store(to, finish(c21, scale1, bias1, low, high), 16);
   }
 }
 
@@ -102,7 +105,7 @@ export function depthwise_i16_i16_1x8__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = v128.load_splat<i32>(entry, ActivationParameters.zero);
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const form = load<i32>(tile, Tile.sum) ? RAW : load<i32>(tile, Tile.form);
+  const raw = load<i32>(tile, Tile.sum);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const stepBias = biasStep(tile);
@@ -122,9 +125,13 @@ export function depthwise_i16_i16_1x8__simd(
       at += 8;
       weights += 32;
     } while (weights < end);
+    if (raw) {
+      storeSums__simd(out + columns, c0, c1);
+      continue;
+    }
     const scales = load<usize>(tile, Tile.scales) + columns;
-    v128.store(out + columns, finish(tile, out + columns, c0, f32x4.mul(scale, v128.load(scales)), v128.load(bias), form, low, high));
-    v128.store(out + columns, finish(tile, out + columns + 16, c1, f32x4.mul(scale, v128.load(scales, 16)), v128.load(bias, 16), form, low, high), 16);
+    v128.store(out + columns, finish(c0, f32x4.mul(scale, v128.load(scales)), v128.load(bias), low, high));
+    v128.store(out + columns, finish(c1, f32x4.mul(scale, v128.load(scales, 16)), v128.load(bias, 16), low, high), 16);
   }
 }
 
@@ -135,7 +142,6 @@ export function depthwise_i16_i16_1x8_blocks__simd(
   const entry = load<usize>(tile, Tile.parameters);
   const zero = f64x2.splat(<f64>load<i32>(entry, ActivationParameters.zero));
   const scale = v128.load_splat<f32>(entry, ActivationParameters.scale);
-  const form = load<i32>(tile, Tile.form);
   const low = v128.load_splat<f32>(tile, Tile.low);
   const high = v128.load_splat<f32>(tile, Tile.high);
   const capacity = <usize>load<i32>(tile, Tile.pairsPerBlock) << 5;
@@ -170,8 +176,8 @@ export function depthwise_i16_i16_1x8_blocks__simd(
     const scales = load<usize>(tile, Tile.scales) + columns;
     const y0 = f32x4.mul(corrected__simd(s0, s1, zero, sums), f32x4.mul(scale, v128.load(scales)));
     const y1 = f32x4.mul(corrected__simd(s2, s3, zero, sums + 16), f32x4.mul(scale, v128.load(scales, 16)));
-    v128.store(out + columns, end__simd(tile, out + columns, f32x4.add(y0, v128.load(bias)), form, low, high));
-    v128.store(out + columns, end__simd(tile, out + columns + 16, f32x4.add(y1, v128.load(bias, 16)), form, low, high), 16);
+    v128.store(out + columns, clip__simd(f32x4.add(y0, v128.load(bias)), low, high));
+    v128.store(out + columns, clip__simd(f32x4.add(y1, v128.load(bias, 16)), low, high), 16);
   }
 }
 
@@ -195,6 +201,6 @@ export function depthwise_i16_i16_1x8__scalar(
       continue;
     }
     const y = <f32>sum * (scale * load<f32>(load<usize>(tile, Tile.scales) + (c << 2))) + load<f32>(bias + (c >> 3) * biasStep(tile) + ((c & 7) << 2));
-    store<f32>(out, end__scalar(tile, out, y));
+    store<f32>(out, clip(y, load<f32>(tile, Tile.low), load<f32>(tile, Tile.high)));
   }
 }

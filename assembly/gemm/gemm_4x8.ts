@@ -236,7 +236,7 @@ function own__simd<S>(tile: usize, entry: usize, sum: v128, at: usize): v128 {
 }
 
 @inline
-function storeSums__simd(out: usize, left: v128, right: v128): void {
+export function storeSums__simd(out: usize, left: v128, right: v128): void {
   v128.store(out, left);
   v128.store(out, right, 16);
 }

@@ -129,6 +129,11 @@ export function clip(y: f32, low: f32, high: f32): f32 {
 }
 
 @inline
+export function clip__simd(y: v128, low: v128, high: v128): v128 {
+  return f32x4.pmin(f32x4.pmax(y, low), high);
+}
+
+@inline
 export function hardSwish__simd(y: v128): v128 {
   const gate = f32x4.pmin(f32x4.pmax(f32x4.add(y, f32x4.splat(3)), f32x4.splat(0)), f32x4.splat(6));
   return f32x4.mul(y, f32x4.mul(gate, f32x4.splat(<f32>1 / 6)));
@@ -138,10 +143,22 @@ export function hardSwish__simd(y: v128): v128 {
 @inline
 export function end__simd(tile: usize, out: usize, y: v128, form: i32, low: v128, high: v128): v128 {
   if (form & Form.HardSwish) y = hardSwish__simd(y);
-  y = f32x4.pmin(f32x4.pmax(y, low), high);
+  y = clip__simd(y, low, high);
   if (form & Form.Affine) y = affine__simd(tile, y);
   if (form & Form.Addend) y = joined__simd(tile, out, y);
   return y;
+}
+
+/** Does what `form` says to `columns` outputs at `out`, which a kernel that only clips has left there. To clip twice is to clip once, and under HardSwish there are no bounds. */
+export function endRow(tile: usize, out: usize, columns: i32): void {
+  const end = out + (<usize>columns << 2);
+  if (ASC_FEATURE_SIMD) {
+    const form = load<i32>(tile, Tile.form);
+    const low = v128.load_splat<f32>(tile, Tile.low);
+    const high = v128.load_splat<f32>(tile, Tile.high);
+    for (; out + 16 <= end; out += 16) v128.store(out, end__simd(tile, out, v128.load(out), form, low, high));
+  }
+  for (; out < end; out += 4) store<f32>(out, end__scalar(tile, out, load<f32>(out)));
 }
 
 /** s − z·Σw of 4 columns. */

@@ -112,9 +112,10 @@ function place(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
   });
 }
 
+/** Weights of convolutions are [O, k…, I/g] here. */
 function shapeOf(node: Node, { tensor: { dims, size }, axis }: NonNullable<LinearNode["weights"]>): LayerShape {
   const rows = dims[axis]!;
-  const taps = node.op.startsWith("Conv") ? sizeOf(dims.slice(2)) : 1;
+  const taps = node.op.startsWith("Conv") ? sizeOf(dims.slice(1, -1)) : 1;
   return { depth: size / rows, uses: (rows / groups(node)) * taps };
 }
 

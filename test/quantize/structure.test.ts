@@ -2,6 +2,7 @@ import { describe, expect, test } from "vitest";
 import type { Graph, Node } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { quantize } from "../../src/quantize/index.ts";
+import { linearNodes } from "../../src/quantize/linear.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
@@ -344,4 +345,23 @@ describe("a recurrent state", () => {
       expect(gru.reason ?? "").not.toContain("state");
     }
   });
+});
+
+test.each([
+  ["Conv", [8, 3, 5, 6], { group: 1 }, { depth: 3 * 5 * 6, uses: 8 * 3 * 5 }],
+  ["Conv", [8, 3, 5, 3], { group: 2 }, { depth: 3 * 5 * 3, uses: 4 * 3 * 5 }],
+  ["MatMul", [90, 8], {}, { depth: 90, uses: 8 }],
+])("%s with weights %j says how long sums are and how often an activation is used", (op, dims, attributes, shape) => {
+  const size = dims.reduce((product, dim) => product * dim);
+  const node = {
+    name: "a",
+    op,
+    domain: op === "Conv" ? "bitbasis" : "",
+    inputs: ["x", "w"],
+    outputs: ["y"],
+    attributes,
+  };
+  const weights = new Tensor("float32", noise(size, 1), dims);
+  const graph = { ...graphOf([]), nodes: [node], initializers: new Map([["w", weights]]) };
+  expect(linearNodes(graph)).toMatchObject([{ shape }]);
 });

@@ -120,6 +120,14 @@ describe("presets", () => {
     ["sums of 16 bits", { kind: "first", shape: { depth: 128, uses: 256 } }, "16x0 squant"],
     ["long sums of 16 bits", { kind: "first", shape: { depth: 512, uses: 256 } }, "16x16 squant"],
     ["16 bits of which a grid has 8", { kind: "first", grid: 8, shape: { depth: 128, uses: 256 } }, "8x16 squant"],
+    ["short sums within int32", { kind: "first", grid: 8, shape: { depth: 16, uses: 96 } }, "8x16 squant"],
+    [
+      "short sums within int32, too few of them",
+      { kind: "first", grid: 8, shape: { depth: 16, uses: 8 } },
+      "8x0 squant",
+    ],
+    ["the longest sums within int32", { kind: "first", grid: 8, shape: { depth: 256, uses: 16 } }, "8x16 squant"],
+    ["sums that may leave int32", { kind: "first", grid: 8, shape: { depth: 257, uses: 16 } }, "8x0 squant"],
   ])("faithful rounds activations only where integers are faster: %s", (_, parts, expected) => {
     const layer: LinearLayer = { node: "a", kind: "other", ...parts };
     expect(widths("faithful", [layer])).toEqual({ a: expected });
