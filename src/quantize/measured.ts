@@ -6,7 +6,7 @@ import { allocate, type Giving } from "./allocate.ts";
 import type { Fitting } from "./fitting.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
-import { planLayers, type ReasonedPlan } from "./plan.ts";
+import { fullPlan, planLayers, type ReasonedPlan } from "./plan.ts";
 import { checkRange } from "./procedural.ts";
 import { layersBehind, recordsFor } from "./records.ts";
 import { Reference } from "./reference.ts";
@@ -36,6 +36,7 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     weights: [12, 14, 16, 32],
     activations: [16],
     probe: [12, 16],
+    tables: [12, 13, 14, 16, 32],
     largest: true,
     neverSlower: true,
   },
@@ -44,6 +45,7 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     weights: [6, 7, 8, 9, 10, 12, 16],
     activations: [8, 12, 16],
     probe: [6, 8],
+    tables: [6, 7, 8, 10, 12, 16],
     largest: false,
     part: 1 / 4,
     neverSlower: true,
@@ -53,6 +55,7 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     weights: [3, 4, 5, 6, 7, 8, 10, 12, 16],
     activations: [8, 12, 16],
     probe: [6, 8],
+    tables: [4, 5, 6, 7, 8, 10, 12, 16],
     largest: false,
     part: 1 / 8,
     least: 4,
@@ -80,6 +83,12 @@ export async function measuredPlan(graph: Graph, options: MeasuredOptions, makeC
   }
 }
 
+/** Bits of tables are the caller's where a plan says them. */
+function policyOf(preset: keyof typeof POLICIES, given: Plan | undefined): Policy {
+  const { tables, ...policy } = POLICIES[preset];
+  return { ...policy, ...(given?.tables === undefined && tables !== undefined && { tables }) };
+}
+
 /** With the float32 values of which outputs of 16 bits are made in their place: one step of such an output is as much as all of the error that `faithful` may have. */
 function float32Outputs(graph: Graph): Graph {
   const casts = new Map(graph.nodes.flatMap((node) => (node.op === "Cast" ? [[node.outputs[0], node] as const] : [])));
@@ -98,7 +107,7 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
   const core = await makeCore();
   const linear = linearNodes(graph);
   const structural = planLayers(core, linear, { preset, ...(given === undefined ? {} : { plan: given }) });
-  const policy = POLICIES[preset];
+  const policy = policyOf(preset, given);
   const reference = new Reference(core, graph, records, policy.largest);
   const judge = reference.probes;
   if (judge.count === 0) return { unchecked: judge.silent };
@@ -130,7 +139,7 @@ async function measured(graph: Graph, options: MeasuredOptions, makeCore: MakeCo
   for (let round = 1; ; round++) {
     // Laws are those of rows that are not fitted: bits go where any rounding hurts, not where it hurts these inputs alone.
     const allocation = allocate(found, asked, policy);
-    const plan = fullPlan(structural.plan, layers.plans(allocation));
+    const plan = layers.plan(structural.plan, allocation);
     const error = await measure(plan);
     const checked = { ...plan, check: said(allocation.predicted, error) };
     if (error <= policy.tolerance) [kept, best] = [asked, checked];
@@ -164,9 +173,4 @@ function leaner(
 
 function narrowed(plan: ReasonedPlan, reason: string): ReasonedPlan {
   return { ...plan, weightTerms: cutWidth(14, plan.bits).terms, weightBits: 14, reason };
-}
-
-/** A plan that says everything: one entry per layer. */
-export function fullPlan(base: Plan, layers: ReadonlyMap<string, ReasonedPlan>): Plan {
-  return { ...base, version: 2, layers: Object.fromEntries(layers) };
 }

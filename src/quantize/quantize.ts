@@ -27,6 +27,7 @@ import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
 import { loadCommon, loadOperators } from "../program/operators/chunks.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
+import { evenColumns } from "./even-columns.ts";
 import type { Fitting } from "./fitting.ts";
 import type { Measured, MeasuredOptions } from "./measured.ts";
 import {
@@ -167,7 +168,7 @@ export async function prepare(
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
   const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
-  return shareConstants(whole, constantsOf(graph));
+  return shareConstants(evenColumns(whole), constantsOf(graph));
 }
 
 /** Names of the constants of a file, those of bodies included. */

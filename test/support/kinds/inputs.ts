@@ -43,9 +43,12 @@ export function speech(most = 0.5): Fill {
   };
 }
 
-/** Vectors whose elements differ in scale by column, as features do. */
-export function features(scale: (column: number) => number = () => 1): Fill {
-  return (random, dims) => floats(dims, (i) => scale(i % dims.at(-1)!) * random.normal());
+/** Normal numbers whose scale may differ by column or row, as that of features does. */
+export function features(scale: (column: number, row: number) => number = () => 1): Fill {
+  return (random, dims) => {
+    const length = dims.at(-1)!;
+    return floats(dims, (i) => scale(i % length, Math.floor(i / length)) * random.normal());
+  };
 }
 
 export function constant(value: number): Fill {

@@ -164,7 +164,7 @@ export class Net extends GraphWriter {
     const bias = this.tensor([ways, 2 * gates * width], () => 0.2 * this.random.normal());
     const names = [`y${this.count}`, `h${this.count}`, ...(kind === "LSTM" ? [`c${this.count}`] : [])];
     this.count++;
-    const more = kind === "GRU" ? { linear_before_reset: 1 } : {};
+    const more: Attributes = kind === "GRU" ? { linear_before_reset: 1 } : {};
     this.op(kind, [x, weights(depth), weights(width), bias, "", ...states], { hidden_size: width, direction, ...more }, names);
     return names;
   }

@@ -34,7 +34,7 @@ function ssd() {
 
 function yolo() {
   const net = new Net("boxes decoded from a pyramid", 22);
-  const conv = (x: string, io: readonly [number, number], k: number, more: Attributes = {}) => net.silu(net.conv(x, io, k, more, 1.7));
+  const conv = (x: string, io: readonly [number, number], k: number, more: Attributes = {}) => net.silu(net.conv(x, io, k, more, 1.3));
   const split = (x: string, wide: number) => {
     const [a, b] = [conv(x, [wide, wide / 2], 1), conv(x, [wide, wide / 2], 1)];
     const deep = net.op("Add", [b, conv(conv(b, [wide / 2, wide / 2], 3), [wide / 2, wide / 2], 3)]);

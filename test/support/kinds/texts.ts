@@ -127,10 +127,30 @@ function tabular() {
 function unscaled() {
   const net = new Net("columns of unequal scale, no scaler", 60);
   const x = net.input("columns", [16, 20]);
-  // What a scaler would do is in the weights: columns divided by their scale.
-  const weights = net.tensor([20, 64], (i) => (0.3 * net.random.normal()) / 10 ** (Math.floor(i / 64) % 5));
+  const weights = uneven(net, [20, 64], (i) => Math.floor(i / 64));
   const first = net.relu(net.op("Add", [net.op("MatMul", [x, weights]), net.vector(64)]));
   return net.done([net.gemm(net.relu(net.gemm(first, 64, 32)), 32, 3, 2)]);
+}
+
+/** Weights for inputs of scales 10^0 … 10^4, what a scaler would do being in them. */
+function uneven(net: Net, dims: readonly number[], column: (i: number) => number): string {
+  return net.tensor(dims, (i) => (0.3 * net.random.normal()) / 10 ** (column(i) % 5));
+}
+
+function sensors() {
+  const net = new Net("sensors of unequal scale, convolutions", 69);
+  const x = net.input("series", [1, 10, 128]);
+  const first = net.relu(net.op("Conv", [x, uneven(net, [32, 10, 5], (i) => Math.floor(i / 5) % 10), net.vector(32)], { pads: [2, 2] }));
+  const deep = net.relu(net.conv(first, [32, 32], [5], { strides: [2] }));
+  return net.done([net.gemm(net.op("Flatten", [net.op("GlobalAveragePool", [deep])]), 32, 6, 2)]);
+}
+
+function meters() {
+  const net = new Net("meters of unequal scale, recurrent", 70);
+  const x = net.input("series", [24, 1, 10]);
+  const recurrent = net.tensor([1, 160, 40], () => 0.15 * net.random.normal());
+  net.op("LSTM", [x, uneven(net, [1, 160, 10], (i) => i % 10), recurrent], { hidden_size: 40 }, ["all", "last"]);
+  return net.done([net.gemm(net.op("Reshape", ["last", net.ints(1, 40)]), 40, 4, 2)]);
 }
 
 function forecast() {
@@ -238,6 +258,12 @@ export const TEXTS: readonly Kind[] = [
   },
   { name: "columns of unequal scale", make: tabular, feeds: { columns: [[16, 20], features((c) => 10 ** (c % 5))] } },
   { name: "columns of unequal scale, no scaler", make: unscaled, feeds: { columns: [[16, 20], features((c) => 10 ** (c % 5))] } },
+  {
+    name: "sensors of unequal scale, convolutions",
+    make: sensors,
+    feeds: { series: [[1, 10, 128], features((_, row) => 10 ** (row % 5))] },
+  },
+  { name: "meters of unequal scale, recurrent", make: meters, feeds: { series: [[24, 1, 10], features((c) => 10 ** (c % 5))] } },
   { name: "forecast of a series", make: forecast, feeds: { series: [[1, 48, 4], features()] }, range: [-3, 3] },
   {
     name: "messages along a graph",
