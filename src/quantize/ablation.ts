@@ -139,7 +139,10 @@ export class Ablation {
   /** The plan that an allocation stands for: `base`, with one entry per layer. */
   plan(base: Plan, allocation: Allocation): Plan {
     const [tables = base.tables] = allocation.widths.get(TABLES) ?? [];
-    return fullPlan({ ...base, ...(tables !== undefined && { tables: tables === 32 ? 0 : tables }) }, this.plans(allocation));
+    return fullPlan(
+      { ...base, ...(tables !== undefined && { tables: tables === 32 ? 0 : tables }) },
+      this.plans(allocation),
+    );
   }
 
   /** The plans of the layers, with a reason each. */

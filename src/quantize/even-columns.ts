@@ -1,19 +1,15 @@
 import type { Graph, Node } from "../graph/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
+import { RECURRENT, words } from "./structure.ts";
 
 /** From this ratio of the largest to the least column of a matrix on, its inputs count as being in units of their own. */
 const UNEVEN = 64;
-/** Most binary places that a column is moved by: what is further off counts for nothing. */
-const MOST = 40;
+/** What columns are divided by at least: what is further off counts for nothing. */
+const LEAST = 2 ** -40;
 
 /** What may lie between an input and the layer that reads it. */
 const MOVES = words("Cast Concat Flatten Identity Reshape Squeeze Transpose Unsqueeze");
-const RECURRENT = words("LSTM GRU RNN");
-
-function words(list: string): ReadonlySet<string> {
-  return new Set(list.split(" "));
-}
 
 /**
  * Features come in units of their own, ages beside incomes, and where no scaler evens them out the weights do. One lattice for all weights of a row then has no room for small ones that multiply
@@ -39,7 +35,14 @@ export function evenColumns(graph: Graph): Graph {
     initializers.set(name, new Tensor("float32", even, weights.dims));
     const made = `${node.name}#columns`;
     initializers.set(`${name}#columns`, new Tensor("float32", powers, [powers.length]));
-    const scaled = { name: made, op: "Mul", domain: "", inputs: [x, `${name}#columns`], outputs: [made], attributes: {} };
+    const scaled = {
+      name: made,
+      op: "Mul",
+      domain: "",
+      inputs: [x, `${name}#columns`],
+      outputs: [made],
+      attributes: {},
+    };
     return [scaled, { ...node, inputs: [made, ...node.inputs.slice(1)] }];
   });
   return nodes.length === graph.nodes.length ? graph : { ...graph, nodes, initializers };
@@ -48,24 +51,20 @@ export function evenColumns(graph: Graph): Graph {
 /** Which column of inputs, the last axis of what the layer reads, an element of its weights multiplies; undefined for layers that share them among groups, and others. */
 function columnsOf({ domain, op, attributes }: Node, dims: readonly number[]): ((i: number) => number) | undefined {
   const last = dims.at(-1)!;
-  if (op === "MatMul" && dims.length === 2 && attributes["transB"] === undefined) return (i) => Math.floor(i / last);
+  if (op === "MatMul") return dims.length > 2 || attributes["transB"] ? undefined : (i) => Math.floor(i / last);
   const isConvolution = `${domain}/${op}` === "bitbasis/Conv" && (attributes["group"] ?? 1) === 1;
   return isConvolution || RECURRENT.has(op) ? (i) => i % last : undefined;
 }
 
-/** By column of inputs, a power of two of at most 1 that its largest weight is to be divided by to be about as large as the largest of all; undefined where they are even enough. */
+/** By column of inputs, a power of two of at most 1 that its weights are to be divided by for the largest to be about as large as the largest of all; undefined where they are even enough. */
 function powersOf({ data }: Tensor<"float32">, columnOf: (i: number) => number): Float32Array | undefined {
   const largest: number[] = [];
-  for (let i = 0; i < data.length; i++) {
-    const column = columnOf(i);
-    largest[column] = Math.max(largest[column] ?? 0, Math.abs(data[i]!));
-  }
+  for (const [i, w] of data.entries()) largest[columnOf(i)] = Math.max(largest[columnOf(i)] ?? 0, Math.abs(w));
   const most = largest.reduce((a, b) => Math.max(a, b), 0);
-  const least = largest.reduce((a, b) => (b > 0 ? Math.min(a, b) : a), most);
-  if (!(most < Number.POSITIVE_INFINITY && most >= UNEVEN * least && least > 0)) return undefined;
+  if (!largest.some((own) => own > 0 && own * UNEVEN <= most)) return undefined;
   return Float32Array.from(largest, (own) => {
     let power = 1;
-    for (let k = 0; k < MOST && own > 0 && 2 * own <= most * power; k++) power /= 2;
+    while (own > 0 && 2 * own <= most * power && power > LEAST) power /= 2;
     return power;
   });
 }

@@ -8,7 +8,7 @@ const hann = (n: number, size: number) => 0.5 - 0.5 * Math.cos((TAU * n) / size)
 
 /** Rows of triangles over bins, [bins, bands]. */
 function melBank(net: Net, bins: number, count: number): string {
-  const centre = (b: number) => bins * (2 ** ((3 * b) / (count + 1)) - 1) / 7;
+  const centre = (b: number) => (bins * (2 ** ((3 * b) / (count + 1)) - 1)) / 7;
   return net.tensor([bins, count], (i) => {
     const [bin, b] = [Math.floor(i / count), (i % count) + 1];
     const [low, mid, high] = [centre(b - 1), centre(b), centre(b + 1)];
@@ -21,7 +21,10 @@ function power(net: Net, x: string, size: number, hop: number): string {
   const bins = size / 2 + 1;
   const waves = (of: (angle: number) => number) =>
     net.tensor([bins, 1, size], (i) => hann(i % size, size) * of((TAU * Math.floor(i / size) * (i % size)) / size));
-  const [re, im] = [Math.cos, Math.sin].map((of) => net.op("Conv", [x, waves(of)], { strides: [hop] })) as [string, string];
+  const [re, im] = [Math.cos, Math.sin].map((of) => net.op("Conv", [x, waves(of)], { strides: [hop] })) as [
+    string,
+    string,
+  ];
   const sum = net.op("Add", [net.op("Mul", [re, re]), net.op("Mul", [im, im])]);
   return net.op("Transpose", [sum], { perm: [0, 2, 1] });
 }
@@ -58,7 +61,12 @@ function wav2vec() {
   const net = new Net("wav2vec-like", 3);
   let x = net.conv(net.input("audio", [1, 1, "n"]), [1, 32], [10], { strides: [5], pads: [0, 0] }, 6);
   x = net.gelu(net.groupNorm(x, 32, 32));
-  for (const [kernel, stride] of [[3, 2], [3, 2], [3, 2], [2, 2]] as const)
+  for (const [kernel, stride] of [
+    [3, 2],
+    [3, 2],
+    [3, 2],
+    [2, 2],
+  ] as const)
     x = net.gelu(net.conv(x, [32, 32], [kernel], { strides: [stride], pads: [0, 0] }));
   let h = net.dense(net.norm(net.op("Transpose", [x], { perm: [0, 2, 1] }), 32), 32, 64);
   const place = net.conv(net.op("Transpose", [h], { perm: [0, 2, 1] }), [64, 64], [15], { group: 8 });
@@ -132,7 +140,11 @@ function vocoder() {
     return net.op("Mul", [net.op("Div", [v, length]), g]);
   };
   let x = net.conv(net.input("mel", [1, 80, 32]), [80, 64], [7], {}, 0.5);
-  for (const [depth, stride, kernel] of [[64, 8, 16], [32, 8, 16], [16, 4, 8]] as const) {
+  for (const [depth, stride, kernel] of [
+    [64, 8, 16],
+    [32, 8, 16],
+    [16, 4, 8],
+  ] as const) {
     const weights = normed(depth, [depth / 2, kernel]);
     const pad = (kernel - stride) / 2;
     x = net.op("ConvTranspose", [leaky(x), weights, net.vector(depth / 2)], { strides: [stride], pads: [pad, pad] });
@@ -173,7 +185,9 @@ function loudness() {
   const level = net.op("Max", [decibels, net.op("Sub", [peak, net.one(80)])]);
   const mean = net.op("ReduceMean", [level], { axes: [1, 2], keepdims: 1 });
   const centred = net.op("Sub", [level, mean]);
-  const deviation = net.op("Sqrt", [net.op("ReduceMean", [net.op("Mul", [centred, centred])], { axes: [1, 2], keepdims: 1 })]);
+  const deviation = net.op("Sqrt", [
+    net.op("ReduceMean", [net.op("Mul", [centred, centred])], { axes: [1, 2], keepdims: 1 }),
+  ]);
   const x = net.op("Div", [centred, net.op("Add", [deviation, net.one(1e-6)])]);
   const hidden = net.relu(net.dense(x, 65, 64));
   return net.done([net.op("ReduceMax", [net.dense(hidden, 64, 20, 2)], { axes: [1], keepdims: 0 })]);

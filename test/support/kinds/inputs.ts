@@ -1,11 +1,15 @@
 // Inputs that are none of those that plans are measured on: pictures of waves and rectangles, glides of voices with pauses, words of a skewed vocabulary.
 import { smallFloatBits, Tensor } from "../../../src/tensor/index.ts";
-import { Random } from "../random.ts";
+import type { Random } from "../random.ts";
 
 export type Fill = (random: Random, dims: readonly number[]) => Tensor;
 
 function floats(dims: readonly number[], value: (i: number) => number): Tensor<"float32"> {
-  return new Tensor("float32", Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => value(i)), dims);
+  return new Tensor(
+    "float32",
+    Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => value(i)),
+    dims,
+  );
 }
 
 /** [N, C, H, W] in `low`…`high`. */
@@ -20,7 +24,8 @@ export function picture(low = 0, high = 1): Fill {
     return floats(dims, (i) => {
       const [y, x, c] = [Math.floor(i / width) % height, i % width, Math.floor(i / (width * height))];
       let value = 0.5 + 0.1 * Math.sin(c);
-      for (const [v, h, phase] of waves) value += 0.1 * Math.sin((v! * y) / height + (h! * x) / width + phase! + 0.7 * c);
+      for (const [v, h, phase] of waves)
+        value += 0.1 * Math.sin((v! * y) / height + (h! * x) / width + phase! + 0.7 * c);
       for (const [top, left, tall, wide, shade] of boxes)
         if (y >= top && y < top + tall && x >= left && x < left + wide) value = 0.9 * shade + 0.03 * c;
       return low + (high - low) * Math.min(1, Math.max(0, value + 0.03 * (random.uniform() - 0.5)));
@@ -58,7 +63,11 @@ export function constant(value: number): Fill {
 /** Frames of 20 log mel bands, or of a spectrum: smooth in time and band, in `low`…`high`. */
 export function bands(low: number, high: number): Fill {
   return (random, dims) => {
-    const phases = Array.from({ length: 5 }, () => [random.uniform(0, 6), random.uniform(0, 0.5), random.uniform(0, 0.3)]);
+    const phases = Array.from({ length: 5 }, () => [
+      random.uniform(0, 6),
+      random.uniform(0, 0.5),
+      random.uniform(0, 0.3),
+    ]);
     const [rows = 1, columns = 1] = dims.slice(-2);
     return floats(dims, (i) => {
       const [y, x] = [Math.floor(i / columns) % rows, i % columns];
@@ -72,7 +81,11 @@ export function bands(low: number, high: number): Fill {
 export function ids(below: number, skew = 2): Fill {
   return (random, dims) => {
     const size = dims.reduce((a, b) => a * b, 1);
-    return new Tensor("int64", Array.from({ length: size }, () => Math.floor(below * random.uniform() ** skew)), dims);
+    return new Tensor(
+      "int64",
+      Array.from({ length: size }, () => Math.floor(below * random.uniform() ** skew)),
+      dims,
+    );
   };
 }
 
@@ -81,7 +94,11 @@ export function mask(): Fill {
   return (_, dims) => {
     const length = dims.at(-1)!;
     const size = dims.reduce((a, b) => a * b, 1);
-    return new Tensor("int64", Array.from({ length: size }, (__, i) => (i % length < 0.75 * length ? 1 : 0)), dims);
+    return new Tensor(
+      "int64",
+      Array.from({ length: size }, (__, i) => (i % length < 0.75 * length ? 1 : 0)),
+      dims,
+    );
   };
 }
 
@@ -105,6 +122,10 @@ export function edges(): Fill {
 export function halves(): Fill {
   return (random, dims) => {
     const { data } = features()(random, dims) as Tensor<"float32">;
-    return new Tensor("float16", Uint16Array.from(data, (v) => smallFloatBits("float16", v)), dims);
+    return new Tensor(
+      "float16",
+      Uint16Array.from(data, (v) => smallFloatBits("float16", v)),
+      dims,
+    );
   };
 }

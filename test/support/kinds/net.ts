@@ -125,8 +125,7 @@ export class Net extends GraphWriter {
     const ones = [this.tensor([groups], () => 1), this.tensor([groups], () => 0)];
     const normed = this.op("InstanceNormalization", [flat, ...ones], { epsilon: 1e-5 });
     const back = this.op("Reshape", [normed, this.op("Shape", [x])]);
-    const affine = (mean: number) =>
-      this.tensor([channels, 1, 1], () => mean + 0.2 * this.random.normal());
+    const affine = (mean: number) => this.tensor([channels, 1, 1], () => mean + 0.2 * this.random.normal());
     return this.op("Add", [this.op("Mul", [back, affine(1)]), affine(0)]);
   }
 
@@ -157,7 +156,14 @@ export class Net extends GraphWriter {
   }
 
   /** LSTM or GRU, time first; the outputs' names. */
-  recurrent(kind: "LSTM" | "GRU", x: string, depth: number, width: number, states: readonly string[], direction = "forward"): string[] {
+  recurrent(
+    kind: "LSTM" | "GRU",
+    x: string,
+    depth: number,
+    width: number,
+    states: readonly string[],
+    direction = "forward",
+  ): string[] {
     const [gates, ways] = [kind === "LSTM" ? 4 : 3, direction === "bidirectional" ? 2 : 1];
     const scale = 1 / Math.sqrt(width);
     const weights = (inner: number) => this.tensor([ways, gates * width, inner], () => 1.5 * scale * this.tailed());
@@ -165,7 +171,12 @@ export class Net extends GraphWriter {
     const names = [`y${this.count}`, `h${this.count}`, ...(kind === "LSTM" ? [`c${this.count}`] : [])];
     this.count++;
     const more: Attributes = kind === "GRU" ? { linear_before_reset: 1 } : {};
-    this.op(kind, [x, weights(depth), weights(width), bias, "", ...states], { hidden_size: width, direction, ...more }, names);
+    this.op(
+      kind,
+      [x, weights(depth), weights(width), bias, "", ...states],
+      { hidden_size: width, direction, ...more },
+      names,
+    );
     return names;
   }
 }

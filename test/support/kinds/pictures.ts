@@ -17,7 +17,13 @@ function ssd() {
   let x = six(net.conv(image(net, 96), [3, 16], 3, DOWN));
   const maps: [string, number][] = [];
   let channels = 16;
-  for (const [wide, stride] of [[24, 2], [32, 1], [48, 2], [64, 1], [96, 2]] as const) {
+  for (const [wide, stride] of [
+    [24, 2],
+    [32, 1],
+    [48, 2],
+    [64, 1],
+    [96, 2],
+  ] as const) {
     x = six(net.conv(x, [channels, channels], 3, { group: channels, strides: [stride, stride] }));
     x = six(net.conv(x, [channels, wide], 1));
     channels = wide;
@@ -27,14 +33,25 @@ function ssd() {
     const own = net.conv(map, [wide, 3 * values], 3, {}, 1);
     return net.op("Reshape", [net.op("Transpose", [own], { perm: [0, 2, 3, 1] }), net.ints(1, -1, values)]);
   };
-  const scores = net.op("Sigmoid", [net.op("Concat", maps.map((map) => head(map, 6)), { axis: 1 })]);
-  const boxes = net.op("Concat", maps.map((map) => head(map, 4)), { axis: 1 });
+  const scores = net.op("Sigmoid", [
+    net.op(
+      "Concat",
+      maps.map((map) => head(map, 6)),
+      { axis: 1 },
+    ),
+  ]);
+  const boxes = net.op(
+    "Concat",
+    maps.map((map) => head(map, 4)),
+    { axis: 1 },
+  );
   return net.done([scores, boxes]);
 }
 
 function yolo() {
   const net = new Net("boxes decoded from a pyramid", 22);
-  const conv = (x: string, io: readonly [number, number], k: number, more: Attributes = {}) => net.silu(net.conv(x, io, k, more, 1.3));
+  const conv = (x: string, io: readonly [number, number], k: number, more: Attributes = {}) =>
+    net.silu(net.conv(x, io, k, more, 1.3));
   const split = (x: string, wide: number) => {
     const [a, b] = [conv(x, [wide, wide / 2], 1), conv(x, [wide, wide / 2], 1)];
     const deep = net.op("Add", [b, conv(conv(b, [wide / 2, wide / 2], 3), [wide / 2, wide / 2], 3)]);
@@ -45,12 +62,22 @@ function yolo() {
   const small = split(conv(x, [32, 48], 3, DOWN), 48);
   const large = split(conv(small, [48, 64], 3, DOWN), 64);
   const scales = net.tensor([4], (i) => (i < 2 ? 1 : 2));
-  const up = net.op("Resize", [large, "", scales], { mode: "nearest", nearest_mode: "floor", coordinate_transformation_mode: "asymmetric" });
+  const up = net.op("Resize", [large, "", scales], {
+    mode: "nearest",
+    nearest_mode: "floor",
+    coordinate_transformation_mode: "asymmetric",
+  });
   const fused = split(net.op("Concat", [up, small], { axis: 1 }), 112);
-  const flat = (map: string, io: readonly [number, number]) => net.op("Reshape", [net.conv(map, io, 1, {}, 1), net.ints(1, io[1], -1)]);
-  const both = (values: number) => net.op("Concat", [flat(fused, [112, values]), flat(large, [64, values])], { axis: 2 });
+  const flat = (map: string, io: readonly [number, number]) =>
+    net.op("Reshape", [net.conv(map, io, 1, {}, 1), net.ints(1, io[1], -1)]);
+  const both = (values: number) =>
+    net.op("Concat", [flat(fused, [112, values]), flat(large, [64, values])], { axis: 2 });
   // Sides as means of distributions over eight distances.
-  const sides = net.op("Softmax", [net.op("Transpose", [net.op("Reshape", [both(32), net.ints(1, 4, 8, -1)])], { perm: [0, 2, 1, 3] })], { axis: 1 });
+  const sides = net.op(
+    "Softmax",
+    [net.op("Transpose", [net.op("Reshape", [both(32), net.ints(1, 4, 8, -1)])], { perm: [0, 2, 1, 3] })],
+    { axis: 1 },
+  );
   const distances = net.tensor([1, 8, 1, 1], (i) => i);
   const means = net.op("Conv", [sides, distances]);
   const boxes = net.op("Mul", [net.op("Reshape", [means, net.ints(1, 4, -1)]), net.one(8)]);
@@ -64,7 +91,9 @@ function anchors() {
   x = net.relu(net.conv(x, [32, 32], 3, DOWN));
   const centres = net.op("Sigmoid", [net.conv(x, [32, 6], 1, {}, 1)]);
   const sizes = net.op("Exp", [net.conv(x, [32, 6], 1, {}, 1)]);
-  return net.done([net.op("Concat", [centres, net.op("Mul", [sizes, net.tensor([1, 6, 1, 1], (i) => 8 * (i + 1))])], { axis: 1 })]);
+  return net.done([
+    net.op("Concat", [centres, net.op("Mul", [sizes, net.tensor([1, 6, 1, 1], (i) => 8 * (i + 1))])], { axis: 1 }),
+  ]);
 }
 
 function vit() {
@@ -83,11 +112,18 @@ function windows() {
   const patches = net.conv(image(net), [3, 32], 4, { strides: [4, 4], pads: [0, 0, 0, 0] }, 1);
   let x = net.op("Transpose", [patches], { perm: [0, 2, 3, 1] });
   const cut = (y: string) =>
-    net.op("Reshape", [net.op("Transpose", [net.op("Reshape", [y, net.ints(4, 4, 4, 4, 32)])], { perm: [0, 2, 1, 3, 4] }), net.ints(16, 16, 32)]);
+    net.op("Reshape", [
+      net.op("Transpose", [net.op("Reshape", [y, net.ints(4, 4, 4, 4, 32)])], { perm: [0, 2, 1, 3, 4] }),
+      net.ints(16, 16, 32),
+    ]);
   const join = (y: string) =>
-    net.op("Reshape", [net.op("Transpose", [net.op("Reshape", [y, net.ints(4, 4, 4, 4, 32)])], { perm: [0, 2, 1, 3, 4] }), net.ints(1, 16, 16, 32)]);
+    net.op("Reshape", [
+      net.op("Transpose", [net.op("Reshape", [y, net.ints(4, 4, 4, 4, 32)])], { perm: [0, 2, 1, 3, 4] }),
+      net.ints(1, 16, 16, 32),
+    ]);
   const roll = (y: string, by: number) => {
-    const part = (from: number, to: number, axis: number, of: string) => net.op("Slice", [of, net.ints(from), net.ints(to), net.ints(axis)]);
+    const part = (from: number, to: number, axis: number, of: string) =>
+      net.op("Slice", [of, net.ints(from), net.ints(to), net.ints(axis)]);
     const rows = net.op("Concat", [part(by, 16, 1, y), part(0, by, 1, y)], { axis: 1 });
     return net.op("Concat", [part(by, 16, 2, rows), part(0, by, 2, rows)], { axis: 2 });
   };
@@ -97,14 +133,21 @@ function windows() {
     const after = net.block(before, 32, 2, bias);
     x = shift === 0 ? join(after) : roll(join(after), 16 - shift);
   }
-  const merged = net.op("Reshape", [net.op("Transpose", [net.op("Reshape", [x, net.ints(1, 8, 2, 8, 2, 32)])], { perm: [0, 1, 3, 2, 4, 5] }), net.ints(1, 64, 128)]);
-  const last = net.op("ReduceMean", [net.op("MatMul", [net.norm(merged, 128), net.matrix(128, 64)])], { axes: [1], keepdims: 0 });
+  const merged = net.op("Reshape", [
+    net.op("Transpose", [net.op("Reshape", [x, net.ints(1, 8, 2, 8, 2, 32)])], { perm: [0, 1, 3, 2, 4, 5] }),
+    net.ints(1, 64, 128),
+  ]);
+  const last = net.op("ReduceMean", [net.op("MatMul", [net.norm(merged, 128), net.matrix(128, 64)])], {
+    axes: [1],
+    keepdims: 0,
+  });
   return net.done([net.gemm(last, 64, 16, 3)]);
 }
 
 function unet() {
   const net = new Net("segmentation with skips", 26);
-  const two = (x: string, [a, b]: readonly [number, number]) => net.relu(net.conv(net.relu(net.conv(x, [a, b], 3)), [b, b], 3));
+  const two = (x: string, [a, b]: readonly [number, number]) =>
+    net.relu(net.conv(net.relu(net.conv(x, [a, b], 3)), [b, b], 3));
   const pool = (x: string) => net.op("MaxPool", [x], { kernel_shape: [2, 2], strides: [2, 2] });
   const up = (x: string, [a, b]: readonly [number, number]) =>
     net.op("ConvTranspose", [x, net.weights(a, [b, 2, 2], 0.7), net.vector(b)], { strides: [2, 2] });
@@ -144,31 +187,52 @@ function pixels() {
 function transposed() {
   const net = new Net("pictures by transposed convolutions", 29);
   let x = net.op("Reshape", [net.gemm(net.input("code", [1, 48]), 48, 1024), net.ints(1, 64, 4, 4)]);
-  for (const [a, b] of [[64, 48], [48, 32], [32, 16]] as const) {
-    const own = net.op("ConvTranspose", [x, net.weights(a, [b, 4, 4], 2), net.vector(b)], { strides: [2, 2], pads: [1, 1, 1, 1] });
+  for (const [a, b] of [
+    [64, 48],
+    [48, 32],
+    [32, 16],
+  ] as const) {
+    const own = net.op("ConvTranspose", [x, net.weights(a, [b, 4, 4], 2), net.vector(b)], {
+      strides: [2, 2],
+      pads: [1, 1, 1, 1],
+    });
     x = net.relu(own);
   }
-  const last = net.op("ConvTranspose", [x, net.weights(16, [3, 4, 4], 1), net.vector(3)], { strides: [2, 2], pads: [1, 1, 1, 1] });
+  const last = net.op("ConvTranspose", [x, net.weights(16, [3, 4, 4], 1), net.vector(3)], {
+    strides: [2, 2],
+    pads: [1, 1, 1, 1],
+  });
   return net.done([net.op("Tanh", [last])]);
 }
 
 function diffusion() {
   const net = new Net("block of a diffusion model", 30);
   const x = net.input("latent", [1, 4, 16, 16]);
-  const frequencies = net.tensor([1, 16], (i) => Math.exp(-i * Math.log(10000) / 16));
+  const frequencies = net.tensor([1, 16], (i) => Math.exp((-i * Math.log(10000)) / 16));
   const angles = net.op("Mul", [net.op("Reshape", [net.input("timestep", [1]), net.ints(1, 1)]), frequencies]);
   const waves = net.op("Concat", [net.op("Cos", [angles]), net.op("Sin", [angles])], { axis: 1 });
   const time = net.gemm(net.silu(net.gemm(waves, 32, 64)), 64, 64);
   const residual = (y: string) => {
     const first = net.conv(net.silu(net.groupNorm(y, 64, 8)), [64, 64], 3, {}, 1);
-    const shifted = net.op("Add", [first, net.op("Reshape", [net.gemm(net.silu(time), 64, 64), net.ints(1, 64, 1, 1)])]);
+    const shifted = net.op("Add", [
+      first,
+      net.op("Reshape", [net.gemm(net.silu(time), 64, 64), net.ints(1, 64, 1, 1)]),
+    ]);
     return net.op("Add", [y, net.conv(net.silu(net.groupNorm(shifted, 64, 8)), [64, 64], 3, {}, 1)]);
   };
   let y = residual(net.conv(x, [4, 64], 3, {}, 1));
-  let tokens = net.op("Transpose", [net.op("Reshape", [net.groupNorm(y, 64, 8), net.ints(0, 64, -1)])], { perm: [0, 2, 1] });
+  let tokens = net.op("Transpose", [net.op("Reshape", [net.groupNorm(y, 64, 8), net.ints(0, 64, -1)])], {
+    perm: [0, 2, 1],
+  });
   tokens = net.op("Add", [tokens, net.attention(net.norm(tokens, 64), 64, 4)]);
-  tokens = net.op("Add", [tokens, net.attention(net.norm(tokens, 64), 64, 4, net.input("context", [1, 12, 48]), undefined, 48)]);
-  y = net.op("Add", [y, net.op("Reshape", [net.op("Transpose", [tokens], { perm: [0, 2, 1] }), net.ints(0, 64, 16, 16)])]);
+  tokens = net.op("Add", [
+    tokens,
+    net.attention(net.norm(tokens, 64), 64, 4, net.input("context", [1, 12, 48]), undefined, 48),
+  ]);
+  y = net.op("Add", [
+    y,
+    net.op("Reshape", [net.op("Transpose", [tokens], { perm: [0, 2, 1] }), net.ints(0, 64, 16, 16)]),
+  ]);
   return net.done([net.conv(net.silu(net.groupNorm(residual(y), 64, 8)), [64, 4], 3, {}, 1)]);
 }
 
@@ -200,7 +264,11 @@ function shuffled() {
 function squeezed() {
   const net = new Net("inverted blocks with gates", 33);
   let x = net.silu(net.conv(image(net), [3, 16], 3, DOWN));
-  for (const [a, b, k] of [[16, 24, 3], [24, 24, 5], [24, 40, 5]] as const) {
+  for (const [a, b, k] of [
+    [16, 24, 3],
+    [24, 24, 5],
+    [24, 40, 5],
+  ] as const) {
     let y = net.silu(net.conv(x, [a, 4 * a], 1, {}, 1.7));
     y = net.silu(net.conv(y, [4 * a, 4 * a], k, { group: 4 * a }, 1.7));
     const gate = net.conv(net.silu(net.conv(net.op("GlobalAveragePool", [y]), [4 * a, a / 4], 1)), [a / 4, 4 * a], 1);
@@ -246,7 +314,11 @@ function style() {
     x = net.op("Add", [x, normed(net.conv(inner, [32, 32], 3), 32)]);
   }
   const scales = net.tensor([4], (i) => (i < 2 ? 1 : 2));
-  x = net.op("Resize", [x, "", scales], { mode: "nearest", nearest_mode: "floor", coordinate_transformation_mode: "asymmetric" });
+  x = net.op("Resize", [x, "", scales], {
+    mode: "nearest",
+    nearest_mode: "floor",
+    coordinate_transformation_mode: "asymmetric",
+  });
   x = net.relu(normed(net.conv(x, [32, 16], 3), 16));
   return net.done([net.op("Add", [net.op("Mul", [net.conv(x, [16, 3], 9, {}, 1), net.one(60)]), net.one(128)])]);
 }
@@ -254,10 +326,13 @@ function style() {
 function heatmaps() {
   const net = new Net("heat maps of joints", 37);
   let x = net.relu(net.conv(image(net), [3, 24], 3, DOWN));
-  for (let i = 0; i < 3; i++) x = net.relu(net.op("Add", [x, net.conv(net.relu(net.conv(x, [24, 24], 3)), [24, 24], 3, {}, 0.5)]));
+  for (let i = 0; i < 3; i++)
+    x = net.relu(net.op("Add", [x, net.conv(net.relu(net.conv(x, [24, 24], 3)), [24, 24], 3, {}, 0.5)]));
   const maps = net.op("Sigmoid", [net.conv(x, [24, 8], 1, {}, 2)]);
   net.op("Identity", [maps], {}, ["maps"]);
-  const flat = net.op("Softmax", [net.op("Reshape", [net.op("Mul", [maps, net.one(20)]), net.ints(1, 8, -1)])], { axis: -1 });
+  const flat = net.op("Softmax", [net.op("Reshape", [net.op("Mul", [maps, net.one(20)]), net.ints(1, 8, -1)])], {
+    axis: -1,
+  });
   const places = net.tensor([1024, 2], (i) => (i % 2 === 0 ? (i >> 1) % 32 : i >> 6));
   return net.done(["maps", net.op("MatMul", [flat, places])]);
 }
@@ -265,7 +340,12 @@ function heatmaps() {
 function embedding() {
   const net = new Net("faces to unit vectors", 38);
   let x = net.op("PRelu", [net.conv(image(net), [3, 32], 3, DOWN), net.tensor([32, 1, 1], () => 0.2)]);
-  for (const [a, b] of [[32, 48], [48, 64], [64, 64]] as const) x = net.op("PRelu", [net.conv(x, [a, b], 3, DOWN), net.tensor([b, 1, 1], () => 0.2)]);
+  for (const [a, b] of [
+    [32, 48],
+    [48, 64],
+    [64, 64],
+  ] as const)
+    x = net.op("PRelu", [net.conv(x, [a, b], 3, DOWN), net.tensor([b, 1, 1], () => 0.2)]);
   const code = net.gemm(net.op("Flatten", [x]), 64 * 16, 128);
   const length = net.op("ReduceL2", [code], { axes: [1], keepdims: 1 });
   return net.done([net.op("Div", [code, net.op("Clip", [length, net.one(1e-12)])])]);
@@ -276,9 +356,16 @@ function autoencoder() {
   let x = net.relu(net.conv(net.input("image", [1, 1, 32, 32]), [1, 16], 3, DOWN));
   x = net.op("Flatten", [net.relu(net.conv(x, [16, 16], 3, DOWN))]);
   const [mean, log] = [net.gemm(x, 1024, 16), net.gemm(x, 1024, 16)];
-  const sample = net.op("Add", [mean, net.op("Mul", [net.op("Exp", [net.op("Mul", [log, net.one(0.5)])]), net.input("noise", [1, 16])])]);
+  const sample = net.op("Add", [
+    mean,
+    net.op("Mul", [net.op("Exp", [net.op("Mul", [log, net.one(0.5)])]), net.input("noise", [1, 16])]),
+  ]);
   const wide = net.relu(net.gemm(sample, 16, 256));
-  const picture = net.op("ConvTranspose", [net.op("Reshape", [wide, net.ints(1, 16, 4, 4)]), net.weights(16, [1, 8, 8], 2)], { strides: [8, 8] });
+  const picture = net.op(
+    "ConvTranspose",
+    [net.op("Reshape", [wide, net.ints(1, 16, 4, 4)]), net.weights(16, [1, 8, 8], 2)],
+    { strides: [8, 8] },
+  );
   return net.done([net.op("Sigmoid", [picture]), mean, log]);
 }
 
@@ -297,7 +384,12 @@ const unit = { image: [[1, 3, 64, 64], picture(-2, 2)] } as const;
 const about = { feeds: unit, range: [-2, 2] } as const;
 
 export const PICTURES: readonly Kind[] = [
-  { name: "boxes over a depthwise backbone", make: ssd, feeds: { image: [[1, 3, 96, 96], picture(-1, 1)] }, range: [-1, 1] },
+  {
+    name: "boxes over a depthwise backbone",
+    make: ssd,
+    feeds: { image: [[1, 3, 96, 96], picture(-1, 1)] },
+    range: [-1, 1],
+  },
   { name: "boxes decoded from a pyramid", make: yolo, feeds: { image: [[1, 3, 96, 96], picture()] }, range: [0, 1] },
   { name: "box sizes as powers", make: anchors, feeds: { image: [[1, 3, 64, 64], picture()] }, range: [0, 1] },
   { name: "vision transformer", make: vit, ...about },
@@ -305,21 +397,45 @@ export const PICTURES: readonly Kind[] = [
   { name: "segmentation with skips", make: unet, ...about },
   { name: "segmentation with dilations", make: atrous, ...about },
   { name: "super-resolution by pixels", make: pixels, feeds: { image: [[1, 1, 48, 48], picture()] }, range: [0, 1] },
-  { name: "pictures by transposed convolutions", make: transposed, feeds: { code: [[1, 48], features()] }, range: [-3, 3] },
+  {
+    name: "pictures by transposed convolutions",
+    make: transposed,
+    feeds: { code: [[1, 48], features()] },
+    range: [-3, 3],
+  },
   {
     name: "block of a diffusion model",
     make: diffusion,
-    feeds: { latent: [[1, 4, 16, 16], features()], timestep: [[1], features(() => 300)], context: [[1, 12, 48], features()] },
+    feeds: {
+      latent: [[1, 4, 16, 16], features()],
+      timestep: [[1], features(() => 300)],
+      context: [[1, 12, 48], features()],
+    },
     range: { latent: [-3, 3], timestep: [0, 1000], context: [-3, 3] },
   },
   { name: "grouped convolutions", make: grouped, ...about },
   { name: "shuffled channels", make: shuffled, ...about },
   { name: "inverted blocks with gates", make: squeezed, ...about },
   { name: "wide depthwise kernels", make: convnext, ...about },
-  { name: "pixels of 0 to 255, no norms", make: bytes, feeds: { image: [[1, 3, 64, 64], picture(0, 255)] }, range: [0, 255] },
-  { name: "pictures to pictures, instance norms", make: style, feeds: { image: [[1, 3, 64, 64], picture(0, 255)] }, range: [0, 255] },
+  {
+    name: "pixels of 0 to 255, no norms",
+    make: bytes,
+    feeds: { image: [[1, 3, 64, 64], picture(0, 255)] },
+    range: [0, 255],
+  },
+  {
+    name: "pictures to pictures, instance norms",
+    make: style,
+    feeds: { image: [[1, 3, 64, 64], picture(0, 255)] },
+    range: [0, 255],
+  },
   { name: "heat maps of joints", make: heatmaps, ...about },
-  { name: "faces to unit vectors", make: embedding, feeds: { image: [[1, 3, 64, 64], picture(-1, 1)] }, range: [-1, 1] },
+  {
+    name: "faces to unit vectors",
+    make: embedding,
+    feeds: { image: [[1, 3, 64, 64], picture(-1, 1)] },
+    range: [-1, 1],
+  },
   {
     name: "variational autoencoder",
     make: autoencoder,
@@ -328,4 +444,3 @@ export const PICTURES: readonly Kind[] = [
   },
   { name: "boxes that are counted", make: counted, ...about },
 ];
-

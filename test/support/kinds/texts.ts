@@ -1,4 +1,4 @@
-import { type Graph } from "../../../src/graph/index.ts";
+import type { Graph } from "../../../src/graph/index.ts";
 import { smallFloatBits, Tensor } from "../../../src/tensor/index.ts";
 import { edges, features, halves, ids, mask } from "./inputs.ts";
 import type { Kind } from "./kind.ts";
@@ -21,7 +21,9 @@ function bert() {
   const net = new Net("encoder of words", 51);
   const words = lookup(net, 600, 64);
   const places = net.tensor([1, TOKENS, 64], () => 0.3 * net.random.normal());
-  const shown = net.op("Cast", [net.op("Unsqueeze", [net.input("mask", [1, TOKENS], "int64"), net.ints(1, 2)])], { to: 1 });
+  const shown = net.op("Cast", [net.op("Unsqueeze", [net.input("mask", [1, TOKENS], "int64"), net.ints(1, 2)])], {
+    to: 1,
+  });
   const bias = net.op("Mul", [net.op("Sub", [net.one(1), shown]), net.one(-10000)]);
   let x = net.norm(net.op("Add", [words, places]), 64);
   for (let i = 0; i < 3; i++) x = net.block(x, 64, 4, bias);
@@ -34,7 +36,9 @@ function sentences() {
   const net = new Net("sentences to unit vectors", 52);
   let x = lookup(net, 600, 48);
   for (let i = 0; i < 2; i++) x = net.block(x, 48, 4);
-  const shown = net.op("Cast", [net.op("Unsqueeze", [net.input("mask", [1, TOKENS], "int64"), net.ints(2)])], { to: 1 });
+  const shown = net.op("Cast", [net.op("Unsqueeze", [net.input("mask", [1, TOKENS], "int64"), net.ints(2)])], {
+    to: 1,
+  });
   const sum = net.op("ReduceSum", [net.op("Mul", [x, shown]), net.ints(1)], { keepdims: 0 });
   const count = net.op("Clip", [net.op("ReduceSum", [shown, net.ints(1)], { keepdims: 0 }), net.one(1e-9)]);
   const mean = net.op("Div", [sum, count]);
@@ -109,7 +113,10 @@ function recommender() {
   );
   const rows = [dense, ...wide].map((x) => net.op("Unsqueeze", [x, net.ints(1)]));
   const all = net.op("Concat", rows, { axis: 1 });
-  const crossed = net.op("Reshape", [net.op("MatMul", [all, net.op("Transpose", [all], { perm: [0, 2, 1] })]), net.ints(8, 16)]);
+  const crossed = net.op("Reshape", [
+    net.op("MatMul", [all, net.op("Transpose", [all], { perm: [0, 2, 1] })]),
+    net.ints(8, 16),
+  ]);
   const hidden = net.relu(net.gemm(net.op("Concat", [dense, crossed], { axis: 1 }), 32, 64));
   return net.done([net.op("Sigmoid", [net.gemm(hidden, 64, 1, 2)])]);
 }
@@ -140,7 +147,9 @@ function uneven(net: Net, dims: readonly number[], column: (i: number) => number
 function sensors() {
   const net = new Net("sensors of unequal scale, convolutions", 69);
   const x = net.input("series", [1, 10, 128]);
-  const first = net.relu(net.op("Conv", [x, uneven(net, [32, 10, 5], (i) => Math.floor(i / 5) % 10), net.vector(32)], { pads: [2, 2] }));
+  const first = net.relu(
+    net.op("Conv", [x, uneven(net, [32, 10, 5], (i) => Math.floor(i / 5) % 10), net.vector(32)], { pads: [2, 2] }),
+  );
   const deep = net.relu(net.conv(first, [32, 32], [5], { strides: [2] }));
   return net.done([net.gemm(net.op("Flatten", [net.op("GlobalAveragePool", [deep])]), 32, 6, 2)]);
 }
@@ -179,10 +188,15 @@ function points() {
   const net = new Net("clouds of points", 63);
   const x = net.input("points", [1, 3, 256]);
   const wide = net.relu(net.conv(net.relu(net.conv(x, [3, 32], [1])), [32, 64], [1]));
-  const pose = net.op("Reshape", [net.gemm(net.op("ReduceMax", [wide], { axes: [2], keepdims: 0 }), 64, 9, 0.3), net.ints(1, 3, 3)]);
+  const pose = net.op("Reshape", [
+    net.gemm(net.op("ReduceMax", [wide], { axes: [2], keepdims: 0 }), 64, 9, 0.3),
+    net.ints(1, 3, 3),
+  ]);
   const turned = net.op("MatMul", [pose, x]);
   const deep = net.relu(net.conv(net.relu(net.conv(turned, [3, 48], [1])), [48, 96], [1]));
-  return net.done([net.op("LogSoftmax", [net.gemm(net.op("ReduceMax", [deep], { axes: [2], keepdims: 0 }), 96, 10, 2)])]);
+  return net.done([
+    net.op("LogSoftmax", [net.gemm(net.op("ReduceMax", [deep], { axes: [2], keepdims: 0 }), 96, 10, 2)]),
+  ]);
 }
 
 function tiny() {
@@ -227,7 +241,11 @@ function float16() {
 /** Every constant and output in float16. */
 function halved(graph: Graph): Graph {
   const half = ({ data, dims }: Tensor) =>
-    new Tensor("float16", Uint16Array.from(data as Float32Array, (v) => smallFloatBits("float16", v)), dims);
+    new Tensor(
+      "float16",
+      Uint16Array.from(data as Float32Array, (v) => smallFloatBits("float16", v)),
+      dims,
+    );
   const initializers = [...graph.initializers].map(
     ([name, tensor]) => [name, tensor.type === "float32" ? half(tensor) : tensor] as const,
   );
@@ -239,7 +257,11 @@ const words = { ids: [[1, TOKENS], ids(300)] } as const;
 
 export const TEXTS: readonly Kind[] = [
   { name: "encoder of words", make: bert, feeds: { ids: [[1, TOKENS], ids(600)], mask: [[1, TOKENS], mask()] } },
-  { name: "sentences to unit vectors", make: sentences, feeds: { ids: [[1, TOKENS], ids(600)], mask: [[1, TOKENS], mask()] } },
+  {
+    name: "sentences to unit vectors",
+    make: sentences,
+    feeds: { ids: [[1, TOKENS], ids(600)], mask: [[1, TOKENS], mask()] },
+  },
   { name: "decoder with outlier channels", make: llama, feeds: { ids: [[1, TOKENS], ids(400)] } },
   { name: "decoder with huge activations", make: gpt, feeds: { ids: [[1, TOKENS], ids(400)] } },
   {
@@ -257,13 +279,21 @@ export const TEXTS: readonly Kind[] = [
     range: { dense: [-3, 3] },
   },
   { name: "columns of unequal scale", make: tabular, feeds: { columns: [[16, 20], features((c) => 10 ** (c % 5))] } },
-  { name: "columns of unequal scale, no scaler", make: unscaled, feeds: { columns: [[16, 20], features((c) => 10 ** (c % 5))] } },
+  {
+    name: "columns of unequal scale, no scaler",
+    make: unscaled,
+    feeds: { columns: [[16, 20], features((c) => 10 ** (c % 5))] },
+  },
   {
     name: "sensors of unequal scale, convolutions",
     make: sensors,
     feeds: { series: [[1, 10, 128], features((_, row) => 10 ** (row % 5))] },
   },
-  { name: "meters of unequal scale, recurrent", make: meters, feeds: { series: [[24, 1, 10], features((c) => 10 ** (c % 5))] } },
+  {
+    name: "meters of unequal scale, recurrent",
+    make: meters,
+    feeds: { series: [[24, 1, 10], features((c) => 10 ** (c % 5))] },
+  },
   { name: "forecast of a series", make: forecast, feeds: { series: [[1, 48, 4], features()] }, range: [-3, 3] },
   {
     name: "messages along a graph",
@@ -273,8 +303,18 @@ export const TEXTS: readonly Kind[] = [
   },
   { name: "clouds of points", make: points, feeds: { points: [[1, 3, 256], features()] }, range: [-3, 3] },
   { name: "two small layers", make: tiny, feeds: { x: [[4, 4], features()] }, range: [-3, 3] },
-  { name: "two small convolutions", make: tinyConvolutions, feeds: { image: [[1, 1, 28, 28], features()] }, range: [-3, 3] },
-  { name: "a network with its loss", make: losses, feeds: { x: [[8, 24], features()], target: [[8], ids(10, 1)] }, range: { x: [-3, 3] } },
+  {
+    name: "two small convolutions",
+    make: tinyConvolutions,
+    feeds: { image: [[1, 1, 28, 28], features()] },
+    range: [-3, 3],
+  },
+  {
+    name: "a network with its loss",
+    make: losses,
+    feeds: { x: [[8, 24], features()], target: [[8], ids(10, 1)] },
+    range: { x: [-3, 3] },
+  },
   { name: "a network that is sure, with its loss", make: sure, feeds: { x: [[8, 24], features()] }, range: [-3, 3] },
   { name: "float16 throughout", make: float16, feeds: { x: [[1, 24, 64], halves()] }, range: [-3, 3] },
 ];
