@@ -27,7 +27,6 @@ import { type Model, writeModel } from "../model/index.ts";
 import { ExternalFiles, readOnnx } from "../onnx/index.ts";
 import { loadCommon, loadOperators } from "../program/operators/chunks.ts";
 import { CONSTANT_WORK, computeConstants } from "./constants.ts";
-import { evenColumns } from "./even-columns.ts";
 import type { Fitting } from "./fitting.ts";
 import type { Measured, MeasuredOptions } from "./measured.ts";
 import {
@@ -168,7 +167,13 @@ export async function prepare(
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
   const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
-  return shareConstants(evenColumns(whole), constantsOf(graph));
+  const even = hasFeatures(whole) ? (await import("./even-columns.ts")).evenColumns(whole) : whole;
+  return shareConstants(even, constantsOf(graph));
+}
+
+/** Whether an input may hold features in units of their own, by column or channel; those of pictures are alike. */
+function hasFeatures({ inputs }: Graph): boolean {
+  return inputs.some(({ type, shape }) => type.startsWith("float") && (shape?.length ?? 0) < 4);
 }
 
 /** Names of the constants of a file, those of bodies included. */

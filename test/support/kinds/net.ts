@@ -26,8 +26,8 @@ export class Net extends GraphWriter {
 
   done(outputs: readonly string[], opset = 17): Graph {
     const named = outputs.map((name) => ({ name, type: "float32" as const, shape: undefined }));
-    const { inputs, nodes, initializers, name } = this;
-    return { name, opsets: { "": opset }, inputs, outputs: named, nodes, initializers };
+    const { inputs, nodes, initializers } = this;
+    return { name: this.name, opsets: { "": opset }, inputs, outputs: named, nodes, initializers };
   }
 
   tensor(dims: readonly number[], value: (i: number) => number): string {
