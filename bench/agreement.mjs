@@ -2,7 +2,9 @@
 // session makes of an ONNX file) and by measurement on procedural inputs in the range that test/support/networks.ts has ("measured", what `quantize` makes); "synth" has fitted weights. Bits are those of the
 // linear layers' weights with scales and zero points, tables not counted:
 //
-//   npm run agreement -- [study]… [--lines 200] [--seed 1] [--json FILE]
+//   npm run agreement -- [study]… [--lines 200] [--seed 1] [--roundings] [--json FILE]
+//
+// With --roundings, the bits of the measured plans of `fast` and `compact` with every way to round: the nearest of symmetric steps, the scale and zero point that err least, SQuant's flips, fitted.
 //
 // Pictures come from the folder that BITBASIS_DATA names (cifar10_1000, photos, fashion_mnist_1000), networks from BITBASIS_MODELS, from
 // the fixtures and from npm; the lines of text are rendered from a seed. A study without its network or pictures is reported as skipped.
@@ -19,7 +21,7 @@ import { prepareLine, scaleInto } from "../build/tools/examples/ocr/prepare.js";
 import { renderLines } from "../build/tools/test/ocr/render.js";
 import { locate, NETWORKS } from "../build/tools/test/support/networks.js";
 import { InferenceSession, Tensor } from "../dist/entries/index.js";
-import { quantize } from "../dist/entries/quantize.js";
+import { inspect, quantize } from "../dist/entries/quantize.js";
 
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const PLANS = [
@@ -39,6 +41,7 @@ const { values: options, positionals } = parseArgs({
   options: {
     lines: { type: "string", default: "200" },
     seed: { type: "string", default: "1" },
+    roundings: { type: "boolean", default: false },
     json: { type: "string" },
   },
 });
@@ -228,6 +231,36 @@ async function outputs(session, input, samples, batch) {
   return all;
 }
 
+const ROUNDINGS = {
+  plain: (layer) => {
+    const { weightBits: w, activationTerms } = layer;
+    const a = layer.activationBits ?? layer.bits * activationTerms;
+    const bits = w <= 8 ? w : Math.ceil(w / 2);
+    const terms = { bits, weightTerms: Math.ceil(w / bits), activationTerms: Math.ceil(a / bits) };
+    return activationTerms === 0 ? terms : { ...terms, activationBits: a };
+  },
+  "scale and zero point": ({ rounding: _, ...layer }) => layer,
+  flips: (layer) => layer,
+  fitted: (layer) => ({ ...layer, rounding: "fitted" }),
+};
+
+/** The measured plan of a preset, rounded in every way. */
+async function roundedPlans(onnx, inputRange) {
+  const plans = [];
+  for (const preset of ["fast", "compact"]) {
+    const { plan } = await inspect((await quantize(onnx, { preset, inputRange })).bytes);
+    for (const [name, change] of Object.entries(ROUNDINGS)) {
+      const layers = Object.fromEntries(
+        Object.entries(plan.layers).map(([node, { reason: _, ...layer }]) => {
+          return [node, layer.weightBits === undefined ? layer : change(layer)];
+        }),
+      );
+      plans.push({ how: `${preset}: ${name}`, plan: { ...plan, check: undefined, layers } });
+    }
+  }
+  return plans;
+}
+
 /** Bits of a weight of the linear layers, with scales and zero points. */
 function bitsOf({ layers }) {
   const linear = layers.filter(({ op, bytesBefore }) => op !== "Gather" && bytesBefore > 0);
@@ -273,7 +306,8 @@ async function study({ name, goals, needs, batch, more = [], samples: load, labe
   const answers = expected.map(answer);
   const rows = [{ network: name, plan: "float32", samples: samples.length, right: right(answers), goals: [] }];
   const differing = [];
-  for (const { how, ...about } of [...PLANS, ...more]) {
+  const plans = options.roundings ? await roundedPlans(onnx, network.inputRange) : [...PLANS, ...more];
+  for (const { how, ...about } of plans) {
     const plan = about.preset === undefined ? how : `${about.preset} ${how}`;
     const { bytes, report } = await quantize(onnx, {
       ...about,

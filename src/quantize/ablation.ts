@@ -8,6 +8,7 @@ import {
   isFloat,
   isSlowOnIntegers,
   type LayerPlan,
+  type Plan,
   productPlan,
   roundRows,
   toRows,
@@ -20,7 +21,7 @@ import type { Allocation, Sensitivity } from "./allocate.ts";
 import type { Fitting } from "./fitting.ts";
 import type { Judge } from "./judge.ts";
 import { type LinearNode, readsTable, type Table, tablesOf } from "./linear.ts";
-import type { ReasonedPlan } from "./plan.ts";
+import { fullPlan, type ReasonedPlan } from "./plan.ts";
 import { roundingOf, tableRounding } from "./quantize-graph.ts";
 import type { Records } from "./records.ts";
 
@@ -31,14 +32,14 @@ export interface Levels {
   readonly activations: readonly number[];
   /** Few enough to be seen, enough to stay where errors grow with the step. */
   readonly probe: readonly [weights: number, activations: number];
-  /** Bits of tables that rows are looked up in; absent: they are left alone. */
+  /** Bits of tables that rows are looked up in, 32 is float32; absent: they are left alone. */
   readonly tables?: readonly number[];
   /** Whether layers that integers of 16 bits would make slower keep activations in float32, which cost no bytes. */
   readonly neverSlower?: boolean;
 }
 
 /** Stands for all tables among the layers, in the place of a node's name, which holds no NUL. */
-export const TABLES = "\0tables";
+const TABLES = "\0tables";
 
 /** Most bytes of all values of a run; networks with more are not measured. */
 const MOST_BYTES = 2 ** 30;
@@ -135,8 +136,17 @@ export class Ablation {
     return this.tables.length === 0 ? layers : [...layers, this.ofTables(Float64Array.of(1e-4))];
   }
 
-  /** The plans that an allocation stands for, with a reason each. */
-  plans({ widths, parts }: Allocation): Map<string, ReasonedPlan> {
+  /** The plan that an allocation stands for: `base`, with one entry per layer. */
+  plan(base: Plan, allocation: Allocation): Plan {
+    const [tables = base.tables] = allocation.widths.get(TABLES) ?? [];
+    return fullPlan(
+      { ...base, ...(tables !== undefined && { tables: tables === 32 ? 0 : tables }) },
+      this.plans(allocation),
+    );
+  }
+
+  /** The plans of the layers, with a reason each. */
+  private plans({ widths, parts }: Allocation): Map<string, ReasonedPlan> {
     const plans = new Map(this.structural);
     for (const { node, kind, weights, centred, shape } of this.open) {
       const [w, asked] = widths.get(node.name)!;
@@ -218,7 +228,9 @@ export class Ablation {
 
   private ofTables(errors: Float64Array): Sensitivity {
     const [probe] = this.levels.probe;
-    const laws = this.levels.tables!.map((bits) => [bits, scaled(errors, 4 ** (probe - bits))] as const);
+    const laws = this.levels.tables!.map(
+      (bits) => [bits, scaled(errors, bits === 32 ? 0 : 4 ** (probe - bits))] as const,
+    );
     const size = this.tables.reduce((sum, { tensor }) => sum + tensor.size, 0);
     const none = new Map([[16, new Float64Array(errors.length)]]);
     return { node: TABLES, size, weights: new Map(laws), activations: none };

@@ -57,11 +57,16 @@ export class Judge {
   }
 }
 
+/** How near to 0 or 1 probabilities are that no error of a layer moves: a softmax of scores far apart, which other inputs need not have. */
+const SURE = 1e-6;
+
 /** Why numbers tell nothing of an error; undefined where they do. */
 function silence(exact: Float32Array): string | undefined {
   if (exact.length === 0) return "empty";
   if (!exact.every(Number.isFinite)) return "not finite";
-  return exact.every((v) => v === exact[0]) && (exact.length > 1 || exact[0] === 0) ? "constant" : undefined;
+  if (exact.every((v) => v === exact[0]) && (exact.length > 1 || exact[0] === 0)) return "constant";
+  const isSure = exact.some((v) => v > 0.5) && exact.every((v) => Math.abs(v) < SURE || Math.abs(v - 1) < SURE);
+  return isSure ? "nothing but 0 and 1" : undefined;
 }
 
 /**

@@ -7,7 +7,7 @@ import { type Branch, branchesOf } from "./branches.ts";
 import type { Fitting } from "./fitting.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
-import { planLayers, type ReasonedPlan } from "./plan.ts";
+import { fullPlan, planLayers, type ReasonedPlan } from "./plan.ts";
 import { checkRange } from "./procedural.ts";
 import { layersBehind, type Records, recordsFor } from "./records.ts";
 import { Reference } from "./reference.ts";
@@ -37,6 +37,7 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     weights: [12, 14, 16, 32],
     activations: [16],
     probe: [12, 16],
+    tables: [12, 13, 14, 16, 32],
     largest: true,
     neverSlower: true,
   },
@@ -45,6 +46,7 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     weights: [6, 7, 8, 9, 10, 12, 16],
     activations: [8, 12, 16],
     probe: [6, 8],
+    tables: [6, 7, 8, 10, 12, 16],
     largest: false,
     part: 1 / 4,
     neverSlower: true,
@@ -54,6 +56,7 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
     weights: [3, 4, 5, 6, 7, 8, 10, 12, 16],
     activations: [8, 12, 16],
     probe: [6, 8],
+    tables: [4, 5, 6, 7, 8, 10, 12, 16],
     largest: false,
     part: 1 / 8,
     least: 4,
@@ -66,10 +69,12 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
  */
 const STREAMING_PART = 1 / 4;
 
-function policyOf(preset: keyof typeof POLICIES, linear: readonly LinearNode[]): Policy {
-  const policy = POLICIES[preset];
+/** The policy of a preset for these layers. Bits of tables are the caller's where a plan says them. */
+function policyOf(preset: keyof typeof POLICIES, linear: readonly LinearNode[], given: Plan | undefined): Policy {
+  const { tables, tolerance, ...policy } = POLICIES[preset];
   const part = preset !== "faithful" && linear.some(({ streaming }) => streaming) ? STREAMING_PART : 1;
-  return { ...policy, tolerance: part * policy.tolerance };
+  const own = given?.tables === undefined && tables !== undefined ? { tables } : {};
+  return { ...policy, ...own, tolerance: part * tolerance };
 }
 
 /** How many plans are tried: what the laws predict is off by a factor of 2 at times. */
@@ -171,7 +176,7 @@ async function measured(
   const preset = options.preset as keyof typeof POLICIES;
   const core = await makeCore();
   const structural = planLayers(core, linear, { preset, ...(given === undefined ? {} : { plan: given }) });
-  const policy = policyOf(preset, linear);
+  const policy = policyOf(preset, linear, given);
   const reference = new Reference(core, graph, records, policy.largest);
   const judge = reference.probes;
   if (judge.count === 0) return { unchecked: judge.silent };
@@ -202,7 +207,7 @@ async function measured(
   for (let round = 1; ; round++) {
     // Laws are those of rows that are not fitted: bits go where any rounding hurts, not where it hurts these inputs alone.
     const allocation = allocate(found, asked, policy);
-    const plan = fullPlan(structural.plan, layers.plans(allocation));
+    const plan = layers.plan(structural.plan, allocation);
     const error = await measure(plan);
     const checked = { ...plan, check: said(allocation.predicted, error) };
     if (error <= policy.tolerance) [kept, best] = [asked, checked];
@@ -236,9 +241,4 @@ function leaner(
 
 function narrowed(plan: ReasonedPlan, reason: string): ReasonedPlan {
   return { ...plan, weightTerms: cutWidth(14, plan.bits).terms, weightBits: 14, reason };
-}
-
-/** A plan that says everything: one entry per layer. */
-export function fullPlan(base: Plan, layers: ReadonlyMap<string, ReasonedPlan>): Plan {
-  return { ...base, version: 2, layers: Object.fromEntries(layers) };
 }

@@ -69,3 +69,8 @@ function checkNames({ layers = {} }: Plan, linear: readonly LinearNode[]): void 
       `the network has ${linear.map(({ node }) => `"${node.name}"`).join(", ")}`,
   );
 }
+
+/** A plan that says everything: one entry per layer. */
+export function fullPlan(base: Plan, layers: ReadonlyMap<string, ReasonedPlan>): Plan {
+  return { ...base, version: 2, layers: Object.fromEntries(layers) };
+}

@@ -308,29 +308,6 @@ function assemble(
 }
 
 /** A series without the float weights that it was made from, so that they can be freed. */
-function plainSeries(e: Expansion): WeightSeries {
-  const {
-    name,
-    shape,
-    axis,
-    rows,
-    columns,
-    bits,
-    terms,
-    lastBits,
-    digits,
-    scales,
-    zeros,
-    sparse,
-    planes,
-    largestL1,
-    largestSum,
-  } = e;
-  return {
-    ...{ name, shape, axis, rows, columns, bits, terms, digits, scales },
-    ...(lastBits === undefined ? {} : { lastBits }),
-    ...(zeros === undefined ? {} : { zeros }),
-    ...(sparse === undefined ? {} : { sparse }),
-    ...{ planes, largestL1, largestSum },
-  };
+function plainSeries({ source: _, ...series }: Expansion): WeightSeries {
+  return series;
 }

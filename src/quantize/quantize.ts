@@ -174,7 +174,13 @@ export async function prepare(
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
   const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
-  return shareConstants(whole, constantsOf(graph));
+  const even = hasFeatures(whole) ? (await import("./even-columns.ts")).evenColumns(whole) : whole;
+  return shareConstants(even, constantsOf(graph));
+}
+
+/** Whether an input may hold features in units of their own, by column or channel; those of pictures are alike. */
+function hasFeatures({ inputs }: Graph): boolean {
+  return inputs.some(({ type, shape }) => type.startsWith("float") && (shape?.length ?? 0) < 4);
 }
 
 /** Names of the constants of a file, those of bodies included. */

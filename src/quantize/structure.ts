@@ -22,11 +22,12 @@ export function structureOf(graph: Graph): Structure {
   };
 }
 
-function words(list: string): ReadonlySet<string> {
+/** A set of words. */
+export function words(list: string): ReadonlySet<string> {
   return new Set(list.split(/\s+/));
 }
 
-const RECURRENT = words("LSTM GRU RNN");
+export const RECURRENT = words("LSTM GRU RNN");
 const LINEAR = words("Conv ConvTranspose MatMul Gemm");
 
 /** What hands on the relative precision that small values need: no bound, no mean, no saturation. */

@@ -2,12 +2,11 @@ import { BadIndex, BitbasisError, type MakeCore, Turns } from "../core/index.ts"
 import type { Graph } from "../graph/index.ts";
 import { writeModel } from "../model/index.ts";
 import type { Plan, PlanCheck } from "../series/index.ts";
-import { Ablation, type Levels, TABLES } from "./ablation.ts";
+import { Ablation, type Levels } from "./ablation.ts";
 import { type Allocation, allocate, allocationOf, type Sensitivity } from "./allocate.ts";
 import { branchesOf } from "./branches.ts";
 import type { Fitting } from "./fitting.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
-import { fullPlan } from "./measured.ts";
 import type { Target, TargetOptions } from "./options.ts";
 import { planLayers } from "./plan.ts";
 import { expandGraph } from "./quantize-graph.ts";
@@ -385,8 +384,7 @@ class Search {
       ...(error === undefined ? {} : { measured: error }),
       inputs: records?.names ?? "the weights alone",
     };
-    const [tables] = allocation.widths.get(TABLES) ?? [base.tables!];
-    return { ...fullPlan({ ...base, tables }, ablation.plans(allocation)), check };
+    return { ...ablation.plan(base, allocation), check };
   }
 
   private async built(allocation: Allocation): Promise<Candidate> {

@@ -235,6 +235,18 @@ describe("plans by measurement", () => {
       /"y" is constant$/,
     ],
     [
+      "outputs are sure of everything",
+      {
+        nodes: [
+          node("mat", "MatMul", ["x", "w0"], "a"),
+          node("times", "Mul", ["a", "many"], "b"),
+          node("soft", "Softmax", ["b"], "y"),
+        ],
+        initializers: new Map([...towers().initializers, ["many", new Tensor("float32", [1e9], [])]]),
+      },
+      /"y" is nothing but 0 and 1$/,
+    ],
+    [
       "outputs are NaN",
       {
         nodes: [

@@ -137,7 +137,7 @@ describe("presets", () => {
 
   test("tables have bits of their own", () => {
     const bits = (["float32", "faithful", "fast", "compact"] as const).map((preset) => planFor(preset, []).tables);
-    expect(bits).toEqual([undefined, 12, 8, 6]);
+    expect(bits).toEqual([undefined, 13, 8, 6]);
   });
 
   test("an unknown preset is refused", () => {

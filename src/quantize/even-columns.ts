@@ -1,0 +1,70 @@
+import type { Graph, Node } from "../graph/index.ts";
+import { Tensor } from "../tensor/index.ts";
+import { readersOf } from "./readers.ts";
+import { RECURRENT, words } from "./structure.ts";
+
+/** From this ratio of the largest to the least column of a matrix on, its inputs count as being in units of their own. */
+const UNEVEN = 64;
+/** What columns are divided by at least: what is further off counts for nothing. */
+const LEAST = 2 ** -40;
+
+/** What may lie between an input and the layer that reads it. */
+const MOVES = words("Cast Concat Flatten Identity Reshape Squeeze Transpose Unsqueeze");
+
+/**
+ * Features come in units of their own, ages beside incomes, and where no scaler evens them out the weights do. One lattice for all weights of a row then has no room for small ones that multiply
+ * large features, whatever its bits: a network of three layers, columns 1 to 10^4, was off by 0.12 under `faithful`.
+ *
+ * So such columns are brought to one scale by powers of two, which the features are divided by in turn: every product and every sum is what it was, bit for bit. Only for layers that read inputs of
+ * the network, where a product by element is nothing; within a network norms keep columns even.
+ */
+export function evenColumns(graph: Graph): Graph {
+  const readers = readersOf(graph);
+  const raw = new Set(graph.inputs.map(({ name }) => name));
+  const initializers = new Map(graph.initializers);
+  const nodes = graph.nodes.flatMap((node): Node[] => {
+    const [x = "", name = ""] = node.inputs;
+    if (MOVES.has(node.op) && (node.op === "Concat" ? node.inputs : [x]).every((input) => raw.has(input)))
+      for (const output of node.outputs) raw.add(output);
+    const weights = initializers.get(name);
+    if (!raw.has(x) || weights?.type !== "float32" || readers.get(name)?.length !== 1) return [node];
+    const columns = columnsOf(node, weights.dims);
+    const powers = columns && powersOf(weights as Tensor<"float32">, columns);
+    if (powers === undefined) return [node];
+    const even = (weights as Tensor<"float32">).data.map((w, i) => w / powers[columns!(i)]!);
+    initializers.set(name, new Tensor("float32", even, weights.dims));
+    const made = `${node.name}#columns`;
+    initializers.set(`${name}#columns`, new Tensor("float32", powers, [powers.length]));
+    const scaled = {
+      name: made,
+      op: "Mul",
+      domain: "",
+      inputs: [x, `${name}#columns`],
+      outputs: [made],
+      attributes: {},
+    };
+    return [scaled, { ...node, inputs: [made, ...node.inputs.slice(1)] }];
+  });
+  return nodes.length === graph.nodes.length ? graph : { ...graph, nodes, initializers };
+}
+
+/** Which column of inputs, the last axis of what the layer reads, an element of its weights multiplies; undefined for layers that share them among groups, and others. */
+function columnsOf({ domain, op, attributes }: Node, dims: readonly number[]): ((i: number) => number) | undefined {
+  const last = dims.at(-1)!;
+  if (op === "MatMul") return dims.length > 2 || attributes["transB"] ? undefined : (i) => Math.floor(i / last);
+  const isConvolution = `${domain}/${op}` === "bitbasis/Conv" && (attributes["group"] ?? 1) === 1;
+  return isConvolution || RECURRENT.has(op) ? (i) => i % last : undefined;
+}
+
+/** By column of inputs, a power of two of at most 1 that its weights are to be divided by for the largest to be about as large as the largest of all; undefined where they are even enough. */
+function powersOf({ data }: Tensor<"float32">, columnOf: (i: number) => number): Float32Array | undefined {
+  const largest: number[] = [];
+  for (const [i, w] of data.entries()) largest[columnOf(i)] = Math.max(largest[columnOf(i)] ?? 0, Math.abs(w));
+  const most = largest.reduce((a, b) => Math.max(a, b), 0);
+  if (!largest.some((own) => own > 0 && own * UNEVEN <= most)) return undefined;
+  return Float32Array.from(largest, (own) => {
+    let power = 1;
+    while (own > 0 && 2 * own <= most * power && power > LEAST) power /= 2;
+    return power;
+  });
+}
