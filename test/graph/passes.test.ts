@@ -304,6 +304,27 @@ describe("channelsLast", () => {
     expect(check(graph, [2, 4, 6, 6]).filter((op) => op === "Transpose")).toHaveLength(1);
   });
 
+  it.each<[string, NodeSpec]>([
+    ["Pad", ["Pad", ["p", "pads"], ["grown"]]],
+    ["a convolution with a border", ["Conv", ["p", "one"], ["grown"], { pads: [1, 1, 1, 1] }]],
+    ["a transposed convolution", ["ConvTranspose", ["p", "turned"], ["grown"]]],
+    ["Resize", ["Resize", ["p", "", "scales"], ["grown"], { mode: "nearest" }]],
+    ["a sum with a picture", ["Add", ["p", "picture"], ["grown"]]],
+    ["Expand", ["Expand", ["p", "size"], ["grown"]]],
+    ["Tile", ["Tile", ["p", "times"], ["grown"]]],
+  ])("flattens in the model's order what was a single pixel before %s", (_, grow) => {
+    const scales = new Tensor("float32", [1, 1, 2, 3], [4]);
+    const more = { pads: i64(0, 1, 1, 0, 0, -1, 0, 2), scales, size: i64(1, 6, 2, 3), times: i64(1, 1, 2, 3) };
+    const kernels = { one: noise([6, 6, 1, 1]), turned: noise([6, 6, 2, 3]), picture: noise([1, 6, 2, 3]) };
+    const graph = build(
+      { x: image },
+      { ...weights, ...more, ...kernels, shape: i64(0, -1) },
+      [conv, ["GlobalAveragePool", ["c"], ["p"]], grow, ["Relu", ["grown"], ["r"]], ["Reshape", ["r", "shape"], ["y"]]],
+      ["y"],
+    );
+    check(graph, [2, 4, 6, 6]);
+  });
+
   it("cancels the model's own Transposes", () => {
     const graph = build(
       { x: image },

@@ -33,14 +33,20 @@ export const elementwiseLayout: LayoutRule = (node, layout) => {
   return true;
 };
 
-/** As `elementwiseLayout`, when only the first input is data and the others are scalars or lists. */
-export const unaryLayout: LayoutRule = (node, layout) => {
+/** As `unaryLayout` for what may make pixels of one: Pad. */
+export const growingLayout: LayoutRule = (node, layout) => {
   const x = node.inputs[0]!;
   const rank = layout.rank(x);
   if (rank === undefined || rank < 3 || !layout.hasLast(x)) return false;
   const inputs = [layout.toLast(x, rank), ...node.inputs.slice(1).map((name) => layout.first(name))];
   layout.emitLast({ ...node, inputs }, rank);
-  if (layout.isPoint(x)) layout.markPoint(node.outputs[0]!);
+  return true;
+};
+
+/** As `elementwiseLayout`, when only the first input is data and the others are scalars or lists. */
+export const unaryLayout: LayoutRule = (node, layout) => {
+  if (!growingLayout(node, layout)) return false;
+  if (layout.isPoint(node.inputs[0]!)) layout.markPoint(node.outputs[0]!);
   return true;
 };
 

@@ -3,7 +3,7 @@ import type { LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
-import { axesConstant, lastAxes, unaryLayout } from "./layout-rules.ts";
+import { axesConstant, growingLayout, lastAxes } from "./layout-rules.ts";
 import { ANY, type Evaluate, INDEX, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 import { like } from "./reshape.ts";
 import type { Rewrite } from "./rewrite.ts";
@@ -63,7 +63,7 @@ const layout: LayoutRule = (node, at) => {
   if (rank === undefined || !at.hasLast(x)) return false;
   const given = axes === "" ? Array.from({ length: rank }, (_, i) => lastAxis(i, rank)) : lastAxes(axes, rank, at);
   if (given === undefined) return false;
-  return unaryLayout({ ...node, inputs: [x, pads, value, axesConstant(node, given, at)] }, at);
+  return growingLayout({ ...node, inputs: [x, pads, value, axesConstant(node, given, at)] }, at);
 };
 
 /** Attributes until opset 10 ("paddings" in the first); a value of 0 is what an absent input means in every element type. */
