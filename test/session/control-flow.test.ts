@@ -72,7 +72,7 @@ describe("If on data", () => {
     const plain = (weights: Tensor): Graph =>
       build({ x: [1, 4, 6, 6] }, { w: weights }, [["Conv", ["x", "w"], ["y"], { pads: [1, 1, 1, 1] }]], ["y"]);
     for (const preset of ["float32", "faithful", "fast", "compact"] as const) {
-      const { bytes: container, report } = await quantize(bytes, { preset });
+      const { bytes: container, report } = await quantize(bytes, { preset, check: false });
       expect(report.layers).toHaveLength(2);
       const sessions = [await InferenceSession.create(bytes, { preset }), await InferenceSession.create(container)];
       for (const [rate, weights] of [
