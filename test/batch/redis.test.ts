@@ -1,4 +1,4 @@
-import { type ChildProcess, spawn, spawnSync } from "node:child_process";
+import { type ChildProcess, spawn } from "node:child_process";
 import { mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { type AddressInfo, createServer } from "node:net";
 import { tmpdir } from "node:os";
@@ -10,20 +10,15 @@ import { toNpy } from "../../src/cli/inputs.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
 import { smallModel } from "../pool/models.ts";
+import { installed } from "../support/debian.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const ITEMS = 60;
 
-/** Debian's Redis, installed where that is possible. */
-function hasRedis(): boolean {
-  const there = (): boolean => spawnSync("redis-server", ["--version"]).status === 0;
-  return there() || (spawnSync("apt-get", ["install", "-y", "redis-server"]).status === 0 && there());
-}
-
 const children: ChildProcess[] = [];
 let folder: string;
 let port: number;
-const redis = hasRedis();
+const redis = installed("redis-server", "redis-server");
 
 function start(command: string, args: readonly string[]): ChildProcess {
   const child = spawn(command, args, { stdio: "ignore" });

@@ -9,10 +9,11 @@ import { ImageHeader } from "../../src/core/abi/image.ts";
 import { InferenceSession, type Preset, Tensor } from "../../src/entries/index.ts";
 import { exportProgram, quantize } from "../../src/entries/quantize.ts";
 import { noise } from "../model/models.ts";
+import { installed } from "../support/debian.ts";
 import { withDigest } from "./standalone.ts";
 
-const has = (command: string): boolean => spawnSync(command, ["--version"]).status === 0;
-const missing = ["wasm2c", "cc", "ar"].filter((command) => !has(command));
+const PACKAGES = { wasm2c: "wabt", cc: "gcc", ar: "binutils" };
+const missing = Object.entries(PACKAGES).flatMap(([command, name]) => (installed(command, name) ? [] : [command]));
 if (missing.length > 0) console.warn(`the C library is not tested: ${missing.join(", ")} cannot be run`);
 
 const BUILD = fileURLToPath(new URL("../../native/build.mjs", import.meta.url));
