@@ -1,6 +1,8 @@
 import { everyNode, type Graph, type Node, type ValueInfo } from "../graph/index.ts";
-import { allocateData, sizeOf, Tensor } from "../tensor/index.ts";
+import { sizeOf } from "../tensor/index.ts";
+import { canBeMade, filled } from "./procedural.ts";
 import { readersOf } from "./readers.ts";
+import { isFloat } from "./shapes.ts";
 
 /** A network with the inputs that choose its branches held at one value each. */
 export interface Branch {
@@ -33,7 +35,9 @@ export function branchesOf(graph: Graph): readonly Branch[] {
   const count = Math.min(MOST, Math.max(...switches.map(({ values }) => values.length)));
   return Array.from({ length: count }, (_, i) => {
     const chosen = switches.map(({ input, values }) => ({ input, value: values[Math.min(i, values.length - 1)]! }));
-    const constants = chosen.map(({ input, value }) => [input.name, constant(input, value)] as const);
+    const constants = chosen.map(
+      ({ input, value }) => [input.name, filled(input, (input.shape ?? []).map(Number), () => value)] as const,
+    );
     const names = chosen.map(({ input, value }) => `${input.name} = ${input.type === "bool" ? value === 1 : value}`);
     return {
       graph: { ...graph, inputs, initializers: new Map([...graph.initializers, ...constants]) },
@@ -42,15 +46,8 @@ export function branchesOf(graph: Graph): readonly Branch[] {
   });
 }
 
-function isSwitch({ type, holder, shape }: ValueInfo): boolean {
-  if (holder !== undefined || !/^(u?int\d+|bool)$/.test(type) || shape === undefined) return false;
-  return shape.every((d) => d === 1);
-}
-
-function constant({ type, shape = [] }: ValueInfo, value: number): Tensor {
-  const data = allocateData(type, 1);
-  (data as unknown[])[0] = typeof data[0] === "bigint" ? BigInt(value) : value;
-  return new Tensor(type, data as Int32Array, shape as readonly number[]);
+function isSwitch(input: ValueInfo): boolean {
+  return canBeMade(input) && !isFloat(input.type) && input.shape?.every((d) => d === 1) === true;
 }
 
 /** What a value is compared with on the way to the condition of an If; undefined where it comes to none. */
@@ -68,7 +65,9 @@ function askedOf(name: string, graph: Graph, readers: ReadonlyMap<string, readon
       todo.push(...node.outputs);
       if (!COMPARISONS.includes(node.op)) continue;
       const other = graph.initializers.get(node.inputs[node.inputs[0] === value ? 1 : 0] ?? "");
-      if (other !== undefined && sizeOf(other.dims) === 1) asked.push(Number(other.data[0]));
+      const number = other !== undefined && sizeOf(other.dims) === 1 ? Number(other.data[0]) : Number.NaN;
+      // Halves, which a Cast may be compared with, lie between the values of a switch.
+      if (Number.isSafeInteger(number)) asked.push(number);
     }
   }
   return decides ? asked : undefined;

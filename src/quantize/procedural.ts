@@ -140,7 +140,8 @@ function kindOf(
   return isPicture(type, shape) && !histories.has(name) ? "picture" : "signal";
 }
 
-function filled({ type }: ValueInfo, shape: Shape, value: (n: number) => number): Tensor {
+/** A tensor of an input's type, element by element. */
+export function filled({ type }: ValueInfo, shape: Shape, value: (n: number) => number): Tensor {
   const data = allocateData(type, sizeOf(shape));
   const element =
     type === "float16" || type === "bfloat16"

@@ -70,6 +70,17 @@ describe("branches that an input chooses", () => {
     expect(shown(rates("a", "b", [["Greater", ["m", "16k"], ["is16k"]]]))).toEqual([""]);
   });
 
+  test("a number between integers, which a Cast is compared with, is no value of a switch", async () => {
+    const graph = rates("a", "b", [
+      ["Cast", ["rate"], ["f"], { to: 1 }],
+      ["Greater", ["f", "half"], ["is16k"]],
+    ]);
+    const half = new Tensor("float32", [0.5], []);
+    const asked = { ...graph, initializers: new Map([...graph.initializers, ["half", half] as const]) };
+    expect(shown(asked)).toEqual(["rate = 1", "rate = 0"]);
+    expect((await quantize(writeOnnx(asked), { preset: "fast" })).report.unchecked).toBeUndefined();
+  });
+
   test("are measured each, and the report says at which values", async () => {
     const onnx = writeOnnx(rates("a", "b"));
     const { report, bytes } = await quantize(onnx, { preset: "fast" });
