@@ -3,15 +3,22 @@ import type { Graph, Node } from "./graph.ts";
 import { operatorOf } from "./operators/index.ts";
 import type { Rank, RankView } from "./operators/operator.ts";
 
+/** A constant by its name. */
+export type Constants = (name: string) => Tensor | undefined;
+
 /** Ranks of values as far as they can be told without knowing input shapes, node by node in topological order. */
 export class Ranks {
   private readonly known = new Map<string, number>();
   private readonly lengths = new Map<string, number>();
 
-  constructor(private readonly initializers: ReadonlyMap<string, Tensor>) {}
+  /** @param captured - constants of the enclosing graphs */
+  constructor(
+    private readonly initializers: ReadonlyMap<string, Tensor>,
+    private readonly captured: Constants = () => undefined,
+  ) {}
 
   rank(name: string): Rank {
-    return this.known.get(name) ?? this.initializers.get(name)?.dims.length;
+    return this.known.get(name) ?? this.constant(name)?.dims.length;
   }
 
   set(name: string, rank: number): void {
@@ -46,8 +53,12 @@ export class Ranks {
     }
   }
 
+  private constant(name: string): Tensor | undefined {
+    return this.initializers.get(name) ?? this.captured(name);
+  }
+
   private view({ inputs }: Node): RankView {
-    const constant = (i: number): Tensor | undefined => this.initializers.get(inputs[i] ?? "");
+    const constant = (i: number): Tensor | undefined => this.constant(inputs[i] ?? "");
     return {
       rank: (i) => this.rank(inputs[i] ?? ""),
       length: (i) => {

@@ -10,6 +10,7 @@ import { KeptStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
 import { ProgramHeader } from "../core/abi/program.ts";
 import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
+import type { Feed } from "../graph/feed.ts";
 import type { Graph, KnownValue } from "../graph/graph.ts";
 import { specializeTogether } from "../graph/specialize-together.ts";
 import type { SpecializeOptions, Stage, Visit } from "../graph/stage.ts";
@@ -25,7 +26,7 @@ import type { LoweredStep } from "./lowering.ts";
 export interface Sizes {
   readonly graph: Graph;
   readonly options: SpecializeOptions;
-  feeds(t: number): Readonly<Record<string, KnownValue>>;
+  feeds(t: number): Readonly<Record<string, Feed>>;
   /** The program of one that is one stage. */
   compile(stage: Stage, beside: Beside): Compiled;
 }

@@ -1,7 +1,7 @@
 // Which sizes share a program, and making it: a chunk that a model which is given one size never loads.
 import type { Core } from "../core/index.ts";
 import type { Graph, KnownValue, ValueInfo } from "../graph/graph.ts";
-import { LIST } from "../graph/specialize.ts";
+import { type Feed, LIST } from "../graph/specialize.ts";
 import type { Stage } from "../graph/stage.ts";
 import type { Beside } from "./beside.ts";
 import type { Compiled } from "./compile.ts";
@@ -34,19 +34,19 @@ export function newRange(
   routine: Routine,
   inputs: ReadonlyMap<string, Given>,
   values: readonly KnownValue[],
+  under: string,
   kept: KeptMemory | undefined,
 ): Part | undefined {
-  const signature = kept?.signature ?? "";
-  const ranges = routine.ranges.filter((one) => one.kept === signature);
+  const ranges = routine.ranges.filter((one) => one.under === under);
   const rows = rowsOf(inputs, kept);
-  for (const line of linesOf(routine, inputs, values, rows, kept)) {
+  for (const line of linesOf(routine, inputs, values, rows, under, kept)) {
     const t = placeOn(line, values)!;
     for (const [low, high] of rangesAround(t, genericFrom(line, rows, t === 0 ? 0 : 1))) {
       if (t < low || high - low < SIZES || ranges.filter(({ part }) => part === undefined).length >= FAILURES) continue;
       const range = { line, low, high };
       if (ranges.some((one) => isSame(one, range) && (one.part === undefined || shop.exists(one.part)))) continue;
-      const part = generalized(shop, routine, [...inputs.keys()], values, range, kept);
-      routine.ranges.push({ ...range, kept: signature, part });
+      const part = generalized(shop, routine, inputs, values, range, under, kept);
+      routine.ranges.push({ ...range, under, part });
       if (part !== undefined) {
         part.program.resize?.(t);
         return part;
@@ -67,7 +67,7 @@ export function prepare(
   kept: KeptMemory,
 ): Part | undefined {
   // Another state of the same room has had it made, or not.
-  if (routine.ranges.some((one) => one.kept === kept.signature)) return undefined;
+  if (routine.ranges.some((one) => one.under === kept.signature)) return undefined;
   const ends = endsOf(routine.graph, kept);
   // In the order in which a run has them: what is fed, then the rows.
   const order = [
@@ -86,21 +86,25 @@ export function prepare(
     });
     const known = new Map(given);
     const values = given.map(([, one]) => one.known as KnownValue);
-    const part = newRange(shop, routine, known, values, kept);
+    const part = newRange(shop, routine, known, values, kept.signature, kept);
     if (part !== undefined) return part;
   }
   return undefined;
 }
 
 function linesOf(
-  { graph, met }: Routine,
+  { graph, met, shaping }: Routine,
   inputs: ReadonlyMap<string, Given>,
   values: readonly KnownValue[],
   rows: ReadonlySet<number>,
+  under: string,
   kept: KeptMemory | undefined,
 ): Line[] {
-  const lines = linesThrough(met, values, rows);
-  const grows = lines.length === 0 && kept !== undefined && growing(graph, inputs, kept);
+  const alike = met.filter((one) => one.under === under).map((one) => one.values);
+  const lines = linesThrough(alike, values, rows);
+  // Elements that are others at every run, as a position, have no run like this one before it: what grows with them is not known.
+  const isRepeated = shaping.size === 0 || alike.length > 0;
+  const grows = lines.length === 0 && kept !== undefined && isRepeated && growing(graph, inputs, kept);
   return grows ? lineOfRows(values, grows) : lines;
 }
 
@@ -108,12 +112,13 @@ function linesOf(
 function generalized(
   shop: Workshop,
   routine: Routine,
-  names: readonly string[],
+  inputs: ReadonlyMap<string, Given>,
   values: readonly KnownValue[],
   range: Range,
+  under: string,
   kept: KeptMemory | undefined,
 ): Part | undefined {
-  const { graph, needed } = routine;
+  const { graph, needed, shaping } = routine;
   const { core, weights } = shop;
   try {
     const made = generalize(
@@ -124,14 +129,17 @@ function generalized(
         options: { weights, needed, ...(kept && { kept: [...kept.kept.keys()] }) },
         feeds: (t) => {
           const known = valuesAt(range.line, values, t);
-          return Object.fromEntries(names.map((name, i) => [name, known[i]!]));
+          const feeds = [...inputs].map(([name, { elements }], i): [string, Feed] => {
+            return [name, shaping.has(name) ? { ...known[i]!, data: elements!().data } : known[i]!];
+          });
+          return Object.fromEntries(feeds);
         },
         compile: (stage, beside) => shop.compile(stage, kept, beside),
       },
       range.high > 2 * range.low ? WIDE_BYTES : undefined,
     );
     if (made === undefined) return undefined;
-    return shop.add(routine, made.stage, made.program, `range:${JSON.stringify(range)}${kept?.signature ?? ""}`);
+    return shop.add(routine, made.stage, made.program, `range:${JSON.stringify(range)}${under}`);
   } catch {
     // Nobody has asked for the sizes that were tried.
     return undefined;

@@ -30,10 +30,10 @@ export interface Routine {
   readonly shaping: Set<string>;
   /** Values whose elements the lowering asks for: found out in the same way. */
   readonly needed: Set<string>;
-  /** Inputs of the runs that needed something new lately. */
-  readonly met: (readonly KnownValue[])[];
+  /** Inputs of the runs that needed something new lately, and under what. */
+  readonly met: { readonly under: string; readonly values: readonly KnownValue[] }[];
   /** Ranges of sizes and their parts; without one, the sizes in it have a program each. */
-  readonly ranges: (Range & { readonly kept: string; readonly part: Part | undefined })[];
+  readonly ranges: (Range & { readonly under: string; readonly part: Part | undefined })[];
 }
 
 /** What is known of a value that a routine is called with; `elements` where they can be looked at. */
@@ -95,7 +95,8 @@ export class Schedule {
    */
   begin(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
     for (;;) {
-      const inside = this.inRange(routine, inputs, kept);
+      const under = underOf(routine, inputs, kept);
+      const inside = this.inRange(routine, inputs, under);
       if (inside !== undefined) return this.hold(inside);
       const signature = [...inputs].map(([name, given]) => signatureOf(given, routine.shaping.has(name)));
       const key = [...signature, kept?.signature ?? ""].join(";");
@@ -103,9 +104,9 @@ export class Schedule {
       const values = known === undefined ? valuesOf(routine, inputs) : undefined;
       const isAnother = kept !== undefined || routine.met.length > 0;
       if (values !== undefined && isAnother && this.ranges === undefined) return undefined;
-      const found = known ?? (values && this.ranges?.newRange(this.shop, routine, inputs, values, kept));
+      const found = known ?? (values && this.ranges?.newRange(this.shop, routine, inputs, values, under, kept));
       if (values !== undefined) {
-        routine.met.push(values);
+        routine.met.push({ under, values });
         if (routine.met.length > REMEMBERED) routine.met.shift();
       }
       if (found !== undefined) return this.hold(found);
@@ -180,13 +181,12 @@ export class Schedule {
   }
 
   /** The part of a range of sizes that these inputs lie in; undefined: there is none. */
-  private inRange(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
+  private inRange(routine: Routine, inputs: ReadonlyMap<string, Given>, under: string): Part | undefined {
     const values = routine.ranges.length === 0 ? undefined : valuesOf(routine, inputs);
     if (values === undefined) return undefined;
-    const signature = kept?.signature ?? "";
     for (const range of routine.ranges) {
       const { line, low, high, part } = range;
-      if (range.kept !== signature || part === undefined || !this.parts.has(part)) continue;
+      if (range.under !== under || part === undefined || !this.parts.has(part)) continue;
       const t = placeOn(line, values);
       if (t === undefined || t < low || t > high) continue;
       part.program.resize?.(t);
@@ -273,9 +273,16 @@ export class Schedule {
   }
 }
 
-/** What is known of the inputs; undefined where a range of sizes is none of theirs: bodies, strings, and inputs that are no tensors or whose elements decide shapes. */
-function valuesOf({ around, shaping }: Routine, inputs: ReadonlyMap<string, Given>): KnownValue[] | undefined {
-  if (around || shaping.size > 0) return undefined;
+/** What a range of sizes is for beside them: a state, and the elements of the inputs whose elements decide shapes, as the switch of a decoder that has two bodies. */
+function underOf({ shaping }: Routine, inputs: ReadonlyMap<string, Given>, kept: KeptMemory | undefined): string {
+  const signature = kept?.signature ?? "";
+  if (shaping.size === 0) return signature;
+  return [signature, ...[...shaping].map((name) => contents(inputs.get(name)!.elements!()))].join(";");
+}
+
+/** What is known of the inputs; undefined where a range of sizes is none of theirs: bodies, strings, and inputs that are no tensors. */
+function valuesOf({ around }: Routine, inputs: ReadonlyMap<string, Given>): KnownValue[] | undefined {
+  if (around) return undefined;
   const values: KnownValue[] = [];
   for (const { known } of inputs.values()) {
     if (known === LIST || known.type === "string") return undefined;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { channelsLast, type Graph, optimize, specialize } from "../../src/graph/index.ts";
+import { normalize } from "../../src/graph/passes/normalize.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { interpret as meant } from "../support/oracle/index.ts";
 import { build, i64, type NodeSpec, operators } from "./build.ts";
@@ -375,5 +376,32 @@ describe("channelsLast", () => {
       ["y"],
     );
     expect(check(graph, [2, 4, 6, 6])).toContain("bitbasis/Resize");
+  });
+});
+
+describe("bodies", () => {
+  it("know the constants that they capture, as weights and as what decides ranks", () => {
+    const body: NodeSpec[] = [
+      ["MatMulInteger", ["q", "w"], ["m"]],
+      ["Squeeze", ["m", "axes"], ["s"]],
+      ["Cast", ["s"], ["r"], { to: 1 }],
+    ];
+    const inner = build({}, {}, body, ["r"]);
+    const middle = build({}, {}, [["If", ["c"], ["r"], { then_branch: inner, else_branch: inner }]], ["r"]);
+    const graph = build(
+      { q: { type: "uint8", shape: [1, "N", 3] }, c: { type: "bool", shape: [] } },
+      { w: new Tensor("uint8", [1, 2, 3, 4, 5, 6], [3, 2]), axes: i64(0) },
+      [["If", ["c"], ["y"], { then_branch: middle, else_branch: middle }]],
+      ["y"],
+    );
+    const innermost = (one: Graph): Graph => {
+      const branch = one.nodes.find(({ op }) => op === "If")?.attributes["then_branch"];
+      return branch === undefined ? one : innermost(branch as unknown as Graph);
+    };
+    const { nodes, initializers } = innermost(normalize(graph));
+    // Turned, as panels are made of them, and not at every run.
+    const product = nodes.find(({ op }) => op === "MatMulInteger")!;
+    expect(product.attributes).toEqual({ transB: 1 });
+    expect(Array.from(initializers.get(product.inputs[1]!)!.data as Uint8Array)).toEqual([1, 3, 5, 2, 4, 6]);
   });
 });

@@ -296,4 +296,24 @@ describe("a program for a range of sizes", () => {
     const routine = await agree(await quantizeGraph(shaped(nodes), { preset: "float32" }), shapedAt);
     expect(ranges(routine)).toEqual([]);
   });
+
+  it("is made under each setting of a switch, as decoders with two bodies have it", async () => {
+    const body = (...nodes: NodeSpec[]): Graph => build({}, {}, nodes, ["r"]);
+    const branches = {
+      then_branch: body(["MatMul", ["x", "w"], ["m"]], ["Relu", ["m"], ["r"]]),
+      else_branch: body(["Concat", ["x", "row"], ["r"], { axis: 1 }]),
+    };
+    const graph = build(
+      { x: [1, "t", 6], switch: { type: "bool", shape: [1] } },
+      { w: tensor("float32", [6, 6]), row: tensor("float32", [1, 1, 6]) },
+      [["If", ["switch"], ["y"], branches]],
+      ["y"],
+    );
+    const routine = await agree(await quantizeGraph(graph, { preset: "faithful" }), (t) => ({
+      x: tensor("float32", [1, t, 6]),
+      switch: new Tensor("bool", [Math.floor(t / 2) % 2]),
+    }));
+    expect(ranges(routine)).toHaveLength(2);
+    expect(routine.parts.size).toBeLessThan(8);
+  });
 });

@@ -5,7 +5,7 @@ import { nodeFault, strangeAttribute } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
 import { isGraph, reads } from "../order.ts";
-import { Ranks } from "../ranks.ts";
+import { type Constants, Ranks } from "../ranks.ts";
 import { uniqueNames } from "./bodies.ts";
 import { Names } from "./names.ts";
 
@@ -34,18 +34,22 @@ export function normalize(given: Graph): Graph {
       `opset ${opset} is older than ${MIN_OPSET}: convert the model to a newer one`,
     );
   }
-  return rewrite(graph, new Names(graph), new Map());
+  return rewrite(graph, new Names(graph), new Map(), () => undefined);
 }
 
-/** @param outer - ranks of the values of the enclosing graphs */
-function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>): Graph {
+/**
+ * @param outer - ranks of the values of the enclosing graphs
+ * @param captured - constants of the enclosing graphs
+ */
+function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>, captured: Constants): Graph {
   const initializers = new Map(graph.initializers);
-  const ranks = new Ranks(initializers);
+  const constant: Constants = (name) => initializers.get(name) ?? captured(name);
+  const ranks = new Ranks(initializers, captured);
   for (const [name, rank] of outer) ranks.set(name, rank);
   ranks.inputs(graph);
   const around: Surroundings = {
     opsets: graph.opsets,
-    constant: (name) => initializers.get(name),
+    constant,
     add: (base, tensor) => {
       const name = names.unique(base);
       initializers.set(name, tensor);
@@ -74,7 +78,7 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>)
   for (const given of graph.nodes) {
     const attributes: Record<string, Attribute> = {};
     for (const [name, value] of Object.entries(given.attributes)) {
-      attributes[name] = isGraph(value) ? rewrite(value, names, ranks.all()) : value;
+      attributes[name] = isGraph(value) ? rewrite(value, names, ranks.all(), constant) : value;
     }
     const opset = opsetOf(graph.opsets, given.domain) ?? 1;
     const operator = operatorOf(given);
