@@ -22,7 +22,7 @@ export function shareConstants(graph: Graph, given: ReadonlySet<string>): Graph 
     const kind = `${tensor.type} [${tensor.dims}] ${[...new Set(places)].sort().join()}`;
     const known = first.get(kind) ?? [];
     first.set(kind, known);
-    const copy = known.find((one) => areEqual(bytesOf(one.tensor), bytesOf(tensor)));
+    const copy = known.find((one) => one.tensor === tensor || areEqual(bytesOf(one.tensor), bytesOf(tensor)));
     if (copy === undefined) known.push({ name, tensor });
     else same.set(name, copy.name);
   }
@@ -41,5 +41,7 @@ function bytesOf({ data }: Tensor): Uint8Array {
 }
 
 function areEqual(a: Uint8Array, b: Uint8Array): boolean {
-  return a.length === b.length && a.every((byte, i) => byte === b[i]);
+  if (a.length !== b.length) return false;
+  for (let i = 0; i < a.length; i++) if (a[i] !== b[i]) return false;
+  return true;
 }

@@ -25,6 +25,19 @@ describe("copyStrided", () => {
     expect((copy as Float32Array).buffer).not.toBe(numbers.buffer);
   });
 
+  it.each([
+    [2, 16, 129],
+    [1, 17, 300],
+    [3, 15, 200],
+  ])("of %i matrices with rows side by side: %i × %i", (count, rows, columns) => {
+    const source = Int32Array.from({ length: count * rows * columns }, (_, i) => i);
+    const copy = copyStrided(source, "int32", [count, rows, columns], [rows * columns, 1, rows]) as Int32Array;
+    const at = (m: number, r: number, c: number): number => m * rows * columns + c * rows + r;
+    expect(Array.from(copy)).toEqual(
+      Array.from(copy, (_, i) => at(Math.floor(i / columns / rows), Math.floor(i / columns) % rows, i % columns)),
+    );
+  });
+
   it("of strings and of 64-bit integers", () => {
     expect(copyStrided(["a", "b", "c"], "string", [2], [1], 1)).toEqual(["b", "c"]);
     expect(copyStrided(BigInt64Array.of(1n, -2n, 3n), "int64", [2], [1], 1)).toEqual(BigInt64Array.of(-2n, 3n));

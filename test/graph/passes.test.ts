@@ -1,6 +1,10 @@
 import { describe, expect, it } from "vitest";
 import { channelsLast, type Graph, optimize, specialize } from "../../src/graph/index.ts";
+import { everyBody } from "../../src/graph/passes/bodies.ts";
+import { foldConstants } from "../../src/graph/passes/fold-constants.ts";
+import { transposed } from "../../src/graph/passes/layout.ts";
 import { normalize } from "../../src/graph/passes/normalize.ts";
+import { sharing } from "../../src/graph/sharing.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { interpret as meant } from "../support/oracle/index.ts";
 import { build, i64, type NodeSpec, operators } from "./build.ts";
@@ -380,6 +384,36 @@ describe("channelsLast", () => {
 });
 
 describe("bodies", () => {
+  it("that make the same of a constant share what is made, and nothing is kept after the pass", () => {
+    const body = (axis: number): Graph =>
+      build({}, {}, [["DequantizeLinear", ["w", "scale", "zero"], ["r"], { axis }]], ["r"]);
+    const w = new Tensor("uint8", new Uint8Array(2 * 2 * 2048).fill(7), [2, 2, 2048]);
+    const branches = { then_branch: body(1), else_branch: body(0) };
+    const graph = build(
+      { c: { type: "bool", shape: [] } },
+      { w, scale: new Tensor("float32", [0.5, 2], [2]), zero: new Tensor("uint8", [1, 3], [2]) },
+      [
+        ["If", ["c"], ["y"], branches],
+        ["If", ["c"], ["z"], { ...branches, else_branch: body(1) }],
+      ],
+      ["y", "z"],
+    );
+    const made = everyBody(normalize(graph), (one) => foldConstants(one)).nodes.flatMap(({ attributes }) =>
+      ["then_branch", "else_branch"].map((name) => {
+        const one = attributes[name] as unknown as Graph;
+        return one.initializers.get(one.outputs[0]!.name)!;
+      }),
+    );
+    expect(made[0]!.data.slice(2046, 2050)).toEqual(Float32Array.of(3, 3, 8, 8));
+    expect(made[1]!.data.slice(4094, 4098)).toEqual(Float32Array.of(3, 3, 8, 8));
+    expect(made[2]).toBe(made[0]);
+    expect(made[3]).toBe(made[0]);
+    expect(transposed(w, [2, 0, 1])).not.toBe(transposed(w, [2, 0, 1]));
+    const [first, second] = sharing(() => [transposed(w, [2, 0, 1]), transposed(w, [2, 0, 1])]);
+    expect(first).toBe(second);
+    expect(first!.dims).toEqual([2048, 2, 2]);
+  });
+
   it("know the constants that they capture, as weights and as what decides ranks", () => {
     const body: NodeSpec[] = [
       ["MatMulInteger", ["q", "w"], ["m"]],

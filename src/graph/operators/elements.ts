@@ -64,6 +64,9 @@ function wordsOf(data: TensorData): Elements {
   return new Words(buffer as ArrayBuffer, byteOffset, length);
 }
 
+/** Columns whose lines of the cache stay in it while rows are read across them. */
+const COLUMNS = 128;
+
 /**
  * A dense copy of strided elements. Weights are turned by it when a model is opened: rows in a loop of their own take 2 ns an element where `walk` takes 60, and what is in order already, as
  * the weights of 1 × 1 convolutions are, is copied as a whole.
@@ -83,10 +86,23 @@ export function copyStrided(
     (to as Uint8Array).set((from as Uint8Array).subarray(start, start + size));
     return made;
   }
-  const [length, stride] = [shape.at(-1) ?? 1, strides.at(-1) ?? 0];
+  const [rows, length] = [shape.at(-2) ?? 1, shape.at(-1) ?? 1];
+  const [step, stride] = [strides.at(-2) ?? 0, strides.at(-1) ?? 0];
   const copyRow = (row: number, [offset]: readonly number[]): void => {
     for (let i = 0; i < length; i++) to[row * length + i] = from[offset! + i * stride]!;
   };
-  walk(shape.slice(0, -1), [strides.slice(0, -1)], copyRow, [start]);
+  // Rows that lie side by side are read together, some columns at a time: a line of the cache then comes once, not once for every row.
+  const copyRows = (at: number, [offset]: readonly number[]): void => {
+    for (let left = 0; left < length; left += COLUMNS) {
+      const right = Math.min(left + COLUMNS, length);
+      for (let row = 0; row < rows; row++) {
+        const [write, read] = [(at * rows + row) * length, offset! + row * step];
+        for (let i = left; i < right; i++) to[write + i] = from[read + i * stride]!;
+      }
+    }
+  };
+  if (step > 0 && step < stride && rows >= 16 && length > COLUMNS)
+    walk(shape.slice(0, -2), [strides.slice(0, -2)], copyRows, [start]);
+  else walk(shape.slice(0, -1), [strides.slice(0, -1)], copyRow, [start]);
   return made;
 }

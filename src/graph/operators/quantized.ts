@@ -72,11 +72,14 @@ function eachElement(call: Call, make: (x: number, scale: number, zero: number) 
   const extent = dims[axis] ?? 1;
   const groups = block > 0 ? Math.ceil(extent / block) : extent;
   const made = to as Float32Array;
-  for (let i = 0; i < from.length; i++) {
-    const along = Math.floor(i / inner) % extent;
+  // Elements that lie together have one scale, or in blocks scales that lie together.
+  for (let start = 0, line = 0; start < from.length; start += inner, line++) {
+    const along = line % extent;
     let at = scale.length === 1 ? 0 : along;
-    if (block > 0) at = (Math.floor(i / (inner * extent)) * groups + Math.floor(along / block)) * inner + (i % inner);
-    made[i] = make(Number(from[i]), scale[at] as number, Number(zero?.[at] ?? 0));
+    if (block > 0) at = (Math.floor(line / extent) * groups + Math.floor(along / block)) * inner;
+    const step = block > 0 ? 1 : 0;
+    for (let i = start; i < start + inner; i++, at += step)
+      made[i] = make(Number(from[i]), scale[at] as number, Number(zero?.[at] ?? 0));
   }
   return to;
 }

@@ -2,6 +2,7 @@ import type { Tensor } from "../../tensor/index.ts";
 import type { Attribute, Graph, Node, ValueInfo } from "../graph.ts";
 import { captures, isGraph, reads, subgraphs } from "../order.ts";
 import { ranksOf } from "../ranks.ts";
+import { sharing } from "../sharing.ts";
 
 /** The graph with `change` applied to the bodies of its nodes, not to those inside of them. */
 function mapBodies(graph: Graph, change: (body: Graph) => Graph): Graph {
@@ -20,6 +21,10 @@ function mapBodies(graph: Graph, change: (body: Graph) => Graph): Graph {
  * initializers of it, and other values that it captures are inputs whose types nobody asks for.
  */
 export function everyBody(graph: Graph, pass: (graph: Graph) => Graph): Graph {
+  return sharing(() => applied(graph, pass));
+}
+
+function applied(graph: Graph, pass: (graph: Graph) => Graph): Graph {
   const result = pass(graph);
   if (!result.nodes.some((node) => subgraphs(node).length > 0)) return result;
   const known = ranksOf(result);
@@ -30,7 +35,7 @@ export function everyBody(graph: Graph, pass: (graph: Graph) => Graph): Graph {
       if (constant === undefined) inputs.push(captured(name, known.rank(name)));
       else initializers.set(name, constant);
     }
-    const done = everyBody({ ...body, inputs, initializers }, pass);
+    const done = applied({ ...body, inputs, initializers }, pass);
     // What is as it was stays captured.
     const own = [...done.initializers].filter(([name, tensor]) => result.initializers.get(name) !== tensor);
     return { ...done, inputs: body.inputs, initializers: new Map(own) };

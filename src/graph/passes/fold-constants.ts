@@ -8,6 +8,7 @@ import { outputsOf } from "../operators/contract.ts";
 import { evaluate, FoldBudget, takesLong } from "../operators/evaluate.ts";
 import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
+import { madeOnce } from "../sharing.ts";
 import { applyRules, Editor } from "./editor.ts";
 import { tieWeights } from "./fuse-linear.ts";
 import { normalize } from "./normalize.ts";
@@ -60,9 +61,17 @@ function fold(node: Node, graph: Graph, editor: Editor, budget: FoldBudget): rea
   const given = [...new Set(constants)].reduce((sum, tensor) => sum + (tensor?.size ?? 0), 0);
   const made = outputs.reduce((sum, output) => sum + sizeOf(output.shape), 0);
   if (made > Math.max(SMALL, given)) return undefined;
-  const folded = evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);
+  const compute = (): readonly Tensor[] | undefined => evaluate(call, operator, outputs, Number.POSITIVE_INFINITY);
+  const large = constants.find((tensor) => tensor !== undefined && tensor.size >= SMALL);
+  const folded = large === undefined ? compute() : madeOnce(large, constants, wayOf(node), compute);
   if (folded !== undefined) budget.count(call, folded);
   return folded;
+}
+
+/** What a node does to its constants, but for their names. */
+function wayOf({ domain, op, attributes, outputs }: Node): string {
+  const spelled = (_: string, value: unknown): unknown => (typeof value === "bigint" ? `${value}n` : value);
+  return `${domain}/${op} ${JSON.stringify(attributes, spelled)} ${outputs.map((name) => name !== "")}`;
 }
 
 /** Initializers of equal type, shape and bits become one. */

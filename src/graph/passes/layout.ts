@@ -1,5 +1,6 @@
 import { stridesOf, Tensor } from "../../tensor/index.ts";
 import { copyStrided } from "../operators/elements.ts";
+import { madeOnce } from "../sharing.ts";
 
 /** [0, 2, …, r−1, 1]: from channels second to channels last. */
 export function toLast(rank: number): number[] {
@@ -21,6 +22,10 @@ export function isIdentity(perm: readonly number[]): boolean {
 }
 
 export function transposed(tensor: Tensor, perm: readonly number[]): Tensor {
+  return madeOnce(tensor, [], `turned ${perm}`, () => [turned(tensor, perm)])![0]!;
+}
+
+function turned(tensor: Tensor, perm: readonly number[]): Tensor {
   const strides = stridesOf(tensor.dims);
   const dims = perm.map((axis) => tensor.dims[axis]!);
   const moved = copyStrided(

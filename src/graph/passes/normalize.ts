@@ -6,6 +6,7 @@ import { operatorOf } from "../operators/index.ts";
 import { Maker, type Surroundings } from "../operators/maker.ts";
 import { isGraph, reads } from "../order.ts";
 import { type Constants, Ranks } from "../ranks.ts";
+import { sharing } from "../sharing.ts";
 import { uniqueNames } from "./bodies.ts";
 import { Names } from "./names.ts";
 
@@ -34,7 +35,7 @@ export function normalize(given: Graph): Graph {
       `opset ${opset} is older than ${MIN_OPSET}: convert the model to a newer one`,
     );
   }
-  return rewrite(graph, new Names(graph), new Map(), () => undefined);
+  return sharing(() => rewrite(graph, new Names(graph), new Map(), () => undefined));
 }
 
 /**
