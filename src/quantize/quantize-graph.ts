@@ -5,6 +5,7 @@ import {
   cutWidth,
   type Expansion,
   expandWeights,
+  gridWidth,
   isFloat,
   isRounded,
   LARGEST_WIDTH,
@@ -90,7 +91,7 @@ export async function expandGraph(
   const linear = nodesOf(graph);
   const shared = shareWeights(linear, planned);
   const { tables: tableBits = 0 } = plan;
-  if (preset !== undefined) strengthenTables(graph, shared, tableBits);
+  if (preset !== undefined) strengthenTables(core, graph, shared, tableBits);
   const found = tableBits === 0 ? [] : tablesOf(graph);
   for (const table of found) await turns.run(checkFinite(table));
   const sizes = [...[...shared.values()].map(({ weights }) => weights.tensor.size), ...found.map((t) => t.tensor.size)];
@@ -111,7 +112,7 @@ export async function expandGraph(
   const tables: QuantizedTable[] = [];
   for (const table of found) {
     const { name, tensor } = table;
-    const how = tableRounding(name, tableBits);
+    const how = tableRounding(name, Math.min(tableBits, gridWidth(core, tensor, 0) ?? tableBits));
     tables.push({ table, expansion: await next(tensor.size, roundingRows(core, tensor, how)) });
   }
 
@@ -255,14 +256,16 @@ function shareWeights(
   return shared;
 }
 
-/** Rows of a table that are looked up are not averaged over as sums of products are: a preset gives them the bits of its tables at least. */
-function strengthenTables(graph: Graph, shared: ReadonlyMap<string, SharedWeights>, bits: number): void {
+/** Rows of a table that are looked up are not averaged over as sums of products are: a preset gives them the bits of its tables at least, or those of their grid. */
+function strengthenTables(core: Core, graph: Graph, shared: ReadonlyMap<string, SharedWeights>, bits: number): void {
   const readers = readersOf(graph);
   for (const [name, weights] of shared) {
     const isTable = readers.get(name)?.some((node) => readsTable(node, name)) ?? false;
     const { layer } = weights;
     if (!isTable || weightWidth(layer) >= bits) continue;
-    weights.layer = { ...layer, weightTerms: cutWidth(bits, layer.bits).terms, weightBits: bits };
+    const { tensor, axis } = weights.weights;
+    const weightBits = Math.min(bits, gridWidth(core, tensor, axis) ?? bits);
+    weights.layer = { ...layer, weightTerms: cutWidth(weightBits, layer.bits).terms, weightBits };
   }
 }
 

@@ -4,7 +4,7 @@ import type { Graph } from "../../src/graph/index.ts";
 import { readModel } from "../../src/model/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { quantize } from "../../src/quantize/index.ts";
-import { build, i64 } from "../graph/build.ts";
+import { build, i64, type NodeSpec } from "../graph/build.ts";
 import { noise } from "../graph/interpret.ts";
 import { expectOutputs, nodeByNode } from "../graph/node-by-node.ts";
 
@@ -171,6 +171,38 @@ describe("a table that rows are looked up in and that is multiplied", () => {
     expect(error / largest).toBeLessThan(tolerance);
     expect(error).toBeGreaterThan(0);
   });
+
+  test.each(["before", "behind"] as const)(
+    "of bytes, turned %s it is dequantized, is stored once, as it lies",
+    async (turned) => {
+      const point = { scale: new Tensor("float32", [0.02], []), zero: new Tensor("uint8", [117], []) };
+      const bytes = new Tensor(
+        "uint8",
+        Uint8Array.from({ length: table.size }, (_, i) => (i * 37) % 256),
+        table.dims,
+      );
+      const dequantized = (from: string, to: string): NodeSpec => ["DequantizeLinear", [from, "scale", "zero"], [to]];
+      const turn = (from: string, to: string): NodeSpec => ["Transpose", [from], [to], { perm: [1, 0] }];
+      const graph = build(
+        { ids: { type: "int64", shape: [1, "n"] } },
+        { q: bytes, ...point },
+        [
+          ["Gather", ["q", "ids"], ["g"]],
+          dequantized("g", "h"),
+          ["Relu", ["h"], ["r"]],
+          ...(turned === "before" ? [turn("q", "t"), dequantized("t", "w")] : [dequantized("q", "d"), turn("d", "w")]),
+          ["MatMul", ["r", "w"], ["y"]],
+        ],
+        ["y"],
+      );
+      await expectOutputs(graph, { ids }, await nodeByNode(graph, { ids }));
+      const { bytes: container, report } = await quantize(writeOnnx(graph), { preset: "faithful", check: false });
+      const { weights } = readModel(container);
+      expect([...weights.values()].map(({ shape }) => shape)).toEqual([table.dims]);
+      // Bits of its grid, not those of tables that lie on none.
+      expect(report.layers[0]!.plan).toMatchObject({ weightBits: 8 });
+    },
+  );
 
   test("a refined session answers as one that had all terms, the looked up rows too", async () => {
     const { bytes } = await quantize(writeOnnx(tied("MatMul")), { preset: "faithful" });

@@ -12,6 +12,7 @@ import { madeOnce } from "../sharing.ts";
 import { applyRules, Editor } from "./editor.ts";
 import { tieWeights } from "./fuse-linear.ts";
 import { normalize } from "./normalize.ts";
+import { tieBytes } from "./tie-bytes.ts";
 
 /** Constants made by folding may be this large, or as large as what they are made of: a folded graph should not be a larger file. */
 const SMALL = 4096;
@@ -28,7 +29,7 @@ export function foldConstants(graph: Graph, kept: readonly string[] = []): Graph
 
 /** The same in pieces: it yields after every node that it has evaluated. */
 export function* folding(graph: Graph, kept: readonly string[]): Generator<undefined, Graph> {
-  const normal = applyRules(normalize(graph), [tieWeights]);
+  const normal = applyRules(normalize(graph), [tieWeights, tieBytes]);
   const editor = new Editor(normal);
   let given = 0;
   for (const { size } of normal.initializers.values()) given += size;
