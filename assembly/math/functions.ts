@@ -2,7 +2,7 @@
 import { UnaryFunction } from "../../src/core/abi/elementwise";
 import { Part } from "../part";
 import * as double from "./double/functions";
-import { erf as erfSingle } from "./erf";
+import { erf as erfSingle, erfInline } from "./erf";
 import { exp as expSingle, expm1 as expm1Single, sigmoid as sigmoidSingle, tanh as tanhSingle } from "./exp";
 import {
   abs, add, atLeast, atMost, ceil, copysign, div, floor, ifEqual, ifLess, k, mul, nearest, neg, notANumber, sqrt, sub,
@@ -58,7 +58,8 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   }
   if (operation == UnaryFunction.Swish) return mul<T>(x, sigmoid<T>(mul<T>(a, x)));
   if (operation == UnaryFunction.Gelu) {
-    return mul<T>(mul<T>(k<T>(0.5), x), add<T>(k<T>(1), erf<T>(mul<T>(x, k<T>(0.7071067811865476)))));
+    let u = mul<T>(x, k<T>(0.7071067811865476));
+    return mul<T>(mul<T>(k<T>(0.5), x), add<T>(k<T>(1), isVector<T>() ? erfInline<T>(u) : erf<T>(u)));
   }
   if (operation == UnaryFunction.GeluTanh) {
     let u = mul<T>(x, add<T>(k<T>(1), mul<T>(k<T>(0.044715), mul<T>(x, x))));
