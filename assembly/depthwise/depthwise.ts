@@ -86,8 +86,8 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
       const pointers = table + <usize>((i * slots) << 2);
       writePointers(step, input, pixel + i, padding, pointers, 4);
       if (slots > taps) store<usize>(pointers + (<usize>taps << 2), load<usize>(pointers));
-      if (isFloat<T>() && i & 1) toSteps(pointers - (<usize>slots << 2), pointers);
     }
+    if (isFloat<T>() && inside) toSteps(table, table + (<usize>slots << 2));
     const tableStep: usize = inside ? 0 : <usize>slots << 2;
     const advance: usize = inside ? advanceOf(step) : 0;
     const whole = min(end, channels >> 3);
@@ -127,7 +127,7 @@ function blocksOf<T>(
   const blocks = end - first;
   if (isFloat<T>()) {
     const from = weights + <usize>(first * slots << 5);
-    const steps = <usize>slots << 2;
+    const steps: usize = tableStep == 0 ? <usize>slots << 2 : 0;
     let moved: usize = 0;
     if (ASC_FEATURE_SIMD) {
       if (tableStep == 0) {
@@ -140,20 +140,11 @@ function blocksOf<T>(
           out = ended(scratch, out, some, blocks << 3);
         }
       }
-      const two: usize = tableStep == 0 ? 2 : 0;
-      for (; count >= 2; count -= 2, moved += two, table += 2 * tableStep) {
-        depthwise_f32_3x8__simd<i16>(table, steps, moved, slots, offset, blocks, from, scratch, out);
-        out = ended(scratch, out, 2, blocks << 3);
-      }
-      if (count > 0) {
-        depthwise_f32_3x8__simd<i8>(table, tableStep == 0 ? steps : 0, moved, slots, offset, blocks, from, scratch, out);
-        ended(scratch, out, 1, blocks << 3);
-      }
-    } else {
-      for (let i = 0; i < count; i++) {
-        scalarF32(table, tableStep, i, slots, offset, blocks << 3, from, scratch, out);
-        out = ended(scratch, out, 1, blocks << 3);
-      }
+    }
+    for (const one: usize = tableStep == 0 ? 1 : 0; count > 0; count--, moved += one, table += tableStep) {
+      if (ASC_FEATURE_SIMD) depthwise_f32_3x8__simd<i8>(table, steps, moved, slots, offset, blocks, from, scratch, out);
+      else depthwise_f32_1x8__scalar(table, steps, moved, slots, offset, blocks << 3, from, scratch, out);
+      out = ended(scratch, out, 1, blocks << 3);
     }
     return;
   }
@@ -180,13 +171,6 @@ function widthAbreast(step: usize): i32 {
   return (argument(step, ConvStep.pixelStride) & 2047) == 0 ? 0 : wide;
 }
 
-/** Pixel `i` of a run: under the one table, or with every second pixel's in steps from the one before it. */
-function scalarF32(table: usize, tableStep: usize, i: i32, slots: i32, offset: usize, channels: i32, weights: usize, tile: usize, out: usize): void {
-  const steps = <usize>slots << 2;
-  if (tableStep == 0) depthwise_f32_1x8__scalar(table, steps, <usize>i, slots, offset, channels, weights, tile, out);
-  else depthwise_f32_1x8__scalar(table + <usize>(i & ~1) * tableStep, i & 1 ? steps : 0, <usize>(i & 1), slots, offset, channels, weights, tile, out);
-}
-
 /** The channels from block `b` on, fewer than 8, of `count` pixels. */
 function lastBlock<T>(
   step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, count: i32, b: i32,
@@ -199,12 +183,14 @@ function lastBlock<T>(
   let out = load<usize>(scratch, Scratch.block) + (<usize>b << 5);
   let offset = <usize>b * (8 * sizeof<T>());
   setColumns(step, argument(step, 0), scratch, sample, b << 3, columns);
-  for (let i = 0; i < count; i++) {
-    if (isFloat<T>()) scalarF32(table, tableStep, i, slots, offset, columns, weights + <usize>(b * slots << 5), scratch, out);
-    else {
+  const steps: usize = tableStep == 0 ? <usize>slots << 2 : 0;
+  for (let moved: usize = 0; count > 0; count--, table += tableStep) {
+    if (isFloat<T>()) {
+      depthwise_f32_1x8__scalar(table, steps, moved, slots, offset, columns, weights + <usize>(b * slots << 5), scratch, out);
+      if (tableStep == 0) moved++;
+    } else {
       pixelI16(table, slots, offset, 1, weights + ((<usize>b * <usize>slots) << 4), scratch, result);
       memory.copy(out, result, columns << 2);
-      table += tableStep;
       offset += advance;
     }
     out = ended(scratch, out, 1, columns);

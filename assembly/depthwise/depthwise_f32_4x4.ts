@@ -1,4 +1,4 @@
-// Depthwise convolution of f32: four pixels of four channels where the kernel is three or five wide, else three, two or one of eight (the scalar form: one pixel, any number of channels): sums in
+// Depthwise convolution of f32: four pixels of four channels where the kernel is three or five wide, else three or one of eight (the scalar form: one pixel, any number of channels): sums in
 // tap order from −0, one rounding per operation, then + bias and a Clip; what else there is to do the driver does. A fourth pixel of 8 channels is slower: V8 loads all inputs of a tap first and
 // keeps two sums in memory (5 × 5: three are 1.15 to 1.3 times as fast).
 // table: `taps` row pointers of a pixel, to which `offset` is added; `steps` bytes behind each the bytes that it moves by from one pixel to the next. They differ from tap to tap: a row of padding
@@ -7,7 +7,7 @@
 import { mac__simd } from "../gemm/mac";
 import { biasStep, clip, clip__simd, Tile } from "../gemm/tile";
 
-/** One pixel (P: i8), two (i16) or three (i32) of kernels of any shape. */
+/** One pixel (P: i8) or three (i32) of kernels of any shape; `steps` is 0 where there is one pixel and no step, and `moved` then as well. */
 export function depthwise_f32_3x8__simd<P>(
   table: usize, steps: usize, moved: usize, taps: i32, offset: usize, blocks: i32, weights: usize, tile: usize, out: usize,
 ): void {
@@ -36,8 +36,6 @@ export function depthwise_f32_3x8__simd<P>(
         p += step;
         c10 = mac__simd<f32>(c10, v128.load(p), w0);
         c11 = mac__simd<f32>(c11, v128.load(p, 16), w1);
-      }
-      if (sizeof<P>() > 2) {
         p += step;
         c20 = mac__simd<f32>(c20, v128.load(p), w0);
         c21 = mac__simd<f32>(c21, v128.load(p, 16), w1);
@@ -54,8 +52,6 @@ export function depthwise_f32_3x8__simd<P>(
       to += outStride;
       v128.store(to, clip__simd(f32x4.add(c10, bias0), low, high));
       v128.store(to, clip__simd(f32x4.add(c11, bias1), low, high), 16);
-    }
-    if (sizeof<P>() > 2) {
       to += outStride;
       v128.store(to, clip__simd(f32x4.add(c20, bias0), low, high));
       v128.store(to, clip__simd(f32x4.add(c21, bias1), low, high), 16);

@@ -3,12 +3,7 @@
 import { abs, add, atMost, copysign, ifLess, k, mul, neg, sub } from "./lane";
 import { decay } from "./exp";
 
-export function erf<T>(x: T): T {
-  return erfInline<T>(x);
-}
-
-/** The same where it is called. */
-@inline export function erfInline<T>(x: T): T {
+@inline export function erf<T>(x: T): T {
   let z = mul<T>(x, x);
   let p = add<T>(mul<T>(k<T>(0.00007932759035611525), z), k<T>(-0.0008034926722757518));
   p = add<T>(mul<T>(p, z), k<T>(0.005191280040889978));
