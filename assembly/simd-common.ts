@@ -3,5 +3,5 @@ export { run } from "./vm";
 export { turns } from "./gemm/turns";
 export { transformWeights } from "./gemm/winograd";
 export { groupStride, paddedRows, panelBytes, panelColumns, pixelStride, scratchBytes } from "./layout";
-export { addOutliers, addTerm } from "./series/terms";
+export { addOutliers, addTerms } from "./series/terms";
 export { pack } from "./tensor/pack";

@@ -2,6 +2,7 @@
 // Outputs are compared with a plain computation before anything is timed; int16 runs 12 × 12 bits, in blocks where K needs them.
 import { readFileSync } from "node:fs";
 import { cpus } from "node:os";
+import { median } from "../build/tools/examples/ocr/compare.js";
 import { Activation, ConvStep, QuantizeStep } from "../dist/core/abi/conv.js";
 import { Opcode } from "../dist/core/abi/opcode.js";
 import * as core from "../dist/core/index.js";
@@ -53,12 +54,11 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
   wasm.i32(sums, outChannels).fill(0);
   exports.pack(...layerF32, panelsF32, floats, 0);
   const low = Int8Array.from(q);
-  for (const [digits, weight] of [
+  const terms = [
     [Int8Array.from(q, (w, i) => (w - low[i]) / 256), 256],
     [low, 1],
-  ]) {
-    exports.addTerm(...layerI16, panelsI16, sums, wasm.place(digits), 8, 0, weight, 0);
-  }
+  ].map(([digits, weight]) => ({ plane: new Uint8Array(digits.buffer), bits: 8, unsigned: false, weight }));
+  core.lendTerms(wasm, terms, (at, count) => exports.addTerms(...layerI16, panelsI16, sums, at, count, 0));
   const pixelStride = exports.pixelStride(kernels[0], groups, inner);
   const quantized = wasm.allocate(height * width * pixelStride);
   const parameters = wasm.allocate(16);
@@ -180,10 +180,6 @@ function time(run) {
   const from = performance.now();
   run();
   return performance.now() - from;
-}
-
-function median(list) {
-  return [...list].sort((a, b) => a - b)[list.length >> 1];
 }
 
 console.log(`${cpus()[0].model}, Node ${process.version}, ${build}; GMAC/s, median (best)`);

@@ -9,6 +9,7 @@ import { readFileSync } from "node:fs";
 import { availableParallelism, cpus, loadavg } from "node:os";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
+import { median } from "../build/tools/examples/ocr/compare.js";
 import { locate, NETWORKS, randomPicture } from "../build/tools/test/support/networks.js";
 import { InferenceSession, Tensor } from "../dist/entries/index.js";
 
@@ -24,7 +25,6 @@ const { values: options, positionals } = parseArgs({
 const ROOT = fileURLToPath(new URL("..", import.meta.url));
 const counts = [1, ...options.threads.split(",").map(Number)];
 const names = positionals.length > 0 ? positionals : ["mobilenet_v2", "ppocr_det", "ppocr_rec", "resnet20"];
-const median = (values) => [...values].sort((a, b) => a - b)[values.length >> 1];
 
 console.log(
   `${cpus()[0].model}, ${availableParallelism()} cores, load ${loadavg()[0].toFixed(1)}, preset ${options.preset}`,

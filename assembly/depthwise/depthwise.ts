@@ -1,6 +1,7 @@
 // The step driver of DepthwiseI16 and DepthwiseF32 (channel multiplier 1). Output pixels go in runs: inside of a row, where no tap needs padding, one
-// table of row pointers serves all of them; along borders every pixel has its own. Pixels go three (f32, kernels three wide: four) at a time, or alone, through all blocks of 8
-// channels, so that every line of the cache is read where it is met. Threads share the pixels, or, when there are few, the blocks.
+// table of row pointers serves all of them; along borders every pixel has its own. In f32, whose pointers move by themselves, a run may lie in a row of outputs some of whose taps are above or below
+// the input: single pixels there took half of the time of 5 × 5 layers over few lines. Pixels go as many at a time as a kernel takes through all blocks of 8 channels, so that every line of the
+// cache is read where it is met. Threads share the pixels, or, when there are few, the blocks.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Blocking, Scratch } from "../../src/core/abi/scratch";
 import { setColumns } from "../gemm/conv";
@@ -9,7 +10,7 @@ import { advanceOf, insideFrom, insideTo, isPadded, isRowInside, pixelsOf, seesM
 import { beginTiles, endRow, Tile } from "../gemm/tile";
 import { COLUMNS, paddingBytes, pointersOf } from "../layout";
 import { address, argument, share, slotOf } from "../step";
-import { depthwise_f32_1x8__scalar, depthwise_f32_1x8__simd, depthwise_f32_4x4_threes__simd, depthwise_f32_3x8__simd } from "./depthwise_f32_4x8";
+import { depthwise_f32_1x8__scalar, depthwise_f32_3x8__simd, depthwise_f32_4x4__simd } from "./depthwise_f32_4x4";
 import {
   depthwise_i16_i16_1x8__scalar, depthwise_i16_i16_1x8__simd, depthwise_i16_i16_1x8_blocks__simd, depthwise_i16_i16_3x8__simd,
 } from "./depthwise_i16_i16_3x8";
@@ -66,8 +67,8 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
     const sample = row / pixels;
     const pixel = row - sample * pixels;
     const column = pixel % outWidth;
-    const inside = column >= from && column < to && isRowInside(step, pixel / outWidth);
-    let count = min(rowEnd - row, inside ? to - column : borderRun(step, pixel, min(most, pixels - pixel), from, to));
+    const inside = column >= from && column < to && (isFloat<T>() ? most > 1 : isRowInside(step, pixel / outWidth));
+    let count = min(rowEnd - row, inside ? to - column : borderRun<T>(step, pixel, min(most, pixels - pixel), from, to));
     if (handsOver) count = min(count, heldPixels(step));
     let nonFinite = 0;
     if (isInteger<T>()) {
@@ -80,12 +81,13 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
     }
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
     store<usize>(scratch, handsOver ? heldOutput(step, thread, threads) : outputOf(step, sample, pixel), Scratch.block);
-    const tables = inside ? 1 : count;
+    const tables = inside ? (isFloat<T>() ? 2 : 1) : count;
     for (let i = 0; i < tables; i++) {
       const pointers = table + <usize>((i * slots) << 2);
       writePointers(step, input, pixel + i, padding, pointers, 4);
       if (slots > taps) store<usize>(pointers + (<usize>taps << 2), load<usize>(pointers));
     }
+    if (isFloat<T>() && inside) toSteps(table, table + (<usize>slots << 2));
     const tableStep: usize = inside ? 0 : <usize>slots << 2;
     const advance: usize = inside ? advanceOf(step) : 0;
     const whole = min(end, channels >> 3);
@@ -97,15 +99,20 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
   }
 }
 
+/** Makes of the pointers from `next` on, of a second pixel, the bytes that those from `table` on, of a first, move by to become them. */
+function toSteps(table: usize, next: usize): void {
+  for (const bytes = next - table, end = next; table < end; table += 4) store<usize>(table + bytes, load<usize>(table + bytes) - load<usize>(table));
+}
+
 /** Pixels from `pixel` on, at most `most`, until one that lies inside. */
-function borderRun(step: usize, pixel: i32, most: i32, from: i32, to: i32): i32 {
+function borderRun<T>(step: usize, pixel: i32, most: i32, from: i32, to: i32): i32 {
   const outWidth = argument(step, ConvStep.outWidth);
   const row = pixel / outWidth;
   const column = pixel - row * outWidth;
   if (from >= to) return most;
-  if (column < from && isRowInside(step, row)) return min(most, from - column);
+  if (column < from && (isFloat<T>() || isRowInside(step, row))) return min(most, from - column);
   const left = outWidth - column;
-  return min(most, isRowInside(step, row + 1) ? left + from : left);
+  return min(most, isFloat<T>() || isRowInside(step, row + 1) ? left + from : left);
 }
 
 /** Whole blocks first…end − 1 of `count` pixels. */
@@ -119,22 +126,24 @@ function blocksOf<T>(
   let offset = <usize>first * (8 * sizeof<T>());
   const blocks = end - first;
   if (isFloat<T>()) {
-    const tapBytes = <usize>((argument(step, ConvStep.groups) + 7) & ~7) << 2;
-    const from = weights + (<usize>first << 5);
+    const from = weights + <usize>(first * slots << 5);
+    const steps: usize = tableStep == 0 ? <usize>slots << 2 : 0;
+    let moved: usize = 0;
     if (ASC_FEATURE_SIMD) {
       if (tableStep == 0) {
-        const threes = argument(step, ConvStep.kernelWidth) == 3 && (argument(step, ConvStep.strideWidth) | argument(step, ConvStep.dilationWidth)) == 1;
-        const some = threes ? 4 : 3;
-        for (; count >= some; count -= some, offset += <usize>some * advance) {
-          if (threes) depthwise_f32_4x4_threes__simd(table, advance, slots, offset, blocks, from, tapBytes, scratch, out);
-          else depthwise_f32_3x8__simd(table, advance, slots, offset, blocks, from, tapBytes, scratch, out);
+        const wide = widthAbreast(step);
+        const some = wide > 0 ? 4 : 3;
+        for (; count >= some; count -= some, moved += <usize>some) {
+          if (wide == 3) depthwise_f32_4x4__simd<i8>(table, steps, moved, slots, offset, blocks, from, scratch, out);
+          else if (wide == 5) depthwise_f32_4x4__simd<i16>(table, steps, moved, slots, offset, blocks, from, scratch, out);
+          else depthwise_f32_3x8__simd<i32>(table, steps, moved, slots, offset, blocks, from, scratch, out);
           out = ended(scratch, out, some, blocks << 3);
         }
       }
     }
-    for (; count > 0; count--, table += tableStep, offset += advance) {
-      if (ASC_FEATURE_SIMD) depthwise_f32_1x8__simd(table, slots, offset, blocks, from, tapBytes, scratch, out);
-      else depthwise_f32_1x8__scalar(table, slots, offset, blocks << 3, from, tapBytes, scratch, out);
+    for (const one: usize = tableStep == 0 ? 1 : 0; count > 0; count--, moved += one, table += tableStep) {
+      if (ASC_FEATURE_SIMD) depthwise_f32_3x8__simd<i8>(table, steps, moved, slots, offset, blocks, from, scratch, out);
+      else depthwise_f32_1x8__scalar(table, steps, moved, slots, offset, blocks << 3, from, scratch, out);
       out = ended(scratch, out, 1, blocks << 3);
     }
     return;
@@ -154,6 +163,14 @@ function blocksOf<T>(
   }
 }
 
+/** Columns of a kernel that has one of the kernels in which pixels share columns, or 0. */
+function widthAbreast(step: usize): i32 {
+  const wide = argument(step, ConvStep.kernelWidth);
+  if ((wide != 3 && wide != 5) || (argument(step, ConvStep.strideWidth) | argument(step, ConvStep.dilationWidth)) != 1) return 0;
+  // Four channels at a time meet a line of the cache four times, by which time lines so far apart have driven it out: 512 channels, 5 × 5 0.57 times as fast, 3 × 3 0.87.
+  return (argument(step, ConvStep.pixelStride) & 2047) == 0 ? 0 : wide;
+}
+
 /** The channels from block `b` on, fewer than 8, of `count` pixels. */
 function lastBlock<T>(
   step: usize, scratch: usize, table: usize, tableStep: usize, advance: usize, sample: i32, count: i32, b: i32,
@@ -162,17 +179,19 @@ function lastBlock<T>(
   const columns = channels - (b << 3);
   const slots = pointersOf(argument(step, 0), tapsOf(step));
   const weights = address(step, ConvStep.weights);
-  const tapBytes = <usize>((channels + 7) & ~7) << 2;
   const result = scratch + Scratch.result;
   let out = load<usize>(scratch, Scratch.block) + (<usize>b << 5);
   let offset = <usize>b * (8 * sizeof<T>());
   setColumns(step, argument(step, 0), scratch, sample, b << 3, columns);
-  for (; count > 0; count--, table += tableStep, offset += advance) {
+  const steps: usize = tableStep == 0 ? <usize>slots << 2 : 0;
+  for (let moved: usize = 0; count > 0; count--, table += tableStep) {
     if (isFloat<T>()) {
-      depthwise_f32_1x8__scalar(table, slots, offset, columns, weights + (<usize>b << 5), tapBytes, scratch, out);
+      depthwise_f32_1x8__scalar(table, steps, moved, slots, offset, columns, weights + <usize>(b * slots << 5), scratch, out);
+      if (tableStep == 0) moved++;
     } else {
       pixelI16(table, slots, offset, 1, weights + ((<usize>b * <usize>slots) << 4), scratch, result);
       memory.copy(out, result, columns << 2);
+      offset += advance;
     }
     out = ended(scratch, out, 1, columns);
   }

@@ -52,34 +52,32 @@ export function gemm_i4_4x16__simd(
     const bytes = <usize>(merged ? words * width : words) << 2;
     let b = panel;
     do {
-      let a0 = load<usize>(table) + offset;
-      let a1 = load<usize>(table, 4) + offset;
-      let a2 = load<usize>(table, 8) + offset;
-      let a3 = load<usize>(table, 12) + offset;
-      const last = a0 + bytes;
+      // One address moves, and three follow from it, as in gemm_4x8.ts.
+      let a = load<usize>(table) + offset;
+      const to1 = load<usize>(table, 4) + offset - a;
+      const to2 = load<usize>(table, 8) + offset - a;
+      const to3 = load<usize>(table, 12) + offset - a;
+      const last = a + bytes;
       do {
-        const stop = min(a0 + turn, last);
+        const stop = min(a + turn, last);
         do {
           const b0 = v128.load(b);
           const b1 = v128.load(b, 16);
-          const x0 = v128.load32_splat(a0);
+          const x0 = v128.load32_splat(a);
           c00 = i32x4.add(c00, i32x4.dot_i16x8_s(x0, b0));
           c01 = i32x4.add(c01, i32x4.dot_i16x8_s(x0, b1));
-          const x1 = v128.load32_splat(a1);
+          const x1 = v128.load32_splat(a + to1);
           c10 = i32x4.add(c10, i32x4.dot_i16x8_s(x1, b0));
           c11 = i32x4.add(c11, i32x4.dot_i16x8_s(x1, b1));
-          const x2 = v128.load32_splat(a2);
+          const x2 = v128.load32_splat(a + to2);
           c20 = i32x4.add(c20, i32x4.dot_i16x8_s(x2, b0));
           c21 = i32x4.add(c21, i32x4.dot_i16x8_s(x2, b1));
-          const x3 = v128.load32_splat(a3);
+          const x3 = v128.load32_splat(a + to3);
           c30 = i32x4.add(c30, i32x4.dot_i16x8_s(x3, b0));
           c31 = i32x4.add(c31, i32x4.dot_i16x8_s(x3, b1));
-          a0 += 4;
-          a1 += 4;
-          a2 += 4;
-          a3 += 4;
+          a += 4;
           b += 32;
-        } while (a0 < stop);
+        } while (a < stop);
         const t00 = low__simd(c00);
         const t01 = low__simd(c01);
         l00 = i32x4.add(l00, t00);
@@ -104,7 +102,7 @@ export function gemm_i4_4x16__simd(
         l31 = i32x4.add(l31, t31);
         c30 = i32x4.sub(c30, t30);
         c31 = i32x4.sub(c31, t31);
-      } while (a0 < last);
+      } while (a < last);
       table += 16;
     } while (table < end);
     table = next;

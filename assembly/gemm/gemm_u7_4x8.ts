@@ -39,13 +39,14 @@ export function gemm_u7_4x8_turns__simd(
     const bytes = <usize>(merged ? words * width : words) << 2;
     let b = panel;
     do {
-      let a0 = load<usize>(table) + offset;
-      let a1 = load<usize>(table, 4) + offset;
-      let a2 = load<usize>(table, 8) + offset;
-      let a3 = load<usize>(table, 12) + offset;
-      const last = a0 + bytes;
+      // One address moves, and three follow from it, as in gemm_4x8.ts.
+      let a = load<usize>(table) + offset;
+      const to1 = load<usize>(table, 4) + offset - a;
+      const to2 = load<usize>(table, 8) + offset - a;
+      const to3 = load<usize>(table, 12) + offset - a;
+      const last = a + bytes;
       do {
-        const stop = min(a0 + turn, last);
+        const stop = min(a + turn, last);
         let c00 = i16x8.splat(0);
         let c01 = c00;
         let c10 = i16x8.splat(0);
@@ -57,24 +58,21 @@ export function gemm_u7_4x8_turns__simd(
         do {
           const b0 = v128.load(b);
           const b1 = v128.load(b, 16);
-          const x0 = v128.load32_splat(a0);
+          const x0 = v128.load32_splat(a);
           c00 = pairs__simd(c00, x0, b0);
           c01 = pairs__simd(c01, x0, b1);
-          const x1 = v128.load32_splat(a1);
+          const x1 = v128.load32_splat(a + to1);
           c10 = pairs__simd(c10, x1, b0);
           c11 = pairs__simd(c11, x1, b1);
-          const x2 = v128.load32_splat(a2);
+          const x2 = v128.load32_splat(a + to2);
           c20 = pairs__simd(c20, x2, b0);
           c21 = pairs__simd(c21, x2, b1);
-          const x3 = v128.load32_splat(a3);
+          const x3 = v128.load32_splat(a + to3);
           c30 = pairs__simd(c30, x3, b0);
           c31 = pairs__simd(c31, x3, b1);
-          a0 += 4;
-          a1 += 4;
-          a2 += 4;
-          a3 += 4;
+          a += 4;
           b += 32;
-        } while (a0 < stop);
+        } while (a < stop);
         l00 = widened__simd(l00, c00);
         l01 = widened__simd(l01, c01);
         l10 = widened__simd(l10, c10);
@@ -83,7 +81,7 @@ export function gemm_u7_4x8_turns__simd(
         l21 = widened__simd(l21, c21);
         l30 = widened__simd(l30, c30);
         l31 = widened__simd(l31, c31);
-      } while (a0 < last);
+      } while (a < last);
       table += 16;
     } while (table < end);
     table = next;

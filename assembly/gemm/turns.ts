@@ -16,25 +16,27 @@ const LARGEST_QUADS: i32 = 255;
 
 /**
  * Writes the turns of every panel of a ConvI16 layer: u8 counts of k-pairs, tap after tap, each as many as fit. A panel has room for as many counts as pairs.
- * Of ConvU7 one count for each panel.
+ * Of ConvU7 one count for each panel. How many there are.
  */
-export function turns(kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, counts: usize): void {
+export function turns(kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, counts: usize): i32 {
+  let taken = 0;
   if (HAS_QUADS && kernel == Opcode.ConvU7) {
     const stride = <usize>panelBytes(kernel, 1, 1, taps, channels);
     const last = panels + <usize>panelBytes(kernel, groups, rows, taps, channels);
-    for (; panels < last; panels += stride) store<u8>(counts++, <u8>quadsOf(panels, panels + stride));
-    return;
+    for (; panels < last; panels += stride, taken++) store<u8>(counts++, <u8>quadsOf(panels, panels + stride));
+    return taken;
   }
   const bytes = <usize>panelBytes(kernel, 1, 1, taps, channels);
   const end = panels + <usize>panelBytes(kernel, groups, rows, taps, channels);
   for (; panels < end; counts += bytes >> 5) {
     let next = counts;
-    for (const stop = panels + bytes; panels < stop; next++) {
+    for (const stop = panels + bytes; panels < stop; next++, taken++) {
       const pairs = turnAt(panels, stop);
       store<u8>(next, <u8>pairs);
       panels += <usize>pairs << 5;
     }
   }
+  return taken;
 }
 
 /** Pairs of the turn that begins at `panel`. */

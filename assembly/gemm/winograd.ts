@@ -179,22 +179,44 @@ function outputs<V, F>(step: usize, scratch: usize, sums: usize, apart: usize, s
   const output = address(step, ConvStep.output) + <usize>sample * address(step, ConvStep.outBatchStride) + offset;
   let y = (first / across) << 1;
   let x = (first % across) << 1;
+  const form = load<i32>(scratch, Tile.form);
+  const low = all<F, f32>(load<f32>(scratch, Tile.low));
+  const high = all<F, f32>(load<f32>(scratch, Tile.high));
   for (; count > 0; count--, sums += 32) {
-    const right = x + 1 < outWidth;
-    let out = output + <usize>y * line + <usize>x * pixel;
-    // Aᵀ·M line by line of outputs: m0 + m1 + m2 and m1 − m2 − m3 of the lines of positions.
+    // Aᵀ·M·A, both lines of outputs at once: m0 + m1 + m2 and m1 − m2 − m3 of the lines of positions, and then of their columns.
     let at = sums;
-    for (let lower = 0; lower < 2 && y + lower < outHeight; lower++, out += line, at += 4 * apart) {
-      const sign = all<V>(-lower);
-      const u0 = column<V>(at, apart, sign);
-      const u1 = column<V>(at + apart, apart, sign);
-      const u2 = column<V>(at + 2 * apart, apart, sign);
-      const u3 = column<V>(at + 3 * apart, apart, sign);
-      const one = finished<V, F>(scratch, out, add<V, i32>(add<V, i32>(u0, u1), u2), shift, scale, bias);
-      store<F>(out, one);
-      if (!right) continue;
-      const next = finished<V, F>(scratch, out + pixel, sub<V, i32>(sub<V, i32>(u1, u2), u3), shift, scale, bias);
-      store<F>(out + pixel, next);
+    let m1 = load<V>(at + 4 * apart);
+    let m2 = load<V>(at + 8 * apart);
+    let upper = add<V, i32>(add<V, i32>(load<V>(at), m1), m2);
+    let lower = sub<V, i32>(sub<V, i32>(m1, m2), load<V>(at + 12 * apart));
+    at += apart;
+    m1 = load<V>(at + 4 * apart);
+    m2 = load<V>(at + 8 * apart);
+    let upperRight = add<V, i32>(add<V, i32>(load<V>(at), m1), m2);
+    let lowerRight = sub<V, i32>(sub<V, i32>(m1, m2), load<V>(at + 12 * apart));
+    upper = add<V, i32>(upper, upperRight);
+    lower = add<V, i32>(lower, lowerRight);
+    at += apart;
+    m1 = load<V>(at + 4 * apart);
+    m2 = load<V>(at + 8 * apart);
+    let u = add<V, i32>(add<V, i32>(load<V>(at), m1), m2);
+    let l = sub<V, i32>(sub<V, i32>(m1, m2), load<V>(at + 12 * apart));
+    upper = add<V, i32>(upper, u);
+    lower = add<V, i32>(lower, l);
+    upperRight = sub<V, i32>(upperRight, u);
+    lowerRight = sub<V, i32>(lowerRight, l);
+    at += apart;
+    m1 = load<V>(at + 4 * apart);
+    m2 = load<V>(at + 8 * apart);
+    upperRight = sub<V, i32>(upperRight, add<V, i32>(add<V, i32>(load<V>(at), m1), m2));
+    lowerRight = sub<V, i32>(lowerRight, sub<V, i32>(sub<V, i32>(m1, m2), load<V>(at + 12 * apart)));
+    const right = x + 1 < outWidth;
+    const out = output + <usize>y * line + <usize>x * pixel;
+    finish<V, F>(scratch, out, upper, shift, scale, bias, form, low, high);
+    if (right) finish<V, F>(scratch, out + pixel, upperRight, shift, scale, bias, form, low, high);
+    if (y + 1 < outHeight) {
+      finish<V, F>(scratch, out + line, lower, shift, scale, bias, form, low, high);
+      if (right) finish<V, F>(scratch, out + line + pixel, lowerRight, shift, scale, bias, form, low, high);
     }
     x += 2;
     if (x >= outWidth) {
@@ -204,17 +226,9 @@ function outputs<V, F>(step: usize, scratch: usize, sums: usize, apart: usize, s
   }
 }
 
-/** One column of Aᵀ·M: the first of three positions and the sum of the others, which all ones in `sign` subtract. */
 @inline
-function column<V>(at: usize, apart: usize, sign: V): V {
-  const others = add<V, i32>(load<V>(at + 4 * apart), load<V>(at + 8 * apart));
-  if (isVector<V>()) return v128.add<i32>(load<V>(at), v128.sub<i32>(v128.xor(others, sign), sign));
-  return (load<i32>(at) + (<i32>others ^ <i32>sign) - <i32>sign) as V;
-}
-
-@inline
-function all<V>(value: i32): V {
-  if (isVector<V>()) return i32x4.splat(value);
+function all<V, E>(value: E): V {
+  if (isVector<V>()) return v128.splat<E>(value);
   return value as V;
 }
 
@@ -233,15 +247,16 @@ function scaleOf<F>(entry: usize, scales: usize): F {
   return (scale * load<f32>(scales)) as F;
 }
 
-/** Outputs that will lie at `out`. */
+/** Writes outputs. */
 @inline
-function finished<V, F>(tile: usize, out: usize, sum: V, shift: V, scale: F, bias: F): F {
+function finish<V, F>(tile: usize, out: usize, sum: V, shift: V, scale: F, bias: F, form: i32, low: F, high: F): void {
   if (isVector<V>()) {
     const y = f32x4.add(f32x4.mul(f32x4.convert_i32x4_s(i32x4.shr_s(i32x4.sub(sum, shift), 2)), scale), bias);
-    return end__simd(tile, out, y, load<i32>(tile, Tile.form), v128.load_splat<f32>(tile, Tile.low), v128.load_splat<f32>(tile, Tile.high));
+    v128.store(out, end__simd(tile, out, y, form, low, high));
+    return;
   }
   const whole = <i32>(sum - shift) >> 2;
-  return end__scalar(tile, out, <f32>whole * (scale as f32) + (bias as f32)) as F;
+  store<f32>(out, end__scalar(tile, out, <f32>whole * (scale as f32) + (bias as f32)));
 }
 
 /**

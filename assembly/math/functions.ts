@@ -2,7 +2,6 @@
 import { UnaryFunction } from "../../src/core/abi/elementwise";
 import { Part } from "../part";
 import * as double from "./double/functions";
-import { erf as erfSingle } from "./erf";
 import { exp as expSingle, expm1 as expm1Single, sigmoid as sigmoidSingle, tanh as tanhSingle } from "./exp";
 import {
   abs, add, atLeast, atMost, ceil, copysign, div, floor, ifEqual, ifLess, k, mul, nearest, neg, notANumber, sqrt, sub,
@@ -88,9 +87,10 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   if (sizeof<T>() == 8) return double.sigmoid(x) as T;
   return sigmoidSingle<T>(x);
 }
+/** That of f32 has a loop of its own, with Gelu: assembly/tensor/unary.ts. */
 @inline function erf<T>(x: T): T {
   if (sizeof<T>() == 8) return double.erf(x) as T;
-  return erfSingle<T>(x);
+  return notANumber<T>();
 }
 @inline function softplus<T>(x: T): T {
   if (sizeof<T>() == 8) return double.softplus(x) as T;

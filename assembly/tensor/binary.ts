@@ -88,12 +88,12 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
     case BinaryFunction.Div: map<T>(BinaryFunction.Div, a, b, output, n, sa, sb); break;
     case BinaryFunction.Min: map<T>(BinaryFunction.Min, a, b, output, n, sa, sb); break;
     case BinaryFunction.Max: map<T>(BinaryFunction.Max, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Pow: map<T>(BinaryFunction.Pow, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Mod: map<T>(BinaryFunction.Mod, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Fmod: map<T>(BinaryFunction.Fmod, a, b, output, n, sa, sb); break;
     case BinaryFunction.AtLeast: map<T>(BinaryFunction.AtLeast, a, b, output, n, sa, sb); break;
     case BinaryFunction.AtMost: map<T>(BinaryFunction.AtMost, a, b, output, n, sa, sb); break;
     case BinaryFunction.PRelu: map<T>(BinaryFunction.PRelu, a, b, output, n, sa, sb); break;
+    // No lane form exists of the others.
+    default:
+      for (; n > 0; n--, a += sa, b += sb, output += 4) store<f32>(output, single(operation, load<f32>(a), load<f32>(b)));
   }
 }
 
@@ -106,18 +106,7 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   if (operation == BinaryFunction.Max) return max<T>(a, b);
   if (operation == BinaryFunction.AtLeast) return atLeast<T>(a, b);
   if (operation == BinaryFunction.AtMost) return atMost<T>(a, b);
-  if (operation == BinaryFunction.PRelu) return ifLess<T>(a, k<T>(0), mul<T>(a, b), a);
-  return each<T>(operation, a, b);
-}
-
-@inline function each<T>(operation: i32, a: T, b: T): T {
-  if (isVector<T>()) {
-    let v = f32x4.splat(single(operation, f32x4.extract_lane(a, 0), f32x4.extract_lane(b, 0)));
-    v = f32x4.replace_lane(v, 1, single(operation, f32x4.extract_lane(a, 1), f32x4.extract_lane(b, 1)));
-    v = f32x4.replace_lane(v, 2, single(operation, f32x4.extract_lane(a, 2), f32x4.extract_lane(b, 2)));
-    return f32x4.replace_lane(v, 3, single(operation, f32x4.extract_lane(a, 3), f32x4.extract_lane(b, 3)));
-  }
-  return single(operation, a, b) as T;
+  return ifLess<T>(a, k<T>(0), mul<T>(a, b), a); // PRelu
 }
 
 function single(operation: i32, a: f32, b: f32): f32 {

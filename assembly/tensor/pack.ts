@@ -163,8 +163,8 @@ export function pack(
   kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, weights: usize, transposed: i32,
 ): void {
   if (isDepthwise(kernel)) {
-    packDepthwise(weights, groups, taps, panels);
-    return;
+    rows = groups;
+    groups = 1;
   }
   const depth = taps * channels;
   const down: usize = transposed ? <usize>rows << 2 : 4;
@@ -173,12 +173,5 @@ export function pack(
     for (let r = 0; r < rows; r += COLUMNS, panels += (<usize>depth * COLUMNS) << 2) {
       panelF32(weights + <usize>r * right, down, right, depth, min(COLUMNS, rows - r), panels);
     }
-  }
-}
-
-function packDepthwise(weights: usize, channels: i32, taps: i32, to: usize): void {
-  const wide = (channels + COLUMNS - 1) & -COLUMNS;
-  for (let t = 0; t < taps; t++) {
-    for (let c = 0; c < wide; c++, to += 4) store<f32>(to, c < channels ? load<f32>(weights + (<usize>(c * taps + t) << 2)) : 0);
   }
 }

@@ -85,28 +85,18 @@ export interface CoreExports {
   groupStride(kernel: Kernel, channels: number): number;
   pixelStride(kernel: Kernel, groups: number, channels: number): number;
   scratchBytes(kernel: Kernel, groups: number, taps: number, channels: number, pixels: number): number;
-  /** `ConvStep.turns` of a ConvI16 layer: a byte for each of its k-pairs, all panels (assembly/gemm/turns.ts). */
-  turns(...args: [...layer: LayerArguments, panels: number, counts: number]): void;
+  /** `ConvStep.turns` of a ConvI16 layer: room for a byte for each of its k-pairs, all panels (assembly/gemm/turns.ts). How many turns there are. */
+  turns(...args: [...layer: LayerArguments, panels: number, counts: number]): number;
   /** Panels of a ConvI16 layer of 3×3 taps → those of WinogradI16 (assembly/gemm/winograd.ts). 1 if every element fits. */
   transformWeights(rows: number, channels: number, panels: number, transformed: number): 0 | 1;
   /** f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed`, → panels of a float kernel. */
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
-   * Adds `weight` · digit of a packed plane [row][tap][channel] into the panels of an integer kernel and its row sums into `columnSums` (i32 per
-   * row, all groups); both must be 0 before the first term. `bits` 1…8, two's complement unless `unsigned` is 1. With the first term, `zeros`, i32 [groups·rows], are
-   * subtracted from the elements of their rows; 0: none. 1 if every element fits the panel, as below.
+   * Adds the terms of `lendTerms`, Σ weight · digit, into the panels of an integer kernel and their row sums into `columnSums` (i32 per row, all groups); both must be 0 before the first term. `zeros`,
+   * i32 [groups·rows], are subtracted from the elements of their rows; 0: none. 1 if every element fits the panel, as below.
    */
-  addTerm(
-    ...args: [
-      ...layer: LayerArguments,
-      panels: number,
-      columnSums: number,
-      plane: number,
-      bits: number,
-      unsigned: 0 | 1,
-      weight: number,
-      zeros: number,
-    ]
+  addTerms(
+    ...args: [...layer: LayerArguments, panels: number, columnSums: number, terms: number, count: number, zeros: number]
   ): 0 | 1;
   /** Adds i16 `values` to `count` elements, u32 `indices` into [row][tap][channel]. */
   addOutliers(
@@ -163,7 +153,7 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports | keyof SeriesExports, true>>
   turns: true,
   transformWeights: true,
   pack: true,
-  addTerm: true,
+  addTerms: true,
   addOutliers: true,
 };
 

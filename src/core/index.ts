@@ -13,6 +13,7 @@ export * from "./random.ts";
 export type { RelaxedDots } from "./relaxed.ts";
 export * from "./shown.ts";
 export * from "./steps.ts";
+export * from "./terms.ts";
 export * from "./turns.ts";
 export * from "./words.ts";
 export * from "./yield.ts";

@@ -21,7 +21,7 @@ export const KERNELS: { readonly [kernel in Kernel]: string } = {
   [Opcode.WinogradI16]: "winograd_i16_i16_4x8",
   [Opcode.ConvF32]: "gemm_f32_4x8",
   [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
-  [Opcode.DepthwiseF32]: "depthwise_f32_4x8",
+  [Opcode.DepthwiseF32]: "depthwise_f32_4x4",
 };
 
 /** What decides the kernel of a linear layer. */

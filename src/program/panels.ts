@@ -1,5 +1,13 @@
 import { Opcode } from "../core/abi/opcode.ts";
-import { type Core, chooseKernel, type Kernel, type Layer, type LinearWork, layerOf } from "../core/index.ts";
+import {
+  type Core,
+  chooseKernel,
+  type Kernel,
+  type Layer,
+  type LinearWork,
+  layerOf,
+  lendTerms,
+} from "../core/index.ts";
 import type { Elsewhere } from "../parallel/index.ts";
 import { isSigned, lowestOf, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
@@ -154,11 +162,7 @@ export class Panels {
     const core = this.core;
     const pairs = core.exports.panelBytes(...layerOf(layer)) / core.exports.panelBytes(layer.kernel, 1, 1, 1, 2);
     const turns = core.allocate(pairs);
-    const counts = core.u8(turns, pairs).fill(0);
-    core.exports.turns(...layerOf(layer), weights, turns);
-    let taken = 0;
-    for (const count of counts) if (count > 0) taken++;
-    if (pairs >= LEAST_TURN * taken) return turns;
+    if (pairs >= LEAST_TURN * core.exports.turns(...layerOf(layer), weights, turns)) return turns;
     core.release(turns);
     return 0;
   }
@@ -201,7 +205,7 @@ export class Panels {
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
   private outgrows(placed: Placed): boolean {
     const core = this.core;
-    const { addTerm, addOutliers } = core.exports;
+    const { addTerms, addOutliers } = core.exports;
     const { series } = placed;
     const { digits, planes, zeros, sparse } = series;
     if (placed.held) {
@@ -211,26 +215,28 @@ export class Panels {
     const before = placed.loaded;
     if (before === planes.length) return false;
     const source = this.sourceOf(placed);
+    const first = placed.loaded;
     const panels = [...layerOf(source.layer), source.weights, placed.columnSums] as const;
     let fits = true;
-    const lend = <Data extends readonly ArrayBufferView[]>(
-      data: readonly [...Data],
-      add: (...at: { [i in keyof Data]: number }) => 0 | 1,
-    ): void =>
-      core.lend(data, (...at) => {
-        fits = add(...at) === 1 && fits;
-      });
-    for (; placed.loaded < planes.length; placed.loaded++) {
-      const unsigned = isSigned(digits, placed.loaded) ? 0 : 1;
-      const bits = termBits(series, placed.loaded);
-      const weight = termWeight(series, placed.loaded);
-      const plane = planes[placed.loaded]!;
-      if (placed.loaded > 0 || zeros === undefined)
-        lend([plane], (at) => addTerm(...panels, at, bits, unsigned, weight, 0));
-      else lend([plane, zeros], (at, zero) => addTerm(...panels, at, bits, unsigned, weight, zero));
-      if (placed.loaded > 0 || sparse === undefined) continue;
+    const missing = planes.slice(first).map((plane, i) => ({
+      plane,
+      bits: termBits(series, first + i),
+      unsigned: !isSigned(digits, first + i),
+      weight: termWeight(series, first + i),
+    }));
+    lendTerms(core, missing, (at, count) => {
+      const add = (zero: number): void => {
+        fits = addTerms(...panels, at, count, zero) === 1;
+      };
+      if (first > 0 || zeros === undefined) add(0);
+      else core.lend([zeros], add);
+    });
+    placed.loaded = planes.length;
+    if (first === 0 && sparse !== undefined) {
       const { indices, values } = sparse;
-      lend([indices, values], (at, of) => addOutliers(...panels, at, of, values.length));
+      core.lend([indices, values], (at, of) => {
+        fits = addOutliers(...panels, at, of, values.length) === 1 && fits;
+      });
     }
     const { layer, weights, turns = 0 } = placed;
     if (source.weights !== weights) {

@@ -31,7 +31,9 @@ export function evenColumns(graph: Graph): Graph {
     const columns = columnsOf(node, weights.dims);
     const powers = columns && powersOf(weights as Tensor<"float32">, columns);
     if (powers === undefined) return [node];
-    const even = (weights as Tensor<"float32">).data.map((w, i) => w / powers[columns!(i)]!);
+    const even = (weights as Tensor<"float32">).data.map(
+      (w, i) => w / powers[Math.floor(i / columns!.run) % columns!.count]!,
+    );
     initializers.set(name, new Tensor("float32", even, weights.dims));
     const made = `${node.name}#columns`;
     initializers.set(`${name}#columns`, new Tensor("float32", powers, [powers.length]));
@@ -48,21 +50,34 @@ export function evenColumns(graph: Graph): Graph {
   return nodes.length === graph.nodes.length ? graph : { ...graph, nodes, initializers };
 }
 
-/** Which column of inputs, the last axis of what the layer reads, an element of its weights multiplies; undefined for layers that share them among groups, and others. */
-function columnsOf({ domain, op, attributes }: Node, dims: readonly number[]): ((i: number) => number) | undefined {
+/** Where the weights lie that an element of the inputs' last axis is multiplied with: `run` neighbours for each of `count` columns in turn, over and over. */
+interface Columns {
+  readonly count: number;
+  readonly run: number;
+}
+
+/** The columns of a layer's weights; undefined for layers that share them among groups, and others. */
+function columnsOf({ domain, op, attributes }: Node, dims: readonly number[]): Columns | undefined {
   const last = dims.at(-1)!;
-  if (op === "MatMul") return dims.length > 2 || attributes["transB"] ? undefined : (i) => Math.floor(i / last);
+  if (op === "MatMul") return dims.length > 2 || attributes["transB"] ? undefined : { count: dims[0]!, run: last };
   const isConvolution = `${domain}/${op}` === "bitbasis/Conv" && (attributes["group"] ?? 1) === 1;
-  return isConvolution || RECURRENT.has(op) ? (i) => i % last : undefined;
+  return isConvolution || RECURRENT.has(op) ? { count: last, run: 1 } : undefined;
 }
 
 /** By column of inputs, a power of two of at most 1 that its weights are to be divided by for the largest to be about as large as the largest of all; undefined where they are even enough. */
-function powersOf({ data }: Tensor<"float32">, columnOf: (i: number) => number): Float32Array | undefined {
-  const largest: number[] = [];
-  for (const [i, w] of data.entries()) largest[columnOf(i)] = Math.max(largest[columnOf(i)] ?? 0, Math.abs(w));
+function powersOf({ data }: Tensor<"float32">, { count, run }: Columns): Float32Array | undefined {
+  const largest = new Float32Array(count);
+  for (let i = 0, column = 0; i < data.length; column = column + 1 === count ? 0 : column + 1) {
+    let own = largest[column]!;
+    for (const end = Math.min(i + run, data.length); i < end; i++) {
+      const size = Math.abs(data[i]!);
+      if (size > own) own = size;
+    }
+    largest[column] = own;
+  }
   const most = largest.reduce((a, b) => Math.max(a, b), 0);
   if (!largest.some((own) => own > 0 && own * UNEVEN <= most)) return undefined;
-  return Float32Array.from(largest, (own) => {
+  return largest.map((own) => {
     let power = 1;
     while (own > 0 && 2 * own <= most * power && power > LEAST) power /= 2;
     return power;

@@ -112,11 +112,17 @@ function place(graph: Graph, linear: readonly LinearNode[]): LinearNode[] {
   });
 }
 
-/** Weights of convolutions are [O, k…, I/g] here. */
+/** Weights of convolutions are [O, k…, I/g] here. An output of a transposed one sees positions of its kernel that are a stride apart. */
 function shapeOf(node: Node, { tensor: { dims, size }, axis }: NonNullable<LinearNode["weights"]>): LayerShape {
   const rows = dims[axis]!;
-  const taps = node.op.startsWith("Conv") ? sizeOf(dims.slice(1, -1)) : 1;
-  return { depth: size / rows, uses: (rows / groups(node)) * taps };
+  const kernel = node.op.startsWith("Conv") ? dims.slice(1, -1) : [];
+  const taps = sizeOf(kernel);
+  const strides = node.op === "ConvTranspose" ? node.attributes["strides"] : undefined;
+  const seen = kernel.reduce(
+    (all, extent, i) => all * Math.ceil(extent / (Array.isArray(strides) ? strides[i] : 1)),
+    1,
+  );
+  return { depth: taps === 0 ? 0 : (size / rows / taps) * seen, uses: (rows / groups(node)) * taps };
 }
 
 function isDepthwise(node: Node, weights: Tensor): boolean {

@@ -221,15 +221,16 @@ const LOOKED_AT = 2 ** 20;
 
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
 function* checkFinite({ name, tensor }: Pick<Table, "name" | "tensor">): Generator<undefined, void> {
-  const { data } = tensor;
-  for (let from = 0; from < data.length; yield) {
-    // 0 times what is not finite is NaN: 20 times as fast as asking each, and twice that by fours, whose sums of floats do not overflow a double.
-    let sum = 0;
-    const end = Math.min(from + LOOKED_AT, data.length);
-    for (; from < end - 3; from += 4) sum += 0 * (data[from]! + data[from + 1]! + data[from + 2]! + data[from + 3]!);
-    for (; from < end; from++) sum += 0 * data[from]!;
-    if (sum !== 0) throw notFinite(tensor, name);
-  }
+  const bits = new Int32Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.length);
+  for (let from = 0; from < bits.length; from += LOOKED_AT, yield)
+    if (!areFinite(bits, from, Math.min(from + LOOKED_AT, bits.length))) throw notFinite(tensor, name);
+}
+
+/** Whether floats are finite by their bits: an exponent of ones, and one more, is a sign. Four times as fast as sums of floats, and out of a generator's sight: V8 keeps its variables in memory. */
+function areFinite(bits: Int32Array, from: number, end: number): boolean {
+  let signs = 0;
+  for (let i = from; i < end; i++) signs |= (bits[i]! & 0x7fffffff) + 0x00800000;
+  return signs >= 0;
 }
 
 interface SharedWeights {

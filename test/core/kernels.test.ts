@@ -66,7 +66,7 @@ it("takes the relaxed dot products where they are worth it and the weights have 
 it("has kernels of their own for depthwise layers and float32", () => {
   expect(chosen({ depthwise: true, weightBits: 8 })).toBe("depthwise_i16_i16_3x8");
   expect(chosen({ activationBits: 0 })).toBe("gemm_f32_4x8");
-  expect(chosen({ activationBits: 0, depthwise: true })).toBe("depthwise_f32_4x8");
+  expect(chosen({ activationBits: 0, depthwise: true })).toBe("depthwise_f32_4x4");
 });
 
 it("knows linear steps", () => {

@@ -6,6 +6,8 @@ import { bitsOf, type Linear, layer, plain, type Shape } from "./layer.ts";
 
 const NAN = 0x7fc00000;
 
+const TALL = { kernelHeight: 5, kernelWidth: 5, pads: [2, 2, 2, 2] } as const;
+
 describe("Depthwise", () => {
   const depthwise = (shape: Shape, options: Parameters<typeof layer>[1]): Linear => ({
     ...layer({ ...shape, channels: 1, outChannels: 1 }, options),
@@ -59,13 +61,21 @@ describe("Depthwise", () => {
   });
 
   it.each([
-    // Kernels three wide whose taps lie side by side share columns between four pixels; the others look like them.
+    // Kernels three and five wide whose taps lie side by side share columns between four pixels; the others look like them. Rows of outputs may see no more than the padding above and below.
     ["3 × 3", { kernelHeight: 3 }],
     ["1 × 3", { kernelHeight: 1 }],
     ["3 × 3 over every second row, its taps two rows apart", { kernelHeight: 3, strideHeight: 2, dilationHeight: 2 }],
     ["2 × 3 × 3", { kernelHeight: 3, inDepth: 3, kernelDepth: 2 }],
     ["3 × 3 over every second column", { kernelHeight: 3, strideWidth: 2 }],
     ["3 × 3, its taps two columns apart", { kernelHeight: 3, dilationWidth: 2 }],
+    ["5 × 5", TALL],
+    ["5 × 5 over three lines, more above than the kernel has", { ...TALL, inHeight: 3, pads: [6, 2, 1, 2] as const }],
+    ["5 × 5 over every second line", { ...TALL, strideHeight: 2 }],
+    ["5 × 5 over every second column", { ...TALL, strideWidth: 2 }],
+    ["1 × 5 over one line", { inHeight: 1, kernelHeight: 1, kernelWidth: 5, pads: [0, 2, 0, 2] as const }],
+    ["7 × 7", { kernelHeight: 7, kernelWidth: 7, pads: [3, 3, 3, 3] as const }],
+    ["5 × 5 of 512 channels, which lie in the same sets of the cache", { ...TALL, inWidth: 9, groups: 512 }],
+    ["5 × 5 where no column is inside", { ...TALL, inWidth: 3 }],
   ])("f32 equals the reference: %s", async (_, shape) => {
     const pads = [1, 1, 1, 1] as const;
     const some = plain({ batch: 2, inHeight: 7, inWidth: 19, groups: 21, kernelWidth: 3, pads, ...shape });

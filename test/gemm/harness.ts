@@ -10,6 +10,7 @@ import {
   type Kernel,
   type Layer,
   layerOf,
+  lendTerms,
   lowPairs,
   pairsPerBlock,
   type Step,
@@ -255,7 +256,9 @@ function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number)
   const low = Int8Array.from(q);
   const high = Int8Array.from(q, (w, i) => (w - low[i]!) / 256);
   const zeros = l.zeros === undefined ? 0 : core.place(l.zeros);
-  core.exports.addTerm(...layer, at, columnSums, core.place(high), 8, 0, 256, zeros);
-  core.exports.addTerm(...layer, at, columnSums, core.place(low), 8, 0, 1, 0);
+  const terms = [high, low].map((digits, i) => ({
+    ...{ plane: new Uint8Array(digits.buffer), bits: 8, unsigned: false, weight: i === 0 ? 256 : 1 },
+  }));
+  lendTerms(core, terms, (of, count) => core.exports.addTerms(...layer, at, columnSums, of, count, zeros));
   return at;
 }

@@ -2,7 +2,7 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
-import { FLAT, f32Bits, layerOf, pairsPerBlock, type Step, step } from "../../src/core/index.ts";
+import { FLAT, f32Bits, layerOf, lendTerms, pairsPerBlock, type Step, step } from "../../src/core/index.ts";
 import { BUILDS, dirty, NO_BORDER, NO_RANGE, newCore, runAll } from "./harness.ts";
 import { bitsOf, canonical, random } from "./layer.ts";
 import { quantizeReference } from "./reference.ts";
@@ -280,15 +280,14 @@ describe("fused weights", () => {
             core.i32(sums, total).fill(0);
             const fence = core.place(new Uint8Array(64).fill(9));
             const target = [...layer, panels, sums] as const;
-            planes.forEach((digits, i) => {
-              exports.addTerm(
-                ...target,
-                core.place(packDigits(digits, bits)),
-                bits,
-                unsigned ? 1 : 0,
-                i === 0 ? 64 : 1,
-                i === 0 ? core.place(zeros) : 0,
-              );
+            const terms = planes.map((digits, i) => ({
+              ...{ plane: packDigits(digits, bits), bits, unsigned, weight: i === 0 ? 64 : 1 },
+            }));
+            // All at once, or one after the other.
+            const parts = seed & 1 ? [terms] : terms.map((term) => [term]);
+            parts.forEach((part, i) => {
+              const zero = i === 0 ? core.place(zeros) : 0;
+              lendTerms(core, part, (at, of) => exports.addTerms(...target, at, of, zero));
             });
             exports.addOutliers(...target, core.place(indices), core.place(values), indices.length);
             const want = new Int16Array(bytes / 2);
@@ -339,7 +338,8 @@ describe("load-time packing of f32 weights", () => {
       const wide = { kernel: Opcode.DepthwiseF32, groups: 9, rows: 1, taps: 4, channels: 1 } as const;
       const depthwise = pack(layerOf(wide), taps, 0);
       for (let c = 0; c < 16; c++) {
-        for (let t = 0; t < 4; t++) expect(depthwise[t * 16 + c]).toBe(c < 9 ? taps[c * 4 + t] : 0);
+        for (let t = 0; t < 4; t++)
+          expect(depthwise[((c >> 3) * 4 + t) * 8 + (c & 7)]).toBe(c < 9 ? taps[c * 4 + t] : 0);
       }
     }
   });
@@ -356,12 +356,16 @@ describe("load-time packing of f32 weights", () => {
             { length: 9 * 2 * channels },
             () => Math.floor(next() * 2 ** bits) - 2 ** (bits - 1),
           );
-          const [plane, zeros] = [core.place(packDigits(digits, bits)), core.place(new Int32Array(9).fill(zero))];
+          const terms = [{ plane: packDigits(digits, bits), bits, unsigned: false, weight: 8 }];
+          const zeros = core.place(new Int32Array(9).fill(zero));
           const panels = ([Opcode.ConvI8, Opcode.ConvI16] as const).map((kernel) => {
             const layer = layerOf({ kernel, groups: 1, rows: 9, taps: 2, channels });
             const bytes = core.exports.panelBytes(...layer);
             const [at, sums] = [core.place(new Uint8Array(bytes)), core.place(new Int32Array(16))];
-            const fits = core.exports.addTerm(...layer, at, sums, plane, bits, 0, 8, zeros);
+            let fits: number | undefined;
+            lendTerms(core, terms, (of, count) => {
+              fits = core.exports.addTerms(...layer, at, sums, of, count, zeros);
+            });
             const values =
               kernel === Opcode.ConvI8 ? new Int8Array(core.memory.buffer, at, bytes) : core.i16(at, bytes / 2);
             return { fits, values: [...values], sums: [...core.i32(sums, 16)] };

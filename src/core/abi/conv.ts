@@ -98,7 +98,7 @@ export enum ConvStep {
    * then is scratch, `outBatchStride` bytes for each of `slots`, 4 pixels at least, and there is no addend. Integer kernels under a Clip, one entry of `parameters` per sample.
    */
   handsOver,
-  /** Scratch of `scratchBytes` per thread (see assembly/layout.ts): pointer table, a row for padding, f64 accumulators. */
+  /** Scratch of `scratchBytes` per thread (see assembly/layout.ts): what a tile is told, f64 accumulators, a row for padding, pointer tables, and of ConvI8 a panel as int16. */
   scratch,
   scratchBytes,
   /** Threads that scratch has room for; run as more slices than that, the slices must come one after the other, in order. */

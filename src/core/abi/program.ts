@@ -5,7 +5,7 @@
  */
 export enum Program {
   Magic = 0x50534242, // "BBSP"
-  Version = 4,
+  Version = 5,
 }
 
 export enum ProgramHeader {

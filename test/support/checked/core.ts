@@ -115,7 +115,7 @@ const FUNCTIONS: {
   turns: { reads: [5], writes: [6] },
   transformWeights: { reads: [2], writes: [3] },
   pack: { reads: [6], writes: [5] },
-  addTerm: { reads: [7, 11], writes: [5, 6] },
+  addTerms: { reads: [7, 9], writes: [5, 6] },
   addOutliers: { reads: [7, 8], writes: [5, 6] },
 };
 
