@@ -33,8 +33,10 @@ export function canBeMade({ type, holder }: ValueInfo): boolean {
   return holder === undefined && /^(b?float16|float(32|64)|u?int(8|16|32|64)|bool)$/.test(type);
 }
 
-/** How many records `proceduralInputs` gives by default. */
-const RECORDS = 2;
+/** Samples from which on a signal of one or two channels counts as sound. */
+const SOUND = 400;
+/** Level of quiet sound, −30 dB. */
+const QUIET = 1 / 32;
 
 type Kind = "picture" | "signal" | "ids" | "switch";
 
@@ -47,14 +49,19 @@ type Kind = "picture" | "signal" | "ids" | "switch";
  * - other floats: twelve decaying tones of levels down to −60 dB, and 1/f noise; ± 0.5; integers of 8 and 16 bits too, in what these hold (16-bit ones in half of it);
  * - integers that look up rows, or are told apart one by one (one-hot): uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1.
  */
-export function proceduralInputs(graph: Graph, options: ProceduralOptions, count = RECORDS): ProceduralInputs {
+export function proceduralInputs(graph: Graph, options: ProceduralOptions, count?: number): ProceduralInputs {
   const rows = tokensOf(graph);
   const histories = historiesOf(graph);
   const { shapes, inputRange, seed = 1 } = options;
   const kinds = new Map(
     graph.inputs.map((input) => [input.name, kindOf(input, shapes.get(input.name)!, rows, histories)]),
   );
-  const feeds = Array.from({ length: count }, (_, i) => {
+  const sound = new Set(
+    graph.inputs.flatMap(({ name }) => (kinds.get(name) === "signal" && isSound(shapes.get(name)!) ? [name] : [])),
+  );
+  const cycle = sound.size > 0 ? 3 : 2;
+  const feeds = Array.from({ length: count ?? cycle }, (_, i) => {
+    const isQuiet = i % cycle === 2;
     return new Map(
       graph.inputs.map((input, j): [string, Tensor] => {
         const uniform = uniformNumbers(seed + 7919 * (i * graph.inputs.length + j));
@@ -69,7 +76,8 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
               ? deadLeaves(shape, uniform)
               : tones(shape, uniform);
         const [low, high] = rangeOf(input, kind, inputRange);
-        return [input.name, filled(input, shape, (n) => low + (high - low) * values[n]!)];
+        const level = isQuiet && sound.has(input.name) ? QUIET : 1;
+        return [input.name, filled(input, shape, (n) => low + (high - low) * (0.5 + level * (values[n]! - 0.5)))];
       }),
     );
   });
@@ -94,6 +102,11 @@ const SAMPLES: ReadonlyMap<ElementType, readonly [number, number]> = new Map([
   ["uint16", [0, 65535]],
   ["int16", [-16384, 16383]],
 ]);
+
+function isSound(shape: Shape): boolean {
+  const length = shape.reduce((most, d) => Math.max(most, d), 0);
+  return length >= SOUND && sizeOf(shape) <= 2 * length;
+}
 
 function rangeOf({ name, type }: ValueInfo, kind: Kind, given: InputRange | undefined): readonly [number, number] {
   const own = isPair(given)
