@@ -43,10 +43,10 @@ const POLICIES: Readonly<Record<Exclude<Preset, "float32">, Policy>> = {
   },
   fast: {
     tolerance: 0.03,
-    weights: [6, 7, 8, 9, 10, 12, 16],
+    weights: [7, 8, 9, 10, 12, 16],
     activations: [8, 12, 16],
     probe: [6, 8],
-    tables: [6, 7, 8, 10, 12, 16],
+    tables: [8, 10, 12, 16],
     largest: false,
     part: 1 / 4,
     neverSlower: true,

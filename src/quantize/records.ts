@@ -44,10 +44,22 @@ const SIZES = [
 /** Multiply-accumulates of all measurements of single layers, a few seconds, from which on free dimensions are guessed smaller. */
 const MOST_WORK = 2 ** 34;
 
-const GUESSES = [
-  ...SCALES.map((scale) => (usual: number) => Math.round(usual * scale)),
-  ...SIZES.map((size) => () => size),
-];
+/** Other sizes of free dimensions than the usual ones, in the order in which they are tried. */
+function guesses(graph: Graph): ((usual: number) => number)[] {
+  const taken = takenOf(graph);
+  const sizes = [...(taken > 1 ? [taken] : []), ...SIZES];
+  return [...SCALES.map((scale) => (usual: number) => Math.round(usual * scale)), ...sizes.map((size) => () => size)];
+}
+
+/** One more than the last element that is taken on its own by its place: the length that a loop was unrolled for, whatever the file says. */
+function takenOf(graph: Graph): number {
+  let last = 0;
+  for (const { op, inputs } of graph.nodes) {
+    const place = op === "Gather" ? graph.initializers.get(inputs[1]!) : undefined;
+    if (place?.size === 1 && !graph.initializers.has(inputs[0]!)) last = Math.max(last, Number(place.data[0]));
+  }
+  return last + 1;
+}
 
 interface Guess {
   readonly stage: Stage;
@@ -60,7 +72,7 @@ function guessStage(graph: Graph, part: boolean): Guess | string {
   if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
   const isFree = graph.inputs.some(({ shape }) => shape?.slice(1).some((d) => typeof d === "string"));
   let why: string | undefined;
-  for (const choose of isFree ? GUESSES : GUESSES.slice(0, 1)) {
+  for (const choose of guesses(graph).slice(0, isFree ? undefined : 1)) {
     const found = guessed(graph, part, choose);
     if (typeof found !== "string") return isFree ? lighter(graph, part, choose, found) : found;
     why ??= found;

@@ -9,7 +9,7 @@ export interface Structure {
   readonly nonNegative: ReadonlySet<string>;
   /** Values that an RMS norm has made, which have no mean to speak of. */
   readonly centred: ReadonlySet<string>;
-  /** Whether the network may hand a recurrent state from run to run: it has recurrent layers, and more than one input of floats. */
+  /** Whether the network may hand a recurrent state from run to run: it has recurrent layers, and more than one input of floats, or one that such a layer starts from. */
   readonly streaming: boolean;
 }
 
@@ -17,9 +17,21 @@ export function structureOf(graph: Graph): Structure {
   const nodes = everyNode(graph);
   return {
     ...{ frontEnds: frontEnds(graph, nodes), nonNegative: nonNegative(nodes), centred: centred(graph, nodes) },
-    streaming:
-      nodes.some(({ op }) => RECURRENT.has(op)) && graph.inputs.filter(({ type }) => type === "float32").length > 1,
+    streaming: isStreaming(graph, nodes),
   };
+}
+
+/** States are the fourth and fifth input of a recurrent layer of one direction. */
+function isStreaming(graph: Graph, nodes: readonly Node[]): boolean {
+  const floats = new Set(graph.inputs.flatMap(({ name, type }) => (type === "float32" ? [name] : [])));
+  const recurrent = nodes.filter(({ op }) => RECURRENT.has(op));
+  const makers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  const isFed = (name: string): boolean => {
+    const maker = makers.get(name);
+    return floats.has(name) || (maker !== undefined && PASSING.has(maker.op) && isFed(maker.inputs[0]!));
+  };
+  const starts = recurrent.flatMap(({ inputs }) => inputs.slice(3, 5));
+  return recurrent.length > 0 && (floats.size > 1 || starts.some(isFed));
 }
 
 /** A set of words. */
