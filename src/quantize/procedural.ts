@@ -37,6 +37,8 @@ export function canBeMade({ type, holder }: ValueInfo): boolean {
 const SOUND = 400;
 /** Level of quiet sound, −30 dB. */
 const QUIET = 1 / 32;
+/** From this part of a tone on there is a pause. */
+const PAUSE = 3 / 4;
 
 type Kind = "picture" | "signal" | "ids" | "switch";
 
@@ -75,7 +77,7 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
             ? pinkNoise(shape, uniform, kind)
             : kind === "picture"
               ? deadLeaves(shape, uniform)
-              : tones(shape, uniform);
+              : tones(shape, uniform, sound.has(input.name));
         const [low, high] = rangeOf(input, kind, inputRange);
         const level = isQuiet && sound.has(input.name) ? QUIET : 1;
         return [input.name, filled(input, shape, (n) => low + (high - low) * (0.5 + level * (values[n]! - 0.5)))];
@@ -271,7 +273,7 @@ function octaves(height: number, width: number, uniform: () => number): Float64A
 const LEVEL = 0.5336699231206312;
 
 /** Twelve tones from 1/320 to 1/2.5 of the sampling rate (50 Hz to 6.4 kHz at 16 kHz), each dying away and struck anew, and noise at −80 dB; 0…1. */
-function tones(shape: Shape, uniform: () => number): Float64Array {
+function tones(shape: Shape, uniform: () => number, pauses: boolean): Float64Array {
   const length = sizeOf(shape);
   const out = new Float64Array(length);
   let amplitude = 1;
@@ -287,7 +289,11 @@ function tones(shape: Shape, uniform: () => number): Float64Array {
     }
   }
   const most = out.reduce((all, v) => Math.max(all, Math.abs(v)), 1e-9);
-  return out.map((v) => clamp(0.5 + (0.5 * v) / most + 1e-4 * (uniform() - 0.5)));
+  const pause = pauses ? PAUSE * length : length;
+  return out.map((v, n) => {
+    const level = n < pause ? 1 : QUIET;
+    return clamp(0.5 + level * ((0.5 * v) / most + 1e-4 * (uniform() - 0.5)));
+  });
 }
 
 /** cos and sin of 0…3 by their series: the last bits of the engine's own differ from machine to machine. */
