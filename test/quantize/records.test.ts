@@ -66,3 +66,46 @@ test("quiet sound, which biases drown, is within what compact promises of loud s
     expect(differenceOf(await session.run(feeds), await exact.run(feeds)).rms).toBeLessThan(0.085);
   }
 });
+
+test("tones of sound end in a pause, and are quiet throughout in a third record; other signals are neither", async () => {
+  const levels = async (length: number) => {
+    const net = new Net("sound", 14);
+    const y = net.dense(net.input("x", [1, length]), length, 2);
+    const records = recordsFor(await prepare(net.done([y])), {});
+    if (typeof records === "string") throw new Error(records);
+    const most = (data: Float32Array) => data.reduce((all, v) => Math.max(all, Math.abs(v)), 0);
+    return records.feeds.map((feeds) => {
+      const data = feeds.get("x")!.data as Float32Array;
+      return [most(data), most(data.subarray((3 * length) / 4))];
+    });
+  };
+  const [tones, noise, quiet, ...more] = await levels(800);
+  expect(more).toEqual([]);
+  expect(tones![0]).toBeGreaterThan(0.45);
+  expect(tones![1]).toBeLessThan(0.5 / 32 + 1e-6);
+  expect(noise![0]).toBeGreaterThan(0.45);
+  expect(quiet![0]).toBeLessThan(0.5 / 32 + 1e-6);
+  const [own, ...others] = await levels(64);
+  expect(others).toHaveLength(1);
+  expect(own![1]).toBeGreaterThan(0.05);
+});
+
+test("behind a norm a layer is rounded in the way that errs less, behind a Relu with flips", async () => {
+  const net = new Net("normed", 15);
+  const x = net.norm(net.input("x", [4, 96]), 96);
+  let h = x;
+  for (let i = 0; i < 6; i++) {
+    const inner = net.op("Tanh", [net.dense(net.norm(h, 96), 96, 96)]);
+    h = net.op("Add", [h, inner]);
+  }
+  const hidden = net.relu(net.gemm(h, 96, 96));
+  const graph = net.done([net.gemm(hidden, 96, 10)]);
+  const { report } = await quantize(writeOnnx(graph), { preset: "compact" });
+  const roundings = report.layers.map(({ plan }) => plan.rounding ?? "nearest");
+  expect(roundings).toContain("nearest");
+  expect(roundings).toContain("squant");
+  expect(roundings.at(-1)).toBe("squant");
+  // By structure, and at sixteen bits, it makes no difference that is worth a look.
+  const structural = await quantize(writeOnnx(graph), { preset: "compact", check: false });
+  for (const { plan } of structural.report.layers) expect(plan.rounding).toBe("squant");
+});
