@@ -23,15 +23,13 @@ export function structureOf(graph: Graph): Structure {
 
 /** States are the fourth and fifth input of a recurrent layer of one direction. */
 function isStreaming(graph: Graph, nodes: readonly Node[]): boolean {
-  const floats = new Set(graph.inputs.flatMap(({ name, type }) => (type === "float32" ? [name] : [])));
-  const recurrent = nodes.filter(({ op }) => RECURRENT.has(op));
-  const makers = new Map(nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
-  const isFed = (name: string): boolean => {
-    const maker = makers.get(name);
-    return floats.has(name) || (maker !== undefined && PASSING.has(maker.op) && isFed(maker.inputs[0]!));
-  };
-  const starts = recurrent.flatMap(({ inputs }) => inputs.slice(3, 5));
-  return recurrent.length > 0 && (floats.size > 1 || starts.some(isFed));
+  const floats = graph.inputs.filter(({ type }) => type === "float32");
+  const fed = new Set(floats.map(({ name }) => name));
+  for (const { op, inputs, outputs } of nodes)
+    if (PASSING.has(op) && fed.has(inputs[0]!)) for (const output of outputs) fed.add(output);
+  return nodes.some(({ op, inputs }) => {
+    return RECURRENT.has(op) && (floats.length > 1 || inputs.slice(3, 5).some((name) => fed.has(name)));
+  });
 }
 
 /** A set of words. */
