@@ -46,6 +46,16 @@ const MOST_BYTES = 2 ** 30;
 /** Rows of a layer that the law of its weight error is taken from. */
 const SAMPLED_ROWS = 16;
 
+/** What rounding to nearest must leave of the squared error of SQuant's flips to be taken instead: no less than what two roundings differ by without reason. */
+const CLEARLY = 0.9;
+
+/** Squared errors of the outputs with one layer quantized: its weights, its weights rounded to nearest where that may be better, its activations. */
+interface Errors {
+  readonly weights: Float64Array;
+  readonly nearest?: Float64Array;
+  readonly activations: Float64Array;
+}
+
 interface Probe {
   readonly variant: Variant;
   /** What its squared errors are added to. */
@@ -57,6 +67,8 @@ export class Ablation {
   /** Layers whose bits are open: neither a front end, nor fixed by the caller. */
   readonly open: readonly LinearNode[];
   private readonly tables: readonly Table[];
+  /** Layers whose weights err less when they are rounded to nearest: behind a LayerNorm, some; never behind a Relu, whose mean SQuant's flips are made for. */
+  private readonly nearest = new Set<LinearNode>();
 
   constructor(
     private readonly core: Core,
@@ -81,19 +93,18 @@ export class Ablation {
     judge: Judge,
     turn: (loaded: number, total: number) => Promise<void>,
   ): Promise<Sensitivity[] | string> {
-    const errors = new Map<LinearNode | typeof TABLES, readonly [weights: Float64Array, activations: Float64Array]>();
-    const sums = (): readonly [Float64Array, Float64Array] => [
-      new Float64Array(judge.count),
-      new Float64Array(judge.count),
-    ];
+    const sums = () => new Float64Array(judge.count);
+    const errors = new Map(
+      this.open.map((linear): [LinearNode, Errors] => {
+        const nearest = this.mayBeNearest(linear) ? { nearest: sums() } : {};
+        return [linear, { weights: sums(), activations: sums(), ...nearest }];
+      }),
+    );
+    const ofTables = sums();
     const place = new Map(stage.nodes.map(({ name }, i) => [name, i]));
     const probes: Probe[] = [];
-    for (const linear of this.open) {
-      errors.set(linear, sums());
-      probes.push(...this.layerProbes(linear, errors.get(linear)!));
-    }
-    errors.set(TABLES, sums());
-    for (const table of this.tables) probes.push(...this.tableProbes(table, errors.get(TABLES)![0]));
+    for (const [linear, into] of errors) probes.push(...this.layerProbes(linear, into));
+    for (const table of this.tables) probes.push(...this.tableProbes(table, ofTables));
     // A branch that is not taken has no part in the run.
     const run = probes.filter(({ variant }) => place.has(variant.node));
     run.sort((a, b) => place.get(b.variant.node)! - place.get(a.variant.node)!);
@@ -121,8 +132,10 @@ export class Ablation {
         await turn(++done, run.length * count);
       }
     }
+    for (const [linear, { weights, nearest }] of errors)
+      if (nearest !== undefined && most(nearest) < CLEARLY * most(weights)) this.nearest.add(linear);
     const layers = this.open.map((linear) => this.sensitivity(linear, errors.get(linear)!));
-    return this.tables.length === 0 ? layers : [...layers, this.ofTables(errors.get(TABLES)![0])];
+    return this.tables.length === 0 ? layers : [...layers, this.ofTables(ofTables)];
   }
 
   /** Sensitivities from the weights alone, for networks that cannot be run: the squared error of a layer's weights counts by their number. */
@@ -131,7 +144,7 @@ export class Ablation {
     const layers = this.open.map((linear): Sensitivity => {
       const share = (linear.weights?.tensor.size ?? 0) / total;
       const base = linear.weights === undefined ? 0 : this.weightErrors(linear)(this.levels.probe[0]) ** 2 * share;
-      return this.sensitivity(linear, [Float64Array.of(base), new Float64Array(1)]);
+      return this.sensitivity(linear, { weights: Float64Array.of(base), activations: new Float64Array(1) });
     });
     return this.tables.length === 0 ? layers : [...layers, this.ofTables(Float64Array.of(1e-4))];
   }
@@ -148,31 +161,44 @@ export class Ablation {
   /** The plans of the layers, with a reason each. */
   private plans({ widths, parts }: Allocation): Map<string, ReasonedPlan> {
     const plans = new Map(this.structural);
-    for (const { node, kind, weights, centred, shape } of this.open) {
+    for (const linear of this.open) {
+      const { node, kind, weights, shape } = linear;
       const [w, asked] = widths.get(node.name)!;
       const isSlow = kind === "depthwise" || (shape !== undefined && isSlowOnIntegers(shape, w));
       const isFloating = this.levels.neverSlower === true && asked === 16 && isSlow;
       const a = isFloating ? 0 : besideWeights(kind, w, asked);
       const left = a === 0 ? `; ${UNROUNDED}` : "";
       const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
-      const rounded = w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, centred);
+      const rounded =
+        w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, this.isNearest(linear));
       const plan = this.fitting?.has(weights?.name ?? "", w) ? { ...rounded, rounding: "fitted" as const } : rounded;
       plans.set(node.name, { ...plan, reason: w === 32 ? "float32: its error at 16 bits is too large" : share });
     }
     return plans;
   }
 
-  private layerProbes(linear: LinearNode, [w, a]: readonly [Float64Array, Float64Array]): Probe[] {
+  private isNearest(linear: LinearNode): boolean {
+    return linear.centred || this.nearest.has(linear);
+  }
+
+  /** Products of few bits: at twelve and more rounding matters no longer; with both ways for convolutions YuNet was off by 0.071, at the same bits, instead of 0.018. */
+  private mayBeNearest({ node, weights, centred, nonNegative }: LinearNode): boolean {
+    const isProduct = node.op === "MatMul" && weights !== undefined;
+    return isProduct && !centred && !nonNegative && this.levels.probe[0] <= 8;
+  }
+
+  private layerProbes(linear: LinearNode, { weights: w, nearest, activations: a }: Errors): Probe[] {
     const [weightBits, activationBits] = this.levels.probe;
     const { weights } = linear;
     const activations = { variant: this.variant(linear, 16, activationBits), into: a };
     if (weights === undefined) return [activations];
     const own = this.variant(linear, weightBits, 16);
+    const other = nearest && [{ variant: this.variant(linear, weightBits, 16, true), into: nearest }];
     // A table that is a layer's matrix too is one series: its look-ups err with the layer.
     const looked = this.levels.tables === undefined || weights.axis !== 0 ? [] : this.readers(weights.name);
     const layers = new Map<string, LayerPlan>();
     const shared = looked.map((name) => ({ variant: { node: name, planned: { ...own.planned, layers } }, into: w }));
-    return [{ variant: own, into: w }, activations, ...shared];
+    return [{ variant: own, into: w }, ...(other ?? []), activations, ...shared];
   }
 
   private tableProbes({ name, tensor }: Table, into: Float64Array): Probe[] {
@@ -190,22 +216,23 @@ export class Ablation {
       .map((node) => node.name);
   }
 
-  private variant(linear: LinearNode, weightBits: number, activationBits: number): Variant {
-    const { node, weights, centred } = linear;
-    const plan = weights === undefined ? productPlan(activationBits) : widthPlan(weightBits, activationBits, centred);
+  private variant(linear: LinearNode, weightBits: number, activationBits: number, nearest = linear.centred): Variant {
+    const { node, weights } = linear;
+    const plan = weights === undefined ? productPlan(activationBits) : widthPlan(weightBits, activationBits, nearest);
     const series = new Map<string, WeightSeries>();
     if (weights !== undefined) {
       const { name, tensor } = weights;
       const how = roundingOf(linear, plan);
-      series.set(name, roundRows(this.core, tensor, { ...how, name: `${node.name}:${weightBits}` }));
+      series.set(name, roundRows(this.core, tensor, { ...how, name: `${node.name}:${weightBits}${nearest}` }));
     }
     const layers = new Map<string, LayerPlan>([[node.name, plan]]);
     return { node: node.name, planned: { graph: this.graph, weights: series, layers } };
   }
 
   /** The laws: squared errors fall as those of the weights do, and by four for a bit of the activations. */
-  private sensitivity(linear: LinearNode, [w, a]: readonly [Float64Array, Float64Array]): Sensitivity {
+  private sensitivity(linear: LinearNode, { weights: flipped, nearest, activations: a }: Errors): Sensitivity {
     const { node, weights } = linear;
+    const w = this.nearest.has(linear) ? nearest! : flipped;
     const [weightBits, activationBits] = this.levels.probe;
     const activations = this.levels.activations.map((bits) => [bits, scaled(a, 4 ** (activationBits - bits))] as const);
     if (weights === undefined) {
@@ -251,12 +278,16 @@ export class Ablation {
     const some = new Tensor("float32", sample, [count, columns]);
     const known = new Map<number, number>();
     const measured = (bits: number): number => {
-      const how = roundingOf(linear, widthPlan(bits, 16, linear.centred));
+      const how = roundingOf(linear, widthPlan(bits, 16, this.isNearest(linear)));
       if (!known.has(bits)) known.set(bits, roundRows(this.core, some, { ...how, axis: 0 }).relativeError);
       return known.get(bits)!;
     };
     return (bits) => (bits === 32 ? 0 : bits <= 8 ? measured(bits) : measured(8) * 2 ** (8 - bits));
   }
+}
+
+function most(errors: Float64Array): number {
+  return errors.reduce((a, b) => Math.max(a, b), 0);
 }
 
 function scaled(errors: Float64Array, factor: number): Float64Array {

@@ -1,7 +1,7 @@
 import { BitbasisError, isRecord, wrongKind } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import type { Stage } from "../graph/specialize.ts";
-import { type Shape, Tensor, type TensorLike } from "../tensor/index.ts";
+import { type Shape, sizeOf, Tensor, type TensorLike } from "../tensor/index.ts";
 import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions } from "./options.ts";
 import { canBeMade, checkRange, proceduralInputs } from "./procedural.ts";
@@ -41,30 +41,76 @@ const SIZES = [
   ...[80, 76, 28, 16, 8, 4, 2, 1],
 ];
 
-const GUESSES = [
-  ...SCALES.map((scale) => (usual: number) => Math.round(usual * scale)),
-  ...SIZES.map((size) => () => size),
-];
+/** Multiply-accumulates of all measurements of single layers, a few seconds, from which on free dimensions are guessed smaller. */
+const MOST_WORK = 2 ** 34;
+
+/** Other sizes of free dimensions than the usual ones, in the order in which they are tried. */
+function guesses(graph: Graph): ((usual: number) => number)[] {
+  const taken = takenOf(graph);
+  const sizes = [...(taken > 1 ? [taken] : []), ...SIZES];
+  return [...SCALES.map((scale) => (usual: number) => Math.round(usual * scale)), ...sizes.map((size) => () => size)];
+}
+
+/** One more than the last element that is taken on its own by its place: the length that a loop was unrolled for, whatever the file says. */
+function takenOf(graph: Graph): number {
+  let last = 0;
+  for (const { op, inputs } of graph.nodes) {
+    const place = op === "Gather" ? graph.initializers.get(inputs[1]!) : undefined;
+    if (place?.size === 1 && !graph.initializers.has(inputs[0]!)) last = Math.max(last, Number(place.data[0]));
+  }
+  return last + 1;
+}
+
+interface Guess {
+  readonly stage: Stage;
+  readonly shapes: ReadonlyMap<string, Shape>;
+}
 
 /** The network as one stage, for shapes that it takes; or why there is none. */
-function guessStage(graph: Graph, part: boolean): { stage: Stage; shapes: Map<string, Shape> } | string {
+function guessStage(graph: Graph, part: boolean): Guess | string {
+  const odd = graph.inputs.find((input) => !canBeMade(input));
+  if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
   const isFree = graph.inputs.some(({ shape }) => shape?.slice(1).some((d) => typeof d === "string"));
   let why: string | undefined;
-  for (const guess of isFree ? GUESSES : GUESSES.slice(0, 1)) {
-    const shapes = shapesOf(graph, guess);
-    const odd = graph.inputs.find((input) => !canBeMade(input));
-    if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
-    const feeds = graph.inputs.map(({ name, type }) => [name, { type, shape: shapes.get(name)! }] as const);
-    try {
-      const stage = oneStage(graph, feeds, part);
-      if (typeof stage !== "string") return { stage, shapes };
-      why ??= stage;
-    } catch (error) {
-      if (!(error instanceof BitbasisError || error instanceof RangeError || error instanceof TypeError)) throw error;
-      why ??= `no sizes of its free dimensions were found that it takes: ${error.message}`;
-    }
+  for (const choose of guesses(graph).slice(0, isFree ? undefined : 1)) {
+    const found = guessed(graph, part, choose);
+    if (typeof found !== "string") return isFree ? lighter(graph, part, choose, found) : found;
+    why ??= found;
   }
   return why!;
+}
+
+function guessed(graph: Graph, part: boolean, choose: (usual: number) => number): Guess | string {
+  const shapes = shapesOf(graph, choose);
+  const feeds = graph.inputs.map(({ name, type }) => [name, { type, shape: shapes.get(name)! }] as const);
+  try {
+    const stage = oneStage(graph, feeds, part);
+    return typeof stage === "string" ? stage : { stage, shapes };
+  } catch (error) {
+    if (!(error instanceof BitbasisError || error instanceof RangeError || error instanceof TypeError)) throw error;
+    return `no sizes of its free dimensions were found that it takes: ${error.message}`;
+  }
+}
+
+/** The same with free dimensions of a half or a quarter of the size, as long as it is much work to measure every layer. */
+function lighter(graph: Graph, part: boolean, choose: (usual: number) => number, found: Guess): Guess {
+  const linear = linearNodes(graph);
+  let least = found;
+  for (let scale = 0.5; scale >= 0.25 && workOf(linear, least.stage) > MOST_WORK; scale /= 2) {
+    const smaller = guessed(graph, part, (usual) => Math.round(choose(usual) * scale));
+    if (typeof smaller !== "string") least = smaller;
+  }
+  return least;
+}
+
+/** About the multiply-accumulates of measuring every layer with weights alone: each runs half of the network, twice on two records. */
+function workOf(linear: readonly LinearNode[], { values, nodes }: Stage): number {
+  const run = new Set(nodes.map(({ name }) => name));
+  const layers = linear.filter(({ node, shape }) => shape !== undefined && run.has(node.name));
+  const once = layers.reduce((sum, { node, shape }) => {
+    return sum + sizeOf(values.get(node.outputs[0]!)?.shape ?? []) * shape!.depth;
+  }, 0);
+  return 2 * layers.length * once;
 }
 
 function oneStage(graph: Graph, feeds: Parameters<typeof stageFor>[1], part: boolean): Stage | string {

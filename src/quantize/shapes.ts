@@ -104,7 +104,8 @@ function freeSize(type: ElementType, shape: readonly (number | string)[], axis: 
     if (free.length === 3 && axis === 1) return 3;
     return spatial.length === 1 ? 32 * Math.ceil(spatial[0]! / 8) : 224;
   }
-  return shape.length === 2 ? 16000 : 64;
+  const isSound = shape.length === 2 || (shape.length === 3 && axis === 2 && [1, 2].includes(Number(shape[1])));
+  return isSound ? 16000 : 64;
 }
 
 export function isFloat(type: ElementType): boolean {

@@ -9,7 +9,7 @@ export interface Structure {
   readonly nonNegative: ReadonlySet<string>;
   /** Values that an RMS norm has made, which have no mean to speak of. */
   readonly centred: ReadonlySet<string>;
-  /** Whether the network may hand a recurrent state from run to run: it has recurrent layers, and more than one input of floats. */
+  /** Whether the network may hand a recurrent state from run to run: it has recurrent layers, and more than one input of floats, or one that such a layer starts from. */
   readonly streaming: boolean;
 }
 
@@ -17,9 +17,19 @@ export function structureOf(graph: Graph): Structure {
   const nodes = everyNode(graph);
   return {
     ...{ frontEnds: frontEnds(graph, nodes), nonNegative: nonNegative(nodes), centred: centred(graph, nodes) },
-    streaming:
-      nodes.some(({ op }) => RECURRENT.has(op)) && graph.inputs.filter(({ type }) => type === "float32").length > 1,
+    streaming: isStreaming(graph, nodes),
   };
+}
+
+/** States are the fourth and fifth input of a recurrent layer of one direction. */
+function isStreaming(graph: Graph, nodes: readonly Node[]): boolean {
+  const floats = graph.inputs.filter(({ type }) => type === "float32");
+  const fed = new Set(floats.map(({ name }) => name));
+  for (const { op, inputs, outputs } of nodes)
+    if (PASSING.has(op) && fed.has(inputs[0]!)) for (const output of outputs) fed.add(output);
+  return nodes.some(({ op, inputs }) => {
+    return RECURRENT.has(op) && (floats.length > 1 || inputs.slice(3, 5).some((name) => fed.has(name)));
+  });
 }
 
 /** A set of words. */

@@ -36,6 +36,13 @@ describe("free sizes", () => {
     expect(shapesOf(ends([["x", "int64", [1, "a + b"]]])).get("x")).toEqual([1, 32]);
   });
 
+  test("one or two channels of sound are a second of it, more are frames of features", () => {
+    const shape = (dims: readonly (number | string)[]) => shapesOf(ends([["x", "float32", dims]])).get("x");
+    for (const channels of [1, 2]) expect(shape(["batch", channels, "samples"])).toEqual([1, channels, 16000]);
+    expect(shape(["batch", 40, "frames"])).toEqual([1, 40, 64]);
+    expect(shape(["batch", "frames", 1])).toEqual([1, 64, 1]);
+  });
+
   test("an output that grows is a history only beside integers, and only along one free axis", () => {
     expect(historiesOf(ends([PAST], [PRESENT])).size).toBe(0);
     const ids: Io = ["ids", "int64", ["batch", "sequence"]];

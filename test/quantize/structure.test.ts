@@ -3,9 +3,11 @@ import type { Graph, Node } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { quantize } from "../../src/quantize/index.ts";
 import { linearNodes } from "../../src/quantize/linear.ts";
+import { prepare } from "../../src/quantize/quantize.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
+import { Net } from "../support/kinds/net.ts";
 
 type Step = readonly [op: string, inputs: string, attributes?: Node["attributes"]];
 
@@ -335,6 +337,23 @@ describe("a recurrent state", () => {
       expect(handed!.measured).toBeLessThanOrEqual(handed!.tolerance);
     },
   );
+
+  test("counts beside integers too, where a recurrent layer starts from an input and not from zeros of its size", async () => {
+    const streaming = async (start: (net: Net) => string) => {
+      const net = new Net("letters", 21);
+      const looked = net.op("Gather", [net.table(40, 16), net.input("ids", ["length", 1], "int64")], { axis: 0 });
+      const [, last] = net.recurrent("GRU", looked, 16, 16, [start(net)]);
+      const prepared = await prepare(net.done([net.gemm(net.op("Squeeze", [last!, net.ints(0)]), 16, 40)]));
+      return linearNodes(prepared).some((one) => one.streaming);
+    };
+    const all = (net: Net) => net.op("Slice", [net.input("states", [2, 1, 16]), net.ints(0), net.ints(1), net.ints(0)]);
+    expect(await streaming(all)).toBe(true);
+    const sizes = (net: Net) => {
+      const shape = net.op("Shape", [net.input("unlike", ["layers", 1, 16])]);
+      return net.op("ConstantOfShape", [shape]);
+    };
+    expect(await streaming(sizes)).toBe(false);
+  });
 
   test("that starts anew in each run does not", async () => {
     const bits = { faithful: 13, fast: 7, compact: 4 } as const;

@@ -87,8 +87,12 @@ describe("samples that are integers", () => {
   ] as const)("%s lie in %i to %i", (type, low, high) => {
     const graph = build({ x: { type, shape: [1, 4000] } }, {}, [["Cast", ["x"], ["y"], { to: 1 }]], ["y"]);
     const { feeds, names } = proceduralInputs(graph, { shapes: shapesOf(graph) });
-    expect(names).toBe(`x [1x4000]: tones and 1/f noise in ${low}…${high}`);
-    for (const feed of feeds) {
+    expect(names).toBe(`x [1x4000]: tones, loud and quiet, and 1/f noise in ${low}…${high}`);
+    const [one, , quiet] = feeds.map((feed) => Array.from(feed.get("x")!.data, Number));
+    const spread = (data: number[]) => Math.max(...data) - Math.min(...data);
+    expect(spread(one!) / spread(quiet!)).toBeGreaterThan(28);
+    expect(spread(one!) / spread(quiet!)).toBeLessThan(38);
+    for (const feed of feeds.slice(0, 2)) {
       const data = Array.from(feed.get("x")!.data, Number);
       const [least, most] = [Math.min(...data), Math.max(...data)];
       expect(least).toBeGreaterThanOrEqual(low);
