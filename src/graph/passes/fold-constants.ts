@@ -8,7 +8,7 @@ import { outputsOf } from "../operators/contract.ts";
 import { evaluate, FoldBudget, takesLong } from "../operators/evaluate.ts";
 import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
-import { applyRules, Editor } from "./editor.ts";
+import { applyRules, Editor, needed } from "./editor.ts";
 import { tieWeights } from "./fuse-linear.ts";
 import { normalize } from "./normalize.ts";
 
@@ -81,9 +81,10 @@ export function shareInitializers(graph: Graph): Graph {
     if (same === undefined) first.set(content, name);
     else if (!outputs.has(name) && equal(tensor, graph.initializers.get(same)!)) names.set(name, same);
   }
+  if (names.size === 0) return needed(graph);
   // What a subgraph captures keeps its name.
   const nodes = graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((name) => names.get(name) ?? name) }));
-  return new Editor({ ...graph, nodes }).finish();
+  return needed({ ...graph, nodes });
 }
 
 function equal(a: Tensor, b: Tensor): boolean {
