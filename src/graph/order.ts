@@ -10,12 +10,12 @@ const NONE: readonly Graph[] = [];
 
 /** The subgraphs of a node (the bodies of If, Loop and Scan). Every pass asks for those of every node, which hardly any has. */
 export function subgraphs({ attributes }: Node): readonly Graph[] {
-  let found: Graph[] | undefined;
+  let found = NONE;
   for (const name in attributes) {
     const value = attributes[name];
-    if (isGraph(value)) (found ??= []).push(value);
+    if (isGraph(value)) found = [...found, value];
   }
-  return found ?? NONE;
+  return found;
 }
 
 /** Bodies do not change, and every pass asks: without this, bodies in bodies take the square of their depth. */

@@ -32,6 +32,7 @@ export function* folding(graph: Graph, kept: readonly string[]): Generator<undef
   let given = 0;
   for (const { size } of normal.initializers.values()) given += size;
   const budget = new FoldBudget(4 * given + 2 ** 20, 64 * given + 2 ** 26);
+  let some = false;
   for (const node of normal.nodes) {
     if (budget.spent) break;
     if (node.domain === "" && kept.includes(node.op)) continue;
@@ -42,16 +43,17 @@ export function* folding(graph: Graph, kept: readonly string[]): Generator<undef
       if (name !== "") editor.initializers.set(name, tensor);
     }
     editor.remove(node);
+    some = true;
     yield undefined;
   }
-  return editor.finish();
+  return some ? editor.finish() : normal;
 }
 
 function fold(node: Node, graph: Graph, editor: Editor, budget: FoldBudget): readonly Tensor[] | undefined {
+  for (const name of node.inputs) if (name !== "" && !editor.initializers.has(name)) return undefined;
   const operator = operatorOf(node);
   if (operator?.shape === undefined || subgraphs(node).length > 0) return undefined;
   const constants = node.inputs.map((name) => editor.constant(name));
-  if (node.inputs.some((name, i) => name !== "" && constants[i] === undefined)) return undefined;
   const values = constants.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
   const call = new Call(node, graph.opsets, values, constants);
   if (halfInputs(call, operator).length > 0 || takesLong(call, operator)) return undefined;

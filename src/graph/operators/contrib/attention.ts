@@ -226,6 +226,8 @@ function cachedLength(call: Call, past: number, { batch, heads, size }: Heads): 
 /** How many entries there are in the end, and where the new ones begin in each row. */
 interface Places {
   readonly total: number;
+  /** Where these are known. */
+  readonly begins: readonly number[] | undefined;
   /** An int64 value of shape [batch, 1, 1, 1]. */
   readonly before: () => string;
   /** Where entries come from, by places of the cache and size: keys and values mostly move alike. */
@@ -236,17 +238,11 @@ interface Places {
  * What was cached and what is new, as GroupQueryAttention keeps it: row b of the cache holds lengths[b] entries, the new ones follow them, and the
  * result has as many places as the larger of cache and total length.
  */
-function cached(
-  call: Call,
-  make: Maker,
-  past: number,
-  output: number,
-  now: Heads,
-  at: Places,
-): Heads {
+function cached(call: Call, make: Maker, past: number, output: number, now: Heads, at: Places): Heads {
   const before = cachedLength(call, past, now);
   const length = Math.max(before, at.total);
-  if (before + now.length === at.total && now.batch === 1) return present(call, make, past, output, now);
+  const isFull = now.batch === 1 || at.begins?.every((begin) => begin === before);
+  if (before + now.length === at.total && isFull) return present(call, make, past, output, now);
   const both = call.has(past) ? make.op("Concat", [call.node.inputs[past]!, now.name], { axis: 2 }) : now.name;
   const kind = `${before}x${now.size}`;
   let rows = at.moves.get(kind);
@@ -313,7 +309,7 @@ function groupQuery(call: Call, make: Maker) {
     const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { x: x.name, cos, sin, interleaved }) });
     [q, kNow] = [turn(q), turn(kNow)];
   }
-  const at = { total, before, moves: new Map<string, string>() };
+  const at = { total, begins, before, moves: new Map<string, string>() };
   const k = cached(call, make, 3, 1, kNow, at);
   const v = cached(call, make, 4, 2, vNow, at);
   const left = call.number("local_window_size", -1);
