@@ -1,6 +1,6 @@
 import type { Node } from "../../graph.ts";
 import { type Attending, attend, iota, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
-import { type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
+import { cachedLength, type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
 import type { Maker } from "../maker.ts";
@@ -213,16 +213,6 @@ function grouped(call: Call, make: Maker, heads: number, groups: number): [Heads
   }) as [Heads, Heads, Heads];
 }
 
-/** Places of a cache, which an input is [batch, heads, places, size] of. */
-function cachedLength(call: Call, past: number, { batch, heads, size }: Heads): number {
-  if (!call.has(past)) return 0;
-  const dims = call.shape(past);
-  const [rows, groups, places, width] = dims;
-  if (dims.length !== 4 || rows !== batch || groups !== heads || width !== size)
-    throw call.fail(`input ${past} expected [${batch}, ${heads}, places, ${size}], got [${dims}]`);
-  return places!;
-}
-
 /** How many entries there are in the end, and where the new ones begin in each row. */
 interface Places {
   readonly total: number;
@@ -230,8 +220,6 @@ interface Places {
   readonly begins: readonly number[] | undefined;
   /** An int64 value of shape [batch, 1, 1, 1]. */
   readonly before: () => string;
-  /** Where entries come from, by places of the cache and size: keys and values mostly move alike. */
-  readonly moves: Map<string, string>;
 }
 
 /**
@@ -244,19 +232,14 @@ function cached(call: Call, make: Maker, past: number, output: number, now: Head
   const isFull = now.batch === 1 || at.begins?.every((begin) => begin === before);
   if (before + now.length === at.total && isFull) return present(call, make, past, output, now);
   const both = call.has(past) ? make.op("Concat", [call.node.inputs[past]!, now.name], { axis: 2 }) : now.name;
-  const kind = `${before}x${now.size}`;
-  let rows = at.moves.get(kind);
-  if (rows === undefined) {
-    // Place j holds entry j of the cache, or the new entry j − lengths[b] that stands behind all of the cache.
-    const places = make.op("Reshape", [iota(make, length), shape(make, [1, 1, length, 1])]);
-    const fresh = make.op("Add", [make.op("Sub", [places, at.before()]), make.tensor("cached", "int64", before)]);
-    const last = make.tensor("last", "int64", before + now.length - 1);
-    const zero = make.tensor("zero", "int64", 0);
-    const chosen = make.op("Where", [make.op("Less", [places, at.before()]), places, fresh]);
-    const inside = make.op("Max", [make.op("Min", [chosen, last]), zero]);
-    rows = make.op("Expand", [inside, shape(make, [now.batch, now.heads, length, now.size])]);
-    at.moves.set(kind, rows);
-  }
+  // Place j holds entry j of the cache, or the new entry j − lengths[b] that stands behind all of the cache.
+  const places = make.op("Reshape", [iota(make, length), shape(make, [1, 1, length, 1])]);
+  const fresh = make.op("Add", [make.op("Sub", [places, at.before()]), make.tensor("cached", "int64", before)]);
+  const last = make.tensor("last", "int64", before + now.length - 1);
+  const zero = make.tensor("zero", "int64", 0);
+  const chosen = make.op("Where", [make.op("Less", [places, at.before()]), places, fresh]);
+  const inside = make.op("Max", [make.op("Min", [chosen, last]), zero]);
+  const rows = make.op("Expand", [inside, shape(make, [now.batch, now.heads, length, now.size])]);
   const name = make.op("GatherElements", [both, rows], { axis: 2 });
   if (make.wants(output)) make.output(output, "Identity", [name]);
   return { ...now, name, length };
@@ -279,21 +262,21 @@ function groupQuery(call: Call, make: Maker) {
   // seqlens_k counts one less than there is.
   const known = call.constant(5)?.data as ArrayLike<number> | undefined;
   const begins = known && Array.from(known, (last) => last - (q.length - 1));
-  let start: string | undefined;
+  let start = "";
   const before = (): string => {
-    if (start !== undefined) return start;
-    const lengths = make.op("Reshape", [call.node.inputs[5]!, shape(make, [q.batch, 1, 1, 1])]);
-    const less = make.tensor("new", "int64", q.length - 1);
-    start = make.op("Sub", [make.op("Cast", [lengths], { to: 7 }), less]);
+    if (start === "") {
+      const lengths = make.op("Reshape", [call.node.inputs[5]!, shape(make, [q.batch, 1, 1, 1])]);
+      start = make.op("Sub", [make.op("Cast", [lengths], { to: 7 }), make.tensor("new", "int64", q.length - 1)]);
+    }
     return start;
   };
   if (turns) {
     const width = 2 * (call.shape(7).at(-1) ?? 0);
     if (width < 2 || width > q.size)
       throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${q.size}`);
+    const dims = [q.batch, 1, 1];
     const placesOf = (): string => {
       if (call.has(9)) return forHeads(make, call.node.inputs[9]!);
-      const dims = [q.batch, 1, 1];
       // Of a decoder with its next token: eight nodes a layer that need not be folded, at each of the sizes of a range. Constants of more rows would
       // grow with the size.
       if (begins && q.length === 1) {
@@ -309,7 +292,7 @@ function groupQuery(call: Call, make: Maker) {
     const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { x: x.name, cos, sin, interleaved }) });
     [q, kNow] = [turn(q), turn(kNow)];
   }
-  const at = { total, begins, before, moves: new Map<string, string>() };
+  const at = { total, begins, before };
   const k = cached(call, make, 3, 1, kNow, at);
   const v = cached(call, make, 4, 2, vNow, at);
   const left = call.number("local_window_size", -1);
