@@ -19,7 +19,7 @@ export function contentName(tensor: Tensor): string {
     for (let i = 0; i < elements.length; i++) {
       const element = elements[i]!;
       hasNaN ||= Number.isNaN(element);
-      list += `${i === 0 ? "" : ","}${Object.is(element, -0) ? "-0" : element}`;
+      list += (i === 0 ? "" : ",") + (Object.is(element, -0) ? "-0" : String(element));
     }
     // NaNs have many bit patterns: spell the bytes.
     return `${head}:${hasNaN ? `x${Array.from(bytes, (b) => b.toString(16)).join(",")}` : list}`;

@@ -164,10 +164,8 @@ export class Specializer {
       return this.takeBranch(node) ? undefined : { kind: "control", node };
     }
     const { needed } = this.options;
-    if (needed !== undefined && needed.size > 0) {
-      const unknown = node.inputs.filter((name) => needed.has(name) && this.learnable(name));
-      if (unknown.length > 0) return this.learn(node, unknown);
-    }
+    const unknown = needed?.size ? node.inputs.filter((name) => needed.has(name) && this.learnable(name)) : [];
+    if (unknown.length > 0) return this.learn(node, unknown);
     return this.find(this.call(node));
   }
 
@@ -292,9 +290,7 @@ export class Specializer {
     const results = ends ? outputs.map(({ name }) => name).filter((name) => this.isNumeric(name)) : [];
     for (const name of results) read.add(name);
     const isInput = (name: string): boolean => name !== "" && !made.has(name) && this.learnable(name);
-    const used = new Set(sources);
-    for (const names of [read, made]) for (const name of names) used.add(name);
-    for (const { name } of fed) used.add(name);
+    const used = new Set([...sources, ...read, ...made, ...fed.map(({ name }) => name)]);
     const pick = <T>(all: ReadonlyMap<string, T>): Map<string, T> => {
       const picked = new Map<string, T>();
       for (const name of used) {

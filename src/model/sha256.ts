@@ -5,8 +5,8 @@
  * sha256(new Uint8Array(0)); // "e3b0c442…"
  */
 export function sha256(bytes: Uint8Array): string {
-  const { initial, round } = constants();
-  const state = initial.slice();
+  tables ??= constants();
+  const [state, round] = [tables[0]!.slice(), tables[1]!];
   const words = new Int32Array(64);
   const whole = bytes.length & ~63;
   for (let at = 0; at < whole; at += 64) compress(state, words, round, bytes, at);
@@ -64,36 +64,21 @@ function compress(state: Int32Array, w: Int32Array, round: Int32Array, bytes: Ui
   state[7] = state[7]! + h;
 }
 
-/** The first 64 primes. */
-function primes(): number[] {
-  const found: number[] = [];
-  for (let n = 2; found.length < 64; n++) if (found.every((prime) => n % prime !== 0)) found.push(n);
-  return found;
-}
-
-/** The first 32 bits behind the point of a root, from above or below the host's own, whose last bits nobody promises. */
-function fraction(prime: number, degree: 2 | 3): number {
-  const [power, whole] = [BigInt(degree), BigInt(prime) << BigInt(32 * degree)];
-  let root = BigInt(Math.floor(prime ** (1 / degree) * 2 ** 32));
-  while (root ** power > whole) root--;
-  while ((root + 1n) ** power <= whole) root++;
+/** The first 32 bits behind the point of a root of a prime. The host's own, whose last bits nobody promises, is where the search for it begins. */
+function fraction(prime: number, degree: number): number {
+  let root = BigInt(Math.floor(prime ** (1 / degree) * 2 ** 32)) - 2n;
+  while ((root + 1n) ** BigInt(degree) <= BigInt(prime) << BigInt(32 * degree)) root++;
   return Number(BigInt.asIntN(32, root));
 }
 
-interface Constants {
-  /** Section 5.3.3: of square roots of the first primes. */
-  readonly initial: Int32Array;
-  /** Section 4.2.2: of cube roots. */
-  readonly round: Int32Array;
-}
+let tables: readonly Int32Array[] | undefined;
 
-let known: Constants | undefined;
-
-/** Computed, which takes 0.8 ms once: as they stand in the standard they are half of this file, and nothing compresses them. */
-function constants(): Constants {
-  known ??= {
-    initial: Int32Array.from(primes().slice(0, 8), (prime) => fraction(prime, 2)),
-    round: Int32Array.from(primes(), (prime) => fraction(prime, 3)),
-  };
-  return known;
+/**
+ * Section 5.3.3, of square roots of the first primes, and 4.2.2, of cube roots. Computed, which takes 0.8 ms once: as they stand in the standard they are half
+ * of this file, and nothing compresses them.
+ */
+function constants(): readonly Int32Array[] {
+  const primes: number[] = [];
+  for (let n = 2; primes.length < 64; n++) if (primes.every((prime) => n % prime !== 0)) primes.push(n);
+  return [8, 64].map((count, i) => Int32Array.from(primes.slice(0, count), (prime) => fraction(prime, 2 + i)));
 }

@@ -260,8 +260,7 @@ function groupQuery(call: Call, make: Maker) {
   const total = call.single(6);
   if (total < q.length) throw call.fail(`total_sequence_length ${total} is less than the ${q.length} that are new`);
   // seqlens_k counts one less than there is.
-  const known = call.constant(5)?.data as ArrayLike<number> | undefined;
-  const begins = known && Array.from(known, (last) => last - (q.length - 1));
+  const begins = call.constant(5) && call.needed(5).map((last) => last - q.length + 1);
   let start = "";
   const before = (): string => {
     if (start === "") {
@@ -275,19 +274,23 @@ function groupQuery(call: Call, make: Maker) {
     if (width < 2 || width > q.size)
       throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${q.size}`);
     const dims = [q.batch, 1, 1];
-    const placesOf = (): string => {
-      if (call.has(9)) return forHeads(make, call.node.inputs[9]!);
-      // Of a decoder with its next token: eight nodes a layer that need not be folded, at each of the sizes of a range. Constants of more rows would
-      // grow with the size.
-      if (begins && q.length === 1) {
-        const places = begins.map((begin) => Math.max(begin, 0));
-        return make.tensor("places", "int64", places, dims);
-      }
-      const own = make.op("Reshape", [iota(make, q.length), shape(make, [1, 1, q.length])]);
-      const places = make.op("Add", [make.op("Reshape", [before(), shape(make, dims)]), own]);
-      return make.op("Max", [places, make.tensor("zero", "int64", 0)]);
-    };
-    const [cos, sin] = angles(call, make, [7, 8], placesOf());
+    const zero = make.tensor("zero", "int64", 0);
+    const reshaped = (x: string, to: number[]): string => make.op("Reshape", [x, shape(make, to)]);
+    // A decoder's next token needs no nodes, eight a layer and at each of the sizes of a range. Constants of more rows would grow with the size.
+    const positions = call.has(9)
+      ? forHeads(make, call.node.inputs[9]!)
+      : begins && q.length === 1
+        ? make.tensor(
+            "places",
+            "int64",
+            begins.map((begin) => Math.max(begin, 0)),
+            dims,
+          )
+        : make.op("Max", [
+            make.op("Add", [reshaped(before(), dims), reshaped(iota(make, q.length), [1, 1, q.length])]),
+            zero,
+          ]);
+    const [cos, sin] = angles(call, make, [7, 8], positions);
     const interleaved = call.number("rotary_interleaved", 0) !== 0;
     const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { x: x.name, cos, sin, interleaved }) });
     [q, kNow] = [turn(q), turn(kNow)];
