@@ -34,7 +34,7 @@ export function cachedLength(call: Call, past: number, { batch, heads, size }: H
   const dims = call.shape(past);
   const [rows, groups, places, width] = dims;
   if (dims.length !== 4 || rows !== batch || groups !== heads || width !== size)
-    throw call.fail(`input ${past} expected [${batch}, ${heads}, places, ${size}], got [${dims}]`);
+    throw call.fail(`input ${past} expected [${batch}, ${heads}, places, ${size}]`);
   return places!;
 }
 

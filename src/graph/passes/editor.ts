@@ -262,8 +262,7 @@ export function applyRules(graph: Graph, rules: readonly Rule[]): Graph {
       }
     }
     // After the first round nothing is left that nobody needs.
-    if (!changed && round > 0) return graph;
-    graph = editor.finish();
+    if (changed || round === 0) graph = editor.finish();
     // Every rule removes a node or makes one that no rule matches; the bound only guards against a pair of rules that undo each other.
     if (!changed || round === graph.nodes.length + 100) return graph;
   }

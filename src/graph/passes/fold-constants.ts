@@ -83,7 +83,6 @@ export function shareInitializers(graph: Graph): Graph {
     if (same === undefined) first.set(content, name);
     else if (!outputs.has(name) && equal(tensor, graph.initializers.get(same)!)) names.set(name, same);
   }
-  if (names.size === 0) return needed(graph);
   // What a subgraph captures keeps its name.
   const nodes = graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((name) => names.get(name) ?? name) }));
   return needed({ ...graph, nodes });

@@ -54,13 +54,10 @@ function paddingBias(call: Call, make: Maker, i: number, { batch, length: querie
     const places = make.op("Cast", [iota(make, keys)], { to: typeCode(call.type(i)) });
     seen = make.op("Less", [places, lengths]);
   } else {
-    const to =
-      key === `${batch},${keys}`
-        ? [batch, 1, 1, keys]
-        : key === `${batch},${queries},${keys}`
-          ? [batch, 1, queries, keys]
-          : undefined;
-    if (to === undefined) throw call.fail(`the mask of shape [${dims}] is not supported`, "UNSUPPORTED");
+    const rows = dims.length === 2 ? [] : [queries];
+    if (key !== [batch, ...rows, keys].join())
+      throw call.fail(`the mask of shape [${dims}] is not supported`, "UNSUPPORTED");
+    const to = [batch, 1, rows[0] ?? 1, keys];
     const zero = make.tensor("zero", call.type(i), 0);
     seen = make.op("Not", [make.op("Equal", [make.op("Reshape", [name, shape(make, to)]), zero])]);
   }
@@ -261,10 +258,11 @@ function groupQuery(call: Call, make: Maker) {
   if (total < q.length) throw call.fail(`total_sequence_length ${total} is less than the ${q.length} that are new`);
   // seqlens_k counts one less than there is.
   const begins = call.constant(5) && call.needed(5).map((last) => last - q.length + 1);
+  const reshaped = (x: string, to: readonly number[]): string => make.op("Reshape", [x, shape(make, to)]);
   let start = "";
   const before = (): string => {
     if (start === "") {
-      const lengths = make.op("Reshape", [call.node.inputs[5]!, shape(make, [q.batch, 1, 1, 1])]);
+      const lengths = reshaped(call.node.inputs[5]!, [q.batch, 1, 1, 1]);
       start = make.op("Sub", [make.op("Cast", [lengths], { to: 7 }), make.tensor("new", "int64", q.length - 1)]);
     }
     return start;
@@ -273,23 +271,12 @@ function groupQuery(call: Call, make: Maker) {
     const width = 2 * (call.shape(7).at(-1) ?? 0);
     if (width < 2 || width > q.size)
       throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${q.size}`);
-    const dims = [q.batch, 1, 1];
-    const zero = make.tensor("zero", "int64", 0);
-    const reshaped = (x: string, to: number[]): string => make.op("Reshape", [x, shape(make, to)]);
-    // A decoder's next token needs no nodes, eight a layer and at each of the sizes of a range. Constants of more rows would grow with the size.
     const positions = call.has(9)
       ? forHeads(make, call.node.inputs[9]!)
-      : begins && q.length === 1
-        ? make.tensor(
-            "places",
-            "int64",
-            begins.map((begin) => Math.max(begin, 0)),
-            dims,
-          )
-        : make.op("Max", [
-            make.op("Add", [reshaped(before(), dims), reshaped(iota(make, q.length), [1, 1, q.length])]),
-            zero,
-          ]);
+      : make.op("Max", [
+          make.op("Add", [reshaped(before(), [q.batch, 1, 1]), reshaped(iota(make, q.length), [1, 1, q.length])]),
+          make.tensor("zero", "int64", 0),
+        ]);
     const [cos, sin] = angles(call, make, [7, 8], positions);
     const interleaved = call.number("rotary_interleaved", 0) !== 0;
     const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { x: x.name, cos, sin, interleaved }) });
