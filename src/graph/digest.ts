@@ -13,9 +13,16 @@ export function contentName(tensor: Tensor): string {
   const { buffer, byteOffset, byteLength } = tensor.data as ArrayBufferView;
   const bytes = new Uint8Array(buffer, byteOffset, byteLength);
   if (tensor.size <= SPELLED) {
-    const list = Array.from(tensor.data as ArrayLike<number | bigint>, (v) => (Object.is(v, -0) ? "-0" : String(v)));
+    const elements = tensor.data as ArrayLike<number | bigint>;
+    let list = "";
+    let hasNaN = false;
+    for (let i = 0; i < elements.length; i++) {
+      const element = elements[i]!;
+      hasNaN ||= Number.isNaN(element);
+      list += (i === 0 ? "" : ",") + (Object.is(element, -0) ? "-0" : String(element));
+    }
     // NaNs have many bit patterns: spell the bytes.
-    return `${head}:${list.includes("NaN") ? `x${Array.from(bytes, (b) => b.toString(16)).join(",")}` : list.join(",")}`;
+    return `${head}:${hasNaN ? `x${Array.from(bytes, (b) => b.toString(16)).join(",")}` : list}`;
   }
   // Words, four times as fast as bytes; their high bits are folded down, which the product alone does not do.
   const whole = byteOffset % 4 === 0 ? byteLength >> 2 : 0;

@@ -6,9 +6,16 @@ export function isGraph(value: Attribute | undefined): value is Graph {
   return typeof value === "object" && "nodes" in value;
 }
 
-/** The subgraphs of a node (the bodies of If, Loop and Scan). */
-export function subgraphs(node: Node): Graph[] {
-  return Object.values(node.attributes).filter(isGraph);
+const NONE: readonly Graph[] = [];
+
+/** The subgraphs of a node (the bodies of If, Loop and Scan). Every pass asks for those of every node, which hardly any has. */
+export function subgraphs({ attributes }: Node): readonly Graph[] {
+  let found = NONE;
+  for (const name in attributes) {
+    const value = attributes[name];
+    if (isGraph(value)) found = [...found, value];
+  }
+  return found;
 }
 
 /** Bodies do not change, and every pass asks: without this, bodies in bodies take the square of their depth. */
@@ -35,10 +42,10 @@ function capturesOf(graph: Graph): Set<string> {
 }
 
 /** Every value that a node needs: its inputs and what its subgraphs capture, without the absent ones. */
-export function reads(node: Node): string[] {
-  const names = node.inputs.filter((name) => name !== "");
-  for (const graph of subgraphs(node)) for (const name of captures(graph)) names.push(name);
-  return names;
+export function reads(node: Node): readonly string[] {
+  const bodies = subgraphs(node);
+  if (bodies.length === 0 && !node.inputs.includes("")) return node.inputs;
+  return [...node.inputs.filter((name) => name !== ""), ...bodies.flatMap((body) => [...captures(body)])];
 }
 
 /**
@@ -99,7 +106,7 @@ function cycle(stack: readonly Node[], from: Node): BitbasisError {
   return new BitbasisError("MODEL", `the graph has a cycle: ${[...names, `"${from.name}"`].join(" → ")}`);
 }
 
-/** The nodes that the wanted values need, in the same order. */
+/** The nodes that the wanted values need, in the same order; what these read is added to the wanted. */
 export function live(nodes: readonly Node[], wanted: Set<string>): Node[] {
   const kept: Node[] = [];
   for (let i = nodes.length - 1; i >= 0; i--) {

@@ -158,11 +158,13 @@ export class Specializer {
 
   /** What is found out about a node; undefined when others have taken its place. */
   protected look(given: Node): Visit | Stop | undefined {
-    const node = { ...given, inputs: given.inputs.map((name) => this.resolve(name)) };
-    if (runsBetween(node) || node.inputs.some((name) => this.lists.has(name))) {
+    const node = this.resolved(given);
+    const { lists } = this;
+    if (runsBetween(node) || (lists.size > 0 && node.inputs.some((name) => lists.has(name)))) {
       return this.takeBranch(node) ? undefined : { kind: "control", node };
     }
-    const unknown = node.inputs.filter((name) => this.options.needed?.has(name) && this.learnable(name));
+    const { needed } = this.options;
+    const unknown = needed?.size ? node.inputs.filter((name) => needed.has(name) && this.learnable(name)) : [];
     if (unknown.length > 0) return this.learn(node, unknown);
     return this.find(this.call(node));
   }
@@ -253,6 +255,13 @@ export class Specializer {
     return resolved;
   }
 
+  /** The node with the names that its inputs have by now. */
+  private resolved(node: Node): Node {
+    for (const name of node.inputs)
+      if (this.names.has(name)) return { ...node, inputs: node.inputs.map((input) => this.resolve(input)) };
+    return node;
+  }
+
   protected source(name: string): Source {
     const resolved = this.resolve(name);
     const constant = this.constants.get(resolved);
@@ -272,14 +281,24 @@ export class Specializer {
     const exists = (name: string): boolean => this.values.has(name) || this.lists.has(name);
     const kept = new Set([...sources].filter((name) => this.learnable(name) && exists(name)));
     const nodes = live(this.nodes, new Set(kept));
-    const made = new Set(nodes.flatMap((node) => node.outputs));
+    const [made, read] = [new Set<string>(), new Set<string>()];
+    for (const node of nodes) {
+      for (const name of node.outputs) made.add(name);
+      for (const name of node.inputs) read.add(name);
+    }
     const ends = stop === undefined && this.options.body === undefined;
     const results = ends ? outputs.map(({ name }) => name).filter((name) => this.isNumeric(name)) : [];
-    const read = new Set([...nodes.flatMap((node) => node.inputs), ...results]);
+    for (const name of results) read.add(name);
     const isInput = (name: string): boolean => name !== "" && !made.has(name) && this.learnable(name);
     const used = new Set([...sources, ...read, ...made, ...fed.map(({ name }) => name)]);
-    const pick = <T>(all: ReadonlyMap<string, T>): Map<string, T> =>
-      new Map([...all].filter(([name]) => used.has(name)));
+    const pick = <T>(all: ReadonlyMap<string, T>): Map<string, T> => {
+      const picked = new Map<string, T>();
+      for (const name of used) {
+        const one = all.get(name);
+        if (one !== undefined) picked.set(name, one);
+      }
+      return picked;
+    };
     return {
       nodes,
       inputs: [...read].filter(isInput),
@@ -344,19 +363,15 @@ export class Specializer {
   }
 
   protected call(node: Node): Call {
-    const inputs = node.inputs.map((name) => {
-      if (name === "") return undefined;
-      const value = this.values.get(name);
-      if (value === undefined)
+    const [inputs, constants]: [(KnownValue | undefined)[], (Tensor | undefined)[]] = [[], []];
+    for (const name of node.inputs) {
+      const value = name === "" ? undefined : this.values.get(name);
+      if (value === undefined && name !== "")
         throw new BitbasisError("MODEL", `node "${node.name}" (${node.op}) reads "${name}", which nothing makes`);
-      return value;
-    });
-    return new Call(
-      node,
-      this.graph.opsets,
-      inputs,
-      node.inputs.map((name) => this.constants.get(name)),
-    );
+      inputs.push(value);
+      constants.push(this.constants.get(name));
+    }
+    return new Call(node, this.graph.opsets, inputs, constants);
   }
 
   protected keep(node: Node, outputs: readonly KnownValue[]): void {
@@ -383,7 +398,8 @@ export class Specializer {
     for (let i = this.expanded.get(base) ?? 0; ; i++) {
       const name = i === 0 ? base : `${base}_${i}`;
       if (this.values.has(name) || this.expanded.has(name)) continue;
-      this.expanded.set(name, 0).set(base, i + 1);
+      if (i > 0) this.expanded.set(name, 0);
+      this.expanded.set(base, i + 1);
       return name;
     }
   }

@@ -115,6 +115,20 @@ describe("package.json", () => {
     }
   });
 
+  // Node opens a few files then instead of some 250, and import and require share one library.
+  it("gives import in Node what it gives require, and bundlers the modules", async () => {
+    for (const [name, to] of exported) {
+      if (typeof to === "string" || to["node"] === undefined) continue;
+      const file = (condition: string): string => (to[condition] as { default: string }).default;
+      expect(file("node"), name).toBe(file("require"));
+      expect(target(["module", "node", "import"], to), name).toBe(join(ROOT, file("default")));
+      const imported: object = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, file("node"))).href);
+      const module: object = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, file("default"))).href);
+      expect(Object.keys(imported), name).toEqual(expect.arrayContaining(Object.keys(module)));
+    }
+    expect(exported.filter(([, to]) => typeof to === "object" && "node" in to).length).toBe(9);
+  });
+
   it("has users of the library install one package", () => {
     expect(Object.keys(PACKAGE.dependencies)).toEqual(["pbf"]);
   });

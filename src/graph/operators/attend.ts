@@ -44,10 +44,12 @@ export function attend(make: Maker, a: Attending): Attended {
   const rows = (a.heads / a.groups) * a.queries;
   // Both sides take the root of the scale, as ONNX's definition does.
   const root = make.tensor("scale", "float32", Math.sqrt(a.scale));
-  const q = make.op("Reshape", [make.op("Mul", [a.q, root]), shape(make, [a.batch, a.groups, rows, a.size])]);
+  // Without keys to share, a group is a head: nothing changes its form.
+  const shaped = (x: string, dims: readonly number[]): string =>
+    a.heads === a.groups ? x : make.op("Reshape", [x, shape(make, dims)]);
+  const q = shaped(make.op("Mul", [a.q, root]), [a.batch, a.groups, rows, a.size]);
   const k = make.op("Mul", [make.op("Transpose", [a.k], { perm: [0, 1, 3, 2] }), root]);
-  const whole = shape(make, [a.batch, a.heads, a.queries, a.keys]);
-  const scores = make.op("Reshape", [make.op("MatMul", [q, k]), whole]);
+  const scores = shaped(make.op("MatMul", [q, k]), [a.batch, a.heads, a.queries, a.keys]);
   let capped = scores;
   if (a.softcap !== 0) {
     const cap = make.tensor("softcap", "float32", a.softcap);
@@ -61,9 +63,8 @@ export function attend(make: Maker, a: Attending): Attended {
     const none = make.op("Equal", [most, infinite(make)]);
     weights = make.op("Where", [none, make.tensor("nothing", "float32", 0), weights]);
   }
-  const packed = make.op("Reshape", [weights, shape(make, [a.batch, a.groups, rows, a.keys])]);
-  const product = make.op("MatMul", [packed, a.v]);
-  const result = make.op("Reshape", [product, shape(make, [a.batch, a.heads, a.queries, a.valueSize])]);
+  const packed = shaped(weights, [a.batch, a.groups, rows, a.keys]);
+  const result = shaped(make.op("MatMul", [packed, a.v]), [a.batch, a.heads, a.queries, a.valueSize]);
   return { scores, capped, biased, weights, result };
 }
 

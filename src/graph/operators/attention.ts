@@ -28,15 +28,23 @@ export function headsOf(call: Call, make: Maker, i: number, count: number): Head
   return { name: splitHeads(make, name, dims, count), batch, heads: count, length, size: width / count };
 }
 
+/** Places of a cache, which an input is [batch, heads, places, size] of; 0 where there is none. */
+export function cachedLength(call: Call, past: number, { batch, heads, size }: Heads): number {
+  if (!call.has(past)) return 0;
+  const dims = call.shape(past);
+  const [rows, groups, places, width] = dims;
+  if (dims.length !== 4 || rows !== batch || groups !== heads || width !== size)
+    throw call.fail(`input ${past} expected [${batch}, ${heads}, places, ${size}]`);
+  return places!;
+}
+
 /** What was there before, and what has come since, along the axis of lengths; the value that makes output `i`. */
 export function present(call: Call, make: Maker, past: number, output: number, now: Heads): Heads {
   if (!call.has(past)) {
     if (make.wants(output)) make.output(output, "Identity", [now.name]);
     return now;
   }
-  const [batch, heads, length, size] = call.shape(past) as [number, number, number, number];
-  if (call.shape(past).length !== 4 || batch !== now.batch || heads !== now.heads || size !== now.size)
-    throw call.fail(`input ${past} expected shape [${now.batch}, ${now.heads}, …, ${now.size}]`);
+  const length = cachedLength(call, past, now);
   const inputs = [call.node.inputs[past]!, now.name];
   const name = make.wants(output) ? call.node.outputs[output]! : make.name("present");
   make.into(name, "Concat", inputs, { axis: 2 });

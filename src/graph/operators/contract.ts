@@ -39,12 +39,15 @@ export function signatureOf(inputs: string): Signature {
  * @throws BitbasisError MODEL for what the operator's definition does not allow, UNSUPPORTED for an element type that we do not run
  */
 export function outputsOf(call: Call, operator: Operator): readonly KnownValue[] {
-  whatever(() => {
+  try {
     checkInputs(call, operator);
     checkAttributes(call, operator);
     if (operator.shape === undefined && operator.expands === undefined)
       throw nodeError(call.node, call.opsets, "this operator is not supported");
-  });
+  } catch (error) {
+    ofTypes.add(error as Error);
+    throw error;
+  }
   const outputs = operator.shape?.(call);
   if (outputs !== undefined) checkOutputs(call, (_, i) => i < outputs.length);
   return outputs ?? [];
@@ -53,19 +56,10 @@ export function outputsOf(call: Call, operator: Operator): readonly KnownValue[]
 /** @throws BitbasisError UNSUPPORTED for an output of the node that is wanted and not made */
 export function checkOutputs({ node, opsets }: Call, isMade: (name: string, i: number) => boolean): void {
   const more = node.outputs.findIndex((name, i) => name !== "" && !isMade(name, i));
-  whatever(() => {
-    if (more >= 0) throw nodeError(node, opsets, `output ${more} is not supported`);
-  });
-}
-
-/** An error of `check` counts for whatever sizes. */
-function whatever(check: () => void): void {
-  try {
-    check();
-  } catch (error) {
-    ofTypes.add(error as Error);
-    throw error;
-  }
+  if (more < 0) return;
+  const error = nodeError(node, opsets, `output ${more} is not supported`);
+  ofTypes.add(error);
+  throw error;
 }
 
 /** Errors about number and types of inputs and outputs, and attributes: no sizes of what is fed mend them. */
@@ -81,7 +75,6 @@ function checkInputs(call: Call, operator: Operator): void {
   if (call.count > parameters.length && !repeats) {
     throw call.fail(`at most ${parameters.length} inputs are expected, got ${call.count}`);
   }
-  const bound = new Map<string, { type: string; by: number }>();
   const count = Math.max(call.count, parameters.length);
   for (let i = 0; i < count; i++) {
     const parameter = parameters[Math.min(i, parameters.length - 1)]!;
@@ -95,11 +88,10 @@ function checkInputs(call: Call, operator: Operator): void {
       if (type !== parameter.type) throw call.fail(`input ${i} expected type ${parameter.type}, got ${type}`);
       continue;
     }
-    const before = bound.get(parameter.type);
-    if (before !== undefined && before.type !== type) {
-      throw call.fail(`input ${i} expected type ${before.type} as input ${before.by}, got ${type}`);
+    const like = firstLike(call, parameters, parameter.type);
+    if (call.type(like) !== type) {
+      throw call.fail(`input ${i} expected type ${call.type(like)} as input ${like}, got ${type}`);
     }
-    bound.set(parameter.type, before ?? { type, by: i });
     if (type === "string" && operator.steps && operator.evaluate === undefined && operator.expands === undefined)
       throw nodeError(call.node, call.opsets, "strings are not supported");
     if (!allowed.includes(type)) {
@@ -107,6 +99,13 @@ function checkInputs(call: Call, operator: Operator): void {
       throw nodeError(call.node, call.opsets, why);
     }
   }
+}
+
+/** The first input that is there whose type has this letter. */
+function firstLike(call: Call, parameters: readonly Parameter[], letter: string): number {
+  let i = 0;
+  while (!call.has(i) || parameters[Math.min(i, parameters.length - 1)]!.type !== letter) i++;
+  return i;
 }
 
 function checkAttributes(call: Call, operator: Operator): void {
@@ -163,8 +162,9 @@ export function strangeAttribute({ attributes }: Node, operator: Operator, opset
 }
 
 function wrongAttribute(node: Node, operator: Operator): string | undefined {
-  for (const [name, kind] of Object.entries(operator.attributes ?? {})) {
-    const value = node.attributes[name];
+  const { attributes } = operator;
+  for (const name in attributes) {
+    const [kind, value] = [attributes[name]!, node.attributes[name]];
     if (value === undefined || isOfKind(value, kind)) continue;
     const expected = typeof kind === "string" ? WORDS[kind] : `one of ${kind.join(", ")}`;
     return `"${name}" expected ${expected}, got ${described(value)}`;

@@ -33,9 +33,7 @@ export function walk(
   let size = 1;
   for (const d of shape) size *= d;
   const move = (axis: number, by: number): void => {
-    strides.forEach((own, k) => {
-      offsets[k] = offsets[k]! + by * own[axis]!;
-    });
+    for (let k = 0; k < strides.length; k++) offsets[k] = offsets[k]! + by * strides[k]![axis]!;
   };
   for (let at = 0; at < size; at++) {
     visit(at, offsets);

@@ -4,34 +4,50 @@ import { captures, live, reads, subgraphs } from "../order.ts";
 import { type Ranks, ranksOf } from "../ranks.ts";
 import { Names } from "./names.ts";
 
+interface Links {
+  /** By place in the order, the nodes that stand there now. */
+  readonly slots: readonly Node[][];
+  readonly slotOf: Map<Node, number>;
+  readonly makers: Map<string, Node>;
+  readonly users: Map<string, Set<Node>>;
+}
+
 /**
  * A graph while passes change it: who makes and who reads each value stays known. New nodes stand where the node that they replace stood, so
  * the order stays topological as long as they read what that node could have read.
  */
 export class Editor {
   readonly initializers: Map<string, Tensor>;
-  private readonly slots: Node[][];
-  private readonly slotOf = new Map<Node, number>();
-  private readonly makers = new Map<string, Node>();
-  private readonly users = new Map<string, Set<Node>>();
+  private known: Links | undefined;
   private readonly outputs: ReadonlySet<string>;
-  private readonly names: Names;
+  private takenNames: Names | undefined;
   private readonly properties = new Map<unknown, boolean>();
   private knownRanks: Ranks | undefined;
 
   constructor(private readonly graph: Graph) {
     this.initializers = new Map(graph.initializers);
     this.outputs = new Set(graph.outputs.map((output) => output.name));
-    this.names = new Names(graph);
-    this.slots = graph.nodes.map((node) => [node]);
-    graph.nodes.forEach((node, i) => {
-      this.link(node, i);
-    });
+  }
+
+  /** Who makes and who reads what: for the first rule that asks. Most rounds, the last one of every pass among them, find no node of their operators. */
+  private get links(): Links {
+    if (this.known === undefined) {
+      const { nodes } = this.graph;
+      this.known = { slots: nodes.map((node) => [node]), slotOf: new Map(), makers: new Map(), users: new Map() };
+      for (const [i, node] of nodes.entries()) this.link(node, i);
+    }
+    return this.known;
+  }
+
+  /** Names that are taken: those of the graph as it was when the round began, which few rounds ask for. */
+  private get names(): Names {
+    this.takenNames ??= new Names(this.graph);
+    return this.takenNames;
   }
 
   /** The nodes now, in order. */
-  nodes(): Node[] {
-    return this.slots.flat();
+  nodes(): readonly Node[] {
+    return this.known?.slots.flat() ?? this.graph.nodes;
   }
 
   /** Whether a node had a property when the round began; the answer is found once per round. */
@@ -45,11 +61,11 @@ export class Editor {
   }
 
   has(node: Node): boolean {
-    return this.slotOf.has(node);
+    return this.known?.slotOf.has(node) ?? true;
   }
 
   maker(value: string | undefined): Node | undefined {
-    return value === undefined ? undefined : this.makers.get(value);
+    return value === undefined ? undefined : this.links.makers.get(value);
   }
 
   /** The node that makes a value, when it is the given operator (`op` or `domain/op`). */
@@ -59,7 +75,7 @@ export class Editor {
   }
 
   readers(value: string): readonly Node[] {
-    return [...(this.users.get(value) ?? [])];
+    return [...(this.links.users.get(value) ?? [])];
   }
 
   isOutput(value: string): boolean {
@@ -68,7 +84,7 @@ export class Editor {
 
   /** The only reader of a value that is no graph output and is read once. */
   onlyReader(value: string): Node | undefined {
-    const readers = this.users.get(value);
+    const readers = this.links.users.get(value);
     if (readers?.size !== 1 || this.isOutput(value)) return undefined;
     const [reader] = readers;
     return reads(reader!).filter((name) => name === value).length === 1 ? reader : undefined;
@@ -125,8 +141,9 @@ export class Editor {
   }
 
   replace(old: Node, ...nodes: Node[]): void {
-    const slot = this.slotOf.get(old)!;
-    this.slots[slot]!.splice(this.slots[slot]!.indexOf(old), 1, ...nodes);
+    const { slots, slotOf } = this.links;
+    const slot = slotOf.get(old)!;
+    slots[slot]!.splice(slots[slot]!.indexOf(old), 1, ...nodes);
     this.unlink(old);
     for (const node of nodes) this.link(node, slot);
   }
@@ -173,10 +190,7 @@ export class Editor {
 
   /** The graph as it is now: nodes and initializers that nobody needs are gone. */
   finish(): Graph {
-    const wanted = new Set(this.outputs);
-    const nodes = live(this.nodes(), wanted);
-    const initializers = new Map([...this.initializers].filter(([name]) => wanted.has(name)));
-    return { ...this.graph, nodes, initializers };
+    return needed({ ...this.graph, nodes: this.nodes(), initializers: this.initializers });
   }
 
   /** `to`, made inside the graph and no output itself, takes the name of the output that `node` copies it to. */
@@ -195,19 +209,32 @@ export class Editor {
   }
 
   private link(node: Node, slot: number): void {
-    this.slotOf.set(node, slot);
-    for (const value of node.outputs) if (value !== "") this.makers.set(value, node);
+    const { slotOf, makers, users } = this.links;
+    slotOf.set(node, slot);
+    for (const value of node.outputs) if (value !== "") makers.set(value, node);
     for (const value of reads(node)) {
-      const users = this.users.get(value) ?? new Set();
-      this.users.set(value, users.add(node));
+      const known = users.get(value);
+      if (known === undefined) users.set(value, new Set([node]));
+      else known.add(node);
     }
   }
 
   private unlink(node: Node): void {
-    this.slotOf.delete(node);
-    for (const value of node.outputs) if (this.makers.get(value) === node) this.makers.delete(value);
-    for (const value of reads(node)) this.users.get(value)?.delete(node);
+    const { slotOf, makers, users } = this.links;
+    slotOf.delete(node);
+    for (const value of node.outputs) if (makers.get(value) === node) makers.delete(value);
+    for (const value of reads(node)) users.get(value)?.delete(node);
   }
+}
+
+/** The graph without nodes and initializers that nobody needs. */
+export function needed(graph: Graph): Graph {
+  const wanted = new Set<string>();
+  for (const { name } of graph.outputs) wanted.add(name);
+  const nodes = live(graph.nodes, wanted);
+  const initializers = new Map<string, Tensor>();
+  for (const [name, tensor] of graph.initializers) if (wanted.has(name)) initializers.set(name, tensor);
+  return { ...graph, nodes, initializers };
 }
 
 /** Whether a body of the node reads the value, whose name it then has to keep. */
@@ -234,7 +261,8 @@ export function applyRules(graph: Graph, rules: readonly Rule[]): Graph {
         if (rule(node, editor)) changed = true;
       }
     }
-    graph = editor.finish();
+    // After the first round nothing is left that nobody needs.
+    if (changed || round === 0) graph = editor.finish();
     // Every rule removes a node or makes one that no rule matches; the bound only guards against a pair of rules that undo each other.
     if (!changed || round === graph.nodes.length + 100) return graph;
   }

@@ -9,7 +9,7 @@ import { evaluate, FoldBudget, takesLong } from "../operators/evaluate.ts";
 import { operatorOf } from "../operators/index.ts";
 import { subgraphs } from "../order.ts";
 import { madeOnce } from "../sharing.ts";
-import { applyRules, Editor } from "./editor.ts";
+import { applyRules, Editor, needed } from "./editor.ts";
 import { tieWeights } from "./fuse-linear.ts";
 import { normalize } from "./normalize.ts";
 import { tieBytes } from "./tie-bytes.ts";
@@ -34,6 +34,7 @@ export function* folding(graph: Graph, kept: readonly string[]): Generator<undef
   let given = 0;
   for (const { size } of normal.initializers.values()) given += size;
   const budget = new FoldBudget(4 * given + 2 ** 20, 64 * given + 2 ** 26);
+  let some = false;
   for (const node of normal.nodes) {
     if (budget.spent) break;
     if (node.domain === "" && kept.includes(node.op)) continue;
@@ -44,16 +45,17 @@ export function* folding(graph: Graph, kept: readonly string[]): Generator<undef
       if (name !== "") editor.initializers.set(name, tensor);
     }
     editor.remove(node);
+    some = true;
     yield undefined;
   }
-  return editor.finish();
+  return some ? editor.finish() : normal;
 }
 
 function fold(node: Node, graph: Graph, editor: Editor, budget: FoldBudget): readonly Tensor[] | undefined {
+  for (const name of node.inputs) if (name !== "" && !editor.initializers.has(name)) return undefined;
   const operator = operatorOf(node);
   if (operator?.shape === undefined || subgraphs(node).length > 0) return undefined;
   const constants = node.inputs.map((name) => editor.constant(name));
-  if (node.inputs.some((name, i) => name !== "" && constants[i] === undefined)) return undefined;
   const values = constants.map((tensor) => tensor && { type: tensor.type, shape: tensor.dims });
   const call = new Call(node, graph.opsets, values, constants);
   if (halfInputs(call, operator).length > 0 || takesLong(call, operator)) return undefined;
@@ -93,7 +95,7 @@ export function shareInitializers(graph: Graph): Graph {
   }
   // What a subgraph captures keeps its name.
   const nodes = graph.nodes.map((node) => ({ ...node, inputs: node.inputs.map((name) => names.get(name) ?? name) }));
-  return new Editor({ ...graph, nodes }).finish();
+  return needed({ ...graph, nodes });
 }
 
 function equal(a: Tensor, b: Tensor): boolean {

@@ -241,12 +241,16 @@ export const gemmToMatMul: Rule = (node, editor) => {
   return true;
 };
 
+/** A constant is transposed: most graphs have none, and need not be indexed to find that out. */
+const isTurned = (node: Node, editor: Editor): boolean =>
+  key(node) === "Transpose" && editor.constant(node.inputs[0]) !== undefined;
+
 /**
  * A table that others read too, as an embedding does, is multiplied as it lies: a transposed copy of it would be stored as well. Before constants are
  * folded.
  */
 export const tieWeights: Rule = (node, editor) => {
-  if (key(node) !== "MatMul") return false;
+  if (key(node) !== "MatMul" || !editor.some(isTurned)) return false;
   const turned = editor.madeBy(node.inputs[1], "Transpose");
   const table = editor.constant(turned?.inputs[0]);
   if (turned === undefined || table?.type !== "float32" || table.dims.length !== 2) return false;

@@ -9,8 +9,12 @@ import { normalize } from "./normalize.ts";
 
 /** The graph with its layers on bytes and on weights in blocks; before the other passes, since weights are floats once constants are folded. */
 export function integerLayers(graph: Graph): Graph {
-  return applyRules(foldConstants(normalize(graph), ["DequantizeLinear"]), [integerLayer, blockLayer]);
+  const folded = foldConstants(normalize(graph), [DEQUANTIZE]);
+  return folded.nodes.some(({ op }) => op === DEQUANTIZE) ? applyRules(folded, [integerLayer, blockLayer]) : folded;
 }
+
+/** What its rules begin with. */
+const DEQUANTIZE = "DequantizeLinear";
 
 /** A DequantizeLinear of bytes. */
 interface Dequantized {

@@ -1,6 +1,6 @@
 import type { Node } from "../../graph.ts";
 import { type Attending, attend, iota, shape, splitHeads, toFloat, windowBias } from "../attend.ts";
-import { type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
+import { cachedLength, type Heads, headsOf, joinHeads, present, rotate } from "../attention.ts";
 import type { Call } from "../call.ts";
 import { typeCode } from "../cast.ts";
 import type { Maker } from "../maker.ts";
@@ -54,13 +54,10 @@ function paddingBias(call: Call, make: Maker, i: number, { batch, length: querie
     const places = make.op("Cast", [iota(make, keys)], { to: typeCode(call.type(i)) });
     seen = make.op("Less", [places, lengths]);
   } else {
-    const to =
-      key === `${batch},${keys}`
-        ? [batch, 1, 1, keys]
-        : key === `${batch},${queries},${keys}`
-          ? [batch, 1, queries, keys]
-          : undefined;
-    if (to === undefined) throw call.fail(`the mask of shape [${dims}] is not supported`, "UNSUPPORTED");
+    const rows = dims.length === 2 ? [] : [queries];
+    if (key !== [batch, ...rows, keys].join())
+      throw call.fail(`the mask of shape [${dims}] is not supported`, "UNSUPPORTED");
+    const to = [batch, 1, rows[0] ?? 1, keys];
     const zero = make.tensor("zero", call.type(i), 0);
     seen = make.op("Not", [make.op("Equal", [make.op("Reshape", [name, shape(make, to)]), zero])]);
   }
@@ -164,10 +161,14 @@ function projected(node: Node, make: Maker, { sum, weights, mask, past, extra }:
   return make.done();
 }
 
-/** Rows of a table of angles at int64 places [batch, length], as [batch, 1, length, columns]. */
-function angles(call: Call, make: Maker, table: number, places: string): string {
-  const rows = make.op("Gather", [call.node.inputs[table]!, places], { axis: 0 });
-  return make.op("Unsqueeze", [rows, make.integers("heads", [1])]);
+/** Rows of two tables of angles at int64 places [batch, 1, length], each as [batch, 1, length, columns]. */
+function angles({ node }: Call, make: Maker, tables: readonly [number, number], places: string): [string, string] {
+  return tables.map((i) => make.op("Gather", [node.inputs[i]!, places], { axis: 0 })) as [string, string];
+}
+
+/** Places [batch, length] as [batch, 1, length]: the heads of a batch have the same. */
+function forHeads(make: Maker, places: string): string {
+  return make.op("Unsqueeze", [places, make.integers("heads", [1])]);
 }
 
 function rotaryExpands(call: Call, make: Maker) {
@@ -186,10 +187,8 @@ function rotaryExpands(call: Call, make: Maker) {
   } else if (own !== `${x.batch},${x.length}`) {
     throw call.fail(`position_ids expected shape [1] or [${x.batch}, ${x.length}]`);
   }
-  const result = rotate(make, {
-    ...{ x: x.name, cos: angles(call, make, 2, places), sin: angles(call, make, 3, places) },
-    interleaved: call.number("interleaved", 0) !== 0,
-  });
+  const [cos, sin] = angles(call, make, [2, 3], forHeads(make, places));
+  const result = rotate(make, { x: x.name, cos, sin, interleaved: call.number("interleaved", 0) !== 0 });
   if (!flat) return make.end("Identity", [result]);
   const moved = make.op("Transpose", [result], { perm: [0, 2, 1, 3] });
   return make.end("Reshape", [moved, shape(make, call.shape(0))]);
@@ -211,38 +210,31 @@ function grouped(call: Call, make: Maker, heads: number, groups: number): [Heads
   }) as [Heads, Heads, Heads];
 }
 
-/** Places of a cache, which an input is [batch, heads, places, size] of. */
-function cachedLength(call: Call, past: number, { batch, heads, size }: Heads): number {
-  if (!call.has(past)) return 0;
-  const dims = call.shape(past);
-  const [rows, groups, places, width] = dims;
-  if (dims.length !== 4 || rows !== batch || groups !== heads || width !== size)
-    throw call.fail(`input ${past} expected [${batch}, ${heads}, places, ${size}], got [${dims}]`);
-  return places!;
+/** How many entries there are in the end, and where the new ones begin in each row. */
+interface Places {
+  readonly total: number;
+  /** Where these are known. */
+  readonly begins: readonly number[] | undefined;
+  /** An int64 value of shape [batch, 1, 1, 1]. */
+  readonly before: () => string;
 }
 
 /**
  * What was cached and what is new, as GroupQueryAttention keeps it: row b of the cache holds lengths[b] entries, the new ones follow them, and the
  * result has as many places as the larger of cache and total length.
  */
-function cached(
-  call: Call,
-  make: Maker,
-  past: number,
-  output: number,
-  now: Heads,
-  at: { total: number; before: string },
-): Heads {
+function cached(call: Call, make: Maker, past: number, output: number, now: Heads, at: Places): Heads {
   const before = cachedLength(call, past, now);
   const length = Math.max(before, at.total);
-  if (before + now.length === at.total && now.batch === 1) return present(call, make, past, output, now);
+  const isFull = now.batch === 1 || at.begins?.every((begin) => begin === before);
+  if (before + now.length === at.total && isFull) return present(call, make, past, output, now);
   const both = call.has(past) ? make.op("Concat", [call.node.inputs[past]!, now.name], { axis: 2 }) : now.name;
   // Place j holds entry j of the cache, or the new entry j − lengths[b] that stands behind all of the cache.
   const places = make.op("Reshape", [iota(make, length), shape(make, [1, 1, length, 1])]);
-  const fresh = make.op("Add", [make.op("Sub", [places, at.before]), make.tensor("cached", "int64", before)]);
+  const fresh = make.op("Add", [make.op("Sub", [places, at.before()]), make.tensor("cached", "int64", before)]);
   const last = make.tensor("last", "int64", before + now.length - 1);
   const zero = make.tensor("zero", "int64", 0);
-  const chosen = make.op("Where", [make.op("Less", [places, at.before]), places, fresh]);
+  const chosen = make.op("Where", [make.op("Less", [places, at.before()]), places, fresh]);
   const inside = make.op("Max", [make.op("Min", [chosen, last]), zero]);
   const rows = make.op("Expand", [inside, shape(make, [now.batch, now.heads, length, now.size])]);
   const name = make.op("GatherElements", [both, rows], { axis: 2 });
@@ -264,34 +256,41 @@ function groupQuery(call: Call, make: Maker) {
   if (call.shape(5).reduce((a, b) => a * b, 1) !== q.batch) throw call.fail(`seqlens_k expected ${q.batch} entries`);
   const total = call.single(6);
   if (total < q.length) throw call.fail(`total_sequence_length ${total} is less than the ${q.length} that are new`);
-  const lengths = make.op("Cast", [make.op("Reshape", [call.node.inputs[5]!, shape(make, [q.batch, 1, 1, 1])])], {
-    to: 7,
-  });
   // seqlens_k counts one less than there is.
-  const before = make.op("Sub", [lengths, make.tensor("new", "int64", q.length - 1)]);
+  const begins = call.constant(5) && call.needed(5).map((last) => last - q.length + 1);
+  const reshaped = (x: string, to: readonly number[]): string => make.op("Reshape", [x, shape(make, to)]);
+  let start = "";
+  const before = (): string => {
+    if (start === "") {
+      const lengths = reshaped(call.node.inputs[5]!, [q.batch, 1, 1, 1]);
+      start = make.op("Sub", [make.op("Cast", [lengths], { to: 7 }), make.tensor("new", "int64", q.length - 1)]);
+    }
+    return start;
+  };
   if (turns) {
     const width = 2 * (call.shape(7).at(-1) ?? 0);
     if (width < 2 || width > q.size)
       throw call.fail(`the tables of ${width / 2} columns do not fit heads of ${q.size}`);
-    const own = make.op("Reshape", [iota(make, q.length), shape(make, [1, q.length])]);
-    const start = make.op("Reshape", [before, shape(make, [q.batch, 1])]);
-    const at = call.has(9)
-      ? call.node.inputs[9]!
-      : make.op("Max", [make.op("Add", [start, own]), make.tensor("zero", "int64", 0)]);
-    const [cos, sin] = [angles(call, make, 7, at), angles(call, make, 8, at)];
+    const positions = call.has(9)
+      ? forHeads(make, call.node.inputs[9]!)
+      : make.op("Max", [
+          make.op("Add", [reshaped(before(), [q.batch, 1, 1]), reshaped(iota(make, q.length), [1, 1, q.length])]),
+          make.tensor("zero", "int64", 0),
+        ]);
+    const [cos, sin] = angles(call, make, [7, 8], positions);
     const interleaved = call.number("rotary_interleaved", 0) !== 0;
     const turn = (x: Heads): Heads => ({ ...x, name: rotate(make, { x: x.name, cos, sin, interleaved }) });
     [q, kNow] = [turn(q), turn(kNow)];
   }
-  const k = cached(call, make, 3, 1, kNow, { total, before });
-  const v = cached(call, make, 4, 2, vNow, { total, before });
+  const at = { total, begins, before };
+  const k = cached(call, make, 3, 1, kNow, at);
+  const v = cached(call, make, 4, 2, vNow, at);
   const left = call.number("local_window_size", -1);
-  const known = call.constant(5)?.data as ArrayLike<number> | undefined;
   // One query behind all keys sees them all.
-  const seesAll = q.length === 1 && left < 0 && known && Array.from(known).every((last) => last === k.length - 1);
+  const seesAll = q.length === 1 && left < 0 && begins?.every((begin) => begin === k.length - 1);
   const window = seesAll
     ? undefined
-    : windowBias(make, q.length, k.length, before, { causal: true, left: left < 0 ? -1 : left - 1, right: -1 });
+    : windowBias(make, q.length, k.length, before(), { causal: true, left: left < 0 ? -1 : left - 1, right: -1 });
   const bias = window === undefined ? [] : [window];
   if (call.has(10)) bias.push(toFloat(make, call.node.inputs[10]!, call.type(10)));
   return finish(call, make, q, k, v, { bias, softcap: call.number("softcap", 0), output: 3 });

