@@ -44,10 +44,10 @@ describe("Unique", () => {
     const slabs = Array.from({ length: dims[at]! }, (_, k) =>
       [...places(dims)].filter((p) => p[at] === k).map((p) => x.data[offset(dims, p)]!),
     );
-    const isNaN = Number.isNaN;
-    const same = (a: unknown, b: unknown): boolean => a === b || (isNaN(a) && isNaN(b));
+    const none = Number.isNaN;
+    const same = (a: unknown, b: unknown): boolean => a === b || (none(a) && none(b));
     const alike = (a: readonly unknown[], b: readonly unknown[]): boolean => a.every((v, i) => same(v, b[i]));
-    const less = (a: unknown, b: unknown): boolean => !isNaN(a) && (isNaN(b) || (a as number) < (b as number));
+    const less = (a: unknown, b: unknown): boolean => !none(a) && (none(b) || (a as number) < (b as number));
     const firsts = slabs.flatMap((slab, k) => (slabs.findIndex((other) => alike(slab, other)) === k ? [k] : []));
     if (sorted !== 0)
       firsts.sort((p, q) => {
