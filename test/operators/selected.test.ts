@@ -139,7 +139,7 @@ describe("NonMaxSuppression", () => {
       f32([1], [threshold]),
       ...(least === undefined ? [] : [f32([1], [least])]),
     ];
-    const attributes = centered ? { center_point_box: 1 } : {};
+    const attributes: Record<string, number> = centered ? { center_point_box: 1 } : {};
     const [y] = await runNode({ op: "NonMaxSuppression", inputs, attributes });
     expect(y!.dims).toEqual([expected.length / 3, 3]);
     expect(numbers(y!)).toEqual(expected);

@@ -4,6 +4,7 @@ import { Tensor } from "../../src/tensor/index.ts";
 import { agreesNode, f32, i64, type NodeCase, runNode } from "../support/run-node.ts";
 
 type Row = readonly [string, NodeCase];
+type Given = Readonly<Record<string, number | number[]>>;
 
 const row = (c: NodeCase): Row => [
   `${c.op} of ${c.inputs.map((x) => (x === "" ? "–" : `${x.type}[${x.dims}]`)).join(", ")} ${JSON.stringify(c.attributes ?? {})}`,
@@ -21,18 +22,20 @@ describe("norms and windows over channels", () => {
     [2, 5, 2, 3],
     [1, 4, 2, 1, 3],
   ];
-  const lrn = shapes.flatMap((dims) =>
+  const lrn: NodeCase[] = shapes.flatMap((dims) =>
     [1, 2, 3, 4, 5, 7].map((size) => ({ op: "LRN", inputs: [f32(dims)], attributes: { size } })),
   );
-  const given = [{ alpha: 0.5 }, { beta: 0.5 }, { bias: 2 }, { alpha: 3, beta: 2, bias: 0.5 }].map((more) => ({
+  const given: NodeCase[] = (
+    [{ alpha: 0.5 }, { beta: 0.5 }, { bias: 2 }, { alpha: 3, beta: 2, bias: 0.5 }] as Given[]
+  ).map((more) => ({
     op: "LRN",
     inputs: [f32([2, 5, 2])],
     attributes: { size: 3, ...more },
   }));
-  const lp = [[4], [2, 3], [2, 3, 4]].flatMap((dims) =>
+  const lp: NodeCase[] = [[4], [2, 3], [2, 3, 4]].flatMap((dims) =>
     dims.flatMap((_, axis) =>
       [axis, axis - dims.length].flatMap((at) =>
-        [{}, { p: 1 }, { p: 2 }].map((p) => ({
+        ([{}, { p: 1 }, { p: 2 }] as Given[]).map((p) => ({
           op: "LpNormalization",
           inputs: [f32(dims)],
           attributes: { axis: at, ...p },
@@ -41,14 +44,14 @@ describe("norms and windows over channels", () => {
     ),
   );
   const zeros = f32([3, 2], [0, 0, 3, -4, 0, 1]);
-  const others = [
+  const others: NodeCase[] = [
     { op: "LpNormalization", inputs: [f32([2, 3])] },
     { op: "LpNormalization", inputs: [zeros] },
     { op: "LpNormalization", inputs: [zeros], attributes: { p: 1 } },
     ...[undefined, [0], [1], [-1], [0, 2, 3], [1, -1], [0, 1, 2, 3]].map((axes) => ({
       op: "MeanVarianceNormalization",
       inputs: [f32([2, 3, 4, 2])],
-      attributes: axes === undefined ? {} : { axes },
+      attributes: (axes === undefined ? {} : { axes }) as Given,
     })),
     { op: "MeanVarianceNormalization", inputs: [f32([2, 2], [1e-5, -1e-5, 3, 3])], attributes: { axes: [1] } },
     ...[
@@ -56,7 +59,7 @@ describe("norms and windows over channels", () => {
       [1, 3, 2, 3],
       [2, 2, 2, 3, 2],
     ].flatMap((dims) =>
-      [{}, { p: 1 }, { p: 2 }, { p: 3 }, { p: 4 }].map((attributes) => ({
+      ([{}, { p: 1 }, { p: 2 }, { p: 3 }, { p: 4 }] as Given[]).map((attributes) => ({
         op: "GlobalLpPool",
         inputs: [f32(dims)],
         attributes,
@@ -118,7 +121,7 @@ describe("norms and windows over channels", () => {
 });
 
 describe("places", () => {
-  const eyes = [
+  const eyes: NodeCase[] = [
     [3, 3],
     [2, 5],
     [5, 2],
@@ -128,11 +131,15 @@ describe("places", () => {
     [undefined, -2, -1, 0, 1, 3].map((k) => ({
       op: "EyeLike",
       inputs: [f32(dims)],
-      attributes: k === undefined ? {} : { k },
+      attributes: (k === undefined ? {} : { k }) as Given,
     })),
   );
-  const typed = [1, 3, 7, 9].map((dtype) => ({ op: "EyeLike", inputs: [f32([2, 3])], attributes: { dtype, k: 1 } }));
-  const crops = [
+  const typed: NodeCase[] = [1, 3, 7, 9].map((dtype) => ({
+    op: "EyeLike",
+    inputs: [f32([2, 3])],
+    attributes: { dtype, k: 1 },
+  }));
+  const crops: NodeCase[] = [
     [5, 4],
     [4, 5],
     [1, 6],
@@ -146,7 +153,7 @@ describe("places", () => {
       [0, 9],
     ].map((to) => ({ op: "CenterCropPad", inputs: [f32(dims), i64(...to)], constants: [1] })),
   );
-  const axes = [[0], [-1], [1, 0], [0, -2]].flatMap((some) =>
+  const axes: NodeCase[] = [[0], [-1], [1, 0], [0, -2]].flatMap((some) =>
     [1, 4, 6].map((d) => ({
       op: "CenterCropPad",
       inputs: [f32([3, 4, 5]), i64(...some.map((_, i) => d + i))],
@@ -154,15 +161,15 @@ describe("places", () => {
       attributes: { axes: some },
     })),
   );
-  const depths = [1, 2, 4].flatMap((depth) =>
+  const depths: NodeCase[] = [1, 2, 4].flatMap((depth) =>
     [undefined, 0, 1, -1, -2].map((axis) => ({
       op: "OneHot",
       inputs: [i64(0, 1, -1, depth - 1, depth, -depth, -depth - 1), i64(depth), f32([2], [-0.5, 2])],
       constants: [1],
-      attributes: axis === undefined ? {} : { axis },
+      attributes: (axis === undefined ? {} : { axis }) as Given,
     })),
   );
-  const lengths = [i64(1, 2, 3, 4), i64(4, 3, 2, 1), i64(0, 0, 4, 1)].flatMap((some) =>
+  const lengths: NodeCase[] = [i64(1, 2, 3, 4), i64(4, 3, 2, 1), i64(0, 0, 4, 1)].flatMap((some) =>
     [
       [0, 1],
       [1, 0],
@@ -430,7 +437,7 @@ describe("Einsum", () => {
 
 describe("what is selected", () => {
   const x = f32([2, 3, 2], [0, 1, -2, 0, 0, 3, Number.NaN, -0, 5, 0, 6, 7]);
-  const found = [
+  const found: NodeCase[] = [
     { op: "NonZero", inputs: [x] },
     { op: "NonZero", inputs: [f32([12], [...(x.data as Float32Array)])] },
     { op: "NonZero", inputs: [f32([0, 2])] },
@@ -438,14 +445,14 @@ describe("what is selected", () => {
     { op: "NonZero", inputs: [i64(0, -1, 2 ** 40)] },
     { op: "NonZero", inputs: [bytes("uint8", [1, 5, 2])] },
   ];
-  const kept = [undefined, 0, 1, 2, -1, -3].flatMap((axis) =>
+  const kept: NodeCase[] = [undefined, 0, 1, 2, -1, -3].flatMap((axis) =>
     [[1], [0], [0, 1], [1, 1], [0, 0]].map((some) => ({
       op: "Compress",
       inputs: [x, bools(...some)],
-      attributes: axis === undefined ? {} : { axis },
+      attributes: (axis === undefined ? {} : { axis }) as Given,
     })),
   );
-  const long = [
+  const long: NodeCase[] = [
     { op: "Compress", inputs: [x, bools(0, 1, 0, 1, 1, 0, 0, 0, 1, 0, 0, 1)] },
     { op: "Compress", inputs: [x, bools(1, 0, 1)], attributes: { axis: 1 } },
     { op: "Compress", inputs: [bytes("uint8", [4, 3]), bools(1, 0, 1, 1)], attributes: { axis: 0 } },
