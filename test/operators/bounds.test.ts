@@ -53,6 +53,16 @@ describe("batch axes of GatherND", () => {
 });
 
 describe("output_shape of ConvTranspose", () => {
+  it("with an output padding, which is part of what is reached", async () => {
+    const of = (extent: number): NodeCase => ({
+      ...{ op: "ConvTranspose", inputs: [f32([1, 1, 3]), f32([1, 1, 3])] },
+      attributes: { strides: [3], output_padding: [1], output_shape: [extent] },
+    });
+    // 2·3 + 1 + 2 + 1 with the padding; one more is left open by the stride.
+    for (const extent of [9, 10, 11]) expect((await runNode(of(extent)))[0]!.dims).toEqual([1, 1, extent]);
+    await expect(runNode(of(12))).rejects.toThrow("expected 1 extents in 1..[11]");
+  });
+
   // Three inputs, a kernel of 3: 2·stride + 3 are reached, stride − 1 more are left open.
   it.each([1, 2, 3])("with stride %i", async (stride) => {
     const of = (extent: number): NodeCase => ({
