@@ -364,3 +364,16 @@ describe("layers on dequantized bytes", () => {
     await agrees(weights(x), constants, nodes);
   });
 });
+
+it("a network of 16-bit floats computes in float32, and gives 16 bits", async () => {
+  const half = (value: number): Tensor => new Tensor("float16", Uint16Array.from([value]), [1]);
+  // 1 and 2,048: their sum is no float16, whose spacing is 2 there.
+  const nodes: NodeSpec[] = [
+    ["Add", ["x", "c"], ["h"]],
+    ["Sub", ["h", "c"], ["y"]],
+  ];
+  const graph = build({ x: { type: "float16", shape: [1] } }, { c: half(0x6800) }, nodes, ["y"]);
+  const typed = { ...graph, outputs: [{ name: "y", type: "float16" as const, shape: [1] }] };
+  const { y } = await runModel(typed, { x: half(0x3c00) });
+  expect([y!.type, [...(y!.data as Uint16Array)]]).toEqual(["float16", [0x3c00]]);
+});
