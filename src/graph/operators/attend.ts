@@ -68,7 +68,7 @@ export function attend(make: Maker, a: Attending): Attended {
 }
 
 export function shape(make: Maker, dims: readonly number[]): string {
-  return make.shape(dims);
+  return make.integers("shape", dims);
 }
 
 function infinite(make: Maker): string {
