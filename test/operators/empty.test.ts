@@ -10,15 +10,6 @@ const cases: [NodeCase, number[]][] = [
   [{ op: "Multinomial", inputs: [f32([0, 2])], attributes: { sample_size: 3 } }, [0, 3]],
   [{ op: "DFT", opset: 20, inputs: [f32([0, 4, 1])] }, [0, 4, 2]],
   [{ op: "STFT", opset: 17, inputs: [f32([0, 8, 1]), one(2), "", one(4)], constants: [1, 3] }, [0, 3, 3, 2]],
-  [
-    {
-      op: "MaxUnpool",
-      opset: 22,
-      inputs: [f32([1, 0, 2]), new Tensor("int64", [], [1, 0, 2])],
-      attributes: { kernel_shape: [2], strides: [2] },
-    },
-    [1, 0, 4],
-  ],
   [{ op: "Attention", opset: 23, inputs: [f32([1, 2, 0, 4]), f32([1, 2, 3, 4]), f32([1, 2, 3, 4])] }, [1, 2, 0, 4]],
   [{ op: "Attention", opset: 23, inputs: [f32([0, 2, 3, 4]), f32([0, 2, 3, 4]), f32([0, 2, 3, 4])] }, [0, 2, 3, 4]],
   [
