@@ -26,8 +26,10 @@ const FOLDERS = [
 
 /** They hold times, or passes over whole networks with a core for each, which take minutes where a core is slow, or are about how the package's own modules are loaded. */
 const LEFT_OUT = [
-  ...["abort", "gaps", "kernel-times", "limits", "soak", "throttled"].map((name) => `session/${name}`),
-  ...["graph/linear-time", "graph/models", "core/parts", "core/refused-hosts"],
+  ...["abort", "gaps", "kernel-times", "limits", "options", "relaxed", "soak", "throttled"].map(
+    (name) => `session/${name}`,
+  ),
+  ...["graph/linear-time", "graph/models", "core/parts", "core/refused-hosts", "ocr/agreement"],
 ].flatMap((name) => ["--exclude", `test/${name}.test.ts`]);
 
 const vitest = fileURLToPath(new URL("../node_modules/vitest/vitest.mjs", import.meta.url));

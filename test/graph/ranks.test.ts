@@ -73,6 +73,64 @@ describe("ranks before shapes are known", () => {
     expect(graph.outputs.map(({ name }) => ranks.rank(name))).not.toContain(undefined);
   });
 
+  const x = f32([2, 3, 4, 5]);
+  const known: NodeCase[] = [
+    { op: "Col2Im", opset: 18, inputs: [f32([1, 4, 4]), i64(3, 3), i64(2, 2)], constants: [1, 2] },
+    { op: "Col2Im", opset: 18, inputs: [f32([1, 2, 3]), i64(4), i64(2)], constants: [1, 2] },
+    { op: "OneHot", inputs: [i64(0, 1), i64(3), f32([2])], constants: [1] },
+    { op: "Gather", inputs: [x, new Tensor("int64", [1n, 0n], [1, 2])], constants: [1] },
+    { op: "Gather", inputs: [x, new Tensor("int64", [1n], [])], constants: [1] },
+    { op: "Reshape", inputs: [x, i64(6, -1)], constants: [1] },
+    { op: "Expand", inputs: [x, i64(3, 1, 1, 1, 1)], constants: [1] },
+    { op: "Expand", inputs: [x, i64(5)], constants: [1] },
+    { op: "Tile", inputs: [x, i64(1, 2, 1, 1)], constants: [1] },
+    { op: "ConstantOfShape", inputs: [i64(2, 3, 4)], constants: [0] },
+    { op: "Unsqueeze", inputs: [x, i64(0, -1)], constants: [1] },
+    { op: "Squeeze", inputs: [f32([1, 3, 1]), i64(0)], constants: [1] },
+    { op: "Flatten", inputs: [x] },
+    { op: "Transpose", inputs: [x] },
+    { op: "NonZero", inputs: [x] },
+    { op: "TopK", inputs: [x, i64(2)], outputs: 2 },
+    { op: "Det", inputs: [f32([2, 3, 3, 3])] },
+    { op: "Compress", inputs: [x, new Tensor("bool", [1, 0], [2])] },
+    { op: "Compress", inputs: [x, new Tensor("bool", [1, 0], [2])], attributes: { axis: 1 } },
+    { op: "ReduceSum", inputs: [x, i64(1, 2)], constants: [1], attributes: { keepdims: 0 } },
+    { op: "ReduceSum", inputs: [x, i64(1, 2)], constants: [1] },
+    { op: "ReduceSum", inputs: [x], attributes: { keepdims: 0 } },
+    { op: "ArgMax", inputs: [x], attributes: { keepdims: 0 } },
+    { op: "ArgMax", inputs: [x] },
+    { op: "MatMul", inputs: [x, f32([5, 2])] },
+    { op: "MatMul", inputs: [f32([3, 5]), f32([2, 5, 2])] },
+    { op: "Where", inputs: [new Tensor("bool", [1], [1]), f32([1]), x] },
+    { op: "Concat", inputs: [x, x], attributes: { axis: 1 } },
+    { op: "Shape", inputs: [x] },
+    { op: "Size", inputs: [x] },
+    {
+      op: "ConvInteger",
+      inputs: [new Tensor("uint8", new Uint8Array(9), [1, 1, 3, 3]), new Tensor("uint8", [1], [1, 1, 1, 1])],
+      constants: [1],
+    },
+    { op: "EyeLike", inputs: [f32([2, 2])] },
+    { op: "CenterCropPad", inputs: [x, i64(1, 1, 1, 1)], constants: [1] },
+    { op: "Attention", opset: 23, inputs: [f32([1, 2, 2, 4]), f32([1, 2, 3, 4]), f32([1, 2, 3, 4])], outputs: 4 },
+    {
+      op: "Attention",
+      opset: 23,
+      inputs: [f32([1, 2, 8]), f32([1, 3, 8]), f32([1, 3, 8])],
+      outputs: 4,
+      attributes: { q_num_heads: 2, kv_num_heads: 2 },
+    },
+    { op: "RoiAlign", inputs: [x, f32([1, 4]), i64(0)] },
+    { op: "NonMaxSuppression", inputs: [f32([1, 2, 4]), f32([1, 1, 2]), i64(1)] },
+    { op: "GatherElements", inputs: [f32([2, 2]), new Tensor("int64", [0n, 1n], [1, 2])] },
+  ];
+  it.each(known.map((c, i) => [i, c.op, c] as const))("are known of %i: %s", async (_, __, c) => {
+    const { graph, feeds } = modelOf(c);
+    const made = await runModel(graph, feeds);
+    const ranks = ranksOf(normalize(graph));
+    for (const { name } of graph.outputs) expect(ranks.rank(name)).toBe(made[name]!.dims.length);
+  });
+
   it("let a scale of DynamicQuantizeLinear meet a channels-last value", async () => {
     const model = modelOf({ op: "DynamicQuantizeLinear", inputs: [f32([1, 2, 4, 4])], outputs: 3 });
     const node = (op: string, inputs: string[], output: string, attributes = {}) => ({

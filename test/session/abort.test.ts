@@ -3,8 +3,6 @@ import { describe, expect, it } from "vitest";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import type { Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import type { LoweredStep } from "../../src/program/lowering.ts";
-import { sliced } from "../../src/program/slices.ts";
 import { build, f32, type NodeSpec } from "../graph/build.ts";
 
 /** Milliseconds from the abort, which comes `after` some, to the rejection: the least of three, as other processes use the machine too. */
@@ -190,20 +188,5 @@ describe("an abort is honoured in the middle", () => {
     first.abort();
     await expect(running).rejects.toThrow("abort");
     await session.release();
-  });
-});
-
-describe("slices", () => {
-  const step = (macs: number, bytes = 0): LoweredStep => ({ macs, bytes }) as LoweredStep;
-
-  it("hold every step once, in order, large ones in parts", () => {
-    const slices = [...sliced([step(10), step(0, 10), step(2 ** 22), step(5), step(2 ** 20), step(2 ** 20), step(1)])];
-    expect(slices.map(({ first, count, parts }) => [first, count, parts])).toEqual([
-      [0, 2, 1],
-      ...[0, 1, 2, 3].map(() => [2, 1, 4]),
-      [3, 2, 1],
-      [5, 2, 1],
-    ]);
-    expect(slices.slice(1, 5).map(({ part }) => part)).toEqual([0, 1, 2, 3]);
   });
 });

@@ -48,8 +48,9 @@ export class PoisonedCore extends Core {
     memory: WebAssembly.Memory,
     exports: CoreExports,
     private readonly poison: number,
+    most?: number,
   ) {
-    super(build, memory, exports);
+    super(build, memory, exports, most);
   }
 
   static async poisoned(build: Build, poison: number): Promise<PoisonedCore> {
@@ -126,16 +127,24 @@ export class CheckedCore extends PoisonedCore {
     exports: CoreExports,
     poison: number,
     private readonly guard: Guard,
+    most?: number,
   ) {
-    super(build, memory, exports, poison);
+    super(build, memory, exports, poison, most);
   }
 
-  /** @param poison - what unwritten bytes hold, 0…255 */
-  static async checked(build: Exclude<Build, "relaxed"> = "scalar", poison = 0xa5): Promise<CheckedCore> {
+  /**
+   * @param poison - what unwritten bytes hold, 0…255
+   * @param most - bytes that blocks may take together
+   */
+  static async checked(
+    build: Exclude<Build, "relaxed"> = "scalar",
+    poison = 0xa5,
+    most?: number,
+  ): Promise<CheckedCore> {
     const memory = newMemory();
     const guard = new Guard(memory);
     const { exports } = await WebAssembly.instantiate(checkedModule(build), { env: { memory }, guard: guard.imports });
-    return new CheckedCore(build, memory, guarded(exports as unknown as CoreExports, guard), poison, guard);
+    return new CheckedCore(build, memory, guarded(exports as unknown as CoreExports, guard), poison, guard, most);
   }
 
   /** Another module works over the memory. */
@@ -262,7 +271,7 @@ function guarded(exports: CoreExports, guard: Guard): CoreExports {
 /** Makes every core that is created from now on a checked one, whatever build is asked for; the result undoes that. */
 export function checkSessions(poison?: number): () => void {
   const { create } = Core;
-  Core.create = (build) => CheckedCore.checked(build === "relaxed" ? "scalar" : build, poison);
+  Core.create = (build, _, most) => CheckedCore.checked(build === "relaxed" ? "scalar" : build, poison, most);
   return () => {
     Core.create = create;
   };

@@ -112,7 +112,7 @@ const einsum: Operator = (op) => {
       const d = inputs[i]!.dims[axis]!;
       const known = extents.get(letter) ?? 1;
       if (known !== 1 && d !== 1 && known !== d) throw new Refusal(`${letter} has two extents`);
-      extents.set(letter, Math.max(known, d));
+      extents.set(letter, known === 1 ? d : known);
     });
   });
   const every = letters.flat();

@@ -169,13 +169,18 @@ function recurrent(cell: Cell): Operator {
   };
 }
 
-/** Alpha and beta are handed out in order to the activations that have them. */
+const WITH_ALPHA = ["affine", "leakyrelu", "thresholdedrelu", "scaledtanh", "hardsigmoid", "elu"];
+const WITH_BETA = ["affine", "scaledtanh", "hardsigmoid"];
+
+/** Alpha and beta are handed out in order to the activations that have them, those of all directions. */
 function activations(op: Operation, names: readonly string[], d: number, cell: Cell): Activation[] {
-  const [alphas, betas] = [op.list("activation_alpha"), op.list("activation_beta")];
+  const [alphas, betas] = [[...(op.list("activation_alpha") ?? [])], [...(op.list("activation_beta") ?? [])]];
   const per = cell.defaults.length;
-  return names
-    .slice(d * per, (d + 1) * per)
-    .map((name, i) => activation(name, alphas?.[d * per + i], betas?.[d * per + i]));
+  const all = names.map((name) => {
+    const has = (list: readonly string[]): boolean => list.includes(name.toLowerCase());
+    return activation(name, has(WITH_ALPHA) ? alphas.shift() : undefined, has(WITH_BETA) ? betas.shift() : undefined);
+  });
+  return all.slice(d * per, (d + 1) * per);
 }
 
 export const recurrents: Operators = { RNN: recurrent(rnn), GRU: recurrent(gru), LSTM: recurrent(lstm) };

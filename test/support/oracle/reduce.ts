@@ -259,7 +259,7 @@ export const reductions: Operators = {
   LpNormalization: lpNormalization,
   MeanVarianceNormalization: (op) => {
     const x = op.x();
-    const axes = op.list("axes") ?? [0, 2, 3];
+    const axes = (op.list("axes") ?? [0, 2, 3]).map((axis) => (axis < 0 ? axis + x.dims.length : axis));
     const outer = x.dims.map((d, i) => (axes.includes(i) ? 1 : d));
     const data = new Array<number>(x.data.length);
     for (const i of indices(outer)) {
