@@ -422,6 +422,13 @@ describe("random numbers", () => {
       '"sample_size" expected integer ≥ 0, got -1',
     ],
   ])("refuse %s", async (_, c, why) => expect(runNode(c)).rejects.toThrow(why));
+
+  it("may be none", async () => {
+    expect((await runNode({ op: "RandomNormal", inputs: [], attributes: { shape: [2, 0] } }))[0]!.dims).toEqual([2, 0]);
+    expect(
+      (await runNode({ op: "Multinomial", inputs: [some([2, 2])], attributes: { sample_size: 0 } }))[0]!.dims,
+    ).toEqual([2, 0]);
+  });
 });
 
 describe("MaxUnpool", () => {

@@ -69,7 +69,7 @@ export function attend(make: Maker, a: Attending): Attended {
 }
 
 export function shape(make: Maker, dims: readonly number[]): string {
-  return make.integers("shape", dims);
+  return make.shape(dims);
 }
 
 function infinite(make: Maker): string {

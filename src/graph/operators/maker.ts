@@ -18,6 +18,8 @@ export interface Surroundings {
 /** Makes the nodes that one node becomes. Names of nodes and values derive from those of the original. */
 export class Maker {
   private readonly nodes: Node[] = [];
+  /** Shapes whose zeros are empty axes. */
+  private readonly empty = new Set<string>();
 
   constructor(
     private readonly node: Node,
@@ -59,6 +61,13 @@ export class Maker {
 
   integers(base: string, data: readonly number[]): string {
     return this.tensor(base, "int64", data);
+  }
+
+  /** Extents that are known: a Reshape to them copies none, as a 0 would have it do. */
+  shape(dims: readonly number[]): string {
+    const name = this.integers("shape", dims);
+    if (dims.includes(0)) this.empty.add(name);
+    return name;
   }
 
   /** Adds a node with one output, whose name is returned. `op` is an ONNX operator or `domain/op`. */
@@ -121,6 +130,7 @@ export class Maker {
     name = this.around.name(`${this.node.name}/${op}`),
   ): void {
     const [domain, own] = op.includes("/") ? (op.split("/") as [string, string]) : ["", op];
-    this.nodes.push({ name, op: own, domain, inputs, outputs, attributes });
+    const all = own === "Reshape" && this.empty.has(inputs[1]!) ? { allowzero: 1 } : attributes;
+    this.nodes.push({ name, op: own, domain, inputs, outputs, attributes: all });
   }
 }
