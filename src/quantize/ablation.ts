@@ -169,12 +169,23 @@ export class Ablation {
       const a = isFloating ? 0 : besideWeights(kind, w, asked);
       const left = a === 0 ? `; ${UNROUNDED}` : "";
       const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
-      const rounded =
-        w === 32 ? FLOAT : weights === undefined ? productPlan(a) : widthPlan(w, a, this.isNearest(linear));
+      if (w === 32) {
+        plans.set(node.name, this.unrounded(linear));
+        continue;
+      }
+      const rounded = weights === undefined ? productPlan(a) : widthPlan(w, a, this.isNearest(linear));
       const plan = this.fitting?.has(weights?.name ?? "", w) ? { ...rounded, rounding: "fitted" as const } : rounded;
-      plans.set(node.name, { ...plan, reason: w === 32 ? "float32: its error at 16 bits is too large" : share });
+      plans.set(node.name, { ...plan, reason: share });
     }
     return plans;
+  }
+
+  /** The plan of a layer that errs too much at 16 bits: it multiplies in float32, by weights that keep the bits of their grid if they lie on one. */
+  private unrounded({ weights, centred }: LinearNode): ReasonedPlan {
+    const grid = weights && gridWidth(this.core, weights.tensor, weights.axis);
+    if (grid === undefined) return { ...FLOAT, reason: "float32: its error at 16 bits is too large" };
+    const reason = `its error with activations of 16 bits is too large; the weights lie on a grid of ${grid} bits`;
+    return { ...widthPlan(grid, 0, centred), reason };
   }
 
   private isNearest(linear: LinearNode): boolean {

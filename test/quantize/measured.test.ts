@@ -60,6 +60,33 @@ describe("plans by measurement", () => {
     expect(float[0]!.reason).toBe("float32: its error at 16 bits is too large");
   });
 
+  test("a layer whose inputs stay in float32 keeps the bits of the grid that its weights lie on", async () => {
+    const grid = Float32Array.from({ length: 64 * 32 }, (_, i) => (((i * 37) % 255) - 127) / 128);
+    const value = (name: string, shape: readonly number[]) => ({ name, type: "float32" as const, shape });
+    const graph: Graph = {
+      name: "steep",
+      opsets: { "": 17 },
+      inputs: [value("x", [1, 64])],
+      outputs: [value("y", [1, 8])],
+      nodes: [
+        node("steep", "MatMul", ["x", "w"], "a"),
+        node("times", "Mul", ["a", "k"], "b"),
+        node("sine", "Sin", ["b"], "c"),
+        node("last", "MatMul", ["c", "v"], "y"),
+      ],
+      initializers: new Map([
+        ["w", new Tensor("float32", grid, [64, 32])],
+        ["k", new Tensor("float32", [1000], [])],
+        ["v", new Tensor("float32", noise(32 * 8, 5), [32, 8])],
+      ]),
+    };
+    const { report } = await quantize(writeOnnx(graph));
+    const { plan: steep, reason } = report.layers.find(({ name }) => name === "steep")!;
+    expect(steep).toMatchObject({ weightBits: 8, activationTerms: 0 });
+    expect(reason).toBe("its error with activations of 16 bits is too large; the weights lie on a grid of 8 bits");
+    expect(report.check!.measured).toBeLessThanOrEqual(7e-4);
+  });
+
   test("faithful takes 14 bits beside depthwise layers where they are measured to be enough", async () => {
     const graph = network();
     const nodes = [...graph.nodes.slice(0, 5), node("dense", "MatMul", ["e", "dense.weight"], "out")];
