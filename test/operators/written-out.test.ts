@@ -231,17 +231,17 @@ describe("Attention", () => {
     [
       "a past of other heads",
       base({ 4: some([1, 1, 1, 4]), 5: some([1, 2, 1, 4]) }),
-      "input 4 expected shape [1, 2, …, 4]",
+      "input 4 expected [1, 2, places, 4]",
     ],
     [
       "a past of another batch",
       base({ 4: some([2, 2, 1, 4]), 5: some([1, 2, 1, 4]) }),
-      "input 4 expected shape [1, 2, …, 4]",
+      "input 4 expected [1, 2, places, 4]",
     ],
     [
       "a past of another size",
       base({ 4: some([1, 2, 1, 4]), 5: some([1, 2, 1, 3]) }),
-      "input 5 expected shape [1, 2, …, 4]",
+      "input 5 expected [1, 2, places, 4]",
     ],
     ["more lengths than there are", base({ 6: i64(1, 2) }), "input 6 expected shape [1]"],
     ["a mask of more keys", base({ 3: some([3, 4]) }), "the mask expected at most 3 keys"],
