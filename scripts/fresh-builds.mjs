@@ -1,6 +1,6 @@
 // Makes again what is older than its sources: a WASM module by the build script, a JavaScript file by erasing the types of its TypeScript, which takes
 // milliseconds where the whole of `npm run build` takes minutes. For `npm start`, and vitest's global setup: tests never look at a stale build. Tests of the
-// sources load the modules in build/, tests of the command line and of the committed digests run dist/. (dist/web, dist/commonjs, dist/bin and the declarations are not made here.)
+// sources load the modules in build/, tests of the command line and of the committed digests run dist/. (dist/web, dist/node, dist/commonjs, dist/bin and the declarations are not made here.)
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join, relative } from "node:path";
@@ -46,7 +46,7 @@ export function refreshDist(root) {
   const to = join(root, "dist");
   const { outputs, changed } = erased(root, join(root, "src"), to);
   for (const output of filesUnder(to, ".js")) {
-    if (outputs.has(output) || /^(web|bin)/.test(relative(to, output))) continue;
+    if (outputs.has(output) || /^(web|node|bin)/.test(relative(to, output))) continue;
     rmSync(output);
     changed.push(relative(root, output));
   }

@@ -120,7 +120,9 @@ if (wants("package")) {
     run(join(bin, "publint"), ["--strict", tarball], { cwd: tools });
   });
   await check("are the types wrong", () => {
-    const modules = Object.keys(exports).filter((path) => exports[path].types !== undefined);
+    const modules = Object.keys(exports).filter(
+      (path) => typeof exports[path] === "object" && exports[path].require === undefined,
+    );
     run(join(bin, "attw"), [tarball, "--profile", "esm-only", "--include-entrypoints", ...modules], { cwd: tools });
     run(join(bin, "attw"), [tarball, "--profile", "node16", "--exclude-entrypoints", ...modules], { cwd: tools });
   });
