@@ -59,7 +59,7 @@ interface Columns {
 /** The columns of a layer's weights; undefined for layers that share them among groups, and others. */
 function columnsOf({ domain, op, attributes }: Node, dims: readonly number[]): Columns | undefined {
   const last = dims.at(-1)!;
-  if (op === "MatMul") return dims.length > 2 || attributes["transB"] ? undefined : { count: dims[0]!, run: last };
+  if (op === "MatMul") return dims.length !== 2 || attributes["transB"] ? undefined : { count: dims[0]!, run: last };
   const isConvolution = `${domain}/${op}` === "bitbasis/Conv" && (attributes["group"] ?? 1) === 1;
   return isConvolution || RECURRENT.has(op) ? { count: last, run: 1 } : undefined;
 }

@@ -60,6 +60,17 @@ describe("columns of inputs in units of their own", () => {
     expect(evenColumns(graph)).toBe(graph);
   });
 
+  test.each([[], [6], [6, 0], [0, 8], [2, 3, 8]])(
+    "weights of shape %j, which no matrix is or which hold nothing, stay as they are",
+    (...dims) => {
+      const graph = network(0.001);
+      const data = Float32Array.from({ length: dims.reduce((a, b) => a * b, 1) }, (_, i) => 1000 ** -(i % 3));
+      const initializers = new Map([...graph.initializers, ["w", new Tensor("float32", data, dims)] as const]);
+      const odd = { ...graph, initializers };
+      expect(evenColumns(odd)).toBe(odd);
+    },
+  );
+
   test("the float32 answers are the same bits", async () => {
     const onnx = writeOnnx(network(1e-3));
     await using session = await InferenceSession.create(onnx, { preset: "float32" });
