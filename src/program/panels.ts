@@ -215,24 +215,23 @@ export class Panels {
     const before = placed.loaded;
     if (before === planes.length) return false;
     const source = this.sourceOf(placed);
-    const first = placed.loaded;
     const panels = [...layerOf(source.layer), source.weights, placed.columnSums] as const;
     let fits = true;
-    const missing = planes.slice(first).map((plane, i) => ({
+    const missing = planes.slice(before).map((plane, i) => ({
       plane,
-      bits: termBits(series, first + i),
-      unsigned: !isSigned(digits, first + i),
-      weight: termWeight(series, first + i),
+      bits: termBits(series, before + i),
+      unsigned: !isSigned(digits, before + i),
+      weight: termWeight(series, before + i),
     }));
     lendTerms(core, missing, (at, count) => {
       const add = (zero: number): void => {
         fits = addTerms(...panels, at, count, zero) === 1;
       };
-      if (first > 0 || zeros === undefined) add(0);
+      if (before > 0 || zeros === undefined) add(0);
       else core.lend([zeros], add);
     });
     placed.loaded = planes.length;
-    if (first === 0 && sparse !== undefined) {
+    if (before === 0 && sparse !== undefined) {
       const { indices, values } = sparse;
       core.lend([indices, values], (at, of) => {
         fits = addOutliers(...panels, at, of, values.length) === 1 && fits;

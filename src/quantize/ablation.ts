@@ -67,6 +67,7 @@ export class Ablation {
   /** Layers whose bits are open: neither a front end, nor fixed by the caller. */
   readonly open: readonly LinearNode[];
   private readonly tables: readonly Table[];
+  private readonly grids = new Map<string, number | undefined>();
   /** Layers whose weights err less when they are rounded to nearest: behind a LayerNorm, some; never behind a Relu, whose mean SQuant's flips are made for. */
   private readonly nearest = new Set<LinearNode>();
 
@@ -182,10 +183,17 @@ export class Ablation {
 
   /** The plan of a layer that errs too much at 16 bits: it multiplies in float32, by weights that keep the bits of their grid if they lie on one. */
   private unrounded({ weights, centred }: LinearNode): ReasonedPlan {
-    const grid = weights && gridWidth(this.core, weights.tensor, weights.axis);
+    const grid = weights && this.gridOf(weights);
     if (grid === undefined) return { ...FLOAT, reason: "float32: its error at 16 bits is too large" };
     const reason = `its error with activations of 16 bits is too large; the weights lie on a grid of ${grid} bits`;
     return { ...widthPlan(grid, 0, centred), reason };
+  }
+
+  /** As `gridWidth`; every plan that is tried asks. */
+  private gridOf({ name, tensor, axis }: NonNullable<LinearNode["weights"]>): number | undefined {
+    const key = `${axis} ${name}`;
+    if (!this.grids.has(key)) this.grids.set(key, gridWidth(this.core, tensor, axis));
+    return this.grids.get(key);
   }
 
   private isNearest(linear: LinearNode): boolean {
@@ -255,7 +263,7 @@ export class Ablation {
     const laws = this.levels.weights.map(
       (bits) => [bits, scaled(w, base > 0 ? (errors(bits) / base) ** 2 : 0)] as const,
     );
-    const grid = gridWidth(this.core, weights.tensor, weights.axis);
+    const grid = this.gridOf(weights);
     const levels = laws.filter(([bits]) => grid === undefined || bits < grid || bits === 32);
     if (grid !== undefined) levels.push([grid, scaled(w, 0)]);
     levels.sort(([one], [other]) => one - other);

@@ -99,6 +99,7 @@ export function shareInitializers(graph: Graph): Graph {
 }
 
 function equal(a: Tensor, b: Tensor): boolean {
+  if (a === b) return true;
   const [x, y] = [a.data, b.data] as [{ [i: number]: unknown; length: number }, { [i: number]: unknown }];
   for (let i = 0; i < x.length; i++) if (!Object.is(x[i], y[i])) return false;
   return true;

@@ -2,7 +2,7 @@ import { sizeOf, Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import { type Editor, key, type Rule } from "./editor.ts";
 import { isRounding } from "./fuse-scalars.ts";
-import { transposed } from "./layout.ts";
+import { transposed, turnsMatrix } from "./layout.ts";
 
 /**
  * y[…, c, …] = x[…, c, …]·scale[c] + shift[c] after a linear layer, in double: what a BatchNormalization, or a Mul, Div, Add or Sub by constants
@@ -254,7 +254,7 @@ export const tieWeights: Rule = (node, editor) => {
   const turned = editor.madeBy(node.inputs[1], "Transpose");
   const table = editor.constant(turned?.inputs[0]);
   if (turned === undefined || table?.type !== "float32" || table.dims.length !== 2) return false;
-  if (((turned.attributes["perm"] as readonly number[] | undefined) ?? [1, 0]).join() !== "1,0") return false;
+  if (!turnsMatrix(turned)) return false;
   if (editor.readers(turned.inputs[0]!).every((reader) => key(reader) === "Transpose")) return false;
   const inputs = [node.inputs[0]!, turned.inputs[0]!];
   editor.replace(node, { ...node, domain: "bitbasis", inputs, attributes: { transB: 1 } });

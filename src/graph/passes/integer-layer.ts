@@ -6,6 +6,7 @@ import { applyRules, type Editor, key, type Rule } from "./editor.ts";
 import { foldConstants } from "./fold-constants.ts";
 import { transposed } from "./layout.ts";
 import { normalize } from "./normalize.ts";
+import { hasPlainScales } from "./tie-bytes.ts";
 
 /** The graph with its layers on bytes and on weights in blocks; before the other passes, since weights are floats once constants are folded. */
 export function integerLayers(graph: Graph): Graph {
@@ -96,8 +97,7 @@ function shapeOf(dims: readonly number[], node: Node, editor: Editor): string {
 /** What a DequantizeLinear of bytes reads, whose type its zero point, the constant or the QuantizeLinear before it tells. */
 function dequantized(value: string | undefined, editor: Editor): Dequantized | undefined {
   const node = editor.madeBy(value, "DequantizeLinear");
-  if (node === undefined || (node.attributes["block_size"] ?? 0) !== 0 || "output_dtype" in node.attributes)
-    return undefined;
+  if (node === undefined || !hasPlainScales(node)) return undefined;
   const [bytes = "", scale = "", zero = ""] = node.inputs;
   const before = editor.madeBy(bytes, "QuantizeLinear");
   const fallback: ElementType | undefined =

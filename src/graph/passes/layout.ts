@@ -1,4 +1,5 @@
 import { stridesOf, Tensor } from "../../tensor/index.ts";
+import type { Node } from "../graph.ts";
 import { copyStrided } from "../operators/elements.ts";
 import { madeOnce } from "../sharing.ts";
 
@@ -19,6 +20,11 @@ export function lastAxis(axis: number, rank: number): number {
 
 export function isIdentity(perm: readonly number[]): boolean {
   return perm.every((axis, i) => axis === i);
+}
+
+/** Whether a Transpose of a matrix turns it. */
+export function turnsMatrix({ attributes }: Node): boolean {
+  return ((attributes["perm"] as readonly number[] | undefined) ?? [1, 0]).join() === "1,0";
 }
 
 export function transposed(tensor: Tensor, perm: readonly number[]): Tensor {

@@ -1,5 +1,6 @@
 import type { Node } from "../graph.ts";
 import { type Editor, key, type Rule } from "./editor.ts";
+import { turnsMatrix } from "./layout.ts";
 
 /**
  * A table of bytes whose rows are looked up and that is also multiplied, each dequantized for itself, is one table of floats for both, which is stored once:
@@ -10,7 +11,7 @@ export const tieBytes: Rule = (node, editor) => {
   const table = turnedTable(node.inputs[1], editor);
   if (table === undefined) return false;
   for (const gather of editor.readers(table.bytes)) {
-    const read = gather.op === "Gather" ? editor.onlyReader(gather.outputs[0]!) : undefined;
+    const read = key(gather) === "Gather" ? editor.onlyReader(gather.outputs[0]!) : undefined;
     if (read === undefined || !isDequantized(read, table) || gather.inputs[0] !== table.bytes) continue;
     if ((gather.attributes["axis"] ?? 0) !== 0) continue;
     const dequantized = (by: Node): Node => {
@@ -53,14 +54,14 @@ function turnedTable(value: string | undefined, editor: Editor): Table | undefin
   const scales = dequantized.inputs.slice(1);
   const isOne = scales.every((name) => name === "" || editor.constant(name)?.size === 1);
   if (tensor?.dims.length !== 2 || !isOne || editor.constant(scales[0])?.type !== "float32") return undefined;
-  const { perm = [1, 0] } = turned.attributes as { perm?: readonly number[] };
-  return perm.join() === "1,0" && isPlain(dequantized) ? { bytes, scales } : undefined;
+  return turnsMatrix(turned) && hasPlainScales(dequantized) ? { bytes, scales } : undefined;
 }
 
 function isDequantized(node: Node, { scales }: Table): boolean {
-  return key(node) === "DequantizeLinear" && isPlain(node) && node.inputs.slice(1).join() === scales.join();
+  return key(node) === "DequantizeLinear" && hasPlainScales(node) && node.inputs.slice(1).join() === scales.join();
 }
 
-function isPlain({ attributes }: Node): boolean {
+/** Of a DequantizeLinear: neither blocks nor a type of its own for the result. */
+export function hasPlainScales({ attributes }: Node): boolean {
   return (attributes["block_size"] ?? 0) === 0 && !("output_dtype" in attributes);
 }
