@@ -190,16 +190,15 @@ export class Panels {
     for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
   }
 
-  /** Where terms are added: the panels themselves, or, for those that are made of others, new ones of all terms. */
-  private sourceOf(placed: Placed): Pick<Placed, "layer" | "weights"> {
-    if (placed.layer.kernel !== Opcode.WinogradI16) return placed;
+  /** Where terms are added, and from which on: the panels themselves, or, for those that are made of others, new ones of all terms. */
+  private sourceOf(placed: Placed): { layer: Layer; weights: number; first: number } {
+    if (placed.layer.kernel !== Opcode.WinogradI16) return { ...placed, first: placed.loaded };
     const layer: Layer = { ...placed.layer, kernel: Opcode.ConvI16 };
     const bytes = this.core.exports.panelBytes(...layerOf(layer));
     const weights = this.core.allocate(bytes);
     this.core.u8(weights, bytes).fill(0);
     this.core.i32(placed.columnSums, placed.series.rows).fill(0);
-    placed.loaded = 0;
-    return { layer, weights };
+    return { layer, weights, first: 0 };
   }
 
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
@@ -212,26 +211,26 @@ export class Panels {
       if (placed.loaded < planes.length) this.elsewhere!.renew(placed.weights);
       placed.loaded = planes.length;
     }
-    const before = placed.loaded;
-    if (before === planes.length) return false;
+    if (placed.loaded === planes.length) return false;
     const source = this.sourceOf(placed);
+    const { first } = source;
     const panels = [...layerOf(source.layer), source.weights, placed.columnSums] as const;
     let fits = true;
-    const missing = planes.slice(before).map((plane, i) => ({
+    const missing = planes.slice(first).map((plane, i) => ({
       plane,
-      bits: termBits(series, before + i),
-      unsigned: !isSigned(digits, before + i),
-      weight: termWeight(series, before + i),
+      bits: termBits(series, first + i),
+      unsigned: !isSigned(digits, first + i),
+      weight: termWeight(series, first + i),
     }));
     lendTerms(core, missing, (at, count) => {
       const add = (zero: number): void => {
         fits = addTerms(...panels, at, count, zero) === 1;
       };
-      if (before > 0 || zeros === undefined) add(0);
+      if (first > 0 || zeros === undefined) add(0);
       else core.lend([zeros], add);
     });
     placed.loaded = planes.length;
-    if (before === 0 && sparse !== undefined) {
+    if (first === 0 && sparse !== undefined) {
       const { indices, values } = sparse;
       core.lend([indices, values], (at, of) => {
         fits = addOutliers(...panels, at, of, values.length) === 1 && fits;
@@ -242,7 +241,7 @@ export class Panels {
       fits = core.exports.transformWeights(layer.rows, layer.channels, source.weights, weights) === 1 && fits;
       core.release(source.weights);
     }
-    if (placed.loaded > before && turns !== 0) core.exports.turns(...layerOf(layer), weights, turns);
+    if (turns !== 0) core.exports.turns(...layerOf(layer), weights, turns);
     return !fits && this.bitsOf(series) < WIDEST;
   }
 }
