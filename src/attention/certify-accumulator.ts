@@ -1,6 +1,6 @@
 import { clamp, maximum } from "../fixed-point/arithmetic.ts";
 import { type State, stateCount } from "./accumulator.ts";
-import type { AccumulatorCertificate, AccumulatorModel } from "./certify.ts";
+import type { AccumulatorCertificate, AccumulatorModel } from "./certificate.ts";
 import { integerIn } from "./checks.ts";
 import { type Positions, paddingToken, rowsOf, type Step, wordOf } from "./words.ts";
 

@@ -1,6 +1,6 @@
 import { checkList, wrongKind } from "../core/index.ts";
 import { maximum } from "../fixed-point/arithmetic.ts";
-import type { Embedding, TokenCertificate, TokenModel } from "./certify.ts";
+import type { Embedding, TokenCertificate, TokenModel } from "./certificate.ts";
 import { gridPoint, gridSize, integerIn } from "./checks.ts";
 
 /** See `certify`; options are checked there. */

@@ -1,5 +1,6 @@
 export type { AccumulatorEvaluation, AccumulatorGamma, State } from "./accumulator.ts";
 export * from "./capacity.ts";
+export * from "./certificate.ts";
 export * from "./certify.ts";
 export { leastWrongPairs } from "./certify-token.ts";
 export type { Granularity } from "./collisions.ts";

@@ -1,15 +1,14 @@
 import { basename } from "node:path";
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { type Advice, advise, type LayerAdvice } from "../advise/index.ts";
 import { adviseCharts } from "../experiments/advise-chart.ts";
 import { plot } from "../experiments/plot.ts";
 import { activationWidth, isFloat, weightWidth } from "../series/index.ts";
-import { heading } from "./commands.ts";
 import { readModelFile, writeBytes } from "./files.ts";
 import type { InputOptions } from "./inputs.ts";
+import { readRange, readSamples, readTarget, writePlan } from "./plan-options.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { readRange, readSamples, readTarget, writePlan } from "./quantize.ts";
 import { STDIO } from "./stdio.ts";
 
 interface Options extends InputOptions {
@@ -23,9 +22,8 @@ interface Options extends InputOptions {
 /** What is asked for where nothing is: outputs off by a hundredth of the largest. */
 const DEFAULT_TARGET = "error=1e-2";
 
-export function registerAdvise(cli: CAC): void {
-  cli
-    .command(...heading("advise"))
+export function registerAdvise(command: Command): void {
+  command
     .option("--target <NAME=VALUE>", "error=1e-3, agreement=0.99 or bytes=2MB", { default: DEFAULT_TARGET })
     .option("--input <NAME=FILE>", "Measure on this input, .npy, .npz or raw elements (repeatable; default procedural)")
     .option("--shape <NAME=1,3,224,224>", "Shape of a raw input (repeatable)")

@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import {
   type AccumulatorModel,
   certify,
@@ -18,7 +18,6 @@ import { AUDIT_PRESETS, type Audit, type AuditOptions, audit } from "../networks
 import { gammaOnnx } from "../networks/attention-onnx.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { heading } from "./commands.ts";
 import { readJson, readModelFile, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds } from "./inputs.ts";
 import { readMatrix, streamMatrix } from "./matrix.ts";
@@ -49,9 +48,8 @@ interface Options extends InputOptions {
 const ACTIONS = ["gamma", "certify", "sensitivity", "audit"] as const;
 
 /** `bitbasis attention gamma|certify|sensitivity|audit`. */
-export function registerAttention(cli: CAC): void {
-  cli
-    .command(...heading("attention"))
+export function registerAttention(command: Command): void {
+  command
     .option("--p <n>", "gamma, certify: bits without the sign, 2..16")
     .option("--d <n>", "gamma, certify: width of embedding or value (default 1)")
     .option("--kind <kind>", "gamma, certify: token or accumulator (default token)")

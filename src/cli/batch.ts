@@ -1,17 +1,15 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import type { Item, Runner } from "../batch/index.ts";
 import { isContainer } from "../model/index.ts";
 import { type Parcel, type Parcels, poolModel } from "../pool/index.ts";
-import type { Preset } from "../series/index.ts";
+import { PRESETS, type Preset } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { heading } from "./commands.ts";
+import { asJson } from "./elements.ts";
 import { makeFolder, readModelFile } from "./files.ts";
 import { readTensor, toNpy } from "./inputs.ts";
 import { type JobOptions, jobsOf } from "./jobs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { PRESETS } from "./quantize.ts";
-import { asJson } from "./run.ts";
 import { choice, integer, UsageError } from "./usage.ts";
 
 interface Options extends JobOptions {
@@ -22,9 +20,8 @@ interface Options extends JobOptions {
   readonly json?: boolean;
 }
 
-export function registerBatch(cli: CAC): void {
-  cli
-    .command(...heading("batch"))
+export function registerBatch(command: Command): void {
+  command
     .option("--output <dir>", "Folder of the outputs; a batch that was interrupted goes on from what is there")
     .option("--workers <n>", "Threads (default: one per core)")
     .option("--redis <url>", "Let workers on other machines run it, which bitbasis worker starts")

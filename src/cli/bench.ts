@@ -2,14 +2,13 @@ import { createRequire } from "node:module";
 import { cpus } from "node:os";
 import { join } from "node:path";
 import { pathToFileURL } from "node:url";
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { isContainer } from "../model/index.ts";
 import { PRESETS, type Preset } from "../series/index.ts";
 import type { KernelTimes } from "../session/kernel-times.ts";
 import type { StepTiming } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { heading } from "./commands.ts";
 import { readModelFile } from "./files.ts";
 import { type InputOptions, readFeeds } from "./inputs.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
@@ -54,9 +53,8 @@ const RIVAL = "onnxruntime-web";
 /** Runs before any is counted: the engine compiles hot code again. */
 const WARM = 3;
 
-export function registerBench(cli: CAC): void {
-  cli
-    .command(...heading("bench"))
+export function registerBench(command: Command): void {
+  command
     .option("--runs <N>", "Runs of each", { default: 20 })
     .option("--preset <P>", `Of an .onnx file: ${PRESETS.join(", ")} (repeatable; default all)`)
     .option("--terms <n>", "Of a container: weight terms to use at most")

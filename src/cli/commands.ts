@@ -1,15 +1,7 @@
-import type { CAC } from "cac";
-
-/** A command as the overview shows it, and the module that it is in, which is loaded when it is asked for. */
-export interface Command {
-  /** As cac reads it. */
-  readonly usage: string;
-  readonly summary: string;
-  readonly load: () => Promise<(cli: CAC) => void>;
-}
+import type { Entry } from "./entry.ts";
 
 /** Every command, in the order in which people meet them. */
-export const COMMANDS: Readonly<Record<string, Command>> = {
+export const COMMANDS: Readonly<Record<string, Entry>> = {
   quantize: {
     usage: "quantize <model>",
     summary: "Turn an FP32 ONNX network into a series of low-bit terms, without calibration data",
@@ -104,9 +96,3 @@ export const COMMANDS: Readonly<Record<string, Command>> = {
     load: async () => (await import("./completion.ts")).registerCompletion,
   },
 };
-
-/** What `cac.command` wants of a command: how it is called, and its summary. */
-export function heading(name: keyof typeof COMMANDS): [usage: string, summary: string] {
-  const { usage, summary } = COMMANDS[name]!;
-  return [usage, summary];
-}

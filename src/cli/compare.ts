@@ -1,16 +1,15 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import { canBeMade, checkRange, proceduralInputs } from "../quantize/procedural.ts";
 import { shapesOf } from "../quantize/shapes.ts";
-import type { Plan, Preset } from "../series/index.ts";
+import { type Plan, PRESETS, type Preset } from "../series/index.ts";
 import { type Comparison, compare } from "../session/compare.ts";
 import { InferenceSession } from "../session/session.ts";
-import { heading } from "./commands.ts";
 import { readModelFile } from "./files.ts";
 import { type InputOptions, type MakeRecords, readFeeds } from "./inputs.ts";
+import { readPlan, readRange } from "./plan-options.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { PRESETS, readPlan, readRange } from "./quantize.ts";
 import { choice, repeated } from "./usage.ts";
 
 interface Options extends InputOptions {
@@ -23,9 +22,8 @@ interface Options extends InputOptions {
   readonly json?: boolean;
 }
 
-export function registerCompare(cli: CAC): void {
-  cli
-    .command(...heading("compare"))
+export function registerCompare(command: Command): void {
+  command
     .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
     .option(
       "--random <N>",

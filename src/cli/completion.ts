@@ -1,5 +1,5 @@
-import { type CAC, cac } from "cac";
-import { COMMANDS, heading } from "./commands.ts";
+import { type Command, cac } from "cac";
+import type { Entry } from "./entry.ts";
 import { printText } from "./print.ts";
 import { choice } from "./usage.ts";
 
@@ -12,23 +12,22 @@ interface Completed {
   readonly options: readonly { readonly flag: string; readonly description: string }[];
 }
 
-export function registerCompletion(cli: CAC): void {
-  cli
-    .command(...heading("completion"))
+export function registerCompletion(command: Command, all: Readonly<Record<string, Entry>>): void {
+  command
     .example("bitbasis completion bash > ~/.local/share/bash-completion/completions/bitbasis")
     .example("bitbasis completion fish > ~/.config/fish/completions/bitbasis.fish")
     .action(async (shell: string) => {
       const write = { bash, zsh, fish }[choice("shell", shell, SHELLS)];
-      printText(write(await everyCommand()));
+      printText(write(await everyCommand(all)));
     });
 }
 
-async function everyCommand(): Promise<Completed[]> {
+async function everyCommand(all: Readonly<Record<string, Entry>>): Promise<Completed[]> {
   const commands: Completed[] = [];
-  for (const [name, { summary, load }] of Object.entries(COMMANDS)) {
-    const cli = cac("bitbasis");
-    (await load())(cli);
-    const options = cli.commands[0]!.options.flatMap(({ rawName, description }) =>
+  for (const [name, { usage, summary, load }] of Object.entries(all)) {
+    const command = cac("bitbasis").command(usage, summary);
+    (await load())(command, all);
+    const options = command.options.flatMap(({ rawName, description }) =>
       (rawName.match(/--?[a-z][\w-]*/g) ?? []).map((flag) => ({ flag, description })),
     );
     commands.push({ name, summary, options: [...options, { flag: "--help", description: "Tell the options" }] });

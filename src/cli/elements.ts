@@ -11,3 +11,11 @@ export function floatsOf(tensor: Pick<Tensor, "type" | "data">): Float32Array {
   const elements = elementsOf(tensor);
   return elements instanceof Float32Array ? elements : Float32Array.from(elements as ArrayLike<number>, Number);
 }
+
+/** JSON has no NaN, no infinity and no 64-bit integers: they are written as strings. */
+export function asJson({ type, dims, data }: Pick<Tensor, "type" | "dims" | "data">): object {
+  const values = Array.from(elementsOf({ type, data }), (v) =>
+    typeof v === "bigint" || (typeof v === "number" && !Number.isFinite(v)) ? String(v) : v,
+  );
+  return { type, dims, data: values };
+}

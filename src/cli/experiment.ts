@@ -1,7 +1,6 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { type Finding, listExperiments, plot, type StudyNetwork } from "../experiments/index.ts";
 import { InferenceSession } from "../session/session.ts";
-import { heading } from "./commands.ts";
 import { readBytes, STDIO, writeBytes } from "./files.ts";
 import { readFeeds, readNpy } from "./inputs.ts";
 import { printJson, printText, table } from "./print.ts";
@@ -18,9 +17,8 @@ interface Options {
   readonly labels?: unknown;
 }
 
-export function registerExperiment(cli: CAC): void {
-  cli
-    .command(...heading("experiment"))
+export function registerExperiment(command: Command): void {
+  command
     .option("--seed <S>", "Seed of its random choices")
     .option("--svg <file>", "Draw its figures; - is stdout")
     .option("--model <file>", "An ONNX network to study instead of the generated one")

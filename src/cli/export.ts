@@ -1,7 +1,6 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { exportOnnx } from "../export/onnx.ts";
 import { exportProgram } from "../export/program.ts";
-import { heading } from "./commands.ts";
 import { readBytes, STDIO, writeBytes } from "./files.ts";
 import { parseShape } from "./inputs.ts";
 import { formatBytes } from "./print.ts";
@@ -14,9 +13,8 @@ interface Options {
   readonly output?: unknown;
 }
 
-export function registerExport(cli: CAC): void {
-  cli
-    .command(...heading("export"))
+export function registerExport(command: Command): void {
+  command
     .option("--to <format>", "onnx or program")
     .option("--as <form>", "terms (integers behind DequantizeLinear, summed) or float32", { default: "terms" })
     .option("--shape <name=1,3,224,224>", "Of a program: the shape of an input that has open sizes; may be repeated")

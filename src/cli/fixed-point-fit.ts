@@ -1,9 +1,9 @@
 import { type Fit, fitFormats } from "../networks/fixed-point-fit.ts";
 import { readModelFile, writeBytes } from "./files.ts";
 import type { InputOptions } from "./inputs.ts";
+import { readRange, readSamples } from "./plan-options.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { readRange, readSamples } from "./quantize.ts";
 import { STDIO } from "./stdio.ts";
 import { integer, UsageError } from "./usage.ts";
 

@@ -1,4 +1,4 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { mapChart } from "../experiments/fixed-point/charts.ts";
 import { plot } from "../experiments/plot.ts";
 import {
@@ -13,7 +13,6 @@ import {
   verify,
 } from "../fixed-point/index.ts";
 import { exportFixedPoint } from "../networks/fixed-point.ts";
-import { heading } from "./commands.ts";
 import { readJson, STDIO, writeBytes } from "./files.ts";
 import { type FitCommand, fitAction } from "./fixed-point-fit.ts";
 import { printJson, printText, table } from "./print.ts";
@@ -37,9 +36,8 @@ const LISTED = 32;
 const ACTIONS = ["analyze", "sets", "synthesize", "verify", "map", "fit"] as const;
 
 /** `bitbasis fixed-point analyze|sets|synthesize|verify|map|fit`. */
-export function registerFixedPoint(cli: CAC): void {
-  cli
-    .command(...heading("fixed-point"))
+export function registerFixedPoint(command: Command): void {
+  command
     .option(
       "--activation <name or file>",
       "analyze, sets, synthesize, map: name such as relu or 5*hardtanh, or a .json file with the table",

@@ -1,14 +1,12 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { inspect, type ModelSummary } from "../quantize/index.ts";
 import { activationWidth, weightWidth } from "../series/index.ts";
 import { describe } from "../session/feeds.ts";
-import { heading } from "./commands.ts";
 import { readModelFile } from "./files.ts";
 import { formatBytes, printJson, printText, table } from "./print.ts";
 
-export function registerInspect(cli: CAC): void {
-  cli
-    .command(...heading("inspect"))
+export function registerInspect(command: Command): void {
+  command
     .option("--json", "Print one JSON document")
     .example("bitbasis inspect model.onnx")
     .action(async (model: string, options: { json?: boolean }) => {

@@ -28,7 +28,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   }
   const cli = cac("bitbasis");
   try {
-    (await command.load())(cli);
+    (await command.load())(cli.command(command.usage, command.summary), COMMANDS);
     cli.help();
     cli.parse([...argv.slice(0, 2), ...guarded(argv.slice(2))], { run: false });
     if (cli.options["help"]) return 0;

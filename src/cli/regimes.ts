@@ -1,5 +1,5 @@
 import { basename } from "node:path";
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { plot } from "../experiments/plot.ts";
 import { approximationChart, lowerChart, regimeChart } from "../experiments/regimes/charts.ts";
 import { containerNetwork } from "../networks/container-network.ts";
@@ -32,7 +32,6 @@ import {
   toNumber,
   uniformWidths,
 } from "../regimes/index.ts";
-import { heading } from "./commands.ts";
 import { readBytes, readJson, readModelFile, writeBytes } from "./files.ts";
 import { printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
@@ -63,9 +62,8 @@ interface Options {
 }
 
 /** `bitbasis regimes classify|approximate|lower`. */
-export function registerRegimes(cli: CAC): void {
-  cli
-    .command(...heading("regimes"))
+export function registerRegimes(command: Command): void {
+  command
     .option("--width <n>", "classify: neurons of the widest layer")
     .option("--depth <n>", "classify: affine maps")
     .option("--widths <list>", "classify: widths from input to output, such as 1,64,64,1")

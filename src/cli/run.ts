@@ -1,18 +1,16 @@
 import { join } from "node:path";
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { isContainer } from "../model/index.ts";
 import { receipt, receiptText } from "../receipt/index.ts";
-import type { Preset } from "../series/index.ts";
+import { PRESETS, type Preset } from "../series/index.ts";
 import type { SessionOptions } from "../session/options.ts";
 import { InferenceSession } from "../session/session.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { heading } from "./commands.ts";
-import { elementsOf } from "./elements.ts";
+import { asJson, elementsOf } from "./elements.ts";
 import { isThere, makeFolder, readModelFile, STDIO, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds, toNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { PRESETS } from "./quantize.ts";
 import { readLabels, topText } from "./top.ts";
 import { BUILDS, choice, integer, UsageError } from "./usage.ts";
 
@@ -30,9 +28,8 @@ interface Options extends InputOptions {
   readonly json?: boolean;
 }
 
-export function registerRun(cli: CAC): void {
-  cli
-    .command(...heading("run"))
+export function registerRun(command: Command): void {
+  command
     .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
     .option("--random", "Feed the other inputs seeded random tensors")
     .option("--seed <S>", "Seed of the random tensors", { default: 0 })
@@ -128,14 +125,6 @@ async function outputFiles(directory: string, names: readonly string[], force: b
     files.set(name, file);
   }
   return files;
-}
-
-/** JSON has no NaN, no infinity and no 64-bit integers: they are written as strings. */
-export function asJson({ type, dims, data }: Pick<Tensor, "type" | "dims" | "data">): object {
-  const values = Array.from(elementsOf({ type, data }), (v) =>
-    typeof v === "bigint" || (typeof v === "number" && !Number.isFinite(v)) ? String(v) : v,
-  );
-  return { type, dims, data: values };
 }
 
 function describeOutput(name: string, { type, dims, data }: Tensor): string {

@@ -1,11 +1,10 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { plot } from "../experiments/plot.ts";
 import { lines } from "../experiments/series/charts.ts";
 import { samplesOf } from "../experiments/series/samples.ts";
 import { convergence } from "../experiments/series/tensors.ts";
 import { DIGIT_SYSTEMS, type ExpandOptions, expand, LARGEST_EXPANSION, largestTerms } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
-import { heading } from "./commands.ts";
 import { floatsOf } from "./elements.ts";
 import { STDIO, writeBytes } from "./files.ts";
 import { readNpy, toNpy } from "./inputs.ts";
@@ -26,9 +25,8 @@ interface Options {
   readonly json?: boolean;
 }
 
-export function registerSeries(cli: CAC): void {
-  cli
-    .command(...heading("series"))
+export function registerSeries(command: Command): void {
+  command
     .option("--bits <X>", "Bits of one term, 2 … 8", { default: 4 })
     .option("--terms <n>", "Terms; bits times terms at most 48")
     .option("--tolerance <e>", "expand: instead, the fewest terms whose error is proved to stay below")

@@ -1,14 +1,12 @@
 import { availableParallelism } from "node:os";
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { isContainer } from "../model/index.ts";
 import { Pool, poolModel } from "../pool/index.ts";
-import type { Preset } from "../series/index.ts";
+import { PRESETS, type Preset } from "../series/index.ts";
 import type { InferenceServer } from "../serve/index.ts";
-import { heading } from "./commands.ts";
 import { naming, readModelFile } from "./files.ts";
 import { printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
-import { PRESETS } from "./quantize.ts";
 import { choice, integer } from "./usage.ts";
 import { packageVersion } from "./version.ts";
 
@@ -28,9 +26,8 @@ interface Options {
 
 const LEVELS = ["trace", "debug", "info", "warn", "error", "fatal", "silent"] as const;
 
-export function registerServe(cli: CAC): void {
-  cli
-    .command(...heading("serve"))
+export function registerServe(command: Command): void {
+  command
     .option("--port <n>", "Port; 0 takes a free one, which is printed", { default: 8080 })
     .option("--host <address>", "Address to listen at; 0.0.0.0 is all", { default: "127.0.0.1" })
     .option("--workers <n>", "Threads, each with all models (default: one per core)")

@@ -1,9 +1,8 @@
 import { readFile } from "node:fs/promises";
 import { join } from "node:path";
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import type { Item } from "../batch/index.ts";
 import type { Outcome, Sweep } from "../sweep/index.ts";
-import { heading } from "./commands.ts";
 import { makeFolder } from "./files.ts";
 import { type JobOptions, jobsOf } from "./jobs.ts";
 import { printJson, printText, table } from "./print.ts";
@@ -22,9 +21,8 @@ interface Options extends JobOptions {
 /** Failures that are printed; results.jsonl has all. */
 const LISTED = 10;
 
-export function registerSweep(cli: CAC): void {
-  cli
-    .command(...heading("sweep"))
+export function registerSweep(command: Command): void {
+  command
     .option("--output <dir>", "Folder of results.jsonl; a sweep that was interrupted goes on from what is there")
     .option("--from <i>", "First number of the range", { default: 0 })
     .option("--to <i>", "End of the range, not included (default: all)")

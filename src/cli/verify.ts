@@ -1,7 +1,6 @@
-import type { CAC } from "cac";
+import type { Command } from "cac";
 import { openReceipt, parseReceipt, runAgain, type Verification } from "../receipt/index.ts";
 import type { Tensor } from "../tensor/index.ts";
-import { heading } from "./commands.ts";
 import { naming, readBytes, readModelFile } from "./files.ts";
 import { type InputOptions, readFeeds, readNpy } from "./inputs.ts";
 import { printJson, printText } from "./print.ts";
@@ -15,9 +14,8 @@ interface Options extends InputOptions {
   readonly json?: boolean;
 }
 
-export function registerVerify(cli: CAC): void {
-  cli
-    .command(...heading("verify"))
+export function registerVerify(command: Command): void {
+  command
     .option("--model <model>", "The .onnx file or the container")
     .option("--input <NAME=FILE>", "Feed an input from .npy, .npz or raw elements (repeatable)")
     .option("--random", "Feed the other inputs seeded random tensors")

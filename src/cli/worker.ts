@@ -1,6 +1,5 @@
 import { availableParallelism } from "node:os";
-import type { CAC } from "cac";
-import { heading } from "./commands.ts";
+import type { Command } from "cac";
 import { BUILDS, choice, integer, UsageError } from "./usage.ts";
 import { packageVersion } from "./version.ts";
 
@@ -10,9 +9,8 @@ interface Options {
   readonly build?: unknown;
 }
 
-export function registerWorker(cli: CAC): void {
-  cli
-    .command(...heading("worker"))
+export function registerWorker(command: Command): void {
+  command
     .option("--redis <url>", "The Redis of the batches")
     .option("--workers <n>", "Threads (default: one per core)")
     .option("--build <B>", `${BUILDS.join(", ")}: used or refused; the outputs are the same`, { default: "auto" })

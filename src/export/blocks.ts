@@ -2,7 +2,7 @@ import { BitbasisError } from "../core/index.ts";
 import type { Node } from "../graph/index.ts";
 import { blocksIn, blocksOf, unpackBits, weightBytes, zeroBytes } from "../graph/operators/blocks.ts";
 import { Tensor } from "../tensor/index.ts";
-import type { Emitter } from "./standard.ts";
+import type { Emitter } from "./emitter.ts";
 
 /**
  * The weights of a bitbasis/MatMulBlocks, [K, N], as a DequantizeLinear in blocks makes them.

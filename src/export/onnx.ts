@@ -6,7 +6,8 @@ import { loadOperators } from "../program/operators/chunks.ts";
 import { dequantize, digitsOf, fromRows, isSigned, termWeight, type WeightSeries } from "../series/index.ts";
 import { type NumericType, sizeOf, Tensor } from "../tensor/index.ts";
 import { type Arrangement, rearranged } from "./arrange.ts";
-import { type Emitter, standardGraph, type WeightWriter } from "./standard.ts";
+import type { Emitter } from "./emitter.ts";
+import { standardGraph, type WeightWriter } from "./standard.ts";
 
 /** How `exportOnnx` writes the weights. */
 export interface ExportOptions {

@@ -2,7 +2,7 @@ import { BitbasisError } from "../core/index.ts";
 import type { Node } from "../graph/index.ts";
 import { ACTIVATIONS, GATES } from "../graph/operators/recurrent.ts";
 import { type Shape, Tensor } from "../tensor/index.ts";
-import type { Emitter } from "./standard.ts";
+import type { Emitter } from "./emitter.ts";
 
 type Cell = keyof typeof GATES;
 

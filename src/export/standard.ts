@@ -7,17 +7,8 @@ import { type Ranks, ranksOf } from "../graph/ranks.ts";
 import { type Shape, Tensor } from "../tensor/index.ts";
 import { type Arrangement, rearranged, rearrangement } from "./arrange.ts";
 import { blockWeights } from "./blocks.ts";
+import type { Emitter } from "./emitter.ts";
 import { isRecurrent, recurrentForm } from "./recurrent.ts";
-
-/** Makes the nodes and constants of a standard graph. */
-export interface Emitter {
-  /** Adds a node of one output and returns its name, `output` where one is given. */
-  emit(op: string, inputs: readonly string[], attributes?: Node["attributes"], output?: string): string;
-  /** Adds a constant and returns its name, which begins with `base`. */
-  constant(base: string, tensor: Tensor): string;
-  /** Adds the constant called `name`, which it returns. */
-  initializer(name: string, tensor: Tensor): string;
-}
 
 /** What becomes of the weights that are series. */
 export interface WeightWriter {

@@ -1,7 +1,8 @@
 // Quantized container → exact dyadic ReLU network: a weight is a float32 scale times an integer, which is a dyadic number.
 import { checkOptions } from "../core/index.ts";
 import { type Arrangement, newOrder, rearrangement } from "../export/arrange.ts";
-import { type Emitter, standardGraph, type WeightWriter } from "../export/standard.ts";
+import type { Emitter } from "../export/emitter.ts";
+import { standardGraph, type WeightWriter } from "../export/standard.ts";
 import type { DyadicNetwork } from "../regimes/index.ts";
 import { fromRows, fuse, type WeightSeries } from "../series/index.ts";
 import { openModel } from "../session/open.ts";

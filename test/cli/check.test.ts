@@ -18,7 +18,8 @@ afterAll(() => rmSync(folder, { recursive: true }));
 async function check(line: string): Promise<string[]> {
   const words = line.split(" ").map((word) => word.replace(/@(\S+)/, (_, name: string) => at(name)));
   const cli = cac("bitbasis");
-  (await COMMANDS[words[0]!]!.load())(cli);
+  const { usage, summary, load } = COMMANDS[words[0]!]!;
+  (await load())(cli.command(usage, summary), COMMANDS);
   cli.parse(["node", "bitbasis", ...guarded(words)], { run: false });
   cli.options = unguarded(cli.options);
   cli.args = unguarded(cli.args);

@@ -2,9 +2,8 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, describe, expect, it } from "vitest";
-import { elementsOf, floatsOf } from "../../src/cli/elements.ts";
+import { asJson, elementsOf, floatsOf } from "../../src/cli/elements.ts";
 import { readMatrix, streamMatrix } from "../../src/cli/matrix.ts";
-import { asJson } from "../../src/cli/run.ts";
 import { readLabels, topText } from "../../src/cli/top.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 

@@ -1,11 +1,8 @@
 // exp, expm1, the hyperbolic functions, sigmoid and softplus in f64: Taylor series after reduction by ln 2, in loops, because the modules should stay
 // small and float64 is rare. Largest distance to V8's Math over 32,000 values of the whole line (test/program/double.test.ts): exp 1 ulp,
 // sinh and cosh 2, tanh 3, sigmoid and softplus 2.
-import { log1p } from "./log";
+import { LN2_HIGH, LN2_LOW, log1p } from "./log";
 
-/** ln 2 with 21 significant bits, so that n·LN2_HIGH is exact, and the rest. */
-export const LN2_HIGH: f64 = 0.6931467056274414;
-export const LN2_LOW: f64 = 4.7493250390316726e-7;
 const LOG2_E: f64 = 1.4426950408889634;
 
 /** 2^n in two factors, so that neither leaves the normal range. */

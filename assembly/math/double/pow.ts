@@ -1,7 +1,7 @@
 // pow in f64, for any exponent of float64 and int64. The logarithm is a sum of two f64 (about 2^−63 relative), so that e^(y·ln x) is within
 // 1 ulp although y·ln x may be 700 (distance to V8's Math over 30,000 pairs: 1 ulp, test/program/double.test.ts).
-import { exp, LN2_HIGH, LN2_LOW } from "./exp";
-import { exponentOf, reduced } from "./log";
+import { exp } from "./exp";
+import { exponentOf, LN2_HIGH, LN2_LOW, reduced } from "./log";
 
 /** a·b − p, p the rounded product: Dekker's splitting of both factors. */
 function error(a: f64, b: f64, p: f64): f64 {
