@@ -9,7 +9,8 @@
  * @module
  */
 export { BitbasisError } from "../core/index.ts";
-export { type Chunk, use } from "../program/operators/chunks.ts";
+export type { Chunk } from "../program/operators/chunk.ts";
+export { use } from "../program/operators/chunks.ts";
 export * from "../program/operators/families.ts";
 export type { LayerPlan, Plan, Preset } from "../series/index.ts";
 export type { RunOptions, SessionOptions, StepTiming, ValueMetadata } from "../session/options.ts";

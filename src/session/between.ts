@@ -1,7 +1,7 @@
 // What runs between programs. A chunk of its own: networks without control flow and sequences never fetch it.
 import { bodiesError } from "../graph/index.ts";
 import { CONTROL, type RunControl } from "./control.ts";
-import type { ControlNode } from "./execution.ts";
+import type { ControlNode } from "./control-node.ts";
 import { LISTS } from "./lists.ts";
 import { SCAN } from "./scan.ts";
 import type { Value } from "./values.ts";

@@ -1,6 +1,6 @@
 import type { ValueInfo } from "../graph/index.ts";
 import { allocateData, normalizeAxis, sizeOf, Tensor } from "../tensor/index.ts";
-import type { Body, ControlNode } from "./execution.ts";
+import type { Body, ControlNode } from "./control-node.ts";
 import { eachOf, join } from "./slabs.ts";
 import { bool, bytesBeside, type Held, int64, isHeld, reshaped, Scope, scalarOf, type Value } from "./values.ts";
 

@@ -9,8 +9,9 @@ import { runSliced, type Slice } from "../program/slices.ts";
 import { dequantize, fuse, type WeightSeries } from "../series/index.ts";
 import { bytesIn, sizeOf, type Tensor } from "../tensor/index.ts";
 import { copyBytes } from "./copy.ts";
-import { type Bound, Execution } from "./execution.ts";
+import { Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
+import type { Bound } from "./runner.ts";
 import type { SessionState } from "./state.ts";
 import { type Held, isHeld, Placed, Scope, toTensor, type Value, viewOf } from "./values.ts";
 

@@ -1,20 +1,13 @@
 import type { Core } from "../core/index.ts";
-import {
-  captures,
-  evaluateNode,
-  type Graph,
-  isGraph,
-  type Known,
-  type Node,
-  nodeError,
-  type Outcome,
-} from "../graph/index.ts";
+import { captures, evaluateNode, isGraph, type Known, type Node, nodeError, type Outcome } from "../graph/index.ts";
 import { operatorOf } from "../graph/operators/index.ts";
 import type { Model } from "../model/index.ts";
 import { type Given, type Part, type Routine, routineOf, type Schedule } from "../program/schedule.ts";
 import { dequantize } from "../series/index.ts";
 import { bytesIn, type NumericType, sizeOf, Tensor } from "../tensor/index.ts";
+import type { Body, ControlNode } from "./control-node.ts";
 import { copyBytes } from "./copy.ts";
+import type { Runner } from "./runner.ts";
 import type { SessionState } from "./state.ts";
 import {
   bytesBeside,
@@ -28,55 +21,6 @@ import {
   type Value,
   viewOf,
 } from "./values.ts";
-
-/** A written program, with its inputs in its arena. */
-export interface Bound {
-  readonly part: Part;
-  readonly address: number;
-  readonly arena: number;
-}
-
-/** What a run does with programs, and between the steps of loops. */
-export interface Runner {
-  program(bound: Bound): Promise<void>;
-  /** Lets the event loop and the signal have their turn, after a call of a body. */
-  turn(): Promise<void>;
-  /** The same within a piece of work, which counts nothing. */
-  rest(): Promise<void>;
-  /** Counts work that is done in JavaScript. */
-  work(macs: number): void;
-}
-
-/** A body with what it captures, ready to be called. */
-export interface Body {
-  readonly graph: Graph;
-  /** Values of the body's outputs; their memory belongs to the scope. */
-  call(inputs: readonly Value[], scope: Scope): Promise<Value[]>;
-}
-
-/** A node that is neither steps nor an evaluator, with its inputs. */
-export interface ControlNode {
-  readonly node: Node;
-  readonly core: Core;
-  readonly opset: number;
-  /** Memory of the outputs. */
-  readonly scope: Scope;
-  /** Number of inputs that are written. */
-  readonly count: number;
-  has(i: number): boolean;
-  value(i: number): Value;
-  /** Input `i`, which must be a tensor. */
-  tensor(i: number): Held;
-  /** Input `i`, which must be a sequence. */
-  sequence(i: number): readonly Held[];
-  body(attribute: string): Body;
-  turn(): Promise<void>;
-  /** The same within a piece of work, which counts nothing. */
-  rest(): Promise<void>;
-  /** Counts work that is done in JavaScript, in multiply-accumulates. */
-  work(macs: number): void;
-  fail(why: string): Error;
-}
 
 /** What a run of the model's own routine has that a body has not. */
 interface ModelRun {

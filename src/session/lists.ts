@@ -1,7 +1,7 @@
 import { INDEX } from "../graph/operators/operator.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { axisOf, type RunControl, stack } from "./control.ts";
-import type { ControlNode } from "./execution.ts";
+import type { ControlNode } from "./control-node.ts";
 import { cut, eachOf, join } from "./slabs.ts";
 import { bool, type Held, int64, isHeld, Scope, scalarOf, toConstant, type Value } from "./values.ts";
 

@@ -1,6 +1,6 @@
 import { sizeOf } from "../tensor/index.ts";
 import { axisOf, nothingOf, type RunControl, Steps, stack } from "./control.ts";
-import type { Body, ControlNode } from "./execution.ts";
+import type { Body, ControlNode } from "./control-node.ts";
 import { move, slab } from "./slabs.ts";
 import { type Held, reshaped, toConstant, type Value } from "./values.ts";
 

@@ -1,5 +1,5 @@
 import { allocateData, bytesIn, elementBytes, type Shape, sizeOf, Tensor } from "../tensor/index.ts";
-import type { ControlNode } from "./execution.ts";
+import type { ControlNode } from "./control-node.ts";
 import { type Held, Placed, reshaped, viewOf } from "./values.ts";
 
 /** What slabs are made with: the memory that they go to, and what waits for others between pieces of the work. */

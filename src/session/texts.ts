@@ -8,7 +8,7 @@ import { operatorOf } from "../graph/operators/index.ts";
 import type { Stage } from "../graph/stage.ts";
 import { type Part, type Routine, routineOf } from "../program/schedule.ts";
 import { bytesIn, sizeOf, Tensor } from "../tensor/index.ts";
-import type { Runner } from "./execution.ts";
+import type { Runner } from "./runner.ts";
 import { type Held, type Value, viewOf } from "./values.ts";
 
 /** So many texts are moved at once, in a millisecond: a program would take as long to make. */

@@ -3,8 +3,9 @@ import { ProgramHeader } from "../core/abi/program.ts";
 import { isKernel, now } from "../core/index.ts";
 import type { LoweredStep } from "../program/lowering.ts";
 import type { Engine } from "./engine.ts";
-import { type Bound, Execution } from "./execution.ts";
+import { Execution } from "./execution.ts";
 import type { StepTiming } from "./options.ts";
+import type { Bound } from "./runner.ts";
 import { Scope, type Value } from "./values.ts";
 
 /** Runs once, every step by itself. */

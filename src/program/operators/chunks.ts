@@ -1,16 +1,9 @@
 import { isRecord, wrongKind } from "../../core/index.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
-import { addOperators, operatorOf, type Records } from "../../graph/operators/index.ts";
+import { addOperators, operatorOf } from "../../graph/operators/index.ts";
 import { everyNode } from "../../graph/order.ts";
-import { addLowerings, type Lowerings } from "./index.ts";
-
-/** Operators that become known together. */
-export interface Chunk {
-  /** What is known of each, by `domain/op`. */
-  readonly records: Records;
-  /** Of those that run as steps; absent where none does. */
-  readonly lowerings?: Lowerings;
-}
+import type { Chunk } from "./chunk.ts";
+import { addLowerings } from "./index.ts";
 
 /**
  * All operators. An entry may have some of them from the start (`use`, families.ts); the others are code of their own, imported when a model names an operator that is

@@ -1,6 +1,6 @@
 import { COMMON as RECORDS } from "../../graph/operators/common.ts";
 import { BINARY } from "./binary.ts";
-import type { Chunk } from "./chunks.ts";
+import type { Chunk } from "./chunk.ts";
 import { lowerConv } from "./conv.ts";
 import { GATHER } from "./gather.ts";
 import { lowered } from "./index.ts";

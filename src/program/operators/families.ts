@@ -20,7 +20,7 @@ import { transposes } from "../../graph/operators/transpose.ts";
 import { unary } from "../../graph/operators/unary.ts";
 import { ALONG_AXIS } from "./along-axis.ts";
 import { BINARY } from "./binary.ts";
-import type { Chunk } from "./chunks.ts";
+import type { Chunk } from "./chunk.ts";
 import { lowerConv } from "./conv.ts";
 import { GATHER } from "./gather.ts";
 import { lowered } from "./index.ts";

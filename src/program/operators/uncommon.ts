@@ -1,7 +1,7 @@
 import { UNCOMMON as RECORDS } from "../../graph/operators/uncommon.ts";
 import { ALONG_AXIS } from "./along-axis.ts";
 import { BLOCKS } from "./blocks.ts";
-import type { Chunk } from "./chunks.ts";
+import type { Chunk } from "./chunk.ts";
 import { lowerChannelsFirst, lowerConvTranspose } from "./conv-transpose.ts";
 import { DETERMINANT } from "./determinant.ts";
 import { FOLD } from "./fold.ts";

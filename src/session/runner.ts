@@ -1,0 +1,19 @@
+import type { Part } from "../program/schedule.ts";
+
+/** A written program, with its inputs in its arena. */
+export interface Bound {
+  readonly part: Part;
+  readonly address: number;
+  readonly arena: number;
+}
+
+/** What a run does with programs, and between the steps of loops. */
+export interface Runner {
+  program(bound: Bound): Promise<void>;
+  /** Lets the event loop and the signal have their turn, after a call of a body. */
+  turn(): Promise<void>;
+  /** The same within a piece of work, which counts nothing. */
+  rest(): Promise<void>;
+  /** Counts work that is done in JavaScript. */
+  work(macs: number): void;
+}
