@@ -55,9 +55,10 @@ async function judgeAll() {
   await bundle(CHILD, BUNDLE);
   try {
     for (let at = first; at < first + count; ) {
-      const { seen, next } = await runSlice(at, Math.min(slice, first + count - at), faults);
+      const { seen, found, next } = await runSlice(at, Math.min(slice, first + count - at));
+      faults.push(...found);
       for (const [outcome, n] of Object.entries(seen)) counts[outcome] = (counts[outcome] ?? 0) + n;
-      if (values.json) console.log(JSON.stringify({ first: at, next, counts: seen }));
+      if (values.json) console.log(JSON.stringify({ first: at, next, counts: seen, faults: found }));
       else console.log(`${at} to ${next}: ${JSON.stringify(seen)}`);
       at = next;
     }
@@ -75,24 +76,24 @@ async function judgeAll() {
 }
 
 /** One process for a slice; where it ends before its end, the next slice begins behind the input that ended it. */
-function runSlice(from, length, faults) {
+function runSlice(from, length) {
   return new Promise((resolve, reject) => {
     const child = spawn(process.execPath, [...FLAGS, BUNDLE, String(seed), String(from), String(length)], {
       stdio: ["ignore", "pipe", "inherit"],
     });
-    const seen = {};
+    const [seen, found] = [{}, []];
     let last;
     createInterface({ input: child.stdout }).on("line", (line) => {
       last = JSON.parse(line);
       seen[last.outcome] = (seen[last.outcome] ?? 0) + 1;
       if (!FAULTS.has(last.outcome)) return;
-      faults.push(last);
+      found.push(last);
       if (!values.json) console.log(line);
     });
     child.on("close", (code) => {
       if (code !== 0 && !["slow", "large"].includes(last?.outcome))
         return reject(new Error(`the slice from ${from} ended with ${code} behind input ${last?.index}`));
-      resolve({ seen, next: last.index + 1 });
+      resolve({ seen, found, next: last.index + 1 });
     });
   });
 }
