@@ -221,7 +221,7 @@ try {
     writeFileSync(join(copy, "state", "killed"), `${readFileSync(join(copy, "state", name), "utf8")} by its end\n`, {
       flag: "a",
     });
-  const [killed, reached] = [linesOf(copy, "killed"), linesOf(copy, "reached")];
+  const [killed, reached] = [linesOf(copy, "killed"), linesOf(copy, "spent")];
   for (const { id, file } of faults.filter(({ once }) => once)) {
     const tests = naming(file);
     if (tests.length === 0) continue;

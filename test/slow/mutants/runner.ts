@@ -1,14 +1,14 @@
 // Runs each test as it is, sees which switches it asks, and runs it again with each of them on (faults.mjs): the fault is killed where the test then fails. What an earlier test has killed is not tried again.
 //
-// MUTANTS_STATE names a folder: `killed` gets a line for each that is killed, `reached` for each that a test tried in vain, `trying-PID` says which is on, for the case that it ends the process. MUTANTS_ON is one that is on from the
+// MUTANTS_STATE names a folder: `killed` gets a line for each that is killed, `spent` for the seconds that each was on in a test file, `trying-PID` says which is on, for the case that it ends the process. MUTANTS_ON is one that is on from the
 // start, for what is computed when a module is loaded: then tests are run once.
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RunnerTestCase } from "vitest";
 import { VitestTestRunner } from "vitest/runners";
 
-/** CPU seconds that a fault gets in one process, as long as no test fails for it. */
-const SECONDS = 10;
+/** CPU seconds that a fault gets, as long as no test fails for it. */
+const SECONDS = 8;
 /** A fault that makes a loop endless asks its switch more often than these times as the test without it. */
 const OFTEN = 100;
 
@@ -30,13 +30,16 @@ const { instantiate } = WebAssembly;
 WebAssembly.instantiate = ((module: WebAssembly.Module, imports: { env: object }) =>
   instantiate(module, { ...imports, env: { ...imports.env, fault } })) as unknown as typeof WebAssembly.instantiate;
 
-/** Seconds that faults have had, and tests. */
-const spent = new Map<number, number>();
-const tried = new Map<number, number>();
-
 const lines = (name: string): string[] =>
   existsSync(join(state, name)) ? readFileSync(join(state, name), "utf8").split("\n") : [];
-const killed = new Set(lines("killed").map((line) => Number(line.split(" ")[0])));
+const killed = new Set(lines("killed").map((line) => Number.parseInt(line, 10)));
+/** Seconds that faults have had in test files before this one, each of which has a process, and in this one. */
+const spent = new Map<number, number>();
+for (const line of lines("spent")) {
+  const [id, seconds] = line.split(" ").map(Number) as [number, number];
+  spent.set(id, (spent.get(id) ?? 0) + (seconds ?? 0));
+}
+const before = new Map(spent);
 
 export default class extends VitestTestRunner {
   async runTask(test: RunnerTestCase): Promise<void> {
@@ -50,14 +53,19 @@ export default class extends VitestTestRunner {
       const failed = await fails(run, id, times);
       const { user, system } = process.cpuUsage(begun);
       spent.set(id, (spent.get(id) ?? 0) + (user + system) / 1e6);
-      tried.set(id, (tried.get(id) ?? 0) + 1);
       // What fails a second time without the fault says nothing of it.
       if (failed && !(await fails(run, -1, 0))) {
         killed.add(id);
         appendFileSync(join(state, "killed"), `${id} ${test.file.name}: ${test.name.replaceAll("\n", " ")}\n`);
-      } else if (tried.get(id) === 1) appendFileSync(join(state, "reached"), `${id}\n`);
+      }
     }
     left = Number.POSITIVE_INFINITY;
+  }
+
+  override onAfterRunFiles(): void {
+    super.onAfterRunFiles();
+    const own = [...spent].map(([id, seconds]) => `${id} ${seconds - (before.get(id) ?? 0)}\n`);
+    appendFileSync(join(state, "spent"), own.join(""));
   }
 }
 

@@ -91,10 +91,12 @@ async function run(
   }
 }
 
-/** Bit for bit, without a copy: outputs may be as large as the limit allows. */
-function sameBits(a: Readonly<Record<string, Tensor>>, b: Readonly<Record<string, Tensor>>): boolean {
-  const names = Object.keys(a);
-  return names.join() === Object.keys(b).join() && names.every((name) => sameTensor(a[name]!, b[name]!));
+/** Bit for bit, without a copy: outputs may be as large as the limit allows. Sequences are lists of tensors, an optional that is empty is nothing. */
+function sameBits(a: unknown, b: unknown): boolean {
+  if (a instanceof Tensor && b instanceof Tensor) return sameTensor(a, b);
+  if (typeof a !== "object" || typeof b !== "object" || a === null || b === null) return a === b;
+  const [own, other] = [Object.entries(a), Object.entries(b)];
+  return own.length === other.length && own.every(([k, v], i) => other[i]![0] === k && sameBits(v, other[i]![1]));
 }
 
 function sameTensor(a: Tensor, b: Tensor): boolean {
