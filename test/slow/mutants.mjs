@@ -43,7 +43,10 @@ const AREAS = {
 };
 
 /** The quick tests. */
-const TESTS = ["operators", "program", "graph", "gemm", "series", "model", "quantize", "onnx", "cases", "core"];
+const TESTS = [
+  ...["operators", "program", "graph", "gemm", "series", "model", "onnx", "cases", "core"],
+  ...["early", "edge-cases", "pairs", "progressive", "schedule", "verify"].map((name) => `session/${name}.test.ts`),
+];
 
 /** Tests of time, which fail on a machine that does other things too, and of whole networks. */
 const LEFT_OUT = ["graph/linear-time", "graph/models", "core/parts", "core/refused-hosts"];
