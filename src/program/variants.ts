@@ -67,15 +67,16 @@ export class Variants {
     if (memory.bytes > most) throw new RangeError(`all values of a run take ${memory.bytes} bytes, more than ${most}`);
     this.arena = core.allocate(memory.bytes);
     const buffers = lives.map((life, i) => ({ ...life, at: this.arena + memory.offsets[i]! }));
-    const write = (all: readonly LoweredStep[]) =>
+    // Steps count from 0 in each program: what is made anew there are a variant's own buffers.
+    const write = (all: readonly LoweredStep[], [from, to]: readonly [number, number]) =>
       core.write(
         all.map((s) => ({ ...s.step, node: s.node })),
-        buffers,
+        buffers.map((buffer, i) => ({ ...buffer, first: i >= from && i < to ? 0 : -1 })),
       );
-    this.main = write(l.steps);
+    this.main = write(l.steps, [0, 0]);
     this.count = l.steps.length;
-    for (const { variant, steps: own, next } of steps) {
-      this.from.set(variant, { address: write(own), count: own.length, next });
+    for (const { variant, steps: own, buffers: range, next } of steps) {
+      this.from.set(variant, { address: write(own, range), count: own.length, next });
     }
     const address = ({ at }: Operand): number =>
       typeof at === "number" ? at : this.arena + memory.offsets[at.buffer]! + at.offset;

@@ -153,6 +153,29 @@ describe("channels-last forms", () => {
 });
 
 describe("MatMulBnb4", () => {
+  it.each([
+    [0, [0, 1 / 192, 2 / 3, 1, 1 / 3, 1 / 2, 1 / 6, 1 / 4]],
+    [1, [-1, -0.6962, -0.52507, -0.39492, -0.28444, -0.18477, -0.09105, 0]],
+  ])("knows what each of the sixteen codes stands for: quant_type %i", async (quant_type, first) => {
+    const x = f32(
+      [16, 16],
+      Array.from({ length: 256 }, (_, i) => (i % 17 === 0 ? 1 : 0)),
+    );
+    // The code that comes first is in the upper half of its byte. A block of a column each, with scales of 1 and 3.
+    const codes = Array.from({ length: 8 }, (_, i) => 0x10 * (2 * i) + 2 * i + 1);
+    const constants = { w: tensor("uint8", [...codes, ...codes], [16]), s: tensor("float32", [1, 3]) };
+    const attributes = { K: 16, N: 2, block_size: 16, quant_type };
+    const [y] = await both(
+      graphOf({ x }, constants, [[`${MS}/MatMulBnb4`, ["x", "w", "s"], ["y"], attributes]], ["y"]),
+      { x },
+    );
+    // FP4 has a sign and three bits, NF4 quantiles of a normal distribution, whose upper half is finer by one.
+    const rest =
+      quant_type === 0 ? first.map((v) => -v) : [0.07958, 0.16093, 0.24611, 0.33792, 0.44071, 0.56262, 0.72296, 1];
+    const expected = [...first, ...rest].flatMap((v) => [v, 3 * v]);
+    for (const [i, v] of values(y).entries()) expect(v).toBeCloseTo(expected[i]!, 4);
+  });
+
   it("refuses what does not fit", async () => {
     const x = f32([2, 32]);
     const good = { w: noise("uint8", [64], 1), s: f32([8]) };

@@ -187,6 +187,12 @@ describe("expandWeights", () => {
     data[3] = 1;
     const lonely = expandWeights(simd, tensor, { name: "w", axis: 0, bits: 4, terms: 2, outliers: 0.5 });
     expect(lonely.residual(2).data.every((v) => Math.abs(v) <= lonely.bound() * 1.0001)).toBe(true);
+    const few = { name: "w", axis: 0, bits: 4, terms: 1 };
+    expect(expandWeights(simd, tensor, { ...few, outliers: 0.01 }).warnings).toEqual([]);
+    for (let i = 0; i < 1000; i++) data[i] = i % 40 === 0 ? 5 + i / 1000 : Math.fround(Math.sin(i * 1.7) / 10);
+    expect(expandWeights(simd, tensor, { ...few, outliers: 0.025 }).warnings).toEqual([
+      expect.stringMatching(/^2\.50 % of the elements are outliers/),
+    ]);
     expect(() => expandWeights(simd, tensor, { name: "w", axis: 0, bits: 4, terms: 1, outliers: 1 })).toThrow(
       RangeError,
     );

@@ -1,5 +1,5 @@
 import { expect, test } from "vitest";
-import { checkPlan, plan } from "../../src/series/index.ts";
+import { checkPlan, expand, plan } from "../../src/series/index.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 
 const layer = (name: string, size: number, spread: number) => ({
@@ -35,4 +35,24 @@ test("a budget goes to small, fragile layers first, and is kept", async () => {
   expect(await terms({ bytes: one + 32 })).toEqual({ small: 2, large: 1, zero: 1 });
   expect(await terms({ bytes: one + 32 + 2048 })).toMatchObject({ large: 2, zero: 1 });
   expect(await terms({ bytes: 1e9 })).toEqual({ small: 4, large: 4, zero: 1 });
+});
+
+test("what a budget leaves goes to the layer with the most squared error for each of its weights", async () => {
+  const seen = new Set<string>();
+  for (let spread = 2; spread < 60; spread += 4) {
+    const both = [layer("few", 64, spread), layer("many", 256, 2)];
+    const urgencies = await Promise.all(
+      both.map(async ({ name, weights, axis }) => {
+        const { relativeError } = await expand(weights, { axis, bits: 4, terms: 1 });
+        return { name, urgency: relativeError ** 2 / weights.size };
+      }),
+    );
+    const most = urgencies.reduce((best, one) => (one.urgency > best.urgency ? one : best)).name;
+    seen.add(most);
+    // Enough for the larger one's second term, not for both.
+    const { layers: planned } = await plan(both, { target: { bytes: 32 + 128 + 128 } });
+    if (most === "many") expect(planned!["many"]!.weightTerms, `spread ${spread}`).toBe(2);
+    else expect(planned!["few"]!.weightTerms, `spread ${spread}`).toBeGreaterThan(1);
+  }
+  expect([...seen].length).toBeGreaterThan(0);
 });

@@ -1,19 +1,22 @@
-// Puts small faults into the sources, one at a time, and looks whether a test fails:
+// Puts small faults into the sources and looks whether a test fails:
 //
-//     npm run mutants -- [--seed 1] [--count 40] [--area graph,program,series,model,assembly] [--file src/graph/specialize.ts] [--quick] [--json]
+//     npm run mutants -- [--seed 1] [--count 60] [--area graph,program,series,model] [--file src/graph/specialize.ts] [--tests test/graph,test/series] [--json]
+//     npm run mutants -- --area assembly
 //
-// A fault is an operator, a comparison, a bound, a constant, a condition or an early return that is another. The work is done in a copy of the project, so the tree that is worked in stays as it is; modules of assembly/
-// are built again by the tests' global setup. First run the tests that name most of what the file defines, then those of the area from the quickest to the slowest, and all stop at the first that fails; a test that fails
-// without the fault too ends the search. --quick leaves out the slowest of the area. Prints killed and survived with the line of each survivor; a survivor either wants a test or changes no behaviour, which a reader must decide.
-import { spawnSync } from "node:child_process";
+// A fault is an operator, a comparison, a bound, a constant or a condition that is another (mutants/faults.mjs). All that are drawn are put into one copy of the project at once, each behind a switch, those of
+// assembly/ in a scalar and a SIMD build of the core, in which the same one is on; every test runs once as it is, and once more for each fault that it reaches and no test before it has
+// killed (mutants/runner.ts). What is computed when a module is loaded is tried in a process of its own, on the tests that name most of what the file defines. Prints killed, survived and unreached;
+// a survivor either wants a test or changes no behaviour, which a reader must decide (mutants.md has what became of earlier ones).
+import { spawn, spawnSync } from "node:child_process";
 import {
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
-  realpathSync,
   rmSync,
+  statSync,
   symlinkSync,
   writeFileSync,
 } from "node:fs";
@@ -21,129 +24,166 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import ts from "typescript";
 import "../support/typescript.mjs";
+import { asText } from "../../scripts/wasm-text.mjs";
+import { faultsOf, switched } from "./mutants/faults.mjs";
 
 const { Random } = await import("../support/random.ts");
 const ROOT = fileURLToPath(new URL("../../", import.meta.url));
-const SECONDS = 900;
 
-/** Tests of each area, the quickest first. */
+/** The files of each area; of assembly/ what is in the core. */
 const AREAS = {
-  graph: [
-    "test/program/standard.test.ts",
-    "test/graph test/operators",
-    "test/session/edge-cases.test.ts test/onnx test/cases",
-  ],
-  program: ["test/program test/operators", "test/session/edge-cases.test.ts", "test/gemm test/session test/cases"],
-  series: ["test/series", "test/quantize test/model", "test/session"],
-  model: ["test/model", "test/quantize test/session"],
-  assembly: ["test/program", "test/gemm test/series", "test/session"],
+  graph: ["src/graph"],
+  program: ["src/program"],
+  series: ["src/series"],
+  model: ["src/model"],
+  assembly: ["depthwise", "gemm", "math", "recurrent", "series", "spatial", "tensor", "layout.ts", "step.ts"].map(
+    (name) => `assembly/${name}`,
+  ),
 };
 
-/** Tests of time: they fail on a machine that does other things too, and would be taken for killers. */
-const TIMED = ["abort", "gaps", "kernel-times", "limits", "relaxed", "soak", "throttled"].flatMap((name) => [
-  "--exclude",
-  `test/session/${name}.test.ts`,
-]);
+/** The quick tests. */
+const TESTS = [
+  ...["operators", "program", "graph", "gemm", "series", "model", "onnx", "cases", "core"],
+  ...["early", "edge-cases", "pairs", "progressive", "schedule", "verify"].map((name) => `session/${name}.test.ts`),
+];
+
+/** Tests of time, which fail on a machine that does other things too, and of whole networks. */
+const LEFT_OUT = ["graph/linear-time", "graph/models", "core/parts", "core/refused-hosts"];
 
 const { values: options } = parseArgs({
   options: {
     seed: { type: "string", default: "1" },
-    count: { type: "string", default: "40" },
-    area: { type: "string", default: Object.keys(AREAS).join(",") },
+    count: { type: "string", default: "60" },
+    area: { type: "string", default: "graph,program,series,model" },
     file: { type: "string" },
-    quick: { type: "boolean", default: false },
+    tests: { type: "string", default: TESTS.map((name) => `test/${name}`).join(",") },
     json: { type: "boolean", default: false },
   },
 });
 
-/** Test files that run before those of the area. */
+/** Test files that are tried on what is computed when a module is loaded. */
 const NAMING = 8;
+/** A fault that is on for so long, on a machine that may be busy, does not come to its end. */
+const ENDLESS_SECONDS = 300;
 
-const SWAPS = new Map([
-  ["+", "-"],
-  ["-", "+"],
-  ["*", "+"],
-  ["/", "*"],
-  ["%", "*"],
-  ["<", "<="],
-  ["<=", "<"],
-  [">", ">="],
-  [">=", ">"],
-  ["===", "!=="],
-  ["!==", "==="],
-  ["==", "!="],
-  ["!=", "=="],
-  ["&&", "||"],
-  ["||", "&&"],
-  ["??", "&&"],
-  ["<<", ">>"],
-  [">>", "<<"],
-  ["&", "|"],
-  ["|", "&"],
-]);
-
-/** Every fault that the file may get: where, how long, and what comes instead. */
-function faultsOf(text) {
-  const source = ts.createSourceFile("x.ts", text, ts.ScriptTarget.Latest, true);
-  const faults = [];
-  const put = (node, to) => faults.push({ at: node.getStart(), length: node.getWidth(), to });
-  const visit = (node) => {
-    // A message is not behaviour, and a type is none either.
-    if (ts.isTypeNode(node) || ts.isThrowStatement(node) || ts.isImportDeclaration(node) || ts.isEnumDeclaration(node))
-      return;
-    if (ts.isBinaryExpression(node)) {
-      const to = SWAPS.get(node.operatorToken.getText());
-      if (to !== undefined) put(node.operatorToken, to);
-    } else if (ts.isNumericLiteral(node))
-      put(node, node.text === "0" ? "1" : node.text === "1" ? "0" : `${Number(node.text) + 1}`);
-    else if (node.kind === ts.SyntaxKind.TrueKeyword) put(node, "false");
-    else if (node.kind === ts.SyntaxKind.FalseKeyword) put(node, "true");
-    else if (ts.isIfStatement(node)) put(node.expression, `!(${node.expression.getText()})`);
-    else if (ts.isPrefixUnaryExpression(node) && node.operator === ts.SyntaxKind.MinusToken)
-      put(node, node.operand.getText());
-    else if (
-      ts.isPropertyAccessExpression(node) &&
-      ["min", "max"].includes(node.name.text) &&
-      node.expression.getText() === "Math"
-    )
-      put(node.name, node.name.text === "min" ? "max" : "min");
-    else if (ts.isPropertyAccessExpression(node) && ["floor", "ceil"].includes(node.name.text))
-      put(node.name, node.name.text === "floor" ? "ceil" : "floor");
-    ts.forEachChild(node, visit);
-  };
-  visit(source);
-  return faults;
-}
-
-function filesOf(area) {
-  const folder = area === "assembly" ? "assembly" : `src/${area}`;
-  return readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" })
-    .filter((path) => path.endsWith(".ts") && !path.endsWith("index.ts") && !path.includes("__tests__"))
-    .map((path) => join(folder, path))
+function filesOf(path) {
+  if (path.endsWith(".ts")) return [path];
+  return readdirSync(join(ROOT, path), { recursive: true, encoding: "utf8" })
+    .filter((name) => name.endsWith(".ts") && !name.endsWith("index.ts"))
+    .map((name) => join(path, name))
     .sort();
 }
 
 function sampled() {
   const random = new Random(Number(options.seed));
-  const pool = options.area.split(",").flatMap((area) =>
-    filesOf(area)
-      .filter((file) => options.file === undefined || file === options.file)
-      .flatMap((file) => faultsOf(readFileSync(join(ROOT, file), "utf8")).map((fault) => ({ area, file, ...fault }))),
-  );
-  return Array.from(
-    { length: Math.min(Number(options.count), pool.length) },
-    () => pool.splice(random.integer(0, pool.length - 1), 1)[0],
-  );
+  const pool = options.area
+    .split(",")
+    .flatMap((area) => AREAS[area].flatMap(filesOf))
+    .filter((file) => options.file === undefined || file === options.file)
+    .flatMap((file) =>
+      faultsOf(readFileSync(join(ROOT, file), "utf8"), { assembly: file.startsWith("assembly") }).map((fault) => ({
+        file,
+        ...fault,
+      })),
+    );
+  return Array.from({ length: Math.min(Number(options.count), pool.length) }, (_, id) => ({
+    id,
+    ...pool.splice(random.integer(0, pool.length - 1), 1)[0],
+  }));
 }
 
-const tests = readdirSync(join(ROOT, "test"), { recursive: true, encoding: "utf8" })
-  .filter((path) => path.endsWith(".test.ts") && !TIMED.includes(`test/${path}`))
-  .map((path) => ({ path: `test/${path}`, words: wordsOf(readFileSync(join(ROOT, "test", path), "utf8")) }));
+/** The project with switches for the faults. */
+function copied(faults) {
+  const copy = mkdtempSync(join(tmpdir(), "mutants-"));
+  const SKIP = new Set(["node_modules", ".git", "bench", "coverage", "site"].map((name) => join(ROOT, name)));
+  cpSync(ROOT, copy, { recursive: true, filter: (path) => !SKIP.has(path), preserveTimestamps: true });
+  symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
+  mkdirSync(join(copy, "state"));
+  const config = `import base from "./vitest.config.mjs";
+export default { ...base, test: { ...base.test, globalSetup: [], runner: "./test/slow/mutants/runner.ts", maxWorkers: 2 } };\n`;
+  writeFileSync(join(copy, "mutants.config.mjs"), config);
+  const core = faults.filter(({ file }) => file.startsWith("assembly"));
+  putInto(
+    copy,
+    faults.filter((fault) => !core.includes(fault)),
+    (id) => `globalThis.__fault?.(${id})`,
+    "",
+  );
+  if (core.length > 0) buildCore(copy, core);
+  return copy;
+}
 
-function wordsOf(text) {
-  return new Set(text.match(/[A-Za-z][A-Za-z0-9]{2,}/g));
+function putInto(copy, faults, call, tail) {
+  for (const file of new Set(faults.map((fault) => fault.file))) {
+    const text = readFileSync(join(ROOT, file), "utf8");
+    const own = faults.filter((fault) => fault.file === file);
+    writeFileSync(join(copy, file), switched(text, own, call) + (own.length > 0 ? tail : ""));
+  }
+}
+
+/** Both builds of the core with the switches; a fault that the compiler does not take, which wants a constant or has types that do not meet, is `refused`. */
+function buildCore(copy, faults) {
+  const tail = `\n@external("env", "fault") declare function __fault(id: i32): bool;\n`;
+  for (const name of ["scalar", "simd"]) {
+    for (;;) {
+      for (const { file } of faults) cpSync(join(ROOT, file), join(copy, file));
+      putInto(
+        copy,
+        faults.filter((fault) => !fault.refused),
+        (id) => `__fault(${id})`,
+        tail,
+      );
+      const asc = join(ROOT, "node_modules/assemblyscript/bin/asc.js");
+      const { status, stderr } = spawnSync(process.execPath, [asc, `assembly/${name}.ts`, "--target", name], {
+        cwd: copy,
+        encoding: "utf8",
+      });
+      if (status === 0) break;
+      const places = [...stderr.matchAll(/in (assembly\/[\w/]+\.ts)\((\d+),/g)].map(
+        ([, file, line]) => `${file}:${line}`,
+      );
+      const refused = faults.filter(({ file, line, refused }) => !refused && places.includes(`${file}:${line}`));
+      if (refused.length === 0) throw new Error(stderr);
+      for (const fault of refused) fault.refused = true;
+    }
+    const code = `export default "${asText(readFileSync(join(copy, `build/${name}.wasm`)))}";\n`;
+    const modules = name === "scalar" ? ["scalar"] : ["simd-common", "simd-rest"];
+    for (const module of modules) writeFileSync(join(copy, `build/${module}.js`), code);
+  }
+}
+
+/** vitest over the tests; whoever is endless there is ended. Its exit code. */
+function vitest(copy, tests, env) {
+  const state = join(copy, "state");
+  const left = LEFT_OUT.flatMap((name) => ["--exclude", `test/${name}.test.ts`]);
+  const args = ["node_modules/vitest/vitest.mjs", "run", "--config", "mutants.config.mjs", "--reporter=dot"];
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [...args, ...left, ...tests], {
+      cwd: copy,
+      stdio: "ignore",
+      env: { ...process.env, ...env, MUTANTS_STATE: state },
+    });
+    const watch = setInterval(() => {
+      for (const name of readdirSync(state).filter((one) => one.startsWith("trying-"))) {
+        const info = statSync(join(state, name), { throwIfNoEntry: false });
+        if (info !== undefined && Date.now() - info.mtimeMs > ENDLESS_SECONDS * 1000)
+          process.kill(Number(name.slice("trying-".length)), "SIGKILL");
+      }
+    }, 5000);
+    child.on("close", (code) => {
+      clearInterval(watch);
+      resolve(code);
+    });
+  });
+}
+
+/** Ids in the lines of a file of the state, with what follows them. */
+function linesOf(copy, name) {
+  const path = join(copy, "state", name);
+  if (!existsSync(path)) return new Map();
+  const lines = readFileSync(path, "utf8").trim().split("\n");
+  return new Map(lines.map((line) => [Number.parseInt(line, 10), line.replace(/^\d+ ?/, "")]));
 }
 
 /** The tests that name most of what a file exports, operators included; a word counts the less, the more tests have it. */
@@ -153,8 +193,8 @@ function naming(file) {
     ...[...text.matchAll(/^ {2}"[a-z.]*\/(\w+)":/gm)].map((match) => match[1]),
     ...[...text.matchAll(/^export (?:async )?(?:function|const|class) (\w+)/gm)].map((match) => match[1]),
   ];
-  const weights = names.map((name) => [name, 1 / Math.max(1, tests.filter(({ words }) => words.has(name)).length)]);
-  return tests
+  const weights = names.map((name) => [name, 1 / Math.max(1, texts.filter(({ words }) => words.has(name)).length)]);
+  return texts
     .map(({ path, words }) => ({ path, score: weights.reduce((sum, [n, w]) => sum + (words.has(n) ? w : 0), 0) }))
     .filter(({ score }) => score > 0)
     .sort((a, b) => b.score - a.score)
@@ -162,64 +202,50 @@ function naming(file) {
     .map(({ path }) => path);
 }
 
-/** The first test file that fails among these files and folders; undefined when none does. */
-function failing(copy, list) {
-  const report = join(copy, "report.json");
-  rmSync(report, { force: true });
-  const { status } = spawnSync(
-    "npx",
-    ["vitest", "run", "--bail", "1", "--reporter=json", `--outputFile=${report}`, ...TIMED, ...list],
-    { cwd: copy, stdio: "ignore", timeout: SECONDS * 1000 },
-  );
-  if (status === 0) return undefined;
-  // One that hangs, or that ends the whole process, is told by no report.
-  if (!existsSync(report)) return list.join(" ");
-  const failed = JSON.parse(readFileSync(report, "utf8")).testResults.find((result) => result.status === "failed");
-  return failed === undefined ? list.join(" ") : failed.name.slice(realpathSync(copy).length + 1);
-}
+const texts = options.tests
+  .split(",")
+  .flatMap((folder) =>
+    folder.endsWith(".ts")
+      ? [folder]
+      : readdirSync(join(ROOT, folder), { recursive: true, encoding: "utf8" }).map((name) => join(folder, name)),
+  )
+  .filter((path) => path.endsWith(".test.ts"))
+  .map((path) => ({
+    path,
+    words: new Set(readFileSync(join(ROOT, path), "utf8").match(/[A-Za-z][A-Za-z0-9]{2,}/g)),
+  }));
 
-/** The tests that fail with the fault; undefined when none does. */
-function killer(copy, area, file) {
-  const folders = AREAS[area].map((list) => list.split(" "));
-  for (const list of [naming(file), ...(options.quick ? folders.slice(0, -1) : folders)]) {
-    const found = list.length === 0 ? undefined : failing(copy, list);
-    if (found !== undefined) return found;
-  }
-  return undefined;
-}
-
-/** Tests that pass without a fault. */
-const sound = new Set();
-
-const copy = mkdtempSync(join(tmpdir(), "mutants-"));
-const SKIP = new Set(["node_modules", ".git", "bench", "coverage"].map((name) => join(ROOT, name)));
-cpSync(ROOT, copy, { recursive: true, filter: (path) => !SKIP.has(path), preserveTimestamps: true });
-symlinkSync(join(ROOT, "node_modules"), join(copy, "node_modules"));
-const results = [];
+const faults = sampled();
+const copy = copied(faults);
 try {
-  for (const { area, file, at, length, to } of sampled()) {
-    const text = readFileSync(join(ROOT, file), "utf8");
-    writeFileSync(join(copy, file), text.slice(0, at) + to + text.slice(at + length));
-    const tests = killer(copy, area, file);
-    writeFileSync(join(copy, file), text);
-    if (tests !== undefined && !sound.has(tests)) {
-      if (failing(copy, tests.split(" ")) !== undefined) throw new Error(`${tests} fails without any fault`);
-      sound.add(tests);
-    }
-    const line = text.slice(0, at).split("\n").length;
-    const fault = `${file}:${line}: ${text.slice(at, at + length).slice(0, 60)} → ${to.slice(0, 60)}`;
-    results.push({ fault, killed: tests !== undefined });
-    if (!options.json)
-      console.log(
-        `${tests === undefined ? "SURVIVED" : "killed  "} ${fault}${tests === undefined ? "" : ` [${tests}]`}`,
-      );
+  await vitest(copy, options.tests.split(","), {});
+  // Who ends the process, or goes on in it for ever, is seen by its test.
+  for (const name of readdirSync(join(copy, "state")).filter((one) => one.startsWith("trying-")))
+    writeFileSync(join(copy, "state", "killed"), `${readFileSync(join(copy, "state", name), "utf8")} by its end\n`, {
+      flag: "a",
+    });
+  const [killed, reached] = [linesOf(copy, "killed"), linesOf(copy, "spent")];
+  for (const { id, file } of faults.filter(({ once }) => once)) {
+    const tests = naming(file);
+    if (tests.length === 0) continue;
+    const [sound, faulty] = [
+      await vitest(copy, tests, { MUTANTS_ON: "-2" }),
+      await vitest(copy, tests, { MUTANTS_ON: String(id) }),
+    ];
+    if (sound === 0) (faulty === 0 ? reached : killed).set(id, "");
+  }
+  const tried = faults.filter(({ refused }) => !refused);
+  const outcomes = tried.map((fault) => ({
+    fault: `${fault.file}:${fault.line}: ${fault.shown}`,
+    outcome: killed.has(fault.id) ? "killed" : reached.has(fault.id) ? "SURVIVED" : "UNREACHED",
+    by: killed.get(fault.id) ?? "",
+  }));
+  const count = outcomes.filter(({ outcome }) => outcome === "killed").length;
+  if (options.json) console.log(JSON.stringify({ killed: count, of: tried.length, outcomes }));
+  else {
+    for (const { fault, outcome, by } of outcomes) console.log(`${outcome.padEnd(9)} ${fault}${by && ` [${by}]`}`);
+    console.log(`${count} of ${tried.length} killed`);
   }
 } finally {
   rmSync(copy, { recursive: true });
 }
-const killed = results.filter((r) => r.killed).length;
-if (options.json)
-  console.log(
-    JSON.stringify({ killed, of: results.length, survived: results.filter((r) => !r.killed).map((r) => r.fault) }),
-  );
-else console.log(`${killed} of ${results.length} killed`);

@@ -50,6 +50,11 @@ const MOVES = new Set([
   "Clip",
 ]);
 for (const name of ["CumSum", "CumProd"]) MOVES.delete(name);
+/** Operators whose magnitudes of what they sum they give themselves when their inputs have no signs. */
+const LINEAR = new Set([
+  ...["MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Add", "Sub", "Sum", "Mean", "CumSum"],
+  ...["ReduceSum", "ReduceMean", "ReduceLogSum", "AveragePool", "GlobalAveragePool"],
+]);
 
 export interface InterpretOptions {
   /** Adds noise of a few float32 roundings to every float result: what this moves much, float32 cannot know. */
@@ -99,7 +104,7 @@ export function runNodes(
       if (name === "") continue;
       const result = results[i];
       if (result === undefined) throw new Refusal(`output ${i} of ${node.op}`);
-      values.set(name, random === undefined ? result : noisy(node, result, random));
+      values.set(name, random === undefined ? result : noisy(operation, result, random));
     }
   }
 }
@@ -133,15 +138,37 @@ function runBody(
   });
 }
 
-function noisy({ op }: Node, v: Value, random: Random): Value {
+function noisy(operation: Operation, v: Value, random: Random): Value {
+  const { op } = operation.node;
   if (!isFloat(v.type) || MOVES.has(op)) return v;
   const data = v.data as readonly number[];
   const finite = data.filter(Number.isFinite).map(Math.abs);
   const largest = finite.reduce((a, b) => Math.max(a, b), 0);
   const step = SUMS.test(op);
+  const summed = LINEAR.has(op) && operation.node.domain === "" ? magnitudes(operation, data) : undefined;
   return value(
     v.type,
     v.dims,
-    data.map((x) => x + NOISE * random.uniform(-1, 1) * (step ? largest : Math.abs(x))),
+    data.map((x, i) => x + NOISE * random.uniform(-1, 1) * Math.max(step ? largest : Math.abs(x), summed?.[i] ?? 0)),
   );
 }
+
+/** What rounding is a share of where terms cancel: Σ|a·b|, however small Σa·b has become; of the logarithm of a sum that much over the sum. */
+function magnitudes(operation: Operation, data: readonly number[]): readonly number[] {
+  const { node, opset, inputs, body } = operation;
+  const unsigned = inputs.map((x, i) => {
+    if (x === undefined || !isFloat(x.type)) return x;
+    const sign = node.op === "Sub" && i === 1 ? -1 : 1;
+    return value(
+      x.type,
+      x.dims,
+      (x.data as readonly number[]).map((one) => sign * Math.abs(one)),
+    );
+  });
+  const sums = operatorOf(node)(new Operation(node, opset, unsigned, body))[0]!.data as readonly number[];
+  if (node.op === "ReduceLogSum") return sums.map((log, i) => finiteOf(Math.exp(log - data[i]!)));
+  return sums.map((sum) => finiteOf(Math.abs(sum)));
+}
+
+/** An overflow of what is summed is told by the result itself. */
+const finiteOf = (v: number): number => (Number.isFinite(v) ? v : 0);
