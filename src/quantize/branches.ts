@@ -1,4 +1,4 @@
-import { everyNode, type Graph, type Node, type ValueInfo } from "../graph/index.ts";
+import { everyNode, type Graph, type Node, operatorOf, type ValueInfo } from "../graph/index.ts";
 import { sizeOf } from "../tensor/index.ts";
 import { canBeMade, filled } from "./procedural.ts";
 import { readersOf } from "./readers.ts";
@@ -10,10 +10,6 @@ export interface Branch {
   /** These values, for people: `sr = 16000`; empty where nothing is held. */
   readonly names: string;
 }
-
-/** What may stand between an input and the condition of an If. */
-const COMPARISONS = ["Equal", "Less", "LessOrEqual", "Greater", "GreaterOrEqual"];
-const CONDITIONS = [...COMPARISONS, "And", "Or", "Not", "Cast", "Identity", "Reshape", "Squeeze", "Unsqueeze"];
 
 /** Most branches that are looked at: each is measured for itself. */
 const MOST = 3;
@@ -61,9 +57,9 @@ function askedOf(name: string, graph: Graph, readers: ReadonlyMap<string, readon
     seen.add(value);
     for (const node of readers.get(value) ?? []) {
       if (node.op === "If") decides ||= node.inputs[0] === value;
-      if (!CONDITIONS.includes(node.op)) continue;
-      todo.push(...node.outputs);
-      if (!COMPARISONS.includes(node.op)) continue;
+      const elements = operatorOf(node)?.elements;
+      if (elements === "compared" || elements === "logical" || elements === "moved") todo.push(...node.outputs);
+      if (elements !== "compared") continue;
       const other = graph.initializers.get(node.inputs[node.inputs[0] === value ? 1 : 0] ?? "");
       const number = other !== undefined && sizeOf(other.dims) === 1 ? Number(other.data[0]) : Number.NaN;
       // Halves, which a Cast may be compared with, lie between the values of a switch.

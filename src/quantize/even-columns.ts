@@ -1,15 +1,11 @@
-import type { Graph, Node } from "../graph/index.ts";
+import { type Graph, type Node, operatorOf } from "../graph/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
-import { RECURRENT, words } from "./structure.ts";
 
 /** From this ratio of the largest to the least column of a matrix on, its inputs count as being in units of their own. */
 const UNEVEN = 64;
 /** What columns are divided by at least: what is further off counts for nothing. */
 const LEAST = 2 ** -40;
-
-/** What may lie between an input and the layer that reads it. */
-const MOVES = words("Cast Concat Flatten Identity Reshape Squeeze Transpose Unsqueeze");
 
 /**
  * Features come in units of their own, ages beside incomes, and where no scaler evens them out the weights do. One lattice for all weights of a row then has no room for small ones that multiply
@@ -24,8 +20,10 @@ export function evenColumns(graph: Graph): Graph {
   const initializers = new Map(graph.initializers);
   const nodes = graph.nodes.flatMap((node): Node[] => {
     const [x = "", name = ""] = node.inputs;
-    if (MOVES.has(node.op) && (node.op === "Concat" ? node.inputs : [x]).every((input) => raw.has(input)))
-      for (const output of node.outputs) raw.add(output);
+    const elements = operatorOf(node)?.elements;
+    const movesRaw =
+      elements === "joined" ? node.inputs.every((input) => raw.has(input)) : elements === "moved" && raw.has(x);
+    if (movesRaw) for (const output of node.outputs) raw.add(output);
     const weights = initializers.get(name);
     if (!raw.has(x) || weights?.type !== "float32" || readers.get(name)?.length !== 1) return [node];
     const columns = columnsOf(node, weights.dims);
@@ -61,7 +59,7 @@ function columnsOf({ domain, op, attributes }: Node, dims: readonly number[]): C
   const last = dims.at(-1)!;
   if (op === "MatMul") return dims.length !== 2 || attributes["transB"] ? undefined : { count: dims[0]!, run: last };
   const isConvolution = `${domain}/${op}` === "bitbasis/Conv" && (attributes["group"] ?? 1) === 1;
-  return isConvolution || RECURRENT.has(op) ? { count: last, run: 1 } : undefined;
+  return isConvolution ? { count: last, run: 1 } : undefined;
 }
 
 /** By column of inputs, a power of two of at most 1 that its weights are to be divided by for the largest to be about as large as the largest of all; undefined where they are even enough. */

@@ -1,4 +1,4 @@
-import { everyNode, type Graph, type Node } from "../graph/index.ts";
+import { everyNode, type Graph, type Node, operatorOf } from "../graph/index.ts";
 import { readersOf } from "./readers.ts";
 
 /** What the structure of a network says of its linear layers, without a run. */
@@ -25,26 +25,23 @@ export function structureOf(graph: Graph): Structure {
 function isStreaming(graph: Graph, nodes: readonly Node[]): boolean {
   const floats = graph.inputs.filter(({ type }) => type === "float32");
   const fed = new Set(floats.map(({ name }) => name));
-  for (const { op, inputs, outputs } of nodes)
-    if (PASSING.has(op) && fed.has(inputs[0]!)) for (const output of outputs) fed.add(output);
-  return nodes.some(({ op, inputs }) => {
-    return RECURRENT.has(op) && (floats.length > 1 || inputs.slice(3, 5).some((name) => fed.has(name)));
+  for (const node of nodes)
+    if (isPassing(node) && fed.has(node.inputs[0]!)) for (const output of node.outputs) fed.add(output);
+  return nodes.some((node) => {
+    const starts = node.inputs.slice(3, 5);
+    return operatorOf(node)?.elements === "recurrent" && (floats.length > 1 || starts.some((name) => fed.has(name)));
   });
 }
 
-/** A set of words. */
-export function words(list: string): ReadonlySet<string> {
-  return new Set(list.split(/\s+/));
+/** Whether a node hands on the relative precision that small values need. */
+function isPassing(node: Node): boolean {
+  const elements = operatorOf(node)?.elements;
+  return elements === "moved" || elements === "joined" || elements === "scaled";
 }
 
-export const RECURRENT = words("LSTM GRU RNN");
-const LINEAR = words("Conv ConvTranspose MatMul Gemm");
-
-/** What hands on the relative precision that small values need: no bound, no mean, no saturation. */
-const PASSING = words(
-  `Add Sub Mul Div Neg Abs Pow Clip Max Min ReduceSum ReduceSumSquare Sum Cast Reshape Transpose Squeeze
-  Unsqueeze Flatten Slice Split Concat Pad Expand Where Identity`,
-);
+function isLinear(node: Node): boolean {
+  return operatorOf(node)?.elements === "linear";
+}
 
 /**
  * Linear layers of front ends. A quantized sum is off by a part of the *largest* sum; a logarithm, reciprocal, root or divisor asks for a part of *each*. Quiet
@@ -61,13 +58,13 @@ function frontEnds(graph: Graph, nodes: readonly Node[]): Set<string> {
   const isNeeded = (name: string): boolean =>
     (readers.get(name) ?? []).some((node) => {
       if (takesPart(node, name, graph)) return node.op !== "Sqrt" || !isNorm(node, readers);
-      const passes = PASSING.has(node.op) || (LINEAR.has(node.op) && isOpen(node));
+      const passes = isPassing(node) || (isLinear(node) && isOpen(node));
       return passes && node.outputs.some((output) => exact.has(output));
     });
   for (const node of [...nodes].reverse()) {
     for (const output of node.outputs) if (output !== "" && isNeeded(output)) exact.add(output);
   }
-  const found = nodes.filter((node) => LINEAR.has(node.op) && isOpen(node) && exact.has(node.outputs[0]!));
+  const found = nodes.filter((node) => isLinear(node) && isOpen(node) && exact.has(node.outputs[0]!));
   return new Set(found.map(({ name }) => name));
 }
 
@@ -80,8 +77,8 @@ function takesPart({ op, inputs }: Node, name: string, graph: Graph): boolean {
   return exponent?.size === 1 && Number(exponent.data[0]) < 1;
 }
 
-/** What may lie between a root and the division by it. */
-const BETWEEN = words("Add Max Clip Expand Unsqueeze Reshape");
+/** What keeps a divisor off 0, between a root and the division by it. */
+const FLOORS = ["Add", "Max", "Clip"];
 
 /** Whether a root is only divided by, as that of a sum of squares is in a norm. */
 function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>): boolean {
@@ -92,7 +89,8 @@ function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>): bool
       all.every((node) => {
         if (node.op === "Div") return node.inputs[1] === name && node.inputs[0] !== name;
         if (node.op === "Reciprocal") return true;
-        return BETWEEN.has(node.op) && divides(node.outputs[0]!);
+        const isBetween = FLOORS.includes(node.op) || operatorOf(node)?.elements === "moved";
+        return isBetween && divides(node.outputs[0]!);
       })
     );
   };
@@ -106,20 +104,16 @@ function isOpen({ attributes }: Node): boolean {
   return activation === "Clip" && typeof min === "number" && min > 0 && max === undefined;
 }
 
-const POSITIVE = words("Relu Sigmoid HardSigmoid Softmax Abs Exp Sqrt");
-const KEEPING = words(
-  `MaxPool AveragePool GlobalAveragePool GlobalMaxPool Flatten Reshape Transpose Slice Concat Add Mul
-  Squeeze Unsqueeze Identity Split Resize Expand ReduceMean ReduceMax`,
-);
-
 function nonNegative(nodes: readonly Node[]): Set<string> {
   const found = new Set<string>();
-  for (const { op, inputs, outputs, attributes } of nodes) {
-    const { activation, min } = attributes;
+  for (const node of nodes) {
+    const { elements, positive } = operatorOf(node) ?? {};
+    const { activation, min } = node.attributes;
     const clipped = activation === "Clip" && typeof min === "number" && min >= 0;
-    const first = new Set(["Concat", "Add", "Mul"]).has(op) ? inputs : inputs.slice(0, 1);
-    const keeps = KEEPING.has(op) && first.every((name) => found.has(name));
-    if (POSITIVE.has(op) || clipped || keeps) for (const output of outputs) found.add(output);
+    const of = elements === "joined" || elements === "scaled" ? node.inputs : node.inputs.slice(0, 1);
+    const mayKeep = positive === "kept" || elements === "joined" || elements === "moved";
+    const keeps = mayKeep && of.every((name) => found.has(name));
+    if (positive === "always" || clipped || keeps) for (const output of node.outputs) found.add(output);
   }
   return found;
 }

@@ -1,10 +1,7 @@
-import type { Graph, Node } from "../graph/index.ts";
+import { type Graph, type Node, operatorOf } from "../graph/index.ts";
 import { readersOf } from "./readers.ts";
 
-/** Changes of type, shape and place that leave an id what it is. */
-const MOVES = ["Cast", "Reshape", "Unsqueeze", "Squeeze", "Slice", "Transpose", "Identity", "Expand", "Flatten"];
-
-/** Most moves on the way. */
+/** Most nodes on the way that leave an id what it is. */
 const DEPTH = 4;
 
 /**
@@ -18,7 +15,7 @@ export function tokensOf(graph: Graph): ReadonlyMap<string, number> {
     for (const node of readers.get(name) ?? []) {
       const count = countAt(node, name);
       if (count !== undefined) return count;
-      if (depth === 0 || !MOVES.includes(node.op) || node.inputs[0] !== name) continue;
+      if (depth === 0 || operatorOf(node)?.elements !== "moved" || node.inputs[0] !== name) continue;
       const later = countOf(node.outputs[0]!, depth - 1);
       if (later !== undefined) return later;
     }
@@ -49,7 +46,7 @@ function constantBehind(graph: Graph, makers: ReadonlyMap<string, Node>, name: s
     const constant = graph.initializers.get(value);
     if (constant !== undefined) return constant;
     const maker = makers.get(value);
-    if (maker === undefined || !MOVES.includes(maker.op)) return undefined;
+    if (maker === undefined || operatorOf(maker)?.elements !== "moved") return undefined;
     value = maker.inputs[0]!;
   }
   return undefined;

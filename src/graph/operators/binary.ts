@@ -186,9 +186,11 @@ const numeric = (op: string) =>
     others: `${ALIGNED} consumed_inputs:ints<6`,
     becomes: aligned,
     evaluate: arithmetic(op),
+    elements: "scaled",
   }) as const;
 
-const logic = { ...binary, shape: elementwise(() => "bool"), sizes: "compared" } as const;
+const compared = { ...binary, shape: elementwise(() => "bool"), elements: "compared", sizes: "compared" } as const;
+const logical = { ...compared, inputs: "bool bool", elements: "logical" } as const;
 
 /** Of any number of inputs: from left to right. */
 const variadic = (op: string) =>
@@ -199,6 +201,7 @@ const variadic = (op: string) =>
     others: "consumed_inputs:ints<6",
     becomes: leftFold(op),
     evaluate: arithmetic(op),
+    elements: "scaled",
   }) as const;
 
 const mean = (node: Node, make: Maker): readonly Node[] => {
@@ -234,9 +237,9 @@ function signedShift(call: Call, make: Maker): readonly Node[] | undefined {
 }
 
 export const elementwiseOperators = {
-  "/Add": numeric("Add"),
+  "/Add": { ...numeric("Add"), positive: "kept" },
   "/Sub": numeric("Sub"),
-  "/Mul": numeric("Mul"),
+  "/Mul": { ...numeric("Mul"), positive: "kept" },
   "/Div": numeric("Div"),
   "/Max": variadic("Max"),
   "/Min": variadic("Min"),
@@ -257,6 +260,7 @@ export const elementwiseOperators = {
     others: ALIGNED,
     becomes: aligned,
     evaluate: pow,
+    elements: "scaled",
   },
   "/PRelu": {
     ...binary,
@@ -279,7 +283,7 @@ export const elementwiseOperators = {
     expands: signedShift,
   },
   "/Equal": {
-    ...logic,
+    ...compared,
     since: 1,
     types: { T: ANY },
     others: ALIGNED,
@@ -287,43 +291,40 @@ export const elementwiseOperators = {
     evaluate: compare((a, b) => a === b),
   },
   "/Less": {
-    ...logic,
+    ...compared,
     since: 1,
     types: { T: NUMBERS },
     others: ALIGNED,
     becomes: aligned,
     evaluate: compare((a, b) => a < b),
   },
-  "/LessOrEqual": { ...logic, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a <= b) },
+  "/LessOrEqual": { ...compared, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a <= b) },
   "/Greater": {
-    ...logic,
+    ...compared,
     since: 1,
     types: { T: NUMBERS },
     others: ALIGNED,
     becomes: aligned,
     evaluate: compare((a, b) => a > b),
   },
-  "/GreaterOrEqual": { ...logic, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a >= b) },
+  "/GreaterOrEqual": { ...compared, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a >= b) },
   "/And": {
-    ...logic,
+    ...logical,
     since: 1,
-    inputs: "bool bool",
     others: ALIGNED,
     becomes: aligned,
     evaluate: compare((a, b) => a === 1 && b === 1),
   },
   "/Or": {
-    ...logic,
+    ...logical,
     since: 1,
-    inputs: "bool bool",
     others: ALIGNED,
     becomes: aligned,
     evaluate: compare((a, b) => a === 1 || b === 1),
   },
   "/Xor": {
-    ...logic,
+    ...logical,
     since: 1,
-    inputs: "bool bool",
     others: ALIGNED,
     becomes: aligned,
     evaluate: compare((a, b) => a !== b),
@@ -335,5 +336,6 @@ export const elementwiseOperators = {
     types: { T: ANY },
     shape: elementwise((call) => call.type(1)),
     evaluate: where,
+    elements: "joined",
   },
 } as const satisfies Readonly<Record<string, Operator>>;

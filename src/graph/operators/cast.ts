@@ -53,6 +53,7 @@ const shared = {
   layout: unaryLayout,
   evaluate: cast,
   settle,
+  elements: "moved",
   sizes: "polynomial",
   steps: true,
 } as const;

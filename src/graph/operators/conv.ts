@@ -109,6 +109,7 @@ const common = {
   types: { T: ["float32"] },
   rank: (_, { rank }) => rank(1) ?? rank(0),
   settle: settleWindow,
+  elements: "linear",
   sizes: "polynomial",
 } as const satisfies Partial<Operator>;
 

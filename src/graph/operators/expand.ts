@@ -27,6 +27,7 @@ const repeats = {
   inputs: "T int64",
   types: { T: ANY },
   settle: settleUnmoved(),
+  elements: "moved",
   sizes: "polynomial",
   steps: true,
 } as const;

@@ -70,6 +70,7 @@ const matmul = {
       axis: ({ attributes }, rank) => (rank === undefined || rank === 2 ? channelAxis(attributes) : undefined),
     },
   ],
+  elements: "linear",
   sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
@@ -97,6 +98,7 @@ export const products = {
     rank: rankOf(2),
     shape: gemmShape,
     weights: [{ input: 1, axis: ({ attributes }, rank) => (rank === 2 ? channelAxis(attributes) : undefined) }],
+    elements: "linear",
     sizes: "polynomial",
     steps: true,
   },

@@ -115,7 +115,8 @@ const instance = {
 
 /** Statistics of rows or channels taken out of the elements. */
 export const normalizations = {
-  ...each(["Softmax", "LogSoftmax", "Hardmax"], softmax),
+  ...each(["LogSoftmax", "Hardmax"], softmax),
+  "/Softmax": { ...softmax, positive: "always" },
   "/BatchNormalization": {
     since: 1,
     inputs: "T U U V V",

@@ -94,6 +94,17 @@ export interface Operator {
   readonly layout?: LayoutRule;
   /** The node with what its shapes decide. */
   readonly settle?: (call: Call, outputs: readonly KnownValue[]) => Node;
+  /**
+   * What an element of the outputs is, for rules that follow values through a network without a run. Absent: they claim nothing of it.
+   * "moved": an element of the first input, of another type at most;
+   * "joined": one of any input of their type;
+   * "scaled": made of others by sums, products, powers or floors: without a mean, a bound or saturation, it is as precise to a part of itself as they are;
+   * "linear": a sum of products with weights; "recurrent": a state that such sums take from step to step;
+   * "compared": which of two is larger, or whether they are equal; "logical": made of truth values.
+   */
+  readonly elements?: "moved" | "joined" | "scaled" | "linear" | "recurrent" | "compared" | "logical";
+  /** No element of the outputs is below 0: "always", or where none of the inputs that they are made of is, as what is moved or joined. */
+  readonly positive?: "always" | "kept";
   /** Inputs that may be series of low-bit terms. */
   readonly weights?: readonly WeightInput[];
   /** Its result is not a function of inputs and attributes: equal nodes stay apart. */

@@ -93,6 +93,7 @@ export const pads = {
     evaluate,
     layout,
     settle: settleUnmoved((call) => call.needed(1).some((amount) => amount !== 0)),
+    elements: "scaled",
     sizes: "polynomial",
     steps: true,
   },

@@ -22,6 +22,7 @@ const pool = {
   shape: poolShape,
   layout: twinLayout,
   settle: (call: Call) => settleWindow(call),
+  positive: "kept",
   sizes: "polynomial",
   steps: true,
 } as const satisfies Operator;
@@ -47,6 +48,7 @@ const global = {
   types: { T: ["float32"] },
   rank: sameRank,
   shape: globalShape,
+  positive: "kept",
   layout: twinLayout,
   sizes: "polynomial",
   steps: true,

@@ -198,6 +198,7 @@ const common = {
   },
   rank: (_: Node, __: RankView, output: number) => (output === 0 ? 3 : 2),
   weights: [{ input: 1, axis: (_, rank) => (rank === 2 ? 0 : undefined) }] as readonly WeightInput[],
+  elements: "recurrent",
   steps: true,
 } as const satisfies Operator;
 

@@ -133,11 +133,14 @@ const arg = {
 
 /** Many elements become one. */
 export const reductions = {
-  ...each(["ReduceMean", "ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp", "ReduceSumSquare"], reduction),
-  "/ReduceSum": { ...reduction, others: "axes:ints<13", evaluate: folded(zero, add, false) },
+  ...each(["ReduceL1", "ReduceL2", "ReduceLogSum", "ReduceLogSumExp"], reduction),
+  "/ReduceMean": { ...reduction, positive: "kept" },
+  "/ReduceSumSquare": { ...reduction, elements: "scaled" },
+  "/ReduceSum": { ...reduction, others: "axes:ints<13", elements: "scaled", evaluate: folded(zero, add, false) },
   "/ReduceProd": { ...reduction, evaluate: folded(one, multiply, false) },
   "/ReduceMax": {
     ...reduction,
+    positive: "kept",
     types: { T: [...NUMBERS, "bool"] },
     evaluate: folded(
       (v) => v,

@@ -145,7 +145,7 @@ function joinSpatial(node: Node, target: readonly number[] | undefined, rank: nu
 
 const sameData: Evaluate = (call) => [call.constant(0)!.data];
 
-const renames = { types: { T: ANY }, evaluate: sameData, sizes: "polynomial", steps: true } as const;
+const renames = { types: { T: ANY }, evaluate: sameData, elements: "moved", sizes: "polynomial", steps: true } as const;
 
 /** Operators that give the same elements another shape. */
 export const reshapes = {

@@ -133,6 +133,8 @@ const resize = {
     nearest_mode: ["round_prefer_floor", "round_prefer_ceil", "floor", "ceil"],
   },
   becomes: upsample,
+  // A cubic one may overshoot by little.
+  positive: "kept",
   rank: sameRank,
   shape,
   expands,

@@ -78,6 +78,7 @@ export const slicing = {
     evaluate,
     layout,
     settle: settleUnmoved((call) => (call.numbers(4) ?? []).some((step) => step < 0)),
+    elements: "moved",
     sizes: "polynomial",
     steps: true,
   },

@@ -59,6 +59,7 @@ export const transposes = {
     evaluate,
     layout,
     settle,
+    elements: "moved",
     sizes: "polynomial",
     steps: true,
   },

@@ -84,10 +84,11 @@ const test = {
 
 /** Functions of one element. */
 export const unary = {
-  ...each(["Exp", "Log", "Tanh", "Sigmoid", "Erf", "Softplus", "Sin", "Cos", "Softsign", "Mish", "HardSwish"], {
+  ...each(["Log", "Tanh", "Erf", "Softplus", "Sin", "Cos", "Softsign", "Mish", "HardSwish"], {
     ...ofFloats,
     since: 1,
   }),
+  ...each(["Exp", "Sigmoid"], { ...ofFloats, since: 1, positive: "always" }),
   ...each(["Tan", "Asin", "Acos", "Atan"], { ...ofFloats, since: 7 }),
   ...each(["Sinh", "Cosh", "Asinh", "Acosh", "Atanh"], { ...ofFloats, since: 9 }),
   "/Abs": {
@@ -95,6 +96,8 @@ export const unary = {
     since: 1,
     types: { T: NUMBERS },
     evaluate: mapped(Math.abs, (x) => (x < 0n ? -x : x)),
+    elements: "scaled",
+    positive: "always",
     steps: true,
   },
   "/Neg": {
@@ -105,6 +108,7 @@ export const unary = {
       (x) => -x,
       (x) => -x,
     ),
+    elements: "scaled",
     steps: true,
   },
   "/Sign": {
@@ -125,14 +129,15 @@ export const unary = {
       (x) => (x < 0 ? 0 : x),
       (x) => (x < 0n ? 0n : x),
     ),
+    positive: "always",
     steps: true,
   },
-  "/Sqrt": { ...ofFloats, since: 1, evaluate: mapped(Math.sqrt) },
+  "/Sqrt": { ...ofFloats, since: 1, evaluate: mapped(Math.sqrt), positive: "always" },
   "/Reciprocal": { ...ofFloats, since: 1, evaluate: mapped((x) => 1 / x) },
   "/Floor": { ...ofFloats, since: 1, evaluate: mapped(Math.floor, "same") },
   "/Ceil": { ...ofFloats, since: 1, evaluate: mapped(Math.ceil, "same") },
   "/Round": { ...ofFloats, since: 11, evaluate: mapped(nearest, "same") },
-  "/HardSigmoid": { ...ofFloats, since: 1, attributes: { alpha: "float", beta: "float" } },
+  "/HardSigmoid": { ...ofFloats, since: 1, attributes: { alpha: "float", beta: "float" }, positive: "always" },
   ...each(["LeakyRelu", "Elu"], { ...ofFloats, since: 1, attributes: { alpha: "float" } }),
   "/ThresholdedRelu": { ...ofFloats, since: 10, attributes: { alpha: "float" } },
   "/Selu": { ...ofFloats, since: 1, attributes: { alpha: "float", gamma: "float" } },
@@ -155,9 +160,10 @@ export const unary = {
     becomes: toInputs("float32", "min", "max"),
     shape: clipShape,
     evaluate: clip,
+    elements: "scaled",
     steps: true,
   },
-  "/Not": { ...plain, since: 1, inputs: "bool", evaluate: not, steps: true },
+  "/Not": { ...plain, since: 1, inputs: "bool", evaluate: not, elements: "logical", steps: true },
   "/BitwiseNot": { ...plain, since: 18, types: { T: INTEGERS }, steps: true },
   "/IsNaN": { ...test, since: 9, types: { T: FLOATS } },
   "/IsInf": {
