@@ -14,7 +14,7 @@ import { gemm_8x2__simd, NARROW } from "./gemm_8x2";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
 import { gemm_u7_4x8_turns__simd } from "./gemm_u7_4x8";
 import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
-import { handOver, heldOutput, heldPixels } from "./hand-over";
+import { beginIntegers, handOver, heldOutput, heldPixels, pointAtIntegers, storeIntegers__simd } from "./hand-over";
 import { HAS_QUADS } from "./mac";
 import { rowSums } from "./quads";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
@@ -58,25 +58,26 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     if (isFloatKernel(kernel)) memory.fill(padding, 0, table - padding);
   }
   const room = <i32>(widened(step, scratch) - table) / (pointersOf(kernel, taps) << 2);
-  let most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
+  const most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
   const sums = table + ((<usize>most * <usize>taps) << 2);
   beginTiles(step, scratch);
-  if (handsOver) most = min(most, heldPixels(step) & ~3);
 
   // Rows of the output that are one run of pixels: a block may hold several.
   const outWidth = argument(step, ConvStep.outWidth);
   const joined = argument(step, ConvStep.outRowStride) == outWidth * argument(step, ConvStep.outPixelStride);
-  const parameters = argument(step, ConvStep.parameters);
+  const parameters = address(step, ConvStep.parameters);
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   while (row < rowEnd) {
     const sample = row / pixels;
     const pixel = row - sample * pixels;
-    let count = min(min(most, rowEnd - row), pixels - pixel);
+    // One entry of parameters for a sample.
+    const integers = handsOver && beginIntegers(step, scratch, parameters + <usize>sample * ActivationParameters.bytes);
+    let count = min(min(handsOver && !integers ? min(most, heldPixels(step) & ~3) : most, rowEnd - row), pixels - pixel);
     if (!joined) count = min(count, outWidth - pixel % outWidth);
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
     if (!isFloatKernel(kernel)) {
       if (perParameter > 1) count = min(count, perParameter - (row % perParameter));
-      const entry = <usize>parameters + <usize>(row / perParameter) * ActivationParameters.bytes;
+      const entry = parameters + <usize>(row / perParameter) * ActivationParameters.bytes;
       store<usize>(scratch, entry, Tile.parameters);
       const zero = load<i16>(entry, ActivationParameters.zero);
       if (HAS_QUADS && kernel == Opcode.ConvU7) padQuads(step, padding, table, channels, zero);
@@ -85,9 +86,10 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     store<usize>(scratch, handsOver ? heldOutput(step, thread, threads) : outputOf(step, sample, pixel), Scratch.block);
     if (dense) writeDense(step, input, pixel, count, table);
     else writeTable(step, input, pixel, count, padding, table, merge);
-    block(step, scratch, table, sums, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd);
-    if (!isFloatKernel(kernel)) poison(step, load<usize>(scratch, Scratch.block), sample, pixel, count, unit, unitEnd);
-    if (handsOver) handOver(step, scratch, sample, pixel, count);
+    const outputs = load<usize>(scratch, Scratch.block);
+    block(step, scratch, table, sums, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd, integers);
+    if (!isFloatKernel(kernel) && !integers) poison(step, outputs, sample, pixel, count, unit, unitEnd);
+    if (handsOver) handOver(step, scratch, integers ? 0 : outputs, sample, pixel, count);
     row += count;
   }
 }
@@ -103,10 +105,10 @@ function padQuads(step: usize, padding: usize, end: usize, channels: i32, zero: 
 
 /**
  * All panels from `unit` on over `count` rows of a sample, whose pointers are in `table`; `width`: taps that a merged tile has in one, or 0; `sums`:
- * room for an i32 per row.
+ * room for an i32 per row. `integers`: written as those of the next layer.
  */
 function block(
-  step: usize, scratch: usize, table: usize, sums: usize, width: i32, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
+  step: usize, scratch: usize, table: usize, sums: usize, width: i32, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32, integers: bool,
 ): void {
   const kernel = argument(step, 0);
   const words = wordsOf(kernel, argument(step, ConvStep.channels));
@@ -147,7 +149,7 @@ function block(
         unit += quarter << 2;
         continue;
       }
-      if (count < 4 && left >= 2 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
+      if (!integers && count < 4 && left >= 2 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
         for (let r = 0; r < count; r++) {
           setColumns(step, kernel, scratch, sample, column, wide);
           store<usize>(scratch, start + <usize>r * outStride, Tile.output);
@@ -190,7 +192,8 @@ function block(
       const rows = tiles > 0 ? tiles << 2 : 1;
       const pointers = table + ((<usize>(r >> 2) * <usize>taps) << 4) + (<usize>(r & 3) << 2);
       const out = start + <usize>r * outStride;
-      store<usize>(scratch, whole ? out : result, Tile.output);
+      store<usize>(scratch, whole && !(integers && tiles == 0) ? out : result, Tile.output);
+      if (integers && tiles > 0) pointAtIntegers(step, scratch, sample, pixel + r, column);
       store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
       if (HAS_QUADS) store<usize>(scratch, sums + (<usize>r << 2), Tile.rowSums);
       if (kernel == Opcode.ConvF32) rowsOf<f32>(pointers, tiles, taps, width, words, offset, packed, scratch);
@@ -201,7 +204,10 @@ function block(
       }
       else if (HAS_QUADS && kernel == Opcode.ConvU7) rowsOf<u8>(pointers, tiles, taps, width, words, offset, packed, scratch);
       else rowsOf<i16>(pointers, tiles, taps, width, words, offset, packed, scratch);
-      if (!whole) {
+      if (integers && tiles == 0) {
+        pointAtIntegers(step, scratch, sample, pixel + r, column);
+        if (ASC_FEATURE_SIMD) storeIntegers__simd(scratch, result);
+      } else if (!whole) {
         for (let i = 0; i < rows; i++) memory.copy(out + <usize>i * outStride, result + <usize>(i * wide << 2), columns << 2);
       }
       r += rows;

@@ -55,6 +55,8 @@ export function beginTiles(step: usize, tile: usize): void {
   store<f32>(tile, clip ? number(step, ConvStep.activationMax) : Infinity, Tile.high);
   store<i32>(tile, argument(step, ConvStep.exactInInt32) && argument(step, 0) != Opcode.ConvI4 ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
   for (let i: usize = 0; i < 16; i++) store<f32>(tile + Scratch.noBias + (i << 2), -0.0);
+  // And lineLeft.
+  store<i64>(tile, 0, Scratch.linePixels);
   const factor = number(step, ConvStep.factor);
   const shift = number(step, ConvStep.shift);
   store<f32>(tile, factor, Scratch.factor);
