@@ -1,7 +1,8 @@
 // The step driver of ConvI16, ConvI8, ConvI4, ConvU7 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
 // tiles of 4 rows. The rows of a block stay in the second-level cache while all panels pass over them; a panel stays in the first-level cache
 // while the tiles of a block pass over it.
-// Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
+// Threads share the row tiles, or, when there are few, the panels: each part of the rows reads all weights, and widens those of int8. Every output is computed whole by one thread, so its bits do not
+// depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
@@ -14,13 +15,16 @@ import { gemm_8x2__simd, NARROW } from "./gemm_8x2";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
 import { gemm_u7_4x8_turns__simd } from "./gemm_u7_4x8";
 import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
-import { beginIntegers, handOver, heldOutput, heldPixels, pointAtIntegers, storeIntegers__simd } from "./hand-over";
+import { beginIntegers, handOver, heldOutput, heldPixels, pointAtIntegers } from "./hand-over";
 import { HAS_QUADS } from "./mac";
 import { rowSums } from "./quads";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
 import { beginTiles, prepareShared__simd, Tile } from "./tile";
 
 const NAN: u32 = 0x7fc00000;
+
+/** Tiles of a part of the rows: of fewer, the weights take more than a twentieth of the time (7×7 pixels of 960 channels in 8 parts 192 → 237 µs, by panels 194). */
+const LEAST_TILES: i32 = 8;
 
 export function conv(step: usize, thread: i32, threads: i32): void {
   const kernel = argument(step, 0);
@@ -38,7 +42,8 @@ export function conv(step: usize, thread: i32, threads: i32): void {
   let unit = 0;
   let unitEnd = units;
   const handsOver = argument(step, ConvStep.handsOver) != 0;
-  if (handsOver || tiles >= threads || tiles >= units) {
+  const few = tiles < LEAST_TILES * threads && units >= 2 * threads;
+  if (handsOver || (!few && (tiles >= threads || tiles >= units))) {
     row = share(tiles, thread, threads) << 2;
     rowEnd = min(rows, share(tiles, thread + 1, threads) << 2);
   } else {
@@ -70,9 +75,12 @@ export function conv(step: usize, thread: i32, threads: i32): void {
   while (row < rowEnd) {
     const sample = row / pixels;
     const pixel = row - sample * pixels;
-    // One entry of parameters for a sample.
-    const integers = handsOver && beginIntegers(step, scratch, parameters + <usize>sample * ActivationParameters.bytes);
-    let count = min(min(handsOver && !integers ? min(most, heldPixels(step) & ~3) : most, rowEnd - row), pixels - pixel);
+    const left = min(rowEnd - row, pixels - pixel);
+    let count = min(most, left);
+    // Whole tiles, and what is left of a sample by itself.
+    const integers = handsOver && left > 3 && beginIntegers(step, scratch, parameters + <usize>sample * ActivationParameters.bytes);
+    if (integers) count &= ~3;
+    else if (handsOver) count = min(count, heldPixels(step) & ~3);
     if (!joined) count = min(count, outWidth - pixel % outWidth);
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
     if (!isFloatKernel(kernel)) {
@@ -149,7 +157,7 @@ function block(
         unit += quarter << 2;
         continue;
       }
-      if (!integers && count < 4 && left >= 2 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
+      if (count < 4 && left >= 2 && load<i32>(scratch, Tile.pairsPerBlock) == 0) {
         for (let r = 0; r < count; r++) {
           setColumns(step, kernel, scratch, sample, column, wide);
           store<usize>(scratch, start + <usize>r * outStride, Tile.output);
@@ -192,8 +200,8 @@ function block(
       const rows = tiles > 0 ? tiles << 2 : 1;
       const pointers = table + ((<usize>(r >> 2) * <usize>taps) << 4) + (<usize>(r & 3) << 2);
       const out = start + <usize>r * outStride;
-      store<usize>(scratch, whole && !(integers && tiles == 0) ? out : result, Tile.output);
-      if (integers && tiles > 0) pointAtIntegers(step, scratch, sample, pixel + r, column);
+      store<usize>(scratch, whole ? out : result, Tile.output);
+      if (integers) pointAtIntegers(step, scratch, sample, pixel + r, column);
       store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
       if (HAS_QUADS) store<usize>(scratch, sums + (<usize>r << 2), Tile.rowSums);
       if (kernel == Opcode.ConvF32) rowsOf<f32>(pointers, tiles, taps, width, words, offset, packed, scratch);
@@ -204,10 +212,7 @@ function block(
       }
       else if (HAS_QUADS && kernel == Opcode.ConvU7) rowsOf<u8>(pointers, tiles, taps, width, words, offset, packed, scratch);
       else rowsOf<i16>(pointers, tiles, taps, width, words, offset, packed, scratch);
-      if (integers && tiles == 0) {
-        pointAtIntegers(step, scratch, sample, pixel + r, column);
-        if (ASC_FEATURE_SIMD) storeIntegers__simd(scratch, result);
-      } else if (!whole) {
+      if (!whole) {
         for (let i = 0; i < rows; i++) memory.copy(out + <usize>i * outStride, result + <usize>(i * wide << 2), columns << 2);
       }
       r += rows;

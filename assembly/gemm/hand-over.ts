@@ -33,8 +33,8 @@ export function handOver(step: usize, scratch: usize, outputs: usize, sample: i3
 }
 
 /**
- * Tells tiles that they are to write the integers of pixels of a sample from `pixel` on, where whole panels allow it and the sample is finite: their f32 numbers are then finite, as the lowering has proved.
- * `entry`: the parameters of the sample.
+ * Whether tiles may write the integers of a sample, whose parameters are at `entry`: where whole panels allow it and the sample is finite, whose f32 numbers are then finite, as the lowering has proved. Tells
+ * them how.
  */
 export function beginIntegers(step: usize, scratch: usize, entry: usize): bool {
   if (!ASC_FEATURE_SIMD) return false;
@@ -77,13 +77,4 @@ export function integers__simd(a: v128, b: v128, low: v128, inverse: v128, round
   a = rounded__simd(f32x4.pmax(a, low), inverse, rounder, shift);
   b = rounded__simd(f32x4.pmax(b, low), inverse, rounder, shift);
   return i16x8.min_s(i16x8.narrow_i32x4_s(a, b), most);
-}
-
-/** The 8 outputs of a single pixel that lie at `result`, which are clipped. */
-export function storeIntegers__simd(tile: usize, result: usize): void {
-  const q = integers__simd(
-    v128.load(result), v128.load(result, 16), v128.load_splat<f32>(tile, Tile.low), v128.load_splat<f32>(tile, Scratch.inverse),
-    v128.load_splat<f32>(tile, Scratch.rounder), v128.load_splat<i32>(tile, Scratch.zeroShift), v128.load_splat<i16>(tile, Scratch.most),
-  );
-  v128.store(load<usize>(tile, Tile.output), q);
 }

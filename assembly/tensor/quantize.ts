@@ -218,18 +218,17 @@ function runOfLine(step: usize, input: usize, sample: i32, y: i32, x: i32, count
   const lineWidth = argument(step, QuantizeStep.lineWidth);
   const outWidth = argument(step, QuantizeStep.outWidth);
   const outHeight = argument(step, QuantizeStep.outHeight);
-  const padTop = argument(step, QuantizeStep.padTop);
   const padLeft = argument(step, QuantizeStep.padLeft);
-  const top = sample * outHeight;
-  const line = (top + padTop + y) * outWidth + padLeft;
+  const top = sample * outHeight * outWidth;
+  const line = placeOf(step, sample, y * lineWidth);
   if (x == 0) {
-    const before = y == 0 ? top * outWidth : line - padLeft;
+    const before = y == 0 ? top : line - padLeft;
     borderPixels(step, before, line - before, zero, nonFinite);
   }
   run(step, input, line + x, count, inverse, zero, nonFinite);
   if (x + count < lineWidth) return;
   const last = (y + 1) * lineWidth == argument(step, QuantizeStep.rowsPerSample);
-  const behind = (last ? top + outHeight : top + padTop + y + 1) * outWidth;
+  const behind = last ? top + outHeight * outWidth : line + outWidth - padLeft;
   borderPixels(step, line + lineWidth, behind - line - lineWidth, zero, nonFinite);
 }
 
