@@ -15,7 +15,7 @@ import { gemm_8x2__simd, NARROW } from "./gemm_8x2";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
 import { gemm_u7_4x8_turns__simd } from "./gemm_u7_4x8";
 import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
-import { beginIntegers, handOver, heldOutput, heldPixels, pointAtIntegers } from "./hand-over";
+import { beginIntegers, handOver, heldOutput, heldPixels, isMadeInTiles, pointAtIntegers } from "./hand-over";
 import { HAS_QUADS } from "./mac";
 import { rowSums } from "./quads";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
@@ -78,7 +78,7 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     const left = min(rowEnd - row, pixels - pixel);
     let count = min(most, left);
     // Whole tiles, and what is left of a sample by itself.
-    const integers = handsOver && left > 3 && beginIntegers(step, scratch, parameters + <usize>sample * ActivationParameters.bytes);
+    const integers = handsOver && left > 3 && isMadeInTiles(step, scratch, parameters + <usize>sample * ActivationParameters.bytes);
     if (integers) count &= ~3;
     else if (handsOver) count = min(count, heldPixels(step) & ~3);
     if (!joined) count = min(count, outWidth - pixel % outWidth);
@@ -94,10 +94,11 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     store<usize>(scratch, handsOver ? heldOutput(step, thread, threads) : outputOf(step, sample, pixel), Scratch.block);
     if (dense) writeDense(step, input, pixel, count, table);
     else writeTable(step, input, pixel, count, padding, table, merge);
+    if (integers) beginIntegers(step, scratch, sample, pixel, count);
     const outputs = load<usize>(scratch, Scratch.block);
     block(step, scratch, table, sums, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd, integers);
     if (!isFloatKernel(kernel) && !integers) poison(step, outputs, sample, pixel, count, unit, unitEnd);
-    if (handsOver) handOver(step, scratch, integers ? 0 : outputs, sample, pixel, count);
+    if (handsOver && !integers) handOver(step, scratch, outputs, sample, pixel, count);
     row += count;
   }
 }

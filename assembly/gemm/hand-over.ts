@@ -6,8 +6,8 @@ import { ActivationParameters, ConvStep, QuantizeStep } from "../../src/core/abi
 import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
 import { COLUMNS } from "../layout";
-import { address, argument, number, slotOf } from "../step";
-import { fixedInverse, placeOf, quantized, quantizePixels, rounded__simd, ROUNDER, ROUNDER_BITS, zeroOf } from "../tensor/quantize";
+import { address, argument, slotOf } from "../step";
+import { inverseOf, placeOf, quantized, quantizePixels, rounded__simd, ROUNDER, ROUNDER_BITS } from "../tensor/quantize";
 import { Tile } from "./tile";
 
 /** Bytes of the f32 outputs of a pixel. */
@@ -33,25 +33,27 @@ export function handOver(step: usize, scratch: usize, outputs: usize, sample: i3
 }
 
 /**
- * Whether tiles may write the integers of a sample, whose parameters are at `entry`: where whole panels allow it and the sample is finite, whose f32 numbers are then finite, as the lowering has proved. Tells
- * them how.
+ * Whether tiles may write the integers of a sample, whose parameters are at `entry`: where whole panels allow it and the sample is finite, whose f32 numbers are then finite, as the lowering has proved.
  */
-export function beginIntegers(step: usize, scratch: usize, entry: usize): bool {
+export function isMadeInTiles(step: usize, scratch: usize, entry: usize): bool {
   if (!ASC_FEATURE_SIMD) return false;
   store<i32>(scratch, 0, Scratch.linePixels);
   const kernel = argument(step, 0);
-  const whole = argument(step, ConvStep.outChannels) % COLUMNS == 0 && load<i32>(scratch, Tile.pairsPerBlock) == 0;
-  if (!whole || (kernel != Opcode.ConvI16 && kernel != Opcode.ConvI8) || load<i32>(entry, ActivationParameters.nonFinite) != 0) return false;
+  if (kernel != Opcode.ConvI16 && kernel != Opcode.ConvI8) return false;
+  return ((argument(step, ConvStep.outChannels) & (COLUMNS - 1)) | load<i32>(scratch, Tile.pairsPerBlock) | load<i32>(entry, ActivationParameters.nonFinite)) == 0;
+}
+
+/** Writes what is around the integers of a block, and their parameters, and tells tiles how integers are made under these. */
+export function beginIntegers(step: usize, scratch: usize, sample: i32, pixel: i32, count: i32): void {
+  handOver(step, scratch, 0, sample, pixel, count);
   const behind = step + (ConvStep.length << 2);
-  const inverse = fixedInverse(behind);
-  if (inverse == 0) return false;
-  const bits = argument(behind, QuantizeStep.bits);
-  const zero = zeroOf(number(behind, QuantizeStep.low), inverse, bits);
+  const entry = address(behind, QuantizeStep.parameters) + <usize>sample * ActivationParameters.bytes;
+  const inverse = inverseOf(load<f32>(entry, ActivationParameters.scale));
+  const zero = load<i32>(entry, ActivationParameters.zero);
   store<f32>(scratch, inverse, Scratch.inverse);
   store<f32>(scratch, ROUNDER, Scratch.rounder);
   store<i32>(scratch, ROUNDER_BITS - zero, Scratch.zeroShift);
-  store<i32>(scratch, quantized(load<f32>(scratch, Tile.high), inverse, zero, bits), Scratch.most);
-  return true;
+  store<i32>(scratch, quantized(load<f32>(scratch, Tile.high), inverse, zero, argument(behind, QuantizeStep.bits)), Scratch.most);
 }
 
 /** Points the tile at the integers of a pixel of a sample, from `column` on. */

@@ -152,16 +152,6 @@ function writeEntry(entry: usize, scale: f32, zero: i32, nonFinite: i32): void {
   store<i32>(entry, 0, 12);
 }
 
-/** s of a step whose range is known. */
-function fixedScale(step: usize): f32 {
-  return scaleOf(number(step, QuantizeStep.low), number(step, QuantizeStep.high), argument(step, QuantizeStep.bits));
-}
-
-/** r of a step whose range is known. */
-export function fixedInverse(step: usize): f32 {
-  return inverseOf(fixedScale(step));
-}
-
 /** Where a pixel of a sample is in the output, counted in pixels of all samples. */
 export function placeOf(step: usize, sample: i32, pixel: i32): i32 {
   const lineWidth = argument(step, QuantizeStep.lineWidth);
@@ -176,9 +166,11 @@ export function placeOf(step: usize, sample: i32, pixel: i32): i32 {
  * all pixels come with that. `input` 0: the pixels are there, and what is around them is written.
  */
 export function quantizePixels(step: usize, input: usize, sample: i32, pixel: i32, count: i32, nonFinite: i32): void {
-  const scale = fixedScale(step);
+  const bits = argument(step, QuantizeStep.bits);
+  const low = number(step, QuantizeStep.low);
+  const scale = scaleOf(low, number(step, QuantizeStep.high), bits);
   const inverse = inverseOf(scale);
-  const zero = zeroOf(number(step, QuantizeStep.low), inverse, argument(step, QuantizeStep.bits));
+  const zero = zeroOf(low, inverse, bits);
   writeEntry(address(step, QuantizeStep.parameters) + <usize>sample * ActivationParameters.bytes, scale, zero, nonFinite);
   const lineWidth = argument(step, QuantizeStep.lineWidth);
   if (lineWidth == 0) {
