@@ -94,7 +94,7 @@ function depthwise<T>(step: usize, thread: i32, threads: i32): void {
     if (first < whole) blocksOf<T>(step, scratch, table, tableStep, advance, sample, count, first, whole);
     if (end > whole) lastBlock<T>(step, scratch, table, tableStep, advance, sample, count, whole);
     if (nonFinite != 0) poison(step, load<usize>(scratch, Scratch.block), sample, pixel, count, first << 3, min(channels, end << 3));
-    if (handsOver) handOver(step, scratch, sample, pixel, count);
+    if (handsOver) handOver(step, scratch, load<usize>(scratch, Scratch.block), sample, pixel, count);
     row += count;
   }
 }

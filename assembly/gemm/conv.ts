@@ -1,7 +1,8 @@
 // The step driver of ConvI16, ConvI8, ConvI4, ConvU7 and ConvF32: cuts the output into blocks of rows (output pixels), the blocks into panels of columns, these into
 // tiles of 4 rows. The rows of a block stay in the second-level cache while all panels pass over them; a panel stays in the first-level cache
 // while the tiles of a block pass over it.
-// Threads share the row tiles, or, when there are few, the panels. Every output is computed whole by one thread, so its bits do not depend on that.
+// Threads share the row tiles, or, when there are few, the panels: each part of the rows reads all weights, and widens those of int8. Every output is computed whole by one thread, so its bits do not
+// depend on that.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
 import { Opcode } from "../../src/core/abi/opcode";
 import { Scratch } from "../../src/core/abi/scratch";
@@ -14,13 +15,16 @@ import { gemm_8x2__simd, NARROW } from "./gemm_8x2";
 import { gemm_i4_1x16__simd, gemm_i4_4x16__scalar, gemm_i4_4x16__simd } from "./gemm_i4_4x16";
 import { gemm_u7_4x8_turns__simd } from "./gemm_u7_4x8";
 import { isDense, isPadded, outputOf, pixelsOf, seesMasked, tapsOf } from "./geometry";
-import { handOver, heldOutput, heldPixels } from "./hand-over";
+import { beginIntegers, handOver, heldOutput, heldPixels, isMadeInTiles, pointAtIntegers } from "./hand-over";
 import { HAS_QUADS } from "./mac";
 import { rowSums } from "./quads";
 import { isMergeable, isMerged, writeDense, writeTable } from "./table";
 import { beginTiles, prepareShared__simd, Tile } from "./tile";
 
 const NAN: u32 = 0x7fc00000;
+
+/** Tiles of a part of the rows: of fewer, the weights take more than a twentieth of the time (7×7 pixels of 960 channels in 8 parts 192 → 237 µs, by panels 194). */
+const LEAST_TILES: i32 = 8;
 
 export function conv(step: usize, thread: i32, threads: i32): void {
   const kernel = argument(step, 0);
@@ -38,7 +42,8 @@ export function conv(step: usize, thread: i32, threads: i32): void {
   let unit = 0;
   let unitEnd = units;
   const handsOver = argument(step, ConvStep.handsOver) != 0;
-  if (handsOver || tiles >= threads || tiles >= units) {
+  const few = tiles < LEAST_TILES * threads && units >= 2 * threads;
+  if (handsOver || (!few && (tiles >= threads || tiles >= units))) {
     row = share(tiles, thread, threads) << 2;
     rowEnd = min(rows, share(tiles, thread + 1, threads) << 2);
   } else {
@@ -58,25 +63,29 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     if (isFloatKernel(kernel)) memory.fill(padding, 0, table - padding);
   }
   const room = <i32>(widened(step, scratch) - table) / (pointersOf(kernel, taps) << 2);
-  let most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
+  const most = max(4, min(blockRows(kernel, taps, channels), room) & ~3);
   const sums = table + ((<usize>most * <usize>taps) << 2);
   beginTiles(step, scratch);
-  if (handsOver) most = min(most, heldPixels(step) & ~3);
 
   // Rows of the output that are one run of pixels: a block may hold several.
   const outWidth = argument(step, ConvStep.outWidth);
   const joined = argument(step, ConvStep.outRowStride) == outWidth * argument(step, ConvStep.outPixelStride);
-  const parameters = argument(step, ConvStep.parameters);
+  const parameters = address(step, ConvStep.parameters);
   const perParameter = argument(step, ConvStep.rowsPerParameter);
   while (row < rowEnd) {
     const sample = row / pixels;
     const pixel = row - sample * pixels;
-    let count = min(min(most, rowEnd - row), pixels - pixel);
+    const left = min(rowEnd - row, pixels - pixel);
+    let count = min(most, left);
+    // Whole tiles, and what is left of a sample by itself.
+    const integers = handsOver && left > 3 && isMadeInTiles(step, scratch, parameters + <usize>sample * ActivationParameters.bytes);
+    if (integers) count &= ~3;
+    else if (handsOver) count = min(count, heldPixels(step) & ~3);
     if (!joined) count = min(count, outWidth - pixel % outWidth);
     const input = address(step, ConvStep.input) + <usize>(sample * argument(step, ConvStep.batchStride));
     if (!isFloatKernel(kernel)) {
       if (perParameter > 1) count = min(count, perParameter - (row % perParameter));
-      const entry = <usize>parameters + <usize>(row / perParameter) * ActivationParameters.bytes;
+      const entry = parameters + <usize>(row / perParameter) * ActivationParameters.bytes;
       store<usize>(scratch, entry, Tile.parameters);
       const zero = load<i16>(entry, ActivationParameters.zero);
       if (HAS_QUADS && kernel == Opcode.ConvU7) padQuads(step, padding, table, channels, zero);
@@ -85,9 +94,11 @@ export function conv(step: usize, thread: i32, threads: i32): void {
     store<usize>(scratch, handsOver ? heldOutput(step, thread, threads) : outputOf(step, sample, pixel), Scratch.block);
     if (dense) writeDense(step, input, pixel, count, table);
     else writeTable(step, input, pixel, count, padding, table, merge);
-    block(step, scratch, table, sums, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd);
-    if (!isFloatKernel(kernel)) poison(step, load<usize>(scratch, Scratch.block), sample, pixel, count, unit, unitEnd);
-    if (handsOver) handOver(step, scratch, sample, pixel, count);
+    if (integers) beginIntegers(step, scratch, sample, pixel, count);
+    const outputs = load<usize>(scratch, Scratch.block);
+    block(step, scratch, table, sums, merge ? argument(step, ConvStep.kernelWidth) : 0, sample, pixel, count, unit, unitEnd, integers);
+    if (!isFloatKernel(kernel) && !integers) poison(step, outputs, sample, pixel, count, unit, unitEnd);
+    if (handsOver && !integers) handOver(step, scratch, outputs, sample, pixel, count);
     row += count;
   }
 }
@@ -103,10 +114,10 @@ function padQuads(step: usize, padding: usize, end: usize, channels: i32, zero: 
 
 /**
  * All panels from `unit` on over `count` rows of a sample, whose pointers are in `table`; `width`: taps that a merged tile has in one, or 0; `sums`:
- * room for an i32 per row.
+ * room for an i32 per row. `integers`: written as those of the next layer.
  */
 function block(
-  step: usize, scratch: usize, table: usize, sums: usize, width: i32, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32,
+  step: usize, scratch: usize, table: usize, sums: usize, width: i32, sample: i32, pixel: i32, count: i32, unit: i32, unitEnd: i32, integers: bool,
 ): void {
   const kernel = argument(step, 0);
   const words = wordsOf(kernel, argument(step, ConvStep.channels));
@@ -191,6 +202,7 @@ function block(
       const pointers = table + ((<usize>(r >> 2) * <usize>taps) << 4) + (<usize>(r & 3) << 2);
       const out = start + <usize>r * outStride;
       store<usize>(scratch, whole ? out : result, Tile.output);
+      if (integers) pointAtIntegers(step, scratch, sample, pixel + r, column);
       store<usize>(scratch, first + <usize>r * entryStep, Tile.parameters);
       if (HAS_QUADS) store<usize>(scratch, sums + (<usize>r << 2), Tile.rowSums);
       if (kernel == Opcode.ConvF32) rowsOf<f32>(pointers, tiles, taps, width, words, offset, packed, scratch);

@@ -4,7 +4,7 @@
 // `pairsPerBlock` k-pairs it is taken out of the common accumulator and added to one of its own; what is left is 2^12 times the high sum, which
 // fits 20 bits by proof (src/core/kernels.ts). Operands and epilogue as in gemm_4x8.ts, sums exact.
 import { isMerged } from "./table";
-import { end__simd, finish__scalar, scaled__scalar, scaled__simd, Tile } from "./tile";
+import { endRow, finish__scalar, scaled__scalar, scaled__simd, Tile } from "./tile";
 
 /** Bits of the low column's sum. */
 export const LOW_BITS: i32 = 12;
@@ -149,17 +149,11 @@ export function gemm_i4_1x16__simd(table: usize, taps: i32, words: i32, offset: 
 /** Writes a row: the low columns are l0, l1, the high ones lie above bit 12 of c0, c1. */
 function finish16__simd(tile: usize, entry: usize, out: usize, l0: v128, l1: v128, c0: v128, c1: v128): void {
   const bias = load<usize>(tile, Tile.bias);
-  const form = load<i32>(tile, Tile.form);
-  const low = v128.load_splat<f32>(tile, Tile.low);
-  const high = v128.load_splat<f32>(tile, Tile.high);
-  const y0 = end__simd(tile, out, f32x4.add(scaled__simd(tile, entry, l0, 0), v128.load(bias)), form, low, high);
-  const y1 = end__simd(tile, out + 16, f32x4.add(scaled__simd(tile, entry, l1, 16), v128.load(bias, 16)), form, low, high);
-  const y2 = end__simd(tile, out + 32, f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c0, LOW_BITS), 32), v128.load(bias, 32)), form, low, high);
-  const y3 = end__simd(tile, out + 48, f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c1, LOW_BITS), 48), v128.load(bias, 48)), form, low, high);
-  v128.store(out, y0);
-  v128.store(out, y1, 16);
-  v128.store(out, y2, 32);
-  v128.store(out, y3, 48);
+  v128.store(out, f32x4.add(scaled__simd(tile, entry, l0, 0), v128.load(bias)));
+  v128.store(out, f32x4.add(scaled__simd(tile, entry, l1, 16), v128.load(bias, 16)), 16);
+  v128.store(out, f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c0, LOW_BITS), 32), v128.load(bias, 32)), 32);
+  v128.store(out, f32x4.add(scaled__simd(tile, entry, i32x4.shr_s(c1, LOW_BITS), 48), v128.load(bias, 48)), 48);
+  endRow(tile, out, 16);
 }
 
 /** `rows` (1 or 4) rows of one tile, column by column. */

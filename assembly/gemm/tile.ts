@@ -55,6 +55,8 @@ export function beginTiles(step: usize, tile: usize): void {
   store<f32>(tile, clip ? number(step, ConvStep.activationMax) : Infinity, Tile.high);
   store<i32>(tile, argument(step, ConvStep.exactInInt32) && argument(step, 0) != Opcode.ConvI4 ? 0 : argument(step, ConvStep.pairsPerBlock), Tile.pairsPerBlock);
   for (let i: usize = 0; i < 16; i++) store<f32>(tile + Scratch.noBias + (i << 2), -0.0);
+  // And lineLeft.
+  store<i64>(tile, 0, Scratch.linePixels);
   const factor = number(step, ConvStep.factor);
   const shift = number(step, ConvStep.shift);
   store<f32>(tile, factor, Scratch.factor);
@@ -206,17 +208,12 @@ export function prepareShared__simd(tile: usize): void {
 }
 
 /** Writes 8 finished sums of a row: + bias, activation. */
-@inline
 export function finish__simd(tile: usize, row: i32, y0: v128, y1: v128): void {
   const out = load<usize>(tile, Tile.output) + <usize>row * load<usize>(tile, Tile.outputStride);
   const bias = load<usize>(tile, Tile.bias);
-  const form = load<i32>(tile, Tile.form);
-  const low = v128.load_splat<f32>(tile, Tile.low);
-  const high = v128.load_splat<f32>(tile, Tile.high);
-  y0 = end__simd(tile, out, f32x4.add(y0, v128.load(bias)), form, low, high);
-  y1 = end__simd(tile, out + 16, f32x4.add(y1, v128.load(bias, 16)), form, low, high);
-  v128.store(out, y0);
-  v128.store(out, y1, 16);
+  v128.store(out, f32x4.add(y0, v128.load(bias)));
+  v128.store(out, f32x4.add(y1, v128.load(bias, 16)), 16);
+  endRow(tile, out, 8);
 }
 
 /** The scalar twin of finish__simd for one column. */

@@ -21,7 +21,9 @@ export function winograd(step: usize, thread: i32, threads: i32): void {
   const across = (outWidth + 1) >> 1;
   const each = ((outHeight + 1) >> 1) * across;
   const tiles = argument(step, ConvStep.batch) * each;
-  const end = share(tiles, thread + 1, threads);
+  // Whole fours: of two tiles a four is no cheaper (8×8 outputs in 8 parts: 35 → 76 µs).
+  const all = (tiles + 3) >> 2;
+  const end = min(tiles, share(all, thread + 1, threads) << 2);
   const channels = argument(step, ConvStep.channels);
   const words = wordsOf(argument(step, 0), channels);
   const rowBytes = <usize>words << 2;
@@ -41,7 +43,7 @@ export function winograd(step: usize, thread: i32, threads: i32): void {
   memory.fill(scratch + Scratch.starts, 0, 32);
   for (let i: usize = 0; i < <usize>most; i++) store<usize>(table + (i << 2), values + i * rowBytes);
 
-  for (let first = share(tiles, thread, threads); first < end; ) {
+  for (let first = share(all, thread, threads) << 2; first < end; ) {
     const sample = first / each;
     const tile = first - sample * each;
     const count = min(min(most, end - first), each - tile);

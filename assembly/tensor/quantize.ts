@@ -11,8 +11,8 @@ import { address, argument, number, share } from "../step";
 import { extent } from "./range";
 
 /** Bits of 1.5·2^23: the sum of it and a small number, as an integer, less these bits, is that number rounded to nearest even. */
-const ROUNDER_BITS: i32 = 0x4b400000;
-const ROUNDER: f32 = 12582912;
+export const ROUNDER_BITS: i32 = 0x4b400000;
+export const ROUNDER: f32 = 12582912;
 
 /** Least value of a sample over the partials of all slots. */
 export function lowOf(partials: usize, sample: i32, samples: i32, slots: i32): f32 {
@@ -73,7 +73,7 @@ export function isFinite32(x: f32): bool {
 
 /** nearestEven(x · r) + z of 4 finite values, not yet clamped; `shift` is ROUNDER_BITS − z. */
 @inline
-function rounded__simd(x: v128, inverse: v128, rounder: v128, shift: v128): v128 {
+export function rounded__simd(x: v128, inverse: v128, rounder: v128, shift: v128): v128 {
   return i32x4.sub(f32x4.add(f32x4.mul(x, inverse), rounder), shift);
 }
 
@@ -152,9 +152,18 @@ function writeEntry(entry: usize, scale: f32, zero: i32, nonFinite: i32): void {
   store<i32>(entry, 0, 12);
 }
 
+/** Where a pixel of a sample is in the output, counted in pixels of all samples. */
+export function placeOf(step: usize, sample: i32, pixel: i32): i32 {
+  const lineWidth = argument(step, QuantizeStep.lineWidth);
+  if (lineWidth == 0) return sample * argument(step, QuantizeStep.rowsPerSample) + pixel;
+  const y = pixel / lineWidth;
+  const line = sample * argument(step, QuantizeStep.outHeight) + argument(step, QuantizeStep.padTop) + y;
+  return line * argument(step, QuantizeStep.outWidth) + argument(step, QuantizeStep.padLeft) + pixel - y * lineWidth;
+}
+
 /**
  * The same for `count` pixels of a sample from `pixel` on, which lie at `input`, under a step whose range is known. Of a sample that may hold values that are not finite (`nonFinite` not 0)
- * all pixels come with that.
+ * all pixels come with that. `input` 0: the pixels are there, and what is around them is written.
  */
 export function quantizePixels(step: usize, input: usize, sample: i32, pixel: i32, count: i32, nonFinite: i32): void {
   const bits = argument(step, QuantizeStep.bits);
@@ -174,13 +183,14 @@ export function quantizePixels(step: usize, input: usize, sample: i32, pixel: i3
     const x = pixel - y * lineWidth;
     const some = min(lineWidth - x, end - pixel);
     runOfLine(step, input, sample, y, x, some, inverse, zero, nonFinite);
-    input += <usize>some * bytes;
+    if (input != 0) input += <usize>some * bytes;
     pixel += some;
   }
 }
 
-/** `count` pixels at `input`, neighbours in the output from pixel `first` of all samples on. */
+/** `count` pixels at `input`, if it is not 0, neighbours in the output from pixel `first` of all samples on. */
 function run(step: usize, input: usize, first: i32, count: i32, inverse: f32, zero: i32, nonFinite: i32): void {
+  if (input == 0) return;
   const output = address(step, QuantizeStep.output) + <usize>first * address(step, QuantizeStep.pixelStride);
   pixelsOf(step, input, output, count, inverse, zero, nonFinite);
   if (nonFinite != 0) markRows(step, input, first, count);
@@ -200,18 +210,17 @@ function runOfLine(step: usize, input: usize, sample: i32, y: i32, x: i32, count
   const lineWidth = argument(step, QuantizeStep.lineWidth);
   const outWidth = argument(step, QuantizeStep.outWidth);
   const outHeight = argument(step, QuantizeStep.outHeight);
-  const padTop = argument(step, QuantizeStep.padTop);
   const padLeft = argument(step, QuantizeStep.padLeft);
-  const top = sample * outHeight;
-  const line = (top + padTop + y) * outWidth + padLeft;
+  const top = sample * outHeight * outWidth;
+  const line = placeOf(step, sample, y * lineWidth);
   if (x == 0) {
-    const before = y == 0 ? top * outWidth : line - padLeft;
+    const before = y == 0 ? top : line - padLeft;
     borderPixels(step, before, line - before, zero, nonFinite);
   }
   run(step, input, line + x, count, inverse, zero, nonFinite);
   if (x + count < lineWidth) return;
   const last = (y + 1) * lineWidth == argument(step, QuantizeStep.rowsPerSample);
-  const behind = (last ? top + outHeight : top + padTop + y + 1) * outWidth;
+  const behind = last ? top + outHeight * outWidth : line + outWidth - padLeft;
   borderPixels(step, line + lineWidth, behind - line - lineWidth, zero, nonFinite);
 }
 

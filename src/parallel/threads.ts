@@ -3,11 +3,14 @@ import {
   type Build,
   Core,
   compileModule,
+  isKernel,
   type ModuleName,
   moduleBytes,
   notCompiled,
+  type Step,
   yieldToEventLoop,
 } from "../core/index.ts";
+import { ConvStep } from "../core/abi/conv.ts";
 import { Control, give, SPINS, type ThreadSetup, work } from "./control.ts";
 import type { Crew, CrewStep, Steps } from "./crew.ts";
 import { Hand, whyNoSharedMemory } from "./hand.ts";
@@ -35,16 +38,26 @@ const PIECE_WORK = 200_000;
 const PIECES = 8;
 const LEAST_MOST_EACH = 2;
 
+/** Pixels of a piece of a layer that hands over, whose panels cannot be shared: each piece reads all weights (7×7 pixels, 160 to 960 channels: 205 µs in one piece, 264 in 8; 14×14, 96 to 576: 289 and 315). */
+const LEAST_PIXELS = 48;
+
 /** How many pieces of a step each thread begins with; 0: one thread runs it alone. */
 export function piecesOf(
-  { macs, bytes, rows = Number.POSITIVE_INFINITY }: Omit<CrewStep, "step">,
+  { step, macs, bytes, rows = Number.POSITIVE_INFINITY }: CrewStep,
   threads: number,
   parts = 1,
 ): number {
   const work = macs + 4 * bytes;
   if (work < SHARED_WORK) return 0;
-  const pieces = Math.max(1, Math.min(mostPieces(threads), Math.floor(work / (PIECE_WORK * threads))));
-  return Math.min(pieces, Math.floor(rows / (threads * parts)));
+  const most = Math.min(mostPieces(threads), Math.floor(Math.min(work / PIECE_WORK, worthCutting(step)) / threads));
+  return Math.min(Math.max(1, most), Math.floor(rows / (threads * parts)));
+}
+
+/** Pieces of a step beyond which each does again what one would do once. */
+function worthCutting({ opcode, words }: Step): number {
+  if (!isKernel(opcode) || words[ConvStep.handsOver] !== 1) return Number.POSITIVE_INFINITY;
+  const extents = [ConvStep.batch, ConvStep.outDepth, ConvStep.outHeight, ConvStep.outWidth];
+  return extents.reduce((pixels, extent) => pixels * Number(words[extent]), 1) / LEAST_PIXELS;
 }
 
 function mostPieces(threads: number): number {

@@ -165,9 +165,10 @@ export class Ablation {
     for (const linear of this.open) {
       const { node, kind, weights, shape } = linear;
       const [w, asked] = widths.get(node.name)!;
-      const isSlow = kind === "depthwise" || (shape !== undefined && isSlowOnIntegers(shape, w));
-      const isFloating = this.levels.neverSlower === true && asked === 16 && isSlow;
-      const a = isFloating ? 0 : besideWeights(kind, w, asked);
+      const bits = besideWeights(kind, w, asked);
+      const isSlow = kind === "depthwise" ? bits === 16 : shape !== undefined && isSlowOnIntegers(shape, w, bits);
+      // Activations of 8 bits have kernels of their own.
+      const a = this.levels.neverSlower === true && bits > 8 && isSlow ? 0 : bits;
       const left = a === 0 ? `; ${UNROUNDED}` : "";
       const share = `${(100 * parts.get(node.name)!).toFixed(1)} % of the squared error${left}`;
       if (w === 32) {

@@ -15,11 +15,11 @@ const NARROW = 14;
 /** Integers must be clearly faster: float32 costs no bytes, since the weights stay as small as they are, and rounds nothing. */
 const MOST_TIME = 0.95;
 
-/** Bits of an int32 sum that the products of 16-bit activations leave to the weights of a row, and to how many there are. */
-const WITHIN = 2 ** 16;
+/** An int32 sum has so many bits for those of an activation, those of a weight, and how many there are. */
+const SUM_BITS = 32;
 
 /**
- * Whether a layer with activations of 16 bits is no faster than in float32. Its time in units of float32's is about
+ * Whether a layer whose operands are int16 is no faster than in float32. Its time in units of float32's is about
  *
  *     0.8 + 24 / depth + 6 / uses for weights of 15 and 16 bits, 0.57 + 24 / depth + 6 / uses for fewer, 0.48 + 3.4 / depth + 5 / uses where sums stay within int32:
  *
@@ -28,7 +28,7 @@ const WITHIN = 2 ** 16;
  * 0.61 at 512; with 16 rows at depth 256 1.3 and 1.0; 3 × 3 at 16 bits 1.6 at depth 27, 1.16 at 72, 1.03 at 144, 0.89 at 576. In eight whole networks, processor
  * time, the least of 14 runs: weights on a grid of eight bits 0.75 at depth 16, 0.67 at 24, 0.63 at 32, 0.57 at 64, 0.52 at 160, with 16 rows at depth 32 0.85.
  */
-export function isSlowOnIntegers({ depth, uses }: LayerShape, weightBits: number): boolean {
-  if (depth * 2 ** weightBits <= WITHIN) return 0.48 + 3.4 / depth + 5 / uses > MOST_TIME;
+export function isSlowOnIntegers({ depth, uses }: LayerShape, weightBits: number, activationBits = 16): boolean {
+  if (depth * 2 ** (weightBits + activationBits) <= 2 ** SUM_BITS) return 0.48 + 3.4 / depth + 5 / uses > MOST_TIME;
   return (weightBits > NARROW ? 0.8 : 0.57) + 24 / depth + 6 / uses > MOST_TIME;
 }

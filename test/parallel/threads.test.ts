@@ -1,6 +1,9 @@
 import { readFileSync } from "node:fs";
 import workers from "node:worker_threads";
 import { afterEach, describe, expect, it, vi } from "vitest";
+import { ConvStep } from "../../src/core/abi/conv.ts";
+import { Opcode } from "../../src/core/abi/opcode.ts";
+import type { Step } from "../../src/core/index.ts";
 import { InferenceSession, type SessionOptions, Tensor } from "../../src/entries/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { piecesOf } from "../../src/parallel/index.ts";
@@ -157,12 +160,24 @@ threaded("the bits of one thread", () => {
 });
 
 describe("what is shared", () => {
+  const step: Step = { opcode: Opcode.Copy, words: [] };
+
   it("is decided by the work of a step", () => {
-    expect(piecesOf({ macs: 100_000, bytes: 10_000 }, 2)).toBe(0);
-    expect(piecesOf({ macs: 0, bytes: 100_000 }, 2)).toBe(1);
-    expect(piecesOf({ macs: 399_999, bytes: 0 }, 2)).toBe(0);
-    expect(piecesOf({ macs: 1_000_000, bytes: 0 }, 2)).toBe(2);
-    expect([2, 3, 4, 8, 64].map((threads) => piecesOf({ macs: 1e9, bytes: 0 }, threads))).toEqual([4, 3, 2, 2, 2]);
+    expect(piecesOf({ step, macs: 100_000, bytes: 10_000 }, 2)).toBe(0);
+    expect(piecesOf({ step, macs: 0, bytes: 100_000 }, 2)).toBe(1);
+    expect(piecesOf({ step, macs: 399_999, bytes: 0 }, 2)).toBe(0);
+    expect(piecesOf({ step, macs: 1_000_000, bytes: 0 }, 2)).toBe(2);
+    const each = [2, 3, 4, 8, 64].map((threads) => piecesOf({ step, macs: 1e9, bytes: 0 }, threads));
+    expect(each).toEqual([4, 3, 2, 2, 2]);
+  });
+
+  it("is not cut finer than the pixels of a layer that hands over are worth", () => {
+    const words = new Array<number>(ConvStep.length).fill(1);
+    const each = [1, 48, 96, 191, 192, 288, 384].map((pixels) => {
+      words[ConvStep.outWidth] = pixels;
+      return piecesOf({ step: { opcode: Opcode.ConvI8, words }, macs: 1e9, bytes: 0 }, 2);
+    });
+    expect(each).toEqual([1, 1, 1, 1, 2, 3, 4]);
   });
 });
 

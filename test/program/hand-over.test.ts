@@ -75,6 +75,31 @@ describe("what comes out of a Clip between two constants", () => {
     });
   }
 
+  const bounds: [string, number, number, number, number][] = [
+    ["that are not 0 and a power of two", -1.3, 5.3, 1, 7],
+    ["below 0", -4, -1, 1, 7],
+    ["above 0", 0.5, 2, 1, 7],
+    ["that nearly all values are beyond, whose products by r overflow", -1, 6, 1e38, 7],
+    ["in lines of less than a tile", 0, 6, 1, 3],
+    ["in lines of one pixel", 0, 6, 1, 1],
+  ];
+  for (const [what, low, high, size, width] of bounds) {
+    it(`is so for bounds ${what}`, async () => {
+      const model = block({
+        ...{ channels: 16, stride: 1, pads: [1, 1, 1, 1] },
+        bounds: { low: scalar(low), high: scalar(high) },
+      });
+      const x = noise([2, 8, 5, width], 5);
+      const values = x.data as Float32Array;
+      for (let i = 0; i < values.length; i++) values[i]! *= size;
+      const handed = await run(model(["y"]), x);
+      const apart = await run(model(["y", "k", "l"]), x);
+      expect([handed.steps, apart.steps]).toEqual([1, 3]);
+      expect(handed.bits).toEqual(apart.bits);
+      expect((await run(model(["y"]), x, { build: "scalar" })).bits).toEqual(apart.bits);
+    });
+  }
+
   it("reads and writes nothing else, and carries what is not finite to the outputs that see it", async () => {
     const model = block({ channels: 16, stride: 2, pads: [1, 1, 1, 1] });
     const x = noise([2, 8, 7, 9], 5);

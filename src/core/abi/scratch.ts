@@ -25,8 +25,19 @@ export enum Scratch {
   addendMax = 1040,
   /** Address of the outputs of the block's first pixel. */
   block = 1044,
+  /**
+   * Tiles that write integers for the next layer (gemm/hand-over.ts): pixels of a line of them, 0 where tiles write f32; pixels that are left of the line, and bytes from its end to the next line; f32 r and
+   * 1.5·2^23, what is taken from the bits of a product to which that has been added, so that z is added, and the largest integer.
+   */
+  linePixels = 1048,
+  lineLeft = 1052,
+  lineGap = 1056,
+  inverse = 1060,
+  rounder = 1064,
+  zeroShift = 1068,
+  most = 1072,
   /** The row that padded positions read, then the pointer table. */
-  padding = 1056,
+  padding = 1088,
 }
 
 /** How much a linear step does at a time; fewer only cost speed. */
