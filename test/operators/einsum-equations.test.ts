@@ -1,4 +1,4 @@
-// Einsum against the oracle and against plain loops: every kind of equation, and what it refuses.
+// Einsum against the oracle: every kind of equation, and what it refuses. As a layer, with constant weights: einsum.test.ts.
 import { describe, expect, it } from "vitest";
 import { agreesNode, f32, runNode } from "../support/run-node.ts";
 
