@@ -44,6 +44,9 @@ const SIZES = [
 /** Multiply-accumulates of all measurements of single layers, a few seconds, from which on free dimensions are guessed smaller. */
 const MOST_WORK = 2 ** 34;
 
+/** Multiply-accumulates that an element of another operator's output counts as. */
+const OTHER_WORK = 8;
+
 /** Other sizes of free dimensions than the usual ones, in the order in which they are tried. */
 function guesses(graph: Graph): ((usual: number) => number)[] {
   const taken = takenOf(graph);
@@ -105,12 +108,17 @@ function lighter(graph: Graph, part: boolean, choose: (usual: number) => number,
 
 /** About the multiply-accumulates of measuring every layer with weights alone: each runs half of the network, twice on two records. */
 function workOf(linear: readonly LinearNode[], { values, nodes }: Stage): number {
-  const run = new Set(nodes.map(({ name }) => name));
-  const layers = linear.filter(({ node, shape }) => shape !== undefined && run.has(node.name));
-  const once = layers.reduce((sum, { node, shape }) => {
-    return sum + sizeOf(values.get(node.outputs[0]!)?.shape ?? []) * shape!.depth;
-  }, 0);
-  return 2 * layers.length * once;
+  const byName = new Map(linear.map((layer) => [layer.node.name, layer]));
+  const sizeAt = (name: string | undefined) => sizeOf(values.get(name ?? "")?.shape ?? []);
+  let [layers, once] = [0, 0];
+  for (const { name, inputs, outputs } of nodes) {
+    const layer = byName.get(name);
+    // Sums of a product of two activations are as long as rows of the left one.
+    const depth = layer?.shape?.depth ?? (layer === undefined ? OTHER_WORK : values.get(inputs[0]!)?.shape.at(-1));
+    once += sizeAt(outputs[0]) * (depth ?? 1);
+    if (layer?.shape !== undefined) layers++;
+  }
+  return 2 * layers * once;
 }
 
 function oneStage(graph: Graph, feeds: Parameters<typeof stageFor>[1], part: boolean): Stage | string {

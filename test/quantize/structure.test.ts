@@ -164,6 +164,62 @@ describe("layers of front ends stay in float32", () => {
       [],
     ],
     [
+      "the norm of a vector, its root a power",
+      [
+        ["MatMul", "x w"],
+        ["Pow", "v0 2"],
+        ["ReduceSum", "v1 last", keep],
+        ["Pow", "v2 0.5"],
+        ["Div", "v0 v3"],
+      ],
+      [],
+    ],
+    [
+      "the norm of a vector, its reciprocal a power",
+      [
+        ["MatMul", "x w"],
+        ["Pow", "v0 2"],
+        ["ReduceSum", "v1 last", keep],
+        ["Pow", "v2 -0.5"],
+        ["Mul", "v0 v3"],
+      ],
+      [],
+    ],
+    [
+      "a power of one half that is no divisor",
+      [
+        ["MatMul", "x w"],
+        ["Pow", "v0 2"],
+        ["ReduceSum", "v1 last", keep],
+        ["Pow", "v2 0.5"],
+        ["Mul", "v0 v3"],
+      ],
+      ["MatMul0"],
+    ],
+    [
+      "turns of coordinates",
+      [
+        ["Sub", "x 0.5"],
+        ["MatMul", "v0 w"],
+        ["Mul", "v1 6.28"],
+        ["Sin", "v2"],
+        ["Cos", "v2"],
+        ["Add", "v3 v4"],
+        ["MatMul", "v5 u"],
+      ],
+      ["MatMul1"],
+    ],
+    [
+      "sines within a network",
+      [
+        ["MatMul", "x w"],
+        ["Relu", "v0"],
+        ["MatMul", "v1 u"],
+        ["Sin", "v2"],
+      ],
+      [],
+    ],
+    [
       "an RMS norm",
       [
         ["MatMul", "x w"],
