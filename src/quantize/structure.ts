@@ -92,8 +92,10 @@ function handsOnLinear(node: Node): boolean {
 function linearInInputs(graph: Graph, nodes: readonly Node[]): Set<string> {
   const found = new Set(["", ...graph.inputs.map(({ name }) => name), ...graph.initializers.keys()]);
   for (const node of nodes) {
-    const of = operatorOf(node)?.elements === "moved" ? node.inputs.slice(0, 1) : node.inputs;
-    if (handsOnLinear(node) && of.every((name) => found.has(name)))
+    const isPut = node.op.startsWith("Scatter");
+    const isMoved = isPut || operatorOf(node)?.elements === "moved";
+    const of = isMoved ? node.inputs.filter((_, i) => i === 0 || (isPut && i === 2)) : node.inputs;
+    if ((isPut || handsOnLinear(node)) && of.every((name) => found.has(name)))
       for (const output of node.outputs) found.add(output);
   }
   return found;

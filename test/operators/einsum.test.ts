@@ -96,6 +96,25 @@ describe("a product with a constant is a layer", () => {
     }
   });
 
+  test("one layer behind another", async () => {
+    const constants = { q: filled("cde", 1), o: filled("cde", 2) };
+    const graph = build(
+      { x: { type: "float32", shape: ["N", 3, 5] } },
+      constants,
+      [
+        ["Einsum", ["x", "q"], ["heads"], { equation: "abc,cde->abde" }],
+        ["Einsum", ["heads", "o"], ["y"], { equation: "abde, cde -> abc" }],
+      ],
+      ["y"],
+      21,
+    );
+    const { report } = await quantize(writeOnnx(graph), { preset: "compact", check: false });
+    expect(report.layers.map(({ shape }) => shape)).toEqual([
+      [5, 24],
+      [24, 5],
+    ]);
+  });
+
   test.each<[string, 0 | 1]>([
     ["abc,abd->acd", 1],
     ["abc,abd->abcd", 1],

@@ -19,6 +19,8 @@ function graphOf(steps: readonly Step[], shape: readonly number[] = [2, 16]): Gr
     ["k", new Tensor("float32", noise(4 * 3 * 9, 3), [4, 3, 3, 3])],
     ["gain", new Tensor("float32", noise(16, 4), [16])],
     ["last", new Tensor("int64", BigInt64Array.of(-1n), [1])],
+    ["zero", new Tensor("int64", BigInt64Array.of(0n, 0n), [1, 2])],
+    ["corner", new Tensor("float32", [0.25], [1])],
   ]);
   const nodes = steps.map(([op, inputs, attributes = {}], i): Node => {
     const names = inputs.split(" ").map((name) => {
@@ -206,6 +208,15 @@ describe("layers of front ends stay in float32", () => {
         ["Cos", "v2"],
         ["Add", "v3 v4"],
         ["MatMul", "v5 u"],
+      ],
+      ["MatMul1"],
+    ],
+    [
+      "turns of coordinates that are put in their place",
+      [
+        ["ScatterND", "x zero corner"],
+        ["MatMul", "v0 w"],
+        ["Cos", "v1"],
       ],
       ["MatMul1"],
     ],

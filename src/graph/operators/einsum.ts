@@ -197,6 +197,8 @@ export const einsum = {
     inputs: "T...",
     types: { T: NUMBERS },
     attributes: { equation: "text" },
+    rank: ({ attributes }) =>
+      /^[^.]*->([a-zA-Z]*)$/.exec(String(attributes["equation"]).replaceAll(" ", ""))?.[1]!.length,
     sizes: "polynomial",
     becomes,
     expands,
