@@ -92,10 +92,12 @@ function handsOnLinear(node: Node): boolean {
 function linearInInputs(graph: Graph, nodes: readonly Node[]): Set<string> {
   const found = new Set(["", ...graph.inputs.map(({ name }) => name), ...graph.initializers.keys()]);
   for (const node of nodes) {
+    // What is taken out or put in by place is as it was; rows of a table are not linear in their numbers.
     const isPut = node.op.startsWith("Scatter");
-    const isMoved = isPut || operatorOf(node)?.elements === "moved";
+    const isTaken = node.op.startsWith("Gather") && !graph.initializers.has(node.inputs[0]!);
+    const isMoved = isPut || isTaken || operatorOf(node)?.elements === "moved";
     const of = isMoved ? node.inputs.filter((_, i) => i === 0 || (isPut && i === 2)) : node.inputs;
-    if ((isPut || handsOnLinear(node)) && of.every((name) => found.has(name)))
+    if ((isPut || isTaken || handsOnLinear(node)) && of.every((name) => found.has(name)))
       for (const output of node.outputs) found.add(output);
   }
   return found;

@@ -19,8 +19,8 @@ function graphOf(steps: readonly Step[], shape: readonly number[] = [2, 16]): Gr
     ["k", new Tensor("float32", noise(4 * 3 * 9, 3), [4, 3, 3, 3])],
     ["gain", new Tensor("float32", noise(16, 4), [16])],
     ["last", new Tensor("int64", BigInt64Array.of(-1n), [1])],
-    ["zero", new Tensor("int64", BigInt64Array.of(0n, 0n), [1, 2])],
-    ["corner", new Tensor("float32", [0.25], [1])],
+    ["place", new Tensor("int64", new BigInt64Array(16), [1, 16])],
+    ["row", new Tensor("int64", BigInt64Array.of(0n), [1])],
   ]);
   const nodes = steps.map(([op, inputs, attributes = {}], i): Node => {
     const names = inputs.split(" ").map((name) => {
@@ -214,11 +214,24 @@ describe("layers of front ends stay in float32", () => {
     [
       "turns of coordinates that are put in their place",
       [
-        ["ScatterND", "x zero corner"],
-        ["MatMul", "v0 w"],
-        ["Cos", "v1"],
+        ["Gather", "x row"],
+        ["Div", "v0 16"],
+        ["ScatterElements", "x place v1"],
+        ["MatMul", "v2 w"],
+        ["Cos", "v3"],
       ],
-      ["MatMul1"],
+      ["MatMul3"],
+    ],
+    [
+      "rows of a table",
+      [
+        ["Gather", "u row"],
+        ["MatMul", "v0 w"],
+        ["Mul", "v1 x"],
+        ["Sin", "v1"],
+        ["Add", "v2 v3"],
+      ],
+      [],
     ],
     [
       "sines within a network",
