@@ -175,12 +175,20 @@ export async function prepare(
   const computed = await computeConstants(layered, makeCore, macs, signal);
   const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
   const even = hasFeatures(whole) ? (await import("./even-columns.ts")).evenColumns(whole) : whole;
-  return shareConstants(even, constantsOf(graph));
+  const flat = hasStacks(even) ? (await import("./stacked-tables.ts")).stackedTables(even) : even;
+  return shareConstants(flat, constantsOf(graph));
 }
 
 /** Whether an input may hold features in units of their own, by column or channel; those of pictures are alike. */
 function hasFeatures({ inputs }: Graph): boolean {
   return inputs.some(({ type, shape }) => type.startsWith("float") && (shape?.length ?? 0) < 4);
+}
+
+/** Whether matrices may be looked up in a constant. */
+function hasStacks({ nodes, initializers }: Graph): boolean {
+  return nodes.some(
+    ({ op, inputs }) => op.startsWith("Gather") && (initializers.get(inputs[0]!)?.dims.length ?? 0) > 2,
+  );
 }
 
 /** Names of the constants of a file, those of bodies included. */

@@ -15,8 +15,8 @@ async function namesOf(net: Net, outputs: readonly string[]): Promise<string> {
 
 test.each([
   [0, 224],
-  [1, 112],
-  [4, 56],
+  [1, 224],
+  [4, 112],
   [40, 56],
 ])("free sides of pictures with %i wide layers at full size are guessed as %i", async (layers, side) => {
   const net = new Net("upscaler", 11);
