@@ -65,7 +65,7 @@ const { values: options } = parseArgs({
 /** Test files that are tried on what is computed when a module is loaded. */
 const NAMING = 8;
 /** A fault that is on for so long, on a machine that may be busy, does not come to its end. */
-const ENDLESS_SECONDS = 300;
+const ENDLESS_SECONDS = 180;
 
 function filesOf(path) {
   if (path.endsWith(".ts")) return [path];
