@@ -157,6 +157,23 @@ describe("ConvI16", () => {
     await check(layer(plain({ inWidth: m, channels: k, outChannels: n }), { seed: m + k + n, bits: 8, perRow: true }));
   });
 
+  // 255 is as many as the kernel counts at a time.
+  it.each([1, 2, 3, 7, 254, 255, 256])("stays exact where a block of %i pairs is full", async (pairs) => {
+    // The harness packs two digits of 8 bits, which hold 127·256 + 127.
+    const largest = Math.min(32639, Math.floor((2 ** 31 - 1) / (2 ** 16 * pairs)));
+    const channels = 1200;
+    const shape = plain({ inWidth: 5, channels, outChannels: 9 });
+    const base = layer(shape, { seed: 1, bits: 16, largest, blocks: true, perRow: true });
+    const weights = base.weights.map((_, i) => (Math.floor(i / channels) % 2 === 0 ? largest : -largest));
+    for (const [most, one] of [
+      [65535, 0],
+      [0, 65535],
+    ] as const) {
+      const input = base.input.map((_, i) => (i % channels === 0 ? one : most));
+      await check({ ...base, weights, input, scales: base.scales.fill(1) });
+    }
+  });
+
   it("stays exact beyond int32 at the ends of the range (12 × 12 bits)", async () => {
     const shape = plain({ inWidth: 5, channels: 3000, outChannels: 9 });
     const base = layer(shape, { seed: 1, bits: 12, largest: 1911, blocks: true, perRow: true });

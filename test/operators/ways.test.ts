@@ -406,3 +406,17 @@ describe("before opset 7 an operand was stretched where it said so", () => {
     await expect(runNode(wrong)).rejects.toThrow('"axis" = 2 does not fit inputs of ranks 3 and 2');
   });
 });
+
+it("LayerNormalization tells the mean and the inverse deviation of every row", async () => {
+  const x = f32([3, 4], [1, 2, 3, 6, -1, 0, 5, 8, 2, 2, 4, 4]);
+  const [, mean, inverse] = await runNode({
+    op: "LayerNormalization",
+    opset: 17,
+    inputs: [x, f32([4], [1, 1, 1, 1])],
+    attributes: { epsilon: 0 },
+    outputs: 3,
+  });
+  expect(Array.from(mean!.data as Float32Array)).toEqual([3, 3, 3]);
+  for (const [i, variance] of [3.5, 13.5, 1].entries())
+    expect((inverse!.data as Float32Array)[i]).toBeCloseTo(1 / Math.sqrt(variance), 5);
+});

@@ -9,6 +9,7 @@
 // a survivor either wants a test or changes no behaviour, which a reader must decide (mutants.md has what became of earlier ones).
 import { spawn, spawnSync } from "node:child_process";
 import {
+  appendFileSync,
   cpSync,
   existsSync,
   mkdirSync,
@@ -65,7 +66,7 @@ const { values: options } = parseArgs({
 /** Test files that are tried on what is computed when a module is loaded. */
 const NAMING = 8;
 /** A fault that is on for so long, on a machine that may be busy, does not come to its end. */
-const ENDLESS_SECONDS = 300;
+const ENDLESS_SECONDS = 180;
 
 function filesOf(path) {
   if (path.endsWith(".ts")) return [path];
@@ -153,6 +154,22 @@ function buildCore(copy, faults) {
   }
 }
 
+/** Who goes on for ever, or has ended its process, is seen by its test. */
+function endEndless(state, seconds = ENDLESS_SECONDS) {
+  for (const name of readdirSync(state).filter((one) => one.startsWith("trying-"))) {
+    const path = join(state, name);
+    const info = statSync(path, { throwIfNoEntry: false });
+    if (info === undefined || Date.now() - info.mtimeMs < seconds * 1000) continue;
+    appendFileSync(join(state, "killed"), `${readFileSync(path, "utf8")} by its end\n`);
+    rmSync(path);
+    try {
+      process.kill(Number(name.slice("trying-".length)), "SIGKILL");
+    } catch {
+      // It is gone.
+    }
+  }
+}
+
 /** vitest over the tests; whoever is endless there is ended. Its exit code. */
 function vitest(copy, tests, env) {
   const state = join(copy, "state");
@@ -164,13 +181,7 @@ function vitest(copy, tests, env) {
       stdio: "ignore",
       env: { ...process.env, ...env, MUTANTS_STATE: state },
     });
-    const watch = setInterval(() => {
-      for (const name of readdirSync(state).filter((one) => one.startsWith("trying-"))) {
-        const info = statSync(join(state, name), { throwIfNoEntry: false });
-        if (info !== undefined && Date.now() - info.mtimeMs > ENDLESS_SECONDS * 1000)
-          process.kill(Number(name.slice("trying-".length)), "SIGKILL");
-      }
-    }, 5000);
+    const watch = setInterval(() => endEndless(state), 5000);
     child.on("close", (code) => {
       clearInterval(watch);
       resolve(code);
@@ -219,11 +230,7 @@ const faults = sampled();
 const copy = copied(faults);
 try {
   await vitest(copy, options.tests.split(","), {});
-  // Who ends the process, or goes on in it for ever, is seen by its test.
-  for (const name of readdirSync(join(copy, "state")).filter((one) => one.startsWith("trying-")))
-    writeFileSync(join(copy, "state", "killed"), `${readFileSync(join(copy, "state", name), "utf8")} by its end\n`, {
-      flag: "a",
-    });
+  endEndless(join(copy, "state"), 0);
   const [killed, reached] = [linesOf(copy, "killed"), linesOf(copy, "spent")];
   for (const { id, file } of faults.filter(({ once }) => once)) {
     const tests = naming(file);

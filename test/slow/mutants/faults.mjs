@@ -39,9 +39,12 @@ const TWINS = new Map([
   ["ceil", "floor"],
 ]);
 
-/** A literal and one. Masks of 64 bits are no doubles. */
-const next = (literal) =>
-  /[.e]/.test(literal.replace(/^0x.*/, "")) ? `${Number(literal) + 1}` : `${BigInt(literal.replaceAll("_", "")) + 1n}`;
+/** A literal and one, or twice where that is the same. Masks of 64 bits are no doubles. */
+function next(literal) {
+  if (!/[.e]/.test(literal.replace(/^0x.*/, ""))) return `${BigInt(literal.replaceAll("_", "")) + 1n}`;
+  const v = Number(literal);
+  return `${v + 1 === v ? 2 * v : v + 1}`;
+}
 
 /**
  * @param {string} text - a module in TypeScript, or in AssemblyScript
