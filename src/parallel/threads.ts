@@ -1,3 +1,4 @@
+import { ConvStep } from "../core/abi/conv.ts";
 import {
   BitbasisError,
   type Build,
@@ -10,7 +11,6 @@ import {
   type Step,
   yieldToEventLoop,
 } from "../core/index.ts";
-import { ConvStep } from "../core/abi/conv.ts";
 import { Control, give, SPINS, type ThreadSetup, work } from "./control.ts";
 import type { Crew, CrewStep, Steps } from "./crew.ts";
 import { Hand, whyNoSharedMemory } from "./hand.ts";
