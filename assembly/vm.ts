@@ -1,4 +1,5 @@
 // opcode → kernel: the only dispatch inside WASM. Steps are described in src/core/abi/; part.ts says why there are three switches.
+import { ElementCode } from "../src/core/abi/element";
 import { BinaryStep, UnaryStep } from "../src/core/abi/elementwise";
 import { GatherElementsStep, GatherStep } from "../src/core/abi/movement";
 import { Opcode } from "../src/core/abi/opcode";
@@ -170,8 +171,9 @@ function isOfRest(step: usize): bool {
     case Opcode.Unary: return isRest(argument(step, UnaryStep.type)) || isRestFunction(argument(step, UnaryStep.operation));
     case Opcode.Binary:
     case Opcode.Compare: return isRest(argument(step, BinaryStep.type));
-    case Opcode.Reduce: return isRest(argument(step, ReduceStep.type));
-    case Opcode.Arg: return isRest(argument(step, ArgStep.type));
+    // Of floats they are what most networks have.
+    case Opcode.Reduce: return argument(step, ReduceStep.type) != ElementCode.float32;
+    case Opcode.Arg: return argument(step, ArgStep.type) != ElementCode.float32;
     case Opcode.Gather: return argument(step, GatherStep.operation) >= 0 && isRest(argument(step, GatherStep.type));
     case Opcode.GatherElements: return argument(step, GatherElementsStep.operation) >= 0 && isRest(argument(step, GatherElementsStep.type));
     default: return false;

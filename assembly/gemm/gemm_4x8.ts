@@ -173,6 +173,7 @@ export function gemm_4x8__simd<T, S>(
     c21 = f32x4.add(c21, bias1);
     c30 = f32x4.add(c30, bias0);
     c31 = f32x4.add(c31, bias1);
+    // In a call for each tile, PP-OCR's networks took 1.04 … 1.07 times as long.
     if (form & Form.HardSwish) {
       c00 = hardSwish__simd(c00);
       c01 = hardSwish__simd(c01);

@@ -212,6 +212,7 @@ function outputs<V, F>(step: usize, scratch: usize, sums: usize, apart: usize, s
     m2 = load<V>(at + 8 * apart);
     upperRight = sub<V, i32>(upperRight, add<V, i32>(add<V, i32>(load<V>(at), m1), m2));
     lowerRight = sub<V, i32>(lowerRight, sub<V, i32>(sub<V, i32>(m1, m2), load<V>(at + 12 * apart)));
+    // As a loop over the four outputs, or with what follows a Clip in a call of its own, layers of resnet20 took 1.05 … 1.45 times as long.
     const right = x + 1 < outWidth;
     const out = output + <usize>y * line + <usize>x * pixel;
     finish<V, F>(scratch, out, upper, shift, scale, bias, form, low, high);

@@ -12,10 +12,10 @@ export function reduce(step: usize, thread: i32, threads: i32): void {
   if (PART & Part.Rest) {
     if (type == ElementCode.uint64) return inOrder<u64>(step, thread, threads);
     if (type == ElementCode.float64) return inOrder<f64>(step, thread, threads);
-  }
-  if (PART & Part.Common) {
     if (type == ElementCode.int32) return inOrder<i32>(step, thread, threads);
     if (type == ElementCode.int64) return inOrder<i64>(step, thread, threads);
+  }
+  if (PART & Part.Common) {
     let operation = argument(step, ReduceStep.operation);
     switch (operation) {
       case ReduceFunction.Max: floats(ReduceFunction.Max, operation, step, thread, threads); break;
@@ -320,12 +320,10 @@ export function arg(step: usize, thread: i32, threads: i32): void {
   if (PART & Part.Rest) {
     if (type == ElementCode.float64) return extreme<f64>(step, thread, threads);
     if (type == ElementCode.uint64) return extreme<u64>(step, thread, threads);
+    if (type == ElementCode.int32) return extreme<i32>(step, thread, threads);
+    if (type == ElementCode.int64) return extreme<i64>(step, thread, threads);
   }
-  if (PART & Part.Common) {
-    if (type == ElementCode.float32) extreme<f32>(step, thread, threads);
-    else if (type == ElementCode.int32) extreme<i32>(step, thread, threads);
-    else extreme<i64>(step, thread, threads);
-  }
+  if (PART & Part.Common) extreme<f32>(step, thread, threads);
 }
 
 @inline function extreme<T>(step: usize, thread: i32, threads: i32): void {

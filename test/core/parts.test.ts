@@ -35,6 +35,10 @@ const OTHERS: readonly NodeCase[] = [
   { op: "Shrink", inputs: [f32([7])] },
   { op: "ReduceMax", inputs: [f64(1, 5, 3)] },
   { op: "ArgMin", inputs: [u64(3n, 2n, 2n)] },
+  { op: "ArgMax", inputs: [i64(3, 7, 7)] },
+  { op: "ArgMax", inputs: [new Tensor("int32", [3, 7, 7], [3])], attributes: { select_last_index: 1 } },
+  { op: "ReduceSum", inputs: [i64(2 ** 40, 5, -3)] },
+  { op: "ReduceMin", inputs: [new Tensor("int32", [4, -7, 2], [3])] },
   {
     op: "ScatterElements",
     inputs: [f64(1, 2, 3), i64(0, 2), f64(5, 7)],

@@ -167,6 +167,9 @@ describe("what is shared", () => {
     expect(piecesOf({ step, macs: 0, bytes: 100_000 }, 2)).toBe(1);
     expect(piecesOf({ step, macs: 399_999, bytes: 0 }, 2)).toBe(0);
     expect(piecesOf({ step, macs: 1_000_000, bytes: 0 }, 2)).toBe(2);
+    // A depthwise layer takes four times as long for a product.
+    expect(piecesOf({ step: { opcode: Opcode.DepthwiseI16, words: [] }, macs: 100_000, bytes: 0 }, 2)).toBe(1);
+    expect(piecesOf({ step: { opcode: Opcode.DepthwiseF32, words: [] }, macs: 99_999, bytes: 0 }, 2)).toBe(0);
     const each = [2, 3, 4, 8, 64].map((threads) => piecesOf({ step, macs: 1e9, bytes: 0 }, threads));
     expect(each).toEqual([4, 3, 2, 2, 2]);
   });
