@@ -186,9 +186,7 @@ function hasFeatures({ inputs }: Graph): boolean {
 
 /** Whether matrices may be looked up in a constant. */
 function hasStacks({ nodes, initializers }: Graph): boolean {
-  return nodes.some(
-    ({ op, inputs }) => op.startsWith("Gather") && (initializers.get(inputs[0]!)?.dims.length ?? 0) > 2,
-  );
+  return nodes.some(({ op, inputs }) => op.startsWith("Gather") && initializers.get(inputs[0]!)?.dims[2] !== undefined);
 }
 
 /** Names of the constants of a file, those of bodies included. */

@@ -121,23 +121,21 @@ function exponentOf({ op, inputs }: Node, graph: Graph): number | undefined {
 /** What keeps a divisor off 0, between a root and the division by it. */
 const FLOORS = ["Add", "Max", "Clip"];
 
-/** Whether a root is only divided by, as that of a sum of squares is in a norm, or its reciprocal only multiplied with. */
+/** Whether a root is only divided by, as that of a sum of squares is in a norm. */
 function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>, graph: Graph): boolean {
-  const exponent = exponentOf(root, graph);
-  const scales = (name: string): boolean => {
+  const divides = (name: string): boolean => {
     const all = readers.get(name) ?? [];
     return (
       all.length > 0 &&
       all.every((node) => {
-        if (exponent === -0.5 && node.op === "Mul") return node.inputs[0] !== node.inputs[1];
         if (node.op === "Div") return node.inputs[1] === name && node.inputs[0] !== name;
         if (node.op === "Reciprocal") return true;
         const isBetween = FLOORS.includes(node.op) || operatorOf(node)?.elements === "moved";
-        return isBetween && scales(node.outputs[0]!);
+        return isBetween && divides(node.outputs[0]!);
       })
     );
   };
-  return (exponent === 0.5 || exponent === -0.5) && scales(root.outputs[0]!);
+  return exponentOf(root, graph) === 0.5 && divides(root.outputs[0]!);
 }
 
 /** Whether a linear layer has no activation in it. The floor that is put below a logarithm is none. */

@@ -177,17 +177,6 @@ describe("layers of front ends stay in float32", () => {
       [],
     ],
     [
-      "the norm of a vector, its reciprocal a power",
-      [
-        ["MatMul", "x w"],
-        ["Pow", "v0 2"],
-        ["ReduceSum", "v1 last", keep],
-        ["Pow", "v2 -0.5"],
-        ["Mul", "v0 v3"],
-      ],
-      [],
-    ],
-    [
       "a power of one half that is no divisor",
       [
         ["MatMul", "x w"],
