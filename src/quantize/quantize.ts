@@ -170,7 +170,10 @@ export async function prepare(
 ): Promise<Graph> {
   await loadCommon();
   await loadOperators(graph);
-  const folded = await foldedInTurns(normalize(float32Inside(graph)), signal);
+  const read = normalize(float32Inside(graph));
+  const isSummed = read.nodes.some(({ op }) => op === "Einsum");
+  const summed = isSummed ? (await import("./einsum-layers.ts")).einsumLayers(read) : read;
+  const folded = await foldedInTurns(summed, signal);
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
   const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));

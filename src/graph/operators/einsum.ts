@@ -14,9 +14,6 @@ interface Labelled {
 /** Letters that stand for the axes of "...", aligned at the last one. */
 const DOTS = "0123456789";
 
-/** Extents of letters; of rows of a product that are not known, none. */
-type Extents = Pick<Equation, "extents">;
-
 class Equation {
   readonly extents = new Map<string, number>();
   readonly terms: readonly string[];
@@ -108,28 +105,26 @@ function summed(make: Maker, value: Labelled, needed: string): Labelled {
   return { name: make.op("ReduceSum", [value.name, make.integers("axes", axes)], { keepdims: 0 }), letters };
 }
 
-/**
- * Two factors as one product of matrices: letters that both have and the result needs are the batch, others that both have are summed. Rows without a batch stay axes of their own, whose extents need
- * not be known: 0 copies them.
- */
-function contracted(make: Maker, a: Labelled, b: Labelled, needed: string, { extents }: Extents): Labelled {
+/** Two factors as one product of matrices: letters that both have and the result needs are the batch, others that both have are summed. */
+function contracted(make: Maker, a: Labelled, b: Labelled, needed: string, { extents }: Equation): Labelled {
   const both = [...a.letters].filter((letter) => b.letters.includes(letter));
   const batch = both.filter((letter) => needed.includes(letter)).join("");
   const inner = both.filter((letter) => !needed.includes(letter)).join("");
   const rows = [...a.letters].filter((letter) => !both.includes(letter)).join("");
   const columns = [...b.letters].filter((letter) => !both.includes(letter)).join("");
-  const dims = (letters: string): number[] => [...letters].map((letter) => extents.get(letter) ?? 0);
-  const size = (letters: string): number => sizeOf(dims(letters));
-  const isKnown = [...rows].every((letter) => extents.has(letter));
-  const reshaped = (name: string, to: readonly number[]): string =>
-    make.op("Reshape", [name, isKnown ? shape(make, to) : make.integers("shape", to)]);
-  const kept = isKnown ? [size(rows)] : dims(rows);
-  const left = reshaped(arranged(make, a, batch + rows + inner), [...dims(batch), ...kept, size(inner)]);
-  const right = reshaped(arranged(make, b, batch + inner + columns), [...dims(batch), size(inner), size(columns)]);
+  const size = (letters: string): number => sizeOf([...letters].map((letter) => extents.get(letter)!));
+  const dims = [...batch].map((letter) => extents.get(letter)!);
+  const left = make.op("Reshape", [
+    arranged(make, a, batch + rows + inner),
+    shape(make, [...dims, size(rows), size(inner)]),
+  ]);
+  const right = make.op("Reshape", [
+    arranged(make, b, batch + inner + columns),
+    shape(make, [...dims, size(inner), size(columns)]),
+  ]);
   const letters = batch + rows + columns;
-  const sums = make.op("MatMul", [left, right]);
-  // Between a layer and its bias is nothing.
-  return { name: !isKnown && columns.length === 1 ? sums : reshaped(sums, dims(letters)), letters };
+  const all = [...letters].map((letter) => extents.get(letter)!);
+  return { name: make.op("Reshape", [make.op("MatMul", [left, right]), shape(make, all)]), letters };
 }
 
 function expands(call: Call, make: Maker): readonly Node[] {
@@ -148,56 +143,13 @@ function expands(call: Call, make: Maker): readonly Node[] {
   return make.end("Identity", [arranged(make, value!, result)]);
 }
 
-/**
- * A product with a constant that shares no axis with the result, but for those that it alone has, is a layer: its weights are a matrix, also where they have an axis of heads ("abc,cde->abde", as
- * layers of Keras and XLNet are written). It is found when the graph is read, so that plans know of it.
- */
-function becomes(node: Node, make: Maker): readonly Node[] | undefined {
-  const terms = /^([a-z]+),([a-z]+)->([a-z]+)$/i.exec(String(node.attributes["equation"]).replaceAll(" ", ""));
-  if (terms === null) return undefined;
-  const at = make.constant(node.inputs[1]) === undefined ? 0 : 1;
-  const [own, fed, result] = [terms[1 + at]!, terms[2 - at]!, terms[3]!];
-  const [name, x] = [node.inputs[at]!, node.inputs[1 - at]!];
-  const { type, dims = [] } = make.constant(name) ?? {};
-  const extents = new Map([...own].map((letter, axis) => [letter, dims[axis]!]));
-  const inner = [...fed].filter((letter) => extents.has(letter));
-  const isLayer =
-    type === "float32" &&
-    dims.length === own.length &&
-    make.rank(x) === fed.length &&
-    extents.size === own.length &&
-    new Set(fed).size === fed.length &&
-    // Every letter is summed or one of the result's, and the constant has some of either kind.
-    result.length === own.length + fed.length - 2 * inner.length &&
-    [...result].every((letter) => (own + fed).includes(letter) && !inner.includes(letter)) &&
-    new Set(result).size === result.length &&
-    inner.length > 0 &&
-    inner.length < own.length &&
-    !dims.includes(0) &&
-    inner.every((letter) => extents.get(letter)! > 1);
-  if (!isLayer) return undefined;
-  // An axis of 1 may be fed in the place of a longer one.
-  const whole = make.op("Expand", [
-    x,
-    make.integers(
-      "shape",
-      [...fed].map((letter) => extents.get(letter) ?? 1),
-    ),
-  ]);
-  const value = contracted(make, { name: whole, letters: fed }, { name, letters: own }, result, { extents });
-  return make.end("Identity", [arranged(make, value, result)]);
-}
-
 export const einsum = {
   "/Einsum": {
     since: 12,
     inputs: "T...",
     types: { T: NUMBERS },
     attributes: { equation: "text" },
-    rank: ({ attributes }) =>
-      /^[^.]*->([a-zA-Z]*)$/.exec(String(attributes["equation"]).replaceAll(" ", ""))?.[1]!.length,
     sizes: "polynomial",
-    becomes,
     expands,
   },
 } as const satisfies Readonly<Record<string, Operator>>;
