@@ -104,12 +104,12 @@ const STUDIES = [
   },
   {
     name: "mobilenet_v2",
-    more: [{ target: { bytes: 2_490_000 }, how: "2.49 MB synth", synth: true }],
+    more: [{ target: { bytes: 2_460_000 }, how: "2.46 MB synth", synth: true }],
     goals: {
       "faithful measured": { difference: 2e-3 },
       "fast structural": { kl: 0.001, bits: 8.6 },
       "compact measured": { same: 1, bits: 6.5 },
-      "2.49 MB synth": { same: 1, bits: 5.5 },
+      "2.46 MB synth": { same: 1, bits: 5.5 },
     },
     needs: "photos",
     batch: 1,

@@ -170,7 +170,10 @@ export async function prepare(
 ): Promise<Graph> {
   await loadCommon();
   await loadOperators(graph);
-  const folded = await foldedInTurns(normalize(float32Inside(graph)), signal);
+  const read = normalize(float32Inside(graph));
+  const isSummed = read.nodes.some(({ op }) => op === "Einsum");
+  const summed = isSummed ? (await import("./einsum-layers.ts")).einsumLayers(read) : read;
+  const folded = await foldedInTurns(summed, signal);
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
   const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
@@ -186,9 +189,7 @@ function hasFeatures({ inputs }: Graph): boolean {
 
 /** Whether matrices may be looked up in a constant. */
 function hasStacks({ nodes, initializers }: Graph): boolean {
-  return nodes.some(
-    ({ op, inputs }) => op.startsWith("Gather") && (initializers.get(inputs[0]!)?.dims.length ?? 0) > 2,
-  );
+  return nodes.some(({ op, inputs }) => op.startsWith("Gather") && initializers.get(inputs[0]!)?.dims[2] !== undefined);
 }
 
 /** Names of the constants of a file, those of bodies included. */

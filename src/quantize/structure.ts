@@ -50,94 +50,59 @@ function isLinear(node: Node): boolean {
  *
  * Over some 60 networks this finds spectrograms (mel, constant-Q, short-time Fourier), nothing else: a ReduceMean, softmax or activation ends the walk, so that norms
  * and attention are not found, and a root that only divides is a norm too.
- *
- * A sine asks for a part of a *turn*, and coordinates or times of many turns are linear in inputs of the network: the frequencies of Fourier features run in float32 too (points that a segmenter is
- * asked about: off by 1.6 times the largest value under `fast`, 4·10⁻³ under `faithful`). Sines within a network are activations, of a turn or few.
  */
 function frontEnds(graph: Graph, nodes: readonly Node[]): Set<string> {
   const readers = readersOf(graph);
-  const raw = linearInInputs(graph, nodes);
-  const parts = before(nodes, readers, (node, name) =>
-    takesPart(node, name, graph) ? !isNorm(node, readers, graph) : undefined,
-  );
-  const turns = before(nodes, readers, ({ op }) => (op === "Sin" || op === "Cos" ? true : undefined));
-  const found = nodes.filter((node) => {
-    const [output = ""] = node.outputs;
-    return isLinear(node) && isOpen(node) && (parts.has(output) || (turns.has(output) && raw.has(output)));
-  });
+  /** Values of which one of these is taken. */
+  const exact = new Set<string>();
+  const isNeeded = (name: string): boolean =>
+    (readers.get(name) ?? []).some((node) => {
+      if (takesPart(node, name, graph)) return !isSquareRoot(node, graph) || !isNorm(node, readers);
+      const passes = isPassing(node) || (isLinear(node) && isOpen(node));
+      return passes && node.outputs.some((output) => exact.has(output));
+    });
+  for (const node of [...nodes].reverse()) {
+    for (const output of node.outputs) if (output !== "" && isNeeded(output)) exact.add(output);
+  }
+  const found = nodes.filter((node) => isLinear(node) && isOpen(node) && exact.has(node.outputs[0]!));
   return new Set(found.map(({ name }) => name));
 }
 
-/** Values that are taken, with nothing but open linear layers and what hands them on in between. `takes` says whether a node takes a value or is the end of it; undefined: it may hand it on. */
-function before(
-  nodes: readonly Node[],
-  readers: ReadonlyMap<string, readonly Node[]>,
-  takes: (node: Node, name: string) => boolean | undefined,
-): Set<string> {
-  const found = new Set<string>();
-  const handsOn = (node: Node) => handsOnLinear(node) && node.outputs.some((output) => found.has(output));
-  const isNeeded = (name: string): boolean =>
-    (readers.get(name) ?? []).some((node) => takes(node, name) ?? handsOn(node));
-  for (const node of [...nodes].reverse()) {
-    for (const output of node.outputs) if (output !== "" && isNeeded(output)) found.add(output);
-  }
-  return found;
-}
-
-function handsOnLinear(node: Node): boolean {
-  return isPassing(node) || (isLinear(node) && isOpen(node));
-}
-
-/** Values that are made of inputs of the network and constants by nothing but linear layers and what hands values on. */
-function linearInInputs(graph: Graph, nodes: readonly Node[]): Set<string> {
-  const found = new Set(["", ...graph.inputs.map(({ name }) => name), ...graph.initializers.keys()]);
-  for (const node of nodes) {
-    // What is taken out or put in by place is as it was; rows of a table are not linear in their numbers.
-    const isPut = node.op.startsWith("Scatter");
-    const isTaken = node.op.startsWith("Gather") && !graph.initializers.has(node.inputs[0]!);
-    const isMoved = isPut || isTaken || operatorOf(node)?.elements === "moved";
-    const of = isMoved ? node.inputs.filter((_, i) => i === 0 || (isPut && i === 2)) : node.inputs;
-    if ((isPut || isTaken || handsOnLinear(node)) && of.every((name) => found.has(name)))
-      for (const output of node.outputs) found.add(output);
-  }
-  return found;
-}
-
 /** Whether a node needs each value of `name` to a part of itself. */
-function takesPart(node: Node, name: string, graph: Graph): boolean {
-  const { op, inputs } = node;
+function takesPart({ op, inputs }: Node, name: string, graph: Graph): boolean {
   if (op === "Log" || op === "Reciprocal" || op === "Sqrt") return true;
   if (op === "Div") return inputs[1] === name;
-  return inputs[0] === name && (exponentOf(node, graph) ?? 1) < 1;
+  return op === "Pow" && inputs[0] === name && exponentOf(inputs, graph) < 1;
 }
 
-/** The constant exponent of a power, ½ of a root. */
-function exponentOf({ op, inputs }: Node, graph: Graph): number | undefined {
-  if (op === "Sqrt") return 0.5;
-  const exponent = op === "Pow" ? graph.initializers.get(inputs[1] ?? "") : undefined;
-  return exponent?.size === 1 ? Number(exponent.data[0]) : undefined;
+/** The constant exponent of a power; NaN where there is none. */
+function exponentOf(inputs: readonly string[], graph: Graph): number {
+  const exponent = graph.initializers.get(inputs[1] ?? "");
+  return exponent?.size === 1 ? Number(exponent.data[0]) : Number.NaN;
+}
+
+function isSquareRoot({ op, inputs }: Node, graph: Graph): boolean {
+  return op === "Sqrt" || (op === "Pow" && exponentOf(inputs, graph) === 0.5);
 }
 
 /** What keeps a divisor off 0, between a root and the division by it. */
 const FLOORS = ["Add", "Max", "Clip"];
 
-/** Whether a root is only divided by, as that of a sum of squares is in a norm, or its reciprocal only multiplied with. */
-function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>, graph: Graph): boolean {
-  const exponent = exponentOf(root, graph);
-  const scales = (name: string): boolean => {
+/** Whether a root is only divided by, as that of a sum of squares is in a norm. */
+function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>): boolean {
+  const divides = (name: string): boolean => {
     const all = readers.get(name) ?? [];
     return (
       all.length > 0 &&
       all.every((node) => {
-        if (exponent === -0.5 && node.op === "Mul") return node.inputs[0] !== node.inputs[1];
         if (node.op === "Div") return node.inputs[1] === name && node.inputs[0] !== name;
         if (node.op === "Reciprocal") return true;
         const isBetween = FLOORS.includes(node.op) || operatorOf(node)?.elements === "moved";
-        return isBetween && scales(node.outputs[0]!);
+        return isBetween && divides(node.outputs[0]!);
       })
     );
   };
-  return (exponent === 0.5 || exponent === -0.5) && scales(root.outputs[0]!);
+  return divides(root.outputs[0]!);
 }
 
 /** Whether a linear layer has no activation in it. The floor that is put below a logarithm is none. */

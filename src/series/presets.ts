@@ -201,7 +201,7 @@ function layerPlan(
   small: boolean,
 ): { plan: LayerPlan; reason: string } {
   const { kind, frontEnd, centred, grid } = layer;
-  if (frontEnd) return { plan: FLOAT, reason: "float32: a logarithm, root, quotient or sine of it is taken" };
+  if (frontEnd) return { plan: FLOAT, reason: "float32: a logarithm, root or quotient of it is taken" };
   const [asked, activations, why] = widthOf(preset, layer, depthwise, small);
   if (kind === "product") {
     if (asked === 0) return { plan: FLOAT, reason: "float32: a product of two activations, integers are slower" };

@@ -189,20 +189,20 @@ const numeric = (op: string) =>
     elements: "scaled",
   }) as const;
 
-const compared = { ...binary, shape: elementwise(() => "bool"), elements: "compared", sizes: "compared" } as const;
+const compared = {
+  ...binary,
+  since: 1,
+  types: { T: NUMBERS },
+  others: ALIGNED,
+  becomes: aligned,
+  shape: elementwise(() => "bool"),
+  elements: "compared",
+  sizes: "compared",
+} as const;
 const logical = { ...compared, inputs: "bool bool", elements: "logical" } as const;
 
 /** Of any number of inputs: from left to right. */
-const variadic = (op: string) =>
-  ({
-    ...binary,
-    since: 1,
-    types: { T: NUMBERS },
-    others: "consumed_inputs:ints<6",
-    becomes: leftFold(op),
-    evaluate: arithmetic(op),
-    elements: "scaled",
-  }) as const;
+const variadic = (op: string) => ({ ...numeric(op), others: "consumed_inputs:ints<6", becomes: leftFold(op) }) as const;
 
 const mean = (node: Node, make: Maker): readonly Node[] => {
   const [first = "", ...rest] = node.inputs;
@@ -282,53 +282,14 @@ export const elementwiseOperators = {
     attributes: { direction: ["LEFT", "RIGHT"] },
     expands: signedShift,
   },
-  "/Equal": {
-    ...compared,
-    since: 1,
-    types: { T: ANY },
-    others: ALIGNED,
-    becomes: aligned,
-    evaluate: compare((a, b) => a === b),
-  },
-  "/Less": {
-    ...compared,
-    since: 1,
-    types: { T: NUMBERS },
-    others: ALIGNED,
-    becomes: aligned,
-    evaluate: compare((a, b) => a < b),
-  },
-  "/LessOrEqual": { ...compared, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a <= b) },
-  "/Greater": {
-    ...compared,
-    since: 1,
-    types: { T: NUMBERS },
-    others: ALIGNED,
-    becomes: aligned,
-    evaluate: compare((a, b) => a > b),
-  },
-  "/GreaterOrEqual": { ...compared, since: 12, types: { T: NUMBERS }, evaluate: compare((a, b) => a >= b) },
-  "/And": {
-    ...logical,
-    since: 1,
-    others: ALIGNED,
-    becomes: aligned,
-    evaluate: compare((a, b) => a === 1 && b === 1),
-  },
-  "/Or": {
-    ...logical,
-    since: 1,
-    others: ALIGNED,
-    becomes: aligned,
-    evaluate: compare((a, b) => a === 1 || b === 1),
-  },
-  "/Xor": {
-    ...logical,
-    since: 1,
-    others: ALIGNED,
-    becomes: aligned,
-    evaluate: compare((a, b) => a !== b),
-  },
+  "/Equal": { ...compared, types: { T: ANY }, evaluate: compare((a, b) => a === b) },
+  "/Less": { ...compared, evaluate: compare((a, b) => a < b) },
+  "/LessOrEqual": { ...compared, since: 12, evaluate: compare((a, b) => a <= b) },
+  "/Greater": { ...compared, evaluate: compare((a, b) => a > b) },
+  "/GreaterOrEqual": { ...compared, since: 12, evaluate: compare((a, b) => a >= b) },
+  "/And": { ...logical, evaluate: compare((a, b) => a === 1 && b === 1) },
+  "/Or": { ...logical, evaluate: compare((a, b) => a === 1 || b === 1) },
+  "/Xor": { ...logical, evaluate: compare((a, b) => a !== b) },
   "/Where": {
     ...binary,
     since: 9,

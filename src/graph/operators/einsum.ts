@@ -143,64 +143,13 @@ function expands(call: Call, make: Maker): readonly Node[] {
   return make.end("Identity", [arranged(make, value!, result)]);
 }
 
-/** Where the letters of one order lie in another; undefined where that is the same. */
-function turned(from: readonly string[], to: readonly string[]): number[] | undefined {
-  return from.join("") === to.join("") ? undefined : to.map((letter) => from.indexOf(letter));
-}
-
-/**
- * A product with a constant that shares no axis with the result, but for those that it alone has, is a layer: its weights are a matrix, also where they have an axis of heads ("abc,cde->abde", as
- * layers of Keras and XLNet are written). It is found when the graph is read, so that plans know of it.
- */
-function becomes(node: Node, make: Maker): readonly Node[] | undefined {
-  const text = String(node.attributes["equation"]).replaceAll(" ", "");
-  const terms = /^([a-zA-Z]+),([a-zA-Z]+)->([a-zA-Z]+)$/
-    .exec(text)
-    ?.slice(1)
-    .map((term) => [...term]);
-  if (terms === undefined) return undefined;
-  const at = make.constant(node.inputs[1]) === undefined ? 0 : 1;
-  const [own, fed, result] = [terms[at]!, terms[1 - at]!, terms[2]!];
-  const [weights, x] = [make.constant(node.inputs[at]), node.inputs[1 - at]!];
-  const inner = fed.filter((letter) => own.includes(letter));
-  const columns = own.filter((letter) => !fed.includes(letter));
-  const rows = fed.filter((letter) => !own.includes(letter));
-  const isWhole = [...rows, ...columns].sort().join("") === [...result].sort().join("");
-  const isOnce = new Set(own).size === own.length && new Set(fed).size === fed.length;
-  if (weights?.type !== "float32" || weights.dims.length !== own.length || make.rank(x) !== fed.length)
-    return undefined;
-  const extents = (letters: readonly string[]) => letters.map((letter) => weights.dims[own.indexOf(letter)]!);
-  if (!isWhole || !isOnce || inner.length === 0 || columns.length === 0) return undefined;
-  if (extents(own).includes(0) || extents(inner).includes(1)) return undefined;
-  const move = (name: string, perm: number[] | undefined) => (perm ? make.op("Transpose", [name], { perm }) : name);
-  const kept = rows.map(() => 0);
-  const flat = (name: string, dims: readonly number[]) => make.op("Reshape", [name, make.integers("shape", dims)]);
-  const [deep, wide] = [sizeOf(extents(inner)), sizeOf(extents(columns))];
-  // An axis of 1 may be fed in the place of a longer one.
-  const whole = make.op("Expand", [
-    x,
-    make.integers(
-      "shape",
-      fed.map((letter) => (own.includes(letter) ? extents([letter])[0]! : 1)),
-    ),
-  ]);
-  const left = move(whole, turned(fed, [...rows, ...inner]));
-  const right = flat(move(node.inputs[at]!, turned(own, [...inner, ...columns])), [deep, wide]);
-  const sums = make.op("MatMul", [inner.length === 1 ? left : flat(left, [...kept, deep]), right]);
-  const spread = columns.length === 1 ? sums : flat(sums, [...kept, ...extents(columns)]);
-  return make.end("Identity", [move(spread, turned([...rows, ...columns], result))]);
-}
-
 export const einsum = {
   "/Einsum": {
     since: 12,
     inputs: "T...",
     types: { T: NUMBERS },
     attributes: { equation: "text" },
-    rank: ({ attributes }) =>
-      /^[^.]*->([a-zA-Z]*)$/.exec(String(attributes["equation"]).replaceAll(" ", ""))?.[1]!.length,
     sizes: "polynomial",
-    becomes,
     expands,
   },
 } as const satisfies Readonly<Record<string, Operator>>;

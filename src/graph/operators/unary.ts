@@ -36,14 +36,16 @@ function mapped(op: (x: number) => number, integers: "same" | "no" | ((x: bigint
 }
 
 const plain = {
+  since: 1,
   inputs: "T",
   others: "consumed_inputs:ints<6",
   rank: sameRank,
   shape: sameAsInput,
   layout: unaryLayout,
   sizes: "polynomial",
+  steps: true,
 } as const;
-const ofFloats = { ...plain, types: { T: FLOATS }, steps: true } as const satisfies Partial<Operator>;
+const ofFloats = { ...plain, types: { T: FLOATS } } as const satisfies Partial<Operator>;
 
 /** Half to even; what becomes 0 keeps its sign, as in the core. */
 function nearest(x: number): number {
@@ -79,37 +81,31 @@ const not: Evaluate = (call) => [Uint8Array.from(call.constant(0)!.data as Uint8
 const test = {
   ...plain,
   shape: (call: Call): readonly KnownValue[] => [{ type: "bool", shape: call.shape(0) }],
-  steps: true,
 } as const;
 
 /** Functions of one element. */
 export const unary = {
   ...each(["Log", "Tanh", "Erf", "Softplus", "Sin", "Cos", "Softsign", "Mish", "HardSwish"], {
     ...ofFloats,
-    since: 1,
   }),
-  ...each(["Exp", "Sigmoid"], { ...ofFloats, since: 1, positive: "always" }),
+  ...each(["Exp", "Sigmoid"], { ...ofFloats, positive: "always" }),
   ...each(["Tan", "Asin", "Acos", "Atan"], { ...ofFloats, since: 7 }),
   ...each(["Sinh", "Cosh", "Asinh", "Acosh", "Atanh"], { ...ofFloats, since: 9 }),
   "/Abs": {
     ...plain,
-    since: 1,
     types: { T: NUMBERS },
     evaluate: mapped(Math.abs, (x) => (x < 0n ? -x : x)),
     elements: "scaled",
     positive: "always",
-    steps: true,
   },
   "/Neg": {
     ...plain,
-    since: 1,
     types: { T: [...FLOATS, ...SIGNED] },
     evaluate: mapped(
       (x) => -x,
       (x) => -x,
     ),
     elements: "scaled",
-    steps: true,
   },
   "/Sign": {
     ...plain,
@@ -119,28 +115,25 @@ export const unary = {
       (x) => (x === 0 ? 0 : Math.sign(x)),
       (x) => (x > 0n ? 1n : x < 0n ? -1n : 0n),
     ),
-    steps: true,
   },
   "/Relu": {
     ...plain,
-    since: 1,
     types: { T: NUMBERS },
     evaluate: mapped(
       (x) => (x < 0 ? 0 : x),
       (x) => (x < 0n ? 0n : x),
     ),
     positive: "always",
-    steps: true,
   },
-  "/Sqrt": { ...ofFloats, since: 1, evaluate: mapped(Math.sqrt), positive: "always" },
-  "/Reciprocal": { ...ofFloats, since: 1, evaluate: mapped((x) => 1 / x) },
-  "/Floor": { ...ofFloats, since: 1, evaluate: mapped(Math.floor, "same") },
-  "/Ceil": { ...ofFloats, since: 1, evaluate: mapped(Math.ceil, "same") },
+  "/Sqrt": { ...ofFloats, evaluate: mapped(Math.sqrt), positive: "always" },
+  "/Reciprocal": { ...ofFloats, evaluate: mapped((x) => 1 / x) },
+  "/Floor": { ...ofFloats, evaluate: mapped(Math.floor, "same") },
+  "/Ceil": { ...ofFloats, evaluate: mapped(Math.ceil, "same") },
   "/Round": { ...ofFloats, since: 11, evaluate: mapped(nearest, "same") },
-  "/HardSigmoid": { ...ofFloats, since: 1, attributes: { alpha: "float", beta: "float" }, positive: "always" },
-  ...each(["LeakyRelu", "Elu"], { ...ofFloats, since: 1, attributes: { alpha: "float" } }),
+  "/HardSigmoid": { ...ofFloats, attributes: { alpha: "float", beta: "float" }, positive: "always" },
+  ...each(["LeakyRelu", "Elu"], { ...ofFloats, attributes: { alpha: "float" } }),
   "/ThresholdedRelu": { ...ofFloats, since: 10, attributes: { alpha: "float" } },
-  "/Selu": { ...ofFloats, since: 1, attributes: { alpha: "float", gamma: "float" } },
+  "/Selu": { ...ofFloats, attributes: { alpha: "float", gamma: "float" } },
   "/Celu": { ...ofFloats, since: 12, attributes: { alpha: "float" } },
   "/Swish": { ...ofFloats, since: 24, attributes: { alpha: "float" } },
   "/Shrink": { ...ofFloats, types: { T: NUMBERS }, since: 9, attributes: { bias: "float", lambd: "float" } },
@@ -149,11 +142,10 @@ export const unary = {
     others: "approximate:text",
     becomes: (node) => [{ ...node, domain: "bitbasis", attributes: { approximate: "none", ...node.attributes } }],
   },
-  "bitbasis/Gelu": { ...ofFloats, since: 1, attributes: { approximate: ["none", "tanh"] } },
-  "bitbasis/Silu": { ...ofFloats, since: 1 },
+  "bitbasis/Gelu": { ...ofFloats, attributes: { approximate: ["none", "tanh"] } },
+  "bitbasis/Silu": { ...ofFloats },
   "/Clip": {
     ...plain,
-    since: 1,
     inputs: "T T? T?",
     types: { T: NUMBERS },
     others: "min:float<11 max:float<11 consumed_inputs:ints<6",
@@ -161,10 +153,9 @@ export const unary = {
     shape: clipShape,
     evaluate: clip,
     elements: "scaled",
-    steps: true,
   },
-  "/Not": { ...plain, since: 1, inputs: "bool", evaluate: not, elements: "logical", steps: true },
-  "/BitwiseNot": { ...plain, since: 18, types: { T: INTEGERS }, steps: true },
+  "/Not": { ...plain, inputs: "bool", evaluate: not, elements: "logical" },
+  "/BitwiseNot": { ...plain, since: 18, types: { T: INTEGERS } },
   "/IsNaN": { ...test, since: 9, types: { T: FLOATS } },
   "/IsInf": {
     ...test,
