@@ -42,6 +42,18 @@ export function turns(kernel: i32, groups: i32, rows: i32, taps: i32, channels: 
 /** Pairs of the turn that begins at `panel`. */
 function turnAt(panel: usize, stop: usize): i32 {
   let most = min(MOST_PAIRS, <i32>((stop - panel) >> 5));
+  if (ASC_FEATURE_SIMD) {
+    // All columns at once: the first pair that is too much for one of them ends the turn of all.
+    const limit = i32x4.splat(LARGEST);
+    let low = i32x4.splat(0);
+    let high = low;
+    for (let pairs = 0; pairs < most; pairs++, panel += 32) {
+      low = i32x4.add(low, i32x4.extadd_pairwise_i16x8_u(i16x8.abs(v128.load(panel))));
+      high = i32x4.add(high, i32x4.extadd_pairwise_i16x8_u(i16x8.abs(v128.load(panel, 16))));
+      if (v128.any_true(i32x4.gt_s(i32x4.max_s(low, high), limit))) return max(1, pairs);
+    }
+    return most;
+  }
   for (let column = panel; column < panel + 4 * COLUMNS; column += 4) {
     let sum = 0;
     let at = column;

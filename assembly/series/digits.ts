@@ -116,7 +116,7 @@ function splitSigned(wide: usize, zeros: usize, rows: i32, columns: i32, bits: i
     const zero = (zeros ? load<i32>(zeros + (<usize>r << 2)) : 0) - lowest;
     let tail = 0;
     for (let term = terms - 1, shift = 0; term >= 0; term--) {
-      measureSigned(wide, columns, -1 << shift, zero - tail, sums);
+      measureSigned(wide, columns, -1 << shift, zero - tail, bits * (terms - 1) + last < 16, sums);
       const own = term == terms - 1 ? last : bits;
       shift += own;
       tail += 1 << (shift - 1);
@@ -144,6 +144,20 @@ function packSigned(values: usize, count: i32, bits: i32, shift: i32, plane: usi
   const inTwo: u64 = ((1 << (2 * bits)) - 1) * 0x0001000100010001;
   const inFour: u64 = ((1 << (4 * bits)) - 1) * 0x0000000100000001;
   let e = 0;
+  if (bits == 4) {
+    // Two digits are a byte by one product: 32 take a third of the time that four times eight do.
+    for (; e + 32 <= count; e += 32, values += 64, plane += 16) {
+      const low = i16x8.narrow_i32x4_s(bytesOf(values, shift, masks, signs), bytesOf(values + 16, shift, masks, signs));
+      const high = i16x8.narrow_i32x4_s(bytesOf(values + 32, shift, masks, signs), bytesOf(values + 48, shift, masks, signs));
+      v128.store(plane, i8x16.narrow_i16x8_u(low, high));
+    }
+  }
+  if (bits == 1) {
+    for (; e + 16 <= count; e += 16, values += 32, plane += 2) {
+      const tops = i8x16.narrow_i16x8_s(i16x8.shl(v128.load(values), 15 - shift), i16x8.shl(v128.load(values, 16), 15 - shift));
+      store<u16>(plane, <u16>~i8x16.bitmask(tops));
+    }
+  }
   for (; e + 8 <= count; e += 8, values += 16, plane += bits) {
     const digits = v128.xor(v128.and(i16x8.shr_u(v128.load(values), shift), masks), signs);
     let all = <u64>i64x2.extract_lane(i8x16.narrow_i16x8_u(digits, digits), 0);
@@ -162,6 +176,12 @@ function packSigned(values: usize, count: i32, bits: i32, shift: i32, plane: usi
   for (; filled > 0; filled -= 8, buffer >>= 8) store<u8>(plane++, <u8>buffer);
 }
 
+/** Four bytes of eight digits of four bits, as integers. */
+@inline
+function bytesOf(values: usize, shift: i32, masks: v128, signs: v128): v128 {
+  return i32x4.dot_i16x8_s(v128.xor(v128.and(i16x8.shr_u(v128.load(values), shift), masks), signs), i16x8(1, 16, 1, 16, 1, 16, 1, 16));
+}
+
 /** Vectors whose sums stay within u32 lanes. */
 const BLOCK: i32 = 16384;
 
@@ -170,8 +190,21 @@ function lanesOf(v: v128): i64 {
   return <i64><u32>i32x4.extract_lane(v, 0) + <i64><u32>i32x4.extract_lane(v, 1) + <i64><u32>i32x4.extract_lane(v, 2) + <i64><u32>i32x4.extract_lane(v, 3);
 }
 
-/** The sums of a row of u16 values less `zero`, at most 65535, of whose bits those of some terms count. */
-function measureSigned(row: usize, columns: i32, mask: i32, zero: i32, sums: usize): void {
+/** The sums of a row of u16 values less `zero`, at most 65535, of whose bits those of some terms count. What is below 2^15 is added by a product, which is one instruction. */
+function measureSigned(row: usize, columns: i32, mask: i32, zero: i32, isNarrow: bool, sums: usize): void {
+  if (isNarrow && zero < 32768) measured(row, columns, mask, zero, true, sums);
+  else measured(row, columns, mask, zero, false, sums);
+}
+
+/** The sum of pairs of u16, of ones below 2^15 where the compiler is told so. */
+@inline
+function pairSums(values: v128, isNarrow: bool): v128 {
+  return isNarrow ? i32x4.dot_i16x8_s(values, i16x8.splat(1)) : i32x4.extadd_pairwise_i16x8_u(values);
+}
+
+/** The same of a width that the compiler knows. */
+@inline
+function measured(row: usize, columns: i32, mask: i32, zero: i32, isNarrow: bool, sums: usize): void {
   const masks = i16x8.splat(<i16>mask);
   const zeros = i16x8.splat(<i16>zero);
   let total: i64 = 0;
@@ -182,8 +215,8 @@ function measureSigned(row: usize, columns: i32, mask: i32, zero: i32, sums: usi
     let missing = i32x4.splat(0);
     for (const end = min((columns & ~7), i + 8 * BLOCK); i < end; i += 8, row += 16) {
       const value = v128.and(v128.load(row), masks);
-      all = i32x4.add(all, i32x4.extadd_pairwise_i16x8_u(value));
-      missing = i32x4.add(missing, i32x4.extadd_pairwise_i16x8_u(i16x8.sub_sat_u(zeros, value)));
+      all = i32x4.add(all, pairSums(value, isNarrow));
+      missing = i32x4.add(missing, pairSums(i16x8.sub_sat_u(zeros, value), isNarrow));
     }
     total += lanesOf(all);
     below += lanesOf(missing);

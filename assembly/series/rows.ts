@@ -213,7 +213,7 @@ function miss(w: f32, inverse: f32, low: f32, high: f32, cubes: bool): f32 {
  * the whole row, do not add up to 0, the largest of them with the sign of the sum are rounded to the other side, until the sum is below half a step. Inputs with a mean, as those behind a Relu,
  * then see no bias. Errors of a row are told apart by 256ths of a step; among equals the first are flipped.
  *
- * `scratch`: 4·(taps·channels + 2·channels + 260) bytes. `errors`: f64 [rows][3], Σ(w − ŵ)², Σw², largest |w − ŵ|; sums of the even and the odd elements of whole
+ * `scratch`: 4·(taps·channels + 2·channels + 260) bytes. `errors`: 0, or f64 [rows][3], Σ(w − ŵ)², Σw², largest |w − ŵ|; sums of the even and the odd elements of whole
  * pairs, added, then the rest: the same in both builds.
  */
 export function seriesRound(
@@ -221,7 +221,7 @@ export function seriesRound(
 ): void {
   const columns = taps * channels;
   const kept = scratch + (<usize>columns << 2);
-  for (let r = 0; r < rows; r++, data += <usize>columns << 2, wide += <usize>columns << 2, errors += 24) {
+  for (let r = 0; r < rows; r++, data += <usize>columns << 2, wide += <usize>columns << 2) {
     const scale = <f64>load<f32>(scales + (<usize>r << 2));
     const zero = load<i32>(zeros + (<usize>r << 2));
     roundRow(data, scale > 0 ? 1.0 / scale : 0, zero, columns, steps, wide, scratch);
@@ -229,7 +229,8 @@ export function seriesRound(
       if (taps > 1) flipKernels(wide, scratch, kept, taps, channels, steps);
       flipRow(wide, scratch, kept, columns, taps, channels, steps);
     }
-    finishRow(data, scale, zero, columns, offset, wide, errors);
+    if (errors) finishRow(data, scale, zero, columns, offset, wide, errors + <usize>r * 24);
+    else shiftRow(wide, columns, offset);
   }
 }
 
@@ -265,6 +266,16 @@ function roundRow(data: usize, inverse: f64, zero: i32, columns: i32, steps: i32
     store<i32>(wide + e, <i32>q + zero);
     store<f32>(residuals + e, <f32>(q - x));
   }
+}
+
+/** Adds the offset. */
+function shiftRow(wide: usize, columns: i32, offset: i32): void {
+  const end = wide + (<usize>columns << 2);
+  if (ASC_FEATURE_SIMD) {
+    const shift = i32x4.splat(offset);
+    for (; wide + 16 <= end; wide += 16) v128.store(wide, i32x4.add(v128.load(wide), shift));
+  }
+  for (; wide < end; wide += 4) store<i32>(wide, load<i32>(wide) + offset);
 }
 
 /** Notes the errors of a row, and adds the offset. */

@@ -2,6 +2,7 @@ import { type Core, type MakeCore, newCore, Turns } from "../core/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import type { Model } from "../model/index.ts";
 import {
+  areFinite,
   cutWidth,
   type Expansion,
   expandWeights,
@@ -65,7 +66,7 @@ export interface QuantizedTable {
  */
 export async function expandGraph(
   given: Graph,
-  options: QuantizeOptions & { readonly fitting?: Fitting } = {},
+  options: QuantizeOptions & { readonly fitting?: Fitting; readonly isUnmeasured?: boolean } = {},
   makeCore: MakeCore = newCore,
 ): Promise<{
   /** The graph with its series: what a container holds. */
@@ -77,7 +78,7 @@ export async function expandGraph(
   /** Linear nodes that stay in float32 whatever the plan says, and why. */
   floats: FloatNode[];
 }> {
-  const { onProgress, signal, fitting } = options;
+  const { onProgress, signal, fitting, isUnmeasured = false } = options;
   signal?.throwIfAborted();
   const core = await makeCore();
   const whole = linearNodes(given);
@@ -107,12 +108,13 @@ export async function expandGraph(
   };
   for (const [name, entry] of shared) {
     if (expansions.has(name)) continue;
-    expansions.set(name, await next(entry.weights.tensor.size, expandLayer(core, name, entry, fitting)));
+    expansions.set(name, await next(entry.weights.tensor.size, expandLayer(core, name, entry, fitting, isUnmeasured)));
   }
   const tables: QuantizedTable[] = [];
   for (const table of found) {
     const { name, tensor } = table;
-    const how = tableRounding(name, Math.min(tableBits, gridWidth(core, tensor, 0) ?? tableBits));
+    const width = Math.min(tableBits, gridWidth(core, tensor, 0) ?? tableBits);
+    const how = { ...tableRounding(name, width), isUnmeasured };
     tables.push({ table, expansion: await next(tensor.size, roundingRows(core, tensor, how)) });
   }
 
@@ -163,6 +165,7 @@ function* expandLayer(
   name: string,
   { weights, layer, linear }: SharedWeights,
   fitting: Fitting | undefined,
+  isUnmeasured: boolean,
 ): Generator<undefined, Expansion> {
   const { tensor, axis } = weights;
   const { bits, weightTerms: terms, digits = "signed", granularity, outliers = 0 } = layer;
@@ -177,7 +180,7 @@ function* expandLayer(
       outliers,
     });
   }
-  const how = roundingOf(linear, layer);
+  const how = { ...roundingOf(linear, layer), isUnmeasured };
   return fitting?.has(name, how.width) && layer.rounding === "fitted"
     ? fitting.round(tensor, how)
     : yield* roundingRows(core, tensor, how);
@@ -221,16 +224,8 @@ const LOOKED_AT = 2 ** 20;
 
 /** Layers that stay in float32 would pass NaN on to every answer; those with a series could not be expanded. */
 function* checkFinite({ name, tensor }: Pick<Table, "name" | "tensor">): Generator<undefined, void> {
-  const bits = new Int32Array(tensor.data.buffer, tensor.data.byteOffset, tensor.data.length);
-  for (let from = 0; from < bits.length; from += LOOKED_AT, yield)
-    if (!areFinite(bits, from, Math.min(from + LOOKED_AT, bits.length))) throw notFinite(tensor, name);
-}
-
-/** Whether floats are finite by their bits: an exponent of ones, and one more, is a sign. Four times as fast as sums of floats, and out of a generator's sight: V8 keeps its variables in memory. */
-function areFinite(bits: Int32Array, from: number, end: number): boolean {
-  let signs = 0;
-  for (let i = from; i < end; i++) signs |= (bits[i]! & 0x7fffffff) + 0x00800000;
-  return signs >= 0;
+  for (let from = 0; from < tensor.size; from += LOOKED_AT, yield)
+    if (!areFinite(tensor, from, Math.min(from + LOOKED_AT, tensor.size))) throw notFinite(tensor, name);
 }
 
 interface SharedWeights {

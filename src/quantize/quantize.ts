@@ -158,7 +158,7 @@ export async function quantizeGraph(
   const fitted = await fittingFor(prepared, options, makeCore);
   const how = { ...options, ...(typeof fitted === "object" && { fitting: fitted }) };
   const measured = options.check === true ? await measure(prepared, how, makeCore) : {};
-  return (await expandGraph(prepared, { ...how, ...measured }, makeCore)).model;
+  return (await expandGraph(prepared, { ...how, ...measured, isUnmeasured: true }, makeCore)).model;
 }
 
 /** Folded, fused, channels-last, bodies too: what plans and kernels are made for. */

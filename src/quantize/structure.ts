@@ -39,10 +39,6 @@ function isPassing(node: Node): boolean {
   return elements === "moved" || elements === "joined" || elements === "scaled";
 }
 
-function isLinear(node: Node): boolean {
-  return operatorOf(node)?.elements === "linear";
-}
-
 /**
  * Linear layers of front ends. A quantized sum is off by a part of the *largest* sum; a logarithm, reciprocal, root or divisor asks for a part of *each*. Quiet
  * bands of a mel spectrogram lie 60 dB below the loud ones and were off by 37 dB at 12 bits; the layers before the logarithm, which are linear among
@@ -58,13 +54,13 @@ function frontEnds(graph: Graph, nodes: readonly Node[]): Set<string> {
   const isNeeded = (name: string): boolean =>
     (readers.get(name) ?? []).some((node) => {
       if (takesPart(node, name, graph)) return !isSquareRoot(node, graph) || !isNorm(node, readers);
-      const passes = isPassing(node) || (isLinear(node) && isOpen(node));
+      const passes = isPassing(node) || isOpen(node);
       return passes && node.outputs.some((output) => exact.has(output));
     });
   for (const node of [...nodes].reverse()) {
     for (const output of node.outputs) if (output !== "" && isNeeded(output)) exact.add(output);
   }
-  const found = nodes.filter((node) => isLinear(node) && isOpen(node) && exact.has(node.outputs[0]!));
+  const found = nodes.filter((node) => isOpen(node) && exact.has(node.outputs[0]!));
   return new Set(found.map(({ name }) => name));
 }
 
@@ -105,9 +101,10 @@ function isNorm(root: Node, readers: ReadonlyMap<string, readonly Node[]>): bool
   return divides(root.outputs[0]!);
 }
 
-/** Whether a linear layer has no activation in it. The floor that is put below a logarithm is none. */
-function isOpen({ attributes }: Node): boolean {
-  const { activation, min, max } = attributes;
+/** Whether a node is a linear layer without an activation in it. The floor that is put below a logarithm is none. */
+function isOpen(node: Node): boolean {
+  if (operatorOf(node)?.elements !== "linear") return false;
+  const { activation, min, max } = node.attributes;
   if (activation === undefined || activation === "") return true;
   return activation === "Clip" && typeof min === "number" && min > 0 && max === undefined;
 }

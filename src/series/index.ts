@@ -9,6 +9,14 @@ export * from "./plan.ts";
 export * from "./plan-target.ts";
 export * from "./presets.ts";
 export * from "./rational.ts";
-export { GRID_WIDTH, gridWidth, type RoundedRows, type RoundOptions, roundingRows, roundRows } from "./rows.ts";
+export {
+  areFinite,
+  GRID_WIDTH,
+  gridWidth,
+  type RoundedRows,
+  type RoundOptions,
+  roundingRows,
+  roundRows,
+} from "./rows.ts";
 export * from "./speed.ts";
 export * from "./weights.ts";

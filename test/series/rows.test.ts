@@ -77,6 +77,27 @@ describe("rows", () => {
     );
   });
 
+  test("nothing but the errors changes where nobody asks for them", async () => {
+    for (const build of ["scalar", "simd"] as const) {
+      const core = await coreOf(build);
+      for (const [channels, flips] of [
+        [37, true],
+        [64, false],
+      ] as const) {
+        const weights = tensor(5, 3, channels, noise(15 * channels, channels));
+        const options = { ...BASE, width: 13, taps: 3, flips };
+        const [told, untold] = [
+          roundRows(core, weights, options),
+          roundRows(core, weights, { ...options, isUnmeasured: true }),
+        ];
+        for (const key of ["scales", "zeros", "planes", "largestL1", "largestSum"] as const)
+          expect(untold[key]).toEqual(told[key]);
+        expect([untold.relativeError, untold.bound()]).toEqual([Number.NaN, Number.POSITIVE_INFINITY]);
+        expect(told.relativeError).toBeGreaterThan(0);
+      }
+    }
+  });
+
   test("rows along any axis are those of the tensor with that axis first, and so are their grids", async () => {
     const dims = fc.tuple(
       fc.integer({ min: 1, max: 9 }),
