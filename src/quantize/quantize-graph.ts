@@ -23,7 +23,6 @@ import {
 import { sizeOf } from "../tensor/index.ts";
 import { roundBlockInputs } from "./block-activations.ts";
 import type { Fitting } from "./fitting.ts";
-import { cutIntoGroups } from "./groups.ts";
 import {
   type FloatNode,
   floatNodes,
@@ -85,7 +84,7 @@ export async function expandGraph(
   const turns = new Turns(signal);
   for (const { weights } of whole) if (weights !== undefined) await turns.run(checkFinite(weights));
   const { plan, preset, layers } = planLayers(core, whole, options);
-  const grouped = cutIntoGroups(given, whole, fittable(whole, layers, fitting));
+  const grouped = await inGroups(given, whole, fittable(whole, layers, fitting));
   const nodesOf = (graph: Graph) => (graph === given ? whole : linearNodes(graph));
   const { graph: cut, planned, expansions, further } = await widened(grouped, nodesOf(grouped.graph), signal);
   const graph = withoutUnread(cut, given);
@@ -133,6 +132,18 @@ export async function expandGraph(
   });
   const model = assemble(graph, plan, preset, expanded, tables);
   return { model, layers: expanded, tables, floats: floatNodes(graph) };
+}
+
+/** Layers whose plan asks for groups, cut; the code for it loads when there are such. */
+async function inGroups(
+  graph: Graph,
+  linear: readonly LinearNode[],
+  planned: ReadonlyMap<string, ReasonedPlan>,
+): Promise<Pick<WidePlan, "graph" | "planned">> {
+  const isInGroups = ({ granularity }: LayerPlan) => typeof granularity === "object";
+  if (![...planned.values()].some(isInGroups)) return { graph, planned };
+  const { cutIntoGroups } = await import("./groups.ts");
+  return cutIntoGroups(graph, linear, planned);
 }
 
 /** Layers whose weights have more than 16 bits, cut; the code for it loads when there are such. */

@@ -53,7 +53,7 @@ function frontEnds(graph: Graph, nodes: readonly Node[]): Set<string> {
   const exact = new Set<string>();
   const isNeeded = (name: string): boolean =>
     (readers.get(name) ?? []).some((node) => {
-      if (takesPart(node, name, graph)) return !isSquareRoot(node, graph) || !isNorm(node, readers);
+      if (takesPart(node, name, graph)) return powerOf(node, graph) !== 0.5 || !isNorm(node, readers);
       const passes = isPassing(node) || isOpen(node);
       return passes && node.outputs.some((output) => exact.has(output));
     });
@@ -65,20 +65,17 @@ function frontEnds(graph: Graph, nodes: readonly Node[]): Set<string> {
 }
 
 /** Whether a node needs each value of `name` to a part of itself. */
-function takesPart({ op, inputs }: Node, name: string, graph: Graph): boolean {
-  if (op === "Log" || op === "Reciprocal" || op === "Sqrt") return true;
-  if (op === "Div") return inputs[1] === name;
-  return op === "Pow" && inputs[0] === name && exponentOf(inputs, graph) < 1;
+function takesPart(node: Node, name: string, graph: Graph): boolean {
+  const { op, inputs } = node;
+  if (op === "Log" || op === "Reciprocal") return true;
+  return inputs[op === "Div" ? 1 : 0] === name && (op === "Div" || powerOf(node, graph) < 1);
 }
 
-/** The constant exponent of a power; NaN where there is none. */
-function exponentOf(inputs: readonly string[], graph: Graph): number {
-  const exponent = graph.initializers.get(inputs[1] ?? "");
+/** The constant power of its first input that a node is; NaN where it is none. */
+function powerOf({ op, inputs }: Node, graph: Graph): number {
+  if (op === "Sqrt") return 0.5;
+  const exponent = op === "Pow" ? graph.initializers.get(inputs[1]!) : undefined;
   return exponent?.size === 1 ? Number(exponent.data[0]) : Number.NaN;
-}
-
-function isSquareRoot({ op, inputs }: Node, graph: Graph): boolean {
-  return op === "Sqrt" || (op === "Pow" && exponentOf(inputs, graph) === 0.5);
 }
 
 /** What keeps a divisor off 0, between a root and the division by it. */
