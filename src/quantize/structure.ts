@@ -46,22 +46,58 @@ function isPassing(node: Node): boolean {
  *
  * Over some 60 networks this finds spectrograms (mel, constant-Q, short-time Fourier), nothing else: a ReduceMean, softmax or activation ends the walk, so that norms
  * and attention are not found, and a root that only divides is a norm too.
+ *
+ * A sine asks for a part of a *turn*, and coordinates or times of many turns are linear in inputs of the network: the frequencies of Fourier features run in float32 too (points that a segmenter is
+ * asked about: off by 1.6 times the largest value under `fast`, 4·10⁻³ under `faithful`). Sines within a network are activations, of a turn or few.
  */
 function frontEnds(graph: Graph, nodes: readonly Node[]): Set<string> {
   const readers = readersOf(graph);
-  /** Values of which one of these is taken. */
-  const exact = new Set<string>();
-  const isNeeded = (name: string): boolean =>
-    (readers.get(name) ?? []).some((node) => {
-      if (takesPart(node, name, graph)) return powerOf(node, graph) !== 0.5 || !isNorm(node, readers);
-      const passes = isPassing(node) || isOpen(node);
-      return passes && node.outputs.some((output) => exact.has(output));
-    });
-  for (const node of [...nodes].reverse()) {
-    for (const output of node.outputs) if (output !== "" && isNeeded(output)) exact.add(output);
-  }
-  const found = nodes.filter((node) => isOpen(node) && exact.has(node.outputs[0]!));
+  const raw = linearInInputs(graph, nodes);
+  const parts = before(nodes, readers, (node, name) =>
+    takesPart(node, name, graph) ? powerOf(node, graph) !== 0.5 || !isNorm(node, readers) : undefined,
+  );
+  const turns = before(nodes, readers, ({ op }) => (op === "Sin" || op === "Cos" ? true : undefined));
+  const found = nodes.filter((node) => {
+    const [output = ""] = node.outputs;
+    return isOpen(node) && (parts.has(output) || (turns.has(output) && raw.has(output)));
+  });
   return new Set(found.map(({ name }) => name));
+}
+
+/** Values that are taken, with nothing but open linear layers and what hands them on in between. `takes` says whether a node takes a value or is the end of it; undefined: it may hand it on. */
+function before(
+  nodes: readonly Node[],
+  readers: ReadonlyMap<string, readonly Node[]>,
+  takes: (node: Node, name: string) => boolean | undefined,
+): Set<string> {
+  const found = new Set<string>();
+  const handsOn = (node: Node) => isLinear(node) && node.outputs.some((output) => found.has(output));
+  const isNeeded = (name: string): boolean =>
+    (readers.get(name) ?? []).some((node) => takes(node, name) ?? handsOn(node));
+  for (const node of [...nodes].reverse()) {
+    for (const output of node.outputs) if (output !== "" && isNeeded(output)) found.add(output);
+  }
+  return found;
+}
+
+/** Values that are made of inputs of the network and constants by nothing but linear layers and what hands values on. */
+function linearInInputs(graph: Graph, nodes: readonly Node[]): Set<string> {
+  const found = new Set(["", ...graph.inputs.map(({ name }) => name), ...graph.initializers.keys()]);
+  for (const node of nodes) {
+    // What is taken out or put in by place is as it was; rows of a table are not linear in their numbers.
+    const isPut = node.op.startsWith("Scatter");
+    const isTaken = node.op.startsWith("Gather") && !graph.initializers.has(node.inputs[0]!);
+    const isMoved = isPut || isTaken || operatorOf(node)?.elements === "moved";
+    const of = isMoved ? node.inputs.filter((_, i) => i === 0 || (isPut && i === 2)) : node.inputs;
+    if ((isPut || isTaken || isLinear(node)) && of.every((name) => found.has(name)))
+      for (const output of node.outputs) found.add(output);
+  }
+  return found;
+}
+
+/** Whether the outputs of a node are linear in its inputs. */
+function isLinear(node: Node): boolean {
+  return isPassing(node) || isOpen(node);
 }
 
 /** Whether a node needs each value of `name` to a part of itself. */

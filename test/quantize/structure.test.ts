@@ -186,6 +186,29 @@ describe("layers of front ends stay in float32", () => {
       ["MatMul0"],
     ],
     [
+      "turns of coordinates",
+      [
+        ["Sub", "x 0.5"],
+        ["MatMul", "v0 w"],
+        ["Mul", "v1 6.28"],
+        ["Sin", "v2"],
+        ["Cos", "v2"],
+        ["Add", "v3 v4"],
+        ["MatMul", "v5 u"],
+      ],
+      ["MatMul1"],
+    ],
+    [
+      "sines within a network",
+      [
+        ["MatMul", "x w"],
+        ["Relu", "v0"],
+        ["MatMul", "v1 u"],
+        ["Sin", "v2"],
+      ],
+      [],
+    ],
+    [
       "an RMS norm",
       [
         ["MatMul", "x w"],
