@@ -1,17 +1,23 @@
 import type { Graph, Node } from "../graph/index.ts";
+import { Names } from "../graph/passes/names.ts";
+import { type Ranks, ranksOf } from "../graph/ranks.ts";
 import { sizeOf, Tensor } from "../tensor/index.ts";
 
 /**
  * An Einsum with a constant that shares no axis with the result, but for those that it alone has, is a layer: its weights are a matrix, also where they have an axis of heads ("abc,cde->abde", as
- * layers of Keras and XLNet are written). Other products become one once shapes are known, which plans do not see.
+ * layers of Keras and XLNet are written). Other products become one once shapes are known, which plans do not see; nor are those whose input may be of another rank than the equation's, which the
+ * operator refuses.
  */
 export function einsumLayers(graph: Graph): Graph {
   const initializers = new Map(graph.initializers);
-  const nodes = graph.nodes.flatMap((node) => (node.op === "Einsum" && layerOf(node, initializers)) || [node]);
+  const [ranks, names] = [ranksOf(graph), new Names(graph)];
+  const nodes = graph.nodes.flatMap((node) => {
+    return (node.op === "Einsum" && layerOf(node, ranks, names, initializers)) || [node];
+  });
   return { ...graph, nodes, initializers };
 }
 
-function layerOf(node: Node, initializers: Map<string, Tensor>): Node[] | undefined {
+function layerOf(node: Node, ranks: Ranks, names: Names, initializers: Map<string, Tensor>): Node[] | undefined {
   const terms = /^([a-z]+),([a-z]+)->([a-z]+)$/i.exec(String(node.attributes["equation"]).replaceAll(" ", ""));
   if (terms === null) return undefined;
   const at = initializers.has(node.inputs[1]!) ? 1 : 0;
@@ -25,16 +31,23 @@ function layerOf(node: Node, initializers: Map<string, Tensor>): Node[] | undefi
   const isOnce = [own, fed, result].every((letters) => new Set(letters).size === letters.length);
   const isWhole =
     result.length === rows.length + columns.length && [...rows, ...columns].every((l) => result.includes(l));
-  const isLayer = type === "float32" && dims.length === own.length && inner.length > 0 && columns.length > 0;
+  const isLayer =
+    type === "float32" &&
+    ranks.rank(x) === fed.length &&
+    dims.length === own.length &&
+    inner.length > 0 &&
+    columns.length > 0;
   if (!isOnce || !isWhole || !isLayer || dims.includes(0) || inner.some((l) => extents.get(l) === 1)) return undefined;
   const made: Node[] = [];
   const op = (op: string, inputs: readonly string[], attributes: Node["attributes"] = {}): string => {
-    const own = `${node.name}#${made.length}`;
-    made.push({ name: own, op, domain: "", inputs, outputs: [own], attributes });
+    const own = names.unique(`${node.name}/product`);
+    // Plans and reports know the layer by the name of the Einsum.
+    const name = op === "MatMul" ? node.name : own;
+    made.push({ name, op, domain: "", inputs, outputs: [own], attributes });
     return own;
   };
   const integers = (list: readonly number[]): string => {
-    const own = `${node.name}#shape${made.length}`;
+    const own = names.unique(`${node.name}/shape`);
     initializers.set(own, new Tensor("int64", BigInt64Array.from(list, BigInt), [list.length]));
     return own;
   };
@@ -53,5 +66,5 @@ function layerOf(node: Node, initializers: Map<string, Tensor>): Node[] | undefi
   const sums = op("MatMul", [flat, right]);
   const spread = columns.length === 1 ? sums : op("Reshape", [sums, integers([...kept, ...sizes(columns)])]);
   const last = turned(spread, [...rows, ...columns], [...result]);
-  return [...made, { ...node, op: "Identity", inputs: [last], attributes: {} }];
+  return [...made, { ...node, name: `${node.name}/result`, op: "Identity", inputs: [last], attributes: {} }];
 }

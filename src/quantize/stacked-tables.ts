@@ -1,5 +1,6 @@
 import type { Graph, Node } from "../graph/index.ts";
 import { typeCode } from "../graph/operators/cast.ts";
+import { Names } from "../graph/passes/names.ts";
 import { sizeOf, Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
 
@@ -11,6 +12,7 @@ export function stackedTables(graph: Graph): Graph {
   const readers = readersOf(graph);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const initializers = new Map(graph.initializers);
+  const names = new Names(graph);
   const becomes = new Map<Node, readonly Node[]>();
   for (const [name, tensor] of graph.initializers) {
     if (tensor.type !== "float32" || tensor.dims.length < 3 || tensor.dims[0]! < 2 || outputs.has(name)) continue;
@@ -21,14 +23,18 @@ export function stackedTables(graph: Graph): Graph {
     const middle = tensor.dims.slice(1, -1);
     const rows = sizeOf(middle);
     if (rows < 2) continue;
-    const [first, step, axes] = [`${name}#first`, `${name}#step`, `${name}#axes`];
+    const [first, step, axes] = ["first", "step", "axes"].map((part) => names.unique(`${name}/${part}`)) as [
+      string,
+      string,
+      string,
+    ];
     const offsets = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
     const negative = BigInt64Array.from({ length: middle.length }, (_, i) => BigInt(-1 - i));
     initializers.set(name, new Tensor("float32", tensor.data, [tensor.dims[0]! * rows, tensor.dims.at(-1)!]));
     initializers.set(first, new Tensor("int64", offsets, middle));
     initializers.set(step, new Tensor("int64", BigInt64Array.of(BigInt(rows)), []));
     initializers.set(axes, new Tensor("int64", negative, [middle.length]));
-    for (const [node, places] of looks) becomes.set(node, rowsOf(node, [name, places!, step, axes, first]));
+    for (const [node, places] of looks) becomes.set(node, rowsOf(node, names, [name, places!, step, axes, first]));
   }
   if (becomes.size === 0) return graph;
   return { ...graph, initializers, nodes: graph.nodes.flatMap((node) => becomes.get(node) ?? [node]) };
@@ -48,9 +54,9 @@ function placesOf(node: Node, name: string, graph: Graph): string | undefined {
 }
 
 /** Looks the rows of matrices up: their places are counted on from that of the first one, from the end too. */
-function rowsOf(node: Node, [table, places, step, axes, offsets]: readonly string[]): Node[] {
+function rowsOf(node: Node, names: Names, [table, places, step, axes, offsets]: readonly string[]): Node[] {
   const made = (op: string, inputs: readonly (string | undefined)[], attributes: Node["attributes"] = {}): Node => {
-    const name = `${node.name}#${op}`;
+    const name = names.unique(`${node.name}/${op}`);
     return { name, op, domain: "", inputs: inputs as string[], outputs: [name], attributes };
   };
   const whole = made("Cast", [places], { to: typeCode("int64") });

@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { writeOnnx } from "../../src/onnx/index.ts";
+import { readOnnx, writeOnnx } from "../../src/onnx/index.ts";
 import { quantize } from "../../src/quantize/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { Tensor } from "../../src/tensor/index.ts";
@@ -94,6 +94,56 @@ describe("a product with a constant is a layer", () => {
     for (const [i, value] of plain("abc,cde->abde", [wide, factors[1]]).entries()) {
       expect((y.data as Float32Array)[i]).toBeCloseTo(value, 4);
     }
+  });
+
+  test("an input of another rank than the equation's is refused, as by the operator", async () => {
+    const equation = { equation: "abc,cde->abde" };
+    const graph = build(
+      { x: { type: "float32", shape: undefined } },
+      { w: filled("cde", 1) },
+      [["Einsum", ["x", "w"], ["y"], equation]],
+      ["y"],
+      21,
+    );
+    for (const preset of ["float32", "fast"] as const) {
+      const session = await InferenceSession.create(writeOnnx(graph), { preset });
+      const x = new Tensor("float32", noise(15, 1), [3, 5]);
+      await expect(session.run({ x })).rejects.toThrow(/Einsum.*term "abc" does not fit input 0/);
+      await session.release();
+    }
+  });
+
+  test("values that are called like those that a layer needs stay what they are, and reports have the Einsum's name", async () => {
+    const { onnx, x, factors } = graphOf("abc,cde->abde", 1);
+    const graph = readOnnx(onnx);
+    const [einsum] = graph.nodes;
+    const taken = ["product", "product_1", "shape", "result"].map((part) => `${einsum!.name}/${part}`);
+    const extra = new Tensor("float32", [1], []);
+    const nodes = [
+      ...graph.nodes,
+      ...taken.map((name, i) => ({
+        ...einsum!,
+        name: `sum ${i}`,
+        op: "Add",
+        inputs: ["y", name],
+        outputs: [`sum ${i}`],
+        attributes: {},
+      })),
+    ];
+    const initializers = new Map([...graph.initializers, ...taken.map((name) => [name, extra] as const)]);
+    const outputs = nodes.map(({ outputs: [name] }) => ({ name: name!, type: "float32" as const, shape: undefined }));
+    const { bytes, report } = await quantize(writeOnnx({ ...graph, nodes, initializers, outputs }), {
+      preset: "faithful",
+      check: false,
+    });
+    expect(report.layers.map(({ name }) => name)).toEqual([einsum!.name]);
+    const session = await InferenceSession.create(bytes);
+    const found = await session.run({ x });
+    await session.release();
+    const expected = plain("abc,cde->abde", factors);
+    for (const i of taken.keys())
+      for (const [j, value] of expected.entries())
+        expect((found[`sum ${i}`]!.data as Float32Array)[j]).toBeCloseTo(value + 1, 2);
   });
 
   test("one layer behind another", async () => {

@@ -149,6 +149,7 @@ export const einsum = {
     inputs: "T...",
     types: { T: NUMBERS },
     attributes: { equation: "text" },
+    rank: ({ attributes }) => /->([a-z ]*)$/i.exec(String(attributes["equation"]))?.[1]!.replaceAll(" ", "").length,
     sizes: "polynomial",
     expands,
   },
