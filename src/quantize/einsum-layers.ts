@@ -1,4 +1,5 @@
 import type { Graph, Node } from "../graph/index.ts";
+import { isIdentity } from "../graph/passes/layout.ts";
 import { Names } from "../graph/passes/names.ts";
 import { type Ranks, ranksOf } from "../graph/ranks.ts";
 import { sizeOf, Tensor } from "../tensor/index.ts";
@@ -53,7 +54,7 @@ function layerOf(node: Node, ranks: Ranks, names: Names, initializers: Map<strin
   };
   const turned = (name: string, from: readonly string[], to: readonly string[]): string => {
     const perm = to.map((letter) => from.indexOf(letter));
-    return perm.every((axis, i) => axis === i) ? name : op("Transpose", [name], { perm });
+    return isIdentity(perm) ? name : op("Transpose", [name], { perm });
   };
   const sizes = (letters: readonly string[]): number[] => letters.map((letter) => extents.get(letter)!);
   const kept = rows.map(() => 0);

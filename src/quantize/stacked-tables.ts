@@ -13,21 +13,20 @@ export function stackedTables(graph: Graph): Graph {
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const initializers = new Map(graph.initializers);
   const names = new Names(graph);
+  const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
+  // Those of bodies are not looked for: what holds them knows other values.
+  const own = new Set(graph.nodes);
   const becomes = new Map<Node, readonly Node[]>();
   for (const [name, tensor] of graph.initializers) {
     if (tensor.type !== "float32" || tensor.dims.length < 3 || tensor.dims[0]! < 2 || outputs.has(name)) continue;
-    const looks = (readers.get(name) ?? []).map((node) => [node, placesOf(node, name, graph)] as const);
-    // Those of bodies are not looked for: what holds them knows other values.
-    if (looks.length === 0 || looks.some(([node, places]) => places === undefined || !graph.nodes.includes(node)))
-      continue;
+    const looks = (readers.get(name) ?? []).map((node) => [node, placesOf(node, name, graph, makers)] as const);
+    if (looks.length === 0 || looks.some(([node, places]) => places === undefined || !own.has(node))) continue;
     const middle = tensor.dims.slice(1, -1);
     const rows = sizeOf(middle);
     if (rows < 2) continue;
-    const [first, step, axes] = ["first", "step", "axes"].map((part) => names.unique(`${name}/${part}`)) as [
-      string,
-      string,
-      string,
-    ];
+    const first = names.unique(`${name}/first`);
+    const step = names.unique(`${name}/step`);
+    const axes = names.unique(`${name}/axes`);
     const offsets = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
     const negative = BigInt64Array.from({ length: middle.length }, (_, i) => BigInt(-1 - i));
     initializers.set(name, new Tensor("float32", tensor.data, [tensor.dims[0]! * rows, tensor.dims.at(-1)!]));
@@ -41,15 +40,20 @@ export function stackedTables(graph: Graph): Graph {
 }
 
 /** Where a node looks matrices of a constant up: places along its first axis; undefined for other readers. */
-function placesOf(node: Node, name: string, graph: Graph): string | undefined {
+function placesOf(
+  node: Node,
+  name: string,
+  { initializers }: Graph,
+  makers: ReadonlyMap<string, Node>,
+): string | undefined {
   const { domain, op, inputs, attributes } = node;
   const [table, places = ""] = inputs;
   if (domain !== "" || table !== name || places === name) return undefined;
   if (op === "Gather") return (attributes["axis"] ?? 0) === 0 ? places : undefined;
   if (op !== "GatherND" || (attributes["batch_dims"] ?? 0) !== 0) return undefined;
   // Coordinates of one number each.
-  const maker = graph.nodes.find(({ outputs }) => outputs[0] === places);
-  const axes = maker?.op === "Unsqueeze" ? graph.initializers.get(maker.inputs[1]!) : undefined;
+  const maker = makers.get(places);
+  const axes = maker?.op === "Unsqueeze" ? initializers.get(maker.inputs[1]!) : undefined;
   return axes?.size === 1 && Number(axes.data[0]) === -1 ? maker!.inputs[0] : undefined;
 }
 

@@ -2,7 +2,14 @@ import type { Graph, Node } from "../../src/graph/graph.ts";
 import { Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
 
-function node(name: string, op: string, inputs: string[], output: string, attributes: Node["attributes"] = {}): Node {
+/** A node of one output. */
+export function node(
+  name: string,
+  op: string,
+  inputs: string[],
+  output: string,
+  attributes: Node["attributes"] = {},
+): Node {
   return { name, op, domain: "", inputs, outputs: [output], attributes };
 }
 
