@@ -1,11 +1,8 @@
 import { Tensor } from "../tensor/index.ts";
-import type { Attribute, Node } from "./graph.ts";
+import type { Attribute, AttributeType, Node } from "./graph.ts";
 import { declaredKind } from "./operators/contract.ts";
 import { operatorOf } from "./operators/index.ts";
 import { isGraph } from "./order.ts";
-
-/** Types of attributes, as ONNX tells them apart. */
-export type AttributeType = "int" | "float" | "text" | "tensor" | "graph" | "ints" | "floats" | "texts";
 
 /** The type of an attribute, by the file that it comes from, or else by its operator, or by its value; undefined when the node does not have it. */
 export function attributeType(

@@ -1,6 +1,5 @@
 import type { Shape, Tensor } from "../tensor/index.ts";
 import type { ElementType } from "../tensor/types.ts";
-import type { AttributeType } from "./attributes.ts";
 
 /** A dimension of an input: a number, or the name of one that is known only when the model runs. */
 export type Dimension = number | string;
@@ -16,6 +15,9 @@ export interface ValueInfo {
 
 /** Integers are numbers; beyond 2^53 they are near ones, and 2^63 − 1 is the largest double below it. */
 export type Attribute = number | string | readonly number[] | readonly string[] | Tensor | Graph;
+
+/** Types of attributes, as ONNX tells them apart. */
+export type AttributeType = "int" | "float" | "text" | "tensor" | "graph" | "ints" | "floats" | "texts";
 
 /**
  * An operator call. `domain` is "" for ONNX, "bitbasis" for what our passes make (channels-last twins and fused operators, listed in

@@ -1,4 +1,4 @@
-export { type AttributeType, attributeType } from "./attributes.ts";
+export { attributeType } from "./attributes.ts";
 export { nodeError, nodeMessage } from "./errors.ts";
 export * from "./graph.ts";
 export { evaluateNode } from "./host.ts";

@@ -1,6 +1,9 @@
 import type { Shape } from "../tensor/index.ts";
 import type { Dimension } from "./graph.ts";
 
+/** Stands for an extent that is not known. */
+export const ANY_EXTENT = 4;
+
 interface Opening {
   /** Extents that are guesses; "rank": even their number is one. */
   readonly guesses: readonly boolean[] | "rank";

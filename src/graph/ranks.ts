@@ -1,7 +1,7 @@
 import type { Tensor } from "../tensor/index.ts";
 import type { Graph, Node } from "./graph.ts";
 import { operatorOf } from "./operators/index.ts";
-import type { Rank, RankView } from "./operators/operator.ts";
+import type { Rank, RankView } from "./operators/rank.ts";
 
 /** A constant by its name. */
 export type Constants = (name: string) => Tensor | undefined;

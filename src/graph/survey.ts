@@ -3,14 +3,14 @@ import { allocateData, type ElementType, sizeOf, Tensor } from "../tensor/index.
 import { DependsOnData, nodeError } from "./errors.ts";
 import type { Dimension, Graph, KnownValue, Node, ValueInfo } from "./graph.ts";
 import { runsBetween } from "./host.ts";
-import { isOpen, isOpenRank, knownExtent, shapeInWords, Witness } from "./open-shape.ts";
+import { ANY_EXTENT, isOpen, isOpenRank, knownExtent, shapeInWords, Witness } from "./open-shape.ts";
 import { isOfTypes, outputsOf } from "./operators/contract.ts";
 import { takesLong } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
-import { INDEX, type Rank, type RankView } from "./operators/operator.ts";
+import { INDEX } from "./operators/operator.ts";
+import type { Rank, RankView } from "./operators/rank.ts";
 import { captures, isGraph } from "./order.ts";
 import { type Known, LIST, Specializer, type Stop } from "./specialize.ts";
-import { ANY_EXTENT } from "./verify.ts";
 
 /** Elements that are guessed where shapes depend on data are at most so many; of more, nothing is said. */
 const MOST_ELEMENTS = 256;

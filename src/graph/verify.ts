@@ -1,10 +1,8 @@
 import { BitbasisError } from "../core/errors.ts";
 import type { Graph, KnownValue } from "./graph.ts";
+import { ANY_EXTENT } from "./open-shape.ts";
 import { isOfTypes } from "./operators/contract.ts";
 import { type Feed, LIST, probe } from "./specialize.ts";
-
-/** Stands for an extent that is not known. */
-export const ANY_EXTENT = 4;
 
 /**
  * Refuses a graph that no feeds can run, as far as that can be told beforehand. Where all shapes are static and nothing depends on data, that is all that a run would refuse; else see

@@ -1,7 +1,7 @@
 import { decodeUtf8 } from "../core/bare.ts";
 import { BitbasisError } from "../core/errors.ts";
-import { type AttributeType, apparentType } from "../graph/attributes.ts";
-import type { Attribute, Graph, Node } from "../graph/graph.ts";
+import { apparentType } from "../graph/attributes.ts";
+import type { Attribute, AttributeType, Graph, Node } from "../graph/graph.ts";
 import { Tensor } from "../tensor/index.ts";
 import type { AttributeProto, GraphProto, NodeProto } from "./schema.ts";
 import type { TensorReader } from "./tensors.ts";

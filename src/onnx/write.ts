@@ -1,6 +1,6 @@
 import { encodeUtf8 } from "../core/bare.ts";
-import { type AttributeType, attributeType } from "../graph/attributes.ts";
-import type { Attribute, Graph, Node } from "../graph/graph.ts";
+import { attributeType } from "../graph/attributes.ts";
+import type { Attribute, AttributeType, Graph, Node } from "../graph/graph.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { INT64_END, KIND_CODES } from "./attributes.ts";
 import { type AttributeProto, type GraphProto, type ModelProto, type NodeProto, writeModelProto } from "./schema.ts";

@@ -9,7 +9,7 @@ import type { KeptMemory } from "./kept.ts";
 import { genericFrom, lineOfRows, linesThrough, valuesAt } from "./line-search.ts";
 import { type Line, placeOn, type Range } from "./lines.ts";
 import { generalize } from "./ranged.ts";
-import type { Given, Part, Routine } from "./schedule.ts";
+import type { Given, Part, Routine } from "./routine.ts";
 
 /** Most bytes of the arena of the largest size where it is more than twice another: those of the others take as much. */
 const WIDE_BYTES = 2 ** 25;

@@ -3,7 +3,7 @@ import type { Graph } from "../graph/index.ts";
 import { parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
 import { externalFiles } from "./external.ts";
-import { checked, type OpenModel, type OpenOptions, whole } from "./open.ts";
+import { checked, type OpenModel, type OpenOptions, whole } from "./opened.ts";
 import type { Override } from "./overrides.ts";
 import type { Reading } from "./source.ts";
 

@@ -1,4 +1,4 @@
-import type { Part } from "../program/schedule.ts";
+import type { Part } from "../program/routine.ts";
 
 /** A written program, with its inputs in its arena. */
 export interface Bound {

@@ -6,7 +6,7 @@ import { Call } from "../graph/operators/call.ts";
 import { outputsOf } from "../graph/operators/contract.ts";
 import { operatorOf } from "../graph/operators/index.ts";
 import type { Stage } from "../graph/stage.ts";
-import { type Part, type Routine, routineOf } from "../program/schedule.ts";
+import { type Part, type Routine, routineOf } from "../program/routine.ts";
 import { bytesIn, sizeOf, Tensor } from "../tensor/index.ts";
 import type { Runner } from "./runner.ts";
 import { type Held, type Value, viewOf } from "./values.ts";

@@ -3,7 +3,7 @@ import { expect, it } from "vitest";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import type { Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import type { Part } from "../../src/program/schedule.ts";
+import type { Part } from "../../src/program/routine.ts";
 import type { Engine } from "../../src/session/engine.ts";
 import { build } from "../graph/build.ts";
 import { noise } from "../graph/interpret.ts";

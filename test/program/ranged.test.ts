@@ -7,7 +7,7 @@ import { COMMON } from "../../src/graph/operators/common.ts";
 import type { Operator } from "../../src/graph/operators/operator.ts";
 import { UNCOMMON } from "../../src/graph/operators/uncommon.ts";
 import type { Model } from "../../src/model/index.ts";
-import type { Routine } from "../../src/program/schedule.ts";
+import type { Routine } from "../../src/program/routine.ts";
 import { quantizeGraph } from "../../src/quantize/quantize.ts";
 import { Engine } from "../../src/session/engine.ts";
 import { type ElementType, Tensor } from "../../src/tensor/index.ts";

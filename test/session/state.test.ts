@@ -2,7 +2,7 @@ import { describe, expect, it } from "vitest";
 import { InferenceSession, type SessionState, Tensor } from "../../src/entries/index.ts";
 import type { Graph, Node } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import type { Part } from "../../src/program/schedule.ts";
+import type { Part } from "../../src/program/routine.ts";
 import type { Engine } from "../../src/session/engine.ts";
 import { build, f32 } from "../graph/build.ts";
 import { checkSessions } from "../support/checked/core.ts";

@@ -1,12 +1,12 @@
 import { sizeOf, stridesOf } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
 import { isOpenRank, knownExtent } from "../open-shape.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
 import { allocate, copyStrided, dataOf, elementsOf } from "./elements.ts";
-import { axisLayout } from "./layout-rules.ts";
-import { ANY, type Evaluate, type Operator, plus, type Rank, type ShapeRule, sameRank } from "./operator.ts";
+import { axisLayout, type LayoutRule } from "./layout-rules.ts";
+import { ANY, type Evaluate, type Operator, plus, type ShapeRule, sameRank } from "./operator.ts";
+import type { Rank } from "./rank.ts";
 import { like } from "./reshape.ts";
 import { type Rewrite, toInputs } from "./rewrite.ts";
 import { settleUnmoved } from "./settle.ts";

@@ -1,9 +1,8 @@
 import type { Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import { toFirst, toLast, transposed, transposedWeights } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
-import { SPATIAL_RANKS } from "./layout-rules.ts";
+import { type LayoutRule, SPATIAL_RANKS } from "./layout-rules.ts";
 import type { Operator, ShapeRule } from "./operator.ts";
 import {
   arrange,

@@ -1,6 +1,36 @@
+import type { Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import type { Layout, LayoutRule } from "../passes/channels-last.ts";
 import { broadcastLast, lastAxis } from "../passes/layout.ts";
+
+/** Emits the channels-last form of a node and says true, or leaves the node to stay as it is. */
+export type LayoutRule = (node: Node, layout: Layout) => boolean;
+
+/** What the rules see of the graph, and how they change it. */
+export interface Layout {
+  rank(value: string | undefined): number | undefined;
+  constant(value: string | undefined): Tensor | undefined;
+  /** Elements of a constant. */
+  integers(value: string | undefined): number[] | undefined;
+  /** Whether a channels-last form exists already. */
+  hasLast(value: string): boolean;
+  /** Whether all spatial extents are known to be 1: both forms have the same order of elements. */
+  isPoint(value: string): boolean;
+  markPoint(value: string): void;
+  /** The channels-second form, made by a Transpose where it is missing. */
+  first(value: string): string;
+  /** The channels-last form, made by a Transpose where it is missing; of constants too. */
+  toLast(value: string, rank: number): string;
+  /** Adds a node whose output is the channels-last form of `value`. */
+  emitLast(node: Node, rank: number): void;
+  /** Adds a node that makes the values themselves. */
+  emit(node: Node): void;
+  /** A constant of integers. */
+  integerConstant(base: string, data: readonly number[]): string;
+  add(base: string, tensor: Tensor): string;
+  newValue(base: string): string;
+  /** Changes weights that are read once under their own name, others under a new one: one for each `way` that readers change them in. */
+  change(name: string, tensor: Tensor, way: string): string;
+}
 
 /** Ranks that have a channels-last form with spatial axes. */
 export const SPATIAL_RANKS = [3, 4, 5];

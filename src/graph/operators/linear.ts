@@ -1,7 +1,8 @@
 import { broadcast, type ElementType, type Shape } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
-import { INTEGERS, type Operator, type RankView, rankOf, type ShapeRule } from "./operator.ts";
+import { INTEGERS, type Operator, rankOf, type ShapeRule } from "./operator.ts";
+import type { RankView } from "./rank.ts";
 
 function isTransposed(attributes: Node["attributes"]): boolean {
   return (attributes["transB"] ?? 0) !== 0;

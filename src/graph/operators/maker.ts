@@ -2,7 +2,7 @@ import type { BitbasisError } from "../../core/errors.ts";
 import { type ElementType, Tensor } from "../../tensor/index.ts";
 import { nodeError } from "../errors.ts";
 import type { Attribute, Node } from "../graph.ts";
-import type { Rank } from "./operator.ts";
+import type { Rank } from "./rank.ts";
 
 /** The graph around a node that becomes other nodes. */
 export interface Surroundings {

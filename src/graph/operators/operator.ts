@@ -1,21 +1,10 @@
 import type { ElementType, TensorData } from "../../tensor/index.ts";
 import { ELEMENT_TYPES } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import type { Call } from "./call.ts";
+import type { LayoutRule } from "./layout-rules.ts";
 import type { Maker } from "./maker.ts";
-
-/** Number of axes; undefined where it cannot be told without input shapes. */
-export type Rank = number | undefined;
-
-/** What rank rules see of the graph around a node. */
-export interface RankView {
-  rank(i: number): Rank;
-  /** Number of elements of input `i`, a vector, when it is known. */
-  length(i: number): Rank;
-  /** Elements of input `i`, when it is a constant. */
-  numbers(i: number): readonly number[] | undefined;
-}
+import type { Rank, RankView } from "./rank.ts";
 
 /** Types and shapes of a node's outputs; throws when the inputs do not fit. The inputs' count, types and attributes have been checked. */
 export type ShapeRule = (call: Call) => readonly KnownValue[];

@@ -1,9 +1,8 @@
 import { sizeOf, stridesOf } from "../../tensor/index.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf } from "./elements.ts";
-import { axesConstant, growingLayout, lastAxes } from "./layout-rules.ts";
+import { axesConstant, growingLayout, type LayoutRule, lastAxes } from "./layout-rules.ts";
 import { ANY, type Evaluate, INDEX, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 import { like } from "./reshape.ts";
 import type { Rewrite } from "./rewrite.ts";

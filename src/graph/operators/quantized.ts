@@ -8,13 +8,12 @@ import {
   type TensorData,
 } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import { range, shape, toFloat } from "./attend.ts";
 import type { Call } from "./call.ts";
 import { typeAttribute, typeCode } from "./cast.ts";
 import { elementsOf } from "./elements.ts";
 import { BYTES } from "./integer.ts";
-import { axisLayout, unaryLayout } from "./layout-rules.ts";
+import { axisLayout, type LayoutRule, unaryLayout } from "./layout-rules.ts";
 import type { Maker } from "./maker.ts";
 import { type Evaluate, type Operator, sameRank } from "./operator.ts";
 import { type Rewrite, sameAs } from "./rewrite.ts";

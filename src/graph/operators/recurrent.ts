@@ -1,7 +1,8 @@
 import type { Node } from "../graph.ts";
 import type { Call } from "./call.ts";
 import type { Maker } from "./maker.ts";
-import type { Operator, RankView, ShapeRule, WeightInput } from "./operator.ts";
+import type { Operator, ShapeRule, WeightInput } from "./operator.ts";
+import type { RankView } from "./rank.ts";
 
 type Cell = "RNN" | "GRU" | "LSTM";
 

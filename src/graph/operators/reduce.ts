@@ -1,21 +1,12 @@
 import { holdsBits, sizeOf, stridesOf } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis, toLast } from "../passes/layout.ts";
 import { normalizedAxes } from "./axes.ts";
 import type { Call } from "./call.ts";
 import { allocate, dataOf, elementsOf, walk } from "./elements.ts";
-import { axesConstant, axisLayout, unaryLayout } from "./layout-rules.ts";
-import {
-  type Evaluate,
-  each,
-  NUMBERS,
-  type Operator,
-  plus,
-  type Rank,
-  type RankView,
-  type ShapeRule,
-} from "./operator.ts";
+import { axesConstant, axisLayout, type LayoutRule, unaryLayout } from "./layout-rules.ts";
+import { type Evaluate, each, NUMBERS, type Operator, plus, type ShapeRule } from "./operator.ts";
+import type { Rank, RankView } from "./rank.ts";
 import { axesToInput } from "./rewrite.ts";
 
 /** Axes that a Reduce node works on; undefined when it does nothing (`noop_with_empty_axes`). */

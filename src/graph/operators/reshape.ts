@@ -1,10 +1,9 @@
 import { type Shape, sizeOf } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
-import type { Layout, LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis } from "../passes/layout.ts";
 import { normalizedAxes } from "./axes.ts";
 import type { Call } from "./call.ts";
-import { axesConstant, unaryLayout } from "./layout-rules.ts";
+import { axesConstant, type Layout, type LayoutRule, unaryLayout } from "./layout-rules.ts";
 import {
   ANY,
   type Evaluate,

@@ -1,9 +1,9 @@
 import { ElementCode } from "../../core/abi/element.ts";
 import { Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
-import type { Layout, LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis, toLast } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
+import type { Layout, LayoutRule } from "./layout-rules.ts";
 import { HALVES, type Operator, type ShapeRule, sameRank } from "./operator.ts";
 import type { Rewrite } from "./rewrite.ts";
 import { settleUnmoved } from "./settle.ts";

@@ -1,10 +1,10 @@
 import { stridesOf } from "../../tensor/index.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import { lastAxis } from "../passes/layout.ts";
 import type { Call } from "./call.ts";
 import { copyStrided } from "./elements.ts";
-import { axesConstant, lastAxes, unaryLayout } from "./layout-rules.ts";
-import { ANY, type Evaluate, INDEX, type Operator, type Rank, type RankView, sameRank } from "./operator.ts";
+import { axesConstant, type LayoutRule, lastAxes, unaryLayout } from "./layout-rules.ts";
+import { ANY, type Evaluate, INDEX, type Operator, sameRank } from "./operator.ts";
+import type { Rank, RankView } from "./rank.ts";
 import { like } from "./reshape.ts";
 import { toInputs } from "./rewrite.ts";
 import { settleUnmoved } from "./settle.ts";

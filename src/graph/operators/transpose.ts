@@ -1,10 +1,10 @@
 import { stridesOf } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
-import type { LayoutRule } from "../passes/channels-last.ts";
 import { isIdentity, lastAxis } from "../passes/layout.ts";
 import { normalizedAxes } from "./axes.ts";
 import type { Call } from "./call.ts";
 import { copyStrided } from "./elements.ts";
+import type { LayoutRule } from "./layout-rules.ts";
 import { ANY, type Evaluate, type Operator, sameRank } from "./operator.ts";
 import { like } from "./reshape.ts";
 

@@ -1,6 +1,7 @@
 import { Tensor } from "../../tensor/index.ts";
 import type { Graph, Node } from "../graph.ts";
 import { operatorOf } from "../operators/index.ts";
+import type { Layout } from "../operators/layout-rules.ts";
 import { captures, reads, subgraphs } from "../order.ts";
 import { type Ranks, ranksOf } from "../ranks.ts";
 import { applyRules } from "./editor.ts";
@@ -19,17 +20,14 @@ import { normalize } from "./normalize.ts";
  * the twins.
  */
 export function channelsLast(graph: Graph): Graph {
-  const layout = new Layout(normalize(graph));
+  const layout = new ChannelsLast(normalize(graph));
   for (const node of layout.graph.nodes) layout.visit(node);
   const result = applyRules(layout.finish(), [dropIdentity, joinTransposes, scaleInteger, fuseActivation]);
   return shareNodes(shareInitializers(result));
 }
 
-/** Emits the channels-last form of a node and says true, or leaves the node to stay as it is. */
-export type LayoutRule = (node: Node, layout: Layout) => boolean;
-
-/** What the layout rules work with. */
-export class Layout {
+/** A walk over the nodes of a graph that makes another of them. */
+class ChannelsLast implements Layout {
   readonly nodes: Node[] = [];
   readonly initializers: Map<string, Tensor>;
   private readonly ranks: Ranks;
@@ -79,7 +77,6 @@ export class Layout {
     return tensor === undefined ? undefined : Array.from(tensor.data as ArrayLike<number | bigint>, Number);
   }
 
-  /** Whether a channels-last form exists already. */
   hasLast(value: string): boolean {
     return this.last.has(value);
   }
@@ -92,7 +89,6 @@ export class Layout {
     this.points.add(value);
   }
 
-  /** The channels-second form, made by a Transpose where it is missing. */
   first(value: string): string {
     const source = this.last.get(value);
     if (value === "" || this.made.has(value) || source === undefined) return value;
@@ -101,7 +97,6 @@ export class Layout {
     return value;
   }
 
-  /** The channels-last form, made by a Transpose where it is missing; of constants too. */
   toLast(value: string, rank: number): string {
     let name = this.last.get(value);
     if (name !== undefined) return name;
@@ -114,7 +109,6 @@ export class Layout {
     return name;
   }
 
-  /** Adds a node whose output is the channels-last form of `value`. */
   emitLast(node: Node, rank: number): void {
     const outputs = node.outputs.map((value) => {
       if (value === "") return "";
@@ -126,13 +120,11 @@ export class Layout {
     this.nodes.push({ ...node, outputs });
   }
 
-  /** Adds a node that makes the values themselves. */
   emit(node: Node): void {
     this.nodes.push(node);
     for (const name of node.outputs) this.made.add(name);
   }
 
-  /** A constant of integers. */
   integerConstant(base: string, data: readonly number[]): string {
     return this.add(base, new Tensor("int64", [...data]));
   }
@@ -147,7 +139,6 @@ export class Layout {
     return this.names.unique(base);
   }
 
-  /** Changes weights that are read once under their own name, others under a new one: one for each `way` that readers change them in. */
   change(name: string, tensor: Tensor, way: string): string {
     if ((this.readers.get(name) ?? 0) <= 1 && !this.outputs.has(name)) {
       this.initializers.set(name, tensor);
