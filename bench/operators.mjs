@@ -36,6 +36,7 @@ function chain(type, shape, nodes) {
   const made = nodes.map(([op, attributes, inputs = []], i) => {
     const others = inputs.map((tensor, j) => {
       if (tensor === "" || tensor === null) return tensor ?? value;
+      if (tensor === "x") return "x";
       initializers.set(`c${i}.${j}`, tensor);
       return `c${i}.${j}`;
     });
@@ -46,7 +47,7 @@ function chain(type, shape, nodes) {
   });
   return {
     name: "operator",
-    opsets: { "": 17, "com.microsoft": 1 },
+    opsets: { "": 20, "com.microsoft": 1 },
     inputs: [{ name: "x", type, shape }],
     initializers,
     outputs: [{ name: value, type: "float32", shape: undefined }],
@@ -115,7 +116,29 @@ const pool = (kernel, stride, pad = 0) => ({
   pads: [pad, pad, pad, pad],
 });
 
+/** What stands between layers, over a quarter of a million elements from −6 to 6. */
+function activation(op, attributes = {}, inputs = []) {
+  const made = rows([64, 4096], [op, attributes, inputs]);
+  return { ...made, feed: floats([64, 4096], 6) };
+}
+
 const CASES = {
+  Sigmoid: () => activation("Sigmoid"),
+  "Sigmoid, Mul (SiLU)": () => {
+    const made = rows([64, 4096], ["Sigmoid", {}], ["Mul", {}, ["x"]]);
+    return { ...made, feed: floats([64, 4096], 6) };
+  },
+  Tanh: () => activation("Tanh"),
+  Exp: () => activation("Exp"),
+  Erf: () => activation("Erf"),
+  Gelu: () => activation("Gelu"),
+  "Gelu, tanh": () => activation("Gelu", { approximate: "tanh" }),
+  Softplus: () => activation("Softplus"),
+  Mish: () => activation("Mish"),
+  Elu: () => activation("Elu", { alpha: 1 }),
+  HardSwish: () => activation("HardSwish"),
+  LeakyRelu: () => activation("LeakyRelu", { alpha: 0.1 }),
+  Relu: () => activation("Relu"),
   "MaxPool 3×3 s2, 112² 64": () => picture(112, 112, 64, ["MaxPool", pool(3, 2, 1)]),
   "MaxPool 2×2 s2, 56² 96": () => picture(56, 56, 96, ["MaxPool", pool(2, 2)]),
   "MaxPool 2×2 s2, 28² 6": () => picture(28, 28, 6, ["MaxPool", pool(2, 2)]),
@@ -146,6 +169,7 @@ const CASES = {
   "Softmax 1024×128": () => rows([1024, 128], ["Softmax", {}]),
   "Softmax 4096×10": () => rows([4096, 10], ["Softmax", {}]),
   "Softmax 64×1000": () => rows([64, 1000], ["Softmax", {}]),
+  "Softmax 1024×256": () => rows([1024, 256], ["Softmax", {}]),
   "LayerNormalization 256×384": () => rows([256, 384], ["LayerNormalization", {}, [floats([384]), floats([384])]]),
   "LayerNormalization 1024×64": () => rows([1024, 64], ["LayerNormalization", {}, [floats([64]), floats([64])]]),
   "Gather rows 16 B × 4096": () => gather(1000, 4, 4096),

@@ -36,8 +36,23 @@ export function exp<T>(x: T): T {
   return ifLess<T>(x, k<T>(-87), k<T>(0), mul<T>(fraction<T>(t, n), power2<T>(n)));
 }
 
+/** The bits of `exp` where `isNear` says so. */
+@inline export function expNear<T>(x: T): T {
+  let n = exponent<T>(x);
+  return mul<T>(fraction<T>(x, n), power2<T>(n));
+}
+
+/** Whether one power of two scales e^x and e^−x for all elements of both, and neither is subnormal; not for NaN. */
+@inline export function isNear<T>(x: T, y: T): bool {
+  if (isVector<T>()) {
+    const most = f32x4.splat(87);
+    return i32x4.all_true(v128.and(f32x4.le(f32x4.abs(x), most), f32x4.le(f32x4.abs(y), most)));
+  }
+  return abs<T>(x) <= <f32>87 && abs<T>(y) <= <f32>87;
+}
+
 /** tanh, odd and monotonic at the seam 0.625; −0 stays −0. */
-export function tanh<T>(x: T): T {
+@inline export function tanh<T>(x: T): T {
   let a = abs<T>(x);
   let z = mul<T>(x, x);
   let p = add<T>(mul<T>(k<T>(-0.00566078582778573), z), k<T>(0.02060200460255146));
@@ -63,6 +78,10 @@ export function tanh<T>(x: T): T {
 
 /** 1/(1 + e^−x), from e^−|x| so that small results keep their relative precision. */
 export function sigmoid<T>(x: T): T {
-  let e = exp<T>(neg<T>(abs<T>(x)));
+  return sigmoidOf<T>(x, exp<T>(neg<T>(abs<T>(x))));
+}
+
+/** The same from e = e^−|x|. */
+@inline export function sigmoidOf<T>(x: T, e: T): T {
   return div<T>(ifLess<T>(x, k<T>(0), e, k<T>(1)), add<T>(k<T>(1), e));
 }

@@ -60,8 +60,7 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
     return mul<T>(mul<T>(k<T>(0.5), x), add<T>(k<T>(1), erf<T>(mul<T>(x, k<T>(0.7071067811865476)))));
   }
   if (operation == UnaryFunction.GeluTanh) {
-    let u = mul<T>(x, add<T>(k<T>(1), mul<T>(k<T>(0.044715), mul<T>(x, x))));
-    return mul<T>(x, sigmoid<T>(mul<T>(u, k<T>(1.5957691216057308)))); // 2·√(2/π)
+    return mul<T>(x, sigmoid<T>(twiceTanhGate<T>(x)));
   }
   if (operation == UnaryFunction.Shrink) {
     return ifLess<T>(x, neg<T>(b), add<T>(x, a), ifLess<T>(b, x, sub<T>(x, a), k<T>(0)));
@@ -69,6 +68,12 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   if (operation == UnaryFunction.Affine) return add<T>(mul<T>(a, x), b);
   if (operation == UnaryFunction.ScaledTanh) return mul<T>(a, tanh<T>(mul<T>(b, x)));
   return notANumber<T>();
+}
+
+/** 2·√(2/π)·(x + 0.044715·x³): Gelu by tanh is x times the sigmoid of it. */
+@inline export function twiceTanhGate<T>(x: T): T {
+  let u = mul<T>(x, add<T>(k<T>(1), mul<T>(k<T>(0.044715), mul<T>(x, x))));
+  return mul<T>(u, k<T>(1.5957691216057308));
 }
 
 @inline function exp<T>(x: T): T {

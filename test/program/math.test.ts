@@ -92,6 +92,36 @@ function worst(op: string, x: Float32Array, y: Float32Array, reference: (x: numb
   return most;
 }
 
+/** Functions of which the core does several elements at once, one way where none is far from 0, another where one is. */
+const LONG: readonly (readonly [op: string, attributes?: Record<string, number | string>])[] = [
+  ["Exp"],
+  ["Tanh"],
+  ["Sigmoid"],
+  ["Swish", { alpha: 1.7 }],
+  ["Gelu"],
+  ["Gelu", { approximate: "tanh" }],
+  ["Erf"],
+];
+
+describe("an element does not depend on those beside it", () => {
+  const x = Float32Array.of(1, -2, 0.5, 88, -87.2, 3, NaN, -0, -104, 7, 0.3, -Infinity, 4, -88.5, 2e-40, 60, -60);
+  const alone = async (op: string, attributes: Record<string, number | string>, values: Float32Array) => {
+    const inputs = [new Tensor("float32", values)];
+    const outputs = [{ type: "float32", shape: [values.length] }] as const;
+    const domain = op === "Gelu" ? "bitbasis" : "";
+    return (await runOperator({ op, domain, inputs, outputs, attributes }, { build: "simd" }))[0]!;
+  };
+  test.each(LONG)("%s %o", async (op, attributes = {}) => {
+    const each = await Promise.all(Array.from(x, (value) => alone(op, attributes, Float32Array.of(value))));
+    const expected = Float32Array.from(each, ({ data }) => (data as Float32Array)[0]!);
+    for (let first = 0; first < 4; first++)
+      for (let end = first + 1; end <= x.length; end++) {
+        const together = await alone(op, attributes, x.slice(first, end));
+        expect(sameBits(together, new Tensor("float32", expected.slice(first, end)))).toBe(-1);
+      }
+  });
+});
+
 describe("functions of one f32", () => {
   const x = samples(9973);
   const input = new Tensor("float32", x);
