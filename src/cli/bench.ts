@@ -64,7 +64,7 @@ export function registerBench(command: Command): void {
     .option("--threads <n>", "Threads", { default: 1 })
     .option("--build <B>", `${BUILDS.join(", ")}: used or refused`, { default: "auto" })
     .option("--rival", `Time ${RIVAL} beside it, where it is installed`)
-    .option("--profile", "Where the time of the last one goes, step by step")
+    .option("--profile", "Where the time of the last one goes, by operator and kernel: the least of each step in N runs")
     .option("--kernels", "Times of every kernel for the shapes of the last one's linear layers, the chosen one marked")
     .option("--json", "Print one JSON document")
     .example("bitbasis bench model.onnx --shape image=1,3,224,224 --preset faithful --profile")
@@ -106,7 +106,7 @@ export function registerBench(command: Command): void {
       }
       if (options.rival) contestants.unshift(await rival(bytes, feeds!));
       const rows = await race(contestants, runs);
-      const steps = options.profile ? await contestants.at(-1)!.profile!() : undefined;
+      const steps = options.profile ? await leastTimes(contestants.at(-1)!.profile!, runs) : undefined;
       const kernels = options.kernels ? await contestants.at(-1)!.kernels!() : undefined;
       for (const contestant of contestants) await contestant.release();
       const cpu = cpus()[0]?.model ?? "unknown";
@@ -133,6 +133,16 @@ export function registerBench(command: Command): void {
         );
       if (steps) printText(`\n${contestants.at(-1)!.name}, by operator and kernel:\n\n${stepsTable(steps)}`);
     });
+}
+
+/** What each step takes when nothing comes between: on a shared machine one run tells of its neighbours. */
+async function leastTimes(profile: () => Promise<StepTiming[]>, runs: number): Promise<StepTiming[]> {
+  let least = await profile();
+  for (let i = 1; i < runs; i++) {
+    const times = await profile();
+    least = least.map((step, at) => (times[at]!.milliseconds < step.milliseconds ? times[at]! : step));
+  }
+  return least;
 }
 
 /** All in turn, so that what the machine does besides falls on all of them. */

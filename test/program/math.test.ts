@@ -93,14 +93,14 @@ function worst(op: string, x: Float32Array, y: Float32Array, reference: (x: numb
 }
 
 /** Functions of which the core does several elements at once, one way where none is far from 0, another where one is. */
-const LONG: readonly (readonly [op: string, attributes?: Record<string, number | string>])[] = [
-  ["Exp"],
-  ["Tanh"],
-  ["Sigmoid"],
-  ["Swish", { alpha: 1.7 }],
-  ["Gelu"],
-  ["Gelu", { approximate: "tanh" }],
-  ["Erf"],
+const LONG: readonly { op: string; attributes?: Record<string, number | string> }[] = [
+  { op: "Exp" },
+  { op: "Tanh" },
+  { op: "Sigmoid" },
+  { op: "Swish", attributes: { alpha: 1.7 } },
+  { op: "Gelu" },
+  { op: "Gelu", attributes: { approximate: "tanh" } },
+  { op: "Erf" },
 ];
 
 describe("an element does not depend on those beside it", () => {
@@ -111,7 +111,7 @@ describe("an element does not depend on those beside it", () => {
     const domain = op === "Gelu" ? "bitbasis" : "";
     return (await runOperator({ op, domain, inputs, outputs, attributes }, { build: "simd" }))[0]!;
   };
-  test.each(LONG)("%s %o", async (op, attributes = {}) => {
+  test.each(LONG)("$op $attributes", async ({ op, attributes = {} }) => {
     const each = await Promise.all(Array.from(x, (value) => alone(op, attributes, Float32Array.of(value))));
     const expected = Float32Array.from(each, ({ data }) => (data as Float32Array)[0]!);
     for (let first = 0; first < 4; first++)
