@@ -56,6 +56,11 @@
   if (isVector<T>()) return f32x4.neg(a);
   return -a as T;
 }
+/** −|a|: one instruction in SIMD, where the two are six. */
+@inline export function negativeAbs<T>(a: T): T {
+  if (isVector<T>()) return v128.or(a, i32x4.splat(0x80000000));
+  return neg<T>(abs<T>(a));
+}
 @inline export function sqrt<T>(a: T): T {
   if (isVector<T>()) return f32x4.sqrt(a);
   if (sizeof<T>() == 8) return f64.sqrt(a) as T;

@@ -5,7 +5,7 @@ import { erf } from "../math/erf";
 import { exp, expNear, isNear, sigmoidOf, tanh } from "../math/exp";
 import { apply, each, twiceTanhGate } from "../math/functions";
 import { Part } from "../part";
-import { abs, add, k, mul, neg } from "../math/lane";
+import { add, k, mul, negativeAbs } from "../math/lane";
 import { lanes, loadLanes, loadPartial, loadUpTo, storeLanes, storePartial, storeUpTo } from "./lanes";
 import { address, argument, number, share } from "../step";
 
@@ -133,8 +133,8 @@ function pairs<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: 
       const u = left;
       const v = right;
       if (operation != UnaryFunction.Exp) {
-        left = neg<T>(abs<T>(u));
-        right = neg<T>(abs<T>(v));
+        left = negativeAbs<T>(u);
+        right = negativeAbs<T>(v);
       }
       if (isNear<T>(left, right)) {
         left = expNear<T>(left);
