@@ -12,8 +12,8 @@ import { HAS_QUADS } from "./gemm/mac";
  */
 export const COLUMNS: i32 = 8;
 
-/** WinogradI16, [ceil(rows/8)][position][pair][8][2]: positions of a tile, which stand for the nine taps. */
-export const POSITIONS: i32 = 16;
+/** Winograd kernels, [ceil(rows/8)][position][word][8 columns]: positions of a tile, which stand for the nine taps; those follow, as ConvI16 and ConvF32 have them. */
+export const POSITIONS: i32 = 36;
 
 @inline
 export function isDepthwise(kernel: i32): bool {
@@ -21,8 +21,13 @@ export function isDepthwise(kernel: i32): bool {
 }
 
 @inline
+function isTiled(kernel: i32): bool {
+  return kernel == Opcode.WinogradI16 || kernel == Opcode.WinogradF32;
+}
+
+@inline
 export function isFloatKernel(kernel: i32): bool {
-  return kernel == Opcode.ConvF32 || kernel == Opcode.DepthwiseF32;
+  return kernel == Opcode.ConvF32 || kernel == Opcode.DepthwiseF32 || kernel == Opcode.WinogradF32;
 }
 
 /** A depthwise layer's weights [groups][taps] are packed as those of a matrix: rows, taps and depth of the panels. */
@@ -33,7 +38,8 @@ export function rowsIn(kernel: i32, groups: i32, rows: i32): i32 {
 
 @inline
 export function tapsIn(kernel: i32, taps: i32): i32 {
-  return isDepthwise(kernel) ? 1 : kernel == Opcode.WinogradI16 ? POSITIONS : taps;
+  if (isDepthwise(kernel)) return 1;
+  return isTiled(kernel) ? POSITIONS + taps : taps;
 }
 
 @inline
@@ -83,7 +89,7 @@ export function pixelStride(kernel: i32, groups: i32, channels: i32): f64 {
 
 /** `scratchBytes` of a step with `pixels` output pixels per sample; a kernel never needs more, and goes slower with less. */
 export function scratchBytes(kernel: i32, groups: i32, taps: i32, channels: i32, pixels: i32): f64 {
-  if (kernel == Opcode.WinogradI16) return <f64>(<i64>Scratch.padding + min(<i64>mostTiles(channels), up(pixels, 4)) * <i64>tileBytes(channels));
+  if (isTiled(kernel)) return <f64>(<i64>Scratch.padding + (2 + min(<i64>mostTiles(kernel, channels), up(pixels, 4))) * <i64>tileBytes(kernel, channels));
   const table = <i64>(isDepthwise(kernel) ? min<i32>(Blocking.depthwisePixels, pixels) : min(blockRows(kernel, taps, channels), <i32>up(pixels, 4)));
   return <f64>(up64(<i64>Scratch.padding + paddingBytes(kernel, groups, channels) + table * <i64>pointersOf(kernel, taps) * 4) + widenedBytes(kernel, taps, channels));
 }
@@ -93,14 +99,14 @@ export function widenedBytes(kernel: i32, taps: i32, channels: i32): i64 {
   return kernel == Opcode.ConvI8 ? <i64>taps * <i64>wordsOf(kernel, channels) * (4 * COLUMNS) : 0;
 }
 
-/** Tiles of WinogradI16 whose inputs stay in the second-level cache together, and whose sums for a panel in the first. */
-export function mostTiles(channels: i32): i32 {
-  return max(4, min<i32>(Blocking.tiles, <i32>(<i64>Blocking.tileBytes / <i64>tileBytes(channels))) & ~3);
+/** Tiles of a Winograd kernel whose inputs stay in the second-level cache together, and whose sums for a panel in the first. */
+export function mostTiles(kernel: i32, channels: i32): i32 {
+  return max(4, min<i32>(Blocking.tiles, <i32>(<i64>Blocking.tileBytes / <i64>tileBytes(kernel, channels))) & ~3);
 }
 
-/** Bytes of scratch that a tile takes: inputs and sums of a panel at all positions, a pointer, and what keeps the next tile's aligned. */
-export function tileBytes(channels: i32): usize {
-  return <usize>POSITIONS * ((<usize>wordsOf(Opcode.WinogradI16, channels) << 2) + 33);
+/** Bytes of scratch that a tile takes: inputs and sums of a panel at all positions, a pointer and a flag. Two tiles more hold the inputs of one at the edge, and 32 bytes twice for each position. */
+export function tileBytes(kernel: i32, channels: i32): usize {
+  return <usize>POSITIONS * ((<usize>wordsOf(kernel, channels) << 2) + 32) + 16;
 }
 
 /** Bytes of the row that padded positions read, 16-aligned. */

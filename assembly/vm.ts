@@ -84,6 +84,7 @@ function common(program: usize, step: usize, thread: i32, threads: i32): Status 
       conv(step, thread, threads);
       break;
     case Opcode.WinogradI16:
+    case Opcode.WinogradF32:
       winograd(step, thread, threads);
       break;
     case Opcode.Narrow:

@@ -131,7 +131,10 @@ export function gemm_4x8__simd<T, S>(
         c21 = joinedHalves__simd(halves + 80, c21);
         c30 = joinedHalves__simd(halves + 96, c30);
         c31 = joinedHalves__simd(halves + 112, c31);
-      } else if (sum) {
+      }
+    }
+    if (sizeof<S>() == 4) {
+      if (sum) {
         storeSums__simd(out, c00, c01);
         storeSums__simd(out + stride, c10, c11);
         storeSums__simd(out + 2 * stride, c20, c21);
@@ -139,6 +142,8 @@ export function gemm_4x8__simd<T, S>(
         out += 4 * stride;
         continue;
       }
+    }
+    if (isInteger<T>()) {
       if (step == 0) {
         const factor0 = v128.load(tile, Scratch.factors);
         const factor1 = v128.load(tile, Scratch.factors + 16);
@@ -423,13 +428,12 @@ export function gemm_4x8__scalar<T>(table: usize, rows: i32, taps: i32, words: i
           else whole = mac__scalar<T, i32>(whole, a, b);
         }
       }
-      if (isInteger<T>()) {
-        if (sizeof<T>() == 1 && !isSigned<T>()) whole -= surplus__scalar(tile, rowSum, c);
-        if (load<i32>(tile, Tile.sum)) {
-          const out = load<usize>(tile, Tile.output) + <usize>r * load<usize>(tile, Tile.outputStride);
-          store<i32>(out + (c << 2), corrected32__scalar(tile, entry, whole, c));
-          continue;
-        }
+      if (sizeof<T>() == 1 && !isSigned<T>()) whole -= surplus__scalar(tile, rowSum, c);
+      if (load<i32>(tile, Tile.sum)) {
+        const out = load<usize>(tile, Tile.output) + <usize>r * load<usize>(tile, Tile.outputStride) + (c << 2);
+        if (isFloat<T>()) store<f32>(out, real);
+        else store<i32>(out, corrected32__scalar(tile, entry, whole, c));
+        continue;
       }
       finish__scalar(tile, r, c, isFloat<T>() ? real : scaled__scalar(tile, entry, whole, c));
     }

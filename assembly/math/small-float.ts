@@ -56,14 +56,14 @@ export function fromSmall(bits: u32, from: i32): f64 {
 
 function rounded(x: f64, mantissa: i32, bias: i32, signBit: u32, largest: u32, overflow: u32, nan: u32): u32 {
   if (x != x) return nan;
-  const sign: u32 = reinterpret<i64>(x) < 0 ? signBit : 0;
-  const a = f64.abs(x);
-  if (a == Infinity) return sign | overflow;
-  const exponent = max(exponentOf(a), 1 - bias);
+  // A function that calls itself stays one: else it is in the module eight times.
+  if (reinterpret<i64>(x) < 0) return signBit | rounded(-x, mantissa, bias, signBit, largest, overflow, nan);
+  if (x == Infinity) return overflow;
+  const exponent = max(exponentOf(x), 1 - bias);
   // In steps of the last place: a carry out of the mantissa is the next exponent.
-  const steps = <u32>f64.nearest(a * power(mantissa - exponent));
+  const steps = <u32>f64.nearest(x * power(mantissa - exponent));
   const bits = (<u32>(exponent + bias - 1) << mantissa) + steps;
-  return sign | (bits > largest ? overflow : bits);
+  return bits > largest ? overflow : bits;
 }
 
 /** Of the types with one zero and no infinity, whose NaN is where −0 would be: a negative number that rounds to 0. */
@@ -72,17 +72,13 @@ function rounded(x: f64, mantissa: i32, bias: i32, signBit: u32, largest: u32, o
 }
 
 function valued(bits: u32, mantissa: i32, bias: i32, signBit: u32, largest: u32, infinity: u32, nan: u32): f64 {
-  const magnitude = bits & (signBit - 1);
-  let a: f64;
-  if (magnitude > largest) {
-    a = magnitude == infinity && infinity != nan ? Infinity : NaN;
-  } else {
-    const exponent = <i32>(magnitude >> mantissa);
-    const fraction = magnitude & ((1 << mantissa) - 1);
-    const steps = exponent == 0 ? fraction : fraction + (1 << mantissa);
-    a = <f64>steps * power(max(exponent, 1) - bias - mantissa);
-  }
-  return bits & signBit ? -a : a;
+  if (bits & signBit) return -valued(bits & (signBit - 1), mantissa, bias, signBit, largest, infinity, nan);
+  bits &= signBit - 1;
+  if (bits > largest) return bits == infinity && infinity != nan ? Infinity : NaN;
+  const exponent = <i32>(bits >> mantissa);
+  const fraction = bits & ((1 << mantissa) - 1);
+  const steps = exponent == 0 ? fraction : fraction + (1 << mantissa);
+  return <f64>steps * power(max(exponent, 1) - bias - mantissa);
 }
 
 /** float8e8m0: 2^(code − 127), of the magnitude; 255 is NaN, which infinity becomes as well. */

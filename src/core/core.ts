@@ -87,8 +87,8 @@ export interface CoreExports {
   scratchBytes(kernel: Kernel, groups: number, taps: number, channels: number, pixels: number): number;
   /** `ConvStep.turns` of a ConvI16 layer: room for a byte for each of its k-pairs, all panels (assembly/gemm/turns.ts). How many turns there are. */
   turns(...args: [...layer: LayerArguments, panels: number, counts: number]): number;
-  /** Panels of a ConvI16 layer of 3×3 taps → those of WinogradI16 (assembly/gemm/winograd.ts). 1 if every element fits. */
-  transformWeights(rows: number, channels: number, panels: number, transformed: number): 0 | 1;
+  /** Makes the positions of a Winograd kernel's panels of the taps behind them, which are panels of ConvI16 or ConvF32. 1 if every element fits. */
+  transformWeights(kernel: Kernel, rows: number, channels: number, panels: number): 0 | 1;
   /** f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed`, → panels of a float kernel. */
   pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**

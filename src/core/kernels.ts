@@ -1,4 +1,5 @@
 import { Opcode } from "./abi/opcode.ts";
+import type { Core } from "./core.ts";
 import type { RelaxedDots } from "./relaxed.ts";
 
 /** Kernels of the linear steps (abi/conv.ts), named by the opcodes of their steps. What they read is answered by the core: assembly/layout.ts. */
@@ -9,6 +10,7 @@ export type Kernel =
   | Opcode.ConvU7
   | Opcode.WinogradI16
   | Opcode.ConvF32
+  | Opcode.WinogradF32
   | Opcode.DepthwiseI16
   | Opcode.DepthwiseF32;
 
@@ -19,6 +21,7 @@ export const KERNELS: { readonly [kernel in Kernel]: string } = {
   [Opcode.ConvI4]: "gemm_i4_i16_4x16",
   [Opcode.ConvU7]: "gemm_u7_i8_4x8",
   [Opcode.WinogradI16]: "winograd_i16_i16_4x8",
+  [Opcode.WinogradF32]: "winograd_f32_4x8",
   [Opcode.ConvF32]: "gemm_f32_4x8",
   [Opcode.DepthwiseI16]: "depthwise_i16_i16_3x8",
   [Opcode.DepthwiseF32]: "depthwise_f32_4x4",
@@ -53,8 +56,10 @@ const LEAST_QUADS = 32;
 const MOST_SHORT_BITS = 5;
 const LEAST_SHORT = 128;
 
-/** Channels from which on WinogradI16 is worth its transformations. */
+/** Channels from which on WinogradI16 and WinogradF32 are worth their transformations. */
 const LEAST_TILED = 16;
+/** Weights of a tap that WinogradF32, which takes 180 bytes for each, may have: as many as stay in a cache. */
+const MOST_TILED = 128 * 128;
 
 /** Output channels of a group up to which pixels are the lanes (assembly/gemm/gemm_8x2.ts). */
 const FEW_ROWS = 2;
@@ -62,15 +67,17 @@ const FEW_ROWS = 2;
 /** The kernel of a linear layer: the only place where one is chosen. */
 export function chooseKernel(work: LinearWork): Kernel {
   const { depthwise, weightBits, activationBits, exactInInt32, dots } = work;
-  if (activationBits === 0) return depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
+  if (activationBits === 0) {
+    if (depthwise) return Opcode.DepthwiseF32;
+    return work.isTiled && hasFloatTiles(work) ? Opcode.WinogradF32 : Opcode.ConvF32;
+  }
   // The weights of a depthwise layer are few.
   if (depthwise) return Opcode.DepthwiseI16;
   const narrow =
     weightBits <= 7 && activationBits <= 8 && exactInInt32 && work.rows >= 8 && work.channels >= LEAST_QUADS;
   if (narrow && dots?.sums32) return Opcode.ConvU7;
-  // 16 products for 36: over ConvI8 1.13 times as fast at 16 → 16 channels, 1.4 at 32 → 32, 1.5 at 64 → 64. Transformed, weights have a little more than 3 bits more and activations 2,
-  // and sums, a correction by zero points included, are four times as large.
-  const fitsTiles = weightBits <= 12 && activationBits <= 14 && exactInInt32 && work.largestSum < 2 ** 28;
+  // 36 products for 144: over ConvI8 1.65 times as fast at 16 → 16 channels, 2.3 at 32 → 32, 2.5 at 64 → 64. Transformed, weights have almost 6 bits more and activations 7, and 64 times the sums is what is known of them.
+  const fitsTiles = weightBits <= 10 && activationBits <= 9 && work.largestSum < 2 ** 25;
   if (work.isTiled && fitsTiles && work.rows % 8 === 0 && work.channels >= LEAST_TILED) return Opcode.WinogradI16;
   // Two columns in an int16: 2^12 times the high sum must fit int32, and the low sum be taken out every 4 k-pairs at least; a panel of 16 columns must not
   // be half empty, and the low sum is taken out after every tap: over ConvI8, 1.6 times as fast at 64×768×768, 1.25 at 3136×64×128, 0.8 at 12544×16×96.
@@ -81,13 +88,18 @@ export function chooseKernel(work: LinearWork): Kernel {
   return weightBits <= 8 && exactInInt32 && work.rows > FEW_ROWS ? Opcode.ConvI8 : Opcode.ConvI16;
 }
 
+/** Whether WinogradF32 is worth it for a convolution that it computes. */
+export function hasFloatTiles({ rows, channels }: Pick<LinearWork, "rows" | "channels">): boolean {
+  return rows % 8 === 0 && channels >= LEAST_TILED && rows * channels <= MOST_TILED;
+}
+
 /** Whether a step is a linear one. */
 export function isKernel(opcode: Opcode): opcode is Kernel {
   return opcode in KERNELS;
 }
 
 export function isFloatKernel(kernel: Kernel): boolean {
-  return kernel === Opcode.ConvF32 || kernel === Opcode.DepthwiseF32;
+  return kernel === Opcode.ConvF32 || kernel === Opcode.DepthwiseF32 || kernel === Opcode.WinogradF32;
 }
 
 /** The weights of a layer: a depthwise one has a group per channel, with one row and one channel. */
@@ -107,6 +119,12 @@ export type LayerArguments = [kernel: Kernel, groups: number, rows: number, taps
 /** A layer as the core's functions take it. */
 export function layerOf({ kernel, groups, rows, taps, channels }: Layer): LayerArguments {
   return [kernel, groups, rows, taps, channels];
+}
+
+/** The taps that a Winograd kernel's panels end with: a layer of its own, and where its panels begin. */
+export function tapsBehind({ exports }: Pick<Core, "exports">, layer: Layer): Layer & { readonly offset: number } {
+  const taps: Layer = { ...layer, kernel: isFloatKernel(layer.kernel) ? Opcode.ConvF32 : Opcode.ConvI16 };
+  return { ...taps, offset: exports.panelBytes(...layerOf(layer)) - exports.panelBytes(...layerOf(taps)) };
 }
 
 /**

@@ -122,6 +122,7 @@ const WORDS: { readonly [name in keyof typeof Opcode]: Words | ((step: readonly 
   WinogradI16: linear,
   Narrow: words(NarrowStep, ["input"], ["output"]),
   ConvF32: CONV,
+  WinogradF32: CONV,
   DepthwiseI16: linear,
   DepthwiseF32: CONV,
   PackF32: words(PackRightStep, ["input"], ["output"]),

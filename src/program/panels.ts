@@ -7,6 +7,7 @@ import {
   type LinearWork,
   layerOf,
   lendTerms,
+  tapsBehind,
 } from "../core/index.ts";
 import type { Elsewhere } from "../parallel/index.ts";
 import { isSigned, lowestOf, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
@@ -190,17 +191,6 @@ export class Panels {
     for (const at of [weights, columnSums, scales, turns]) if (at !== 0) this.core.release(at);
   }
 
-  /** Where terms are added, and from which on: the panels themselves, or, for those that are made of others, new ones of all terms. */
-  private sourceOf(placed: Placed): { layer: Layer; weights: number; first: number } {
-    if (placed.layer.kernel !== Opcode.WinogradI16) return { ...placed, first: placed.loaded };
-    const layer: Layer = { ...placed.layer, kernel: Opcode.ConvI16 };
-    const bytes = this.core.exports.panelBytes(...layerOf(layer));
-    const weights = this.core.allocate(bytes);
-    this.core.u8(weights, bytes).fill(0);
-    this.core.i32(placed.columnSums, placed.series.rows).fill(0);
-    return { layer, weights, first: 0 };
-  }
-
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
   private outgrows(placed: Placed): boolean {
     const core = this.core;
@@ -212,9 +202,10 @@ export class Panels {
       placed.loaded = planes.length;
     }
     if (placed.loaded === planes.length) return false;
-    const source = this.sourceOf(placed);
-    const { first } = source;
-    const panels = [...layerOf(source.layer), source.weights, placed.columnSums] as const;
+    const { layer, weights, columnSums, loaded: first, turns = 0 } = placed;
+    const tiled = layer.kernel === Opcode.WinogradI16;
+    const { offset, ...taps } = tiled ? tapsBehind(core, layer) : { offset: 0, ...layer };
+    const panels = [...layerOf(taps), weights + offset, columnSums] as const;
     let fits = true;
     const missing = planes.slice(first).map((plane, i) => ({
       plane,
@@ -236,11 +227,7 @@ export class Panels {
         fits = addOutliers(...panels, at, of, values.length) === 1 && fits;
       });
     }
-    const { layer, weights, turns = 0 } = placed;
-    if (source.weights !== weights) {
-      fits = core.exports.transformWeights(layer.rows, layer.channels, source.weights, weights) === 1 && fits;
-      core.release(source.weights);
-    }
+    if (tiled) fits = core.exports.transformWeights(layer.kernel, layer.rows, layer.channels, weights) === 1 && fits;
     if (turns !== 0) core.exports.turns(...layerOf(layer), weights, turns);
     return !fits && this.bitsOf(series) < WIDEST;
   }

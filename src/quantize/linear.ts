@@ -1,6 +1,7 @@
+import { hasFloatTiles } from "../core/index.ts";
 import { everyNode, type Graph, type Node, operatorOf } from "../graph/index.ts";
 import type { LayerShape, LinearLayer } from "../series/index.ts";
-import { sizeOf, type Tensor } from "../tensor/index.ts";
+import { type Shape, sizeOf, type Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
 import { structureOf } from "./structure.ts";
 
@@ -122,7 +123,16 @@ function shapeOf(node: Node, { tensor: { dims, size }, axis }: NonNullable<Linea
     (all, extent, i) => all * Math.ceil(extent / (Array.isArray(strides) ? strides[i] : 1)),
     1,
   );
-  return { depth: taps === 0 ? 0 : (size / rows / taps) * seen, uses: (rows / groups(node)) * taps };
+  const channels = taps === 0 ? 0 : size / rows / taps;
+  const uses = (rows / groups(node)) * taps;
+  return { depth: channels * seen, uses, tiled: isTiled(node, kernel) && hasFloatTiles({ rows, channels }) };
+}
+
+/** Whether it is a convolution of Winograd's kind. */
+function isTiled(node: Node, kernel: Shape): boolean {
+  const steps = [node.attributes["strides"], node.attributes["dilations"]];
+  const plain = steps.every((by) => !Array.isArray(by) || by.every((one) => one === 1));
+  return node.op === "Conv" && kernel.join() === "3,3" && plain && groups(node) === 1;
 }
 
 function isDepthwise(node: Node, weights: Tensor): boolean {

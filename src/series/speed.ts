@@ -4,6 +4,8 @@ export interface LayerShape {
   readonly depth: number;
   /** Products of one activation: output channels of a group × positions of the kernel. */
   readonly uses: number;
+  /** Whether it is a convolution that WinogradF32 computes. */
+  readonly tiled?: boolean;
 }
 
 /** The reason of a layer whose activations stay in float32. */
@@ -11,6 +13,9 @@ export const UNROUNDED = "activations not rounded since integers are slower";
 
 /** Sums of wider weights leave int32 after two k-pairs, those of narrower ones after eight or more. */
 const NARROW = 14;
+
+/** Tiles of integers hold activations of so many bits. */
+const TILED = 9;
 
 /** Integers must be clearly faster: float32 costs no bytes, since the weights stay as small as they are, and rounds nothing. */
 const MOST_TIME = 0.95;
@@ -28,7 +33,8 @@ const SUM_BITS = 32;
  * 0.61 at 512; with 16 rows at depth 256 1.3 and 1.0; 3 × 3 at 16 bits 1.6 at depth 27, 1.16 at 72, 1.03 at 144, 0.89 at 576. In eight whole networks, processor
  * time, the least of 14 runs: weights on a grid of eight bits 0.75 at depth 16, 0.67 at 24, 0.63 at 32, 0.57 at 64, 0.52 at 160, with 16 rows at depth 32 0.85.
  */
-export function isSlowOnIntegers({ depth, uses }: LayerShape, weightBits: number, activationBits = 16): boolean {
+export function isSlowOnIntegers({ depth, uses, tiled }: LayerShape, weightBits: number, activationBits = 16): boolean {
+  if (tiled && activationBits > TILED) return true;
   if (depth * 2 ** (weightBits + activationBits) <= 2 ** SUM_BITS) return 0.48 + 3.4 / depth + 5 / uses > MOST_TIME;
   return (weightBits > NARROW ? 0.8 : 0.57) + 24 / depth + 6 / uses > MOST_TIME;
 }

@@ -62,7 +62,7 @@ function candidates(core: Core, chosen: Kernel, { outChannels }: Geometry): Kern
   if (chosen === Opcode.DepthwiseI16 || chosen === Opcode.DepthwiseF32)
     return [Opcode.DepthwiseF32, Opcode.DepthwiseI16];
   const narrow = outChannels > 8 ? [Opcode.ConvI4 as const] : [];
-  const tiled = chosen === Opcode.WinogradI16 ? [chosen] : [];
+  const tiled = chosen === Opcode.WinogradI16 || chosen === Opcode.WinogradF32 ? [chosen] : [];
   const quads = core.build === "simd" ? [] : [Opcode.ConvU7 as const];
   return [Opcode.ConvF32, Opcode.ConvI16, Opcode.ConvI8, ...tiled, ...narrow, ...quads];
 }

@@ -30,18 +30,22 @@ it("puts two columns into an int16 where both sums have room", () => {
   }
 });
 
-it("takes tiles of 3×3 convolutions where transformed operands fit int16 and four times the sums int32", () => {
-  const tiled = { isTiled: true, weightBits: 12, activationBits: 14, rows: 8, channels: 16, largestSum: 2 ** 28 - 1 };
+it("takes tiles of 3×3 convolutions where transformed operands fit int16 and 64 times the sums int32, and others in float32 where their panels stay in a cache", () => {
+  const tiled = { isTiled: true, weightBits: 10, activationBits: 9, rows: 8, channels: 16, largestSum: 2 ** 25 - 1 };
   expect(chosen(tiled)).toBe("winograd_i16_i16_4x8");
   expect(chosen({ ...tiled, weightBits: 4, activationBits: 6, channels: 32, largestSum: 1 })).toBe(
     "winograd_i16_i16_4x8",
   );
   const others = [
-    ...[{ isTiled: false }, { weightBits: 13 }, { activationBits: 15 }, { largestSum: 2 ** 28 }],
-    ...[{ exactInInt32: false }, { rows: 12 }, { channels: 15 }],
+    ...[{ isTiled: false }, { weightBits: 11 }, { activationBits: 10 }, { largestSum: 2 ** 25 }],
+    ...[{ rows: 12 }, { channels: 15 }],
   ];
   for (const other of others) expect(chosen({ ...tiled, ...other })).toBe("gemm_i16_i16_4x8");
-  // 16 products of an instruction for 36 / 16 of 4
+  const float = { isTiled: true, activationBits: 0, rows: 128, channels: 128 };
+  expect(chosen(float)).toBe("winograd_f32_4x8");
+  for (const other of [{ isTiled: false }, { rows: 136 }, { rows: 12 }, { channels: 15 }])
+    expect(chosen({ ...float, ...other })).toBe("gemm_f32_4x8");
+  // 16 products of an instruction
   const dots = { sums32: true, sums16: false };
   expect(chosen({ ...tiled, weightBits: 7, activationBits: 8, channels: 32, dots })).toBe("gemm_u7_i8_4x8");
 });

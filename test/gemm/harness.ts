@@ -15,6 +15,7 @@ import {
   pairsPerBlock,
   type Step,
   step,
+  tapsBehind,
 } from "../../src/core/index.ts";
 import { CheckedCore } from "../support/checked/core.ts";
 import { type Linear, outSize } from "./layer.ts";
@@ -236,18 +237,19 @@ export function turnsOf(core: Core, layer: Layer, weights: number): number {
 }
 
 /** Weights as the step wants them; integers as two planes of 8-bit digits. */
-function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number): number {
+function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number, given?: number): number {
   const { groups, outChannels: rows, channels, kernelDepth, kernelHeight, kernelWidth } = l.shape;
   const layer = layerOf({ kernel, groups, rows, taps: kernelDepth * kernelHeight * kernelWidth, channels });
   const bytes = core.exports.panelBytes(...layer);
-  const at = dirty(core, bytes);
-  if (l.bits === 0) {
-    core.exports.pack(...layer, at, core.place(l.weights), 0);
+  const at = given ?? dirty(core, bytes);
+  if (kernel === Opcode.WinogradI16 || kernel === Opcode.WinogradF32) {
+    const { offset, ...taps } = tapsBehind(core, { kernel, groups, rows, taps: 9, channels });
+    placeWeights(core, taps.kernel, l, columnSums, at + offset);
+    if (core.exports.transformWeights(kernel, rows, channels, at) !== 1) throw new Error("weights do not fit");
     return at;
   }
-  if (kernel === Opcode.WinogradI16) {
-    const panels = placeWeights(core, Opcode.ConvI16, l, columnSums);
-    if (core.exports.transformWeights(rows, channels, panels, at) !== 1) throw new Error("weights do not fit");
+  if (l.bits === 0) {
+    core.exports.pack(...layer, at, core.place(l.weights), 0);
     return at;
   }
   core.u8(at, bytes).fill(kernel === Opcode.ConvU7 ? QUAD_OFFSET : 0);

@@ -55,6 +55,15 @@ const FROZEN: Readonly<Record<number, Readonly<Record<string, string>>>> = {
     compact: "a806b54cf886af9c47d1807d341f2298ffd1b7849e06d143eeb7bfc3894b07e3",
     plan: "a95b55b1d70cdfd77216389e7677e4084c828240fd3adaaead2b236af3e459ca",
   },
+  // 3×3 convolutions by quantized weights whose activations stay in float32 are summed up in tiles of 4 × 4 outputs; `faithful`, and `fast` and `compact` where activations have more than 9 bits, leave those of such layers in float32.
+  6: {
+    networks: "c45965fa81c3dbe7b3ad2008c55a302c3ab484dee3d3657a1508606cd0fdcf7d",
+    float32: "f0d108eb057f677f10cc6bf6dc9e410119edb24170b814f9251fb07685ea0961",
+    faithful: "808ff002de502b507a4d53b0679fd662d645227577ccd14e399759e63b4a9b90",
+    fast: "0cabec97c0468fd31330e8d69481c310db6145f567a4a48e7f04573831876d93",
+    compact: "32dc6f585b9fe4e05e3d61949a11c7b70dad0f38af7538023d1b372ed1a65afd",
+    plan: "eff74553368b0accd1b55a102155103727b5cb79a41c0f5887590cb04c26f2d7",
+  },
 };
 
 async function computed(): Promise<Record<string, string>> {

@@ -27,6 +27,13 @@ describe("a layer on int16", () => {
     });
   }
 
+  it("that float32 computes in tiles is slow unless its activations fit tiles of integers", () => {
+    const shape = { depth: 576, uses: 576, tiled: true };
+    expect(isSlowOnIntegers(shape, 14)).toBe(true);
+    expect(isSlowOnIntegers(shape, 8, 10)).toBe(true);
+    expect(isSlowOnIntegers(shape, 8, 9)).toBe(false);
+  });
+
   it("has activations of 16 bits unless others are told", () => {
     expect(isSlowOnIntegers({ depth: 17, uses: 64 }, 12)).toBe(true);
     expect(isSlowOnIntegers({ depth: 16, uses: 64 }, 12)).toBe(false);

@@ -56,6 +56,8 @@ export enum Opcode {
   QuantizeBlocks,
   BlockProduct,
   Rotate,
-  /** ConvI16 for 3×3 taps without strides, dilations and groups over an input with its border, by Winograd's algorithm: assembly/gemm/winograd.ts. Whole panels; |sums| < 2^29. */
+  /** ConvI16 for 3×3 taps without strides, dilations and groups over an input with its border, by Winograd's algorithm: assembly/gemm/winograd.ts. Whole panels; |sums| < 2^25. */
   WinogradI16,
+  /** ConvF32 for the same, over an input with or without its border. */
+  WinogradF32,
 }

@@ -45,8 +45,8 @@ export enum Blocking {
   /** Bytes of activations in a block of rows: half of a small second-level cache. */
   bytes = 131072,
   rows = 256,
-  /** Tiles of 2 × 2 outputs of WinogradI16, and bytes that they take: half of a second-level cache that holds a panel beside them. */
-  tiles = 32,
+  /** Tiles of 4 × 4 outputs of a Winograd kernel, and bytes that they take: half of a second-level cache that holds a panel beside them. */
+  tiles = 16,
   tileBytes = 262144,
   /** Output pixels per pointer table of a depthwise step. */
   depthwisePixels = 64,

@@ -1,6 +1,15 @@
 import { type Activation, ConvStep, PackRightStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, KERNELS, type Kernel, layerOf, type Ref, step } from "../../core/index.ts";
+import {
+  type Argument,
+  chooseKernel,
+  KERNELS,
+  type Kernel,
+  layerOf,
+  type Ref,
+  step,
+  tapsBehind,
+} from "../../core/index.ts";
 import { type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { stackOf } from "../stack.ts";
@@ -12,6 +21,7 @@ import {
   fusedActivation,
   type Geometry,
   integerOperands,
+  isTiled,
   layerShape,
   macsOf,
   pixelsOf,
@@ -92,7 +102,12 @@ export function convolve(
     );
     return;
   }
-  const kernel = depthwise ? Opcode.DepthwiseF32 : Opcode.ConvF32;
+  const kernel = chooseKernel({
+    ...{ depthwise, weightBits: 0, activationBits: 0, exactInInt32: false, largestSum: 0 },
+    ...layerShape(g),
+    // What is not quantized keeps the sums of its products in order.
+    isTiled: series !== undefined && w.selection === undefined && isTiled(g),
+  });
   const { at: input } = rounds ? roundedActivation(l, x, plan, layout) : x;
   emitConv(l, kernel, g, {
     input,
@@ -125,10 +140,16 @@ function floatPanels(l: Lowering, w: LayerWeights, g: Geometry, kernel: Kernel):
   }
   const [weights, count] = [l.floats(name)!, sizeOf(l.shapeOf(name))];
   const { core } = l.constants;
-  const { pack, panelBytes } = core.exports;
+  const { pack, panelBytes, transformWeights } = core.exports;
   const layer = layerOf({ kernel, ...layerShape(g) });
   const form = selection === undefined ? layer.join(":") : `${layer.join(":")}:${selection.key}`;
   return l.constants.derive(name, form, weights, panelBytes(...layer), (from, to) => {
+    if (kernel === Opcode.WinogradF32) {
+      const behind = tapsBehind(core, { kernel, ...layerShape(g) });
+      pack(...layerOf(behind), to + behind.offset, from, 0);
+      transformWeights(kernel, g.outChannels, g.channels, to);
+      return;
+    }
     if (selection === undefined) return pack(...layer, to, from, 0);
     const rows = (g.groups * g.outChannels) / selection.sides.length;
     const chosen = selectTaps(core.f32(from, count), rows, selection);

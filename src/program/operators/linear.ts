@@ -105,12 +105,17 @@ export const NO_ACTIVATION = {
   ...{ factor: f32Bits(1), shift: f32Bits(-0), addend: 0, addendMin: 0, addendMax: 0, handsOver: 0 },
 } as const;
 
-/** Whether WinogradI16 may compute it: 3×3 taps side by side, over an input that has its border. */
+/** Whether a Winograd kernel may compute it: 3×3 taps side by side, and outputs that fill a third of its fours of tiles. */
 export function isTiled(g: Geometry): boolean {
   const taps = g.kernelDepth === 1 && g.kernelHeight === 3 && g.kernelWidth === 3;
   const steps = [g.strideHeight, g.strideWidth, g.dilationHeight, g.dilationWidth].every((by) => by === 1);
-  const bordered = g.padTop === 0 && g.padLeft === 0 && g.outHeight + 2 <= g.inHeight && g.outWidth + 2 <= g.inWidth;
-  return taps && steps && bordered && g.groups === 1 && g.inDepth === 1 && g.padFront === 0;
+  const fours = Math.ceil((Math.ceil(g.outHeight / 4) * Math.ceil(g.outWidth / 4)) / 4);
+  return taps && steps && g.groups === 1 && g.inDepth === 1 && g.padFront === 0 && 3 * pixelsOf(g) >= 64 * fours;
+}
+
+/** Whether the input has all that the taps see. */
+function isBordered(g: Geometry): boolean {
+  return g.padTop === 0 && g.padLeft === 0 && g.outHeight + 2 <= g.inHeight && g.outWidth + 2 <= g.inWidth;
 }
 
 /** Words of a linear step about the end of it: the fused activation of the node, attributes `activation`, `min`, `max`, and its epilogue. */
@@ -175,7 +180,7 @@ export function integerOperands(
     const exactness = exactnessOf(series, bits);
     const work = { depthwise, activationBits: bits, ...exactness };
     const isPlain = !depthwise && !inner;
-    const view = { selection, isPlain, isTiled: isPlain && selection === undefined && isTiled(g) };
+    const view = { selection, isPlain, isTiled: isPlain && selection === undefined && isTiled(g) && isBordered(g) };
     const right = l.panels.place(series, work, layerShape(g), view);
     const q = narrowedActivation(l, x, right.kernel, layout, bits);
     return { ...right, ...exactWords(right.kernel, exactness, bits), q, channels: layout.channels };

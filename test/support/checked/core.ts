@@ -114,7 +114,7 @@ const FUNCTIONS: {
   pixelStride: { reads: [], writes: [] },
   scratchBytes: { reads: [], writes: [] },
   turns: { reads: [5], writes: [6] },
-  transformWeights: { reads: [2], writes: [3] },
+  transformWeights: { reads: [3], writes: [3] },
   pack: { reads: [6], writes: [5] },
   addTerms: { reads: [7, 9], writes: [5, 6] },
   addOutliers: { reads: [7, 8], writes: [5, 6] },
