@@ -28,11 +28,14 @@ describe("PackBytes", () => {
       [4, 1],
     ] as const)
       it(`of ${groups} groups of ${channels} ${signed ? "int8" : "uint8"}, by any number of threads and in slices`, async () => {
-        const make = signed ? Int8Array : Uint8Array;
-        const bytes = make.from({ length: ROWS * groups * channels }, (_, i) => i * 37 + (i >> 2));
+        const make = (length: number, value: (i: number) => number): Int8Array | Uint8Array => {
+          const bytes = Uint8Array.from({ length }, (_, i) => value(i));
+          return signed ? new Int8Array(bytes.buffer) : bytes;
+        };
+        const bytes = make(ROWS * groups * channels, (i) => i * 37 + (i >> 2));
         for (const count of [0, 1, 3])
           for (const rest of [0, 4, 72]) {
-            const zeros = make.from({ length: count }, (_, i) => 3 + 50 * i);
+            const zeros = make(count, (i) => 3 + 50 * i);
             for (const build of BUILDS)
               for (const [threads, slices] of [
                 [1, 1],
