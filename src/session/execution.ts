@@ -58,7 +58,7 @@ export class Execution {
         await this.program(part, values, local, own);
         if (part.stage.stop === undefined) break;
         const outcome = await this.pass(part, values, local);
-        part = await this.inTurns(this.schedule.after(part, outcome));
+        part = await this.runner.inTurns(this.schedule.after(part, outcome));
         const { inputs: read, kept } = part.stage;
         for (const name of values.keys()) if (!kept.has(name) && !read.includes(name)) values.delete(name);
         local.keep(values.values());
@@ -80,7 +80,7 @@ export class Execution {
   /** The first part, once the state has room for what it appends. */
   private async begin(routine: Routine, values: Map<string, Value>, state: SessionState | undefined): Promise<Part> {
     for (;;) {
-      const part = await this.inTurns(this.schedule.begin(routine, givenOf(values), state));
+      const part = await this.runner.inTurns(this.schedule.begin(routine, givenOf(values), state));
       if (part === undefined) {
         await this.schedule.loadRanges();
         continue;
@@ -91,19 +91,6 @@ export class Execution {
       this.schedule.free([part]);
       state.grow(rows);
       state.put(values);
-    }
-  }
-
-  /** Work that stops now and then; an abort ends it where it stands. */
-  private async inTurns<T>(steps: Generator<undefined, T, void>): Promise<T> {
-    try {
-      for (;;) {
-        const { done, value } = steps.next();
-        if (done === true) return value;
-        await this.runner.rest();
-      }
-    } finally {
-      steps.return(undefined as never);
     }
   }
 

@@ -273,9 +273,7 @@ export const elementwiseOperators = {
       if (shape.join() !== call.shape(0).join()) {
         const [x, slope] = [0, 1].map((i) => shapeInWords(call.shape(i)));
         // One way only (ONNX, "Unidirectional Broadcasting"): onnxruntime takes a slope of more axes, and gives more than the input has.
-        throw call.fail(
-          `the slope expected to broadcast to the input [${x}], whose shape the output has, got [${slope}]`,
-        );
+        throw call.fail(`the slope [${slope}] expected to broadcast to the input [${x}]`);
       }
       return [call.value(0)];
     },
