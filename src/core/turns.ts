@@ -28,15 +28,19 @@ export class Turns {
   }
 
   /**
-   * Runs work that stops now and then for the event loop to have its turn.
+   * Runs work that stops now and then for the event loop to have its turn; an abort ends it where it stands.
    *
    * @throws the reason of the signal
    */
   async run<T>(steps: Iterator<unknown, T, void>): Promise<T> {
-    for (;;) {
-      const { done, value } = steps.next();
-      if (done === true) return value;
-      await this.next();
+    try {
+      for (;;) {
+        const { done, value } = steps.next();
+        if (done === true) return value;
+        await this.next();
+      }
+    } finally {
+      steps.return?.();
     }
   }
 }

@@ -34,6 +34,16 @@ export class Witness {
     openings.set(shape, { guesses, words: dims?.map((d) => (d === "" ? "?" : d)).join() ?? "…" });
     return shape;
   }
+
+  /** A list some of whose places hold guesses. */
+  watched<T>(list: readonly T[], isGuess: (i: number) => boolean): readonly T[] {
+    return new Proxy(list, {
+      get: (target, key) => {
+        if (typeof key === "string" && isGuess(Number(key))) this.looked = true;
+        return Reflect.get(target, key);
+      },
+    });
+  }
 }
 
 /** Whether some extent, or the rank, is a guess. */

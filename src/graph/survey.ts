@@ -4,6 +4,7 @@ import { DependsOnData, nodeError } from "./errors.ts";
 import type { Dimension, Graph, KnownValue, Node, ValueInfo } from "./graph.ts";
 import { runsBetween } from "./host.ts";
 import { ANY_EXTENT, isOpen, isOpenRank, knownExtent, shapeInWords, Witness } from "./open-shape.ts";
+import { Call } from "./operators/call.ts";
 import { isOfTypes, outputsOf } from "./operators/contract.ts";
 import { takesLong } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
@@ -114,7 +115,8 @@ class Surveyor extends Specializer {
   private judge(node: Node): void {
     const { witness, frames } = this;
     const depth = frames.length;
-    witness.looked = node.inputs.some((name) => this.guessed.has(name)) || this.doubtful.has(frames.at(-1)!.nodes);
+    const expands = operatorOf(node)?.expands !== undefined;
+    witness.looked = (expands && this.hasGuesses(node)) || this.doubtful.has(frames.at(-1)!.nodes);
     let stop: Stop | undefined;
     try {
       stop = super.visit(node);
@@ -128,6 +130,18 @@ class Surveyor extends Specializer {
     else if (stop?.kind === "control") this.between(node);
     else if (stop === undefined && frames.length === depth) this.made(node);
     else if (witness.looked && frames.length > depth) this.doubtful.add(frames.at(-1)!.nodes);
+  }
+
+  private hasGuesses({ inputs }: Node): boolean {
+    return inputs.some((name) => this.guessed.has(name));
+  }
+
+  /** Whoever looks at the elements of a guess is seen; its type and shape may be known all the same. */
+  protected override call(node: Node): Call {
+    const call = super.call(node);
+    if (!this.hasGuesses(node)) return call;
+    const constants = this.witness.watched(call.constants, (i) => this.guessed.has(node.inputs[i]!));
+    return new Call(node, call.opsets, call.inputs, constants);
   }
 
   private put(name: string, surmise: Surmise): void {
@@ -145,15 +159,17 @@ class Surveyor extends Specializer {
     for (const name of node.outputs) this.unknown.add(name);
   }
 
-  /** What a node has made while somebody looked at a guess is a guess itself. */
+  /** What a node has made while somebody looked at a guess is a guess itself, and so is a constant of the same content, which has the same name. */
   private made(node: Node): void {
-    if (!this.witness.looked) return;
+    const { looked } = this.witness;
     node.outputs.forEach((name, i) => {
       const own = this.resolve(name);
+      if (!looked && !this.guessed.has(own)) return;
       if (this.constants.has(own)) this.guessed.add(own);
       const known = this.values.get(own);
-      if (known !== undefined)
-        this.values.set(own, this.moved(node, known) ?? this.opened(known, this.rankOf(node, i)));
+      if (known === undefined) return;
+      const rank = looked ? this.rankOf(node, i) : undefined;
+      this.values.set(own, this.moved(node, known) ?? this.opened(known, rank));
     });
   }
 

@@ -1,6 +1,6 @@
 import { CanonicalizeStep } from "../core/abi/elementwise.ts";
 import { Opcode } from "../core/abi/opcode.ts";
-import { type BadIndex, type Core, type Ref, step } from "../core/index.ts";
+import { atOnce, type BadIndex, type Core, type Ref, step } from "../core/index.ts";
 import { nodeMessage } from "../graph/errors.ts";
 import type { KnownValue, Node } from "../graph/graph.ts";
 import type { Stage } from "../graph/specialize.ts";
@@ -67,15 +67,20 @@ export interface CompileTarget {
   readonly threads: number;
 }
 
-/** Lowers a stage to steps with a static memory plan. */
-export function compile(
+/** Lowers a stage to steps with a static memory plan, at once. */
+export function compile(...stage: Parameters<typeof compiling>): Compiled {
+  return atOnce(compiling(...stage));
+}
+
+/** The same with a stop after every node: what is lowered first packs the weights, of which a large network has a second's work. */
+export function* compiling(
   planned: PlannedGraph,
   graph: Stage,
   target: CompileTarget,
   kept?: ReadonlyMap<string, KeptInput>,
   /** Lowered beside others, of which the first alone will be written: the memory of the others is not planned. */
   beside?: Beside,
-): Compiled {
+): Generator<undefined, Compiled, void> {
   const epilogues = epiloguesOf(graph, graph.outputs, planned.layers);
   // What stops in between goes on in other programs, which know nothing of a state.
   const l = new Lowering(
@@ -90,21 +95,23 @@ export function compile(
   const release = (): void => {
     for (const { at } of l.owned.splice(0)) target.core.release(at);
   };
+  let made: Omit<Compiled, "release"> | undefined;
   try {
-    return { ...lowered(l, graph, target, epilogues.absorbed, beside), release };
-  } catch (error) {
-    release();
-    throw error;
+    made = yield* lowered(l, graph, target, epilogues.absorbed, beside);
+    return { ...made, release };
+  } finally {
+    // It has failed, or nobody wants it any more.
+    if (made === undefined) release();
   }
 }
 
-function lowered(
+function* lowered(
   l: Lowering,
   graph: Stage,
   target: CompileTarget,
   absorbed: ReadonlySet<Node>,
   beside: Beside | undefined,
-): Omit<Compiled, "release"> {
+): Generator<undefined, Omit<Compiled, "release">, void> {
   const inputs = new Map<string, KnownValue & { at: Ref }>();
   for (const name of graph.inputs) {
     const value = graph.values.get(name)!;
@@ -124,6 +131,7 @@ function lowered(
     if (lower === undefined) throw l.unsupported("this operator is not supported");
     if (beside === undefined) lower(l);
     else beside.visit(l, graph, i, () => lower(l));
+    yield;
   }
   const outputs = new Map<string, KnownValue & { at: Ref | number; constant?: Tensor }>();
   const kept = new Map<string, KeptValue>();

@@ -3,7 +3,7 @@ import { DependsOnData } from "../graph/errors.ts";
 import type { KnownValue, ValueInfo } from "../graph/graph.ts";
 import { type Feed, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
-import { type CompileTarget, compile } from "./compile.ts";
+import { type CompileTarget, compile, compiling } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
 import { placeOn } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
@@ -37,9 +37,13 @@ export class Schedule {
 
   /**
    * The first part of a routine for inputs of these shapes and, where the model computes shapes from elements of an input, these elements; `kept`: a state
-   * that feeds some of them; undefined: call `loadRanges` first.
+   * that feeds some of them; undefined: call `loadRanges` first. Stops now and then while a program is made.
    */
-  begin(routine: Routine, inputs: ReadonlyMap<string, Given>, kept?: KeptMemory): Part | undefined {
+  *begin(
+    routine: Routine,
+    inputs: ReadonlyMap<string, Given>,
+    kept?: KeptMemory,
+  ): Generator<undefined, Part | undefined, void> {
     for (;;) {
       const under = underOf(routine, inputs, kept);
       const inside = this.inRange(routine, inputs, under);
@@ -64,7 +68,7 @@ export class Schedule {
       const within = around && { body: true as const, budget: around.budget };
       const options = { weights: this.weights, needed, ...(kept && { kept: [...kept.kept.keys()] }), ...within };
       const stageOf = (): Stage => specialize(graph, Object.fromEntries(feeds), options);
-      const made = this.make(routine, routine.parts, key, stageOf, kept);
+      const made = yield* this.make(routine, routine.parts, key, stageOf, kept);
       const shaping = made === undefined || routine.around ? [] : shapingInputs(made.stage, routine, inputs);
       if (made !== undefined && shaping.length === 0) return this.hold(made);
       for (const name of shaping) routine.shaping.add(name);
@@ -84,11 +88,12 @@ export class Schedule {
     if (part !== undefined) this.bind(part, kept);
   }
 
-  /** The part that follows. */
-  after(part: Part, outcome: Outcome): Part {
+  /** The part that follows; stops as `begin` does. */
+  *after(part: Part, outcome: Outcome): Generator<undefined, Part, void> {
     const key = outcomeKey(outcome);
     for (;;) {
-      const next = part.next.get(key) ?? this.make(part.routine, part.next, key, () => part.stage.resume(outcome));
+      const next =
+        part.next.get(key) ?? (yield* this.make(part.routine, part.next, key, () => part.stage.resume(outcome)));
       if (next !== undefined) return this.hold(next);
     }
   }
@@ -169,16 +174,16 @@ export class Schedule {
   }
 
   /** A new part; undefined when its lowering has found out that it needs elements of a value. */
-  private make(
+  private *make(
     routine: Routine,
     siblings: Map<string, Part>,
     key: string,
     stageOf: () => Stage,
     kept?: KeptMemory,
-  ): Part | undefined {
+  ): Generator<undefined, Part | undefined, void> {
     const stage = stageOf();
     try {
-      const program = compile(this.planned, stage, this.target, kept?.kept);
+      const program = yield* compiling(this.planned, stage, this.target, kept?.kept);
       return this.add(new Part(routine, stage, program, siblings, key));
     } catch (error) {
       if (!(error instanceof DependsOnData)) throw error;

@@ -12,7 +12,7 @@ import { bytesIn, sizeOf, type Tensor } from "../tensor/index.ts";
 import { copyBytes } from "./copy.ts";
 import { Execution } from "./execution.ts";
 import { WorkMeter } from "./limits.ts";
-import type { Bound } from "./runner.ts";
+import type { Bound, Runner } from "./runner.ts";
 import type { SessionState } from "./state.ts";
 import { type Held, isHeld, Placed, Scope, toTensor, type Value, viewOf } from "./values.ts";
 
@@ -82,7 +82,8 @@ export class Engine {
     try {
       const rest = (): Promise<void> => turns.next();
       const work = (macs: number): void => meter.work(macs);
-      const execution = new Execution(this.core, this.model, this.schedule, { program, turn, rest, work });
+      const inTurns: Runner["inTurns"] = (steps) => turns.run(steps);
+      const execution = new Execution(this.core, this.model, this.schedule, { program, turn, rest, inTurns, work });
       const own = { wanted: new Set(names), ...(state && { state }) };
       const results = await execution.run(this.main, inputs, scope, own);
       const { outputs } = this.model.graph;

@@ -59,7 +59,7 @@ export class Execution {
         await this.program(part, values, local, own);
         if (part.stage.stop === undefined) break;
         const outcome = await this.pass(part, values, local);
-        part = this.schedule.after(part, outcome);
+        part = await this.runner.inTurns(this.schedule.after(part, outcome));
         const { inputs: read, kept } = part.stage;
         for (const name of values.keys()) if (!kept.has(name) && !read.includes(name)) values.delete(name);
         local.keep(values.values());
@@ -81,7 +81,7 @@ export class Execution {
   /** The first part, once the state has room for what it appends. */
   private async begin(routine: Routine, values: Map<string, Value>, state: SessionState | undefined): Promise<Part> {
     for (;;) {
-      const part = this.schedule.begin(routine, givenOf(values), state);
+      const part = await this.runner.inTurns(this.schedule.begin(routine, givenOf(values), state));
       if (part === undefined) {
         await this.schedule.loadRanges();
         continue;

@@ -14,6 +14,8 @@ export interface Runner {
   turn(): Promise<void>;
   /** The same within a piece of work, which counts nothing. */
   rest(): Promise<void>;
+  /** Runs work that stops now and then to its end, with such turns. */
+  inTurns<T>(steps: Iterator<unknown, T, void>): Promise<T>;
   /** Counts work that is done in JavaScript. */
   work(macs: number): void;
 }

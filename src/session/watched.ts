@@ -1,11 +1,11 @@
 // Runs that are watched step by step. A chunk of its own: they are for people who look into a model.
 import { ProgramHeader } from "../core/abi/program.ts";
-import { isKernel, now } from "../core/index.ts";
+import { atOnce, isKernel, now } from "../core/index.ts";
 import type { LoweredStep } from "../program/lowering.ts";
 import type { Engine } from "./engine.ts";
 import { Execution } from "./execution.ts";
 import type { StepTiming } from "./options.ts";
-import type { Bound } from "./runner.ts";
+import type { Bound, Runner } from "./runner.ts";
 import { Scope, type Value } from "./values.ts";
 
 /** Runs once, every step by itself. */
@@ -45,7 +45,8 @@ async function stepByStep(
   const scope = new Scope(core);
   try {
     const idle = async (): Promise<void> => {};
-    const runner = { program, turn: idle, rest: idle, work: () => undefined };
+    const inTurns: Runner["inTurns"] = async (steps) => atOnce(steps);
+    const runner = { program, turn: idle, rest: idle, inTurns, work: () => undefined };
     await new Execution(core, model, schedule, runner).run(main, inputs, scope);
   } finally {
     scope.release();

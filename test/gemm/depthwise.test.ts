@@ -93,6 +93,21 @@ describe("Depthwise", () => {
     expect([...bitsOf(result)].filter((b) => b === NAN).length).toBe(9);
   });
 
+  it.each([0, 4, 20, 24])("poisons no more than the outputs that see pixel %i of 25", async (pixel) => {
+    for (const pads of [
+      [1, 1, 1, 1],
+      [2, 2, 2, 2],
+      [0, 0, 0, 0],
+      [2, 0, 0, 2],
+    ] as const)
+      for (const batch of [1, 2]) {
+        const shape = plain({ batch, inHeight: 5, inWidth: 5, groups: 19, kernelHeight: 3, kernelWidth: 3, pads });
+        const base = depthwise(shape, { seed: 1, bits: 8 });
+        for (const channel of [0, 7, 8, 18]) base.input[(25 * (batch - 1) + pixel) * 19 + channel] = Number.NaN;
+        await check(base);
+      }
+  });
+
   it("handles 112 pixels in a row and 5×5 kernels", async () => {
     await check(
       depthwise(plain({ inHeight: 6, inWidth: 112, groups: 32, kernelHeight: 5, kernelWidth: 5, pads: [2, 2, 2, 2] }), {

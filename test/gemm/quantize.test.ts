@@ -25,10 +25,12 @@ async function quantize(
   threads: number,
   /** Quantize finds the ranges. */
   alone = false,
+  /** Bytes of a pixel behind its last group. */
+  rest = 0,
 ): Promise<Result> {
   const core = await newCore(build);
   const groupStride = 4 * Math.ceil(channels / 2);
-  const pixelStride = groups * groupStride;
+  const pixelStride = groups * groupStride + rest;
   const output = dirty(core, samples * rows * pixelStride);
   const parameters = dirty(core, samples * 16);
   const mask = dirty(core, samples * rows * groups);
@@ -70,12 +72,14 @@ async function check(
   channels: number,
   groups: number,
   bits: number,
+  rest = 0,
 ) {
   const size = values.length / samples;
   const each = 2 * Math.ceil(channels / 2);
+  const width = groups * each + rest / 2;
   for (const build of BUILDS) {
     for (const threads of [1, 3]) {
-      const result = await quantize(build, values, samples, rows, channels, groups, bits, threads);
+      const result = await quantize(build, values, samples, rows, channels, groups, bits, threads, false, rest);
       for (let i = 0; i < samples; i++) {
         const part = values.subarray(i * size, (i + 1) * size);
         const expected = quantizeReference(part, bits);
@@ -88,10 +92,14 @@ async function check(
           const own = part.subarray(pixel * channels, (pixel + 1) * channels);
           const at = i * rows * groups + pixel;
           const padded = [...expected.q.subarray(pixel * channels, (pixel + 1) * channels), 0].slice(0, each);
-          expect([...result.q.subarray(at * each, (at + 1) * each)]).toEqual(padded);
+          const from = Math.floor(at / groups) * width + (at % groups) * each;
+          expect([...result.q.subarray(from, from + each)]).toEqual(padded);
           // The mask is written only where it will be read.
           expect(result.mask[at]).toBe(expected.nonFinite ? Number(!own.every(Number.isFinite)) : 7);
         }
+        for (let pixel = i * rows; pixel < (i + 1) * rows; pixel++)
+          for (const value of result.q.subarray(pixel * width + groups * each, (pixel + 1) * width))
+            expect(value).toBe(0);
       }
     }
   }
@@ -152,6 +160,21 @@ describe("Range and Quantize", () => {
       }
     }
     await check(new Float32Array(8).fill(Number.NaN), 2, 2, 2, 1, 12);
+  });
+
+  it.each([4, 8, 72])("write zeros to the %i bytes behind the groups of a pixel, finite or not", async (rest) => {
+    for (const [channels, groups] of [
+      [3, 1],
+      [8, 1],
+      [5, 2],
+      [4, 3],
+    ] as const) {
+      const data = Float32Array.from({ length: 2 * 5 * channels * groups }, (_, i) => Math.fround(Math.sin(i) * 5));
+      await check(data, 2, 5, channels, groups, 12, rest);
+      data[3] = Number.NaN;
+      data[data.length - 1] = Infinity;
+      await check(data, 2, 5, channels, groups, 12, rest);
+    }
   });
 
   it("find the range of a row in the same step, as a step of its own does", async () => {

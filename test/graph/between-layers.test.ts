@@ -225,6 +225,11 @@ function pictures(spatial: number): Middle[] {
     ["Pad", {}, [i64(0, 0, ...picture.map(() => -1), 0, 0, ...picture.map(() => 2))]],
     ["Resize", { mode: "linear" }, ["", f32([2 + spatial], [1, 1, ...two])]],
     ["Resize", { mode: "nearest" }, ["", "", i64(2, CHANNELS, ...picture.map((d) => d + 1))]],
+    // Channels of a line are an axis that is resized as well; those of pictures are not, where it is linear.
+    ...(spatial === 1 ? [1, 1.5, 2] : [1]).map(
+      (c): Middle => ["Resize", { mode: "linear" }, ["", f32([2 + spatial], [1, c, ...two])]],
+    ),
+    ...[2, 1.5].map((c): Middle => ["Resize", { mode: "nearest" }, ["", f32([2 + spatial], [1, c, ...two])]]),
     ["Resize", { mode: "linear", axes: [2] }, ["", f32([1], [1.5])]],
     ["Resize", { mode: "linear", axes: [-1], coordinate_transformation_mode: "align_corners" }, ["", "", i64(9)]],
     ["Resize", { mode: "nearest", axes: [1] }, ["", f32([1], [2])]],

@@ -128,6 +128,25 @@ describe("products with weights in blocks", () => {
     }
   }
 
+  it.each([2, 4, 8])("keep 31 bits of their inputs under float32: %i bits", async (bits) => {
+    // One weight of a column is 1 and the others 0, so that an output is an input: all of its bits are there if it is a multiple of 2^-29 of the power of two above the largest one.
+    const [depth, size] = [64, 32];
+    const q = Array.from({ length: depth * depth }, (_, i) => Number(i % depth === Math.floor(i / depth)) + 1);
+    const w = tensor("uint8", packed(q, depth, bits), [depth, depth / size, (size * bits) / 8]);
+    const s = tensor("float32", new Array<number>((depth * depth) / size).fill(1), [depth, depth / size]);
+    const blocks = depth / size;
+    const z = tensor("uint8", packed(new Array<number>(depth * blocks).fill(1), blocks, bits));
+    const m: Matrix = { columns: depth, depth, size, bits, q, scales: [], zeros: [], bytes: w };
+    for (const largest of [2 ** 24 - 1, 2 ** 23, 2 ** 23 + 1])
+      for (const exponent of [-23, 0, 40, -100]) {
+        const values = numbers(depth, 2 ** 24, exponent + 200).map((v, i) => (i === 0 ? largest : v * 2 ** -(i % 7)));
+        const kept = values.map((v) => Math.round(v * 2 ** 6) * 2 ** -6 * 2 ** exponent * (v % 3 === 0 ? -1 : 1));
+        const x = tensor("float32", kept, [1, depth]);
+        const [y] = await both(graphOf(m, x, { w, s, z }), { x });
+        expect(plain(y)).toEqual([...(x.data as Float32Array)]);
+      }
+  });
+
   it("have weights that no preset rounds again, and are the same in whatever rows they come, and in slices", async () => {
     const m = matrix(300, 1024, 32, 4);
     const s = tensor(

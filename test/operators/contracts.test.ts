@@ -134,6 +134,23 @@ describe("constant weights that others read too", () => {
   });
 });
 
+it.each([
+  [[3], [1, 3]],
+  [[3], [1, 1]],
+  [
+    [2, 3],
+    [2, 1, 1],
+  ],
+  [
+    [1, 3],
+    [2, 3],
+  ],
+])("PRelu of [%s] refuses a slope of [%s], which broadcasts the other way", async (x, slope) => {
+  await expect(runNode({ op: "PRelu", opset: 17, inputs: [f32(x), f32(slope)] })).rejects.toThrow(
+    `the slope [${slope}] expected to broadcast to the input [${x}]`,
+  );
+});
+
 describe("recurrent operators", () => {
   const inputs = (directions: number): Tensor[] => [
     f32([3, 2, 4]),

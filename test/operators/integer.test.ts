@@ -161,6 +161,34 @@ describe("MatMulInteger", () => {
     });
   }
 
+  it("of vectors has one zero point for each", async () => {
+    const [a, b] = [bytes("uint8", [2, 3], 3), bytes("int8", [3], 4)];
+    const dot = (rowZeros: readonly number[], zero: number): number[] =>
+      [0, 1].map((row) =>
+        [0, 1, 2].reduce(
+          (sum, k) => sum + (numbers(a)[3 * row + k]! - rowZeros[row % rowZeros.length]!) * (numbers(b)[k]! - zero),
+          0,
+        ),
+      );
+    for (const rows of [[9], [9, 200]]) {
+      const points = { c: tensor("uint8", rows), d: tensor("int8", [-7]) };
+      for (const isFixed of [true, false]) {
+        const about = isFixed ? { constants: { b, ...points } } : {};
+        const [y] = await run("MatMulInteger", isFixed ? { a } : { a, b, ...points }, about);
+        expect([y!.dims, numbers(y)]).toEqual([[2], dot(rows, -7)]);
+      }
+    }
+    for (const count of [0, 2, 3]) {
+      const points = { c: tensor("uint8", [1]), d: tensor("int8", new Array(count).fill(1), [count]) };
+      await expect(run("MatMulInteger", { a, b, ...points })).rejects.toThrow(/zero points of .* expected 1 value/);
+    }
+    for (const count of [0, 2, 3]) {
+      const points = { c: tensor("uint8", new Array(count).fill(1), [count]) };
+      const left = { a: tensor("uint8", [1, 2, 3]), b: bytes("int8", [3, 4], 4), ...points };
+      await expect(run("MatMulInteger", left)).rejects.toThrow(/zero points of .* expected 1 value/);
+    }
+  });
+
   it("of vectors and of no columns", async () => {
     const [dot] = await run("MatMulInteger", { a: tensor("uint8", [1, 2, 3]), b: tensor("int8", [4, 5, -6]) });
     expect([dot!.dims, numbers(dot)]).toEqual([[], [-4]]);

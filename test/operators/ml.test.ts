@@ -263,3 +263,22 @@ describe("what scikit-learn's exporters write around them", () => {
     await expect(run({ ...ML, op, attributes: attributes as Record<string, Attribute> }, [ROWS])).rejects.toThrow(why);
   });
 });
+
+describe("a support vector machine without parameters of its kernel", () => {
+  // γ, the constant and the degree are 0 then, as in onnxruntime.
+  it.each([
+    ["LINEAR", 2 * (3 - 8) - 3 * (-1 + 1) + 0.5],
+    ["RBF", 2 - 3 + 0.5],
+    ["POLY", 2 - 3 + 0.5],
+    ["SIGMOID", 0.5],
+  ])("%s", async (kernel_type, expected) => {
+    const attributes = {
+      ...{ kernel_type, n_supports: 2, coefficients: [2, -3], rho: [0.5] },
+      ...{ support_vectors: [3, 4, -1, -0.5], post_transform: "NONE" },
+    };
+    const x = new Tensor("float32", [1, -2], [1, 2]);
+    const what = { op: "SVMRegressor", domain: "ai.onnx.ml", opset: 1, attributes, types: ["float32" as const] };
+    const { y0 } = await runModel(graphOf(what, [x]), { x0: x });
+    expect([...(y0!.data as Float32Array)]).toEqual([expected]);
+  });
+});

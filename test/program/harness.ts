@@ -9,6 +9,7 @@ import { Panels } from "../../src/program/panels.ts";
 import type { PlannedGraph } from "../../src/program/planned.ts";
 import { type ElementType, elementBytes, type NumericType, sizeOf, Tensor, viewData } from "../../src/tensor/index.ts";
 import { CheckedCore, PoisonedCore } from "../support/checked/core.ts";
+import { Fences } from "../support/fences.ts";
 
 /** The checked builds say which of their bytes are read before they are written; see test/support/checked/core.ts. */
 export type TestBuild = Build | "checked" | "checked-simd";
@@ -100,15 +101,20 @@ export async function runGraph(
     lower(lowering);
   }
   const steps = lowering.steps.map((s) => s.step);
-  const buffers = lowering.buffers.map((b) => ({ ...b, at: core.allocate(b.bytes) }));
+  const fences = new Fences(core);
+  const allocate = (bytes: number): number =>
+    core instanceof CheckedCore ? core.allocate(bytes) : fences.allocate(bytes);
+  const buffers = lowering.buffers.map((b) => ({ ...b, at: allocate(b.bytes) }));
   const program = core.write(steps, buffers);
-  blocks.push(...buffers.map((b) => b.at), program);
+  if (core instanceof CheckedCore) blocks.push(...buffers.map((b) => b.at));
+  blocks.push(program);
   const parts = options.slices ?? options.threads ?? 1;
   const results = new Map<string, Tensor>();
   try {
     for (let i = 0; i < steps.length; i++) {
       for (let thread = 0; thread < parts; thread++) core.run(program, i, 1, thread, parts);
     }
+    fences.check();
     for (const name of fetches) {
       const { at, type, shape } = lowering.operand(name);
       const address = typeof at === "number" ? at : buffers[at.buffer]!.at + at.offset;
@@ -120,6 +126,7 @@ export async function runGraph(
     }
   } finally {
     for (const at of blocks) core.release(at);
+    fences.release();
   }
   return results;
 }

@@ -55,6 +55,36 @@ describe("rows", () => {
     }
   });
 
+  test.each(["scalar", "simd"] as const)(
+    "are gathered from any axis, whole and from one to another: %s",
+    async (build) => {
+      const core = await coreOf(build);
+      for (const outer of [1, 2, 4, 7])
+        for (const rows of [1, 15, 16, 37, 48])
+          for (const inner of [1, 3]) {
+            const count = outer * rows * inner;
+            const data = noise(count, count);
+            const from = core.place(data);
+            const to = core.allocate(4 * count);
+            for (const [first, end] of [
+              [0, rows],
+              [Math.min(5, rows), rows],
+              [0, Math.max(0, rows - 1)],
+            ] as const) {
+              core.f32(to, count).fill(-1);
+              core.series.seriesRows(from, to, outer, rows, inner, first, end);
+              const expected = new Float32Array(count).fill(-1);
+              for (let r = first; r < end; r++)
+                for (let o = 0; o < outer; o++)
+                  for (let i = 0; i < inner; i++)
+                    expected[(r * outer + o) * inner + i] = data[(o * rows + r) * inner + i]!;
+              expect(core.f32(to, count).slice()).toEqual(expected);
+            }
+            for (const at of [from, to]) core.release(at);
+          }
+    },
+  );
+
   test("the scalar build makes the same bits as the SIMD build, at every width, shape and power", async () => {
     const [scalar, simd] = [await coreOf("scalar"), await coreOf("simd")];
     fc.assert(

@@ -4,6 +4,7 @@ import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import type { Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { build, f32, type NodeSpec } from "../graph/build.ts";
+import { chances } from "../support/chances.ts";
 
 /** Milliseconds from the abort, which comes `after` some, to the rejection: the least of three, as other processes use the machine too. */
 async function patience(session: InferenceSession, feeds: Record<string, Tensor>, after: number): Promise<number> {
@@ -152,6 +153,44 @@ describe("an abort is honoured in the middle", () => {
       await session.release();
     },
   );
+
+  it.each(["float32", "faithful", "fast"] as const)("of the first run, which packs all weights: %s", async (preset) => {
+    const LAYERS = 12;
+    const weights = Object.fromEntries(
+      Array.from({ length: LAYERS }, (_, i) => [
+        `w${i}`,
+        f32(
+          [64, 64],
+          Array.from({ length: 4096 }, (_, k) => Math.sin(k * (i + 1)) / 8),
+        ),
+      ]),
+    );
+    const nodes = Array.from(
+      { length: LAYERS },
+      (_, i): NodeSpec => ["MatMul", [i === 0 ? "x" : `h${i - 1}`, `w${i}`], [i === LAYERS - 1 ? "y" : `h${i}`]],
+    );
+    const onnx = writeOnnx(build({ x: ["N", 64] }, weights, nodes, ["y"]));
+    const feeds = { x: f32([2, 64]) };
+    const whole = await InferenceSession.create(onnx, { preset });
+    const { y } = await whole.run(feeds);
+    const session = await InferenceSession.create(onnx, { preset });
+    // Every layer is a chance; one that is taken leaves a session that goes on where it stood.
+    for (const at of [2, 5, LAYERS]) {
+      const reason = new Error("enough");
+      expect(await chances((signal) => session.run(feeds, { signal }), at, reason)).toEqual({
+        count: at,
+        error: reason,
+      });
+    }
+    const answered = async (signal: AbortSignal): Promise<void> => {
+      expect(digest((await session.run(feeds, { signal }))["y"]!)).toBe(digest(y!));
+    };
+    const [first, second] = [await chances(answered), await chances(answered)];
+    expect([first.error, second.error]).toEqual([undefined, undefined]);
+    expect(first.count - second.count).toBeGreaterThanOrEqual(LAYERS);
+    expect(session.memoryBytes).toBeLessThanOrEqual(whole.memoryBytes);
+    for (const one of [whole, session]) await one.release();
+  });
 
   it("of folding in create", async () => {
     const chain = Array.from({ length: 4 }, (_, i): NodeSpec => ["Transpose", [`c${i}`], [`c${i + 1}`]]);

@@ -1,4 +1,5 @@
-import { describe, expect, it } from "vitest";
+import { describe, expect, it, vi } from "vitest";
+import { Core } from "../../src/core/index.ts";
 import { InferenceSession, Tensor } from "../../src/entries/index.ts";
 import type { Attribute, Graph } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
@@ -265,4 +266,33 @@ describe("memory", () => {
     expect(sizes[2]).toBe(sizes[1]);
     await session.release();
   });
+});
+
+it("of the programs that are kept the one goes that has not been run for longest", async () => {
+  // A shape that is fed: a program for each content.
+  const graph = build(
+    { s: { type: "int64", shape: [1] } },
+    { one: f32([1], [7]) },
+    [["Expand", ["one", "s"], ["y"]]],
+    ["y"],
+  );
+  const session = await InferenceSession.create(writeOnnx(graph), { preset: "float32" });
+  const write = vi.spyOn(Core.prototype, "write");
+  const writes = async (size: number): Promise<number> => {
+    const before = write.mock.calls.length;
+    expect((await session.run({ s: i64(size) }))["y"]!.dims).toEqual([size]);
+    return write.mock.calls.length - before;
+  };
+  // The largest first, so that the arena stays where it is and no program is written again for that.
+  await writes(400);
+  for (let size = 1; size < 256; size++) expect(await writes(size)).toBe(1);
+  for (const size of [400, 1, 2, 255]) expect(await writes(size)).toBe(0);
+  // Two more take the places of 3 and 4, then two of those of 5 and 6.
+  for (const size of [300, 301]) expect(await writes(size)).toBe(1);
+  for (const size of [400, 1, 2, 255, 300, 301, 5]) expect(await writes(size)).toBe(0);
+  for (const size of [3, 4]) expect(await writes(size)).toBe(1);
+  for (const size of [5, 3, 4, 400, 1]) expect(await writes(size)).toBe(0);
+  for (const size of [6, 7]) expect(await writes(size)).toBe(1);
+  write.mockRestore();
+  await session.release();
 });

@@ -5,7 +5,8 @@
 //
 // A fault is an operator, a comparison, a bound, a constant or a condition that is another (mutants/faults.mjs). All that are drawn are put into one copy of the project at once, each behind a switch, those of
 // assembly/ in a scalar and a SIMD build of the core, in which the same one is on; every test runs once as it is, and once more for each fault that it reaches and no test before it has
-// killed (mutants/runner.ts). What is computed when a module is loaded is tried in a process of its own, on the tests that name most of what the file defines. Prints killed, survived and unreached;
+// killed (mutants/runner.ts). What is computed when a module is loaded is tried in a process of its own, on the tests that name most of what the file defines; so is what has survived its seconds, on whole files whose tests reach it and had
+// not been tried. Prints killed, survived and unreached;
 // a survivor either wants a test or changes no behaviour, which a reader must decide (mutants.md has what became of earlier ones).
 import { spawn, spawnSync } from "node:child_process";
 import {
@@ -65,6 +66,8 @@ const { values: options } = parseArgs({
 
 /** Test files that are tried on what is computed when a module is loaded. */
 const NAMING = 8;
+/** Test files that a survivor is tried on as wholes. */
+const WHOLE = 6;
 /** A fault that is on for so long, on a machine that may be busy, does not come to its end. */
 const ENDLESS_SECONDS = 180;
 
@@ -179,14 +182,36 @@ function vitest(copy, tests, env) {
     const child = spawn(process.execPath, [...args, ...left, ...tests], {
       cwd: copy,
       stdio: "ignore",
+      detached: true,
       env: { ...process.env, ...env, MUTANTS_STATE: state },
     });
     const watch = setInterval(() => endEndless(state), 5000);
+    const end = "MUTANTS_ON" in env ? setTimeout(() => process.kill(-child.pid, "SIGKILL"), 2000 * ENDLESS_SECONDS) : 0;
     child.on("close", (code) => {
       clearInterval(watch);
+      clearTimeout(end);
       resolve(code);
     });
   });
+}
+
+/** Tries the tests in processes of their own, once as they are and once with the fault on: whether it is killed; undefined where they fail without it. */
+async function triedAlone(copy, id, tests) {
+  const [sound, faulty] = [
+    await vitest(copy, tests, { MUTANTS_ON: "-2" }),
+    await vitest(copy, tests, { MUTANTS_ON: String(id) }),
+  ];
+  return sound === 0 ? faulty !== 0 : undefined;
+}
+
+/** Files with tests that a survivor has not been tried on, those first that name most of what it is in. */
+function untried(copy, { id, file }) {
+  const path = join(copy, "state/skipped");
+  const lines = existsSync(path) ? readFileSync(path, "utf8").trim().split("\n") : [];
+  const own = new Set(
+    lines.filter((line) => Number.parseInt(line, 10) === id).map((line) => line.replace(/^\d+ /, "")),
+  );
+  return [...new Set([...naming(file).filter((test) => own.has(test)), ...own])].slice(0, WHOLE);
 }
 
 /** Ids in the lines of a file of the state, with what follows them. */
@@ -235,11 +260,12 @@ try {
   for (const { id, file } of faults.filter(({ once }) => once)) {
     const tests = naming(file);
     if (tests.length === 0) continue;
-    const [sound, faulty] = [
-      await vitest(copy, tests, { MUTANTS_ON: "-2" }),
-      await vitest(copy, tests, { MUTANTS_ON: String(id) }),
-    ];
-    if (sound === 0) (faulty === 0 ? reached : killed).set(id, "");
+    const isKilled = await triedAlone(copy, id, tests);
+    if (isKilled !== undefined) (isKilled ? killed : reached).set(id, "");
+  }
+  for (const fault of faults.filter(({ id }) => reached.has(id) && !killed.has(id))) {
+    const tests = untried(copy, fault);
+    if (tests.length > 0 && (await triedAlone(copy, fault.id, tests))) killed.set(fault.id, "a second look");
   }
   const tried = faults.filter(({ refused }) => !refused);
   const outcomes = tried.map((fault) => ({

@@ -1,6 +1,6 @@
 import { broadcast, type ElementType, holdsBits, type Shape, sizeOf, type TensorData } from "../../tensor/index.ts";
 import type { KnownValue, Node } from "../graph.ts";
-import { isOpen, neverBroadcast } from "../open-shape.ts";
+import { isOpen, neverBroadcast, shapeInWords } from "../open-shape.ts";
 import type { Call } from "./call.ts";
 import { typeCode } from "./cast.ts";
 import { allocate, broadcastStrides, dataOf, elementsOf, walk } from "./elements.ts";
@@ -270,7 +270,11 @@ export const elementwiseOperators = {
     becomes: perChannel,
     shape: (call: Call) => {
       const shape = broadcastInputs(call);
-      if (shape.join() !== call.shape(0).join()) throw call.fail("the slope expected to broadcast to the input");
+      if (shape.join() !== call.shape(0).join()) {
+        const [x, slope] = [0, 1].map((i) => shapeInWords(call.shape(i)));
+        // One way only (ONNX, "Unidirectional Broadcasting"): onnxruntime takes a slope of more axes, and gives more than the input has.
+        throw call.fail(`the slope [${slope}] expected to broadcast to the input [${x}]`);
+      }
       return [call.value(0)];
     },
   },

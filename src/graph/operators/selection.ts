@@ -144,9 +144,19 @@ const unique = inPieces(function* (call) {
   if (extent > 0) groups++;
   // Numbers of the groups in the order that is asked for.
   call.hold(2 * bytesIn("int32", groups) + 2 * bytesIn("int64", groups));
-  const numbers = new Int32Array(groups).fill(-1);
-  if (call.number("sorted", 1) !== 0) for (let i = 0; i < groups; i++) numbers[i] = i;
-  const [first, counts, inverse] = [int64s(groups), int64s(groups), int64s(extent)];
+  const isSorted = call.number("sorted", 1) !== 0;
+  const numbers = new Int32Array(groups);
+  for (let i = 0; i < groups; i++) {
+    numbers[i] = isSorted ? i : -1;
+    if (i % PIECE === 0) yield;
+  }
+  // Pages of zeros are made here: 20 to 40 ms for 64 MB.
+  const first = int64s(groups);
+  yield;
+  const counts = int64s(groups);
+  yield;
+  const inverse = int64s(extent);
+  yield;
   const firsts = new Int32Array(groups);
   for (let i = 0, next = 0; i < extent; i++) {
     const group = groupOf[i]!;
@@ -157,7 +167,8 @@ const unique = inPieces(function* (call) {
       first.low[2 * number] = i;
     }
     inverse.low[2 * i] = number;
-    if (i % PIECE === 0) yield;
+    // Places all over memory: 0.2 µs each.
+    if ((4 * i) % PIECE === 0) yield;
   }
   const to = shape.map((d, i) => (i === at ? groups : d));
   const values = yield* slabs(call, data, shape, at, firsts, to);

@@ -1,7 +1,7 @@
 // Runs each test as it is, sees which switches it asks, and runs it again with each of them on (faults.mjs): the fault is killed where the test then fails. What an earlier test has killed is not tried again.
 //
-// MUTANTS_STATE names a folder: `killed` gets a line for each that is killed, `spent` for the seconds that each was on in a test file, `trying-PID` says which is on, for the case that it ends the process. MUTANTS_ON is one that is on from the
-// start, for what is computed when a module is loaded: then tests are run once.
+// MUTANTS_STATE names a folder: `killed` gets a line for each that is killed, `spent` for the seconds that each was on in a test file, `skipped` for a file some of whose tests it was not tried on, `trying-PID` says which is on, for the case
+// that it ends the process. MUTANTS_ON is one that is on from the start, for what is computed when a module is loaded, and for a second look: then tests are run once.
 import { appendFileSync, existsSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import type { RunnerTestCase } from "vitest";
@@ -41,6 +41,8 @@ for (const line of lines("spent")) {
   spent.set(id, (spent.get(id) ?? 0) + (seconds ?? 0));
 }
 const before = new Map(spent);
+/** Faults that have had their seconds, and a file with tests that reach them and have not been tried. */
+const skipped = new Map<number, string>();
 
 export default class extends VitestTestRunner {
   async runTask(test: RunnerTestCase): Promise<void> {
@@ -50,7 +52,11 @@ export default class extends VitestTestRunner {
     if (constant !== undefined) return;
     for (const [id, times] of asked) {
       const had = spent.get(id) ?? 0;
-      if (killed.has(id) || had > SECONDS || had - (before.get(id) ?? 0) > SECONDS_IN_FILE) continue;
+      if (killed.has(id)) continue;
+      if (had > SECONDS || had - (before.get(id) ?? 0) > SECONDS_IN_FILE) {
+        skipped.set(id, test.file.name);
+        continue;
+      }
       const begun = process.cpuUsage();
       const failed = await fails(run, id, times);
       const { user, system } = process.cpuUsage(begun);
@@ -68,6 +74,7 @@ export default class extends VitestTestRunner {
     super.onAfterRunFiles();
     const own = [...spent].map(([id, seconds]) => `${id} ${seconds - (before.get(id) ?? 0)}\n`);
     appendFileSync(join(state, "spent"), own.join(""));
+    appendFileSync(join(state, "skipped"), [...skipped].map((one) => `${one.join(" ")}\n`).join(""));
   }
 }
 
