@@ -30,11 +30,16 @@ const cast: Evaluate = (call, [output]) => {
   return data === undefined ? undefined : [data];
 };
 
-/** Texts are no numbers: neither becomes the other. */
+/** What texts become numbers with, and numbers texts: a chunk that comes with what has texts. */
+export const CAST_TEXT = { domain: "bitbasis", op: "CastText" };
+
+const castText: Operator["expands"] = (call) => {
+  const { node } = call;
+  const to = "to" in node.attributes ? typeAttribute(call, "to") : call.type(1);
+  return call.type(0) === "string" || to === "string" ? [{ ...node, ...CAST_TEXT }] : undefined;
+};
+
 function castTo(call: Call, type: ElementType): readonly KnownValue[] {
-  const from = call.type(0);
-  if ((from === "string") !== (type === "string"))
-    throw call.fail(`a cast of ${from} to ${type} is not supported`, "UNSUPPORTED");
   return [{ type, shape: call.shape(0) }];
 }
 
@@ -52,6 +57,7 @@ const shared = {
   length: sameLength,
   layout: unaryLayout,
   evaluate: cast,
+  expands: castText,
   settle,
   elements: "moved",
   sizes: "polynomial",
@@ -80,6 +86,7 @@ export const casts = {
       if (code === undefined) throw make.fail(`"to" = "${to}" is an element type that we do not have`);
       return [{ ...node, attributes: { ...node.attributes, to: code } }];
     },
+    later: ({ attributes }) => (TYPE_OF_CODE[Number(attributes["to"])] === "string" ? CAST_TEXT : undefined),
     shape: (call: Call) => castTo(call, typeAttribute(call, "to")),
   },
   "/BitCast": {
