@@ -1,5 +1,5 @@
 import type { Graph, Node } from "../graph/index.ts";
-import { Maker, type Surroundings, surroundings } from "../graph/operators/maker.ts";
+import { Maker, NEWEST, type Surroundings, surroundings } from "../graph/operators/maker.ts";
 import { isIdentity } from "../graph/passes/layout.ts";
 import { Names } from "../graph/passes/names.ts";
 import { ranksOf } from "../graph/ranks.ts";
@@ -16,9 +16,6 @@ export function einsumLayers(graph: Graph): Graph {
   const nodes = graph.nodes.flatMap((node) => (node.op === "Einsum" && layerOf(node, around)) || [node]);
   return { ...graph, nodes, initializers };
 }
-
-/** Nodes that are made are of the newest form. */
-const NEWEST = 99;
 
 function layerOf(node: Node, around: Surroundings): readonly Node[] | undefined {
   const terms = /^([a-z]+),([a-z]+)->([a-z]+)$/i.exec(String(node.attributes["equation"]).replaceAll(" ", ""));

@@ -15,6 +15,9 @@ export interface Surroundings {
   rank(name: string): Rank;
 }
 
+/** The version that counts for nodes that others have become: newer than every change of a definition. */
+export const NEWEST = 99;
+
 /**
  * A graph whose nodes become others: constants go to `initializers`.
  *
@@ -48,7 +51,7 @@ export class Maker {
 
   constructor(
     private readonly node: Node,
-    /** Version of the node's domain in its model, or 99 for what another operator has become: the newest form. */
+    /** Version of the node's domain in its model, or `NEWEST` for what another operator has become. */
     readonly opset: number,
     private readonly around: Surroundings,
   ) {}

@@ -3,7 +3,7 @@ import { nodeError, opsetOf } from "../errors.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
 import { nodeFault, strangeAttribute } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
-import { Maker, surroundings } from "../operators/maker.ts";
+import { Maker, NEWEST, surroundings } from "../operators/maker.ts";
 import { isGraph, reads } from "../order.ts";
 import { type Constants, Ranks } from "../ranks.ts";
 import { sharing } from "../sharing.ts";
@@ -12,9 +12,6 @@ import { Names } from "./names.ts";
 
 /** Oldest opset that is read. */
 export const MIN_OPSET = 1;
-
-/** The version that counts for nodes that another operator has become: newer than every change of a definition. */
-const NEWEST = 99;
 
 /** An operator that becomes others that become others … is a mistake in the records, not in a file. */
 const DEPTH = 16;
