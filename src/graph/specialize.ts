@@ -11,7 +11,7 @@ import { Call } from "./operators/call.ts";
 import { checkOutputs, outputsOf } from "./operators/contract.ts";
 import { evaluate, FoldBudget, takesLong } from "./operators/evaluate.ts";
 import { operatorOf } from "./operators/index.ts";
-import { Maker, NEWEST } from "./operators/maker.ts";
+import { Maker } from "./operators/maker.ts";
 import { isGraph, live, reads } from "./order.ts";
 import { normalize } from "./passes/normalize.ts";
 import type { Outcome, Source, SpecializeOptions, Stage, Stop, Visit } from "./stage.ts";
@@ -416,7 +416,7 @@ export class Specializer {
 
   /** For an operator that is written out as others, now that the shapes are known. */
   private maker(node: Node): Maker {
-    return new Maker(node, NEWEST, {
+    return new Maker(node, 99, {
       opsets: this.graph.opsets,
       constant: (name) => this.constants.get(this.resolve(name)),
       add: (base, tensor) => this.take(base, tensor),

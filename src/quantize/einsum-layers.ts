@@ -1,9 +1,10 @@
 import type { Graph, Node } from "../graph/index.ts";
-import { Maker, NEWEST, type Surroundings, surroundings } from "../graph/operators/maker.ts";
+import { Maker, type Surroundings } from "../graph/operators/maker.ts";
 import { isIdentity } from "../graph/passes/layout.ts";
 import { Names } from "../graph/passes/names.ts";
 import { ranksOf } from "../graph/ranks.ts";
 import { sizeOf } from "../tensor/index.ts";
+import { NEWEST, surroundings } from "./surroundings.ts";
 
 /**
  * An Einsum with a constant that shares no axis with the result, but for those that it alone has, is a layer: its weights are a matrix, also where they have an axis of heads ("abc,cde->abde", as

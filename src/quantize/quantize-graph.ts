@@ -84,16 +84,9 @@ export async function expandGraph(
   const turns = new Turns(signal);
   for (const { weights } of whole) if (weights !== undefined) await turns.run(checkFinite(weights));
   const { plan, preset, layers } = planLayers(core, whole, options);
-  const fit = fittable(whole, layers, fitting);
-  const inGroups = async () => (await import("./groups.ts")).cutIntoGroups(given, whole, fit);
-  const grouped = await whereAsked(fit, isInGroups, inGroups, { graph: given, planned: fit });
+  const grouped = await inGroups(given, whole, fittable(whole, layers, fitting));
   const nodesOf = (graph: Graph) => (graph === given ? whole : linearNodes(graph));
-  const cutWide = async () => {
-    const { graph, planned } = grouped;
-    return (await import("./wide.ts")).cutWide(graph, nodesOf(graph), planned, signal);
-  };
-  const narrow: WidePlan = { ...grouped, expansions: new Map(), further: new Set() };
-  const { graph: cut, planned, expansions, further } = await whereAsked(grouped.planned, isWide, cutWide, narrow);
+  const { graph: cut, planned, expansions, further } = await widened(grouped, nodesOf(grouped.graph), signal);
   const graph = withoutUnread(cut, given);
   const linear = nodesOf(graph);
   const shared = shareWeights(linear, planned);
@@ -141,17 +134,28 @@ export async function expandGraph(
   return { model, layers: expanded, tables, floats: floatNodes(graph) };
 }
 
-const isInGroups = ({ granularity }: LayerPlan): boolean => typeof granularity === "object";
-const isWide = ({ bits, weightTerms }: LayerPlan): boolean => bits * weightTerms > LARGEST_WIDTH;
-
-/** What a cut of layers gives, whose code loads when a plan asks for it. */
-async function whereAsked<T>(
+/** Layers whose plan asks for groups, cut; the code for it loads when there are such. */
+async function inGroups(
+  graph: Graph,
+  linear: readonly LinearNode[],
   planned: ReadonlyMap<string, ReasonedPlan>,
-  asks: (plan: LayerPlan) => boolean,
-  cut: () => Promise<T>,
-  uncut: T,
-): Promise<T> {
-  return [...planned.values()].some(asks) ? cut() : uncut;
+): Promise<Pick<WidePlan, "graph" | "planned">> {
+  const isInGroups = ({ granularity }: LayerPlan) => typeof granularity === "object";
+  if (![...planned.values()].some(isInGroups)) return { graph, planned };
+  const { cutIntoGroups } = await import("./groups.ts");
+  return cutIntoGroups(graph, linear, planned);
+}
+
+/** Layers whose weights have more than 16 bits, cut; the code for it loads when there are such. */
+async function widened(
+  { graph, planned }: Pick<WidePlan, "graph" | "planned">,
+  linear: readonly LinearNode[],
+  signal: AbortSignal | undefined,
+): Promise<WidePlan> {
+  const isWide = ({ bits, weightTerms }: LayerPlan) => bits * weightTerms > LARGEST_WIDTH;
+  if (![...planned.values()].some(isWide)) return { graph, planned, expansions: new Map(), further: new Set() };
+  const { cutWide } = await import("./wide.ts");
+  return cutWide(graph, linear, planned, signal);
 }
 
 /** Without the weights of layers that have been cut, where nothing else reads them. */

@@ -1,10 +1,11 @@
 import type { Graph, Node } from "../graph/index.ts";
 import { typeCode } from "../graph/operators/cast.ts";
-import { Maker, NEWEST, surroundings } from "../graph/operators/maker.ts";
+import { Maker } from "../graph/operators/maker.ts";
 import { Names } from "../graph/passes/names.ts";
 import { ranksOf } from "../graph/ranks.ts";
 import { sizeOf, Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
+import { NEWEST, surroundings } from "./surroundings.ts";
 
 /**
  * Matrices that are stacked in one constant and looked up whole, as a router does with those of its experts, become a table of all their rows, which plans know: the place of a matrix becomes those of

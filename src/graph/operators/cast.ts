@@ -34,9 +34,8 @@ const cast: Evaluate = (call, [output]) => {
 export const CAST_TEXT = { domain: "bitbasis", op: "CastText" };
 
 const castText: Operator["expands"] = (call) => {
-  const { node } = call;
-  const to = "to" in node.attributes ? typeAttribute(call, "to") : call.type(1);
-  return call.type(0) === "string" || to === "string" ? [{ ...node, ...CAST_TEXT }] : undefined;
+  const types = [call.type(0), typeAttribute(call, "to", call.inputs[1]?.type)];
+  return types.includes("string") ? [{ ...call.node, ...CAST_TEXT }] : undefined;
 };
 
 function castTo(call: Call, type: ElementType): readonly KnownValue[] {
@@ -86,7 +85,7 @@ export const casts = {
       if (code === undefined) throw make.fail(`"to" = "${to}" is an element type that we do not have`);
       return [{ ...node, attributes: { ...node.attributes, to: code } }];
     },
-    later: ({ attributes }) => (TYPE_OF_CODE[Number(attributes["to"])] === "string" ? CAST_TEXT : undefined),
+    later: ({ attributes }) => (attributes["to"] === NAMED["STRING"] ? CAST_TEXT : undefined),
     shape: (call: Call) => castTo(call, typeAttribute(call, "to")),
   },
   "/BitCast": {

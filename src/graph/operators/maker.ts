@@ -1,7 +1,7 @@
 import type { BitbasisError } from "../../core/errors.ts";
 import { type ElementType, Tensor } from "../../tensor/index.ts";
 import { nodeError } from "../errors.ts";
-import type { Attribute, Graph, Node } from "../graph.ts";
+import type { Attribute, Node } from "../graph.ts";
 import type { Rank } from "./operator.ts";
 
 /** The graph around a node that becomes other nodes. */
@@ -15,34 +15,6 @@ export interface Surroundings {
   rank(name: string): Rank;
 }
 
-/** The version that counts for nodes that others have become: newer than every change of a definition. */
-export const NEWEST = 99;
-
-/**
- * A graph whose nodes become others: constants go to `initializers`.
- *
- * @param constant - those of the enclosing graphs too
- */
-export function surroundings(
-  { opsets }: Graph,
-  initializers: Map<string, Tensor>,
-  names: { unique(base: string): string },
-  ranks: { rank(name: string): Rank },
-  constant: Surroundings["constant"] = (name) => initializers.get(name),
-): Surroundings {
-  return {
-    opsets,
-    constant,
-    add: (base, tensor) => {
-      const name = names.unique(base);
-      initializers.set(name, tensor);
-      return name;
-    },
-    name: (base) => names.unique(base),
-    rank: (name) => ranks.rank(name),
-  };
-}
-
 /** Makes the nodes that one node becomes. Names of nodes and values derive from those of the original. */
 export class Maker {
   private readonly nodes: Node[] = [];
@@ -51,7 +23,7 @@ export class Maker {
 
   constructor(
     private readonly node: Node,
-    /** Version of the node's domain in its model, or `NEWEST` for what another operator has become. */
+    /** Version of the node's domain in its model, or 99 for what another operator has become: the newest form. */
     readonly opset: number,
     private readonly around: Surroundings,
   ) {}
