@@ -1,5 +1,5 @@
 // Checks the sizes of downloads, minified and in brotli, the simd build counted: what runs containers; what reads and quantizes ONNX files; every operator of
-// ai.onnx and com.microsoft with it; and a bundle of chosen operators. `node scripts/size.mjs` after `npm run build`.
+// ai.onnx and com.microsoft with it, but for Tokenizer and the Cast of texts, which come with those of ai.onnx.ml; and a bundle of chosen operators. `node scripts/size.mjs` after `npm run build`.
 import { readFileSync } from "node:fs";
 import { brotliCompressSync, constants } from "node:zlib";
 import { rollup } from "rollup";

@@ -14,8 +14,8 @@ export function runsBetween(node: Node): boolean {
 /** Whether a node is evaluated in TypeScript: it has no steps, or there are strings in it, which live in JavaScript. */
 export function runsOnHost(node: Node, call: Call): boolean {
   const operator = operatorOf(node);
-  if (operator?.evaluate === undefined || operator.evaluatesShapes) return false;
-  if (operator.steps === undefined && operator.expands === undefined) return true;
+  if (operator?.evaluate === undefined || operator.evaluatesShapes || operator.expands !== undefined) return false;
+  if (operator.steps === undefined) return true;
   for (let i = 0; i < call.count; i++) if (call.has(i) && call.type(i) === "string") return true;
   return false;
 }

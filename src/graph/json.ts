@@ -38,13 +38,21 @@ export interface GraphJson {
 }
 
 /** Types that every format of tensors has; the others are kept as the first type with the same array. */
-const COMMON: readonly ElementType[] = ["float16", "bool", "string"];
+const COMMON: readonly ElementType[] = ["float16", "bool"];
 
-/** The same elements as a tensor of a type that every format has. */
+/** The same elements as a tensor of a type that every format has; texts with their shape as JSON in UTF-8. */
 function plain(tensor: Tensor): Tensor {
   const { type, data, dims } = tensor;
+  if (type === "string") return new Tensor("uint8", new TextEncoder().encode(JSON.stringify([dims, data])));
   const carrier = COMMON.includes(type) ? type : typeOfArray(classOfArray(data as ArrayBufferView))!;
   return carrier === type ? tensor : new Tensor(carrier, data as never, dims);
+}
+
+/** What `plain` was given. */
+function original(type: ElementType, { data, dims }: Tensor): Tensor {
+  if (type !== "string") return new Tensor(type, data as never, dims);
+  const [shape, texts] = JSON.parse(new TextDecoder().decode(data as Uint8Array)) as [number[], string[]];
+  return new Tensor(type, texts.map(String), shape);
 }
 
 /**
@@ -120,7 +128,7 @@ export function graphFromJson(json: GraphJson, kept: ReadonlyMap<string, Tensor>
   const initializers = new Map(kept);
   for (const [name, type] of Object.entries(json.types ?? {})) {
     const tensor = kept.get(name);
-    if (tensor !== undefined) initializers.set(name, new Tensor(type, tensor.data as never, tensor.dims));
+    if (tensor !== undefined) initializers.set(name, original(type, tensor));
   }
   const used = new Set<string>();
   const take = (name: string): Tensor => {

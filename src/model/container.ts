@@ -46,7 +46,7 @@ interface PlanRecord {
  * Writes a container: a safetensors file with all float32 tensors and scales first, then every first term, every second term, …
  * The same model gives the same bytes.
  *
- * @throws RangeError when terms of the model have not been loaded, BitbasisError UNSUPPORTED for tensors of strings
+ * @throws RangeError when terms of the model have not been loaded
  * @example
  * const bytes = writeModel(await quantizeGraph(graph, { preset: "fast" }));
  */

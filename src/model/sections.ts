@@ -1,5 +1,5 @@
 import { BitbasisError } from "../core/index.ts";
-import { elementBytes, sizeOf, Tensor, viewData } from "../tensor/index.ts";
+import { type ElementType, elementBytes, sizeOf, Tensor, viewData } from "../tensor/index.ts";
 import { damaged } from "./damaged.ts";
 import {
   type Entry,
@@ -25,7 +25,6 @@ export interface Section {
 /**
  * The bytes of a container: a valid safetensors file, the same for the same input.
  *
- * @throws BitbasisError UNSUPPORTED for tensors of strings, which safetensors does not have
  */
 export function writeSections(metadata: ReadonlyMap<string, string>, sections: readonly Section[]): Uint8Array {
   const { infos, data } = layOut(sections);
@@ -47,10 +46,9 @@ export function layOut(sections: readonly Section[]): { infos: SectionInfo[]; da
     const entries: Entry[] = [];
     const parts: Uint8Array[] = [];
     for (const [key, tensor] of tensors) {
-      const { type, dims: shape } = tensor;
-      if (type === "string") {
-        throw new BitbasisError("UNSUPPORTED", `the tensor "${key}" holds strings, which a container cannot store`);
-      }
+      // Texts come as bytes: src/graph/json.ts.
+      const type = tensor.type as Exclude<ElementType, "string">;
+      const shape = tensor.dims;
       const bytes = sizeOf(shape) * elementBytes(type);
       entries.push({ name: key, type, shape, begin: at, end: at + bytes });
       at += bytes;

@@ -1,8 +1,10 @@
 import type { Graph, Node } from "../graph/index.ts";
+import { Maker, type Surroundings } from "../graph/operators/maker.ts";
 import { isIdentity } from "../graph/passes/layout.ts";
 import { Names } from "../graph/passes/names.ts";
-import { type Ranks, ranksOf } from "../graph/ranks.ts";
-import { sizeOf, Tensor } from "../tensor/index.ts";
+import { ranksOf } from "../graph/ranks.ts";
+import { sizeOf } from "../tensor/index.ts";
+import { NEWEST, surroundings } from "./surroundings.ts";
 
 /**
  * An Einsum with a constant that shares no axis with the result, but for those that it alone has, is a layer: its weights are a matrix, also where they have an axis of heads ("abc,cde->abde", as
@@ -11,20 +13,18 @@ import { sizeOf, Tensor } from "../tensor/index.ts";
  */
 export function einsumLayers(graph: Graph): Graph {
   const initializers = new Map(graph.initializers);
-  const [ranks, names] = [ranksOf(graph), new Names(graph)];
-  const nodes = graph.nodes.flatMap((node) => {
-    return (node.op === "Einsum" && layerOf(node, ranks, names, initializers)) || [node];
-  });
+  const around = surroundings(graph, initializers, new Names(graph), ranksOf(graph));
+  const nodes = graph.nodes.flatMap((node) => (node.op === "Einsum" && layerOf(node, around)) || [node]);
   return { ...graph, nodes, initializers };
 }
 
-function layerOf(node: Node, ranks: Ranks, names: Names, initializers: Map<string, Tensor>): Node[] | undefined {
+function layerOf(node: Node, around: Surroundings): readonly Node[] | undefined {
   const terms = /^([a-z]+),([a-z]+)->([a-z]+)$/i.exec(String(node.attributes["equation"]).replaceAll(" ", ""));
   if (terms === null) return undefined;
-  const at = initializers.has(node.inputs[1]!) ? 1 : 0;
+  const at = around.constant(node.inputs[1]!) === undefined ? 0 : 1;
   const [own, fed, result] = [terms[1 + at]!, terms[2 - at]!, terms[3]!];
   const [name, x] = [node.inputs[at]!, node.inputs[1 - at]!];
-  const { type, dims = [] } = initializers.get(name) ?? {};
+  const { type, dims = [] } = around.constant(name) ?? {};
   const extents = new Map([...own].map((letter, axis) => [letter, dims[axis]!]));
   const inner = [...fed].filter((letter) => extents.has(letter));
   const columns = [...own].filter((letter) => !inner.includes(letter));
@@ -34,38 +34,36 @@ function layerOf(node: Node, ranks: Ranks, names: Names, initializers: Map<strin
     result.length === rows.length + columns.length && [...rows, ...columns].every((l) => result.includes(l));
   const isLayer =
     type === "float32" &&
-    ranks.rank(x) === fed.length &&
+    around.rank(x) === fed.length &&
     dims.length === own.length &&
     inner.length > 0 &&
     columns.length > 0;
   if (!isOnce || !isWhole || !isLayer || dims.includes(0) || inner.some((l) => extents.get(l) === 1)) return undefined;
-  const made: Node[] = [];
-  const op = (op: string, inputs: readonly string[], attributes: Node["attributes"] = {}): string => {
-    const own = names.unique(`${node.name}/product`);
-    // Plans and reports know the layer by the name of the Einsum.
-    const name = op === "MatMul" ? node.name : own;
-    made.push({ name, op, domain: "", inputs, outputs: [own], attributes });
-    return own;
-  };
-  const integers = (list: readonly number[]): string => {
-    const own = names.unique(`${node.name}/shape`);
-    initializers.set(own, new Tensor("int64", BigInt64Array.from(list, BigInt), [list.length]));
-    return own;
-  };
+  const make = new Maker(node, NEWEST, around);
   const turned = (name: string, from: readonly string[], to: readonly string[]): string => {
     const perm = to.map((letter) => from.indexOf(letter));
-    return isIdentity(perm) ? name : op("Transpose", [name], { perm });
+    return isIdentity(perm) ? name : make.op("Transpose", [name], { perm });
+  };
+  const reshaped = (name: string, ...dims: readonly number[]): string => {
+    return make.op("Reshape", [name, make.integers("shape", dims)]);
   };
   const sizes = (letters: readonly string[]): number[] => letters.map((letter) => extents.get(letter)!);
   const kept = rows.map(() => 0);
   // An axis of 1 may be fed in the place of a longer one.
-  const whole = op("Expand", [x, integers([...fed].map((letter) => extents.get(letter) ?? 1))]);
+  const full = [...fed].map((letter) => extents.get(letter) ?? 1);
+  const whole = make.op("Expand", [x, make.integers("shape", full)]);
   const left = turned(whole, [...fed], [...rows, ...inner]);
-  const flat = inner.length === 1 ? left : op("Reshape", [left, integers([...kept, sizeOf(sizes(inner))])]);
+  const flat = inner.length === 1 ? left : reshaped(left, ...kept, sizeOf(sizes(inner)));
   const matrix = turned(name, [...own], [...inner, ...columns]);
-  const right = op("Reshape", [matrix, integers([sizeOf(sizes(inner)), sizeOf(sizes(columns))])]);
-  const sums = op("MatMul", [flat, right]);
-  const spread = columns.length === 1 ? sums : op("Reshape", [sums, integers([...kept, ...sizes(columns)])]);
-  const last = turned(spread, [...rows, ...columns], [...result]);
-  return [...made, { ...node, name: `${node.name}/result`, op: "Identity", inputs: [last], attributes: {} }];
+  const right = reshaped(matrix, sizeOf(sizes(inner)), sizeOf(sizes(columns)));
+  const sums = make.op("MatMul", [flat, right]);
+  const spread = columns.length === 1 ? sums : reshaped(sums, ...kept, ...sizes(columns));
+  const made = make.end("Identity", [turned(spread, [...rows, ...columns], [...result])]);
+  // Plans and reports know the layer by the name of the Einsum.
+  const product = made.find(({ op }) => op === "MatMul")!;
+  const renamed = new Map([
+    [product.name, node.name],
+    [node.name, product.name],
+  ]);
+  return made.map((one) => ({ ...one, name: renamed.get(one.name) ?? one.name }));
 }

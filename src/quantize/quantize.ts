@@ -16,6 +16,7 @@ import {
   checkRuns,
   checkSupported,
   everyBody,
+  everyNode,
   float32Inside,
   folding,
   hoistConstants,
@@ -171,8 +172,8 @@ export async function prepare(
   await loadCommon();
   await loadOperators(graph);
   const read = normalize(float32Inside(graph));
-  const isSummed = read.nodes.some(({ op }) => op === "Einsum");
-  const summed = isSummed ? (await import("./einsum-layers.ts")).einsumLayers(read) : read;
+  const isSummed = everyNode(read).some(({ op }) => op === "Einsum");
+  const summed = isSummed ? everyBody(read, (await import("./einsum-layers.ts")).einsumLayers) : read;
   const folded = await foldedInTurns(summed, signal);
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);

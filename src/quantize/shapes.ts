@@ -2,8 +2,8 @@
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import type { ElementType, Shape } from "../tensor/index.ts";
 
-/** What a network is fed and gives. */
-type Ends = Pick<Graph, "inputs" | "outputs">;
+/** What a network is fed and gives, and what it is made of. */
+type Ends = Pick<Graph, "inputs" | "outputs" | "nodes">;
 
 type Dims = readonly (number | string)[];
 
@@ -22,9 +22,10 @@ export function isPicture(type: ElementType, shape: readonly (number | string)[]
 }
 
 /**
- * Inputs that hold what earlier runs have said, such as the keys of earlier tokens, beside inputs of integers: an output has the same shape but for one free axis, which is longer. The axis, by input.
+ * Inputs that hold what earlier runs have said, such as the keys of earlier tokens, beside inputs of integers: an output has the same shape but for one free axis, which is longer, or, where
+ * exporters give every size of an output a name of its own, is the input and more behind it. The axis, by input.
  */
-export function historiesOf({ inputs, outputs }: Ends): ReadonlyMap<string, number> {
+export function historiesOf({ inputs, outputs, nodes }: Ends): ReadonlyMap<string, number> {
   const hasTokens = inputs.some(({ type }) => isToken(type));
   const grown = (shape: Dims, other: Dims | undefined): number | undefined => {
     const odd = shape.flatMap((d, axis) => (d === other?.[axis] ? [] : [axis]));
@@ -32,10 +33,18 @@ export function historiesOf({ inputs, outputs }: Ends): ReadonlyMap<string, numb
     const isGrown = odd.length === 1 && axis > 0 && typeof shape[axis] === "string" && typeof other![axis] === "string";
     return isGrown && shape.length === other!.length ? axis : undefined;
   };
+  const given = new Set(outputs.map(({ name }) => name));
+  const appended = (name: string, shape: Dims): number | undefined => {
+    const join = nodes.find(({ op, inputs, outputs: [to] }) => op === "Concat" && inputs[0] === name && given.has(to!));
+    const axis = Number(join?.attributes["axis"]);
+    const own = axis < 0 ? axis + shape.length : axis;
+    return own > 0 && typeof shape[own] === "string" ? own : undefined;
+  };
   return new Map(
     inputs.flatMap(({ name, type, shape = [] }) => {
       if (!hasTokens || !isFloat(type) || shape.length < 3) return [];
       const axes = outputs.map((output) => (output.type === type ? grown(shape, output.shape) : undefined));
+      axes.push(appended(name, shape));
       const axis = axes.find((found) => found !== undefined);
       return axis === undefined ? [] : [[name, axis] as const];
     }),
@@ -70,9 +79,10 @@ export function shapesOf(graph: Ends, choose: (usual: number) => number = (usual
     if (d !== "") sizes.set(d, size);
     return size;
   };
-  // Sums come after what they are sums of.
+  // A history says how long what has its size is; sums come after what they are sums of.
   const isSum = ({ shape = [] }: ValueInfo): boolean => shape.some((d) => typeof d === "string" && d.includes("+"));
-  const ordered = [...inputs.filter((input) => !isSum(input)), ...inputs.filter(isSum)];
+  const placeOf = (input: ValueInfo): number => (isSum(input) ? 2 : histories.has(input.name) ? 0 : 1);
+  const ordered = [...inputs].sort((a, b) => placeOf(a) - placeOf(b));
   return new Map(
     ordered.map((input) => [input.name, (input.shape ?? []).map((d, axis) => sizeAt(input, d, axis))] as const),
   );

@@ -1,8 +1,11 @@
 import type { Graph, Node } from "../graph/index.ts";
 import { typeCode } from "../graph/operators/cast.ts";
+import { Maker } from "../graph/operators/maker.ts";
 import { Names } from "../graph/passes/names.ts";
+import { ranksOf } from "../graph/ranks.ts";
 import { sizeOf, Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
+import { NEWEST, surroundings } from "./surroundings.ts";
 
 /**
  * Matrices that are stacked in one constant and looked up whole, as a router does with those of its experts, become a table of all their rows, which plans know: the place of a matrix becomes those of
@@ -12,7 +15,7 @@ export function stackedTables(graph: Graph): Graph {
   const readers = readersOf(graph);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const initializers = new Map(graph.initializers);
-  const names = new Names(graph);
+  const around = surroundings(graph, initializers, new Names(graph), ranksOf(graph));
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   // Those of bodies are not looked for: what holds them knows other values.
   const own = new Set(graph.nodes);
@@ -24,16 +27,9 @@ export function stackedTables(graph: Graph): Graph {
     const middle = tensor.dims.slice(1, -1);
     const rows = sizeOf(middle);
     if (rows < 2) continue;
-    const first = names.unique(`${name}/first`);
-    const step = names.unique(`${name}/step`);
-    const axes = names.unique(`${name}/axes`);
-    const offsets = BigInt64Array.from({ length: rows }, (_, i) => BigInt(i));
-    const negative = BigInt64Array.from({ length: middle.length }, (_, i) => BigInt(-1 - i));
     initializers.set(name, new Tensor("float32", tensor.data, [tensor.dims[0]! * rows, tensor.dims.at(-1)!]));
-    initializers.set(first, new Tensor("int64", offsets, middle));
-    initializers.set(step, new Tensor("int64", BigInt64Array.of(BigInt(rows)), []));
-    initializers.set(axes, new Tensor("int64", negative, [middle.length]));
-    for (const [node, places] of looks) becomes.set(node, rowsOf(node, names, [name, places!, step, axes, first]));
+    for (const [node, places] of looks)
+      becomes.set(node, rowsOf(new Maker(node, NEWEST, around), name, places!, rows, middle));
   }
   if (becomes.size === 0) return graph;
   return { ...graph, initializers, nodes: graph.nodes.flatMap((node) => becomes.get(node) ?? [node]) };
@@ -58,15 +54,16 @@ function placesOf(
 }
 
 /** Looks the rows of matrices up: their places are counted on from that of the first one, from the end too. */
-function rowsOf(node: Node, names: Names, [table, places, step, axes, offsets]: readonly string[]): Node[] {
-  const made = (op: string, inputs: readonly (string | undefined)[], attributes: Node["attributes"] = {}): Node => {
-    const name = names.unique(`${node.name}/${op}`);
-    return { name, op, domain: "", inputs: inputs as string[], outputs: [name], attributes };
-  };
-  const whole = made("Cast", [places], { to: typeCode("int64") });
-  const first = made("Mul", [whole.name, step]);
-  const apart = made("Unsqueeze", [first.name, axes]);
-  const all = made("Add", [apart.name, offsets]);
-  const looked = { ...node, op: "Gather", inputs: [table!, all.name], attributes: { axis: 0 } };
-  return [whole, first, apart, all, looked];
+function rowsOf(make: Maker, table: string, places: string, rows: number, middle: readonly number[]): readonly Node[] {
+  const whole = make.op("Cast", [places], { to: typeCode("int64") });
+  const first = make.op("Mul", [whole, make.tensor("step", "int64", rows)]);
+  const axes = middle.map((_, i) => -1 - i);
+  const apart = make.op("Unsqueeze", [first, make.integers("axes", axes)]);
+  const offsets = make.tensor(
+    "first",
+    "int64",
+    Array.from({ length: rows }, (_, i) => i),
+    middle,
+  );
+  return make.end("Gather", [table, make.op("Add", [apart, offsets])], { axis: 0 });
 }

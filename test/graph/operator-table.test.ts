@@ -53,10 +53,11 @@ function table(): string {
     "What ends in *chunk* is code that is imported when a model has one of these operators. Operators of ai.onnx.ml compute what onnxruntime 1.30 computes, where it and the standard agree; else the standard: the one score of a",
     "regressor goes through its `post_transform`, two classes that both have scores are compared with each other, and base values count where no tree speaks. OneHotEncoder gives zeros for what is no category, also where `zeros` is 0.",
     "ZipMap leaves the tensor that it would make maps of, with the columns in the order of its labels: onnxruntime-web cannot return maps. Inputs that are maps (DictVectorizer, CastMap) are refused.",
+    "Tokenizer takes regular expressions of RE2 without flags, names and classes of Unicode, each match in time that grows with the text. A Cast to texts writes eight digits, as onnxruntime does; one of texts takes numbers and nothing else.",
     "Random operators draw from one counter-based generator: the same model gives the same numbers in every run, from `seed`, or else from a fixed seed and the name of the node's output, so that two nodes differ.",
     "",
     "Not here, each refused with its name when a session is created: training (Adam, Adagrad, Momentum, Gradient); FlexAttention of ai.onnx.preview, whose scores are changed by graphs; ImageDecoder (the host decodes pictures: feed pixels);",
-    "RegexFullMatch, whose patterns match in linear time, which those of JavaScript do not; of com.microsoft what searches or samples (BeamSearch, GreedySearch, Sampling), mixtures of experts (MoE, QMoE), Tokenizer, Inverse, ConvTransposeWithDynamicPads, CropAndResize,",
+    "RegexFullMatch, whose patterns match in linear time, which those of JavaScript do not; of com.microsoft what searches or samples (BeamSearch, GreedySearch, Sampling), mixtures of experts (MoE, QMoE), Inverse, ConvTransposeWithDynamicPads, CropAndResize,",
     "MaxpoolWithMask, MurmurHash3, NGramRepeatBlock and DecoderMaskedMultiHeadAttention.",
   ];
   for (const [domain, title] of DOMAINS) {

@@ -205,9 +205,14 @@ describe("a container", () => {
     }
   });
 
-  test("will not be written with strings or with terms missing", () => {
-    const strings = new Map([["s", new Tensor("string", ["a"])]]);
-    expect(() => writeModel({ ...model, graph: { ...model.graph, initializers: strings } })).toThrow(/holds strings/);
+  test("holds texts", () => {
+    const texts = new Tensor("string", ["ä", "", '"\ud800\n', "𝄞"], [2, 2]);
+    const initializers = new Map([...model.graph.initializers, ["s", texts] as const]);
+    const { graph } = readModel(writeModel({ ...model, graph: { ...model.graph, initializers } }));
+    expect(graph.initializers.get("s")).toEqual(texts);
+  });
+
+  test("will not be written with terms missing", () => {
     expect(() => writeModel(limitTerms(model, 1))).toThrow(/expected all 3 terms of "7", got 1/);
   });
 });

@@ -113,11 +113,46 @@ describe("a product with a constant is a layer", () => {
     }
   });
 
+  test("those of a body are layers too, with weights that it has or captures", async () => {
+    const io = { x: { type: "float32" as const, shape: [2, 3, 5] } };
+    const equation = { equation: "abc,cde->abde" };
+    const body = (weights: string) =>
+      build(
+        {},
+        weights === "own" ? { own: filled("cde", 3) } : {},
+        [["Einsum", ["x", weights], ["z"], equation]],
+        ["z"],
+        21,
+      );
+    const cond = { type: "bool" as const, shape: [] };
+    const branches = { then_branch: body("w"), else_branch: body("own") };
+    const graph = build({ ...io, cond }, { w: filled("cde", 2) }, [["If", ["cond"], ["y"], branches]], ["y"], 21);
+    const onnx = writeOnnx(graph);
+    const { bytes, report } = await quantize(onnx, { preset: "faithful", check: false });
+    expect(report.layers.map(({ op, shape }) => [op, shape])).toEqual([
+      ["MatMul", [5, 24]],
+      ["MatMul", [5, 24]],
+    ]);
+    const [exact, close] = [
+      await InferenceSession.create(onnx, { preset: "float32" }),
+      await InferenceSession.create(bytes),
+    ];
+    for (const truth of [0, 1]) {
+      const feeds = { x: filled("abc", 1), cond: new Tensor("bool", Uint8Array.of(truth), []) };
+      const [y, z] = [(await exact.run(feeds))["y"]!, (await close.run(feeds))["y"]!];
+      expect(z.dims).toEqual(y.dims);
+      for (const [i, value] of (y.data as Float32Array).entries())
+        expect((z.data as Float32Array)[i]).toBeCloseTo(value, 2);
+    }
+    await exact.release();
+    await close.release();
+  });
+
   test("values that are called like those that a layer needs stay what they are, and reports have the Einsum's name", async () => {
     const { onnx, x, factors } = graphOf("abc,cde->abde", 1);
     const graph = readOnnx(onnx);
     const [einsum] = graph.nodes;
-    const taken = ["product", "product_1", "shape", "result"].map((part) => `${einsum!.name}/${part}`);
+    const taken = ["MatMul", "MatMul_1", "Reshape", "shape"].map((part) => `${einsum!.name}/${part}`);
     const extra = new Tensor("float32", [1], []);
     const nodes = [
       ...graph.nodes,

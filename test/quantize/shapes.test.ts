@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import type { ValueInfo } from "../../src/graph/index.ts";
+import type { Node, ValueInfo } from "../../src/graph/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
 import { quantize } from "../../src/quantize/index.ts";
 import { historiesOf, shapesOf } from "../../src/quantize/shapes.ts";
@@ -9,9 +9,10 @@ import { decoder } from "../support/decoder.ts";
 type Io = readonly [name: string, type: ElementType, shape: readonly (number | string)[]];
 
 const infos = (list: readonly Io[]): ValueInfo[] => list.map(([name, type, shape]) => ({ name, type, shape }));
-const ends = (inputs: readonly Io[], outputs: readonly Io[] = []) => ({
+const ends = (inputs: readonly Io[], outputs: readonly Io[] = [], nodes: readonly Node[] = []) => ({
   inputs: infos(inputs),
   outputs: infos(outputs),
+  nodes,
 });
 
 const PRESENT: Io = ["present.0.key", "float32", ["batch", 4, "past + sequence", 16]];
@@ -50,6 +51,21 @@ describe("free sizes", () => {
     expect(historiesOf(ends([ids, PAST], [["y", "float32", ["batch", 4, "more", 17]]])).size).toBe(0);
     expect(historiesOf(ends([ids, PAST], [["y", "float16", PRESENT[2]]])).size).toBe(0);
     expect(historiesOf(ends([ids, ["h", "float32", ["n", 8, 16]]], [["y", "float32", ["m", 8, 16]]])).size).toBe(0);
+  });
+
+  test("an input that an output begins with is a history, whatever names exporters give the sizes of outputs", () => {
+    const inputs: Io[] = [["ids", "int64", ["batch", "sequence"]], ["mask", "int64", ["batch", "total"]], PAST];
+    const present: Io = ["present.0.key", "float32", ["Concat_dim_0", 4, "Concat_dim_2", 16]];
+    const join = (axis: number, output: string): Node => {
+      return { name: "", op: "Concat", domain: "", inputs: [PAST[0], "key"], outputs: [output], attributes: { axis } };
+    };
+    const cast: Io = ["past.0.cast", ...(PAST.slice(1) as [ElementType, (number | string)[]])];
+    const found = ends([cast, ...inputs], [present], [join(-2, present[0])]);
+    expect(historiesOf(found)).toEqual(new Map([["past.0.key", 2]]));
+    const sizes = { mask: [1, 32], "past.0.key": [1, 4, 0, 16], "past.0.cast": [1, 4, 0, 16] };
+    expect(Object.fromEntries(shapesOf(found))).toMatchObject(sizes);
+    expect(historiesOf(ends(inputs, [present], [join(-2, "between")])).size).toBe(0);
+    expect(historiesOf(ends(inputs, [present], [join(1, present[0])])).size).toBe(0);
   });
 
   test("recurrent states have a batch of 1, pictures of three rows are pictures", () => {

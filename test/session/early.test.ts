@@ -44,15 +44,6 @@ const conv = (op: string, shape: number[], attributes: object, message: RegExp):
   [op, ["x", "w"], ["y"], attributes as never],
   message,
 ];
-const cast = (from: ElementType, to: number): Row => [
-  `Cast of ${from} to ${to}`,
-  { x: of(from, "N") },
-  {},
-  ["Cast", ["x"], ["y"], { to }],
-  /a cast of \w+ to \w+ is not supported/,
-  21,
-];
-
 const ROWS: readonly Row[] = [
   ...([[], [0], [1, 2]] as const).map(
     (shape): Row => [
@@ -63,19 +54,6 @@ const ROWS: readonly Row[] = [
       /three dimensions/,
     ],
   ),
-  cast("string", 1),
-  cast("string", 16),
-  cast("string", 17),
-  cast("float32", 8),
-  cast("bfloat16", 8),
-  cast("float8e5m2", 8),
-  [
-    "CastLike of texts",
-    { x: of("string", "N"), l: of("float16", "M") },
-    {},
-    ["CastLike", ["x", "l"], ["y"]],
-    /a cast of string to float16/,
-  ],
   pool("MaxPool", { kernel_shape: [2, 0] }, /kernel \[2,0\] does not fit/),
   pool("LpPool", { kernel_shape: [2, 2], pads: [2, 0, 0, 0] }, /"pads" \[2,0,0,0\] expected less/),
   pool("MaxPool", { kernel_shape: [2, 2], strides: [0, 1] }, /"strides" expected 2 integers ≥ 1/),

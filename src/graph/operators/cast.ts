@@ -30,11 +30,15 @@ const cast: Evaluate = (call, [output]) => {
   return data === undefined ? undefined : [data];
 };
 
-/** Texts are no numbers: neither becomes the other. */
+/** What texts become numbers with, and numbers texts: a chunk that comes with what has texts. */
+export const CAST_TEXT = { domain: "bitbasis", op: "CastText" };
+
+const castText: Operator["expands"] = (call) => {
+  const types = [call.type(0), typeAttribute(call, "to", call.inputs[1]?.type)];
+  return types.includes("string") ? [{ ...call.node, ...CAST_TEXT }] : undefined;
+};
+
 function castTo(call: Call, type: ElementType): readonly KnownValue[] {
-  const from = call.type(0);
-  if ((from === "string") !== (type === "string"))
-    throw call.fail(`a cast of ${from} to ${type} is not supported`, "UNSUPPORTED");
   return [{ type, shape: call.shape(0) }];
 }
 
@@ -52,6 +56,7 @@ const shared = {
   length: sameLength,
   layout: unaryLayout,
   evaluate: cast,
+  expands: castText,
   settle,
   elements: "moved",
   sizes: "polynomial",
@@ -80,6 +85,7 @@ export const casts = {
       if (code === undefined) throw make.fail(`"to" = "${to}" is an element type that we do not have`);
       return [{ ...node, attributes: { ...node.attributes, to: code } }];
     },
+    later: ({ attributes }) => (attributes["to"] === NAMED["STRING"] ? CAST_TEXT : undefined),
     shape: (call: Call) => castTo(call, typeAttribute(call, "to")),
   },
   "/BitCast": {

@@ -1,5 +1,6 @@
 import { isRecord, wrongKind } from "../../core/index.ts";
 import type { Graph, Node } from "../../graph/graph.ts";
+import { CAST_TEXT } from "../../graph/operators/cast.ts";
 import { addOperators, operatorOf } from "../../graph/operators/index.ts";
 import { everyNode } from "../../graph/order.ts";
 import type { Chunk } from "./chunk.ts";
@@ -20,8 +21,8 @@ export const CHUNKS = {
 /** Where operators of a domain are, in the order in which they are looked for. */
 const DOMAINS: Readonly<Record<string, readonly (keyof typeof CHUNKS)[]>> = {
   "": ["common", "uncommon", "rare"],
-  bitbasis: ["common", "uncommon", "rare"],
-  "com.microsoft": ["common", "uncommon", "contrib"],
+  bitbasis: ["common", "uncommon", "rare", "ml"],
+  "com.microsoft": ["common", "uncommon", "contrib", "ml"],
   "ai.onnx.ml": ["common", "uncommon", "ml"],
 };
 
@@ -51,6 +52,8 @@ export async function loadCommon(): Promise<void> {
  * after it: passes, specialization, evaluation.
  */
 export async function loadOperators(graph: Graph): Promise<void> {
+  const values = [...graph.inputs, ...graph.initializers.values()];
+  if (values.some(({ type }) => type === "string")) await loadOperator(CAST_TEXT);
   for (const node of everyNode(graph)) {
     await loadOperator(node);
     const later = operatorOf(node)?.later?.(node);

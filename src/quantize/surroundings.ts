@@ -1,0 +1,32 @@
+import type { Graph } from "../graph/index.ts";
+import type { Surroundings } from "../graph/operators/maker.ts";
+import type { Rank } from "../graph/operators/operator.ts";
+import type { Tensor } from "../tensor/index.ts";
+
+/** The version that counts for nodes that are made: newer than every change of a definition. */
+export const NEWEST = 99;
+
+/**
+ * A graph whose nodes become others: constants go to `initializers`.
+ *
+ * @param constant - those of the enclosing graphs too
+ */
+export function surroundings(
+  { opsets }: Graph,
+  initializers: Map<string, Tensor>,
+  names: { unique(base: string): string },
+  ranks: { rank(name: string): Rank },
+  constant: Surroundings["constant"] = (name) => initializers.get(name),
+): Surroundings {
+  return {
+    opsets,
+    constant,
+    add: (base, tensor) => {
+      const name = names.unique(base);
+      initializers.set(name, tensor);
+      return name;
+    },
+    name: (base) => names.unique(base),
+    rank: (name) => ranks.rank(name),
+  };
+}
