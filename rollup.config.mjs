@@ -4,7 +4,9 @@ import nodeResolve from "@rollup/plugin-node-resolve";
 import terser from "@rollup/plugin-terser";
 import { plainEnums } from "./scripts/rollup-enums.mjs";
 
-const plugins = [nodeResolve({ browser: true }), plainEnums(), terser({ module: true, compress: { passes: 2 } })];
+/** What brotli makes least of, 0.2 kB less than by default. Functions become arrows: none is called with `new`. */
+const smallest = { module: true, ecma: 2020, compress: { passes: 2, unsafe_arrows: true, sequences: false } };
+const plugins = [nodeResolve({ browser: true }), plainEnums(), terser(smallest)];
 
 /** A chunk has the name of its module, or of the folder that the module is the index of. */
 function chunkFileNames({ name, facadeModuleId }) {

@@ -10,17 +10,6 @@ import { log as logSingle, softplus as softplusSingle } from "./log";
 import { cos as cosSingle, sin as sinSingle } from "./trig";
 
 @inline export function apply<T>(operation: i32, x: T, a: T, b: T): T {
-  if (operation == UnaryFunction.Abs) return abs<T>(x);
-  if (operation == UnaryFunction.Neg) return neg<T>(x);
-  if (operation == UnaryFunction.Ceil) return ceil<T>(x);
-  if (operation == UnaryFunction.Floor) return floor<T>(x);
-  if (operation == UnaryFunction.Round) return nearest<T>(x);
-  if (operation == UnaryFunction.Sqrt) return sqrt<T>(x);
-  if (operation == UnaryFunction.Reciprocal) return div<T>(k<T>(1), x);
-  if (operation == UnaryFunction.Sign) {
-    let one = copysign<T>(k<T>(1), x);
-    return ifEqual<T>(x, x, ifEqual<T>(x, k<T>(0), k<T>(0), one), x);
-  }
   if (operation == UnaryFunction.Exp) return exp<T>(x);
   if (operation == UnaryFunction.Log) return log<T>(x);
   if (operation == UnaryFunction.Tanh) return tanh<T>(x);
@@ -44,11 +33,6 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   if (operation == UnaryFunction.Celu) {
     return ifLess<T>(x, k<T>(0), mul<T>(a, expm1<T>(div<T>(atMost<T>(x, k<T>(0)), a))), x);
   }
-  if (operation == UnaryFunction.ThresholdedRelu) {
-    // NaN is not above a
-    return ifLess<T>(a, x, x, k<T>(0));
-  }
-  if (operation == UnaryFunction.Softsign) return div<T>(x, add<T>(k<T>(1), abs<T>(x)));
   if (operation == UnaryFunction.Mish) {
     // tanh(ln(1 + e)) = n/(n + 2), n = e·(e + 2); it is 1 in f32 long before 20
     let e = exp<T>(atMost<T>(x, k<T>(20)));
@@ -67,6 +51,25 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   }
   if (operation == UnaryFunction.Affine) return add<T>(mul<T>(a, x), b);
   if (operation == UnaryFunction.ScaledTanh) return mul<T>(a, tanh<T>(mul<T>(b, x)));
+  return plain<T>(operation, x, a);
+}
+
+/** Those that are short and seldom of many elements: one loop of the core has them all. */
+@inline export function plain<T>(operation: i32, x: T, a: T): T {
+  if (operation == UnaryFunction.Abs) return abs<T>(x);
+  if (operation == UnaryFunction.Neg) return neg<T>(x);
+  if (operation == UnaryFunction.Sqrt) return sqrt<T>(x);
+  if (operation == UnaryFunction.Ceil) return ceil<T>(x);
+  if (operation == UnaryFunction.Floor) return floor<T>(x);
+  if (operation == UnaryFunction.Round) return nearest<T>(x);
+  if (operation == UnaryFunction.Reciprocal) return div<T>(k<T>(1), x);
+  if (operation == UnaryFunction.Sign) {
+    let one = copysign<T>(k<T>(1), x);
+    return ifEqual<T>(x, x, ifEqual<T>(x, k<T>(0), k<T>(0), one), x);
+  }
+  // NaN is not above a
+  if (operation == UnaryFunction.ThresholdedRelu) return ifLess<T>(a, x, x, k<T>(0));
+  if (operation == UnaryFunction.Softsign) return div<T>(x, add<T>(k<T>(1), abs<T>(x)));
   return notANumber<T>();
 }
 

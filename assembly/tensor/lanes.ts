@@ -17,18 +17,18 @@ import { argument } from "../step";
   else store<T>(at, value);
 }
 
-/**
- * The first n of four lanes, n = 1…3; the others repeat one of them, so that they raise no cost (subnormals, NaN). It calls itself, as storePartial does, so that it stays a function: else the end of a row is
- * in every loop of the module that has rows, a kilobyte of its bytes.
- */
+/** The first n of four lanes, n = 1…3; the others repeat the first, so that they raise no cost (subnormals, NaN). */
 export function loadPartial(at: usize, n: i32): v128 {
-  const first = v128.load32_splat(at);
-  return n < 2 ? first : v128.shuffle<i32>(first, loadPartial(at + 4, n - 1), 0, 4, 5, 0);
+  let v = v128.load32_splat(at);
+  if (n > 1) v = v128.load_lane<i32>(at + 4, v, 1);
+  if (n > 2) v = v128.load_lane<i32>(at + 8, v, 2);
+  return v;
 }
 
 export function storePartial(at: usize, v: v128, n: i32): void {
   v128.store_lane<i32>(at, v, 0);
-  if (n > 1) storePartial(at + 4, v128.shuffle<i32>(v, v, 1, 2, 3, 0), n - 1);
+  if (n > 1) v128.store_lane<i32>(at + 4, v, 1);
+  if (n > 2) v128.store_lane<i32>(at + 8, v, 2);
 }
 
 /** All lanes, or the first n < 4 of them: one loop body for rows of any length, so that a function is in the module once. */

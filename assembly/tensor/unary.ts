@@ -3,7 +3,7 @@ import { ElementCode } from "../../src/core/abi/element";
 import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
 import { erf } from "../math/erf";
 import { exp, expNear, isNear, sigmoidOf, tanh } from "../math/exp";
-import { apply, each, twiceTanhGate } from "../math/functions";
+import { apply, each, plain, twiceTanhGate } from "../math/functions";
 import { Part } from "../part";
 import { add, k, mul, negativeAbs } from "../math/lane";
 import { lanes, loadLanes, loadPartial, loadUpTo, storeLanes, storePartial, storeUpTo } from "./lanes";
@@ -43,14 +43,16 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
   let b = k<T>(beta);
   if (PART & Part.Common) {
     switch (operation) {
-      case UnaryFunction.Abs: light<T>(UnaryFunction.Abs, input, output, n, a, b); break;
-      case UnaryFunction.Neg: light<T>(UnaryFunction.Neg, input, output, n, a, b); break;
-      case UnaryFunction.Ceil: map<T>(UnaryFunction.Ceil, input, output, n, a, b); break;
-      case UnaryFunction.Floor: map<T>(UnaryFunction.Floor, input, output, n, a, b); break;
-      case UnaryFunction.Round: map<T>(UnaryFunction.Round, input, output, n, a, b); break;
-      case UnaryFunction.Sqrt: light<T>(UnaryFunction.Sqrt, input, output, n, a, b); break;
-      case UnaryFunction.Reciprocal: map<T>(UnaryFunction.Reciprocal, input, output, n, a, b); break;
-      case UnaryFunction.Sign: map<T>(UnaryFunction.Sign, input, output, n, a, b); break;
+      case UnaryFunction.Abs:
+      case UnaryFunction.Neg:
+      case UnaryFunction.Sqrt:
+      case UnaryFunction.Ceil:
+      case UnaryFunction.Floor:
+      case UnaryFunction.Round:
+      case UnaryFunction.Reciprocal:
+      case UnaryFunction.Sign:
+      case UnaryFunction.ThresholdedRelu:
+      case UnaryFunction.Softsign: plains<T>(operation, input, output, n, a); break;
       case UnaryFunction.Log: map<T>(UnaryFunction.Log, input, output, n, a, b); break;
       case UnaryFunction.Softplus: map<T>(UnaryFunction.Softplus, input, output, n, a, b); break;
       case UnaryFunction.Clip: light<T>(UnaryFunction.Clip, input, output, n, a, b); break;
@@ -58,8 +60,6 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
       case UnaryFunction.HardSwish: light<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
       case UnaryFunction.LeakyRelu: light<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
       case UnaryFunction.Elu: map<T>(UnaryFunction.Elu, input, output, n, a, b); break;
-      case UnaryFunction.ThresholdedRelu: map<T>(UnaryFunction.ThresholdedRelu, input, output, n, a, b); break;
-      case UnaryFunction.Softsign: map<T>(UnaryFunction.Softsign, input, output, n, a, b); break;
       case UnaryFunction.Exp:
       case UnaryFunction.Tanh:
       case UnaryFunction.ScaledTanh:
@@ -100,6 +100,14 @@ function rare<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T
   }
   if (isVector<T>()) {
     if (n > 0) storePartial(output, apply<T>(operation, loadPartial(input, n), a, b), n);
+  }
+}
+
+function plains<T>(operation: i32, input: usize, output: usize, n: i32, a: T): void {
+  for (; n > 0; n -= lanes<T>()) {
+    storeUpTo<T>(output, plain<T>(operation, loadUpTo<T>(input, n), a), n);
+    input += sizeof<T>();
+    output += sizeof<T>();
   }
 }
 

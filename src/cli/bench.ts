@@ -64,7 +64,10 @@ export function registerBench(command: Command): void {
     .option("--threads <n>", "Threads", { default: 1 })
     .option("--build <B>", `${BUILDS.join(", ")}: used or refused`, { default: "auto" })
     .option("--rival", `Time ${RIVAL} beside it, where it is installed`)
-    .option("--profile", "Where the time of the last one goes, by operator and kernel: the least of each step in N runs")
+    .option(
+      "--profile",
+      "Where the time of the last one goes, by operator and kernel: the least of each step in N runs",
+    )
     .option("--kernels", "Times of every kernel for the shapes of the last one's linear layers, the chosen one marked")
     .option("--json", "Print one JSON document")
     .example("bitbasis bench model.onnx --shape image=1,3,224,224 --preset faithful --profile")

@@ -1,6 +1,6 @@
 import type { Graph } from "../graph/index.ts";
 import type { Surroundings } from "../graph/operators/maker.ts";
-import type { Rank } from "../graph/operators/operator.ts";
+import type { Rank } from "../graph/operators/rank.ts";
 import type { Tensor } from "../tensor/index.ts";
 
 /** The version that counts for nodes that are made: newer than every change of a definition. */
