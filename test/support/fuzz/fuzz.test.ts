@@ -57,6 +57,15 @@ it("sees an answer that is not the model's", async () => {
   expect((await judge(writeOnnx(told), feeds, meant)).outcome).toBe("differs");
 });
 
+it("knows that 1 + erf is 0 in float32 far below 0, and how far below", async () => {
+  const graph = build({ x: [1] }, {}, [["Gelu", ["x"], ["y"]]], ["y"], 20);
+  const feeds = { x: new Tensor("float32", [-5.5], [1]) };
+  expect(await judge(writeOnnx(graph), feeds, graph)).toEqual({ outcome: "agree" });
+  const y = (value: number) => ({ y: new Tensor("float32", [value], [1]) });
+  expect(disagreement(graph, feeds, y(0))).toBeUndefined();
+  expect(disagreement(graph, feeds, y(-0.001))).toMatch(/"y"\[0\] = /);
+});
+
 it.each<[string, Graph]>([
   ["a product", build({ x: [2, 3] }, { w: f32([3, 1], [1, 2, 3]) }, [["MatMul", ["x", "w"], ["y"]]], ["y"])],
   ["the logarithm of a sum", build({ x: [2, 3] }, {}, [["ReduceLogSum", ["x"], ["y"], { axes: [1] }]], ["y"], 13)],

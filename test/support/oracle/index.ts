@@ -50,10 +50,10 @@ const MOVES = new Set([
   "Clip",
 ]);
 for (const name of ["CumSum", "CumProd"]) MOVES.delete(name);
-/** Operators whose magnitudes of what they sum they give themselves when their inputs have no signs. */
+/** Operators whose magnitudes of what they sum they give themselves when their inputs have no signs; of Gelu these are 1 and the erf, whose sum is 0 in float32 from −5.5 down. */
 const LINEAR = new Set([
   ...["MatMul", "Gemm", "Conv", "ConvTranspose", "Einsum", "Add", "Sub", "Sum", "Mean", "CumSum"],
-  ...["ReduceSum", "ReduceMean", "ReduceLogSum", "AveragePool", "GlobalAveragePool"],
+  ...["ReduceSum", "ReduceMean", "ReduceLogSum", "AveragePool", "GlobalAveragePool", "Gelu"],
 ]);
 
 export interface InterpretOptions {
