@@ -190,7 +190,7 @@ describe("a bundle for workerd", () => {
 
   it("compiles nothing while it runs, and carries no second copy of the core", async () => {
     const { file, code } = await bundle(["workerd", "import"], [modules]);
-    expect(code.length).toBeLessThan(1.3e6);
+    expect(code.length).toBeLessThan(1.35e6);
     expect(code).not.toContain("aagbhdgn");
     expect(run(file, REFUSES)).toBe(DIGESTS["fmnist_mobilenet fast"]);
   });

@@ -19,7 +19,7 @@ const TABLES: Readonly<Record<keyof typeof CHUNKS, readonly [file: string, ...be
 };
 
 /** What records of both kinds of convolution ask for, and make none of; and what `later` imports. */
-const ASKED_FOR = ["ConvTranspose", "TrainingBatchNormalization", "TrainingDropout"];
+const ASKED_FOR = ["CastText", "ConvTranspose", "TrainingBatchNormalization", "TrainingDropout"];
 
 /** The sources of a table, of its families and of what these import of this folder. */
 function sources(file: string, seen = new Set<string>()): Set<string> {
