@@ -60,6 +60,8 @@ const LEAST_SHORT = 128;
 const LEAST_TILED = 16;
 /** Weights of a tap that WinogradF32, which takes 180 bytes for each, may have: as many as stay in a cache. */
 const MOST_TILED = 128 * 128;
+/** The same of WinogradI16, which takes 90 bytes where ConvI8 takes 9. */
+const MOST_TILED_INTEGERS = 256 * 256;
 
 /** Output channels of a group up to which pixels are the lanes (assembly/gemm/gemm_8x2.ts). */
 const FEW_ROWS = 2;
@@ -78,7 +80,7 @@ export function chooseKernel(work: LinearWork): Kernel {
   if (narrow && dots?.sums32) return Opcode.ConvU7;
   // 36 products for 144: over ConvI8 1.65 times as fast at 16 → 16 channels, 2.3 at 32 → 32, 2.5 at 64 → 64. Transformed, weights have almost 6 bits more and activations 7, and 64 times the sums is what is known of them.
   const fitsTiles = weightBits <= 10 && activationBits <= 9 && work.largestSum < 2 ** 25;
-  if (work.isTiled && fitsTiles && work.rows % 8 === 0 && work.channels >= LEAST_TILED) return Opcode.WinogradI16;
+  if (work.isTiled && fitsTiles && fillsTiles(work, MOST_TILED_INTEGERS)) return Opcode.WinogradI16;
   // Two columns in an int16: 2^12 times the high sum must fit int32, and the low sum be taken out every 4 k-pairs at least; a panel of 16 columns must not
   // be half empty, and the low sum is taken out after every tap: over ConvI8, 1.6 times as fast at 64×768×768, 1.25 at 3136×64×128, 0.8 at 12544×16×96.
   const fits = weightBits <= 4 && activationBits <= 6 && exactInInt32 && work.largestSum < 2 ** 19;
@@ -89,8 +91,12 @@ export function chooseKernel(work: LinearWork): Kernel {
 }
 
 /** Whether WinogradF32 is worth it for a convolution that it computes. */
-export function hasFloatTiles({ rows, channels }: Pick<LinearWork, "rows" | "channels">): boolean {
-  return rows % 8 === 0 && channels >= LEAST_TILED && rows * channels <= MOST_TILED;
+export function hasFloatTiles(work: Pick<LinearWork, "rows" | "channels">): boolean {
+  return fillsTiles(work, MOST_TILED);
+}
+
+function fillsTiles({ rows, channels }: Pick<LinearWork, "rows" | "channels">, most: number): boolean {
+  return rows % 8 === 0 && channels >= LEAST_TILED && rows * channels <= most;
 }
 
 /** Whether a step is a linear one. */

@@ -41,6 +41,11 @@ it("takes tiles of 3×3 convolutions where transformed operands fit int16 and 64
     ...[{ rows: 12 }, { channels: 15 }],
   ];
   for (const other of others) expect(chosen({ ...tiled, ...other })).toBe("gemm_i16_i16_4x8");
+  const large = { ...tiled, weightBits: 7, activationBits: 8, rows: 256 };
+  expect([256, 257].map((channels) => chosen({ ...large, channels }))).toEqual([
+    "winograd_i16_i16_4x8",
+    "gemm_i8_i16_4x8",
+  ]);
   const float = { isTiled: true, activationBits: 0, rows: 128, channels: 128 };
   expect(chosen(float)).toBe("winograd_f32_4x8");
   for (const other of [{ isTiled: false }, { rows: 136 }, { rows: 12 }, { channels: 15 }])
