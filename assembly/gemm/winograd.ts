@@ -7,7 +7,7 @@
 // Integers: Aᵀ[(G·g·Gᵀ) ⊙ (Bᵀ·d·B)]A = 576·S, exact modulo 2^32; times the inverse of 9 that is 64·S, and S, less than 2^25, is what the other kernels sum up: the outputs have their bits.
 // |G·g·Gᵀ| ≤ 49·|g| and |Bᵀ·d·B| ≤ 100·2^(n−1) fit int16 as long as |g| ≤ 668 and n ≤ 9.
 // f32: sums are divided by 576, and every operation rounds, in the order in which it stands here. Root of the mean squared error relative to that of the outputs, 64 channels, after a ReLU: 1.4e-6, where the sum of all
-// products in order has 3.1e-7 and activations of 16 bits 2.8e-5. A tile with an output that is no number, as NaN in its inputs makes all of them, is computed tap by tap.
+// products in order has 3.1e-7 and activations of 16 bits 2.8e-5. A tile with NaN or infinity in its inputs is computed tap by tap; numbers beyond some 1e33 may leave f32 on the way where their sums would not.
 // weights: see POSITIONS in assembly/layout.ts. A block of tiles is transformed into [position][tile][word], which the tile loops of gemm_4x8.ts multiply, a panel and position at a time.
 // When it is worth it: chooseKernel in src/core/kernels.ts.
 import { ActivationParameters, ConvStep } from "../../src/core/abi/conv";
