@@ -2,9 +2,9 @@ import type { Graph, Node } from "../graph/index.ts";
 import { Maker, type Surroundings } from "../graph/operators/maker.ts";
 import { isIdentity } from "../graph/passes/layout.ts";
 import { Names } from "../graph/passes/names.ts";
+import { NEWEST, surroundings } from "../graph/passes/surroundings.ts";
 import { ranksOf } from "../graph/ranks.ts";
 import { sizeOf } from "../tensor/index.ts";
-import { NEWEST, surroundings } from "./surroundings.ts";
 
 /**
  * An Einsum with a constant that shares no axis with the result, but for those that it alone has, is a layer: its weights are a matrix, also where they have an axis of heads ("abc,cde->abde", as
@@ -13,7 +13,7 @@ import { NEWEST, surroundings } from "./surroundings.ts";
  */
 export function einsumLayers(graph: Graph): Graph {
   const initializers = new Map(graph.initializers);
-  const around = surroundings(graph, initializers, new Names(graph), ranksOf(graph));
+  const around = surroundings(graph, initializers, new Names(graph), ranksOf(graph), (name) => initializers.get(name));
   const nodes = graph.nodes.flatMap((node) => (node.op === "Einsum" && layerOf(node, around)) || [node]);
   return { ...graph, nodes, initializers };
 }

@@ -2,10 +2,10 @@ import type { Graph, Node } from "../graph/index.ts";
 import { typeCode } from "../graph/operators/cast.ts";
 import { Maker } from "../graph/operators/maker.ts";
 import { Names } from "../graph/passes/names.ts";
+import { NEWEST, surroundings } from "../graph/passes/surroundings.ts";
 import { ranksOf } from "../graph/ranks.ts";
 import { sizeOf, Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
-import { NEWEST, surroundings } from "./surroundings.ts";
 
 /**
  * Matrices that are stacked in one constant and looked up whole, as a router does with those of its experts, become a table of all their rows, which plans know: the place of a matrix becomes those of
@@ -15,7 +15,7 @@ export function stackedTables(graph: Graph): Graph {
   const readers = readersOf(graph);
   const outputs = new Set(graph.outputs.map(({ name }) => name));
   const initializers = new Map(graph.initializers);
-  const around = surroundings(graph, initializers, new Names(graph), ranksOf(graph));
+  const around = surroundings(graph, initializers, new Names(graph), ranksOf(graph), (name) => initializers.get(name));
   const makers = new Map(graph.nodes.flatMap((node) => node.outputs.map((output) => [output, node] as const)));
   // Those of bodies are not looked for: what holds them knows other values.
   const own = new Set(graph.nodes);

@@ -3,14 +3,18 @@ import fc from "fast-check";
 import { expect } from "vitest";
 import { Activation } from "../../src/core/abi/conv.ts";
 import { BUILDS, RELAXED_BUILDS, run } from "./harness.ts";
-import { bitsOf, canonical, type Linear, outSize, type Shape } from "./layer.ts";
+import { bitsOf, canonical, type Linear, outSize, plain, type Shape } from "./layer.ts";
 import { reference } from "./reference.ts";
 
 /** All builds, thread counts and slices of a thread give the bits of the reference. */
 export async function check(l: Linear): Promise<Float32Array> {
   if (l.dots === undefined && l.bits > 0 && l.weightBits === undefined && l.weights.every((w) => Math.abs(w) < 128))
     await check({ ...l, weightBits: 8 });
-  const expected = canonical(reference(l));
+  return everyWay(l, canonical(reference(l)));
+}
+
+/** All builds, thread counts and slices of a thread give these bits, of any NaN the canonical ones. */
+export async function everyWay(l: Linear, expected: Int32Array): Promise<Float32Array> {
   let result: Float32Array = new Float32Array();
   for (const build of l.dots === undefined ? BUILDS : RELAXED_BUILDS) {
     for (const [threads, slices] of [
@@ -31,6 +35,22 @@ export async function check(l: Linear): Promise<Float32Array> {
   }
   return result;
 }
+
+/** Layers of 3 × 3 taps, of so many lines and columns at most, for the tiles of Winograd's kernels, of which the last may not be whole. */
+export const tiled = (extent: number, pad: number): fc.Arbitrary<Shape> =>
+  fc
+    .record({
+      batch: fc.integer({ min: 1, max: 3 }),
+      inHeight: fc.integer({ min: 1, max: extent }),
+      inWidth: fc.integer({ min: 1, max: extent }),
+      channels: fc.integer({ min: 16, max: 27 }),
+      outChannels: fc.constantFrom(8, 16, 24),
+      kernelHeight: fc.constant(3),
+      kernelWidth: fc.constant(3),
+      pads: fc.tuple(fc.nat(pad), fc.nat(pad), fc.nat(pad), fc.nat(pad)),
+    })
+    .map(plain)
+    .filter((s) => outSize(s).every((n) => n > 0));
 
 /** Layers of all kinds, small. */
 export const shapes: fc.Arbitrary<Shape> = fc

@@ -3,18 +3,16 @@ import { nodeError, opsetOf } from "../errors.ts";
 import type { Attribute, Graph, Node } from "../graph.ts";
 import { nodeFault, strangeAttribute } from "../operators/contract.ts";
 import { operatorOf } from "../operators/index.ts";
-import { Maker, type Surroundings } from "../operators/maker.ts";
+import { Maker } from "../operators/maker.ts";
 import { isGraph, reads } from "../order.ts";
 import { type Constants, Ranks } from "../ranks.ts";
 import { sharing } from "../sharing.ts";
 import { uniqueNames } from "./bodies.ts";
 import { Names } from "./names.ts";
+import { NEWEST, surroundings } from "./surroundings.ts";
 
 /** Oldest opset that is read. */
 export const MIN_OPSET = 1;
-
-/** The version that counts for nodes that another operator has become: newer than every change of a definition. */
-const NEWEST = 99;
 
 /** An operator that becomes others that become others … is a mistake in the records, not in a file. */
 const DEPTH = 16;
@@ -48,17 +46,7 @@ function rewrite(graph: Graph, names: Names, outer: ReadonlyMap<string, number>,
   const ranks = new Ranks(initializers, captured);
   for (const [name, rank] of outer) ranks.set(name, rank);
   ranks.inputs(graph);
-  const around: Surroundings = {
-    opsets: graph.opsets,
-    constant,
-    add: (base, tensor) => {
-      const name = names.unique(base);
-      initializers.set(name, tensor);
-      return name;
-    },
-    name: (base) => names.unique(base),
-    rank: (name) => ranks.rank(name),
-  };
+  const around = surroundings(graph, initializers, names, ranks, constant);
   const nodes: Node[] = [];
   /** Outputs that what a node has become does not make. */
   const lost = new Map<string, { node: Node; output: number }>();

@@ -1,9 +1,9 @@
-import type { Graph } from "../graph/index.ts";
-import type { Surroundings } from "../graph/operators/maker.ts";
-import type { Rank } from "../graph/operators/rank.ts";
-import type { Tensor } from "../tensor/index.ts";
+import type { Tensor } from "../../tensor/index.ts";
+import type { Graph } from "../graph.ts";
+import type { Surroundings } from "../operators/maker.ts";
+import type { Rank } from "../operators/rank.ts";
 
-/** The version that counts for nodes that are made: newer than every change of a definition. */
+/** The version that counts for nodes that others have become: newer than every change of a definition. */
 export const NEWEST = 99;
 
 /**
@@ -16,7 +16,7 @@ export function surroundings(
   initializers: Map<string, Tensor>,
   names: { unique(base: string): string },
   ranks: { rank(name: string): Rank },
-  constant: Surroundings["constant"] = (name) => initializers.get(name),
+  constant: Surroundings["constant"],
 ): Surroundings {
   return {
     opsets,
