@@ -3,13 +3,11 @@
 const BINS: i32 = 256;
 
 /** Whether element `e` may be rounded to the other side, against a sum of sign `g`. */
-@inline
 function flippable(wide: usize, residuals: usize, e: i32, g: i32, steps: i32): bool {
   const q = load<i32>(wide + (<usize>e << 2)) - g;
   return load<f32>(residuals + (<usize>e << 2)) * <f32>g > 0 && <u32>q <= <u32>steps;
 }
 
-@inline
 function flip(wide: usize, residuals: usize, e: i32, g: i32): void {
   const at = <usize>e << 2;
   store<i32>(wide + at, load<i32>(wide + at) - g);
@@ -90,81 +88,91 @@ function flipFour(wide: usize, residuals: usize, kept: usize, taps: i32, channel
   v128.store(kept + from, result);
 }
 
-/** What cannot be flipped has bins of its own, one for each lane: one for all would wait for itself. */
-const NO_BIN: i32 = BINS;
+/** Of errors that are spread evenly, so many times as many as will be flipped are looked at: three times as many take 6 % longer, and fewer are too few now and then. */
+const SPARE: i32 = 2;
 
-/** Flips of a row: of what its kernels have kept, or of all elements where there are no kernels. Keys and bins lie behind `kept`. */
-export function flipRow(wide: usize, residuals: usize, kept: usize, columns: i32, taps: i32, channels: i32, steps: i32): void {
-  let sum: f64 = 0;
-  const pairs = columns & ~1;
-  let c = 0;
-  if (ASC_FEATURE_SIMD) {
-    let sums = f64x2.splat(0);
-    for (; c < pairs; c += 2) sums = f64x2.add(sums, f64x2.promote_low_f32x4(v128.load64_zero(residuals + (<usize>c << 2))));
-    sum = f64x2.extract_lane(sums, 0) + f64x2.extract_lane(sums, 1);
-  } else {
-    let odd: f64 = 0;
-    for (; c < pairs; c += 2) {
-      sum += <f64>load<f32>(residuals + (<usize>c << 2));
-      odd += <f64>load<f32>(residuals + (<usize>c << 2), 4);
-    }
-    sum += odd;
+/** The sum of what a row misses, over even and odd elements apart: the order of all builds. */
+export function sumOf(residuals: usize, columns: i32): f64 {
+  let even: f64 = 0;
+  let odd: f64 = 0;
+  const end = residuals + (<usize>columns << 2);
+  for (; residuals + 8 <= end; residuals += 8) {
+    even += <f64>load<f32>(residuals);
+    odd += <f64>load<f32>(residuals, 4);
   }
-  if (c < columns) sum += <f64>load<f32>(residuals + (<usize>c << 2));
+  return residuals < end ? even + odd + <f64>load<f32>(residuals) : even + odd;
+}
+
+/** Flips of a row that misses `sum`: of what its kernels have kept, or of all elements where there are no kernels. Candidates and bins lie behind `kept`. */
+export function flipRow(wide: usize, residuals: usize, kept: usize, sum: f64, taps: i32, channels: i32, steps: i32): void {
   const g = sum < 0 ? -1 : 1;
-  let left = <i32>nearest(abs(sum));
-  if (left == 0) return;
-  const keys = kept + (<usize>channels << 2);
-  const bins = keys + (<usize>channels << 2);
-  memory.fill(bins, 0, <usize>(BINS + 4) << 2);
-  const fours = ASC_FEATURE_SIMD && taps == 1 ? channels & ~3 : 0;
-  if (ASC_FEATURE_SIMD) putKeys(wide, residuals, keys, fours, g, steps);
-  for (c = fours; c < channels; c++) {
-    const e = taps == 1 ? c : load<i32>(kept + (<usize>c << 2));
-    const can = e >= 0 && flippable(wide, residuals, e, g, steps);
-    store<i32>(keys + (<usize>c << 2), can ? <i32>min<f32>(abs<f32>(load<f32>(residuals + (<usize>e << 2))) * <f32>BINS, <f32>(BINS - 1)) : NO_BIN);
-  }
-  for (c = 0; c < channels; c++) {
-    const bin = bins + (<usize>load<i32>(keys + (<usize>c << 2)) << 2);
-    store<i32>(bin, load<i32>(bin) + 1);
+  const flips = <i32>nearest(abs(sum));
+  if (flips == 0) return;
+  const found = kept + (<usize>channels << 2);
+  const bins = found + (<usize>channels << 2);
+  // Few of many elements are flipped, and all that are have larger errors than nearly all others: half a step and less.
+  let least = taps > 1 ? 0 : max(0, BINS / 2 - 1 - <i32>(<i64>SPARE * flips * BINS / channels));
+  let count = candidates(wide, residuals, kept, found, bins, taps, channels, g, steps, least);
+  if (count < flips && least > 0) {
+    least = 0;
+    count = candidates(wide, residuals, kept, found, bins, taps, channels, g, steps, 0);
   }
   // The bin in which the flips end, and how many of it are flipped.
+  let left = flips;
   let edge = BINS - 1;
   for (; edge > 0 && load<i32>(bins + (<usize>edge << 2)) < left; edge--) left -= load<i32>(bins + (<usize>edge << 2));
-  if (ASC_FEATURE_SIMD) flipAbove(wide, keys, fours, g, edge);
-  for (c = fours; c < channels; c++) {
-    const key = load<i32>(keys + (<usize>c << 2));
-    if (key > edge && key < NO_BIN) flip(wide, residuals, taps == 1 ? c : load<i32>(kept + (<usize>c << 2)), g);
-  }
-  for (c = 0; left > 0 && c < channels; c++) {
-    if (load<i32>(keys + (<usize>c << 2)) != edge) continue;
-    left--;
-    flip(wide, residuals, taps == 1 ? c : load<i32>(kept + (<usize>c << 2)), g);
+  for (let c = 0; c < count; c++) {
+    const e = load<i32>(found + (<usize>c << 2));
+    const key = keyOf(residuals, e);
+    if (key < edge || (key == edge && left-- <= 0)) continue;
+    flip(wide, residuals, e, g);
   }
 }
 
-/** The bins of `count` elements, a multiple of four. */
-function putKeys(wide: usize, residuals: usize, keys: usize, count: i32, g: i32, steps: i32): void {
-  const change = i32x4.splat(g);
-  const sign = f32x4.splat(<f32>g);
-  const limit = i32x4.splat(steps);
-  const none = i32x4(NO_BIN, NO_BIN + 1, NO_BIN + 2, NO_BIN + 3);
-  for (let e: usize = 0, end = <usize>count << 2; e < end; e += 16) {
-    const left = f32x4.mul(v128.load(residuals + e), sign);
-    const can = v128.and(f32x4.gt(left, f32x4.splat(0)), i32x4.le_u(i32x4.sub(v128.load(wide + e), change), limit));
-    const bin = f32x4.trunc(f32x4.pmin(f32x4.mul(left, f32x4.splat(<f32>BINS)), f32x4.splat(<f32>(BINS - 1))));
-    // 2^23 more: the integer is what follows the exponent.
-    const key = v128.and(f32x4.add(bin, f32x4.splat(8388608)), i32x4.splat(BINS - 1));
-    v128.store(keys + e, v128.bitselect(key, none, can));
-  }
+/** The bin of what an element misses. */
+@inline
+function keyOf(residuals: usize, e: i32): i32 {
+  return <i32>min<f32>(abs<f32>(load<f32>(residuals + (<usize>e << 2))) * <f32>BINS, <f32>(BINS - 1));
 }
 
-/** Flips what lies in bins above `edge` of `count` elements, a multiple of four. */
-function flipAbove(wide: usize, keys: usize, count: i32, g: i32, edge: i32): void {
-  const change = i32x4.splat(g);
-  for (let e: usize = 0, end = <usize>count << 2; e < end; e += 16) {
-    const key = v128.load(keys + e);
-    const above = v128.and(i32x4.gt_s(key, i32x4.splat(edge)), i32x4.lt_s(key, i32x4.splat(NO_BIN)));
-    v128.store(wide + e, i32x4.sub(v128.load(wide + e), v128.and(above, change)));
+/** Puts elements that may be flipped and whose bin is `least` or above into `found`, in order, and counts them in their bins. */
+function candidates(
+  wide: usize, residuals: usize, kept: usize, found: usize, bins: usize, taps: i32, channels: i32, g: i32, steps: i32, least: i32,
+): i32 {
+  memory.fill(bins, 0, <usize>BINS << 2);
+  let count = 0;
+  let c = 0;
+  if (ASC_FEATURE_SIMD && taps == 1) {
+    // Sixteen at once: nearly always there is one at most, and seldom two.
+    const bound = f32x4.splat(<f32>least / <f32>BINS);
+    const sign = f32x4.splat(<f32>g);
+    for (; c + 16 <= channels; c += 16) {
+      const at = residuals + (<usize>c << 2);
+      const first = i16x8.narrow_i32x4_s(isLarge(at, sign, bound), isLarge(at + 16, sign, bound));
+      const second = i16x8.narrow_i32x4_s(isLarge(at + 32, sign, bound), isLarge(at + 48, sign, bound));
+      for (let large = i8x16.bitmask(i8x16.narrow_i16x8_s(first, second)); large != 0; large &= large - 1) {
+        count += addCandidate(wide, residuals, found, bins, count, c + ctz(large), g, steps, least);
+      }
+    }
   }
+  for (; c < channels; c++) {
+    const e = taps == 1 ? c : load<i32>(kept + (<usize>c << 2));
+    if (e >= 0) count += addCandidate(wide, residuals, found, bins, count, e, g, steps, least);
+  }
+  return count;
+}
+
+@inline
+function isLarge(residuals: usize, sign: v128, bound: v128): v128 {
+  return f32x4.ge(f32x4.mul(v128.load(residuals), sign), bound);
+}
+
+/** 1 if it is one. */
+function addCandidate(wide: usize, residuals: usize, found: usize, bins: usize, count: i32, e: i32, g: i32, steps: i32, least: i32): i32 {
+  const key = keyOf(residuals, e);
+  if (key < least || !flippable(wide, residuals, e, g, steps)) return 0;
+  store<i32>(found + (<usize>count << 2), e);
+  const bin = bins + (<usize>key << 2);
+  store<i32>(bin, load<i32>(bin) + 1);
+  return 1;
 }

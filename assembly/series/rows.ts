@@ -1,5 +1,5 @@
 // Rows of weights on integer lattices with a zero point: w ≈ s·(q − z), 0 ≤ q ≤ steps. Rows are f32, contiguous, finite. Once per model.
-import { flipKernels, flipRow } from "./flips";
+import { flipKernels, flipRow, sumOf } from "./flips";
 import { LEAST_SCALE } from "./scale";
 
 /** Elements between two looks at the error of a candidate; a multiple of 4. */
@@ -212,7 +212,7 @@ function miss(w: f32, inverse: f32, low: f32, high: f32, cubes: bool): f32 {
  * the whole row, do not add up to 0, the largest of them with the sign of the sum are rounded to the other side, until the sum is below half a step. Inputs with a mean, as those behind a Relu,
  * then see no bias. Errors of a row are told apart by 256ths of a step; among equals the first are flipped.
  *
- * `scratch`: 4·(taps·channels + 2·channels + 260) bytes. `errors`: 0, or f64 [rows][3], Σ(w − ŵ)², Σw², largest |w − ŵ|; sums of the even and the odd elements of whole
+ * `scratch`: 4·(taps·channels + 2·channels + 256) bytes. `errors`: 0, or f64 [rows][3], Σ(w − ŵ)², Σw², largest |w − ŵ|; sums of the even and the odd elements of whole
  * pairs, added, then the rest: the same in both builds.
  */
 export function seriesRound(
@@ -223,10 +223,13 @@ export function seriesRound(
   for (let r = 0; r < rows; r++, data += <usize>columns << 2, wide += <usize>columns << 2) {
     const scale = <f64>load<f32>(scales + (<usize>r << 2));
     const zero = load<i32>(zeros + (<usize>r << 2));
-    roundRow(data, scale > 0 ? 1.0 / scale : 0, zero, columns, steps, wide, scratch);
+    let sum = roundRow(data, scale > 0 ? 1.0 / scale : 0, zero, columns, steps, wide, scratch);
     if (flips && scale > 0) {
-      if (taps > 1) flipKernels(wide, scratch, kept, taps, channels, steps);
-      flipRow(wide, scratch, kept, columns, taps, channels, steps);
+      if (taps > 1) {
+        flipKernels(wide, scratch, kept, taps, channels, steps);
+        sum = sumOf(scratch, columns);
+      }
+      flipRow(wide, scratch, kept, sum, taps, channels, steps);
     }
     if (errors) finishRow(data, scale, zero, columns, offset, wide, errors + <usize>r * 24);
     else shiftRow(wide, columns, offset);
@@ -236,17 +239,20 @@ export function seriesRound(
 /** What is added to an f64 below 2^31 for its integer to be the lower word. */
 const INTEGER: f64 = 6755399441055744; // 1.5 · 2^52
 
-/** q of a row into `wide`, q − w/s into `residuals`. */
+/** q of a row into `wide`, q − w/s into `residuals`; `sumOf` of these, which costs nothing while the row is rounded. */
 @inline
-function roundRow(data: usize, inverse: f64, zero: i32, columns: i32, steps: i32, wide: usize, residuals: usize): void {
+function roundRow(data: usize, inverse: f64, zero: i32, columns: i32, steps: i32, wide: usize, residuals: usize): f64 {
   let e: usize = 0;
   const end = <usize>columns << 2;
+  let even: f64 = 0;
+  let odd: f64 = 0;
   if (ASC_FEATURE_SIMD) {
     const factor = f64x2.splat(inverse);
     const least = f64x2.splat(-<f64>zero);
     const most = f64x2.splat(<f64>(steps - zero));
     const shift = i32x4.splat(zero);
     const integer = f64x2.splat(INTEGER);
+    let sums = f64x2.splat(0);
     for (; e + 16 <= end; e += 16) {
       const x = f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(data + e)), factor);
       const y = f64x2.mul(f64x2.promote_low_f32x4(v128.load64_zero(data + e, 8)), factor);
@@ -256,15 +262,26 @@ function roundRow(data: usize, inverse: f64, zero: i32, columns: i32, steps: i32
       v128.store(wide + e, i32x4.add(words, shift));
       const first = f32x4.demote_f64x2_zero(f64x2.sub(p, x));
       const second = f32x4.demote_f64x2_zero(f64x2.sub(q, y));
+      sums = f64x2.add(f64x2.add(sums, f64x2.promote_low_f32x4(first)), f64x2.promote_low_f32x4(second));
       v128.store(residuals + e, v128.shuffle<i64>(first, second, 0, 2));
     }
+    even = f64x2.extract_lane(sums, 0);
+    odd = f64x2.extract_lane(sums, 1);
   }
-  for (; e < end; e += 4) {
-    const x = <f64>load<f32>(data + e) * inverse;
-    const q = min(max(nearest(x), -<f64>zero), <f64>(steps - zero));
-    store<i32>(wide + e, <i32>q + zero);
-    store<f32>(residuals + e, <f32>(q - x));
+  for (; e + 8 <= end; e += 8) {
+    even += <f64>roundOne(data + e, inverse, zero, steps, wide + e, residuals + e);
+    odd += <f64>roundOne(data + e + 4, inverse, zero, steps, wide + e + 4, residuals + e + 4);
   }
+  return e < end ? even + odd + <f64>roundOne(data + e, inverse, zero, steps, wide + e, residuals + e) : even + odd;
+}
+
+function roundOne(data: usize, inverse: f64, zero: i32, steps: i32, wide: usize, residual: usize): f32 {
+  const x = <f64>load<f32>(data) * inverse;
+  const q = min(max(nearest(x), -<f64>zero), <f64>(steps - zero));
+  const left = <f32>(q - x);
+  store<i32>(wide, <i32>q + zero);
+  store<f32>(residual, left);
+  return left;
 }
 
 /** Adds the offset. */

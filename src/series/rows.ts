@@ -114,7 +114,7 @@ export function* roundingRows(
     const stride = planeBytes(Math.min(cut, rows), columns, bits);
     const [weights, scale, zero] = [allocate(4 * count), allocate(4 * rows), allocate(4 * rows)];
     const [wide, errors, sums] = [allocate(4 * count), allocate(24 * rows), allocate(16)];
-    const scratch = allocate(4 * (columns + 2 * (columns / taps) + 260));
+    const scratch = allocate(4 * (columns + 2 * (columns / taps) + 256));
     const planes = allocate(terms * stride);
     const outer = sizeOf(tensor.dims.slice(0, axis));
     const given = outer === 1 ? weights : wide;
