@@ -9,7 +9,7 @@ import { type LinearNode, linearNodes } from "./linear.ts";
 import type { MeasureOptions, QuantizeOptions } from "./options.ts";
 import { fullPlan, planLayers, type ReasonedPlan } from "./plan.ts";
 import { checkRange } from "./procedural.ts";
-import { layersBehind, type Records, recordsFor } from "./records.ts";
+import { hasFreeSizes, layersBehind, type Records, recordsFor } from "./records.ts";
 import { Reference } from "./reference.ts";
 
 /** Beside what callers say: what weights are fitted to. */
@@ -77,6 +77,9 @@ function policyOf(preset: keyof typeof POLICIES, linear: readonly LinearNode[], 
   return { ...policy, ...own, tolerance: part * tolerance };
 }
 
+/** By how much free sizes are divided at most where outputs tell nothing: powers of sums over 64 steps overflow float32, those over a few do not. */
+const MOST_SHRUNK = 8;
+
 /** How many plans are tried: what the laws predict is off by a factor of 2 at times. */
 const ROUNDS = 7;
 
@@ -124,12 +127,18 @@ async function measuredBranch(
   const { preset = "faithful", inputRange } = options;
   if (preset === "float32") return { unchecked: "float32 has nothing to measure" };
   try {
-    const records = recordsFor(graph, { part: true, held: names, ...(inputRange !== undefined && { inputRange }) });
-    if (typeof records === "string") return { unchecked: records };
     const linear = linearNodes(graph);
-    const behind = layersBehind(linear, records.stage).map(({ node }) => node.name);
-    const found = await measured(graph, linear, records, new Set(behind), { ...options, preset }, makeCore);
-    return "plan" in found ? withTwins(found.plan, linear, new Set(behind)) : found;
+    const about = { part: true, held: names, ...(inputRange !== undefined && { inputRange }) };
+    let silent: { readonly unchecked: string } | undefined;
+    for (let shrink = 1; shrink <= (hasFreeSizes(graph) ? MOST_SHRUNK : 1); shrink *= 2) {
+      const records = recordsFor(graph, { ...about, shrink });
+      if (typeof records === "string") return silent ?? { unchecked: records };
+      const behind = layersBehind(linear, records.stage).map(({ node }) => node.name);
+      const found = await measured(graph, linear, records, new Set(behind), { ...options, preset }, makeCore);
+      if ("plan" in found) return withTwins(found.plan, linear, new Set(behind));
+      silent ??= found;
+    }
+    return silent!;
   } catch (error) {
     // What a session could not run either is said there; a container of it can be written all the same.
     if (error instanceof BitbasisError || error instanceof BadIndex)

@@ -1,4 +1,5 @@
 import { wrongKind } from "../core/index.ts";
+import type { KnownValue } from "../graph/graph.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import {
   allocateData,
@@ -25,6 +26,8 @@ export interface ProceduralOptions {
   readonly inputRange?: InputRange;
   /** Sizes of free dimensions; see `shapesOf`. */
   readonly shapes: ReadonlyMap<string, Shape>;
+  /** Shapes of computed values, so that places along their axes are known. */
+  readonly values?: ReadonlyMap<string, KnownValue>;
   readonly seed?: number;
 }
 
@@ -50,12 +53,12 @@ type Kind = "picture" | "signal" | "ids" | "switch";
  * - pictures (rank 4 with an axis of 1, 3 or 4 channels, rank 3 with one of 3 at an end; floats or bytes): dead leaves, and 1/f noise; 0…1, bytes 0…255, unless a range is given;
  * - other floats: twelve decaying tones of levels down to −60 dB, and 1/f noise; ± 0.5; integers of 8 and 16 bits too, in what these hold (16-bit ones in half of it); sound, which is many samples
  *   of one or two channels, is tones of −30 dB too: where biases say more than samples, rounding errors do not average out (a trained network of dilated convolutions under `compact`: 0.48 on sounds, 0.07 on loud ones);
- * - integers that look up rows, or are told apart one by one (one-hot): uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1.
+ * - integers that look up rows or places, or are told apart one by one (one-hot): uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1.
  */
 export function proceduralInputs(graph: Graph, options: ProceduralOptions, count?: number): ProceduralInputs {
-  const rows = tokensOf(graph);
+  const { shapes, values, inputRange, seed = 1 } = options;
+  const rows = tokensOf(graph, values);
   const histories = historiesOf(graph);
-  const { shapes, inputRange, seed = 1 } = options;
   const kinds = new Map(
     graph.inputs.map((input) => [input.name, kindOf(input, shapes.get(input.name)!, rows, histories)]),
   );
@@ -72,7 +75,7 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
         const shape = shapes.get(input.name)!;
         if (kind === "ids") return [input.name, ids(input, shape, rows.get(input.name)!, i % 2 === 1, uniform)];
         if (kind === "switch") return [input.name, filled(input, shape, () => 1)];
-        const values =
+        const samples =
           i % 2 === 1
             ? pinkNoise(shape, uniform, kind)
             : kind === "picture"
@@ -80,7 +83,7 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
               : tones(shape, uniform, sound.has(input.name));
         const [low, high] = rangeOf(input, kind, inputRange);
         const level = isQuiet && sound.has(input.name) ? QUIET : 1;
-        return [input.name, filled(input, shape, (n) => low + (high - low) * (0.5 + level * (values[n]! - 0.5)))];
+        return [input.name, filled(input, shape, (n) => low + (high - low) * (0.5 + level * (samples[n]! - 0.5)))];
       }),
     );
   });

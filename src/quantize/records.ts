@@ -7,6 +7,7 @@ import type { MeasureOptions } from "./options.ts";
 import { canBeMade, checkRange, proceduralInputs } from "./procedural.ts";
 import { type Feeds, signatureOf, stageFor } from "./runner.ts";
 import { shapesOf } from "./shapes.ts";
+import { tokensOf } from "./tokens.ts";
 
 /** Samples as callers give them: one record of tensors per run. */
 export type Samples = Iterable<Readonly<Record<string, TensorLike>>>;
@@ -50,11 +51,28 @@ const MOST_WORK = 2 ** 36;
 /** Multiply-accumulates that an element of another operator's output counts as. */
 const OTHER_WORK = 16;
 
+/** Most sizes that are taken from a file's own shapes. */
+const MOST_TOLD = 12;
+
+/** A batch in which ids tell places along it apart, as edges do with the nodes of a graph. */
+const PLACES = 16;
+
 /** Other sizes of free dimensions than the usual ones, in the order in which they are tried. */
 function guesses(graph: Graph): ((usual: number) => number)[] {
   const taken = takenOf(graph);
-  const sizes = [...(taken > 1 ? [taken] : []), ...SIZES];
+  const sizes = [...(taken > 1 ? [taken] : []), ...SIZES, ...toldOf(graph)];
   return [...SCALES.map((scale) => (usual: number) => Math.round(usual * scale)), ...sizes.map((size) => () => size)];
+}
+
+/** Extents in shapes, whole or joined of parts: an exporter has written the one that it saw into attention, whatever the file says of its inputs. */
+function toldOf(graph: Graph): readonly number[] {
+  const parts = graph.nodes.flatMap(({ op, inputs }) => (op === "Reshape" || op === "Concat" ? inputs : []));
+  const told = new Set<number>();
+  for (const name of new Set(parts)) {
+    const shape = graph.initializers.get(name);
+    if (shape?.type === "int64" && shape.dims.length === 1) for (const size of shape.data) told.add(Number(size));
+  }
+  return [...told].filter((size) => size > 1 && !SIZES.includes(size)).slice(0, MOST_TOLD);
 }
 
 /** One more than the last element that is taken on its own by its place: the length that a loop was unrolled for, whatever the file says. */
@@ -68,30 +86,50 @@ function takenOf(graph: Graph): number {
 }
 
 interface Guess {
+  readonly batch: number;
   readonly stage: Stage;
   readonly shapes: ReadonlyMap<string, Shape>;
 }
 
+/** Whether dimensions other than a batch are free. */
+export function hasFreeSizes({ inputs }: Graph): boolean {
+  return inputs.some(({ shape }) => shape?.slice(1).some((d) => typeof d === "string"));
+}
+
 /** The network as one stage, for shapes that it takes; or why there is none. */
-function guessStage(graph: Graph, part: boolean): Guess | string {
+function guessStage(graph: Graph, part: boolean, shrink: number): Guess | string {
   const odd = graph.inputs.find((input) => !canBeMade(input));
   if (odd !== undefined) return `its input "${odd.name}" is ${odd.holder ?? odd.type}`;
-  const isFree = graph.inputs.some(({ shape }) => shape?.slice(1).some((d) => typeof d === "string"));
+  const isFree = hasFreeSizes(graph);
   let why: string | undefined;
-  for (const choose of guesses(graph).slice(0, isFree ? undefined : 1)) {
+  for (const guess of guesses(graph).slice(0, isFree ? undefined : 1)) {
+    const choose = (usual: number): number => Math.ceil(guess(usual) / shrink);
     const found = guessed(graph, part, choose);
-    if (typeof found !== "string") return isFree ? lighter(graph, part, choose, found) : found;
+    if (typeof found !== "string") {
+      const spread = spreadOut(graph, part, choose, found);
+      return isFree ? lighter(graph, part, choose, spread) : spread;
+    }
     why ??= found;
   }
   return why!;
 }
 
-function guessed(graph: Graph, part: boolean, choose: (usual: number) => number): Guess | string {
-  const shapes = shapesOf(graph, choose);
+/** The same with more than one place along a batch whose places are named by ids. */
+function spreadOut(graph: Graph, part: boolean, choose: (usual: number) => number, found: Guess): Guess {
+  const tables = tokensOf(graph);
+  const isLone = ({ stage }: Guess): boolean =>
+    [...tokensOf(graph, stage.values)].some(([name, count]) => count === 1 && !tables.has(name));
+  if (!isLone(found)) return found;
+  const spread = guessed(graph, part, choose, PLACES);
+  return typeof spread === "string" ? found : spread;
+}
+
+function guessed(graph: Graph, part: boolean, choose: (usual: number) => number, batch = 1): Guess | string {
+  const shapes = shapesOf(graph, choose, batch);
   const feeds = graph.inputs.map(({ name, type }) => [name, { type, shape: shapes.get(name)! }] as const);
   try {
     const stage = oneStage(graph, feeds, part);
-    return typeof stage === "string" ? stage : { stage, shapes };
+    return typeof stage === "string" ? stage : { batch, stage, shapes };
   } catch (error) {
     if (!(error instanceof BitbasisError || error instanceof RangeError || error instanceof TypeError)) throw error;
     return `no sizes of its free dimensions were found that it takes: ${error.message}`;
@@ -103,7 +141,7 @@ function lighter(graph: Graph, part: boolean, choose: (usual: number) => number,
   const linear = linearNodes(graph);
   let least = found;
   for (let scale = 0.5; scale >= 0.25 && workOf(linear, least.stage) > MOST_WORK; scale /= 2) {
-    const smaller = guessed(graph, part, (usual) => Math.round(choose(usual) * scale));
+    const smaller = guessed(graph, part, (usual) => Math.round(choose(usual) * scale), found.batch);
     if (typeof smaller !== "string") least = smaller;
   }
   return least;
@@ -144,6 +182,7 @@ export function layersBehind(linear: readonly LinearNode[], { nodes }: Stage): L
  *
  * @param options.held - values of inputs that a branch holds, for people
  * @param options.part - whether values in the middle will do where a run is needed to go on, as in a detector that counts its boxes; most linear layers must come before
+ * @param options.shrink - what free dimensions are divided by
  * @returns why it cannot be measured, as a string: control flow, shapes that depend on data, inputs that are not made
  * @throws RangeError or TypeError for samples that do not fit the inputs, or a range that makes no sense
  */
@@ -154,17 +193,18 @@ export function recordsFor(
     readonly seed?: number;
     readonly part?: boolean;
     readonly held?: string;
+    readonly shrink?: number;
   },
   count?: number,
 ): Records | string {
-  const { inputRange, samples, seed = 1, part = false, held = "" } = options;
+  const { inputRange, samples, seed = 1, part = false, held = "", shrink = 1 } = options;
   if (samples !== undefined) return givenRecords(graph, checkSamples(graph.inputs, samples));
   checkRange(inputRange, graph.inputs);
-  const guess = guessStage(graph, part);
+  const guess = guessStage(graph, part, shrink);
   if (typeof guess === "string") return held === "" ? guess : `${guess} (${held})`;
   const { stage, shapes } = guess;
   const about = inputRange === undefined ? {} : { inputRange };
-  const { feeds, names } = proceduralInputs(graph, { shapes, seed, ...about }, count);
+  const { feeds, names } = proceduralInputs(graph, { shapes, values: stage.values, seed, ...about }, count);
   const said = `${held === "" ? "" : `${held}, `}${names}${inputRange === undefined ? " (guessed)" : ""}${untilOf(graph, stage)}`;
   return { feeds, probes: Math.min(feeds.length, MOST_PROBES), stage, names: said, given: false };
 }

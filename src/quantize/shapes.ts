@@ -27,6 +27,7 @@ export function isPicture(type: ElementType, shape: readonly (number | string)[]
  */
 export function historiesOf({ inputs, outputs, nodes }: Ends): ReadonlyMap<string, number> {
   const hasTokens = inputs.some(({ type }) => isToken(type));
+  const batches = new Set(inputs.flatMap(({ shape }) => (shape?.[0] === "" ? [] : [shape?.[0]])));
   const grown = (shape: Dims, other: Dims | undefined): number | undefined => {
     const odd = shape.flatMap((d, axis) => (d === other?.[axis] ? [] : [axis]));
     const [axis = 0] = odd;
@@ -45,7 +46,8 @@ export function historiesOf({ inputs, outputs, nodes }: Ends): ReadonlyMap<strin
       if (!hasTokens || !isFloat(type) || shape.length < 3) return [];
       const axes = outputs.map((output) => (output.type === type ? grown(shape, output.shape) : undefined));
       axes.push(appended(name, shape));
-      const axis = axes.find((found) => found !== undefined);
+      // A recurrent state has the batch behind its layers, which exporters name anew in outputs.
+      const axis = axes.find((found) => found !== undefined && !batches.has(shape[found]));
       return axis === undefined ? [] : [[name, axis] as const];
     }),
   );
@@ -64,8 +66,13 @@ function sumOf(d: string, sizes: ReadonlyMap<string, number>): number | undefine
  * a second of sound. A name has one size everywhere. There is no history where there is text to read, so that what a decoder attends to is its own.
  *
  * @param choose - another guess: the size of a free dimension, other than a batch, instead of the usual one
+ * @param batch - the size of a batch
  */
-export function shapesOf(graph: Ends, choose: (usual: number) => number = (usual) => usual): Map<string, Shape> {
+export function shapesOf(
+  graph: Ends,
+  choose: (usual: number) => number = (usual) => usual,
+  batch = 1,
+): Map<string, Shape> {
   const { inputs } = graph;
   const histories = historiesOf(graph);
   const isText = inputs.some(({ type, shape }) => isToken(type) && shape?.slice(1).some(isOwnSize));
@@ -75,7 +82,8 @@ export function shapesOf(graph: Ends, choose: (usual: number) => number = (usual
     const known = sizes.get(d) ?? sumOf(d, sizes);
     if (known !== undefined) return known;
     const usual = isText && histories.get(name) === axis ? 0 : freeSize(type, shape, axis);
-    const size = axis === batchAxis(type, shape) ? usual : choose(usual);
+    const isBatch = axis === batchAxis(type, shape) && usual === 1;
+    const size = isBatch ? batch : choose(usual);
     if (d !== "") sizes.set(d, size);
     return size;
   };

@@ -109,3 +109,42 @@ test("behind a norm a layer is rounded in the way that errs less, behind a Relu 
   const structural = await quantize(writeOnnx(graph), { preset: "compact", check: false });
   for (const { plan } of structural.report.layers) expect(plan.rounding).toBe("squant");
 });
+
+test("edges name different nodes of a graph of several, and the plan is measured", async () => {
+  const net = new Net("edges as pairs of nodes", 34);
+  const nodes = net.input("nodes", ["n", 16]);
+  const edges = net.input("edges", [2, "k"], "int64");
+  const [from, to] = [0, 1].map((i) => net.op("Gather", [edges, net.ints(i)], { axis: 0 })) as [string, string];
+  const flat = (ids: string) => net.op("Reshape", [ids, net.ints(-1)]);
+  const x = net.relu(net.dense(nodes, 16, 24));
+  const sent = net.op("Gather", [x, flat(from)], { axis: 0 });
+  const places = net.op("Unsqueeze", [flat(to), net.ints(1)]);
+  const got = net.op("ScatterND", [x, places, sent], { reduction: "add" });
+  const graph = await prepare(net.done([net.dense(got, 24, 4)]));
+  const records = recordsFor(graph, {});
+  if (typeof records === "string") throw new Error(records);
+  expect(records.names).toContain("nodes [16x16]");
+  expect(records.names).toContain("edges [2x32]: ids");
+  const named = Array.from(records.feeds[0]!.get("edges")!.data, Number);
+  expect(Math.max(...named)).toBeLessThan(16);
+  expect(new Set(named).size).toBeGreaterThan(8);
+  const { report } = await quantize(writeOnnx(graph), { preset: "faithful" });
+  expect(report.check?.measured).toBeLessThan(7e-4);
+});
+
+test("a length that an exporter wrote into a shape is found", async () => {
+  const net = new Net("attention of a fixed length", 35);
+  const x = net.input("x", [1, "length", 8]);
+  const heads = net.op("Reshape", [net.dense(x, 8, 8), net.ints(23, 2, 4)]);
+  expect(await namesOf(net, [net.dense(heads, 4, 4)])).toContain("x [1x23x8]");
+});
+
+test("where values overflow at the usual length, a shorter one is measured", async () => {
+  const net = new Net("powers of a running sum", 36);
+  const x = net.input("x", [1, "length", 8]);
+  const steps = net.op("Add", [net.op("Sigmoid", [net.dense(x, 8, 8)]), net.one(4)]);
+  const sums = net.op("CumSum", [steps, net.ints(1)]);
+  const { report } = await quantize(writeOnnx(net.done([net.op("Exp", [sums])])), { preset: "faithful" });
+  expect(report.unchecked).toBeUndefined();
+  expect(report.check?.inputs).toContain("x [1x16x8]");
+});

@@ -37,6 +37,18 @@ describe("free sizes", () => {
     expect(shapesOf(ends([["x", "int64", [1, "a + b"]]])).get("x")).toEqual([1, 32]);
   });
 
+  test("a recurrent state whose batch has another name in outputs is no past", () => {
+    const joint = ends(
+      [
+        ["tokens", "int64", ["batch", "u"]],
+        ["h", "float32", [2, "batch", 32]],
+      ],
+      [["next", "float32", [2, "batch of next", 32]]],
+    );
+    expect(historiesOf(joint).size).toBe(0);
+    expect(shapesOf(joint).get("h")).toEqual([2, 1, 32]);
+  });
+
   test("one or two channels of sound are a second of it, more are frames of features", () => {
     const shape = (dims: readonly (number | string)[]) => shapesOf(ends([["x", "float32", dims]])).get("x");
     for (const channels of [1, 2]) expect(shape(["batch", channels, "samples"])).toEqual([1, channels, 16000]);
