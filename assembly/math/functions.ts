@@ -17,16 +17,6 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   if (operation == UnaryFunction.Erf) return erf<T>(x);
   if (operation == UnaryFunction.Softplus) return softplus<T>(x);
   if (operation >= UnaryFunction.Sin && operation <= UnaryFunction.Atanh) return each<T>(operation, x);
-  if (operation == UnaryFunction.Clip) return atMost<T>(atLeast<T>(x, a), b);
-  if (operation == UnaryFunction.HardSigmoid) {
-    return atLeast<T>(atMost<T>(add<T>(mul<T>(a, x), b), k<T>(1)), k<T>(0));
-  }
-  if (operation == UnaryFunction.HardSwish) {
-    let gate = atMost<T>(atLeast<T>(add<T>(x, k<T>(3)), k<T>(0)), k<T>(6));
-    // the gate first: x·6 would overflow near the largest x
-    return mul<T>(x, mul<T>(gate, k<T>(1.0 / 6)));
-  }
-  if (operation == UnaryFunction.LeakyRelu) return ifLess<T>(x, k<T>(0), mul<T>(a, x), x);
   if (operation == UnaryFunction.Elu) {
     return ifLess<T>(x, k<T>(0), mul<T>(a, expm1<T>(atMost<T>(x, k<T>(0)))), mul<T>(b, x));
   }
@@ -49,13 +39,23 @@ import { cos as cosSingle, sin as sinSingle } from "./trig";
   if (operation == UnaryFunction.Shrink) {
     return ifLess<T>(x, neg<T>(b), add<T>(x, a), ifLess<T>(b, x, sub<T>(x, a), k<T>(0)));
   }
-  if (operation == UnaryFunction.Affine) return add<T>(mul<T>(a, x), b);
   if (operation == UnaryFunction.ScaledTanh) return mul<T>(a, tanh<T>(mul<T>(b, x)));
-  return plain<T>(operation, x, a);
+  return short<T>(operation, x, a, b);
 }
 
-/** Those that are short and seldom of many elements: one loop of the core has them all. */
-@inline export function plain<T>(operation: i32, x: T, a: T): T {
+/** Those that are short. */
+@inline export function short<T>(operation: i32, x: T, a: T, b: T): T {
+  if (operation == UnaryFunction.Clip) return atMost<T>(atLeast<T>(x, a), b);
+  if (operation == UnaryFunction.HardSigmoid) {
+    return atLeast<T>(atMost<T>(add<T>(mul<T>(a, x), b), k<T>(1)), k<T>(0));
+  }
+  if (operation == UnaryFunction.HardSwish) {
+    let gate = atMost<T>(atLeast<T>(add<T>(x, k<T>(3)), k<T>(0)), k<T>(6));
+    // the gate first: x·6 would overflow near the largest x
+    return mul<T>(x, mul<T>(gate, k<T>(1.0 / 6)));
+  }
+  if (operation == UnaryFunction.LeakyRelu) return ifLess<T>(x, k<T>(0), mul<T>(a, x), x);
+  if (operation == UnaryFunction.Affine) return add<T>(mul<T>(a, x), b);
   if (operation == UnaryFunction.Abs) return abs<T>(x);
   if (operation == UnaryFunction.Neg) return neg<T>(x);
   if (operation == UnaryFunction.Sqrt) return sqrt<T>(x);

@@ -30,10 +30,10 @@ function log2(a: f32): f64 {
   let b = reinterpret<u64>(<f64>a); // every f32 is normal in f64
   let e = <i32>(b >> 52) - 1023;
   let m = reinterpret<f64>((b & 0x000fffffffffffff) | 0x3ff0000000000000);
-  if (m > 1.4142135623730951) {
-    m *= 0.5;
-    e++;
-  }
+  // No branch: it would go either way as often.
+  let upper = m > 1.4142135623730951;
+  m *= upper ? 0.5 : 1;
+  e += <i32>upper;
   let s = (m - 1) / (m + 1); // |s| < 0.1716
   let z = s * s;
   let p: f64 = 1.0 / 15;

@@ -35,23 +35,21 @@ function quadrant(x: f32, shift: i32): f32 {
   n += shift;
   if (shift == 0 && x < 0) n += 2;
   let z = r * r;
-  let y: f64;
-  if (n & 1) {
-    let p: f64 = 1.0 / 479001600;
-    p = p * z - 1.0 / 3628800;
-    p = p * z + 1.0 / 40320;
-    p = p * z - 1.0 / 720;
-    p = p * z + 1.0 / 24;
-    p = p * z - 0.5;
-    y = p * z + 1;
-  } else {
-    let p: f64 = 1.0 / 6227020800;
-    p = p * z - 1.0 / 39916800;
-    p = p * z + 1.0 / 362880;
-    p = p * z - 1.0 / 5040;
-    p = p * z + 1.0 / 120;
-    p = p * z - 1.0 / 6;
-    y = p * z * r + r;
-  }
-  return f32(n & 2 ? -y : y);
+  // Both, and the choice without a branch, which would go either way as often.
+  let even: f64 = 1.0 / 479001600;
+  even = even * z - 1.0 / 3628800;
+  even = even * z + 1.0 / 40320;
+  even = even * z - 1.0 / 720;
+  even = even * z + 1.0 / 24;
+  even = even * z - 0.5;
+  even = even * z + 1;
+  let odd: f64 = 1.0 / 6227020800;
+  odd = odd * z - 1.0 / 39916800;
+  odd = odd * z + 1.0 / 362880;
+  odd = odd * z - 1.0 / 5040;
+  odd = odd * z + 1.0 / 120;
+  odd = odd * z - 1.0 / 6;
+  odd = odd * z * r + r;
+  let y = select<f64>(even, odd, n & 1);
+  return f32(select<f64>(-y, y, n & 2));
 }

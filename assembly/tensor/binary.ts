@@ -2,7 +2,7 @@
 // is 0 is splatted once per row. f32 has a vector loop per function; the other types share one loop per type.
 import { BinaryFunction, BinaryStep, CompareFunction } from "../../src/core/abi/elementwise";
 import { ElementCode } from "../../src/core/abi/element";
-import { add, atLeast, atMost, div, ifLess, k, max, min, mul, sub } from "../math/lane";
+import { add, atLeast, atMost, div, ifLess, k, max as larger, min as smaller, mul, sub } from "../math/lane";
 import { pow } from "../math/pow";
 import { combine } from "./combine";
 import { countOf, lanes, loadLanes, loadUpTo, offsetOf, storeLanes, storeUpTo } from "./lanes";
@@ -30,6 +30,10 @@ function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
   if (total == 0) return;
   let at = share(total, thread, threads);
   let end = share(total, thread + 1, threads);
+  // Whole rows lie a constant apart up to the end of their plane.
+  let lines = rank > 1 ? argument(step, BinaryStep.length + rank - 2) : 1;
+  let nextA = rank > 1 ? argument(step, stridesB - 2) : 0;
+  let nextB = rank > 1 ? argument(step, stridesB + rank - 2) : 0;
   let size = bytesOf(type);
   let outSize: usize = comparing ? 1 : size;
   let output = address(step, BinaryStep.output) + <usize>at * outSize;
@@ -40,10 +44,15 @@ function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
     if (n > end - at) n = end - at;
     let a = address(step, BinaryStep.a) + offsetOf(step, BinaryStep.length, stridesA, rank, row) + <usize>(skip * sa);
     let b = address(step, BinaryStep.b) + offsetOf(step, BinaryStep.length, stridesB, rank, row) + <usize>(skip * sb);
-    if (comparing) compareRow(type, operation, a, b, output, n, sa, sb);
-    else binaryRow(type, operation, a, b, output, n, sa, sb);
-    at += n;
-    output += <usize>n * outSize;
+    let count = n == inner ? min(lines - row % lines, (end - at) / inner) : 1;
+    at += n * count;
+    for (; count > 0; count--) {
+      if (comparing) compareRow(type, operation, a, b, output, n, sa, sb);
+      else binaryRow(type, operation, a, b, output, n, sa, sb);
+      a += nextA;
+      b += nextB;
+      output += <usize>n * outSize;
+    }
   }
 }
 
@@ -81,20 +90,29 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
 }
 
 @inline function floatRow<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  switch (operation) {
-    case BinaryFunction.Add: map<T>(BinaryFunction.Add, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Sub: map<T>(BinaryFunction.Sub, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Mul: map<T>(BinaryFunction.Mul, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Div: map<T>(BinaryFunction.Div, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Min: map<T>(BinaryFunction.Min, a, b, output, n, sa, sb); break;
-    case BinaryFunction.Max: map<T>(BinaryFunction.Max, a, b, output, n, sa, sb); break;
-    case BinaryFunction.AtLeast: map<T>(BinaryFunction.AtLeast, a, b, output, n, sa, sb); break;
-    case BinaryFunction.AtMost: map<T>(BinaryFunction.AtMost, a, b, output, n, sa, sb); break;
-    case BinaryFunction.PRelu: map<T>(BinaryFunction.PRelu, a, b, output, n, sa, sb); break;
-    // No lane form exists of the others.
-    default:
-      for (; n > 0; n--, a += sa, b += sb, output += 4) store<f32>(output, single(operation, load<f32>(a), load<f32>(b)));
+  if (sa == 0 && (operation == BinaryFunction.Add || operation == BinaryFunction.Mul)) {
+    const repeated = a;
+    a = b;
+    b = repeated;
+    sa = sb;
+    sb = 0;
   }
+  // Elements that a loop of whole vectors has done.
+  let done = 0;
+  if (sa != 0) {
+    switch (operation) {
+      case BinaryFunction.Add: done = whole<T>(BinaryFunction.Add, a, b, output, n, sb); break;
+      case BinaryFunction.Sub: done = whole<T>(BinaryFunction.Sub, a, b, output, n, sb); break;
+      case BinaryFunction.Mul: done = whole<T>(BinaryFunction.Mul, a, b, output, n, sb); break;
+      case BinaryFunction.Div: done = whole<T>(BinaryFunction.Div, a, b, output, n, sb); break;
+      case BinaryFunction.Min: done = whole<T>(BinaryFunction.Min, a, b, output, n, sb); break;
+      case BinaryFunction.Max: done = whole<T>(BinaryFunction.Max, a, b, output, n, sb); break;
+      case BinaryFunction.AtLeast: done = whole<T>(BinaryFunction.AtLeast, a, b, output, n, sb); break;
+      case BinaryFunction.AtMost: done = whole<T>(BinaryFunction.AtMost, a, b, output, n, sb); break;
+      case BinaryFunction.PRelu: done = whole<T>(BinaryFunction.PRelu, a, b, output, n, sb); break;
+    }
+  }
+  others<T>(operation, a + <usize>(done * sa), b + <usize>(done * sb), output + (<usize>done << 2), n - done, sa, sb);
 }
 
 @inline function apply<T>(operation: i32, a: T, b: T): T {
@@ -102,8 +120,8 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   if (operation == BinaryFunction.Sub) return sub<T>(a, b);
   if (operation == BinaryFunction.Mul) return mul<T>(a, b);
   if (operation == BinaryFunction.Div) return div<T>(a, b);
-  if (operation == BinaryFunction.Min) return min<T>(a, b);
-  if (operation == BinaryFunction.Max) return max<T>(a, b);
+  if (operation == BinaryFunction.Min) return smaller<T>(a, b);
+  if (operation == BinaryFunction.Max) return larger<T>(a, b);
   if (operation == BinaryFunction.AtLeast) return atLeast<T>(a, b);
   if (operation == BinaryFunction.AtMost) return atMost<T>(a, b);
   return ifLess<T>(a, k<T>(0), mul<T>(a, b), a); // PRelu
@@ -114,35 +132,39 @@ function single(operation: i32, a: f32, b: f32): f32 {
   return combine<f32>(operation, a, b);
 }
 
-@inline function map<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  if (n <= 0) return;
-  // a repeated operand is read once
-  let left = k<T>(load<f32>(a));
-  let right = k<T>(load<f32>(b));
-  if (sb == 0 && sa != 0) {
-    for (; n >= lanes<T>(); n -= lanes<T>()) {
-      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), right));
-      a += sizeof<T>();
+/** Whole vectors, where b may repeat, which is read once then. */
+@inline function whole<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sb: i32): i32 {
+  const count = n & -lanes<T>();
+  const end = a + (<usize>count << 2);
+  if (sb != 0) {
+    for (; a < end; a += sizeof<T>()) {
+      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), loadLanes<T>(b)));
+      b += sizeof<T>();
       output += sizeof<T>();
     }
   } else {
-    for (; n >= lanes<T>(); n -= lanes<T>()) {
-      if (sa != 0) {
-        left = loadLanes<T>(a);
-        a += sizeof<T>();
-      }
-      if (sb != 0) {
-        right = loadLanes<T>(b);
-        b += sizeof<T>();
-      }
-      storeLanes<T>(output, apply<T>(operation, left, right));
+    const right = k<T>(load<f32>(b));
+    for (; a < end; a += sizeof<T>()) {
+      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), right));
       output += sizeof<T>();
     }
   }
-  if (n <= 0) return;
-  if (sa != 0) left = loadUpTo<T>(a, n);
-  if (sb != 0) right = loadUpTo<T>(b, n);
-  storeUpTo<T>(output, apply<T>(operation, left, right), n);
+  return count;
+}
+
+/** What whole vectors leave of a row, rows whose left operand repeats, and functions that have no lane form. */
+@inline function others<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
+  if (operation > BinaryFunction.Max && operation < BinaryFunction.PRelu) {
+    for (; n > 0; n--, a += sa, b += sb, output += 4) store<f32>(output, single(operation, load<f32>(a), load<f32>(b)));
+  }
+  for (; n > 0; n -= lanes<T>()) {
+    const left = sa != 0 ? loadUpTo<T>(a, n) : k<T>(load<f32>(a));
+    const right = sb != 0 ? loadUpTo<T>(b, n) : k<T>(load<f32>(b));
+    storeUpTo<T>(output, apply<T>(operation, left, right), n);
+    a += sa * lanes<T>();
+    b += sb * lanes<T>();
+    output += sizeof<T>();
+  }
 }
 
 function compareRow(type: i32, operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
@@ -152,12 +174,40 @@ function compareRow(type: i32, operation: i32, a: usize, b: usize, output: usize
   }
   if (PART & Part.Common) {
     switch (type) {
-      case ElementCode.float32: compareAll<f32>(operation, a, b, output, n, sa, sb); break;
+      case ElementCode.float32: {
+        let done = 0;
+        if (ASC_FEATURE_SIMD) done = compareVectors(operation, a, b, output, n, sa, sb);
+        compareAll<f32>(operation, a + <usize>(done * sa), b + <usize>(done * sb), output + done, n - done, sa, sb);
+        break;
+      }
       case ElementCode.int32: compareAll<i32>(operation, a, b, output, n, sa, sb); break;
       case ElementCode.int64: compareAll<i64>(operation, a, b, output, n, sa, sb); break;
       default: compareAll<u8>(operation, a, b, output, n, sa, sb);
     }
   }
+}
+
+/** Sixteen at a time; how many elements that was. */
+function compareVectors(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): i32 {
+  const done = n & ~15;
+  for (const end = output + done; output < end; output += 16) {
+    const low = i16x8.narrow_i32x4_s(compared(operation, a, b, sa, sb, 0), compared(operation, a, b, sa, sb, 4));
+    const high = i16x8.narrow_i32x4_s(compared(operation, a, b, sa, sb, 8), compared(operation, a, b, sa, sb, 12));
+    v128.store(output, v128.and(i8x16.narrow_i16x8_s(low, high), i8x16.splat(1)));
+    a += sa << 4;
+    b += sb << 4;
+  }
+  return done;
+}
+
+/** All ones where the comparison of elements `at`… holds. */
+function compared(operation: i32, a: usize, b: usize, sa: i32, sb: i32, at: i32): v128 {
+  const x = sa != 0 ? v128.load(a + (at << 2)) : v128.load32_splat(a);
+  const y = sb != 0 ? v128.load(b + (at << 2)) : v128.load32_splat(b);
+  if (operation == CompareFunction.Less) return f32x4.lt(x, y);
+  if (operation == CompareFunction.LessOrEqual) return f32x4.le(x, y);
+  if (operation == CompareFunction.NotEqual) return f32x4.ne(x, y);
+  return f32x4.eq(x, y);
 }
 
 @inline function compareAll<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {

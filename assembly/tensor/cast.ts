@@ -15,7 +15,12 @@ export function cast(step: usize, thread: i32, threads: i32): void {
   const end = <usize>share(count, thread + 1, threads);
   const input = address(step, CastStep.input);
   const output = address(step, CastStep.output);
-  for (let i = <usize>share(count, thread, threads); i < end; i++) {
+  let i = <usize>share(count, thread, threads);
+  // Bytes of pictures and masks, four times as fast as one by one.
+  if (to == ElementCode.float32 && (from == ElementCode.bool || from == ElementCode.uint8)) {
+    for (; i < end; i++) store<f32>(output + (i << 2), <f32>load<u8>(input + i));
+  }
+  for (; i < end; i++) {
     switch (from) {
       case ElementCode.float32: put<f64>(to, output, i, <f64>load<f32>(input + (i << 2)), saturate, rounding); break;
       case ElementCode.float64: put<f64>(to, output, i, load<f64>(input + (i << 3)), saturate, rounding); break;

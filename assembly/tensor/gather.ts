@@ -86,25 +86,36 @@ export function gatherElements(program: usize, step: usize, thread: i32, threads
   let operation = argument(step, GatherElementsStep.operation);
   let indices = address(step, GatherElementsStep.indices);
   let total = countOf(step, GatherElementsStep.length, rank);
-  let at = share(total, thread, threads);
+  let strides = GatherElementsStep.length + rank;
+  let inner = argument(step, strides - 1);
+  let along = argument(step, strides + axis);
+  let next = axis == rank - 1 ? 0 : argument(step, strides + rank - 1);
   let end = share(total, thread + 1, threads);
-  for (; at < end; at++) {
-    let index = indexAt(indices, at, bytes);
-    let place = index < 0 ? index + extent : index;
-    if (<u64>place >= <u64>extent) return badIndex(program, index, axis, extent);
-    let data = address(step, GatherElementsStep.data);
-    let rest = at;
-    for (let i = rank - 1; i >= 0; i--) {
+  for (let at = share(total, thread, threads); at < end; ) {
+    let rest = at / inner;
+    let column = at - rest * inner;
+    // Row by row of the indices: where it begins in the data, but for the axis.
+    let row = address(step, GatherElementsStep.data) + <usize>(column * next);
+    for (let i = rank - 2; i >= 0; i--) {
       let n = argument(step, GatherElementsStep.length + i);
-      let next = rest / n;
-      let coordinate = i == axis ? <i32>place : rest - next * n;
-      data += <usize>coordinate * <usize>argument(step, GatherElementsStep.length + rank + i);
-      rest = next;
+      let above = rest / n;
+      if (i != axis) row += <usize>((rest - above * n) * argument(step, strides + i));
+      rest = above;
     }
-    let output = address(step, GatherElementsStep.output) + <usize>at * <usize>size;
-    if (!scatter) memory.copy(output, data, <usize>size);
-    else if (operation < 0) memory.copy(data, output, <usize>size);
-    else join(operation, argument(step, GatherElementsStep.type), data, output, size);
+    for (const stop = min(end, at + inner - column); at < stop; at++, row += next) {
+      let index = indexAt(indices, at, bytes);
+      let place = index < 0 ? index + extent : index;
+      if (<u64>place >= <u64>extent) return badIndex(program, index, axis, extent);
+      let data = row + <usize>place * <usize>along;
+      let output = address(step, GatherElementsStep.output) + <usize>at * <usize>size;
+      if (scatter && operation >= 0) join(operation, argument(step, GatherElementsStep.type), data, output, size);
+      else {
+        let from = scatter ? output : data;
+        let to = scatter ? data : output;
+        if (size == 4) store<u32>(to, load<u32>(from));
+        else move(to, from, <usize>size);
+      }
+    }
   }
   return Status.Ok;
 }

@@ -326,6 +326,13 @@ export function arg(step: usize, thread: i32, threads: i32): void {
   if (PART & Part.Common) extreme<f32>(step, thread, threads);
 }
 
+/** An element that a loop keeps the greatest of: of floats, their negatives have the least one's place. */
+@inline function ranked<T>(x: T, least: bool): T {
+  if (isFloat<T>()) return least ? <T>-x : x;
+  // For signed and unsigned integers, ~x turns their order.
+  return least ? <T>~x : x;
+}
+
 @inline function extreme<T>(step: usize, thread: i32, threads: i32): void {
   let extent = argument(step, ArgStep.extent);
   let inner = argument(step, ArgStep.inner);
@@ -337,27 +344,48 @@ export function arg(step: usize, thread: i32, threads: i32): void {
   for (let unit = shareOfRows(rows, extent, thread, threads); unit < end; ) {
     let at = unit / extent;
     let i = unit - at * extent;
-    unit += extent - i;
-    let stop = unit > end ? extent - (unit - end) : extent;
     let row = address(step, ArgStep.input) + <usize>((at / inner) * extent * inner + at % inner) * sizeof<T>();
     let to = address(step, ArgStep.output) + (<usize>at << 3);
+    if (ASC_FEATURE_SIMD && isFloat<T>() && sizeof<T>() == 4) {
+      if (i == 0 && inner - at % inner >= 4 && unit + 4 * extent <= end) {
+        extreme__simd(row, to, extent, stride, least, latest);
+        unit += 4 * extent;
+        continue;
+      }
+    }
+    unit += extent - i;
+    let stop = unit > end ? extent - (unit - end) : extent;
     let index = i > 0 ? <i32>load<i64>(to) : 0;
-    let best = load<T>(row + <usize>index * stride);
-    for (i += <i32>(i == 0); i < stop; i++) {
-      let x = load<T>(row + <usize>i * stride);
-      let better = least ? x < best : x > best;
-      let equal = x == best;
+    let best = ranked<T>(load<T>(row + <usize>index * stride), least);
+    i += <i32>(i == 0);
+    for (let from = row + <usize>i * stride; i < stop; i++, from += stride) {
+      let x = ranked<T>(load<T>(from), least);
+      // One comparison settles nearly all, and lets NaN through.
+      if (latest ? x < best : x <= best) continue;
       if (isFloat<T>()) {
-        if (best != best) {
-          better = false;
-          equal = x != x;
-        } else if (x != x) better = true;
+        if (best != best && (x == x || !latest)) continue;
       }
-      if (better || (latest && equal)) {
-        best = x;
-        index = i;
-      }
+      best = x;
+      index = i;
     }
     store<i64>(to, <i64>index);
   }
+}
+
+/** Four neighbouring columns. */
+function extreme__simd(row: usize, to: usize, extent: i32, stride: usize, least: bool, latest: bool): void {
+  const sign = i32x4.splat(least ? 0x80000000 : 0);
+  let best = v128.xor(v128.load(row), sign);
+  let index = i32x4.splat(0);
+  for (let i = 1; i < extent; i++) {
+    row += stride;
+    const x = v128.xor(v128.load(row), sign);
+    // A NaN is above all numbers, and equal to another.
+    let below = v128.or(latest ? f32x4.lt(x, best) : f32x4.le(x, best), f32x4.ne(best, best));
+    if (latest) below = v128.andnot(below, f32x4.ne(x, x));
+    best = v128.bitselect(best, x, below);
+    index = v128.bitselect(index, i32x4.splat(i), below);
+  }
+  v128.store(to, i64x2.extend_low_i32x4_s(index));
+  v128.store(to, i64x2.extend_high_i32x4_s(index), 16);
 }

@@ -3,10 +3,10 @@ import { ElementCode } from "../../src/core/abi/element";
 import { UnaryFunction, UnaryStep } from "../../src/core/abi/elementwise";
 import { erf } from "../math/erf";
 import { exp, expNear, isNear, sigmoidOf, tanh } from "../math/exp";
-import { apply, each, plain, twiceTanhGate } from "../math/functions";
+import { apply, each, short, twiceTanhGate } from "../math/functions";
 import { Part } from "../part";
 import { add, k, mul, negativeAbs } from "../math/lane";
-import { lanes, loadLanes, loadPartial, loadUpTo, storeLanes, storePartial, storeUpTo } from "./lanes";
+import { lanes, loadLanes, loadUpTo, storeLanes, storeUpTo } from "./lanes";
 import { address, argument, number, share } from "../step";
 
 export function unary(step: usize, thread: i32, threads: i32): void {
@@ -42,24 +42,27 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
   let a = k<T>(alpha);
   let b = k<T>(beta);
   if (PART & Part.Common) {
+    // Elements that a loop of whole vectors has done.
+    let done = 0;
     switch (operation) {
-      case UnaryFunction.Abs:
+      case UnaryFunction.Abs: done = whole<T>(UnaryFunction.Abs, input, output, n, a, b); break;
+      case UnaryFunction.Sqrt: done = whole<T>(UnaryFunction.Sqrt, input, output, n, a, b); break;
+      case UnaryFunction.Round: done = whole<T>(UnaryFunction.Round, input, output, n, a, b); break;
+      case UnaryFunction.Reciprocal: done = whole<T>(UnaryFunction.Reciprocal, input, output, n, a, b); break;
+      case UnaryFunction.Softsign: done = whole<T>(UnaryFunction.Softsign, input, output, n, a, b); break;
+      case UnaryFunction.ThresholdedRelu: done = whole<T>(UnaryFunction.ThresholdedRelu, input, output, n, a, b); break;
+      case UnaryFunction.Clip: done = whole<T>(UnaryFunction.Clip, input, output, n, a, b); break;
+      case UnaryFunction.HardSigmoid: done = whole<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
+      case UnaryFunction.HardSwish: done = whole<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
+      case UnaryFunction.LeakyRelu: done = whole<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
+      case UnaryFunction.Affine: done = whole<T>(UnaryFunction.Affine, input, output, n, a, b); break;
       case UnaryFunction.Neg:
-      case UnaryFunction.Sqrt:
       case UnaryFunction.Ceil:
       case UnaryFunction.Floor:
-      case UnaryFunction.Round:
-      case UnaryFunction.Reciprocal:
-      case UnaryFunction.Sign:
-      case UnaryFunction.ThresholdedRelu:
-      case UnaryFunction.Softsign: plains<T>(operation, input, output, n, a); break;
-      case UnaryFunction.Log: map<T>(UnaryFunction.Log, input, output, n, a, b); break;
-      case UnaryFunction.Softplus: map<T>(UnaryFunction.Softplus, input, output, n, a, b); break;
-      case UnaryFunction.Clip: light<T>(UnaryFunction.Clip, input, output, n, a, b); break;
-      case UnaryFunction.HardSigmoid: light<T>(UnaryFunction.HardSigmoid, input, output, n, a, b); break;
-      case UnaryFunction.HardSwish: light<T>(UnaryFunction.HardSwish, input, output, n, a, b); break;
-      case UnaryFunction.LeakyRelu: light<T>(UnaryFunction.LeakyRelu, input, output, n, a, b); break;
-      case UnaryFunction.Elu: map<T>(UnaryFunction.Elu, input, output, n, a, b); break;
+      case UnaryFunction.Sign: break;
+      case UnaryFunction.Log: return map<T>(UnaryFunction.Log, input, output, n, a, b);
+      case UnaryFunction.Softplus: return map<T>(UnaryFunction.Softplus, input, output, n, a, b);
+      case UnaryFunction.Elu: return map<T>(UnaryFunction.Elu, input, output, n, a, b);
       case UnaryFunction.Exp:
       case UnaryFunction.Tanh:
       case UnaryFunction.ScaledTanh:
@@ -67,10 +70,12 @@ function doubles(operation: i32, input: usize, output: usize, n: i32, a: f64, b:
       case UnaryFunction.Swish:
       case UnaryFunction.GeluTanh:
       case UnaryFunction.Erf:
-      case UnaryFunction.Gelu: pairs<T>(operation, input, output, n, a, b); break;
-      case UnaryFunction.Affine: light<T>(UnaryFunction.Affine, input, output, n, a, b); break;
-      default: if (PART & Part.Rest) rare<T>(operation, input, output, n, a, b);
+      case UnaryFunction.Gelu: return pairs<T>(operation, input, output, n, a, b);
+      default:
+        if (PART & Part.Rest) rare<T>(operation, input, output, n, a, b);
+        return;
     }
+    shorts<T>(operation, input + (<usize>done << 2), output + (<usize>done << 2), n - done, a, b);
   } else rare<T>(operation, input, output, n, a, b);
 }
 
@@ -91,21 +96,20 @@ function rare<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T
   }
 }
 
-/** For functions so short that the question for the row's end would cost more than they do: a loop of whole vectors first. */
-@inline function light<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): void {
-  for (; n >= lanes<T>(); n -= lanes<T>()) {
-    storeLanes<T>(output, apply<T>(operation, loadLanes<T>(input), a, b));
-    input += sizeof<T>();
+/** For functions so short that the question for the row's end would cost more than they do: whole vectors. How many elements that was. */
+@inline function whole<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): i32 {
+  const count = n & -lanes<T>();
+  for (const end = input + (<usize>count << 2); input < end; input += sizeof<T>()) {
+    storeLanes<T>(output, short<T>(operation, loadLanes<T>(input), a, b));
     output += sizeof<T>();
   }
-  if (isVector<T>()) {
-    if (n > 0) storePartial(output, apply<T>(operation, loadPartial(input, n), a, b), n);
-  }
+  return count;
 }
 
-function plains<T>(operation: i32, input: usize, output: usize, n: i32, a: T): void {
+/** What whole vectors leave of a row, and rows of the short functions that have no such loop. */
+function shorts<T>(operation: i32, input: usize, output: usize, n: i32, a: T, b: T): void {
   for (; n > 0; n -= lanes<T>()) {
-    storeUpTo<T>(output, plain<T>(operation, loadUpTo<T>(input, n), a), n);
+    storeUpTo<T>(output, short<T>(operation, loadUpTo<T>(input, n), a, b), n);
     input += sizeof<T>();
     output += sizeof<T>();
   }

@@ -27,7 +27,12 @@ export function where(step: usize, thread: i32, threads: i32): void {
     switch (size) {
       case 1: select<u8>(c, a, b, output, n, sc, sa, sb); break;
       case 2: select<u16>(c, a, b, output, n, sc, sa, sb); break;
-      case 4: select<u32>(c, a, b, output, n, sc, sa, sb); break;
+      case 4: {
+        let done = 0;
+        if (ASC_FEATURE_SIMD && sc != 0) done = select__simd(c, a, b, output, n, sa, sb);
+        select<u32>(c + done, a + <usize>(done * sa), b + <usize>(done * sb), output + (<usize>done << 2), n - done, sc, sa, sb);
+        break;
+      }
       default: select<u64>(c, a, b, output, n, sc, sa, sb);
     }
     at += n;
@@ -43,4 +48,19 @@ export function where(step: usize, thread: i32, threads: i32): void {
     a += sa;
     b += sb;
   }
+}
+
+/** Four elements at a time; how many that was. */
+function select__simd(c: usize, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): i32 {
+  const done = n & ~3;
+  for (const end = c + done; c < end; c += 4) {
+    const x = sa != 0 ? v128.load(a) : v128.load32_splat(a);
+    const y = sb != 0 ? v128.load(b) : v128.load32_splat(b);
+    const isA = i16x8.extend_low_i8x16_u(v128.load32_splat(c));
+    v128.store(output, v128.bitselect(x, y, i32x4.ne(i32x4.extend_low_i16x8_u(isA), i32x4.splat(0))));
+    a += sa << 2;
+    b += sb << 2;
+    output += 16;
+  }
+  return done;
 }
