@@ -12,8 +12,8 @@ const OPERATORS = ["uncommon.js", "between.js", "rare.js", "contrib.js"];
 /** Files of dist/web with all that they import, by what they are for; budgets in bytes. */
 const BUDGETS = [
   ["run containers", ["bitbasis.js"], 100_000],
-  ["run ONNX files", ONNX, 147_700],
-  ["run ONNX files with any operator", [...ONNX, ...OPERATORS], 193_200],
+  ["run ONNX files", ONNX, 147_900],
+  ["run ONNX files with any operator", [...ONNX, ...OPERATORS], 194_600],
 ];
 /** A bundle of its own, with the operators of an image classifier. */
 const CHOSEN = [
@@ -21,7 +21,7 @@ const CHOSEN = [
   "use(basics, convolution, pooling, products, normalization);",
   "export { InferenceSession, Tensor };",
 ].join("\n");
-const CHOSEN_BUDGET = 98_000;
+const CHOSEN_BUDGET = 98_900;
 
 /** The files and what they import, that again included. */
 function closure(names, found = new Map()) {

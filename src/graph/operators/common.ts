@@ -7,7 +7,6 @@ import { expansions } from "./expand.ts";
 import { gathers } from "./gather.ts";
 import { products } from "./linear.ts";
 import { normalizations } from "./normalization.ts";
-import { pads } from "./pad.ts";
 import { pools } from "./pool.ts";
 import { reductions } from "./reduce.ts";
 import { reshapes } from "./reshape.ts";
@@ -25,7 +24,6 @@ export const COMMON = {
   ...transposes,
   ...concats,
   ...slicing,
-  ...pads,
   ...expansions,
   ...gathers,
   ...shapes,

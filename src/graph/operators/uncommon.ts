@@ -8,6 +8,7 @@ import { determinants } from "./determinant.ts";
 import { einsum } from "./einsum.ts";
 import { folds } from "./fold.ts";
 import { integerProducts } from "./integer.ts";
+import { pads } from "./pad.ts";
 import { places } from "./places.ts";
 import { quantized } from "./quantized.ts";
 import { recurrent } from "./recurrent.ts";
@@ -31,6 +32,7 @@ export const UNCOMMON = {
   ...composites,
   ...einsum,
   ...places,
+  ...pads,
   ...controls,
   ...selections,
   ...scatters,

@@ -7,7 +7,6 @@ import { lowered } from "./index.ts";
 import { lowerGemm, lowerMatMul } from "./matmul.ts";
 import { MOVEMENT } from "./movement.ts";
 import { NORMALIZE } from "./normalize.ts";
-import { PAD } from "./pad.ts";
 import { POOL } from "./pool.ts";
 import { lowerPow } from "./pow.ts";
 import { REDUCE } from "./reduce.ts";
@@ -31,7 +30,6 @@ export const COMMON: Chunk = {
     ...BINARY,
     "/Pow": lowerPow,
     ...MOVEMENT,
-    ...PAD,
     ...GATHER,
     ...POOL,
     ...REDUCE,

@@ -7,6 +7,7 @@ import { DETERMINANT } from "./determinant.ts";
 import { FOLD } from "./fold.ts";
 import { lowered } from "./index.ts";
 import { INTEGER } from "./integer.ts";
+import { PAD } from "./pad.ts";
 import { RECURRENT } from "./recurrent.ts";
 import { RESIZE } from "./resize.ts";
 import { ROTARY } from "./rotary.ts";
@@ -27,6 +28,7 @@ export const UNCOMMON: Chunk = {
     ...FOLD,
     ...DETERMINANT,
     ...RECURRENT,
+    ...PAD,
     ...RESIZE,
     ...ROTARY,
   }),
