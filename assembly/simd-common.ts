@@ -4,4 +4,3 @@ export { turns } from "./gemm/turns";
 export { transformWeights } from "./gemm/winograd";
 export { groupStride, paddedRows, panelBytes, panelColumns, pixelStride, scratchBytes } from "./layout";
 export { addOutliers, addTerms } from "./series/terms";
-export { pack } from "./tensor/pack";

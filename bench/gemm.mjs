@@ -52,7 +52,8 @@ async function prepare(kind, height, width, channels, outChannels, extent, strid
   const sums = wasm.allocate(outChannels * 4);
   wasm.u8(panelsI16, i16Bytes).fill(0);
   wasm.i32(sums, outChannels).fill(0);
-  exports.pack(...layerF32, panelsF32, floats, 0);
+  const [batch, columns] = depthwise ? [1, groups] : [groups, rows];
+  core.packFloats(wasm, { batch, rows: depth, columns, transposed: true }, floats, panelsF32);
   const low = Int8Array.from(q);
   const terms = [
     [Int8Array.from(q, (w, i) => (w - low[i]) / 256), 256],

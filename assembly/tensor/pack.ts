@@ -1,9 +1,8 @@
 // Panels of 8 columns from matrices and weights; columns that are missing hold 0.
 // PackRight: f32 [batch, K, N], or [batch, N, K] when transposed → i16 [ceil(N/8)][ceil(K/2)][8][2] of q − z, which is clamp(nearestEven(x·r) + z) − z;
 // f32 and i32 operations as in quantize.ts. n ≤ 15, so that q − z fits. Column sums are exact in i32 for K < 2^16.
-// PackF32: the same into f32 [ceil(N/8)][K][8]. Threads share the panels of all matrices.
+// PackF32: the same into f32 [ceil(N/8)][K][8], as the float kernels read weights (layout.ts). Threads share the panels of all matrices.
 import { PackRightStep } from "../../src/core/abi/conv";
-import { COLUMNS, isDepthwise } from "../layout";
 import { address, argument, share } from "../step";
 import { loadUpTo } from "./lanes";
 import { highOf, inverseOf, isFinite32, lowOf, nonFiniteOf, quantized, quantized__simd, scaleOf, zeroOf } from "./quantize";
@@ -152,26 +151,5 @@ function panelF32(from: usize, downStride: usize, rightStride: usize, rows: i32,
       }
     }
     for (let c = 0; c < 8; c++) store<f32>(to + (<usize>c << 2), c < live ? load<f32>(from + <usize>c * rightStride) : 0);
-  }
-}
-
-/**
- * f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed` (one group), → panels of a float kernel: see
- * assembly/layout.ts. For load time.
- */
-export function pack(
-  kernel: i32, groups: i32, rows: i32, taps: i32, channels: i32, panels: usize, weights: usize, transposed: i32,
-): void {
-  if (isDepthwise(kernel)) {
-    rows = groups;
-    groups = 1;
-  }
-  const depth = taps * channels;
-  const down: usize = transposed ? <usize>rows << 2 : 4;
-  const right: usize = transposed ? 4 : <usize>depth << 2;
-  for (let g = 0; g < groups; g++, weights += (<usize>rows * <usize>depth) << 2) {
-    for (let r = 0; r < rows; r += COLUMNS, panels += (<usize>depth * COLUMNS) << 2) {
-      panelF32(weights + <usize>r * right, down, right, depth, min(COLUMNS, rows - r), panels);
-    }
   }
 }

@@ -89,8 +89,6 @@ export interface CoreExports {
   turns(...args: [...layer: LayerArguments, panels: number, counts: number]): number;
   /** Makes the positions of a Winograd kernel's panels of the taps behind them, which are panels of ConvI16 or ConvF32. 1 if every element fits. */
   transformWeights(kernel: Kernel, rows: number, channels: number, panels: number): 0 | 1;
-  /** f32 weights [groups·rows][taps][channels], or [taps·channels][rows] when `transposed`, → panels of a float kernel. */
-  pack(...args: [...layer: LayerArguments, panels: number, weights: number, transposed: 0 | 1]): void;
   /**
    * Adds the terms of `lendTerms`, Σ weight · digit, into the panels of an integer kernel and their row sums into `columnSums` (i32 per row, all groups); both must be 0 before the first term. `zeros`,
    * i32 [groups·rows], are subtracted from the elements of their rows; 0: none. 1 if every element fits the panel, as below.
@@ -152,7 +150,6 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports | keyof SeriesExports, true>>
   scratchBytes: true,
   turns: true,
   transformWeights: true,
-  pack: true,
   addTerms: true,
   addOutliers: true,
 };

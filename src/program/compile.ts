@@ -22,6 +22,7 @@ import { planMemory } from "./memory.ts";
 import { loweringOf } from "./operators/index.ts";
 import { byteStrides, emitCopy } from "./operators/support.ts";
 import type { Panels } from "./panels.ts";
+import type * as Pieces from "./pieces.ts";
 import type { PlannedGraph } from "./planned.ts";
 
 /** Where an input or output lies: bytes from the start of the arena, an address, or a value known beforehand. */
@@ -65,6 +66,8 @@ export interface CompileTarget {
   readonly constants: Constants;
   readonly panels: Panels;
   readonly threads: number;
+  /** Of a model with large weights. */
+  readonly pieces?: typeof Pieces | undefined;
 }
 
 /** Lowers a stage to steps with a static memory plan, at once. */
@@ -129,6 +132,7 @@ function* lowered(
     l.node = node;
     const lower = loweringOf(node);
     if (lower === undefined) throw l.unsupported("this operator is not supported");
+    if (target.pieces !== undefined) yield* target.pieces.ready(l, lower);
     if (beside === undefined) lower(l);
     else beside.visit(l, graph, i, () => lower(l));
     yield;

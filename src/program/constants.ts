@@ -2,8 +2,8 @@ import type { Core } from "../core/index.ts";
 
 /** Constants in the memory of a core: placed once per session, shared by all its programs. */
 export class Constants {
-  private readonly placed = new Map<string, number>();
-  private readonly derived = new Map<string, Map<string, Derived>>();
+  readonly placed = new Map<string, number>();
+  readonly derived = new Map<string, Map<string, Derived>>();
 
   constructor(readonly core: Core) {}
 
@@ -47,11 +47,12 @@ export class Constants {
   }
 
   private pack(source: ArrayBufferView, { at, pack }: Derived): void {
-    this.core.lend([source], (from) => pack(from, at));
+    this.core.lend([source], (from) => pack(from, at, 0, 1));
   }
 }
 
-type Pack = (from: number, to: number) => void;
+/** Packs part `part` of `parts`; all of them in order make the whole. */
+export type Pack = (from: number, to: number, part: number, parts: number) => void;
 
 interface Derived {
   readonly at: number;

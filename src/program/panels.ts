@@ -1,5 +1,6 @@
 import { Opcode } from "../core/abi/opcode.ts";
 import {
+  atOnce,
   type Core,
   chooseKernel,
   type Kernel,
@@ -55,6 +56,8 @@ const WIDEST = 16;
  * blocks of one pair, those of 14 bits have 8 and more and are faster by 20 … 35 %.
  */
 const LEAST_TURN = 2.5;
+/** Elements that are added between two stops: some 10 ms. */
+const PIECE = 2 ** 21;
 
 /**
  * The series of all weights in a core's memory, fused: a panel holds Σ D_i·B^(k−i) of the terms that are there, on the finest
@@ -81,12 +84,17 @@ export class Panels {
    *
    * @param shape - of a stacked layer, with the channels of all its products
    */
-  place(
+  place(...args: Parameters<Panels["placing"]>): FusedWeights {
+    return atOnce(this.placing(...args));
+  }
+
+  /** The same with stops where the series is large. */
+  *placing(
     series: WeightSeries,
     work: Omit<LinearWork, "weightBits" | "rows" | "channels" | "dots">,
     shape: Omit<Layer, "kernel">,
     view: View = {},
-  ): FusedWeights {
+  ): Generator<undefined, FusedWeights, void> {
     const { stack, selection, isPlain = false, isTiled = false } = view;
     const held = isPlain && this.elsewhere !== undefined;
     const dots = isPlain && !held && stack === undefined ? this.core.dots : undefined;
@@ -109,11 +117,17 @@ export class Panels {
       const some = selection === undefined ? series : new SelectedSeries(series, selection);
       const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
       placed = this.allocate(own, layer, held);
-      if (this.outgrows(placed)) {
+      // Gone unless all terms are added, and fit.
+      let outgrown: boolean | undefined;
+      try {
+        outgrown = yield* this.outgrows(placed);
+      } finally {
         // Those of other layers, some taps of a transposed convolution, stay as they are: steps that have been emitted read them.
-        this.forget(placed);
+        if (outgrown !== false) this.forget(placed);
+      }
+      if (outgrown) {
         this.widen(series);
-        return this.place(series, work, shape, view);
+        return yield* this.placing(series, work, shape, view);
       }
       layers.set(key, placed);
     }
@@ -132,7 +146,7 @@ export class Panels {
    */
   refine(series: WeightSeries): boolean {
     for (const placed of this.placed.get(series.name)?.values() ?? []) {
-      if (!this.outgrows(placed)) continue;
+      if (!atOnce(this.outgrows(placed))) continue;
       this.widen(series);
       for (const all of this.placed.get(series.name)!.values()) this.forget(all);
       this.placed.delete(series.name);
@@ -192,9 +206,9 @@ export class Panels {
   }
 
   /** Adds the terms that are missing; whether panels that could be wider do not hold the result. */
-  private outgrows(placed: Placed): boolean {
+  private *outgrows(placed: Placed): Generator<undefined, boolean, void> {
     const core = this.core;
-    const { addTerms, addOutliers } = core.exports;
+    const { addTerms, addOutliers, panelBytes } = core.exports;
     const { series } = placed;
     const { digits, planes, zeros, sparse } = series;
     if (placed.held) {
@@ -205,7 +219,10 @@ export class Panels {
     const { layer, weights, columnSums, loaded: first, turns = 0 } = placed;
     const tiled = layer.kernel === Opcode.WinogradI16;
     const { offset, ...taps } = tiled ? tapsBehind(core, layer) : { offset: 0, ...layer };
-    const panels = [...layerOf(taps), weights + offset, columnSums] as const;
+    const { rows, groups, kernel } = layer;
+    const columns = taps.taps * taps.channels;
+    // Digits of 16 rows begin in a byte of their own, and panels have as many columns at most. What ConvU7 has behind its sums is not cut.
+    const most = groups > 1 || kernel === Opcode.ConvU7 ? rows : Math.max(16, Math.floor(PIECE / columns) & -16);
     let fits = true;
     const missing = planes.slice(first).map((plane, i) => ({
       plane,
@@ -213,13 +230,25 @@ export class Panels {
       unsigned: !isSigned(digits, first + i),
       weight: termWeight(series, first + i),
     }));
-    lendTerms(core, missing, (at, count) => {
-      const add = (zero: number): void => {
-        fits = addTerms(...panels, at, count, zero) === 1;
-      };
-      if (first > 0 || zeros === undefined) add(0);
-      else core.lend([zeros], add);
-    });
+    for (let row = 0; row < rows; row += most) {
+      const end = row + most < rows ? row + most : undefined;
+      const own = layerOf({ ...taps, rows: (end ?? rows) - row });
+      const panels = weights + offset + (row && panelBytes(...layerOf({ ...taps, rows: row })));
+      const byte = (r: number, bits: number): number => (r * columns * bits) / 8;
+      const terms = missing.map((term) => ({
+        ...term,
+        plane: term.plane.subarray(byte(row, term.bits), end && byte(end, term.bits)),
+      }));
+      lendTerms(core, terms, (at, count) => {
+        const add = (zero: number): void => {
+          fits = addTerms(...own, panels, columnSums + 4 * row, at, count, zero) === 1 && fits;
+        };
+        if (first > 0 || zeros === undefined) add(0);
+        else core.lend([zeros.subarray(row, end)], add);
+      });
+      if (end !== undefined) yield;
+    }
+    const panels = [...layerOf(taps), weights + offset, columnSums] as const;
     placed.loaded = planes.length;
     if (first === 0 && sparse !== undefined) {
       const { indices, values } = sparse;

@@ -28,7 +28,7 @@ export interface Sizes {
   readonly options: SpecializeOptions;
   feeds(t: number): Readonly<Record<string, Feed>>;
   /** The program of one that is one stage. */
-  compile(stage: Stage, beside: Beside): Compiled;
+  compile(stage: Stage, beside: Beside): Generator<undefined, Compiled, void>;
 }
 
 type Judge = Parameters<typeof specializeTogether>[3];
@@ -152,13 +152,13 @@ interface Fitted {
   readonly work: Polynomial;
 }
 
-/** The program for all sizes of a range; undefined when their programs are not alike, or the arena of the largest has more than `most` bytes. */
-export function generalize(
+/** The program for all sizes of a range, made with stops; undefined when their programs are not alike, or the arena of the largest has more than `most` bytes. */
+export function* generalize(
   core: Core,
   { low, high }: Range,
   sizes: Sizes,
   most = Number.POSITIVE_INFINITY,
-): { program: RangedProgram; stage: Stage } | undefined {
+): Generator<undefined, { program: RangedProgram; stage: Stage } | undefined, void> {
   // No rows at all: extents of 1 in what comes of them vanish from walks and strides, so that its own program is another one. That of the other sizes is right
   // there too, in so far as no step walks over nothing: all that shapes say is looked at there, but it is not lowered.
   const least = Math.max(low, 1);
@@ -182,12 +182,12 @@ export function generalize(
   const programs: Compiled[] = [];
   const beside = new Beside();
   let kept: Compiled | undefined;
-  const add = (stage: Stage): boolean => {
-    programs.push(sizes.compile(stage, beside));
+  const add = function* (stage: Stage): Generator<undefined, boolean, void> {
+    programs.push(yield* sizes.compile(stage, beside));
     return programs[0]!.arenaBytes <= most && sameSteps(programs);
   };
   try {
-    if (!stages.slice(0, three.length).every(add)) return undefined;
+    for (const stage of stages.slice(0, three.length)) if (!(yield* add(stage))) return undefined;
     let found = fitted(core, programs, three);
     if (found === undefined) {
       // Something is quadratic, or nothing that we know.
@@ -198,7 +198,7 @@ export function generalize(
         const known = [...visits, visit!];
         return visits.length > 0 && isAlike(known) && isPolynomial(known, [...looked, middle], fate) ? fate : undefined;
       });
-      if (more === undefined || next < all.length || !add(more[0]!)) return undefined;
+      if (more === undefined || next < all.length || !(yield* add(more[0]!))) return undefined;
       found = fitted(core, programs, four);
     }
     if (found === undefined || (low < least && walksNothing(programs[0]!, found, low))) return undefined;

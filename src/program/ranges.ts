@@ -22,21 +22,22 @@ const FAILURES = 6;
 export interface Workshop {
   readonly core: Core;
   readonly weights: ReadonlyMap<string, KnownValue>;
-  compile(stage: Stage, kept: KeptMemory | undefined, beside: Beside): Compiled;
+  /** Stops after every node. */
+  compile(stage: Stage, kept: KeptMemory | undefined, beside: Beside): Generator<undefined, Compiled, void>;
   /** A part of a program, with memory to run in; throws where that is not to be had. */
   add(routine: Routine, stage: Stage, program: Compiled, key: string): Part;
   exists(part: Part): boolean;
 }
 
-/** The part of a range that these inputs lie in, made when they are the third on a line; undefined: they need a program of their own. */
-export function newRange(
+/** The part of a range that these inputs lie in, made when they are the third on a line; undefined: they need a program of their own. Stops now and then. */
+export function* newRange(
   shop: Workshop,
   routine: Routine,
   inputs: ReadonlyMap<string, Given>,
   values: readonly KnownValue[],
   under: string,
   kept: KeptMemory | undefined,
-): Part | undefined {
+): Generator<undefined, Part | undefined, void> {
   const ranges = routine.ranges.filter((one) => one.under === under);
   const rows = rowsOf(inputs, kept);
   for (const line of linesOf(routine, inputs, values, rows, under, kept)) {
@@ -45,7 +46,7 @@ export function newRange(
       if (t < low || high - low < SIZES || ranges.filter(({ part }) => part === undefined).length >= FAILURES) continue;
       const range = { line, low, high };
       if (ranges.some((one) => isSame(one, range) && (one.part === undefined || shop.exists(one.part)))) continue;
-      const part = generalized(shop, routine, inputs, values, range, under, kept);
+      const part = yield* generalized(shop, routine, inputs, values, range, under, kept);
       routine.ranges.push({ ...range, under, part });
       if (part !== undefined) {
         part.program.resize?.(t);
@@ -60,12 +61,12 @@ export function newRange(
  * Makes the program of a decoder that goes on row by row before its first token has come, where the names of extents tell what comes: one token in every
  * batch of one, behind rows that count on. Undefined where they do not, or where it cannot be made: a run will find out why.
  */
-export function prepare(
+export function* prepare(
   shop: Workshop,
   routine: Routine,
   inputs: readonly ValueInfo[],
   kept: KeptMemory,
-): Part | undefined {
+): Generator<undefined, Part | undefined, void> {
   // Another state of the same room has had it made, or not.
   if (routine.ranges.some((one) => one.under === kept.signature)) return undefined;
   const ends = endsOf(routine.graph, kept);
@@ -86,7 +87,7 @@ export function prepare(
     });
     const known = new Map(given);
     const values = given.map(([, one]) => one.known as KnownValue);
-    const part = newRange(shop, routine, known, values, kept.signature, kept);
+    const part = yield* newRange(shop, routine, known, values, kept.signature, kept);
     if (part !== undefined) return part;
   }
   return undefined;
@@ -109,7 +110,7 @@ function linesOf(
 }
 
 /** One part for all sizes of a range; undefined where their programs are not alike, or what a larger size needs is not to be had. */
-function generalized(
+function* generalized(
   shop: Workshop,
   routine: Routine,
   inputs: ReadonlyMap<string, Given>,
@@ -117,11 +118,11 @@ function generalized(
   range: Range,
   under: string,
   kept: KeptMemory | undefined,
-): Part | undefined {
+): Generator<undefined, Part | undefined, void> {
   const { graph, needed, shaping } = routine;
   const { core, weights } = shop;
   try {
-    const made = generalize(
+    const made = yield* generalize(
       core,
       range,
       {

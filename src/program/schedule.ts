@@ -3,7 +3,7 @@ import { DependsOnData } from "../graph/errors.ts";
 import type { KnownValue, ValueInfo } from "../graph/graph.ts";
 import { type Feed, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
 import { sizeOf, type Tensor } from "../tensor/index.ts";
-import { type CompileTarget, compile, compiling } from "./compile.ts";
+import { type CompileTarget, compiling } from "./compile.ts";
 import type { KeptMemory } from "./kept.ts";
 import { placeOn } from "./lines.ts";
 import type { PlannedGraph } from "./planned.ts";
@@ -54,7 +54,8 @@ export class Schedule {
       const values = known === undefined ? valuesOf(routine, inputs) : undefined;
       const isAnother = kept !== undefined || routine.met.length > 0;
       if (values !== undefined && isAnother && this.ranges === undefined) return undefined;
-      const found = known ?? (values && this.ranges?.newRange(this.shop, routine, inputs, values, under, kept));
+      const ranges = values && this.ranges;
+      const found = known ?? (ranges && (yield* ranges.newRange(this.shop, routine, inputs, values, under, kept)));
       if (values !== undefined) {
         routine.met.push({ under, values });
         if (routine.met.length > REMEMBERED) routine.met.shift();
@@ -81,10 +82,9 @@ export class Schedule {
     this.ranges ??= await import("./ranges.ts");
   }
 
-  /** Makes the program of a decoder before its first token, where declared inputs and a state tell it. */
-  async prepare(routine: Routine, inputs: readonly ValueInfo[], kept: KeptMemory): Promise<void> {
-    await this.loadRanges();
-    const part = this.ranges!.prepare(this.shop, routine, inputs, kept);
+  /** Makes the program of a decoder before its first token, where declared inputs and a state tell it; after `loadRanges`. Stops as `begin` does. */
+  *prepare(routine: Routine, inputs: readonly ValueInfo[], kept: KeptMemory): Generator<undefined, void, void> {
+    const part = yield* this.ranges!.prepare(this.shop, routine, inputs, kept);
     if (part !== undefined) this.bind(part, kept);
   }
 
@@ -151,7 +151,7 @@ export class Schedule {
     const { target, weights, planned } = this;
     return {
       ...{ core: target.core, weights },
-      compile: (stage, kept, beside) => compile(planned, stage, target, kept?.kept, beside),
+      compile: (stage, kept, beside) => compiling(planned, stage, target, kept?.kept, beside),
       add: (routine, stage, program, key) => {
         try {
           this.reserve(target.core, program.arenaBytes);

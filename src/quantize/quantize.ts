@@ -171,14 +171,16 @@ export async function prepare(
 ): Promise<Graph> {
   await loadCommon();
   await loadOperators(graph);
+  const turns = new Turns(signal);
   const read = normalize(float32Inside(graph));
   const isSummed = everyNode(read).some(({ op }) => op === "Einsum");
   const summed = isSummed ? everyBody(read, (await import("./einsum-layers.ts")).einsumLayers) : read;
-  const folded = await foldedInTurns(summed, signal);
+  // Of a file it may be a second's work. What integer layers look for stays.
+  const folded = await turns.run(folding(summed, ["DequantizeLinear"]));
   const layered = everyBody(folded, integerLayers);
   const computed = await computeConstants(layered, makeCore, macs, signal);
   const whole = hoistConstants(uniqueNames(everyBody(computed, (one) => channelsLast(optimize(one)))));
-  const even = hasFeatures(whole) ? (await import("./even-columns.ts")).evenColumns(whole) : whole;
+  const even = hasFeatures(whole) ? await turns.run((await import("./even-columns.ts")).evenColumns(whole)) : whole;
   const flat = hasStacks(even) ? (await import("./stacked-tables.ts")).stackedTables(even) : even;
   return shareConstants(flat, constantsOf(graph));
 }
@@ -201,9 +203,4 @@ function constantsOf(graph: Graph): Set<string> {
     return one;
   });
   return names;
-}
-
-/** Most of what can be folded is folded here, with turns of the event loop in between: of a file it may be a second's work. What integer layers look for stays. */
-function foldedInTurns(graph: Graph, signal: AbortSignal | undefined): Promise<Graph> {
-  return new Turns(signal).run(folding(graph, ["DequantizeLinear"]));
 }

@@ -4,6 +4,7 @@ import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
 import { Panels, tableKey } from "../program/panels.ts";
+import type * as Pieces from "../program/pieces.ts";
 import { type Routine, routineOf } from "../program/routine.ts";
 import { Schedule } from "../program/schedule.ts";
 import { runSliced, type Slice } from "../program/slices.ts";
@@ -33,10 +34,11 @@ export class Engine {
     private readonly macs: number,
     /** Workers that run its programs with it. */
     private readonly crew?: Crew,
+    pieces?: typeof Pieces,
   ) {
     this.panels = new Panels(core, crew?.elsewhere);
     this.constants = new Constants(core);
-    const target = { core, constants: this.constants, panels: this.panels, threads: crew?.slots ?? 1 };
+    const target = { core, constants: this.constants, panels: this.panels, threads: crew?.slots ?? 1, pieces };
     this.schedule = new Schedule(model, target, knownWeights(model));
     this.main = routineOf(model.graph);
   }
@@ -55,7 +57,9 @@ export class Engine {
 
   /** Makes the program of a decoder before its first token, where shapes tell it. */
   async prepare(inputs: readonly ValueInfo[], state: SessionState): Promise<void> {
-    if (state.expect()) await this.schedule.prepare(this.main, inputs, state);
+    if (!state.expect()) return;
+    await this.schedule.loadRanges();
+    await new Turns(undefined).run(this.schedule.prepare(this.main, inputs, state));
   }
 
   /**

@@ -1,7 +1,8 @@
-import { completed, type MakeCore } from "../core/index.ts";
+import { completed, type MakeCore, Turns } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
-import { parseModel, readModelGraph } from "../onnx/index.ts";
+import { type ModelProto, parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
+import { copyBytes } from "./copy.ts";
 import { externalFiles } from "./external.ts";
 import { checked, type OpenModel, type OpenOptions, whole } from "./opened.ts";
 import type { Override } from "./overrides.ts";
@@ -17,6 +18,7 @@ export async function openOnnx(
   const makeCore = completed(make);
   const { preset, plan, check, onProgress, terms } = options;
   const proto = parseModel(bytes);
+  await align(proto, reading.signal);
   const graph = readModelGraph(proto, { externalData: await externalFiles(proto, reading, options.externalData) });
   const quantization = {
     ...(preset !== undefined && { preset }),
@@ -33,6 +35,25 @@ export async function openOnnx(
       (await checked(whole(await quantizeGraph(withInputs(graph, names), quantization, makeCore), terms))).model,
   };
   return { ...opened, override };
+}
+
+/** Of a TensorProto of float32. */
+const FLOAT = 1;
+
+/** Copies floats that do not lie where they could be read, in pieces: 64 MB in one took 0.1 s. */
+async function align({ graph }: ModelProto, signal: AbortSignal | undefined): Promise<void> {
+  const turns = new Turns(signal);
+  for (const tensor of graph!.initializer) {
+    const { data_type: type, raw_data: given } = tensor;
+    if (type !== FLOAT || given === undefined || given.byteOffset % 4 === 0) continue;
+    const own = new Uint8Array(given.length);
+    await copyBytes(
+      () => given,
+      () => own,
+      () => turns.next(),
+    );
+    tensor.raw_data = own;
+  }
 }
 
 /** The graph with some of the initializers that may be fed as inputs. */

@@ -3,6 +3,8 @@ import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from ".
 import { checkRuns, type Graph, type ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew, ShardCost } from "../parallel/index.ts";
+import type * as Pieces from "../program/pieces.ts";
+import { isLarge } from "../program/planned.ts";
 import { widthOf } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
 import { abortable } from "./abort.ts";
@@ -47,12 +49,19 @@ export class InferenceSession {
   private refining: Promise<unknown> = Promise.resolve();
   private lastTerms: { loaded: number; total: number };
 
-  private constructor(core: Core, opened: OpenModel, reading: Reading, { limits, options }: Settings, crew?: Crew) {
+  private constructor(
+    core: Core,
+    opened: OpenModel,
+    reading: Reading,
+    { limits, options }: Settings,
+    crew?: Crew,
+    pieces?: typeof Pieces,
+  ) {
     const graph = withDimensions(opened.model.graph, options.freeDimensionOverrides ?? {});
     const { inputs, outputs, overridable = [] } = graph;
     const engineOf = (model: Model): Engine => {
       const sized = withDimensions(model.graph, options.freeDimensionOverrides ?? {});
-      return new Engine(core, { ...model, graph: sized }, limits.macs, crew);
+      return new Engine(core, { ...model, graph: sized }, limits.macs, crew, pieces);
     };
     const overrides = async (): Promise<Overrides> =>
       new (await import("./overrides.ts")).Overrides(overridable, opened.override, engineOf);
@@ -96,7 +105,10 @@ export class InferenceSession {
       await checkRuns(withDimensions(graph, options.freeDimensionOverrides ?? {}), knownWeights(opened.model));
       signal?.throwIfAborted();
       reading.detach();
-      return new InferenceSession(relaxed ?? core, opened, reading, settings, crew);
+      const { weights } = opened.model;
+      const isPieced = [...graph.initializers.values(), ...weights.values()].some(isLarge);
+      const pieces = isPieced ? await import("../program/pieces.ts") : undefined;
+      return new InferenceSession(relaxed ?? core, opened, reading, settings, crew, pieces);
     } catch (error) {
       starting?.then((crew) => crew?.stop()).catch(() => undefined);
       (reading ?? new Reading(source)).stop(error);

@@ -2,7 +2,15 @@ import { describe, expect, test } from "vitest";
 import { CastStep } from "../../src/core/abi/elementwise.ts";
 import { CopyStep, FillStep, GatherStep } from "../../src/core/abi/movement.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
-import { type Argument, type BadIndex, type Core, type PlacedBuffer, type Step, step } from "../../src/core/index.ts";
+import {
+  type Argument,
+  type BadIndex,
+  type Core,
+  type PlacedBuffer,
+  packFloats,
+  type Step,
+  step,
+} from "../../src/core/index.ts";
 import { CheckedCore, PoisonedCore, Violation } from "../support/checked/core.ts";
 
 /** A copy of `count` elements of 4 bytes, `stride` bytes apart in the input. */
@@ -100,9 +108,9 @@ describe.each(["scalar", "simd"] as const)("the checked core, %s, stops a step t
     const core = await CheckedCore.checked(build);
     const [weights, panels] = [core.place(new Float32Array(15)), core.allocate(32 * 8)];
     const pack = (rows: number, channels: number, to: number): void =>
-      core.exports.pack(Opcode.ConvF32, 1, rows, 1, channels, to, weights, 1);
-    expect(() => pack(4, 4, panels)).toThrow(/^pack: reads 4 bytes/);
-    expect(() => pack(3, 5, core.allocate(64))).toThrow(/^pack: writes \d+ bytes/);
+      packFloats(core, { batch: 1, rows: channels, columns: rows, transposed: false }, weights, to);
+    expect(() => pack(4, 4, panels)).toThrow(/PackF32\): reads 4 bytes/);
+    expect(() => pack(3, 5, core.allocate(64))).toThrow(/PackF32\): writes \d+ bytes/);
     expect(() => pack(3, 5, panels)).not.toThrow();
   });
 });

@@ -12,6 +12,7 @@ import {
   layerOf,
   lendTerms,
   lowPairs,
+  packFloats,
   pairsPerBlock,
   type Step,
   step,
@@ -255,7 +256,9 @@ function placeWeights(core: Core, kernel: Kernel, l: Linear, columnSums: number,
     return at;
   }
   if (l.bits === 0) {
-    core.exports.pack(...layer, at, core.place(l.weights), 0);
+    const [batch, columns] = kernel === Opcode.DepthwiseF32 ? [1, groups] : [groups, rows];
+    const depth = l.weights.length / (batch * columns);
+    packFloats(core, { batch, rows: depth, columns, transposed: true }, core.place(l.weights), at);
     return at;
   }
   core.u8(at, bytes).fill(kernel === Opcode.ConvU7 ? QUAD_OFFSET : 0);

@@ -2,7 +2,17 @@ import fc from "fast-check";
 import { describe, expect, it } from "vitest";
 import { Activation, ConvStep, PackRightStep, QuantizeStep } from "../../src/core/abi/conv.ts";
 import { Opcode } from "../../src/core/abi/opcode.ts";
-import { FLAT, f32Bits, layerOf, lendTerms, pairsPerBlock, type Step, step } from "../../src/core/index.ts";
+import {
+  FLAT,
+  type FloatMatrices,
+  f32Bits,
+  layerOf,
+  lendTerms,
+  packFloats,
+  pairsPerBlock,
+  type Step,
+  step,
+} from "../../src/core/index.ts";
 import { BUILDS, dirty, NO_BORDER, NO_RANGE, newCore, runAll } from "./harness.ts";
 import { bitsOf, canonical, random } from "./layer.ts";
 import { quantizeReference } from "./reference.ts";
@@ -312,15 +322,26 @@ describe("load-time packing of f32 weights", () => {
   it("lays out OHWI, [K, N] and depthwise weights", async () => {
     for (const build of BUILDS) {
       const core = await newCore(build);
-      const pack = (layer: ReturnType<typeof layerOf>, weights: Float32Array, transposed: 0 | 1): Float32Array => {
+      const pack = (
+        layer: ReturnType<typeof layerOf>,
+        matrices: FloatMatrices,
+        weights: Float32Array,
+      ): Float32Array => {
         const bytes = core.exports.panelBytes(...layer);
-        const at = dirty(core, bytes);
-        core.exports.pack(...layer, at, core.place(weights), transposed);
-        return core.f32(at, bytes / 4);
+        const [at, from] = [dirty(core, bytes), core.place(weights)];
+        packFloats(core, matrices, from, at);
+        const whole = core.f32(at, bytes / 4).slice();
+        // As in pieces, in any number of them.
+        for (const parts of [2, 3, 7]) {
+          core.u8(at, bytes).fill(0xa5);
+          for (let part = 0; part < parts; part++) packFloats(core, matrices, from, at, part, parts);
+          expect(core.f32(at, bytes / 4)).toEqual(whole);
+        }
+        return whole;
       };
       const conv = { kernel: Opcode.ConvF32, groups: 2, rows: 9, taps: 2, channels: 3 } as const;
       const ohwi = Float32Array.from({ length: 2 * 9 * 2 * 3 }, (_, i) => i + 1);
-      const packed = pack(layerOf(conv), ohwi, 0);
+      const packed = pack(layerOf(conv), { batch: 2, rows: 6, columns: 9, transposed: true }, ohwi);
       expect(packed.length).toBe(2 * 16 * 6);
       for (let row = 0; row < 2 * 16; row++) {
         for (let k = 0; k < 6; k++) {
@@ -329,14 +350,15 @@ describe("load-time packing of f32 weights", () => {
         }
       }
       const matrix = Float32Array.from({ length: 5 * 11 }, (_, i) => i + 1);
-      const columns = pack(layerOf({ kernel: Opcode.ConvF32, groups: 1, rows: 11, taps: 1, channels: 5 }), matrix, 1);
+      const product = { kernel: Opcode.ConvF32, groups: 1, rows: 11, taps: 1, channels: 5 } as const;
+      const columns = pack(layerOf(product), { batch: 1, rows: 5, columns: 11, transposed: false }, matrix);
       for (let n = 0; n < 16; n++) {
         for (let k = 0; k < 5; k++)
           expect(columns[((n >> 3) * 5 + k) * 8 + (n & 7)]).toBe(n < 11 ? matrix[k * 11 + n] : 0);
       }
       const taps = Float32Array.from({ length: 9 * 4 }, (_, i) => i + 1);
       const wide = { kernel: Opcode.DepthwiseF32, groups: 9, rows: 1, taps: 4, channels: 1 } as const;
-      const depthwise = pack(layerOf(wide), taps, 0);
+      const depthwise = pack(layerOf(wide), { batch: 1, rows: 4, columns: 9, transposed: true }, taps);
       for (let c = 0; c < 16; c++) {
         for (let t = 0; t < 4; t++)
           expect(depthwise[((c >> 3) * 4 + t) * 8 + (c & 7)]).toBe(c < 9 ? taps[c * 4 + t] : 0);

@@ -1,11 +1,14 @@
-import { type Activation, ConvStep, PackRightStep } from "../../core/abi/conv.ts";
+import { type Activation, ConvStep } from "../../core/abi/conv.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
 import {
   type Argument,
   chooseKernel,
+  type FloatMatrices,
   KERNELS,
   type Kernel,
   layerOf,
+  packFloats,
+  packStep,
   type Ref,
   step,
   tapsBehind,
@@ -140,39 +143,34 @@ function floatPanels(l: Lowering, w: LayerWeights, g: Geometry, kernel: Kernel):
   }
   const [weights, count] = [l.floats(name)!, sizeOf(l.shapeOf(name))];
   const { core } = l.constants;
-  const { pack, panelBytes, transformWeights } = core.exports;
+  const { panelBytes, transformWeights } = core.exports;
   const layer = layerOf({ kernel, ...layerShape(g) });
   const form = selection === undefined ? layer.join(":") : `${layer.join(":")}:${selection.key}`;
-  return l.constants.derive(name, form, weights, panelBytes(...layer), (from, to) => {
+  // A depthwise layer's weights are packed as those of a matrix.
+  const [batch, columns] = kernel === Opcode.DepthwiseF32 ? [1, g.groups] : [g.groups, g.outChannels];
+  const matrices = { batch, rows: taps(g) * g.channels, columns, transposed: true };
+  return l.constants.derive(name, form, weights, panelBytes(...layer), (from, to, part, parts) => {
     if (kernel === Opcode.WinogradF32) {
-      const behind = tapsBehind(core, { kernel, ...layerShape(g) });
-      pack(...layerOf(behind), to + behind.offset, from, 0);
-      transformWeights(kernel, g.outChannels, g.channels, to);
+      const { offset } = tapsBehind(core, { kernel, ...layerShape(g) });
+      packFloats(core, matrices, from, to + offset, part, parts);
+      if (part + 1 === parts) transformWeights(kernel, g.outChannels, g.channels, to);
       return;
     }
-    if (selection === undefined) return pack(...layer, to, from, 0);
+    if (selection === undefined) return packFloats(core, matrices, from, to, part, parts);
+    if (part + 1 < parts) return;
     const rows = (g.groups * g.outChannels) / selection.sides.length;
     const chosen = selectTaps(core.f32(from, count), rows, selection);
-    return core.lend([chosen], (at) => pack(...layer, to, at, 0));
+    return core.lend([chosen], (at) => packFloats(core, matrices, at, to));
   });
 }
 
 /** Emits the step that makes f32 panels of `batch` matrices [rows, columns], or [columns, rows] when `transposed`. */
-export function packF32(
-  l: Lowering,
-  matrix: Operand,
-  m: { batch: number; rows: number; columns: number; transposed: boolean },
-): Ref {
+export function packF32(l: Lowering, matrix: Operand, m: FloatMatrices): Ref {
   return l.once(`packF32:${matrix.name}:${m.batch}:${m.columns}:${m.transposed}`, () => {
     const { panelBytes } = l.constants.core.exports;
     const output = l.allocate(m.batch * panelBytes(Opcode.ConvF32, 1, m.columns, 1, m.rows));
-    l.emit(
-      step(Opcode.PackF32, PackRightStep, {
-        ...{ input: matrix.at, output, scales: 0, columnSums: 0, partials: 0, bits: 0, slots: 0 },
-        ...{ batch: m.batch, rows: m.rows, columns: m.columns, transposed: m.transposed ? 1 : 0 },
-      }),
-      { kernel: "pack_f32_x8", bytes: 8 * m.batch * m.rows * m.columns },
-    );
+    const bytes = 8 * m.batch * m.rows * m.columns;
+    l.emit(packStep(m, matrix.at, output), { kernel: "pack_f32_x8", bytes });
     return output;
   });
 }

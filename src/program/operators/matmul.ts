@@ -1,7 +1,7 @@
 import { KeptRecord, KeptStep, PackRightStep } from "../../core/abi/conv.ts";
 import { BinaryFunction, UnaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, f32Bits, layerOf, step } from "../../core/index.ts";
+import { type Argument, f32Bits, packFloats, step } from "../../core/index.ts";
 import { broadcast, elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
 import { matricesOf } from "../kept.ts";
 import { exactnessOfProduct, exactWords } from "../kernel.ts";
@@ -236,20 +236,18 @@ function packRight(l: Lowering, p: Product, bits: number): RightOperand {
 
 /** f32 panels of the right operand: placed once for a constant, packed by a step otherwise. */
 function floatRight(l: Lowering, p: Product): Pick<RightOperand, "weights" | "weightsBatchStride"> {
-  const { pack, panelBytes } = l.constants.core.exports;
-  const layer = layerOf({ kernel: Opcode.ConvF32, groups: 1, rows: p.n, taps: 1, channels: p.k });
-  const bytes = panelBytes(...layer);
+  const { core } = l.constants;
+  const bytes = core.exports.panelBytes(Opcode.ConvF32, 1, p.n, 1, p.k);
+  const matrices = { batch: p.batch, rows: p.k, columns: p.n, transposed: p.transposed };
   const weightsBatchStride = p.batch === 1 ? 0 : bytes;
   const floats = p.b === undefined ? l.floats(p.name) : undefined;
   if (floats !== undefined) {
-    const packed = l.constants.derive(p.name, `matrix:${p.transposed}`, floats, p.batch * bytes, (from, to) => {
-      for (let b = 0; b < p.batch; b++, from += 4 * p.k * p.n, to += bytes) {
-        pack(...layer, to, from, p.transposed ? 0 : 1);
-      }
-    });
+    const packed = l.constants.derive(p.name, `matrix:${p.transposed}`, floats, p.batch * bytes, (...given) =>
+      packFloats(core, matrices, ...given),
+    );
     return { weights: packed, weightsBatchStride };
   }
   const b = p.b ?? l.operand(p.name);
-  const weights = packF32(l, b, { batch: p.batch, rows: p.k, columns: p.n, transposed: p.transposed });
+  const weights = packF32(l, b, matrices);
   return { weights, weightsBatchStride };
 }

@@ -115,7 +115,6 @@ const FUNCTIONS: {
   scratchBytes: { reads: [], writes: [] },
   turns: { reads: [5], writes: [6] },
   transformWeights: { reads: [3], writes: [3] },
-  pack: { reads: [6], writes: [5] },
   addTerms: { reads: [7, 9], writes: [5, 6] },
   addOutliers: { reads: [7, 8], writes: [5, 6] },
 };
