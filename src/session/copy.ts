@@ -16,3 +16,10 @@ export async function copyBytes(
     if (at + PIECE < length) await turn();
   }
 }
+
+/** A copy that is made so. */
+export async function copied(from: () => Uint8Array, turn: () => Promise<void>): Promise<Uint8Array> {
+  const own = new Uint8Array(from().length);
+  await copyBytes(from, () => own, turn);
+  return own;
+}

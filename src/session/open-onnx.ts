@@ -1,8 +1,9 @@
+import { ElementCode } from "../core/abi/element.ts";
 import { completed, type MakeCore, Turns } from "../core/index.ts";
 import type { Graph } from "../graph/index.ts";
 import { type ModelProto, parseModel, readModelGraph } from "../onnx/index.ts";
 import { quantizeGraph } from "../quantize/index.ts";
-import { copyBytes } from "./copy.ts";
+import { copied } from "./copy.ts";
 import { externalFiles } from "./external.ts";
 import { checked, type OpenModel, type OpenOptions, whole } from "./opened.ts";
 import type { Override } from "./overrides.ts";
@@ -37,22 +38,16 @@ export async function openOnnx(
   return { ...opened, override };
 }
 
-/** Of a TensorProto of float32. */
-const FLOAT = 1;
-
 /** Copies floats that do not lie where they could be read, in pieces: 64 MB in one took 0.1 s. */
 async function align({ graph }: ModelProto, signal: AbortSignal | undefined): Promise<void> {
   const turns = new Turns(signal);
   for (const tensor of graph!.initializer) {
     const { data_type: type, raw_data: given } = tensor;
-    if (type !== FLOAT || given === undefined || given.byteOffset % 4 === 0) continue;
-    const own = new Uint8Array(given.length);
-    await copyBytes(
+    if (type !== ElementCode.float32 || given === undefined || given.byteOffset % 4 === 0) continue;
+    tensor.raw_data = await copied(
       () => given,
-      () => own,
       () => turns.next(),
     );
-    tensor.raw_data = own;
   }
 }
 

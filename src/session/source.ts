@@ -1,6 +1,6 @@
 import { BitbasisError, classOf, hasFiles, isOf, modelTooLarge, Turns } from "../core/index.ts";
 import { abortable } from "./abort.ts";
-import { copyBytes } from "./copy.ts";
+import { copied } from "./copy.ts";
 
 /** Everything that a model can be read from. A string is a URL, or a path where there are files; a Readable of Node gives pieces of bytes, as other iterables may. */
 export type Source =
@@ -243,14 +243,12 @@ async function ownBytes(
   source: ArrayBufferLike | ArrayBufferView,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {
-  const own = new Uint8Array(source.byteLength);
+  const { byteLength } = source;
   const turns = new Turns(signal);
-  await copyBytes(
-    () => bytesOf(source, own.length),
-    () => own,
+  return copied(
+    () => bytesOf(source, byteLength),
     () => turns.next(),
   );
-  return own;
 }
 
 /** A view of so many bytes. */

@@ -45,12 +45,18 @@ export function casesOf({ Tensor, build, f32, i64 }) {
   };
   const named = (name, [, ...rest], ...presets) => [name, ...rest, ...(presets.length > 0 ? [presets] : [])];
   const ALL = ["float32", "faithful", "fast"];
-  const weights = (op, dims, weightDims, attributes = {}) => [
-    `${op} of a weight [${weightDims}]`,
-    () => build({ a: dims }, { b: floats(...weightDims) }, [[op, ["a", "b"], ["y"], attributes]], ["y"]),
+  /** A layer of weights. */
+  const layer = (name, [op, attributes = {}], dims, weights, presets = ALL) => [
+    name,
+    () => {
+      const given = weights();
+      return build({ a: dims }, given, [[op, ["a", ...Object.keys(given)], ["y"], attributes]], ["y"]);
+    },
     () => ({ a: floats(...dims) }),
-    ALL,
+    presets,
   ];
+  const weights = (op, dims, weightDims, attributes = {}) =>
+    layer(`${op} of a weight [${weightDims}]`, [op, attributes], dims, () => ({ b: floats(...weightDims) }));
   return [
     ...["Erf", "Exp", "Tan", "Relu", "Sign", "Round"].map((op) => one(op, () => ({ a: floats(N) }))),
     ...["Add", "Pow", "Mod"].map((op) =>
@@ -303,54 +309,21 @@ export function casesOf({ Tensor, build, f32, i64 }) {
       "Conv of feeds",
       one("Conv", () => ({ a: floats(1, 16, 512, 512), b: floats(16, 16, 3, 3) }), {}, { pads: [1, 1, 1, 1] }),
     ),
-    [
-      "Conv, 3 x 3",
-      () =>
-        build(
-          { a: [1, 32, 512, 512] },
-          { b: floats(32, 32, 3, 3) },
-          [["Conv", ["a", "b"], ["y"], { pads: [1, 1, 1, 1] }]],
-          ["y"],
-        ),
-      () => ({ a: floats(1, 32, 512, 512) }),
-      [...ALL, "compact"],
-    ],
-    [
-      "Conv, depthwise",
-      () =>
-        build(
-          { a: [1, 32, 512, 512] },
-          { b: floats(32, 1, 3, 3) },
-          [["Conv", ["a", "b"], ["y"], { group: 32, pads: [1, 1, 1, 1] }]],
-          ["y"],
-        ),
-      () => ({ a: floats(1, 32, 512, 512) }),
-      ALL,
-    ],
-    [
-      "LSTM",
-      () =>
-        build(
-          { x: [2048, 1, 256] },
-          { w: floats(1, 1024, 256), r: floats(1, 1024, 256) },
-          [["LSTM", ["x", "w", "r"], ["y"], { hidden_size: 256 }]],
-          ["y"],
-        ),
-      () => ({ x: floats(2048, 1, 256) }),
-      ALL,
-    ],
-    [
-      "LSTM of a weight",
-      () =>
-        build(
-          { x: [2, 1, 1024] },
-          { w: floats(1, 8192, 1024), r: floats(1, 8192, 2048) },
-          [["LSTM", ["x", "w", "r"], ["y"], { hidden_size: 2048 }]],
-          ["y"],
-        ),
-      () => ({ x: floats(2, 1, 1024) }),
-      ALL,
-    ],
+    layer("Conv, 3 x 3", ["Conv", { pads: [1, 1, 1, 1] }], [1, 32, 512, 512], () => ({ b: floats(32, 32, 3, 3) }), [
+      ...ALL,
+      "compact",
+    ]),
+    layer("Conv, depthwise", ["Conv", { group: 32, pads: [1, 1, 1, 1] }], [1, 32, 512, 512], () => ({
+      b: floats(32, 1, 3, 3),
+    })),
+    layer("LSTM", ["LSTM", { hidden_size: 256 }], [2048, 1, 256], () => ({
+      b: floats(1, 1024, 256),
+      c: floats(1, 1024, 256),
+    })),
+    layer("LSTM of a weight", ["LSTM", { hidden_size: 2048 }], [2, 1, 1024], () => ({
+      b: floats(1, 8192, 1024),
+      c: floats(1, 8192, 2048),
+    })),
     named(
       "QuantizeLinear",
       one("QuantizeLinear", () => ({ a: floats(N) }), { b: f32([], [0.1]), c: new Tensor("uint8", [3], []) }),
