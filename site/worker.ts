@@ -39,12 +39,18 @@ export interface Question {
   readonly values: readonly unknown[];
 }
 
-addEventListener("message", async ({ data }: MessageEvent<Question>) => {
-  const { id, name, values } = data;
+/** The question before: the next one is asked of the network that it left. */
+let before: Promise<void> = Promise.resolve();
+
+addEventListener("message", ({ data }: MessageEvent<Question>) => {
+  before = before.then(() => answer(data));
+});
+
+async function answer({ id, name, values }: Question): Promise<void> {
   try {
     const answer = await (questions[name] as (...values: readonly unknown[]) => unknown)(...values);
     postMessage({ id, answer });
   } catch (error) {
     postMessage({ id, error: (error as Error).message });
   }
-});
+}

@@ -1,7 +1,7 @@
 import type { Preset, ValueMetadata } from "../../src/entries/index.ts";
 import { ask } from "../client.ts";
 import { select, slider } from "../controls.ts";
-import { el, kilobytes } from "../dom.ts";
+import { el } from "../dom.ts";
 import { choice, integer, type Link, writeLink } from "../link.ts";
 import type { Choice, Feed, Opened } from "./network.ts";
 import { results } from "./results.ts";
@@ -36,6 +36,8 @@ export async function runView(panel: HTMLElement, link: Link): Promise<void> {
   const pictures = await fetchPictures();
   let opened: Opened | undefined;
   let own: string | undefined;
+  /** Counts what the visitor asked for: an answer to anything but the last of it is no longer shown. */
+  let asked = 0;
   const controls = el("div", { class: "controls" });
   const about = el("p", { class: "note", "aria-live": "polite" });
   const shown = el("div", { "aria-live": "polite" });
@@ -49,42 +51,51 @@ export async function runView(panel: HTMLElement, link: Link): Promise<void> {
     }
     draw();
     if (opened === undefined) return;
+    const mine = ++asked;
+    const { nodes, parameters, inputs } = opened;
     about.textContent = "Quantizing, and running with each number of terms …";
     try {
-      const answer = await ask("quantized", planOf(state), feedsOf(opened.inputs));
+      const answer = await ask("quantized", planOf(state), feedsOf(inputs));
+      if (mine !== asked) return;
       const labels = own === undefined ? CLASSES : undefined;
       const name = own ?? state.sample;
       shown.replaceChildren(...results(answer, { name, labels, truth: labels?.[pictures.labels[state.picture]!] }));
       about.textContent =
         own === undefined
-          ? `${opened.nodes} nodes, ${opened.parameters} numbers. The picture is test picture ${state.picture} of Fashion-MNIST; times are of this page, now, on one thread.`
-          : `${opened.nodes} nodes, ${opened.parameters} numbers. Fed noise of a fixed seed: sizes and times are real, errors on your own inputs may differ ("bitbasis compare" measures them).`;
+          ? `${nodes} nodes, ${parameters} numbers. The picture is test picture ${state.picture} of Fashion-MNIST; times are of this page, now, on one thread.`
+          : `${nodes} nodes, ${parameters} numbers. Fed noise of a fixed seed: sizes and times are real, errors on your own inputs may differ ("bitbasis compare" measures them).`;
     } catch (error) {
-      fail(error);
+      if (mine === asked) fail(error);
     }
   };
   const fail = (error: unknown): void => {
     about.textContent = "";
     shown.replaceChildren(el("p", { class: "error", role: "alert" }, (error as Error).message));
   };
-  const load = async (bytes: Uint8Array, name: string | undefined): Promise<void> => {
-    about.textContent = `Opening ${kilobytes(bytes.length)} …`;
+  const load = async (buffer: Promise<ArrayBuffer>, name: string | undefined): Promise<void> => {
+    const mine = ++asked;
+    about.textContent = `Opening ${name ?? SAMPLES[state.sample]!.title} …`;
     shown.replaceChildren();
     own = name;
     opened = undefined;
     try {
-      opened = await ask("open", bytes);
+      const answer = await ask("open", new Uint8Array(await buffer));
+      if (mine !== asked) return;
+      opened = answer;
       state.shapes = Object.fromEntries(opened.inputs.map((input) => [input.name, guess(input)]));
-      await update();
     } catch (error) {
+      if (mine !== asked) return;
       draw();
       fail(error);
+      return;
     }
+    await update();
   };
-  const loadSample = async (): Promise<void> => {
-    const response = await fetch(`samples/${SAMPLES[state.sample]!.file}`);
-    await load(new Uint8Array(await response.arrayBuffer()), undefined);
-  };
+  const loadSample = (): Promise<void> =>
+    load(
+      fetch(`samples/${SAMPLES[state.sample]!.file}`).then((response) => response.arrayBuffer()),
+      undefined,
+    );
   const feedsOf = (inputs: readonly ValueMetadata[]): Record<string, Feed> => {
     if (own === undefined) {
       return { [inputs[0]!.name]: { shape: [1, 1, 28, 28], data: prepared(pictureOf(pictures, state.picture)) } };
@@ -124,9 +135,7 @@ export async function runView(panel: HTMLElement, link: Link): Promise<void> {
             thumbnail(pictureOf(pictures, state.picture)),
           ]
         : (opened?.inputs ?? []).map(({ name, type }) => shapeField(name, type, state.shapes, update))),
-      dropZone((file) => {
-        file.arrayBuffer().then((buffer) => load(new Uint8Array(buffer), file.name), fail);
-      }),
+      dropZone((file) => void load(file.arrayBuffer(), file.name)),
     );
   };
   draw();

@@ -128,6 +128,40 @@ describe.skipIf(browsers["chromium"] === undefined)("the page in Chromium (skipp
       await page.waitForSelector(".cards");
     }));
 
+  it("shows what was asked for last, whatever comes in between", () =>
+    open("", async (page) => {
+      const network = page.getByRole("combobox", { name: "Network" });
+      const file = page.getByLabel("Your own ONNX file");
+      const bad = { name: "cat.onnx", mimeType: "application/octet-stream", buffer: Buffer.from("no network at all") };
+      const said: string[] = [];
+      await page.exposeFunction("heard", (text: string) => said.push(text));
+      await page.evaluate(() => {
+        const told = () => {
+          for (const { textContent } of document.querySelectorAll("[role=alert]"))
+            Reflect.get(window, "heard")(textContent);
+        };
+        new MutationObserver(told).observe(document.body, { childList: true, subtree: true });
+      });
+      await page.waitForSelector(".cards");
+      // The answer of the first is still being computed when its network is gone.
+      await network.selectOption("fmnist_vit");
+      await page.waitForSelector("text=Quantizing");
+      await file.setInputFiles(bad);
+      await page.waitForSelector("[role=alert]");
+      await network.selectOption("fmnist_vit");
+      await page.waitForSelector(".cards");
+      expect(said.length).toBeGreaterThan(0);
+      for (const text of said) expect(text).toMatch(/ONNX|protobuf/i);
+      // One that opens when it has been left for another.
+      await file.setInputFiles(bad);
+      await network.selectOption("fmnist_resnet");
+      await network.selectOption("fmnist_mobilenet");
+      await page.waitForSelector(".cards");
+      expect(await page.locator("[role=alert]").count()).toBe(0);
+      expect(await network.inputValue()).toBe("fmnist_mobilenet");
+      expect(page.url()).toContain("sample=fmnist_mobilenet");
+    }));
+
   it("gives every format its reason, by keyboard too", () =>
     open("?view=formats&activation=relu&p=3&s=4", async (page) => {
       await page.waitForSelector("h2");
