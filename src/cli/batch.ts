@@ -41,8 +41,8 @@ export function registerBatch(command: Command): void {
       const { findItems, runBatch } = await import("../batch/index.ts");
       const items = await findItems(words);
       await makeFolder(String(options.output));
-      const { bytes, externalData } = await readModelFile(path);
-      const plan = isContainer(bytes.subarray(0, 16)) ? {} : { preset, externalData };
+      const { bytes, externalData, limits } = await readModelFile(path);
+      const plan = isContainer(bytes.subarray(0, 16)) ? {} : { preset, externalData, limits };
       const model = await withProgress((onProgress) => poolModel("model", bytes, { ...plan, terms, onProgress }));
       const runner = await jobs.open(model);
       try {

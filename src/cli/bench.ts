@@ -77,7 +77,7 @@ export function registerBench(command: Command): void {
         numThreads: integer("--threads", options.threads ?? 1, 1, 64),
         build: choice("--build", options.build, BUILDS),
       };
-      const { bytes, externalData } = await readModelFile(file);
+      const { bytes, externalData, limits } = await readModelFile(file);
       const container = isContainer(bytes.subarray(0, 16));
       const presets = repeated(options.preset).map((preset) => choice<Preset>("--preset", preset, PRESETS));
       if (container && presets.length > 0)
@@ -93,7 +93,7 @@ export function registerBench(command: Command): void {
       for (const { name, ...way } of ways) {
         const start = performance.now();
         const session = await withProgress((onProgress) =>
-          InferenceSession.create(bytes, { ...settings, ...way, externalData, onProgress }),
+          InferenceSession.create(bytes, { ...settings, ...way, externalData, limits, onProgress }),
         );
         const create = performance.now() - start;
         feeds ??= (await readFeeds(session.inputMetadata, { random: 1, ...options }))[0]!;

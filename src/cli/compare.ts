@@ -44,19 +44,19 @@ export function registerCompare(command: Command): void {
     .example("bitbasis compare model.onnx --random 4 --shape image=1,3,224,224")
     .example("bitbasis compare model.onnx model.safetensors --plan plan.json --input image=picture.npy")
     .action(async (model: string, files: readonly string[], options: Options) => {
-      const { bytes: onnx, externalData } = await readModelFile(model);
+      const { bytes: onnx, externalData, limits } = await readModelFile(model);
       const plans = await readPlans(options);
       const containers = Object.fromEntries(
         await Promise.all(files.map(async (file) => [file, (await readModelFile(file)).bytes] as const)),
       );
       const alone = Object.keys({ ...plans, ...containers }).length === 0;
       const named = repeated(options.preset).map((p) => choice<Preset>("--preset", p, PRESETS));
-      const session = await InferenceSession.create(onnx, { preset: "float32", externalData });
+      const session = await InferenceSession.create(onnx, { preset: "float32", externalData, limits });
       const feeds = await readFeeds(session.inputMetadata, options, procedural(onnx, externalData, options.inputRange));
       await session.release();
       const rows = await withProgress((onProgress) =>
         compare(onnx, feeds, {
-          ...{ onProgress, externalData, plans, containers },
+          ...{ onProgress, externalData, limits, plans, containers },
           presets: named.length > 0 ? named : alone ? PRESETS : ["float32"],
         }),
       );

@@ -2,7 +2,7 @@ import { createReadStream, writeSync } from "node:fs";
 import { readFile, stat, writeFile } from "node:fs/promises";
 import { dirname } from "node:path";
 import { makeFolders } from "../batch/folders.ts";
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, DEFAULT_LIMITS } from "../core/index.ts";
 import { isContainer } from "../model/index.ts";
 import { ExternalFiles, filesBeside, parseModel } from "../onnx/index.ts";
 import { fileReason } from "../session/file-reason.ts";
@@ -30,12 +30,19 @@ export async function readBytes(path: string): Promise<Uint8Array> {
   }
 }
 
-/** The bytes of a model and, for an .onnx file, of the files beside it that it keeps its weights in. */
-export async function readModelFile(path: string): Promise<{ bytes: Uint8Array; externalData: ExternalFiles }> {
+/** A session of a model that somebody names may take eight times its bytes: terms of four bits lie in memory as sixteen, beside the container and what a run needs. */
+const ROOM = 8;
+
+/** The bytes of a model and, for an .onnx file, of the files beside it that it keeps its weights in; and what a session of it may take, a small file as much as by default. */
+export async function readModelFile(
+  path: string,
+): Promise<{ bytes: Uint8Array; externalData: ExternalFiles; limits: { bytes: number } }> {
   const bytes = await readBytes(path);
   const alone = path === STDIO || isContainer(bytes.subarray(0, 16));
   const beside = async (): Promise<ExternalFiles> => filesBeside(parseModel(bytes), dirname(path));
-  return { bytes, externalData: alone ? new ExternalFiles() : await naming(path, beside) };
+  const externalData = alone ? new ExternalFiles() : await naming(path, beside);
+  const size = bytes.length + externalData.bytes;
+  return { bytes, externalData, limits: { bytes: Math.max(DEFAULT_LIMITS.bytes, ROOM * size) } };
 }
 
 /** A task on one file, whose errors then name the file: a command may have several. */

@@ -304,7 +304,7 @@ async function lower(file: string, options: Options): Promise<void> {
   printText(`${text}${rounding}\nequal for all real inputs, proved layer by layer`);
 }
 
-type Model = Awaited<ReturnType<typeof readModelFile>>;
+type Model = Pick<Awaited<ReturnType<typeof readModelFile>>, "bytes" | "externalData">;
 
 /** Convolutions stay convolutions. */
 async function lowerConvolutions(file: string, { bytes, externalData }: Model, options: Options): Promise<void> {

@@ -57,14 +57,14 @@ export function registerRun(command: Command): void {
       const top = options.top === undefined ? undefined : integer("--top", options.top, 1, 1_000_000);
       if (options.labels !== undefined && top === undefined) throw new UsageError("--labels expected --top K");
       const labels = options.labels === undefined ? undefined : await readLabels(String(options.labels));
-      const { bytes, externalData } = await readModelFile(model);
+      const { bytes, externalData, limits } = await readModelFile(model);
       if (settings.preset !== undefined && isContainer(bytes.subarray(0, 16))) {
         throw new UsageError(
           "--preset is for .onnx files: a container carries its plan; --terms uses fewer terms of it",
         );
       }
       const session = await withProgress((onProgress) =>
-        InferenceSession.create(bytes, { ...settings, externalData, onProgress }),
+        InferenceSession.create(bytes, { ...settings, externalData, limits, onProgress }),
       );
       const { outputNames } = session;
       if (options.output === STDIO && outputNames.length !== 1) {

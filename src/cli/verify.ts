@@ -31,8 +31,10 @@ export function registerVerify(command: Command): void {
       if (options.model === undefined) throw new UsageError("verify expected --model MODEL");
       const text = new TextDecoder().decode(await readBytes(path));
       const receipt = await naming(path, async () => parseReceipt(text));
-      const { bytes, externalData } = await readModelFile(String(options.model));
-      const session = await withProgress((onProgress) => openReceipt(receipt, bytes, { externalData, onProgress }));
+      const { bytes, externalData, limits } = await readModelFile(String(options.model));
+      const session = await withProgress((onProgress) =>
+        openReceipt(receipt, bytes, { externalData, limits, onProgress }),
+      );
       const [feeds = {}] = await readFeeds(session.inputMetadata, options);
       const claimed = new Map<string, Tensor>();
       if (options.output !== undefined) {

@@ -69,7 +69,7 @@ async function readFile(
       );
       const length = Math.max(0, Math.min(size, end) - from);
       if (length > most) {
-        throw new BitbasisError("MEMORY", `the model keeps ${length} bytes in ${name}, of which ${most} may be read`);
+        throw new BitbasisError("MEMORY", `the model keeps ${length} bytes in ${name}, "limits.bytes" leaves ${most}`);
       }
       const bytes = new Uint8Array(length);
       for (let at = 0; at < bytes.length; ) {
