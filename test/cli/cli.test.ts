@@ -7,7 +7,7 @@ import { zipSync } from "fflate";
 import { dump, parse } from "npyjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import { build } from "../graph/build.ts";
+import { build, f32 } from "../graph/build.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const MODEL = fileURLToPath(new URL("../fixtures/models/fmnist_mobilenet.onnx", import.meta.url));
@@ -110,6 +110,20 @@ describe("bitbasis", () => {
     ]);
     expect(rows[0]!.cosineMin).toBeGreaterThan(0.9999);
     expect(rows[1]!.cosineMin).toBeGreaterThan(0.99);
+  });
+
+  it("compares on what quantize measures with: ids that name places along an axis of as many as were asked for", () => {
+    const path = join(folder, "places.onnx");
+    const inputs = { x: ["n", 4], e: { type: "int64" as const, shape: [6] } };
+    const nodes = [
+      ["MatMul", ["x", "w"], ["h"]],
+      ["Gather", ["h", "e"], ["y"]],
+    ] as const;
+    writeFileSync(path, writeOnnx(build(inputs, { w: f32([4, 8]) }, nodes, ["h", "y"])));
+    const samples = (...shape: string[]) =>
+      (json(["compare", path, "--random", "2", "--preset", "fast", ...shape]) as { samples: number }[])[0]!.samples;
+    expect(samples()).toBe(2 * 16);
+    expect(samples("--shape", "x=5,4")).toBe(2 * 5);
   });
 
   it("quantizes for a target, writes the plan, and compares plans and containers", () => {
