@@ -208,15 +208,18 @@ async function measured(
   const said = (predicted: number, measured: number) => ({
     ...{ tolerance: policy.tolerance, predicted, measured, inputs: records.names },
   });
+  const fixed = new Set([...Object.keys(given?.layers ?? {}), ...behind]);
   if (preset === "faithful") {
-    for (const layers of [leaner(linear, structural.layers), structural.layers]) {
+    const open = linear.filter(
+      ({ node, weights }) => ![node.name, weights?.name].some((name) => fixed.has(name ?? "")),
+    );
+    for (const layers of [leaner(open, structural.layers), structural.layers]) {
       if (layers === undefined) continue;
       const plan = fullPlan(structural.plan, layers);
       const { error } = await attempt(plan);
       if (error <= policy.tolerance) return { plan: { ...plan, check: said(error, error) } };
     }
   }
-  const fixed = new Set([...Object.keys(given?.layers ?? {}), ...behind]);
   const layers = new Ablation(core, graph, linear, structural.layers, policy, fixed, fitting);
   const turns = new Turns(signal);
   const found = await layers.sensitivities(records, judge, async (loaded, total) => {
@@ -244,7 +247,9 @@ async function measured(
   if (preset === "faithful" || fitting !== undefined) return { plan: best.plan };
   const plan = fullPlan(structural.plan, structural.layers);
   const { model, error } = await attempt(plan);
-  const isBetter = error < best.error && writeModel(model).length <= MUCH_THE_SAME * writeModel(best.model).length;
+  const isAlone = error <= policy.tolerance && best.error > policy.tolerance;
+  const isBetter =
+    isAlone || (error < best.error && writeModel(model).length <= MUCH_THE_SAME * writeModel(best.model).length);
   return { plan: isBetter ? { ...plan, check: said(error, error) } : best.plan };
 }
 
@@ -253,7 +258,7 @@ interface Candidate extends Trial {
 }
 
 /**
- * What is tried first in networks with depthwise layers, whose weights have 16 bits in case that they need them: 14 for all but the first and the last layer. fmnist_mobilenet, a classifier, keeps what
+ * What is tried first of the layers whose bits are open in networks with depthwise layers, whose weights have 16 bits in case that they need them: 14 for all but the first and the last layer. fmnist_mobilenet, a classifier, keeps what
  * is asked, YuNet and PP-OCR's detector do not. Undefined where nothing changes.
  */
 function leaner(

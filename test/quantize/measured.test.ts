@@ -105,6 +105,11 @@ describe("plans by measurement", () => {
     ];
     expect(await widths(false)).toEqual(expect.arrayContaining([...kept, ["pointwise", 16]]));
     expect(await widths(true)).toEqual(expect.arrayContaining([...kept, ["pointwise", 14]]));
+    // What the caller gives stays.
+    const layers = { pointwise: { bits: 4, weightTerms: 4, activationTerms: 4, zeroPoint: true } };
+    const plan = { version: 2, default: layers.pointwise, layers } as const;
+    const { report } = await quantize(onnx, { preset: "faithful", plan });
+    expect(weightWidth(report.layers.find(({ name }) => name === "pointwise")!.plan)).toBe(16);
   });
 
   test("what faithful escalates to 16 bits, it does not make slower than float32", async () => {
