@@ -148,9 +148,8 @@ export function checkRange(range: InputRange | undefined, inputs: readonly Value
   for (const [name, pair] of pairs) {
     const [low, high] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
     if (!Number.isFinite(low) || !Number.isFinite(high) || Number(low) >= Number(high)) {
-      throw new RangeError(
-        `"inputRange" expected [least, largest] for ${JSON.stringify(name)}, got ${JSON.stringify(pair)}`,
-      );
+      const whose = isPair(range) ? "" : ` for ${JSON.stringify(name)}`;
+      throw new RangeError(`"inputRange" expected [least, largest]${whose}, got ${JSON.stringify(pair)}`);
     }
     if (isPair(range) || inputs.some((input) => input.name === name)) continue;
     const known = inputs.map((input) => `"${input.name}"`).join(", ");

@@ -112,6 +112,25 @@ describe("bitbasis", () => {
     expect(rows[1]!.cosineMin).toBeGreaterThan(0.99);
   });
 
+  it("says in its own words what the parser and the library refuse", () => {
+    const path = join(folder, "beside.onnx");
+    const graph = build({ x: [4] }, { w: f32([4]) }, [["Add", ["x", "w"], ["y"]]], ["y"]);
+    writeFileSync(path, writeOnnx(graph));
+    expect(bitbasis(["inspect", path, "other.onnx"])).toMatchObject({
+      status: 2,
+      stderr: 'bitbasis: "inspect <model>" takes no more arguments, got "other.onnx"\n',
+    });
+    const container = join(folder, "beside.safetensors");
+    expect(bitbasis(["quantize", path, "-o", container, "--input-range", "3,1"]).stderr).toBe(
+      "bitbasis: --input-range expected [least, largest], got [3,1]\n",
+    );
+    writeFileSync(path, writeOnnx({ ...graph, inputs: [{ ...graph.inputs[0]!, shape: ["n"] }] }));
+    expect(bitbasis(["quantize", path, "-o", container])).toMatchObject({ status: 0 });
+    expect(bitbasis(["export", container, "--to", "program", "-o", join(folder, "beside.bbi")]).stderr).toMatch(
+      /^bitbasis: --shape expected for input "x" /,
+    );
+  });
+
   it("compares on what quantize measures with: ids that name places along an axis of as many as were asked for", () => {
     const path = join(folder, "places.onnx");
     const inputs = { x: ["n", 4], e: { type: "int64" as const, shape: [6] } };
