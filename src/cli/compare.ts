@@ -1,10 +1,14 @@
 import type { Command } from "cac";
+import type { ValueInfo } from "../graph/index.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import { canBeMade, checkRange, proceduralInputs } from "../quantize/procedural.ts";
+import { prepare } from "../quantize/quantize.ts";
+import { recordsFor } from "../quantize/records.ts";
 import { shapesOf } from "../quantize/shapes.ts";
 import { type Plan, PRESETS, type Preset } from "../series/index.ts";
 import { type Comparison, compare } from "../session/compare.ts";
 import { InferenceSession } from "../session/session.ts";
+import type { Shape } from "../tensor/index.ts";
 import { readModelFile } from "./files.ts";
 import { type InputOptions, type MakeRecords, readFeeds } from "./inputs.ts";
 import { readPlan, readRange } from "./plan-options.ts";
@@ -52,7 +56,8 @@ export function registerCompare(command: Command): void {
       const alone = Object.keys({ ...plans, ...containers }).length === 0;
       const named = repeated(options.preset).map((p) => choice<Preset>("--preset", p, PRESETS));
       const session = await InferenceSession.create(onnx, { preset: "float32", externalData, limits });
-      const feeds = await readFeeds(session.inputMetadata, options, procedural(onnx, externalData, options.inputRange));
+      const make = options.random === undefined ? undefined : await procedural(onnx, externalData, options.inputRange);
+      const feeds = await readFeeds(session.inputMetadata, options, make);
       await session.release();
       const rows = await withProgress((onProgress) =>
         compare(onnx, feeds, {
@@ -81,15 +86,35 @@ async function readPlans(options: Options): Promise<Record<string, Plan>> {
 }
 
 /** The inputs that `quantize` measures with; undefined where a type is not made, which is random then. */
-function procedural(onnx: Uint8Array, externalData: ExternalData | undefined, range: unknown): MakeRecords | undefined {
-  const graph = readOnnx(onnx, externalData === undefined ? {} : { externalData });
-  if (!graph.inputs.every(canBeMade)) return undefined;
+async function procedural(
+  onnx: Uint8Array,
+  externalData: ExternalData | undefined,
+  range: unknown,
+): Promise<MakeRecords | undefined> {
+  const read = readOnnx(onnx, externalData === undefined ? {} : { externalData });
+  if (!read.inputs.every(canBeMade)) return undefined;
   const about = readRange(range);
-  checkRange(about.inputRange, graph.inputs);
+  checkRange(about.inputRange, read.inputs);
+  const graph = await prepare(read);
   return (known, count, seed) => {
-    const shapes = new Map([...shapesOf(graph), ...known]);
-    return proceduralInputs(graph, { shapes, seed: seed + 1, ...about }, count).feeds;
+    const sized = { ...graph, inputs: sizedInputs(graph.inputs, known) };
+    const how = { ...about, seed: seed + 1 };
+    const records = recordsFor(sized, { ...how, part: true }, count);
+    if (typeof records !== "string") return records.feeds;
+    // What `quantize` does not measure is compared all the same.
+    return proceduralInputs(sized, { ...how, shapes: shapesOf(sized) }, count).feeds;
   };
+}
+
+/** Inputs with the shapes that were given, and the sizes that these say of others by name. */
+function sizedInputs(inputs: readonly ValueInfo[], known: ReadonlyMap<string, Shape>): ValueInfo[] {
+  const sizes = new Map<number | string, number>();
+  for (const { name, shape = [] } of inputs)
+    for (const [axis, d] of shape.entries()) if (known.has(name) && d !== "") sizes.set(d, known.get(name)![axis]!);
+  return inputs.map((input) => {
+    const shape = known.get(input.name) ?? input.shape?.map((d) => (typeof d === "string" ? (sizes.get(d) ?? d) : d));
+    return { ...input, shape };
+  });
 }
 
 function comparisonTable(rows: readonly Comparison[]): string {

@@ -1,6 +1,7 @@
 import { unzipSync } from "fflate";
 import { dump, parse } from "npyjs";
 import { DEFAULT_LIMITS } from "../core/index.ts";
+import { copyStrided } from "../graph/operators/elements.ts";
 import { describe } from "../session/feeds.ts";
 import type { ValueMetadata } from "../session/options.ts";
 import {
@@ -114,7 +115,9 @@ function resolveShape(input: ValueMetadata, given: readonly number[] | undefined
   if (given === undefined && free.length === 1 && typeof shape[0] === "string")
     return [1, ...(shape.slice(1) as number[])];
   if (free.length > 0)
-    throw new UsageError(`${listInputs([input])} has free dimensions; give --shape ${input.name}=1,…`);
+    throw new UsageError(
+      `${listInputs([input]).slice("expected ".length)} has free dimensions; give --shape ${input.name}=1,…`,
+    );
   return shape as readonly number[];
 }
 
@@ -172,18 +175,25 @@ function unzipEntry(path: string, bytes: Uint8Array, name: string): Uint8Array {
   }
 }
 
+/** Elements as numpy writes those of a matrix that was transposed, whose first axis runs fastest, in order. */
+function fromFortran({ type, data, dims }: Tensor): Tensor {
+  const strides = dims.map((_, axis) => sizeOf(dims.slice(0, axis)));
+  return new Tensor(type, copyStrided(data, type, dims, strides) as never, dims);
+}
+
 function parseNpy(path: string, bytes: Uint8Array): Tensor {
   let tensor: Tensor | undefined;
   let got: string;
   try {
     const { data, shape, dtype, fortranOrder } = parse(bytes.slice().buffer, { convertFloat16: false });
     const type = NPY_TYPES[dtype];
-    got = fortranOrder ? "Fortran order" : `dtype ${dtype}`;
-    if (type !== undefined && !fortranOrder) tensor = new Tensor(type, data, shape);
+    got = `dtype ${dtype}`;
+    if (type !== undefined) tensor = new Tensor(type, data, shape);
+    if (tensor !== undefined && fortranOrder) tensor = fromFortran(tensor);
   } catch (cause) {
     throw new UsageError(`${path} is a damaged .npy file: ${(cause as Error).message}`, { cause });
   }
-  if (tensor === undefined) throw new UsageError(`${path} expected a C-ordered array of numbers, got ${got}`);
+  if (tensor === undefined) throw new UsageError(`${path} expected an array of numbers, got ${got}`);
   return tensor;
 }
 

@@ -52,10 +52,16 @@ export async function main(argv: readonly string[]): Promise<number> {
 /** Errors that say that something was asked for in a wrong way: of the parser, of this folder, and of the library about its options. */
 const USAGE = ["CACError", "UsageError", "RangeError", "TypeError"];
 
-/** The library's `"budgetBits" expected …` in the words of the command line. */
+/** The library's `"budgetBits" expected …` in the words of the command line, and cac's sentence about words that no argument is for. */
 function asTyped(cli: CAC, message: string): string {
+  const [, unused] = /^Unused args: (.*)$/s.exec(message) ?? [];
+  if (unused !== undefined)
+    return `"${cli.matchedCommand?.rawName ?? ""}" takes no more arguments, got ${unused.replaceAll("`", '"')}`;
+  // Of a model on stdin; beside a path these files are found.
+  const beside = /pass these bytes as externalData\[.*\]/s.exec(message)?.[0];
+  if (beside !== undefined) return message.replace(beside, "give the path of the model, which it lies beside");
   const name = /^"(\w+)" expected /.exec(message)?.[1];
-  const option = cli.matchedCommand?.options.find((one) => one.name === name);
+  const option = cli.matchedCommand?.options.find((one) => one.name === name || `${one.name}s` === name);
   return option === undefined ? message : message.replace(`"${name}"`, `--${kebab(option.name)}`);
 }
 

@@ -14,6 +14,7 @@ import {
   toRows,
   UNROUNDED,
   type WeightSeries,
+  weightWidth,
   widthPlan,
 } from "../series/index.ts";
 import { Tensor } from "../tensor/index.ts";
@@ -157,6 +158,12 @@ export class Ablation {
       { ...base, ...(tables !== undefined && { tables: tables === 32 ? 0 : tables }) },
       this.plans(allocation),
     );
+  }
+
+  /** Bits that a plan of all layers gives the weights that these sensitivities are of. */
+  bitsOf(found: readonly Sensitivity[], { layers = {}, tables = 0 }: Plan): number {
+    const bits = (node: string) => (node === TABLES ? tables : weightWidth(layers[node]!)) || 32;
+    return found.reduce((sum, { node, size }) => sum + size * bits(node), 0);
   }
 
   /** The plans of the layers, with a reason each. */

@@ -43,7 +43,16 @@ const QUIET = 1 / 32;
 /** From this part of a tone on there is a pause. */
 const PAUSE = 3 / 4;
 
-type Kind = "picture" | "signal" | "ids" | "switch";
+type Kind = "picture" | "signal" | "ids" | "mask" | "switch";
+
+/** What inputs of a kind are fed, for people. */
+const WHAT: Readonly<Record<Kind, string>> = {
+  picture: "dead leaves and 1/f noise",
+  signal: "tones and 1/f noise",
+  ids: "ids",
+  mask: "true in the first half, in the second one",
+  switch: "ones",
+};
 
 /**
  * Two records of inputs from a seed, three where there is sound, made with + − × ÷ only, so that a plan that follows from them is the same on every machine. White noise is none of them: it hides what
@@ -53,7 +62,9 @@ type Kind = "picture" | "signal" | "ids" | "switch";
  * - pictures (rank 4 with an axis of 1, 3 or 4 channels, rank 3 with one of 3 at an end; floats or bytes): dead leaves, and 1/f noise; 0…1, bytes 0…255, unless a range is given;
  * - other floats: twelve decaying tones of levels down to −60 dB, and 1/f noise; ± 0.5; integers of 8 and 16 bits too, in what these hold (16-bit ones in half of it); sound, which is many samples
  *   of one or two channels, is tones of −30 dB too: where biases say more than samples, rounding errors do not average out (a trained network of dilated convolutions under `compact`: 0.48 on sounds, 0.07 on loud ones);
- * - integers that look up rows or places, or are told apart one by one (one-hot): uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1.
+ * - integers that look up rows or places, or are told apart one by one (one-hot): uniform ids, and ids with frequencies ~ 1/id; other integers, and booleans, are 1;
+ * - booleans along an axis behind the first are a mask, in which true may mean what is seen or what is padding: half of them are true, first or last, so that something is left to see, before the first place too where nothing behind
+ *   is seen (all true, the answers of a torch encoder were not finite, and its plan that by structure).
  */
 export function proceduralInputs(graph: Graph, options: ProceduralOptions, count?: number): ProceduralInputs {
   const { shapes, values, inputRange, seed = 1 } = options;
@@ -75,6 +86,7 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
         const shape = shapes.get(input.name)!;
         if (kind === "ids") return [input.name, ids(input, shape, rows.get(input.name)!, i % 2 === 1, uniform)];
         if (kind === "switch") return [input.name, filled(input, shape, () => 1)];
+        if (kind === "mask") return [input.name, halves(input, shape, i % 2 === 0)];
         const samples =
           i % 2 === 1
             ? pinkNoise(shape, uniform, kind)
@@ -91,9 +103,7 @@ export function proceduralInputs(graph: Graph, options: ProceduralOptions, count
   const names = fed.map((input) => {
     const { name } = input;
     const kind = kinds.get(name)!;
-    const what = sound.has(name)
-      ? "tones, loud and quiet, and 1/f noise"
-      : { picture: "dead leaves and 1/f noise", signal: "tones and 1/f noise", ids: "ids", switch: "ones" }[kind];
+    const what = sound.has(name) ? "tones, loud and quiet, and 1/f noise" : WHAT[kind];
     const range = kind === "picture" || kind === "signal" ? ` in ${rangeOf(input, kind, inputRange).join("…")}` : "";
     return `${name} [${shapes.get(name)!.join("x")}]: ${what}${range}`;
   });
@@ -138,9 +148,8 @@ export function checkRange(range: InputRange | undefined, inputs: readonly Value
   for (const [name, pair] of pairs) {
     const [low, high] = Array.isArray(pair) ? (pair as readonly unknown[]) : [];
     if (!Number.isFinite(low) || !Number.isFinite(high) || Number(low) >= Number(high)) {
-      throw new RangeError(
-        `"inputRange" expected [least, largest] for ${JSON.stringify(name)}, got ${JSON.stringify(pair)}`,
-      );
+      const whose = isPair(range) ? "" : ` for ${JSON.stringify(name)}`;
+      throw new RangeError(`"inputRange" expected [least, largest]${whose}, got ${JSON.stringify(pair)}`);
     }
     if (isPair(range) || inputs.some((input) => input.name === name)) continue;
     const known = inputs.map((input) => `"${input.name}"`).join(", ");
@@ -155,6 +164,7 @@ function kindOf(
   histories: ReadonlyMap<string, number>,
 ): Kind {
   if (rows.has(name)) return "ids";
+  if (type === "bool" && shape.length > 1 && shape.at(-1)! > 1) return "mask";
   if (!isFloat(type) && !SAMPLES.has(type)) return "switch";
   return isPicture(type, shape) && !histories.has(name) ? "picture" : "signal";
 }
@@ -170,6 +180,12 @@ export function filled({ type }: ValueInfo, shape: Shape, value: (n: number) => 
         : (v: number) => v;
   for (let n = 0; n < data.length; n++) (data as unknown[])[n] = element(value(n));
   return new Tensor(type, data as Float32Array, shape);
+}
+
+/** Whether a place lies in the first or the last half of its row. */
+function halves(input: ValueInfo, shape: Shape, first: boolean): Tensor {
+  const length = shape.at(-1)!;
+  return filled(input, shape, (n) => Number(2 * (n % length) < length === first));
 }
 
 /** Ids below `rows`, with frequencies ~ 1/id when `zipf`: rows^u of a uniform u, by repeated squaring of its halves. */

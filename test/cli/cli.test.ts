@@ -7,7 +7,7 @@ import { zipSync } from "fflate";
 import { dump, parse } from "npyjs";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import { build } from "../graph/build.ts";
+import { build, f32 } from "../graph/build.ts";
 
 const MAIN = fileURLToPath(new URL("../../dist/cli/main.js", import.meta.url));
 const MODEL = fileURLToPath(new URL("../fixtures/models/fmnist_mobilenet.onnx", import.meta.url));
@@ -110,6 +110,39 @@ describe("bitbasis", () => {
     ]);
     expect(rows[0]!.cosineMin).toBeGreaterThan(0.9999);
     expect(rows[1]!.cosineMin).toBeGreaterThan(0.99);
+  });
+
+  it("says in its own words what the parser and the library refuse", () => {
+    const path = join(folder, "beside.onnx");
+    const graph = build({ x: [4] }, { w: f32([4]) }, [["Add", ["x", "w"], ["y"]]], ["y"]);
+    writeFileSync(path, writeOnnx(graph));
+    expect(bitbasis(["inspect", path, "other.onnx"])).toMatchObject({
+      status: 2,
+      stderr: 'bitbasis: "inspect <model>" takes no more arguments, got "other.onnx"\n',
+    });
+    const container = join(folder, "beside.safetensors");
+    expect(bitbasis(["quantize", path, "-o", container, "--input-range", "3,1"]).stderr).toBe(
+      "bitbasis: --input-range expected [least, largest], got [3,1]\n",
+    );
+    writeFileSync(path, writeOnnx({ ...graph, inputs: [{ ...graph.inputs[0]!, shape: ["n"] }] }));
+    expect(bitbasis(["quantize", path, "-o", container])).toMatchObject({ status: 0 });
+    expect(bitbasis(["export", container, "--to", "program", "-o", join(folder, "beside.bbi")]).stderr).toMatch(
+      /^bitbasis: --shape expected for input "x" /,
+    );
+  });
+
+  it("compares on what quantize measures with: ids that name places along an axis of as many as were asked for", () => {
+    const path = join(folder, "places.onnx");
+    const inputs = { x: ["n", 4], e: { type: "int64" as const, shape: [6] } };
+    const nodes = [
+      ["MatMul", ["x", "w"], ["h"]],
+      ["Gather", ["h", "e"], ["y"]],
+    ] as const;
+    writeFileSync(path, writeOnnx(build(inputs, { w: f32([4, 8]) }, nodes, ["h", "y"])));
+    const samples = (...shape: string[]) =>
+      (json(["compare", path, "--random", "2", "--preset", "fast", ...shape]) as { samples: number }[])[0]!.samples;
+    expect(samples()).toBe(2 * 16);
+    expect(samples("--shape", "x=5,4")).toBe(2 * 5);
   });
 
   it("quantizes for a target, writes the plan, and compares plans and containers", () => {

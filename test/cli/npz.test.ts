@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { type Zippable, zipSync } from "fflate";
 import { dump } from "npyjs";
 import { afterAll, describe, expect, it } from "vitest";
-import { readTensor } from "../../src/cli/inputs.ts";
+import { readNpy, readTensor } from "../../src/cli/inputs.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "npz-"));
 afterAll(() => rmSync(folder, { recursive: true }));
@@ -92,5 +92,17 @@ describe("archives", () => {
     expect(await read(zip({ "x.npy": Uint8Array.from([...head, ...new Uint8Array(8)]) }))).toMatch(
       /^x\.npz (is a damaged|expected) /,
     );
+  });
+
+  it("are read in Fortran order too, as numpy writes what was transposed", async () => {
+    const header = "{'descr': '<f4', 'fortran_order': True, 'shape': (2, 3), }".padEnd(117);
+    const head = [0x93, ...new TextEncoder().encode("NUMPY"), 1, 0, 118, 0, ...new TextEncoder().encode(`${header}\n`)];
+    const path = join(folder, "turned.npy");
+    writeFileSync(path, Uint8Array.from([...head, ...new Uint8Array(Float32Array.of(1, 4, 2, 5, 3, 6).buffer)]));
+    const { dims, data } = await readNpy(path);
+    expect([dims, Array.from(data as Float32Array)]).toEqual([
+      [2, 3],
+      [1, 2, 3, 4, 5, 6],
+    ]);
   });
 });

@@ -9,6 +9,7 @@ import { activationWidth, weightWidth } from "../../src/series/index.ts";
 import { InferenceSession } from "../../src/session/session.ts";
 import { smallFloatBits, Tensor } from "../../src/tensor/index.ts";
 import { noise } from "../model/models.ts";
+import { KINDS } from "../support/kinds/index.ts";
 import { chooser, network, node, towers } from "./networks.ts";
 
 describe("plans by measurement", () => {
@@ -46,6 +47,18 @@ describe("plans by measurement", () => {
     const float = escalated.report.layers.filter((layer) => layer.plan.weightTerms === 0);
     expect(float.map((layer) => layer.name)).toEqual(expect.arrayContaining(["loud", "quiet"]));
     expect(float[0]!.reason).toBe("float32: its error at 16 bits is too large");
+  });
+
+  test("the structural plan is taken where it errs less in as many bytes", async () => {
+    const onnx = writeOnnx(KINDS.find(({ name }) => name === "tags by two directions")!.make());
+    const structural = await quantize(onnx, { preset: "fast", check: false });
+    const { bytes, report } = await quantize(onnx, { preset: "fast" });
+    expect(report.check!.measured).toBeLessThan(report.check!.tolerance / 2);
+    expect(bytes.length).toBeLessThan(1.02 * structural.bytes.length);
+    expect(report.layers.map((layer) => layer.plan)).toEqual(structural.report.layers.map((layer) => layer.plan));
+    // Fitted weights are what was asked for.
+    const fitted = await quantize(onnx, { preset: "fast", synth: true });
+    expect(fitted.report.layers.map((layer) => layer.plan.rounding)).toContain("fitted");
   });
 
   test("a layer whose inputs stay in float32 keeps the bits of the grid that its weights lie on", async () => {
@@ -92,6 +105,11 @@ describe("plans by measurement", () => {
     ];
     expect(await widths(false)).toEqual(expect.arrayContaining([...kept, ["pointwise", 16]]));
     expect(await widths(true)).toEqual(expect.arrayContaining([...kept, ["pointwise", 14]]));
+    // What the caller gives stays.
+    const layers = { pointwise: { bits: 4, weightTerms: 4, activationTerms: 4, zeroPoint: true } };
+    const plan = { version: 2, default: layers.pointwise, layers } as const;
+    const { report } = await quantize(onnx, { preset: "faithful", plan });
+    expect(weightWidth(report.layers.find(({ name }) => name === "pointwise")!.plan)).toBe(16);
   });
 
   test("what faithful escalates to 16 bits, it does not make slower than float32", async () => {

@@ -1,8 +1,11 @@
 import { describe, expect, test } from "vitest";
 import type { Graph } from "../../src/graph/index.ts";
+import { writeOnnx } from "../../src/onnx/index.ts";
+import { quantize } from "../../src/quantize/index.ts";
 import { proceduralInputs } from "../../src/quantize/procedural.ts";
 import { shapesOf } from "../../src/quantize/shapes.ts";
 import type { Tensor } from "../../src/tensor/index.ts";
+import { Net } from "../support/kinds/net.ts";
 import { node, towers } from "./networks.ts";
 
 describe("procedural inputs", () => {
@@ -78,5 +81,23 @@ describe("procedural inputs", () => {
     const zeros = (t: Tensor<"int64">) => t.data.filter((id) => id === 0n).length;
     expect(zeros(zipf)).toBeGreaterThan(3 * zeros(uniform));
     expect(Array.from(made(graph([3], "bool"))[0]!.data as Uint8Array)).toEqual([1, 1, 1]);
+  });
+
+  test("masks leave something to see, whatever true means in them", () => {
+    const masks = made(graph([2, 5], "bool")).map(({ data }) => Array.from(data as Uint8Array));
+    expect(masks).toEqual([
+      [1, 1, 1, 0, 0, 1, 1, 1, 0, 0],
+      [0, 0, 0, 1, 1, 0, 0, 0, 1, 1],
+    ]);
+  });
+
+  test.each([true, false])("an encoder is measured whose mask is true for padding: %s", async (isPadding) => {
+    const net = new Net("masked encoder", 40);
+    const [x, mask] = [net.input("x", [1, 8, 16]), net.input("mask", [1, 8], "bool")];
+    const hidden = isPadding ? mask : net.op("Not", [mask]);
+    const bias = net.op("Where", [net.op("Unsqueeze", [hidden, net.ints(1, 2)]), net.one(-Infinity), net.one(0)]);
+    const { report } = await quantize(writeOnnx(net.done([net.attention(x, 16, 2, x, bias)])), { preset: "fast" });
+    expect(report.unchecked).toBeUndefined();
+    expect(report.check!.measured).toBeLessThanOrEqual(report.check!.tolerance);
   });
 });
