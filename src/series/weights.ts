@@ -193,7 +193,11 @@ export function fuseHalves(
 
 /** The weights that the loaded terms stand for, each s·(Q − zero) rounded once to f32, in the order of the tensor. */
 export function dequantize(series: WeightSeries): Float32Array {
-  const fused = fuse(series);
+  return scaled(series, fuse(series));
+}
+
+/** The same of the fused operand. */
+export function scaled(series: WeightSeries, fused: Int16Array): Float32Array {
   const { rows, scales, shape, axis } = series;
   const values = new Float32Array(fused.length);
   const inner = sizeOf(shape.slice(axis + 1));
