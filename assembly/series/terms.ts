@@ -176,22 +176,18 @@ enum Term {
   bytes = 16,
 }
 
-/** Σ weight · digit of elements `index` … index + 7, a multiple of 8, of terms of at most 4 bits, as i16. */
-function eightOf(terms: usize, end: usize, index: u32): v128 {
-  let values = i16x8.splat(0);
-  for (let term = terms; term < end; term += Term.bytes) {
-    const bits = load<i32>(term, Term.bits);
-    const word = i32x4.splat(bytesOfEight(terms + load<usize>(term, Term.plane) + <usize>((index >> 3) * bits), bits));
-    const early = leftShifts(bits);
-    const low = i32x4.mul(word, early);
-    const high = i32x4.mul(word, i32x4.shr_u(early, 4 * bits));
-    const rest = 32 - bits;
-    const digits = load<i32>(term, Term.unsigned)
-      ? i16x8.narrow_i32x4_s(i32x4.shr_u(low, rest), i32x4.shr_u(high, rest))
-      : i16x8.narrow_i32x4_s(i32x4.shr_s(low, rest), i32x4.shr_s(high, rest));
-    values = i16x8.add(values, i16x8.mul(digits, i16x8.splat(<i16>load<i32>(term, Term.weight))));
-  }
-  return values;
+/** Digits `index` … index + 7 of a term of at most 4 bits, `index` a multiple of 8, as i16. */
+@inline
+function eightDigits(terms: usize, term: usize, index: u32): v128 {
+  const bits = load<i32>(term, Term.bits);
+  const word = i32x4.splat(bytesOfEight(terms + load<usize>(term, Term.plane) + <usize>((index >> 3) * bits), bits));
+  const early = leftShifts(bits);
+  const low = i32x4.mul(word, early);
+  const high = i32x4.mul(word, i32x4.shr_u(early, 4 * bits));
+  const rest = 32 - bits;
+  return load<i32>(term, Term.unsigned)
+    ? i16x8.narrow_i32x4_s(i32x4.shr_u(low, rest), i32x4.shr_u(high, rest))
+    : i16x8.narrow_i32x4_s(i32x4.shr_s(low, rest), i32x4.shr_s(high, rest));
 }
 
 /** Whether eight digits of every term can be added at once. */
@@ -225,16 +221,20 @@ export function addTerms(
     for (let t = 0; t < inTaps; t++, tap += bytes) {
       let c = 0;
       if (ASC_FEATURE_SIMD && inEights && (index & 7) == 0) {
-        const less = i16x8.splat(<i16>zero);
+        const less = i16x8.splat(<i16>-zero);
         let sums = i32x4.splat(0);
         let misfits = sums;
         for (; c + 8 <= depth; c += 8, index += 8) {
-          const values = i16x8.sub(eightOf(terms, end, index), less);
-          sums = i32x4.add(sums, i32x4.dot_i16x8_s(values, i16x8.splat(1)));
+          let values = less;
+          for (let term = terms; term < end; term += Term.bytes) {
+            const digits = eightDigits(terms, term, index);
+            const factor = i16x8.splat(<i16>load<i32>(term, Term.weight));
+            sums = i32x4.add(sums, i32x4.dot_i16x8_s(digits, factor));
+            values = i16x8.add(values, i16x8.mul(digits, factor));
+          }
           misfits = v128.or(misfits, kernel == Opcode.ConvI8 ? addToBytes(tap + c * COLUMNS, values) : addToWords(tap + c * COLUMNS * 2, values));
         }
-        // Those of the weights less their zero points, which all elements have been taken away already.
-        sum += zero * c + i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
+        sum += i32x4.extract_lane(sums, 0) + i32x4.extract_lane(sums, 1) + i32x4.extract_lane(sums, 2) + i32x4.extract_lane(sums, 3);
         if (v128.any_true(misfits)) fits = false;
       }
       for (let term = terms; term < end; term += Term.bytes) {
@@ -279,7 +279,12 @@ export function fuseTerms(rows: i32, columns: i32, terms: usize, count: i32, zer
     for (const last = index + columns; index < last; ) {
       const at = output + (<usize>index << 1);
       if (ASC_FEATURE_SIMD && inEights && (index & 7) == 0 && index + 8 <= last) {
-        v128.store(at, i16x8.sub(eightOf(terms, end, index), i16x8.splat(<i16>zero)));
+        let values = i16x8.splat(<i16>-zero);
+        for (let term = terms; term < end; term += Term.bytes) {
+          const factor = i16x8.splat(<i16>load<i32>(term, Term.weight));
+          values = i16x8.add(values, i16x8.mul(eightDigits(terms, term, index), factor));
+        }
+        v128.store(at, values);
         index += 8;
         continue;
       }
