@@ -3,4 +3,4 @@ export { run } from "./vm";
 export { turns } from "./gemm/turns";
 export { transformWeights } from "./gemm/winograd";
 export { groupStride, paddedRows, panelBytes, panelColumns, pixelStride, scratchBytes } from "./layout";
-export { addOutliers, addTerms } from "./series/terms";
+export { addOutliers, addTerms, fuseTerms } from "./series/terms";

@@ -176,10 +176,23 @@ enum Term {
   bytes = 16,
 }
 
+/** Digits `index` … index + 7 of a term of at most 4 bits, `index` a multiple of 8, as i16. */
+@inline
+function eightDigits(terms: usize, term: usize, index: u32): v128 {
+  const bits = load<i32>(term, Term.bits);
+  const word = i32x4.splat(bytesOfEight(terms + load<usize>(term, Term.plane) + <usize>((index >> 3) * bits), bits));
+  const early = leftShifts(bits);
+  const low = i32x4.mul(word, early);
+  const high = i32x4.mul(word, i32x4.shr_u(early, 4 * bits));
+  const rest = 32 - bits;
+  return load<i32>(term, Term.unsigned)
+    ? i16x8.narrow_i32x4_s(i32x4.shr_u(low, rest), i32x4.shr_u(high, rest))
+    : i16x8.narrow_i32x4_s(i32x4.shr_s(low, rest), i32x4.shr_s(high, rest));
+}
+
 /** Whether eight digits of every term can be added at once. */
 @inline
-function areInEights(kernel: i32, terms: usize, end: usize): bool {
-  if (kernel == Opcode.ConvI4 || (HAS_QUADS && kernel == Opcode.ConvU7)) return false;
+function areInEights(terms: usize, end: usize): bool {
   for (let term = terms; term < end; term += Term.bytes) if (load<i32>(term, Term.bits) > 4) return false;
   return true;
 }
@@ -197,7 +210,7 @@ export function addTerms(
   const bytes = tapBytes(kernel, wordsOf(kernel, depth));
   const quads = HAS_QUADS && kernel == Opcode.ConvU7;
   const end = terms + <usize>count * Term.bytes;
-  const inEights = areInEights(kernel, terms, end);
+  const inEights = kernel != Opcode.ConvI4 && !quads && areInEights(terms, end);
   let fits = true;
   let index: u32 = 0;
   for (let row = 0; row < groups * rows; row++) {
@@ -214,15 +227,7 @@ export function addTerms(
         for (; c + 8 <= depth; c += 8, index += 8) {
           let values = less;
           for (let term = terms; term < end; term += Term.bytes) {
-            const bits = load<i32>(term, Term.bits);
-            const word = i32x4.splat(bytesOfEight(terms + load<usize>(term, Term.plane) + <usize>((index >> 3) * bits), bits));
-            const early = leftShifts(bits);
-            const low = i32x4.mul(word, early);
-            const high = i32x4.mul(word, i32x4.shr_u(early, 4 * bits));
-            const rest = 32 - bits;
-            const digits = load<i32>(term, Term.unsigned)
-              ? i16x8.narrow_i32x4_s(i32x4.shr_u(low, rest), i32x4.shr_u(high, rest))
-              : i16x8.narrow_i32x4_s(i32x4.shr_s(low, rest), i32x4.shr_s(high, rest));
+            const digits = eightDigits(terms, term, index);
             const factor = i16x8.splat(<i16>load<i32>(term, Term.weight));
             sums = i32x4.add(sums, i32x4.dot_i16x8_s(digits, factor));
             values = i16x8.add(values, i16x8.mul(digits, factor));
@@ -262,6 +267,36 @@ export function addTerms(
     if (quads) addSum(columnSums + <usize>(((groups * rows + COLUMNS - 1) & -COLUMNS) << 2), row, zero);
   }
   return <i32>fits;
+}
+
+/** Writes Σ weight · digit of `count` terms, planes [row][column], less the zero point of each row, i32, unless `zeros` is 0: i16 [rows][columns], as tables have them. */
+export function fuseTerms(rows: i32, columns: i32, terms: usize, count: i32, zeros: usize, output: usize): void {
+  const end = terms + <usize>count * Term.bytes;
+  const inEights = areInEights(terms, end);
+  let index: u32 = 0;
+  for (let row = 0; row < rows; row++) {
+    const zero = zeros ? load<i32>(zeros + (<usize>row << 2)) : 0;
+    for (const last = index + columns; index < last; ) {
+      const at = output + (<usize>index << 1);
+      if (ASC_FEATURE_SIMD && inEights && (index & 7) == 0 && index + 8 <= last) {
+        let values = i16x8.splat(<i16>-zero);
+        for (let term = terms; term < end; term += Term.bytes) {
+          const factor = i16x8.splat(<i16>load<i32>(term, Term.weight));
+          values = i16x8.add(values, i16x8.mul(eightDigits(terms, term, index), factor));
+        }
+        v128.store(at, values);
+        index += 8;
+        continue;
+      }
+      let sum = -zero;
+      for (let term = terms; term < end; term += Term.bytes) {
+        const plane = terms + load<usize>(term, Term.plane);
+        sum += digit(plane, index, load<i32>(term, Term.bits), load<i32>(term, Term.unsigned)) * load<i32>(term, Term.weight);
+      }
+      store<i16>(at, <i16>sum);
+      index++;
+    }
+  }
 }
 
 /** Adds i16 `values` to `count` elements: `indices`, u32, count [row][tap][channel]. */

@@ -4,7 +4,7 @@ import { separation } from "../fixed-point/separation.ts";
 import type { Graph, Node } from "../graph/index.ts";
 import type { LinearNode } from "../quantize/linear.ts";
 import { roundingOf } from "../quantize/quantize-graph.ts";
-import { activationWidth, isRounded, type LayerPlan, roundRows, weightWidth } from "../series/index.ts";
+import { activationWidth, dequantize, isRounded, type LayerPlan, roundRows, weightWidth } from "../series/index.ts";
 
 /** What a layer's weights lose in the format that the plan gives them. */
 export interface WeightLoss {
@@ -21,7 +21,7 @@ export function weightLoss(core: Core, linear: LinearNode, plan: LayerPlan): Wei
   const { weights } = linear;
   if (weights === undefined || weightWidth(plan) === 0 || !isRounded(plan)) return undefined;
   const series = roundRows(core, weights.tensor, roundingOf(linear, plan));
-  const [exact, rounded] = [weights.tensor.data, series.reconstruct().data];
+  const [exact, rounded] = [weights.tensor.data, dequantize(series)];
   const steps = series.scales;
   const { dims } = weights.tensor;
   const inner = dims.slice(weights.axis + 1).reduce((product, d) => product * d, 1);

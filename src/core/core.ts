@@ -107,6 +107,8 @@ export interface CoreExports {
       count: number,
     ]
   ): 0 | 1;
+  /** Writes the sum of the terms of `lendTerms` less the `zeros` of its rows, i32, or 0: none; i16 [rows][columns]. */
+  fuseTerms(rows: number, columns: number, terms: number, count: number, zeros: number, output: number): void;
 }
 
 /** Makes the cores that a model is prepared with: those of a session are all of its build, its module and its limits. */
@@ -152,6 +154,7 @@ const FUNCTIONS: Readonly<Record<keyof CoreExports | keyof SeriesExports, true>>
   transformWeights: true,
   addTerms: true,
   addOutliers: true,
+  fuseTerms: true,
 };
 
 /** A step that the simd build does not have, over no data. */

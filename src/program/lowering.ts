@@ -1,11 +1,11 @@
 import { BitbasisError, type Ref, type Step, uncountable } from "../core/index.ts";
 import { DependsOnData, nodeMessage } from "../graph/errors.ts";
 import type { Node, SpecializedGraph } from "../graph/graph.ts";
-import { dequantize } from "../series/index.ts";
 import type { Shape, Tensor } from "../tensor/index.ts";
 import { type ElementType, elementBytes, sizeOf } from "../tensor/index.ts";
 import type { Constants } from "./constants.ts";
 import { type Epilogue, type Epilogues, NO_EPILOGUE, NO_EPILOGUES } from "./epilogues.ts";
+import { floatsBy } from "./fused.ts";
 import type { KeptInput, View } from "./kept.ts";
 import { denseView } from "./operators/view.ts";
 import type { Panels } from "./panels.ts";
@@ -287,7 +287,7 @@ export class Lowering {
     if (at === undefined) {
       const series = this.planned.weights.get(name);
       if (constant !== undefined) at = this.placeConstant(name, constant);
-      else if (series !== undefined) at = this.constants.place(name, () => dequantize(series));
+      else if (series !== undefined) at = this.constants.place(name, () => floatsBy(this.constants.core, series));
       else throw new BitbasisError("INTERNAL", `value "${name}" is read before it is written`);
     }
     return constant === undefined ? { name, type, shape, at } : { name, type, shape, at, constant };
@@ -301,7 +301,7 @@ export class Lowering {
     const constant = this.planned.graph.initializers.get(name);
     if (constant?.type === "float32") return () => constant.data as Float32Array;
     const series = this.planned.weights.get(name);
-    return series && (() => dequantize(series));
+    return series && (() => floatsBy(this.constants.core, series));
   }
 
   /** The address of data that depend on the input shapes, which go with this program. */

@@ -11,7 +11,8 @@ import {
   tapsBehind,
 } from "../core/index.ts";
 import type { Elsewhere } from "../parallel/index.ts";
-import { isSigned, lowestOf, termBits, termWeight, type WeightSeries, widthOf } from "../series/index.ts";
+import { lowestOf, type WeightSeries, widthOf } from "../series/index.ts";
+import { packedTerms } from "./fused.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
 import { SelectedSeries, type TapSelection } from "./taps.ts";
 
@@ -210,7 +211,7 @@ export class Panels {
     const core = this.core;
     const { addTerms, addOutliers, panelBytes } = core.exports;
     const { series } = placed;
-    const { digits, planes, zeros, sparse } = series;
+    const { planes, zeros, sparse } = series;
     if (placed.held) {
       if (placed.loaded < planes.length) this.elsewhere!.renew(placed.weights);
       placed.loaded = planes.length;
@@ -224,12 +225,7 @@ export class Panels {
     // Digits of 16 rows begin in a byte of their own, and panels have as many columns at most. What ConvU7 has behind its sums is not cut.
     const most = groups > 1 || kernel === Opcode.ConvU7 ? rows : Math.max(16, Math.floor(PIECE / columns) & -16);
     let fits = true;
-    const missing = planes.slice(first).map((plane, i) => ({
-      plane,
-      bits: termBits(series, first + i),
-      unsigned: !isSigned(digits, first + i),
-      weight: termWeight(series, first + i),
-    }));
+    const missing = packedTerms(series, first);
     for (let row = 0; row < rows; row += most) {
       const end = row + most < rows ? row + most : undefined;
       const own = layerOf({ ...taps, rows: (end ?? rows) - row });

@@ -2,9 +2,9 @@ import { type Core, type MakeCore, Turns } from "../core/index.ts";
 import { moduleOver } from "../core/share.ts";
 import type { Graph } from "../graph/index.ts";
 import {
-  type Expansion,
   isRounded,
   type LayerPlan,
+  type MeasuredSeries,
   type Plan,
   type RoundedRows,
   type RoundOptions,
@@ -70,7 +70,7 @@ interface Fitted {
  */
 export class Fitting {
   private readonly layers = new Map<string, Fitted>();
-  private readonly made = new Map<string, Expansion>();
+  private readonly made = new Map<string, MeasuredSeries>();
   /** What the weights are fitted to, for people. */
   names = "";
 
@@ -128,7 +128,7 @@ export class Fitting {
   }
 
   /** As `roundRows`, fitted; what was made before is not made again. */
-  round(tensor: Tensor<"float32">, options: RoundOptions): Expansion {
+  round(tensor: Tensor<"float32">, options: RoundOptions): MeasuredSeries {
     const key = `${options.bits}/${options.width}/${options.zeroPoint} ${options.name}`;
     const known = this.made.get(key);
     if (known !== undefined) return known;

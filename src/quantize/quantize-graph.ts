@@ -4,13 +4,13 @@ import type { Model } from "../model/index.ts";
 import {
   areFinite,
   cutWidth,
-  type Expansion,
   expandWeights,
   gridWidth,
   isFloat,
   isRounded,
   LARGEST_WIDTH,
   type LayerPlan,
+  type MeasuredSeries,
   notFinite,
   type Plan,
   type Preset,
@@ -44,7 +44,7 @@ export interface QuantizedLayer {
   /** What was done, with the reason where it is not the default. */
   readonly plan: ReasonedPlan;
   /** The expansion of its weights; absent in float32 and for products of two activations. */
-  readonly expansion?: Expansion;
+  readonly expansion?: MeasuredSeries;
   /** Whether its weights are further terms of those of a layer before it. */
   readonly continues?: true;
 }
@@ -52,7 +52,7 @@ export interface QuantizedLayer {
 /** What became of a table that rows are looked up in. */
 export interface QuantizedTable {
   readonly table: Table;
-  readonly expansion: Expansion;
+  readonly expansion: MeasuredSeries;
 }
 
 /**
@@ -98,7 +98,7 @@ export async function expandGraph(
   const total = 4 * sizes.reduce((sum, size) => sum + size, 0);
 
   let loaded = 0;
-  const next = async (size: number, work: Iterator<undefined, Expansion, void>): Promise<Expansion> => {
+  const next = async (size: number, work: Iterator<undefined, MeasuredSeries, void>): Promise<MeasuredSeries> => {
     await turns.next();
     const made = await turns.run(work);
     loaded += 4 * size;
@@ -177,7 +177,7 @@ function* expandLayer(
   { weights, layer, linear }: SharedWeights,
   fitting: Fitting | undefined,
   isUnmeasured: boolean,
-): Generator<undefined, Expansion> {
+): Generator<undefined, MeasuredSeries> {
   const { tensor, axis } = weights;
   const { bits, weightTerms: terms, digits = "signed", granularity, outliers = 0 } = layer;
   if (!isRounded(layer)) {
@@ -318,6 +318,6 @@ function assemble(
 }
 
 /** A series without the float weights that it was made from, so that they can be freed. */
-function plainSeries({ source: _, ...series }: Expansion): WeightSeries {
+function plainSeries({ source: _, ...series }: MeasuredSeries): WeightSeries {
   return series;
 }

@@ -2,12 +2,12 @@ import { Turns } from "../core/index.ts";
 import { everyBody, type Graph, type Node } from "../graph/index.ts";
 import {
   addTerm,
-  Expansion,
   fromRows,
   LARGEST_WIDTH,
   type LayerPlan,
   largestTail,
   latticeRows,
+  MeasuredSeries,
   toRows,
   type WeightSeries,
 } from "../series/index.ts";
@@ -27,7 +27,7 @@ export interface WidePlan {
   /** By node, of its pieces. */
   readonly planned: ReadonlyMap<string, ReasonedPlan>;
   /** By name of the pieces' weights. */
-  readonly expansions: Map<string, Expansion>;
+  readonly expansions: Map<string, MeasuredSeries>;
   /** Names of the weights that continue those of a piece before them. */
   readonly further: ReadonlySet<string>;
 }
@@ -47,7 +47,7 @@ export async function cutWide(
 ): Promise<WidePlan> {
   const plans = new Map(planned);
   const initializers = new Map(graph.initializers);
-  const expansions = new Map<string, Expansion>();
+  const expansions = new Map<string, MeasuredSeries>();
   const further = new Set<string>();
   const cuts = new Map<string, readonly PartialProduct[]>();
   const turns = new Turns(signal);
@@ -88,7 +88,7 @@ export function termsOfPiece(bits: number): number {
 }
 
 /** The series of one tensor in pieces, the most significant first; those that are there already are taken from `known`. */
-function piecesOf(weights: Weights, plan: LayerPlan, known: Map<string, Expansion>): Expansion[] {
+function piecesOf(weights: Weights, plan: LayerPlan, known: Map<string, MeasuredSeries>): MeasuredSeries[] {
   const { tensor, axis, name } = weights;
   const { bits, weightTerms: terms, granularity } = plan;
   const rows = tensor.dims[axis] ?? 1;
@@ -100,7 +100,7 @@ function piecesOf(weights: Weights, plan: LayerPlan, known: Map<string, Expansio
     `${name}#term ${from + 1} of ${terms} of ${bits} bits${perTensor ? ", one scale" : ""}`;
   const starts = Array.from({ length: Math.ceil(terms / most) }, (_, i) => i * most);
   const there = starts.map((from) => known.get(nameOf(from)));
-  if (there.every((piece) => piece?.axis === axis)) return there as Expansion[];
+  if (there.every((piece) => piece?.axis === axis)) return there as MeasuredSeries[];
   // The tensor is finite: `expandGraph` has looked.
   const { planes, scales } = latticeRows(data, rows, columns, { bits, terms, digits: "signed", perTensor })!;
   const rest = Float64Array.from(data);
@@ -119,7 +119,7 @@ function piecesOf(weights: Weights, plan: LayerPlan, known: Map<string, Expansio
     const sums = sumsOf(series, rest);
     const finest = scales.reduce((all, s) => Math.max(all, s), 0);
     const largestMiss = finest * (largestTail(bits, left, "signed") + 0.5);
-    const piece = new Expansion(source, series, rows, { ...series, ...sums, largestMiss });
+    const piece = new MeasuredSeries(source, series, rows, { ...series, ...sums, largestMiss });
     known.set(piece.name, piece);
     return piece;
   });

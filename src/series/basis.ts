@@ -1,7 +1,8 @@
 import { isRecord, wrongKind } from "../core/index.ts";
 import { Accumulator } from "./accumulator.ts";
+import { fuse } from "./fuse.ts";
 import { Rational } from "./rational.ts";
-import { checkWeights, digitsOf, fuse, termWeight, type WeightSeries } from "./weights.ts";
+import { checkWeights, digitsOf, termWeight, type WeightSeries } from "./weights.ts";
 
 /** A linear layer of a basis model: integers on a lattice that all summands share. */
 export interface BasisLayer {

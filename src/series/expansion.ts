@@ -1,5 +1,6 @@
 import { BitbasisError, type Core, checkHolds, checkOptions, newCore, shown } from "../core/index.ts";
-import { normalizeAxis, type Shape, Tensor } from "../tensor/index.ts";
+import { normalizeAxis, Tensor } from "../tensor/index.ts";
+import { fromRows, toRows } from "./axis-rows.ts";
 import {
   checkSeries,
   type DigitSystem,
@@ -7,43 +8,15 @@ import {
   LARGEST_SUM,
   LARGEST_WIDTH,
   largestQ,
-  largestTail,
   largestTerms,
   nearestEven,
 } from "./digits.ts";
+import { addTerm, fuse } from "./fuse.ts";
 import { type ExpandedRows, expandRows } from "./kernels.ts";
 import { latticeRows } from "./lattice.ts";
+import { MeasuredSeries, type WeightOptions } from "./measured-series.ts";
 import { chooseOutliers, largestOutlierRatio } from "./outliers.ts";
-import {
-  addTerm,
-  checkTerms,
-  digitsOf,
-  fromRows,
-  fuse,
-  type SparsePart,
-  toRows,
-  type WeightSeries,
-} from "./weights.ts";
-
-/** What `expandWeights` needs to know beside the tensor. */
-export interface WeightOptions {
-  /** Of the initializer. */
-  readonly name: string;
-  /** Axis of the output channels. */
-  readonly axis: number;
-  /** X, bits of one term, 2 … 8. */
-  readonly bits: number;
-  /** k, terms of the series, ≥ 1. */
-  readonly terms: number;
-  /** Bits of the last term, where they are fewer. */
-  readonly lastBits?: number;
-  /** Default "signed". */
-  readonly digits?: DigitSystem;
-  /** One scale for the whole tensor instead of one per output channel. */
-  readonly perTensor?: boolean;
-  /** Fraction of the weights kept in the sparse part, 0 … 1. */
-  readonly outliers?: number;
-}
+import { checkTerms, digitsOf } from "./weights.ts";
 
 /**
  * A tensor as a low-bit series M = M_sa + s·(Σ_i D_i B^(k−i) − zero), with what it costs to stop early.
@@ -51,53 +24,7 @@ export interface WeightOptions {
  * Source: FP=xINT (arXiv 2412.06865), tensor expansion; the digits are those of one wide rounding, because the recurrence printed there
  * does not converge.
  */
-export class Expansion implements WeightSeries {
-  readonly name: string;
-  readonly shape: Shape;
-  readonly axis: number;
-  readonly rows: number;
-  readonly columns: number;
-  readonly bits: number;
-  readonly terms: number;
-  readonly lastBits?: number;
-  readonly digits: DigitSystem;
-  readonly scales: Float32Array;
-  readonly zeros?: Int32Array;
-  readonly sparse?: SparsePart;
-  readonly planes: readonly Uint8Array[];
-  readonly largestL1: number;
-  readonly largestSum: number;
-  /** √(Σ(w − ŵ)² / Σw²) with all terms; 0 for a tensor of zeros. */
-  readonly relativeError: number;
-  private readonly largestMiss: number;
-
-  constructor(
-    /** The expanded tensor itself. */
-    readonly source: Tensor<"float32">,
-    options: WeightOptions,
-    rows: number,
-    expanded: ExpandedRows,
-  ) {
-    this.name = options.name;
-    this.shape = source.dims;
-    this.axis = options.axis;
-    this.rows = rows;
-    this.columns = rows === 0 ? 0 : source.size / rows;
-    this.bits = options.bits;
-    this.terms = options.terms;
-    if (options.lastBits !== undefined && options.lastBits !== options.bits) this.lastBits = options.lastBits;
-    this.digits = options.digits ?? "signed";
-    this.scales = expanded.scales;
-    if (expanded.zeros !== undefined) this.zeros = expanded.zeros;
-    if (expanded.sparse !== undefined) this.sparse = expanded.sparse;
-    this.planes = expanded.planes;
-    this.largestL1 = expanded.largestL1;
-    this.largestSum = expanded.largestSum;
-    const { squaredError, squaredWeights } = expanded;
-    this.largestMiss = expanded.largestMiss ?? 0.5 * this.largestScale;
-    this.relativeError = squaredWeights > 0 ? Math.sqrt(squaredError / squaredWeights) : 0;
-  }
-
+export class Expansion extends MeasuredSeries {
   /** Digits of term `i` (0 is the most significant), i16 [rows][columns]. */
   digitsOf(i: number): Int16Array {
     return digitsOf(this, i);
@@ -126,23 +53,6 @@ export class Expansion implements WeightSeries {
       this.sum(terms).map((v, i) => data[i]! - v),
       this.shape,
     );
-  }
-
-  /**
-   * A bound on every |element| of `residual(terms)`: s/2 for the rounding (where rows are clipped or flipped, their largest error) and the largest value
-   * of the digits that are left out, s the largest scale. It falls by 2^X per term (of signed and odd digits).
-   *
-   * @param terms - 1 … k, default all
-   */
-  bound(terms: number = this.terms): number {
-    checkTerms(this, terms);
-    return (
-      this.largestMiss + largestTail(this.bits, this.terms - terms, this.digits, this.lastBits) * this.largestScale
-    );
-  }
-
-  private get largestScale(): number {
-    return this.scales.reduce((most, s) => Math.max(most, s), 0);
   }
 
   /**
@@ -198,11 +108,13 @@ export class Expansion implements WeightSeries {
  * @param tensor - float32, any rank
  * @throws BitbasisError MODEL when a weight is NaN or infinite, RangeError when the options do not fit
  */
-export function expandWeights(core: Core, tensor: Tensor<"float32">, options: WeightOptions): Expansion {
+export function expandWeights(core: Core, tensor: Tensor<"float32">, options: WeightOptions): MeasuredSeries {
   checkSeries(options.bits, options.terms, options.digits ?? "signed");
   const axis = tensor.dims.length === 0 ? 0 : normalizeAxis(options.axis, tensor.dims.length);
   const rows = tensor.dims[axis] ?? 1;
-  return expandInRows(core, tensor, toRows(tensor.data, tensor.dims, axis), rows, { ...options, axis });
+  const how = { ...options, axis };
+  const expanded = expandInRows(core, tensor, toRows(tensor.data, tensor.dims, axis), rows, how);
+  return new MeasuredSeries(tensor, how, rows, expanded);
 }
 
 /** Expands the elements of a tensor, given as rows with a scale each. */
@@ -212,7 +124,7 @@ function expandInRows(
   data: Float32Array,
   rows: number,
   options: WeightOptions,
-): Expansion {
+): ExpandedRows {
   const { name, bits, terms, digits = "signed", outliers = 0, perTensor = false } = options;
   if (!(outliers >= 0 && outliers < 1))
     throw new RangeError(`"outliers" expected number in 0..1, got ${shown(outliers)}`);
@@ -222,7 +134,7 @@ function expandInRows(
   const columns = data.length / Math.max(rows, 1);
   const expanded = expandRows(core, data, rows, columns, { bits, terms, digits, perTensor, outliers });
   if (expanded === undefined) throw notFinite(tensor, name);
-  return new Expansion(tensor, options, rows, expanded);
+  return expanded;
 }
 
 /** How `expand` makes a series of a tensor. */
@@ -307,14 +219,16 @@ function expandOnce(core: Core, tensor: Tensor<"float32">, options: ExpandOption
     throw new RangeError(`"outliers" expected 0 with ${beside}, got ${outliers}`);
   }
   if (wide || zeroPoint) {
-    const expanded = latticeRows(data, rows, columns, how);
-    if (expanded === undefined) throw notFinite(tensor, how.name);
-    return new Expansion(tensor, how, rows, expanded);
+    const made = latticeRows(data, rows, columns, how);
+    if (made === undefined) throw notFinite(tensor, how.name);
+    return new Expansion(tensor, how, rows, made);
   }
-  if (outliers !== "auto") return expandInRows(core, tensor, data, rows, { ...how, outliers });
+  const expanded = (some: Float32Array, own: number): Expansion =>
+    new Expansion(tensor, how, rows, expandInRows(core, tensor, some, rows, { ...how, outliers: own }));
+  if (outliers !== "auto") return expanded(data, outliers);
   if (!data.every(Number.isFinite)) throw notFinite(tensor, how.name);
   const { dense, indices } = withoutOutliers(data, perTensor ? data.length : columns, largestQ(bits, terms, digits));
-  const series = expandInRows(core, tensor, dense, rows, how);
+  const series = expanded(dense, 0);
   return indices.length === 0 ? series : withSparse(series, data, indices, how);
 }
 

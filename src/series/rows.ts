@@ -1,8 +1,10 @@
 import { atOnce, type Core } from "../core/index.ts";
 import { normalizeAxis, sizeOf, type Tensor } from "../tensor/index.ts";
+import { toRows } from "./axis-rows.ts";
 import { cutWidth, digitsCode, largestTail } from "./digits.ts";
-import { Expansion, notFinite } from "./expansion.ts";
-import { planeBytes, toRows } from "./weights.ts";
+import { notFinite } from "./expansion.ts";
+import { MeasuredSeries } from "./measured-series.ts";
+import { planeBytes } from "./weights.ts";
 
 /** What `roundRows` needs to know beside the tensor. */
 export interface RoundOptions {
@@ -67,7 +69,7 @@ function leastFactor(width: number): number {
  *
  * @throws BitbasisError MODEL when a weight is NaN or infinite
  */
-export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundOptions): Expansion {
+export function roundRows(core: Core, tensor: Tensor<"float32">, options: RoundOptions): MeasuredSeries {
   if (!areFinite(tensor, 0, tensor.size)) throw notFinite(tensor, options.name);
   return atOnce(roundingRows(core, tensor, options));
 }
@@ -89,7 +91,7 @@ export function* roundingRows(
   core: Core,
   tensor: Tensor<"float32">,
   options: RoundOptions,
-): Generator<undefined, Expansion> {
+): Generator<undefined, MeasuredSeries> {
   const { name, bits, width, zeroPoint, flips, taps, power, isUnmeasured } = options;
   const axis = tensor.dims.length === 0 ? 0 : normalizeAxis(options.axis, tensor.dims.length);
   const rows = tensor.dims[axis] ?? 1;
@@ -213,7 +215,7 @@ export function* roundingRows(
     const missed = core.f64(errors, 3 * rows);
     if (isUnmeasured) missed.fill(Number.POSITIVE_INFINITY);
     const total = (part: number) => missed.reduce((sum, v, i) => (i % 3 === part ? sum + v : sum), 0);
-    return new Expansion(tensor, { name, axis, bits, terms, lastBits }, rows, {
+    return new MeasuredSeries(tensor, { name, axis, bits, terms, lastBits }, rows, {
       scales: core.f32(scale, rows).slice(),
       ...(zeros.some((z) => z !== 0) ? { zeros } : {}),
       planes: whole,

@@ -3,12 +3,13 @@ import type { ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
+import { floatsBy, fusedBy } from "../program/fused.ts";
 import { Panels, tableKey } from "../program/panels.ts";
 import type * as Pieces from "../program/pieces.ts";
 import { type Routine, routineOf } from "../program/routine.ts";
 import { Schedule } from "../program/schedule.ts";
 import { runSliced, type Slice } from "../program/slices.ts";
-import { dequantize, fuse, type WeightSeries } from "../series/index.ts";
+import type { WeightSeries } from "../series/index.ts";
 import { bytesIn, sizeOf, type Tensor } from "../tensor/index.ts";
 import { copyBytes } from "./copy.ts";
 import { Execution } from "./execution.ts";
@@ -48,10 +49,10 @@ export class Engine {
     for (const series of grown) {
       if (this.panels.refine(series)) this.schedule.clear();
       // Tables that rows are looked up in, and weights that are read as they are.
-      this.constants.replace(tableKey(series.name), () => fuse(series));
-      this.constants.replace(series.name, () => dequantize(series));
+      this.constants.replace(tableKey(series.name), () => fusedBy(this.core, series));
+      this.constants.replace(series.name, () => floatsBy(this.core, series));
       // Weights of a layer that multiplies in float32.
-      this.constants.rederive(series.name, () => dequantize(series));
+      this.constants.rederive(series.name, () => floatsBy(this.core, series));
     }
   }
 

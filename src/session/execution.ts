@@ -2,9 +2,9 @@ import type { Core } from "../core/index.ts";
 import { captures, evaluateNode, isGraph, type Known, type Node, nodeError, type Outcome } from "../graph/index.ts";
 import { operatorOf } from "../graph/operators/index.ts";
 import type { Model } from "../model/index.ts";
+import { floatsBy } from "../program/fused.ts";
 import { type Given, type Part, type Routine, routineOf } from "../program/routine.ts";
 import type { Schedule } from "../program/schedule.ts";
-import { dequantize } from "../series/index.ts";
 import { bytesIn, type NumericType, sizeOf, Tensor } from "../tensor/index.ts";
 import type { Body, ControlNode } from "./control-node.ts";
 import { copyBytes } from "./copy.ts";
@@ -257,7 +257,7 @@ export class Execution {
     if (constant !== undefined) return constant;
     if (series) {
       const weights = this.model.weights.get(own)!;
-      return new Tensor("float32", dequantize(weights), weights.shape);
+      return new Tensor("float32", floatsBy(this.core, weights), weights.shape);
     }
     if (!values.has(own)) {
       const node = part.stage.stop?.node;

@@ -1,5 +1,5 @@
 import fc from "fast-check";
-import { DIGIT_SYSTEMS, largestTerms } from "../../src/series/index.ts";
+import { DIGIT_SYSTEMS, Expansion, largestTerms, type MeasuredSeries } from "../../src/series/index.ts";
 
 /** bits, terms and digits of a series that exists. */
 export const anySeries = fc
@@ -11,3 +11,8 @@ export const anySeries = fc
       terms: fc.integer({ min: 1, max: largestTerms(bits, digits) }),
     }),
   );
+
+/** A series that quantization makes, with all that one of `expand` can tell. */
+export function asExpansion(series: MeasuredSeries): Expansion {
+  return Object.setPrototypeOf(series, Expansion.prototype) as Expansion;
+}

@@ -117,6 +117,7 @@ const FUNCTIONS: {
   transformWeights: { reads: [3], writes: [3] },
   addTerms: { reads: [7, 9], writes: [5, 6] },
   addOutliers: { reads: [7, 8], writes: [5, 6] },
+  fuseTerms: { reads: [2, 4], writes: [5] },
 };
 
 export class CheckedCore extends PoisonedCore {
