@@ -74,7 +74,7 @@ export async function runView(panel: HTMLElement, link: Link): Promise<void> {
   };
   const load = async (buffer: Promise<ArrayBuffer>, name: string | undefined): Promise<void> => {
     const mine = ++asked;
-    about.textContent = `Opening ${name ?? SAMPLES[state.sample]!.title} …`;
+    about.textContent = "Opening …";
     shown.replaceChildren();
     own = name;
     opened = undefined;

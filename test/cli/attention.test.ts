@@ -161,7 +161,7 @@ describe("bitbasis attention, bad input", () => {
       ["audit", model("fmnist_vit"), "--preset", "slow"],
     ],
     [1, "not an ONNX", ["audit", "KEYS"]],
-    [2, '"shapes" expected inputs of the model (image), got x', ["audit", model("fmnist_vit"), "--shape", "x=1,2"]],
+    [2, "--shape expected inputs of the model (image), got x", ["audit", model("fmnist_vit"), "--shape", "x=1,2"]],
   ])("exits %i: %s", (status, message, args) => {
     const result = run(...args.map((a) => (a === "KEYS" ? at("keys.npy") : a)));
     expect(result.stdout).toBe("");

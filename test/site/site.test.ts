@@ -144,9 +144,24 @@ describe.skipIf(browsers["chromium"] === undefined)("the page in Chromium (skipp
       });
       await page.waitForSelector(".cards");
       // The answer of the first is still being computed when its network is gone.
+      const gone = page.evaluate(
+        () =>
+          new Promise<void>((resolve) => {
+            const observer = new MutationObserver(() => {
+              if (!document.body.textContent.includes("Quantizing")) return;
+              observer.disconnect();
+              const given = new DataTransfer();
+              given.items.add(new File(["no network at all"], "cat.onnx"));
+              const input = document.querySelector<HTMLInputElement>("input[type=file]")!;
+              input.files = given.files;
+              input.dispatchEvent(new Event("change"));
+              resolve();
+            });
+            observer.observe(document.body, { childList: true, subtree: true, characterData: true });
+          }),
+      );
       await network.selectOption("fmnist_vit");
-      await page.waitForSelector("text=Quantizing");
-      await file.setInputFiles(bad);
+      await gone;
       await page.waitForSelector("[role=alert]");
       await network.selectOption("fmnist_vit");
       await page.waitForSelector(".cards");
