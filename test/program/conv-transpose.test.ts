@@ -294,3 +294,59 @@ test.each(["MaxPool", "AveragePool", "Conv"])("%s refuses pads below 0", async (
   const graph = build({ x: [1, 1, 8, 8] }, { w: noise([1, 1, 3, 3]) }, [[op, inputs, ["y"], attributes]], ["y"]);
   await expect(InferenceSession.create(writeOnnx(graph))).rejects.toThrow(/pads/);
 });
+
+describe("outputs that no tap reaches", () => {
+  const attributes = { strides: [2, 7], group: 2 };
+  const [x, w] = [noise([2, 4, 3, 3]), noise([4, 3, 1, 2])];
+  const b = new Tensor("float32", [0.5, -1, 0.25, -0, 2, -3], [6]);
+  const opened = (options: object) =>
+    InferenceSession.create(
+      writeOnnx(
+        build(
+          { x: x.dims },
+          { w, b },
+          [
+            ["ConvTranspose", ["x", "w", "b"], ["t"], attributes],
+            ["Relu", ["t"], ["y"]],
+          ],
+          ["y"],
+        ),
+      ),
+      options,
+    );
+  /** Row and column say whether there is a tap: stride 2 and one row of the kernel, stride 7 and two columns. */
+  const isReached = (at: number): boolean => Math.floor(at / 16) % 2 === 0 && (at % 16) % 7 < 2;
+
+  test.each(
+    ["float32", "faithful", "fast", "compact"].flatMap((preset) =>
+      ["simd", "scalar"].map((build) => ({ preset, build })),
+    ),
+  )("are their bias, activated: %o", async (options) => {
+    const session = await opened(options);
+    const { y } = await session.run({ x });
+    expect(y!.dims).toEqual([2, 6, 5, 16]);
+    let seen = 0;
+    (y!.data as Float32Array).forEach((value, i) => {
+      if (isReached(i % 80)) return;
+      seen++;
+      expect(value, `element ${i}`).toBe(Math.max(0, (b.data as Float32Array)[Math.floor(i / 80) % 6]!) + 0);
+    });
+    expect(seen).toBe(2 * 6 * (80 - 3 * 6));
+    await session.release();
+  });
+
+  test("take no steps of their own", async () => {
+    const stride = 2 ** 16;
+    const given = { x: noise([1, 1, 2, 2]), w: noise([1, 1, 1, 3]), attributes: { strides: [1, stride] } };
+    const graph = build(
+      { x: given.x.dims },
+      { w: given.w },
+      [["ConvTranspose", ["x", "w"], ["y"], given.attributes]],
+      ["y"],
+    );
+    const session = await InferenceSession.create(writeOnnx(graph), { preset: "float32" });
+    expect((await session.profile({ x: given.x })).length).toBeLessThan(20);
+    await session.release();
+    await agrees(given, [0, 0], [1, 1, 2, stride + 3]);
+  });
+});

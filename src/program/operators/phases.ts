@@ -28,6 +28,8 @@ export function isReversed({ kernel, stride, dilation }: TransposedAxis): boolea
 }
 
 /**
+ * The phases that have a tap, in the order of their outputs, or backwards where the axis is reversed.
+ *
  * out[o] = Σ_k X[(o + p − k·d)/s]·w[k] over the k that divide: o + p modulo s decides which. With X and the output reversed, the input
  * of o = r + s·i is i + (r + k·d − P)/s, P = O + p − (I − 1)·s − 1: a convolution with every (s/g)-th tap, dilated by d/g, g = gcd(s, d).
  */
@@ -37,25 +39,25 @@ export function phasesOf(axis: TransposedAxis): Phase[] {
   const common = divisor(stride, dilation);
   const tapStep = stride / common;
   const last = outputs + pad - (inputs - 1) * stride - 1;
-  /** Where tap k of the first output of a phase reads, times the stride. */
-  const reads = (phase: number, tap: number): number =>
-    reversed ? phase + tap * dilation - last : phase + pad - tap * dilation;
   const phases: Phase[] = [];
-  for (let phase = 0; phase < Math.min(stride, outputs); phase++) {
-    const count = Math.ceil((outputs - phase) / stride);
-    const place = reversed ? { first: outputs - 1 - phase, step: -stride } : { first: phase, step: stride };
-    let tap = 0;
-    while (tap < Math.min(kernel, tapStep) && reads(phase, tap) % stride !== 0) tap++;
-    if (tap < Math.min(kernel, tapStep)) {
-      const taps = Math.ceil((kernel - tap) / tapStep);
-      const window = { tap, tapStep, taps, dilation: dilation / common, pad: -reads(phase, tap) / stride };
-      phases.push({ ...place, outputs: count, ...window });
-    } else {
-      // No tap divides: any one, beside the input.
-      phases.push({ ...place, outputs: count, tap: 0, tapStep, taps: 1, dilation: 1, pad: count });
-    }
+  // Of taps a step apart one phase: as many as there are differ in theirs.
+  for (let tap = 0; tap < Math.min(kernel, tapStep); tap++) {
+    const place = reversed ? last - tap * dilation : tap * dilation - pad;
+    const phase = ((place % stride) + stride) % stride;
+    if (phase >= outputs) continue;
+    phases.push({
+      ...(reversed ? { first: outputs - 1 - phase, step: -stride } : { first: phase, step: stride }),
+      outputs: Math.ceil((outputs - phase) / stride),
+      ...{ tap, tapStep, taps: Math.ceil((kernel - tap) / tapStep), dilation: dilation / common },
+      pad: (place - phase) / stride,
+    });
   }
-  return phases;
+  return phases.sort((a, b) => (reversed ? b.first - a.first : a.first - b.first));
+}
+
+/** Whether there are outputs that no tap reaches. */
+export function hasBlanks({ outputs, stride }: TransposedAxis, phases: readonly Phase[]): boolean {
+  return phases.length < Math.min(stride, outputs);
 }
 
 /** Whether the phases of an axis read the same inputs, so that they can be computed side by side. */
