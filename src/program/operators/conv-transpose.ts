@@ -1,9 +1,10 @@
+import type { Argument } from "../../core/index.ts";
 import { sizeOf } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { convolve, type LayerWeights, volume, weightsOf } from "./conv.ts";
-import { biasOf, type Geometry } from "./linear.ts";
+import { biasOf, type Geometry, matrixGeometry } from "./linear.ts";
 import { emitFill, emitTranspose } from "./movement.ts";
-import { hasBlanks, isAlike, isReversed, type Phase, phasesOf, type TransposedAxis } from "./phases.ts";
+import { isAlike, isReversed, type Phase, phasesOf, type TransposedAxis } from "./phases.ts";
 import { lastOrder } from "./pool.ts";
 import { byteStrides, emitCopy, shifted, temporary } from "./support.ts";
 
@@ -30,8 +31,9 @@ function transposedConvolution(l: Lowering, x: Operand, w: LayerWeights, y: Oper
   const [outBatchStride, , rowStride, pixelStride] = strides as [number, number, number, number];
   // Steps write rows a constant apart: not through planes, and depthwise ones only dense rows.
   const direct = spatial < 3 && !depthwise;
-  const [depths, heights, widths] = all.map(phasesOf) as [Phase[], Phase[], Phase[]];
-  if ([depths, heights, widths].some((phases, i) => hasBlanks(all[i]!, phases))) emitBlank(l, y, strides, all);
+  const ofAxes = all.map(phasesOf) as [Phase[], Phase[], Phase[]];
+  if (all.some(({ stride, outputs }, i) => ofAxes[i]!.length < Math.min(stride, outputs))) emitBlank(l, y);
+  const [depths, heights, widths] = ofAxes;
   const beside = direct && groups === 1 && widths.length > 1 && isAlike(widths, all[2].stride);
   const bias = beside ? repeated(l, widths.length) : biasOf(l, l.optional(2));
   for (const depth of depths) {
@@ -79,20 +81,14 @@ function transposedConvolution(l: Lowering, x: Operand, w: LayerWeights, y: Oper
 }
 
 /** Fills y with what outputs are that no tap reaches: a pixel of no products, with its bias and activation. A stride of 2^16 has as many phases of them. */
-function emitBlank(l: Lowering, y: Operand, strides: readonly number[], axes: readonly TransposedAxis[]): void {
+function emitBlank(l: Lowering, y: Operand): void {
   const channels = y.shape.at(-1)!;
-  const zeros = temporary(l, "float32", [channels, 1, 1, 1, 1]);
+  const zeros: Operand = { name: y.name, ...temporary(l, "float32", [channels, 1]) };
   emitFill(l, zeros, new Uint8Array(4));
-  const none: Operand = { name: y.name, ...zeros, shape: [1, 1, 1, 1, 1] };
-  const pixel: Operand = { name: y.name, ...temporary(l, "float32", [1, 1, 1, 1, channels]) };
-  convolve(l, none, { name: y.name, shape: zeros.shape, computed: { name: y.name, ...zeros } }, pixel, {
-    ...{ batch: 1, inDepth: 1, inHeight: 1, inWidth: 1, outDepth: 1, outHeight: 1, outWidth: 1 },
-    ...{ kernelDepth: 1, kernelHeight: 1, kernelWidth: 1, strideDepth: 1, strideHeight: 1, strideWidth: 1 },
-    ...{ dilationDepth: 1, dilationHeight: 1, dilationWidth: 1, padFront: 0, padTop: 0, padLeft: 0 },
-    ...{ groups: 1, channels: 1, outChannels: channels },
-  });
-  const whole = [y.shape[0]!, ...axes.map(({ outputs }) => outputs), channels];
-  emitCopy(l, pixel.at, y.at, 4, whole, [0, 0, 0, 0, 4], strides);
+  const pixel: Operand = { name: y.name, ...temporary(l, "float32", [1, channels]) };
+  const weights = { name: y.name, shape: zeros.shape, computed: zeros };
+  convolve(l, { ...zeros, shape: [1, 1] }, weights, pixel, matrixGeometry(1, 1, 1, channels));
+  emitRepeated(l, pixel.at, y.at, sizeOf(y.shape) / channels, channels);
 }
 
 /** Depth, height and width. */
@@ -185,8 +181,13 @@ function repeated(l: Lowering, times: number) {
   const from = biasOf(l, bias);
   const count = sizeOf(bias.shape);
   const result = temporary(l, "float32", [times, count]);
-  emitCopy(l, from, result.at, 4, [times, count], [0, 4], [4 * count, 4]);
+  emitRepeated(l, from, result.at, times, count);
   return result.at;
+}
+
+/** Writes `count` floats as often. */
+function emitRepeated(l: Lowering, from: Argument, to: Argument, times: number, count: number): void {
+  emitCopy(l, from, to, 4, [times, count], [0, 4], [4 * count, 4]);
 }
 
 /** ONNX's own ConvTranspose, whose weights [I, O/g, k…] are computed while the model runs, through the channels-last form. */

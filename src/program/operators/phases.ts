@@ -28,7 +28,7 @@ export function isReversed({ kernel, stride, dilation }: TransposedAxis): boolea
 }
 
 /**
- * The phases that have a tap, in the order of their outputs, or backwards where the axis is reversed.
+ * The phases that have a tap, by their first one.
  *
  * out[o] = Σ_k X[(o + p − k·d)/s]·w[k] over the k that divide: o + p modulo s decides which. With X and the output reversed, the input
  * of o = r + s·i is i + (r + k·d − P)/s, P = O + p − (I − 1)·s − 1: a convolution with every (s/g)-th tap, dilated by d/g, g = gcd(s, d).
@@ -52,12 +52,7 @@ export function phasesOf(axis: TransposedAxis): Phase[] {
       pad: (place - phase) / stride,
     });
   }
-  return phases.sort((a, b) => (reversed ? b.first - a.first : a.first - b.first));
-}
-
-/** Whether there are outputs that no tap reaches. */
-export function hasBlanks({ outputs, stride }: TransposedAxis, phases: readonly Phase[]): boolean {
-  return phases.length < Math.min(stride, outputs);
+  return phases;
 }
 
 /** Whether the phases of an axis read the same inputs, so that they can be computed side by side. */
