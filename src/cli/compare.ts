@@ -1,5 +1,6 @@
 import type { Command } from "cac";
 import type { ValueInfo } from "../graph/index.ts";
+import { withSizes } from "../graph/sizes.ts";
 import { type ExternalData, readOnnx } from "../onnx/index.ts";
 import { canBeMade, checkRange, proceduralInputs } from "../quantize/procedural.ts";
 import { prepare } from "../quantize/quantize.ts";
@@ -108,13 +109,11 @@ async function procedural(
 
 /** Inputs with the shapes that were given, and the sizes that these say of others by name. */
 function sizedInputs(inputs: readonly ValueInfo[], known: ReadonlyMap<string, Shape>): ValueInfo[] {
-  const sizes = new Map<number | string, number>();
+  const sizes = new Map<string, number>();
   for (const { name, shape = [] } of inputs)
-    for (const [axis, d] of shape.entries()) if (known.has(name) && d !== "") sizes.set(d, known.get(name)![axis]!);
-  return inputs.map((input) => {
-    const shape = known.get(input.name) ?? input.shape?.map((d) => (typeof d === "string" ? (sizes.get(d) ?? d) : d));
-    return { ...input, shape };
-  });
+    for (const [axis, d] of shape.entries())
+      if (known.has(name) && typeof d === "string" && d !== "") sizes.set(d, known.get(name)![axis]!);
+  return withSizes(inputs, sizes).map((input) => ({ ...input, shape: known.get(input.name) ?? input.shape }));
 }
 
 function comparisonTable(rows: readonly Comparison[]): string {

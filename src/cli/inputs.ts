@@ -58,19 +58,19 @@ export async function readFeeds(
   const shapes = new Map(repeated(options.shape).map((text) => parseShape(assignment("--shape", text))));
   for (const name of shapes.keys()) {
     if (!inputs.some((input) => input.name === name))
-      throw new UsageError(`--shape: the model has no input "${name}"; ${listInputs(inputs)}`);
+      throw new UsageError(`--shape: the model has no input "${name}"; expected ${listInputs(inputs)}`);
   }
   const given = new Map<string, Tensor>();
   for (const text of repeated(options.input)) {
     const [name, path] = assignment("--input", text);
     const input = inputs.find((i) => i.name === name);
-    if (input === undefined) throw new UsageError(`the model has no input "${name}"; ${listInputs(inputs)}`);
+    if (input === undefined) throw new UsageError(`the model has no input "${name}"; expected ${listInputs(inputs)}`);
     given.set(name, await readTensor(input, path === "-" ? STDIO : path, shapes.get(name)));
   }
   const missing = inputs.filter((input) => !given.has(input.name));
   if (missing.length === 0) return [Object.fromEntries(given)];
   if (options.random === undefined) {
-    throw new UsageError(`${listInputs(missing)}; give --input ${missing[0]!.name}=FILE.npy`);
+    throw new UsageError(`expected ${listInputs(missing)}; give --input ${missing[0]!.name}=FILE.npy`);
   }
   const count = integer("--random", options.random === true ? 1 : options.random, 1, 1_000_000);
   const seed = integer("--seed", options.seed ?? 0, 0, 2 ** 32 - 1);
@@ -102,7 +102,7 @@ export function toNpy(tensor: Tensor): Uint8Array {
 }
 
 function listInputs(inputs: readonly ValueMetadata[]): string {
-  return `expected input ${inputs.map((i) => `"${i.name}" (${describe({ type: i.type as ElementType, shape: i.shape })})`).join(", ")}`;
+  return `input ${inputs.map((i) => `"${i.name}" (${describe({ type: i.type as ElementType, shape: i.shape })})`).join(", ")}`;
 }
 
 export function parseShape([name, text]: [string, string]): [string, number[]] {
@@ -115,9 +115,7 @@ function resolveShape(input: ValueMetadata, given: readonly number[] | undefined
   if (given === undefined && free.length === 1 && typeof shape[0] === "string")
     return [1, ...(shape.slice(1) as number[])];
   if (free.length > 0)
-    throw new UsageError(
-      `${listInputs([input]).slice("expected ".length)} has free dimensions; give --shape ${input.name}=1,…`,
-    );
+    throw new UsageError(`${listInputs([input])} has free dimensions; give --shape ${input.name}=1,…`);
   return shape as readonly number[];
 }
 

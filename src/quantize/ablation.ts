@@ -63,6 +63,11 @@ interface Probe {
   readonly into: Float64Array;
 }
 
+/** Whether a layer is among these, by the name of its node or of its weights. */
+export function isFixed({ node, weights }: Pick<LinearNode, "node" | "weights">, fixed: ReadonlySet<string>): boolean {
+  return fixed.has(node.name) || fixed.has(weights?.name ?? "");
+}
+
 /** Every layer quantized alone. */
 export class Ablation {
   /** Layers whose bits are open: neither a front end, nor fixed by the caller. */
@@ -83,7 +88,7 @@ export class Ablation {
   ) {
     this.open = linear.filter(({ node, weights, frontEnd }) => {
       const isClosed = frontEnd || (weights === undefined && isFloat(structural.get(node.name)!));
-      return !isClosed && !fixed.has(node.name) && !fixed.has(weights?.name ?? "");
+      return !isClosed && !isFixed({ node, weights }, fixed);
     });
     const series = new Set(this.open.map(({ weights }) => weights?.name));
     this.tables = levels.tables === undefined ? [] : tablesOf(graph).filter(({ name }) => !series.has(name));

@@ -1,7 +1,7 @@
 import { BadIndex, BitbasisError, type MakeCore, Turns } from "../core/index.ts";
 import type { Graph, ValueInfo } from "../graph/index.ts";
 import { cutWidth, isRounded, type Plan, type PlanCheck, type Preset, weightWidth } from "../series/index.ts";
-import { Ablation, type Levels } from "./ablation.ts";
+import { Ablation, isFixed, type Levels } from "./ablation.ts";
 import { allocate, type Giving } from "./allocate.ts";
 import { type Branch, branchesOf } from "./branches.ts";
 import type { Fitting } from "./fitting.ts";
@@ -212,9 +212,7 @@ async function measured(
   });
   const fixed = new Set([...Object.keys(given?.layers ?? {}), ...behind]);
   if (preset === "faithful") {
-    const open = linear.filter(
-      ({ node, weights }) => ![node.name, weights?.name].some((name) => fixed.has(name ?? "")),
-    );
+    const open = linear.filter((layer) => !isFixed(layer, fixed));
     for (const layers of [leaner(open, structural.layers), structural.layers]) {
       if (layers === undefined) continue;
       const plan = fullPlan(structural.plan, layers);

@@ -1,6 +1,7 @@
 /// <reference lib="esnext.disposable" preserve="true" />
 import { BitbasisError, Core, checkOptions, checkSignal, type MakeCore } from "../core/index.ts";
 import { checkRuns, type Graph, type ValueInfo } from "../graph/index.ts";
+import { withSizes } from "../graph/sizes.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew, ShardCost } from "../parallel/index.ts";
 import type * as Pieces from "../program/pieces.ts";
@@ -336,12 +337,7 @@ function metadata({ name, type, shape, holder }: ValueInfo): ValueMetadata {
 /** The graph whose inputs and outputs have these sizes where they name the dimension. */
 function withDimensions(graph: Graph, sizes: Readonly<Record<string, number>>): Graph {
   const names = new Map(Object.entries(sizes));
-  const sized = (infos: readonly ValueInfo[]) =>
-    infos.map((info) => ({
-      ...info,
-      shape: info.shape?.map((d) => (typeof d === "string" ? (names.get(d) ?? d) : d)),
-    }));
-  return { ...graph, inputs: sized(graph.inputs), outputs: sized(graph.outputs) };
+  return { ...graph, inputs: withSizes(graph.inputs, names), outputs: withSizes(graph.outputs, names) };
 }
 
 /** Makes cores of one build, one module, which is read once, and one limit. */
