@@ -278,3 +278,14 @@ export function buildNext(folder, bundler, report) {
   });
   return call(folder, "next", "build", `--${bundler}`);
 }
+
+/** A server of Nitro, which Nuxt's are too; in `folder`/.output is all that it needs. */
+export function buildNitro(folder) {
+  write(folder, {
+    "nitro.config.mjs": `export default { preset: "node-server", compatibilityDate: "2026-01-01" };`,
+    "routes/index.mjs": `import { defineEventHandler } from "h3";
+      import { main } from "../app.mjs";
+      export default defineEventHandler(() => main(process.env.MODEL));`,
+  });
+  return call(folder, "nitropack", "build");
+}

@@ -24,6 +24,7 @@ import {
   buildExtension,
   buildFile,
   buildNext,
+  buildNitro,
   buildOrt,
   buildPlace,
   buildScript,
@@ -359,6 +360,28 @@ if (wants("next")) {
     );
     process.kill(-child.pid);
   }
+}
+
+// A tool that copies the files that it finds a server to import: another file than Node opens is missed only when the server is elsewhere.
+if (wants("nitro")) {
+  const folder = installed("nitro", ["nitropack"]);
+  await check("Nitro builds", () => {
+    buildNitro(folder);
+    cpSync(join(folder, ".output"), join(home, "nitro-server"), { recursive: true });
+  });
+  await check("Nitro's server", async () => {
+    const env = { ...process.env, MODEL, PORT: "5196", HOST: "127.0.0.1" };
+    const child = spawn(process.execPath, [join(home, "nitro-server/server/index.mjs")], { env });
+    try {
+      await new Promise((resolve, reject) => {
+        child.stdout.on("data", (chunk) => /Listening/.test(String(chunk)) && resolve());
+        child.on("exit", (code) => reject(new Error(`the server ended with ${code}`)));
+      });
+      same(await (await fetch("http://127.0.0.1:5196/")).text());
+    } finally {
+      child.kill();
+    }
+  });
 }
 
 /** In q8 inputs are rounded to 256 levels while it runs: the last bit of a number before that is worth a level after. */

@@ -116,17 +116,22 @@ describe("package.json", () => {
   });
 
   // Node opens some files then instead of 250. All entries share them: an error of one is an instance of the class of another.
-  it("gives import in Node bundles that share one library, and bundlers the modules", async () => {
+  // Tools that copy what a server needs (Nitro, which builds Nuxt) ask as Node and as a bundler at once: what they find has to be what Node opens.
+  it("gives Node, and tools that build for it, bundles that share one library, and other bundlers the modules", async () => {
     const classes = new Set<unknown>();
     for (const [name, to] of exported) {
       if (typeof to === "string" || to["node"] === undefined) continue;
-      const file = (condition: string): string => (to[condition] as { default: string }).default;
-      expect(target(["import", "node"], to), name).toBe(join(ROOT, file("node")));
-      expect(target(["module", "node", "import"], to), name).toBe(join(ROOT, file("default")));
+      const node = target(["import", "node"], to);
+      expect(node, name).toMatch(/dist\/node\/[a-z-]+\.js$/);
+      const modules = (to["default"] as { default: string }).default;
+      for (const kind of ["import", "require"]) {
+        expect(target(["module", "node", kind], to), name).toBe(target(["node", kind], to));
+        expect(target(["module", "browser", kind], to), name).toBe(join(ROOT, modules));
+      }
       // They register with onnxruntime-common, which takes one of each only.
       if (name === "./ort" || name === "./transformers") continue;
-      const imported: object = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, file("node"))).href);
-      const module: object = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, file("default"))).href);
+      const imported: object = await import(/* @vite-ignore */ pathToFileURL(node).href);
+      const module: object = await import(/* @vite-ignore */ pathToFileURL(join(ROOT, modules)).href);
       expect(Object.keys(imported).sort(), name).toEqual(Object.keys(module).sort());
       if ("BitbasisError" in imported) classes.add(imported.BitbasisError);
     }
