@@ -1,5 +1,5 @@
 export { attributeType } from "./attributes.ts";
-export { nodeError, nodeMessage } from "./errors.ts";
+export { nodeError } from "./errors.ts";
 export * from "./graph.ts";
 export { evaluateNode } from "./host.ts";
 export { type AttributeJson, type GraphJson, graphFromJson, graphToJson, type NodeJson } from "./json.ts";

@@ -1,4 +1,4 @@
-import { checkNetwork, evaluate, type FixedLayer, type FixedNetwork, maximum } from "../fixed-point/index.ts";
+import { checkNetwork, type FixedLayer, type FixedNetwork, maximum } from "../fixed-point/index.ts";
 import type { Graph } from "../graph/graph.ts";
 import { writeOnnx } from "../onnx/index.ts";
 import { exactSums, roundSums, sumLimit } from "./exact-sums.ts";
@@ -80,20 +80,4 @@ function activate(builder: GraphBuilder, z: string, table: Int32Array, m: number
   if (table.every((value, i) => value === Math.max(0, i - m))) return builder.node("Relu", [z]);
   const index = builder.node("Cast", [builder.node("Add", [z, builder.floats([], () => m)])], { to: 7 });
   return builder.node("Gather", [builder.floats([table.length], (i) => table[i]!), index], { axis: 0 });
-}
-
-/** The first input on which the two differ, for `run` that evaluates a batch; for tests and the command line. */
-export async function compareWithRun(
-  network: FixedNetwork,
-  inputs: readonly (readonly number[])[],
-  run: (x: Float32Array, batch: number) => Promise<ArrayLike<number>>,
-): Promise<{ input: readonly number[]; expected: number[]; actual: number[] } | undefined> {
-  const outputs = network.layers.at(-1)!.outputs;
-  const actual = await run(Float32Array.from(inputs.flat()), inputs.length);
-  for (const [i, input] of inputs.entries()) {
-    const expected = evaluate(network, input);
-    const own = Array.from({ length: outputs }, (_, o) => actual[i * outputs + o]! + 0);
-    if (expected.some((value, o) => value !== own[o])) return { input, expected, actual: own };
-  }
-  return undefined;
 }

@@ -11,6 +11,5 @@ export {
   type TargetOptions,
 } from "./options.ts";
 export { quantize, quantizeGraph } from "./quantize.ts";
-export { expandGraph, type QuantizedLayer } from "./quantize-graph.ts";
 export type { LayerReport, QuantizationReport } from "./report.ts";
 export type { TargetPlan } from "./target.ts";

@@ -1,7 +1,7 @@
 export * from "./achievable.ts";
 export * from "./approximate.ts";
 export * from "./bounds.ts";
-export { type CompositeShape, compositeCost, compositeShape } from "./construct/composite.ts";
+export type { CompositeShape } from "./construct/composite.ts";
 export * from "./dense.ts";
 export * from "./digits.ts";
 export * from "./dyadic.ts";

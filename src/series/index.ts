@@ -14,7 +14,6 @@ export * from "./presets.ts";
 export * from "./rational.ts";
 export {
   areFinite,
-  GRID_WIDTH,
   gridWidth,
   type RoundedRows,
   type RoundOptions,

@@ -116,11 +116,6 @@ export function floatToHalf(value: number): number {
   return smallFloatBits("float16", value);
 }
 
-/** The value of bfloat16 bits; exact. */
-export function bfloatToFloat(bits: number): number {
-  return smallFloatValue("bfloat16", bits);
-}
-
 /** The nearest integer, ties to even; as ONNX's Round. */
 export function roundEven(x: number): number {
   const floor = Math.floor(x);
