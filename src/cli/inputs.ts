@@ -179,20 +179,22 @@ function fromFortran({ type, data, dims }: Tensor): Tensor {
   return new Tensor(type, copyStrided(data, type, dims, strides) as never, dims);
 }
 
+/** The dtype as a header writes it: `'<f4'`, or a list of fields. */
+const DTYPE = /['"]descr['"]:\s*(['"][^'"]*['"]|\[.*\])/s;
+/** Bytes in which it stands. */
+const HEADER_BYTES = 1024;
+
 function parseNpy(path: string, bytes: Uint8Array): Tensor {
-  let tensor: Tensor | undefined;
-  let got: string;
+  const [, written] = DTYPE.exec(String.fromCharCode(...bytes.subarray(0, HEADER_BYTES))) ?? [];
+  if (written !== undefined && NPY_TYPES[written.replace(/^.[<|=]?|.$/g, "")] === undefined)
+    throw new UsageError(`${path} expected an array of little-endian numbers, got dtype ${written}`);
   try {
     const { data, shape, dtype, fortranOrder } = parse(bytes.slice().buffer, { convertFloat16: false });
-    const type = NPY_TYPES[dtype];
-    got = `dtype ${dtype}`;
-    if (type !== undefined) tensor = new Tensor(type, data, shape);
-    if (tensor !== undefined && fortranOrder) tensor = fromFortran(tensor);
+    const tensor = new Tensor(NPY_TYPES[dtype]!, data as never, shape);
+    return fortranOrder ? fromFortran(tensor) : tensor;
   } catch (cause) {
     throw new UsageError(`${path} is a damaged .npy file: ${(cause as Error).message}`, { cause });
   }
-  if (tensor === undefined) throw new UsageError(`${path} expected an array of numbers, got ${got}`);
-  return tensor;
 }
 
 function numericType(what: string, { name, type }: ValueMetadata): NumericType {
