@@ -21,7 +21,7 @@ import type { Tensor } from "../tensor/index.ts";
 import { readJson, readModelFile, writeBytes } from "./files.ts";
 import { type InputOptions, readFeeds } from "./inputs.ts";
 import { readMatrix, streamMatrix } from "./matrix.ts";
-import { printJson, printText, table } from "./print.ts";
+import { printAside, printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { assignment, choice, integer, repeated, UsageError } from "./usage.ts";
 
@@ -266,7 +266,7 @@ async function auditAction(file: string, options: Options): Promise<void> {
   };
   const result = await withProgress((onProgress) => audit(onnx, { ...settings, onProgress }));
   if (options.svg !== undefined && result.blocks.length === 0)
-    process.stderr.write("bitbasis: no attention, so there is nothing to draw\n");
+    printAside("bitbasis: no attention, so there is nothing to draw");
   else if (options.svg !== undefined) await draw(String(options.svg), auditCharts(basename(file), result));
   if (options.json) return printJson(result);
   printText(auditText(result));

@@ -8,7 +8,7 @@ import { asJson } from "./elements.ts";
 import { makeFolder, readModelFile } from "./files.ts";
 import { readTensor, toNpy } from "./inputs.ts";
 import { type JobOptions, jobsOf } from "./jobs.ts";
-import { printJson, printText } from "./print.ts";
+import { printAside, printJson, printText } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { choice, integer, UsageError } from "./usage.ts";
 
@@ -52,7 +52,7 @@ export function registerBatch(command: Command): void {
           runBatch({ items, folder, runner, read, format, verify: jobs.verify, onProgress }),
         );
         const { failed, ...counts } = result;
-        for (const { id, reason } of failed) process.stderr.write(`bitbasis: "${id}": ${reason}\n`);
+        for (const { id, reason } of failed) printAside(`bitbasis: "${id}": ${reason}`);
         if (failed.length > 0) process.exitCode = 1;
         if (options.json) printJson(result);
         else

@@ -3,7 +3,7 @@ import { exportOnnx } from "../export/onnx.ts";
 import { exportProgram } from "../export/program.ts";
 import { readBytes, STDIO, writeBytes } from "./files.ts";
 import { parseShape } from "./inputs.ts";
-import { formatBytes } from "./print.ts";
+import { formatBytes, printAside } from "./print.ts";
 import { assignment, choice, repeated, UsageError } from "./usage.ts";
 
 interface Options {
@@ -34,6 +34,6 @@ export function registerExport(command: Command): void {
           ? await exportOnnx(container, { as })
           : (await exportProgram(container, Object.fromEntries(shapes))).image;
       await writeBytes(String(options.output), bytes);
-      if (options.output !== STDIO) process.stderr.write(`${String(options.output)}: ${formatBytes(bytes.length)}\n`);
+      if (options.output !== STDIO) printAside(`${String(options.output)}: ${formatBytes(bytes.length)}`);
     });
 }

@@ -2,6 +2,7 @@
 import { type CAC, cac } from "cac";
 import { fileReason } from "../session/file-reason.ts";
 import { COMMANDS } from "./commands.ts";
+import { printAside } from "./print.ts";
 import { STDIO } from "./stdio.ts";
 import { suggestion } from "./suggest.ts";
 import { packageVersion } from "./version.ts";
@@ -23,7 +24,7 @@ export async function main(argv: readonly string[]): Promise<number> {
   const command = Object.hasOwn(COMMANDS, word) ? COMMANDS[word] : undefined;
   if (command === undefined) {
     const near = suggestion(word, [...Object.keys(COMMANDS), "--help", "--version"]);
-    process.stderr.write(`bitbasis: unknown command "${word}"${near || "; see bitbasis --help"}\n`);
+    printAside(`bitbasis: unknown command "${word}"${near || "; see bitbasis --help"}`);
     return 2;
   }
   const cli = cac("bitbasis");
@@ -38,12 +39,12 @@ export async function main(argv: readonly string[]): Promise<number> {
     const { checkCommandLine } = await import("./check.ts");
     const replaced = await checkCommandLine(cli);
     await cli.runMatchedCommand();
-    for (const path of replaced) process.stderr.write(`bitbasis: ${path} was there and is replaced\n`);
+    for (const path of replaced) printAside(`bitbasis: ${path} was there and is replaced`);
     return process.exitCode === undefined ? 0 : Number(process.exitCode);
   } catch (error) {
     const { name, message } = error as Error;
-    process.stderr.write(
-      `bitbasis: ${asTyped(cli, unguarded(message)).replaceAll(STDIO, "-")}${name === "CACError" ? nearOption(cli, message) : ""}\n`,
+    printAside(
+      `bitbasis: ${asTyped(cli, unguarded(message)).replaceAll(STDIO, "-")}${name === "CACError" ? nearOption(cli, message) : ""}`,
     );
     return USAGE.includes(name) ? 2 : 1;
   }
@@ -83,7 +84,7 @@ function nearOption(cli: CAC, message: string): string {
 // Whoever closes a pipe early, as `| head -1` does, has what he wanted.
 process.stdout.on("error", (cause: NodeJS.ErrnoException) => {
   if (cause.code === "EPIPE") process.exit();
-  process.stderr.write(`bitbasis: cannot write stdout: ${fileReason(cause)}\n`);
+  printAside(`bitbasis: cannot write stdout: ${fileReason(cause)}`);
   process.exit(1);
 });
 process.stderr.on("error", () => undefined);

@@ -14,7 +14,7 @@ export function table(
   rows: readonly (readonly (string | number)[])[],
   width = process.stdout.columns ?? Number.POSITIVE_INFINITY,
 ): string {
-  const text = [header, ...rows].map((row) => row.map(String));
+  const text = [header, ...rows].map((row) => row.map((cell) => visible(String(cell)).replaceAll("\n", "\\n")));
   const numeric = header.map(
     (_, c) =>
       rows.length > 0 &&
@@ -71,6 +71,23 @@ export function printJson(value: unknown, spell?: (key: string, value: unknown) 
   process.stdout.write(`${JSON.stringify(value, spell, 2)}\n`);
 }
 
+/**
+ * Text in which a terminal sees no command: names and sentences of a stranger's model may hold its escape sequences, or turn the direction of writing.
+ * Line feeds and tabulators stay.
+ */
+export function visible(text: string): string {
+  return text.replace(/\p{Cc}|[\u202a-\u202e\u2066-\u2069]/gu, (c) => {
+    const code = c.codePointAt(0)!;
+    if (c === "\n" || c === "\t") return c;
+    return code < 256 ? `\\x${code.toString(16).padStart(2, "0")}` : `\\u${code.toString(16)}`;
+  });
+}
+
 export function printText(text: string): void {
-  process.stdout.write(`${text}\n`);
+  process.stdout.write(`${visible(text)}\n`);
+}
+
+/** To stderr, where what is said beside the data goes. */
+export function printAside(text: string): void {
+  process.stderr.write(`${visible(text)}\n`);
 }

@@ -5,7 +5,7 @@ import { activationWidth, PRESETS, weightWidth } from "../series/index.ts";
 import { readModelFile, writeBytes } from "./files.ts";
 import type { InputOptions } from "./inputs.ts";
 import { type PlanOptions, readPlan, readRange, readSamples, writePlan } from "./plan-options.ts";
-import { formatBytes, printJson, table } from "./print.ts";
+import { formatBytes, printAside, printJson, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { UsageError } from "./usage.ts";
 
@@ -65,7 +65,7 @@ export function registerQuantize(command: Command): void {
       await writeBytes(String(options.output), bytes);
       if (options.savePlan !== undefined) await writePlan(String(options.savePlan), readModel(bytes).plan);
       if (options.json) printJson(report);
-      else process.stderr.write(`${reportTable(report)}\n`);
+      else printAside(reportTable(report));
     });
 }
 

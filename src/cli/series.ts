@@ -8,7 +8,7 @@ import { Tensor } from "../tensor/index.ts";
 import { floatsOf } from "./elements.ts";
 import { STDIO, writeBytes } from "./files.ts";
 import { readNpy, toNpy } from "./inputs.ts";
-import { printJson, printText, table } from "./print.ts";
+import { printAside, printJson, printText, table } from "./print.ts";
 import { choice, integer, real, UsageError } from "./usage.ts";
 
 interface Options {
@@ -50,7 +50,7 @@ export function registerSeries(command: Command): void {
 async function expandFile(file: string | undefined, options: Options): Promise<void> {
   if (file === undefined) throw new UsageError("series expand expected a .npy file");
   const series = await expand(float32(await readNpy(file)), readOptions(options));
-  for (const warning of series.warnings) process.stderr.write(`bitbasis: ${warning}\n`);
+  for (const warning of series.warnings) printAside(`bitbasis: ${warning}`);
   if (options.output !== undefined) await writeBytes(String(options.output), toNpy(series.reconstruct()));
   const rows = Array.from({ length: series.terms }, (_, i) => {
     const { data } = series.residual(i + 1);

@@ -5,7 +5,7 @@ import type { Item } from "../batch/index.ts";
 import type { Outcome, Sweep } from "../sweep/index.ts";
 import { makeFolder } from "./files.ts";
 import { type JobOptions, jobsOf } from "./jobs.ts";
-import { printJson, printText, table } from "./print.ts";
+import { printAside, printJson, printText, table } from "./print.ts";
 import { withProgress } from "./progress.ts";
 import { integer, UsageError } from "./usage.ts";
 import { packageVersion } from "./version.ts";
@@ -63,7 +63,7 @@ export function registerSweep(command: Command): void {
             onProgress,
           }),
         );
-        for (const { id, reason } of failed) process.stderr.write(`bitbasis: ${id}: ${reason}\n`);
+        for (const { id, reason } of failed) printAside(`bitbasis: ${id}: ${reason}`);
         const wrong = (await outcomes(folder)).filter(({ ok }) => !ok);
         if (failed.length + wrong.length > 0) process.exitCode = 1;
         if (options.json) return printJson({ sweep: name, from, to, wrong, failed });

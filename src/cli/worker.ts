@@ -1,5 +1,6 @@
 import { availableParallelism } from "node:os";
 import type { Command } from "cac";
+import { printAside } from "./print.ts";
 import { BUILDS, choice, integer, UsageError } from "./usage.ts";
 import { packageVersion } from "./version.ts";
 
@@ -21,7 +22,7 @@ export function registerWorker(command: Command): void {
       const build = choice("--build", options.build, BUILDS);
       const { startWorker } = await import("../batch/index.ts");
       const worker = await startWorker({ url: String(options.redis), workers, build, version: packageVersion() });
-      process.stderr.write("bitbasis: ready for jobs\n");
+      printAside("bitbasis: ready for jobs");
       await new Promise<void>((resolve) => {
         for (const signal of ["SIGTERM", "SIGINT"] as const) process.once(signal, resolve);
       });

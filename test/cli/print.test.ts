@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { table } from "../../src/cli/print.ts";
+import { table, visible } from "../../src/cli/print.ts";
 
 const HEADER = ["layer", "bits", "why"];
 const ROWS = [
@@ -29,5 +29,15 @@ describe("a table", () => {
   it("keeps numbers whole, and text at a width that can be read", () => {
     const lines = table(["n", "text"], [[123456789, "a text of more than sixteen characters"]], 5).split("\n");
     expect(lines[2]).toMatch(/^123456789 {2}a text of more$/);
+  });
+});
+
+describe("text of strangers", () => {
+  it("has no command for a terminal, and no line of its own in a table", () => {
+    expect(visible("a\u001b]0;title\u0007b\u009b31m\u202ec\r\n\td")).toBe(
+      "a\\x1b]0;title\\x07b\\x9b31m\\u202ec\\x0d\n\td",
+    );
+    expect(visible("Größe 日本 🙂 عربي")).toBe("Größe 日本 🙂 عربي");
+    expect(table(["name"], [["x\n\u001b[2Jy"]], 80).split("\n")).toEqual(["name", "-----------", "x\\n\\x1b[2Jy"]);
   });
 });
