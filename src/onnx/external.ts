@@ -56,6 +56,11 @@ export class ExternalFiles {
     return sum;
   }
 
+  /** Has copies of the bytes in the place of those that somebody else may write to. */
+  async own(copy: (bytes: Uint8Array) => Promise<Uint8Array>): Promise<void> {
+    for (const [location, file] of this.files) this.files.set(location, { ...file, bytes: await copy(file.bytes) });
+  }
+
   has(location: string): boolean {
     return this.files.has(sameLocation(location));
   }

@@ -159,7 +159,8 @@ export class Reading {
         if (value.length === 0) continue;
         loaded += value.length;
         this.options.onProgress?.({ phase: "load", loaded, total: Math.max(total, loaded) });
-        yield value;
+        // Whoever made the stream may write over a piece that was taken, and keep it: many read all into one buffer.
+        yield value.slice();
       }
     } catch (cause) {
       this.signal?.throwIfAborted();
@@ -192,23 +193,14 @@ function isIterable(value: unknown): value is Pieces {
   return typeof (value as Partial<Pieces> | null)?.[Symbol.asyncIterator] === "function";
 }
 
-/**
- * The wait for a piece ends with the signal: an iterator that is told to return does so when the piece has come. Pieces are copied: many iterators read all of
- * them into one buffer.
- */
+/** The wait for a piece ends with the signal: an iterator that is told to return does so when the piece has come. */
 function streamOf(pieces: Pieces, signal: AbortSignal | undefined): Readable {
   const iterator = pieces[Symbol.asyncIterator]();
   const cancel = async (): Promise<void> => {
     pieces.destroy?.();
     await iterator.return?.();
   };
-  const read = async (): Promise<IteratorResult<Uint8Array>> => {
-    const next = await abortable(iterator.next(), signal);
-    // Not of one that has been detached: that it has no bytes says so.
-    return classOf(next.value) === "Uint8Array" && next.value.length > 0
-      ? { ...next, value: next.value.slice() }
-      : next;
-  };
+  const read = (): Promise<IteratorResult<Uint8Array>> => abortable(iterator.next(), signal);
   return { locked: false, getReader: () => ({ read, cancel }) };
 }
 
@@ -239,7 +231,7 @@ function isBuffer(value: unknown): value is ArrayBufferLike {
 }
 
 /** A copy, since weights are packed when a run needs them: the caller may do with the bytes what it likes. */
-async function ownBytes(
+export async function ownBytes(
   source: ArrayBufferLike | ArrayBufferView,
   signal: AbortSignal | undefined,
 ): Promise<Uint8Array> {

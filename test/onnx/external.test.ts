@@ -68,6 +68,29 @@ describe("external data", () => {
     expect(report.bytesBefore).toBe(model("w.data", part).length + 16);
   });
 
+  it.each(["float32", "fast"] as const)(
+    "are a session's own, %s, whatever the caller writes to them",
+    async (preset) => {
+      const proto = encode({
+        input: [valueProto("x", [1, 2])],
+        output: [valueProto("y", [1, 1])],
+        node: [nodeProto("MatMul", ["x", "w"], ["y"])],
+        initializer: [{ ...kept("w", "w.data", part), dims: [2, 1] }] as unknown as GraphProto["initializer"],
+      });
+      for (const form of [
+        (data: Uint8Array) => ({ "w.data": data }),
+        (data: Uint8Array) => [{ path: "w.data", data }],
+      ]) {
+        const bytes = floats(9, 1, 2, 8);
+        const session = await InferenceSession.create(proto, { preset, externalData: form(bytes) });
+        bytes.fill(7);
+        const { y } = await session.run({ x: new Tensor("float32", [10, 20], [1, 2]) });
+        expect(y!.data[0]).toBeCloseTo(50, 0);
+        await session.release();
+      }
+    },
+  );
+
   it("are found beside a model that is read from a path, only the part that is needed", async () => {
     for (const [name, bytes] of [
       ["a.onnx", model("w.data", part)],

@@ -43,28 +43,50 @@ describe.each(["float32", "fast"] as const)("bytes of a model, %s, are the sessi
     for (const meddle of [(own: Uint8Array) => own.fill(0), detach]) {
       const own = new Uint8Array(source.buffer.slice(0)).subarray(source.byteOffset);
       const session = await InferenceSession.create(own, { preset });
+      expect(own).toEqual(source);
       meddle(own);
       expect(await answer(session)).toBe(expected);
       await session.release();
     }
   });
 
-  it.each([1, 7, 1000, 1e9])("an iterator reads all pieces of %i bytes into one buffer", async (size) => {
-    async function* pieces(): AsyncGenerator<Uint8Array> {
-      const buffer = new Uint8Array(Math.min(size, bytes.length));
-      for (let at = 0; at < bytes.length; at += size) {
-        const piece = bytes.subarray(at, at + size);
-        buffer.set(piece);
-        yield buffer.subarray(0, piece.length);
-        buffer.fill(0xff);
-      }
+  /** Pieces of a source, all in one buffer, which is written over as soon as the next is asked for. */
+  async function* pieces(of: Uint8Array, size: number): AsyncGenerator<Uint8Array> {
+    const buffer = new Uint8Array(Math.min(size, of.length));
+    for (let at = 0; at < of.length; at += size) {
+      const piece = of.subarray(at, at + size);
+      buffer.set(piece);
+      yield buffer.subarray(0, piece.length);
+      buffer.fill(0xff);
     }
-    const expected = await answer(await InferenceSession.create(bytes));
-    for (const progressive of [false, true]) {
-      const session = await InferenceSession.create(pieces(), { progressive });
-      while (await session.refine());
-      expect(await answer(session)).toBe(expected);
-      await session.release();
+  }
+  const stream = (of: Uint8Array, size: number): ReadableStream<Uint8Array> => {
+    const each = pieces(of, size);
+    const pull = async (controller: ReadableStreamDefaultController<Uint8Array>): Promise<void> => {
+      const { done, value } = await each.next();
+      if (done) controller.close();
+      else controller.enqueue(value);
+    };
+    return new ReadableStream({ pull }, { highWaterMark: 0 });
+  };
+
+  it.each<[string, (of: Uint8Array, size: number) => Source]>([
+    ["an iterator", pieces],
+    ["a stream", stream],
+    ["a response with a stream of its caller's", (of, size) => new Response(stream(of, size) as BodyInit)],
+  ])("%s reads all pieces into one buffer", async (_, read) => {
+    for (const [of, progressive] of [
+      [bytes, false],
+      [bytes, true],
+      [onnx, false],
+    ] as const) {
+      const expected = await answer(await InferenceSession.create(of, { preset }));
+      for (const size of [7, 1000, 1e9]) {
+        const session = await InferenceSession.create(read(of, size), { progressive, preset });
+        while (await session.refine());
+        expect(await answer(session)).toBe(expected);
+        await session.release();
+      }
     }
   });
 });
