@@ -222,10 +222,9 @@ class Surveyor extends Specializer {
     const size = sizeOf(shape);
     if (type === "string" || size > MOST_ELEMENTS || this.constants.has(name)) return false;
     const data = allocateData(type, size) as Float32Array | BigInt64Array;
-    this.constants.set(
-      name,
-      new Tensor(type, data.fill((typeof data[0] === "bigint" ? 1n : 1) as never) as never, [...shape]),
-    );
+    // A list of none can be filled with what its elements would be only.
+    const one = type === "int64" || type === "uint64" ? 1n : 1;
+    this.constants.set(name, new Tensor(type, data.fill(one as never) as never, [...shape]));
     this.guessed.add(name);
     return true;
   }

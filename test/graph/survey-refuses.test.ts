@@ -19,7 +19,7 @@ describe("is refused, if no feeds mend it:", () => {
       nothing: f32([0, 2]),
       flat: f32([2, 0]),
     },
-    ...{ none: int(0), less: int(-1), some: int(2), on: bool(true), off: bool(false), pair: i64(1, 1) },
+    ...{ none: int(0), less: int(-1), some: int(2), on: bool(true), off: bool(false), pair: i64(1, 1), zero: i64(0) },
   };
   const inputs: Inputs = {
     x: [2, 3],
@@ -69,6 +69,14 @@ describe("is refused, if no feeds mend it:", () => {
       [
         ["NonZero", ["x"], ["h"]],
         ["Add", ["h", "pair"], ["y"]],
+      ],
+      undefined,
+    ],
+    [
+      "a list without elements, of which there is nothing to guess: not",
+      [
+        ["TopK", ["three", "zero"], ["k", "h"]],
+        ["Expand", ["k", "h"], ["y"]],
       ],
       undefined,
     ],
