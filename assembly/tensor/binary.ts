@@ -3,10 +3,10 @@
 import { BinaryFunction, BinaryStep, CompareFunction } from "../../src/core/abi/elementwise";
 import { ElementCode } from "../../src/core/abi/element";
 import { add, atLeast, atMost, div, ifLess, k, max as larger, min as smaller, mul, sub } from "../math/lane";
-import { pow } from "../math/pow";
 import { combine } from "./combine";
 import { countOf, lanes, loadLanes, loadUpTo, offsetOf, storeLanes, storeUpTo } from "./lanes";
-import { Part } from "../part";
+import { isRestPair, Part } from "../part";
+import { powers } from "./powers";
 import { address, argument, share } from "../step";
 
 export function binary(step: usize, thread: i32, threads: i32): void {
@@ -66,6 +66,7 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   if (PART & Part.Rest) {
     if (type == ElementCode.float64) return plainRow<f64>(operation, a, b, output, n, sa, sb);
     if (type == ElementCode.uint64) return plainRow<u64>(operation, a, b, output, n, sa, sb);
+    if (isRestPair(type, operation)) return powers(operation, a, b, output, n, sa, sb);
   }
   if (PART & Part.Common) {
     switch (type) {
@@ -127,11 +128,6 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   return ifLess<T>(a, k<T>(0), mul<T>(a, b), a); // PRelu
 }
 
-function single(operation: i32, a: f32, b: f32): f32 {
-  if (operation == BinaryFunction.Pow) return pow(a, b);
-  return combine<f32>(operation, a, b);
-}
-
 /** Whole vectors, where b may repeat, which is read once then. */
 @inline function whole<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sb: i32): i32 {
   const count = n & -lanes<T>();
@@ -152,11 +148,8 @@ function single(operation: i32, a: f32, b: f32): f32 {
   return count;
 }
 
-/** What whole vectors leave of a row, rows whose left operand repeats, and functions that have no lane form. */
+/** What whole vectors leave of a row, and rows whose left operand repeats. */
 @inline function others<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  if (operation > BinaryFunction.Max && operation < BinaryFunction.PRelu) {
-    for (; n > 0; n--, a += sa, b += sb, output += 4) store<f32>(output, single(operation, load<f32>(a), load<f32>(b)));
-  }
   for (; n > 0; n -= lanes<T>()) {
     const left = sa != 0 ? loadUpTo<T>(a, n) : k<T>(load<f32>(a));
     const right = sb != 0 ? loadUpTo<T>(b, n) : k<T>(load<f32>(b));

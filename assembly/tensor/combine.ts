@@ -2,6 +2,7 @@
 import { BinaryFunction } from "../../src/core/abi/elementwise";
 import * as double from "../math/double/pow";
 import { pow } from "../math/pow";
+import { Part } from "../part";
 
 export function combine<T>(operation: i32, a: T, b: T): T {
   switch (operation) {
@@ -59,14 +60,22 @@ export function combine<T>(operation: i32, a: T, b: T): T {
     }
     return <T>(a % b);
   }
-  // exact by definition, whatever the algorithm
+  if (sizeof<T>() == 4) {
+    if (!(PART & Part.Rest)) return 0; // `isRestPair`
+    // Exact by definition, whatever the algorithm: of a quotient below 2^24 the product has 48 bits, and no rounding takes it to the next integer. `%` goes bit by bit.
+    const quotient = <f64>a / <f64>b;
+    if (f64.abs(quotient) < 16777216 && f64.abs(<f64>b) < Infinity) {
+      return <T>f64.copysign(<f64>a - f64.trunc(quotient) * <f64>b, <f64>a);
+    }
+  }
   return <T>(a % b);
 }
 
 @inline function power<T>(a: T, b: T): T {
   if (isFloat<T>()) {
     if (sizeof<T>() == 8) return <T>double.pow(<f64>a, <f64>b);
-    return <T>pow(<f32>a, <f32>b);
+    // Of float32 it is the rest's: `isRestPair`.
+    return PART & Part.Rest ? <T>pow(<f32>a, <f32>b) : 0;
   }
   if (isSigned<T>()) {
     if (b < 0) {
