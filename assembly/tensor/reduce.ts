@@ -3,7 +3,7 @@
 import { ElementCode } from "../../src/core/abi/element";
 import { ArgStep, ReduceFunction, ReduceStep } from "../../src/core/abi/reduce";
 import { abs, add, div, k, max, min, mul, sqrt } from "../math/lane";
-import { lanes, loadUpTo, storeUpTo } from "./lanes";
+import { lanes, loadApart, loadUpTo, storeUpTo } from "./lanes";
 import { Part } from "../part";
 import { address, argument, share, shareOfRows } from "../step";
 
@@ -388,11 +388,4 @@ function extreme__simd(row: usize, to: usize, extent: i32, stride: usize, apart:
   }
   v128.store(to, i64x2.extend_low_i32x4_s(index));
   v128.store(to, i64x2.extend_high_i32x4_s(index), 16);
-}
-
-@inline
-function loadApart(at: usize, apart: usize): v128 {
-  if (apart == 4) return v128.load(at);
-  const low = v128.load_lane<i32>(at + apart, v128.load_zero<i32>(at), 1);
-  return v128.load_lane<i32>(at + 3 * apart, v128.load_lane<i32>(at + 2 * apart, low, 2), 3);
 }
