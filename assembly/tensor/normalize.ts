@@ -3,7 +3,7 @@ import { LayerNormStep, SoftmaxStep } from "../../src/core/abi/reduce";
 import { decay } from "../math/exp";
 import { add, atLeast, div, ifLess, k, mul, sqrt, sub } from "../math/lane";
 import { log } from "../math/log";
-import { lanes, loadApart, loadUpTo, storeUpTo } from "./lanes";
+import { lanes, loadUpTo, storeUpTo } from "./lanes";
 import { address, argument, number, share } from "../step";
 
 /** Four partials: one vector, or four floats that the scalar build keeps apart. */
@@ -13,36 +13,25 @@ import { address, argument, number, share } from "../step";
 
 /** The sum of ((x − mean) − rest)^power over a row, power 1 or 2. */
 function sumOf(row: usize, extent: i32, mean: f32, rest: f32, power: i32): f32 {
-  let i = 0;
+  const end = row + (<usize>(extent & ~3) << 2);
+  if (ASC_FEATURE_SIMD) {
+    let sum = k<v128>(0);
+    const m = k<v128>(mean);
+    const r = k<v128>(rest);
+    for (; row < end; row += 16) sum = f32x4.add(sum, terms(v128.load(row), m, r, power));
+    return ended__simd(sum, row, extent, mean, rest, power);
+  }
   let a: f32 = 0;
   let b: f32 = 0;
   let c: f32 = 0;
   let d: f32 = 0;
-  if (ASC_FEATURE_SIMD) {
-    let sum = k<v128>(0);
-    let m = k<v128>(mean);
-    let r = k<v128>(rest);
-    for (; i + 4 <= extent; i += 4) {
-      sum = add<v128>(sum, terms(v128.load(row + (<usize>i << 2)), m, r, power));
-    }
-    a = f32x4.extract_lane(sum, 0);
-    b = f32x4.extract_lane(sum, 1);
-    c = f32x4.extract_lane(sum, 2);
-    d = f32x4.extract_lane(sum, 3);
-  } else {
-    for (; i + 4 <= extent; i += 4) {
-      let at = row + (<usize>i << 2);
-      a += term(at, mean, rest, power);
-      b += term(at + 4, mean, rest, power);
-      c += term(at + 8, mean, rest, power);
-      d += term(at + 12, mean, rest, power);
-    }
+  for (; row < end; row += 16) {
+    a += term(row, mean, rest, power);
+    b += term(row + 4, mean, rest, power);
+    c += term(row + 8, mean, rest, power);
+    d += term(row + 12, mean, rest, power);
   }
-  let at = row + (<usize>i << 2);
-  if (i < extent) a += term(at, mean, rest, power);
-  if (i + 1 < extent) b += term(at + 4, mean, rest, power);
-  if (i + 2 < extent) c += term(at + 8, mean, rest, power);
-  return joined(a, b, c, d);
+  return ended(a, b, c, d, row, extent, mean, rest, power);
 }
 
 /** `sumOf` of four rows, `apart` bytes apart: additions of one row wait for each other (64 rows of 4000 295 → 235 µs). */
@@ -51,38 +40,50 @@ function sumsOf(row: usize, apart: usize, extent: i32, mean: v128, rest: v128, p
   let r1 = r0;
   let r2 = r0;
   let r3 = r0;
-  const m0 = first<v128>(mean);
-  const m1 = v128.shuffle<i32>(mean, mean, 1, 1, 1, 1);
-  const m2 = v128.shuffle<i32>(mean, mean, 2, 2, 2, 2);
-  const m3 = v128.shuffle<i32>(mean, mean, 3, 3, 3, 3);
-  const s0 = first<v128>(rest);
-  const s1 = v128.shuffle<i32>(rest, rest, 1, 1, 1, 1);
-  const s2 = v128.shuffle<i32>(rest, rest, 2, 2, 2, 2);
-  const s3 = v128.shuffle<i32>(rest, rest, 3, 3, 3, 3);
+  const m0 = f32x4.extract_lane(mean, 0);
+  const m1 = f32x4.extract_lane(mean, 1);
+  const m2 = f32x4.extract_lane(mean, 2);
+  const m3 = f32x4.extract_lane(mean, 3);
+  const s0 = f32x4.extract_lane(rest, 0);
+  const s1 = f32x4.extract_lane(rest, 1);
+  const s2 = f32x4.extract_lane(rest, 2);
+  const s3 = f32x4.extract_lane(rest, 3);
   for (const end = row + (<usize>(extent & ~3) << 2); row < end; row += 16) {
-    r0 = f32x4.add(r0, terms(v128.load(row), m0, s0, power));
-    r1 = f32x4.add(r1, terms(v128.load(row + apart), m1, s1, power));
-    r2 = f32x4.add(r2, terms(v128.load(row + 2 * apart), m2, s2, power));
-    r3 = f32x4.add(r3, terms(v128.load(row + 3 * apart), m3, s3, power));
+    r0 = f32x4.add(r0, terms(v128.load(row), f32x4.splat(m0), f32x4.splat(s0), power));
+    r1 = f32x4.add(r1, terms(v128.load(row + apart), f32x4.splat(m1), f32x4.splat(s1), power));
+    r2 = f32x4.add(r2, terms(v128.load(row + 2 * apart), f32x4.splat(m2), f32x4.splat(s2), power));
+    r3 = f32x4.add(r3, terms(v128.load(row + 3 * apart), f32x4.splat(m3), f32x4.splat(s3), power));
   }
-  // Partials 0 … 3 of all rows.
-  const low01 = v128.shuffle<i32>(r0, r1, 0, 4, 1, 5);
-  const low23 = v128.shuffle<i32>(r2, r3, 0, 4, 1, 5);
-  const high01 = v128.shuffle<i32>(r0, r1, 2, 6, 3, 7);
-  const high23 = v128.shuffle<i32>(r2, r3, 2, 6, 3, 7);
-  let a = v128.shuffle<i64>(low01, low23, 0, 2);
-  let b = v128.shuffle<i64>(low01, low23, 1, 3);
-  let c = v128.shuffle<i64>(high01, high23, 0, 2);
+  let sums = f32x4.splat(ended__simd(r0, row, extent, m0, s0, power));
+  sums = f32x4.replace_lane(sums, 1, ended__simd(r1, (row += apart), extent, m1, s1, power));
+  sums = f32x4.replace_lane(sums, 2, ended__simd(r2, (row += apart), extent, m2, s2, power));
+  return f32x4.replace_lane(sums, 3, ended__simd(r3, row + apart, extent, m3, s3, power));
+}
+
+/** The sum of four partials and of the last elements of a row of `extent`, of which `at` is the first. */
+@inline function ended(a: f32, b: f32, c: f32, d: f32, at: usize, extent: i32, mean: f32, rest: f32, power: i32): f32 {
   const left = extent & 3;
-  if (left > 0) a = f32x4.add(a, terms(loadApart(row, apart), mean, rest, power));
-  if (left > 1) b = f32x4.add(b, terms(loadApart(row + 4, apart), mean, rest, power));
-  if (left > 2) c = f32x4.add(c, terms(loadApart(row + 8, apart), mean, rest, power));
-  return f32x4.add(f32x4.add(a, c), f32x4.add(b, v128.shuffle<i64>(high01, high23, 1, 3)));
+  if (left > 0) a += term(at, mean, rest, power);
+  if (left > 1) b += term(at + 4, mean, rest, power);
+  if (left > 2) c += term(at + 8, mean, rest, power);
+  return joined(a, b, c, d);
+}
+
+function ended__simd(sum: v128, at: usize, extent: i32, mean: f32, rest: f32, power: i32): f32 {
+  const a = f32x4.extract_lane(sum, 0);
+  const b = f32x4.extract_lane(sum, 1);
+  const c = f32x4.extract_lane(sum, 2);
+  return ended(a, b, c, f32x4.extract_lane(sum, 3), at, extent, mean, rest, power);
 }
 
 @inline function terms(x: v128, mean: v128, rest: v128, power: i32): v128 {
   x = f32x4.sub(f32x4.sub(x, mean), rest);
   return power == 2 ? f32x4.mul(x, x) : x;
+}
+
+@inline function term(at: usize, mean: f32, rest: f32, power: i32): f32 {
+  let x = load<f32>(at) - mean - rest;
+  return power == 2 ? x * x : x;
 }
 
 /** The sums of four rows, or of one in all lanes. */
@@ -96,7 +97,7 @@ function sumsOf(row: usize, apart: usize, extent: i32, mean: v128, rest: v128, p
 
 /** The first lane, in all. */
 @inline function first<T>(x: T): T {
-  if (isVector<T>()) return v128.shuffle<i32>(x, x, 0, 0, 0, 0);
+  if (isVector<T>()) return f32x4.splat(f32x4.extract_lane(x, 0));
   return x;
 }
 
@@ -109,11 +110,6 @@ function sumsOf(row: usize, apart: usize, extent: i32, mean: v128, rest: v128, p
 @inline function keep<T>(at: usize, x: T): void {
   if (isVector<T>()) v128.store_lane<i32>(at, x, 0);
   else store<f32>(at, x as f32);
-}
-
-@inline function term(at: usize, mean: f32, rest: f32, power: i32): f32 {
-  let x = load<f32>(at) - mean - rest;
-  return power == 2 ? x * x : x;
 }
 
 /** The largest element that is a number: a NaN reaches the row through its own exponential. */
