@@ -138,8 +138,6 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
     case BinaryFunction.Div: return whole<T>(BinaryFunction.Div, a, b, output, n, sb, count, nextA, nextB);
     case BinaryFunction.Min: return whole<T>(BinaryFunction.Min, a, b, output, n, sb, count, nextA, nextB);
     case BinaryFunction.Max: return whole<T>(BinaryFunction.Max, a, b, output, n, sb, count, nextA, nextB);
-    case BinaryFunction.AtLeast: return whole<T>(BinaryFunction.AtLeast, a, b, output, n, sb, count, nextA, nextB);
-    case BinaryFunction.AtMost: return whole<T>(BinaryFunction.AtMost, a, b, output, n, sb, count, nextA, nextB);
     case BinaryFunction.PRelu: return whole<T>(BinaryFunction.PRelu, a, b, output, n, sb, count, nextA, nextB);
     default: return 0;
   }

@@ -21,9 +21,7 @@ export function cast(step: usize, thread: i32, threads: i32): void {
     switch (from) {
       case ElementCode.bool:
       case ElementCode.uint8: i = toFloats<u8>(input, output, i, end); break;
-      case ElementCode.int8: i = toFloats<i8>(input, output, i, end); break;
       case ElementCode.int16: i = toFloats<i16>(input, output, i, end); break;
-      case ElementCode.int32: i = toFloats<i32>(input, output, i, end); break;
       case ElementCode.int64: i = toFloats<i64>(input, output, i, end); break;
     }
   }

@@ -1,7 +1,7 @@
 // Softmax and LayerNorm over contiguous rows of f32; sums by 4 partials, k mod 4, joined as (0 + 2) + (1 + 3).
 import { LayerNormStep, SoftmaxStep } from "../../src/core/abi/reduce";
 import { decay } from "../math/exp";
-import { add, atLeast, div, ifLess, k, mul, sqrt, sub } from "../math/lane";
+import { add, atLeast, div, ifLess, k, mul, sub } from "../math/lane";
 import { log } from "../math/log";
 import { lanes, loadUpTo, storeUpTo } from "./lanes";
 import { address, argument, number, share } from "../step";
@@ -13,103 +13,42 @@ import { address, argument, number, share } from "../step";
 
 /** The sum of ((x − mean) − rest)^power over a row, power 1 or 2. */
 function sumOf(row: usize, extent: i32, mean: f32, rest: f32, power: i32): f32 {
-  const end = row + (<usize>(extent & ~3) << 2);
-  if (ASC_FEATURE_SIMD) {
-    let sum = k<v128>(0);
-    const m = k<v128>(mean);
-    const r = k<v128>(rest);
-    for (; row < end; row += 16) sum = f32x4.add(sum, terms(v128.load(row), m, r, power));
-    return ended__simd(sum, row, extent, mean, rest, power);
-  }
+  let i = 0;
   let a: f32 = 0;
   let b: f32 = 0;
   let c: f32 = 0;
   let d: f32 = 0;
-  for (; row < end; row += 16) {
-    a += term(row, mean, rest, power);
-    b += term(row + 4, mean, rest, power);
-    c += term(row + 8, mean, rest, power);
-    d += term(row + 12, mean, rest, power);
+  if (ASC_FEATURE_SIMD) {
+    let sum = k<v128>(0);
+    let m = k<v128>(mean);
+    let r = k<v128>(rest);
+    for (; i + 4 <= extent; i += 4) {
+      let x = sub<v128>(sub<v128>(v128.load(row + (<usize>i << 2)), m), r);
+      sum = add<v128>(sum, power == 2 ? mul<v128>(x, x) : x);
+    }
+    a = f32x4.extract_lane(sum, 0);
+    b = f32x4.extract_lane(sum, 1);
+    c = f32x4.extract_lane(sum, 2);
+    d = f32x4.extract_lane(sum, 3);
+  } else {
+    for (; i + 4 <= extent; i += 4) {
+      let at = row + (<usize>i << 2);
+      a += term(at, mean, rest, power);
+      b += term(at + 4, mean, rest, power);
+      c += term(at + 8, mean, rest, power);
+      d += term(at + 12, mean, rest, power);
+    }
   }
-  return ended(a, b, c, d, row, extent, mean, rest, power);
-}
-
-/** `sumOf` of four rows, `apart` bytes apart: additions of one row wait for each other (64 rows of 4000 295 → 235 µs). */
-function sumsOf(row: usize, apart: usize, extent: i32, mean: v128, rest: v128, power: i32): v128 {
-  let r0 = f32x4.splat(0);
-  let r1 = r0;
-  let r2 = r0;
-  let r3 = r0;
-  const m0 = f32x4.extract_lane(mean, 0);
-  const m1 = f32x4.extract_lane(mean, 1);
-  const m2 = f32x4.extract_lane(mean, 2);
-  const m3 = f32x4.extract_lane(mean, 3);
-  const s0 = f32x4.extract_lane(rest, 0);
-  const s1 = f32x4.extract_lane(rest, 1);
-  const s2 = f32x4.extract_lane(rest, 2);
-  const s3 = f32x4.extract_lane(rest, 3);
-  for (const end = row + (<usize>(extent & ~3) << 2); row < end; row += 16) {
-    r0 = f32x4.add(r0, terms(v128.load(row), f32x4.splat(m0), f32x4.splat(s0), power));
-    r1 = f32x4.add(r1, terms(v128.load(row + apart), f32x4.splat(m1), f32x4.splat(s1), power));
-    r2 = f32x4.add(r2, terms(v128.load(row + 2 * apart), f32x4.splat(m2), f32x4.splat(s2), power));
-    r3 = f32x4.add(r3, terms(v128.load(row + 3 * apart), f32x4.splat(m3), f32x4.splat(s3), power));
-  }
-  let sums = f32x4.splat(ended__simd(r0, row, extent, m0, s0, power));
-  sums = f32x4.replace_lane(sums, 1, ended__simd(r1, (row += apart), extent, m1, s1, power));
-  sums = f32x4.replace_lane(sums, 2, ended__simd(r2, (row += apart), extent, m2, s2, power));
-  return f32x4.replace_lane(sums, 3, ended__simd(r3, row + apart, extent, m3, s3, power));
-}
-
-/** The sum of four partials and of the last elements of a row of `extent`, of which `at` is the first. */
-@inline function ended(a: f32, b: f32, c: f32, d: f32, at: usize, extent: i32, mean: f32, rest: f32, power: i32): f32 {
-  const left = extent & 3;
-  if (left > 0) a += term(at, mean, rest, power);
-  if (left > 1) b += term(at + 4, mean, rest, power);
-  if (left > 2) c += term(at + 8, mean, rest, power);
+  let at = row + (<usize>i << 2);
+  if (i < extent) a += term(at, mean, rest, power);
+  if (i + 1 < extent) b += term(at + 4, mean, rest, power);
+  if (i + 2 < extent) c += term(at + 8, mean, rest, power);
   return joined(a, b, c, d);
-}
-
-function ended__simd(sum: v128, at: usize, extent: i32, mean: f32, rest: f32, power: i32): f32 {
-  const a = f32x4.extract_lane(sum, 0);
-  const b = f32x4.extract_lane(sum, 1);
-  const c = f32x4.extract_lane(sum, 2);
-  return ended(a, b, c, f32x4.extract_lane(sum, 3), at, extent, mean, rest, power);
-}
-
-@inline function terms(x: v128, mean: v128, rest: v128, power: i32): v128 {
-  x = f32x4.sub(f32x4.sub(x, mean), rest);
-  return power == 2 ? f32x4.mul(x, x) : x;
 }
 
 @inline function term(at: usize, mean: f32, rest: f32, power: i32): f32 {
   let x = load<f32>(at) - mean - rest;
   return power == 2 ? x * x : x;
-}
-
-/** The sums of four rows, or of one in all lanes. */
-@inline function totals<T>(row: usize, rows: i32, extent: i32, mean: T, rest: T, power: i32): T {
-  if (isVector<T>()) {
-    if (rows == 4) return sumsOf(row, <usize>extent << 2, extent, mean, rest, power);
-    return k<T>(sumOf(row, extent, f32x4.extract_lane(mean, 0), f32x4.extract_lane(rest, 0), power));
-  }
-  return sumOf(row, extent, mean, rest, power) as T;
-}
-
-/** The first lane, in all. */
-@inline function first<T>(x: T): T {
-  if (isVector<T>()) return f32x4.splat(f32x4.extract_lane(x, 0));
-  return x;
-}
-
-/** The next lane first. */
-@inline function turned<T>(x: T): T {
-  if (isVector<T>()) return v128.shuffle<i32>(x, x, 1, 2, 3, 0);
-  return x;
-}
-
-@inline function keep<T>(at: usize, x: T): void {
-  if (isVector<T>()) v128.store_lane<i32>(at, x, 0);
-  else store<f32>(at, x as f32);
 }
 
 /** The largest element that is a number: a NaN reaches the row through its own exponential. */
@@ -201,44 +140,30 @@ export function softmax(step: usize, thread: i32, threads: i32): void {
 }
 
 export function layerNorm(step: usize, thread: i32, threads: i32): void {
-  if (ASC_FEATURE_SIMD) normalize<v128>(step, thread, threads);
-  else normalize<f32>(step, thread, threads);
-}
-
-@inline function normalize<T>(step: usize, thread: i32, threads: i32): void {
   let extent = argument(step, LayerNormStep.extent);
-  let all = argument(step, LayerNormStep.rows);
+  let rows = argument(step, LayerNormStep.rows);
   let epsilon = number(step, LayerNormStep.epsilon);
   let rms = argument(step, LayerNormStep.rms) != 0;
   let scale = address(step, LayerNormStep.scale);
   let bias = address(step, LayerNormStep.bias);
   let means = address(step, LayerNormStep.mean);
   let inverses = address(step, LayerNormStep.inverse);
-  let end = share(all, thread + 1, threads);
-  const count = k<T>(<f32>extent);
-  for (let i = share(all, thread, threads); i < end; ) {
+  let end = share(rows, thread + 1, threads);
+  for (let i = share(rows, thread, threads); i < end; i++) {
     let offset = <usize>i * <usize>extent << 2;
     let row = address(step, LayerNormStep.input) + offset;
     let output = address(step, LayerNormStep.output) + offset;
-    const rows = isVector<T>() && end - i >= 4 ? 4 : 1;
-    let mean = k<T>(0);
-    let rest = mean;
+    let mean: f32 = 0;
+    let rest: f32 = 0;
     if (!rms) {
-      mean = div<T>(totals<T>(row, rows, extent, mean, rest, 1), count);
-      rest = div<T>(totals<T>(row, rows, extent, mean, rest, 1), count);
+      mean = sumOf(row, extent, 0, 0, 1) / <f32>extent;
+      rest = sumOf(row, extent, mean, 0, 1) / <f32>extent;
     }
-    const square = div<T>(totals<T>(row, rows, extent, mean, rest, 2), count);
-    let inverse = div<T>(k<T>(1), sqrt<T>(add<T>(square, k<T>(epsilon))));
-    for (const stop = i + rows; i < stop; i++) {
-      if (means != 0) keep<T>(means + (<usize>i << 2), add<T>(mean, rest));
-      if (inverses != 0) keep<T>(inverses + (<usize>i << 2), inverse);
-      scaled<T>(row, output, extent, first<T>(mean), first<T>(rest), first<T>(inverse), scale, bias);
-      mean = turned<T>(mean);
-      rest = turned<T>(rest);
-      inverse = turned<T>(inverse);
-      row += <usize>extent << 2;
-      output += <usize>extent << 2;
-    }
+    let inverse: f32 = 1 / f32.sqrt(sumOf(row, extent, mean, rest, 2) / <f32>extent + epsilon);
+    if (means != 0) store<f32>(means + (<usize>i << 2), mean + rest);
+    if (inverses != 0) store<f32>(inverses + (<usize>i << 2), inverse);
+    if (ASC_FEATURE_SIMD) scaled<v128>(row, output, extent, k<v128>(mean), k<v128>(rest), k<v128>(inverse), scale, bias);
+    else scaled<f32>(row, output, extent, mean, rest, inverse, scale, bias);
   }
 }
 
