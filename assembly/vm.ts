@@ -5,7 +5,7 @@ import { GatherElementsStep, GatherStep } from "../src/core/abi/movement";
 import { Opcode } from "../src/core/abi/opcode";
 import { ArgStep, ReduceStep } from "../src/core/abi/reduce";
 import { Program, ProgramHeader, Status } from "../src/core/abi/program";
-import { isRest, isRestFunction, Part } from "./part";
+import { isRest, isRestFunction, isRestPair, Part } from "./part";
 import { depthwiseF32, depthwiseI16 } from "./depthwise/depthwise";
 import { blockProduct, quantizeBlocks } from "./gemm/blocks";
 import { conv } from "./gemm/conv";
@@ -170,7 +170,10 @@ function arithmetic(program: usize, step: usize, thread: i32, threads: i32): Sta
 function isOfRest(step: usize): bool {
   switch (load<i32>(step)) {
     case Opcode.Unary: return isRest(argument(step, UnaryStep.type)) || isRestFunction(argument(step, UnaryStep.operation));
-    case Opcode.Binary:
+    case Opcode.Binary: {
+      const type = argument(step, BinaryStep.type);
+      return isRest(type) || isRestPair(type, argument(step, BinaryStep.operation));
+    }
     case Opcode.Compare: return isRest(argument(step, BinaryStep.type));
     // Of floats they are what most networks have.
     case Opcode.Reduce: return argument(step, ReduceStep.type) != ElementCode.float32;

@@ -207,7 +207,9 @@ export const CASES = {
   "Softmax over channels, 56² 21": () => picture(56, 56, 21, ["Softmax", { axis: 1 }]),
   "Softmax over axis 1 of [8,64,1000]": () => rows([8, 64, 1000], ["Softmax", { axis: 1 }]),
   "LogSoftmax 64×1000": () => rows([64, 1000], ["LogSoftmax", {}]),
-  "ReduceSum axis −1, 1024×256": () => rows([1024, 256], ["ReduceSum", { keepdims: 0 }, [int64(-1)]]),
+  // As many axes as before, for what `rows` does behind it.
+  "ReduceSum axis −1, 1024×256": () =>
+    rows([1024, 256], ["ReduceSum", { keepdims: 0 }, [int64(-1)]], ["Unsqueeze", {}, [int64(-1)]]),
   "ReduceSum axis 0, 1024×256": () => rows([1024, 256], ["ReduceSum", { keepdims: 1 }, [int64(0)]]),
   "ReduceMean axis 1 of [8,64,512]": () => rows([8, 64, 512], ["ReduceMean", { keepdims: 1 }, [int64(1)]]),
   "ReduceMax axis −1, 1024×256": () => rows([1024, 256], ["ReduceMax", { keepdims: 1 }, [int64(-1)]]),

@@ -3,8 +3,11 @@
 // compressor. The simd core, 125,365 bytes, in brotli and gzip: 34,902 and 41,856 bytes as this, 37,007 and 46,904 as two letters a byte; itself it is 34,394
 // and 41,734. src/core/wasm-text.ts reads it.
 
-/** The characters, in order. */
-const ALPHABET = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter((c) => !/["'`\\$<]/.test(c));
+const CHARACTERS = Array.from({ length: 95 }, (_, i) => String.fromCharCode(32 + i)).filter(
+  (c) => !/["'`\\$<]/.test(c),
+);
+/** The characters in order, every other one first: of all such steps through the 89 it is the one that a compressor makes least of, 0.4 % less than one after the other. */
+const ALPHABET = CHARACTERS.map((_, i) => CHARACTERS[(2 * i) % CHARACTERS.length]);
 /** Characters that begin a pair: two of these are as many pairs as there are other bytes. */
 const LEADS = 2;
 const SINGLE = ALPHABET.length - LEADS;

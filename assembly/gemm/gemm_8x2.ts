@@ -17,6 +17,7 @@ export function gemm_8x2__simd<T>(
   const tileBytes = <usize>taps << 4;
   const outStep = load<usize>(tile, Tile.outputStride) << 2;
   let out = load<usize>(tile, Tile.output);
+  const both = columns == NARROW;
   while (tiles > 0) {
     const merged = width > 0 && isMerged(table, taps);
     // The last of an odd number, or one beside a tile that is merged otherwise, is its own neighbour.
@@ -54,7 +55,7 @@ export function gemm_8x2__simd<T>(
         const x2 = v128.shuffle<i64>(high01, high23, 0, 2);
         const x3 = v128.shuffle<i64>(high01, high23, 1, 3);
         c0 = four__simd<T>(c0, x0, x1, x2, x3, b);
-        c1 = four__simd<T>(c1, x0, x1, x2, x3, b + 4);
+        if (both) c1 = four__simd<T>(c1, x0, x1, x2, x3, b + 4);
         if (isFloat<T>()) {
           const v4 = v128.load(a4);
           const v5 = v128.load(a5);
@@ -69,7 +70,7 @@ export function gemm_8x2__simd<T>(
           const y2 = v128.shuffle<i64>(high45, high67, 0, 2);
           const y3 = v128.shuffle<i64>(high45, high67, 1, 3);
           d0 = four__simd<T>(d0, y0, y1, y2, y3, b);
-          d1 = four__simd<T>(d1, y0, y1, y2, y3, b + 4);
+          if (both) d1 = four__simd<T>(d1, y0, y1, y2, y3, b + 4);
           a4 += 16;
           a5 += 16;
           a6 += 16;

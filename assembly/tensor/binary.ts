@@ -3,10 +3,10 @@
 import { BinaryFunction, BinaryStep, CompareFunction } from "../../src/core/abi/elementwise";
 import { ElementCode } from "../../src/core/abi/element";
 import { add, atLeast, atMost, div, ifLess, k, max as larger, min as smaller, mul, sub } from "../math/lane";
-import { pow } from "../math/pow";
 import { combine } from "./combine";
 import { countOf, lanes, loadLanes, loadUpTo, offsetOf, storeLanes, storeUpTo } from "./lanes";
-import { Part } from "../part";
+import { isRestPair, Part } from "../part";
+import { powers } from "./powers";
 import { address, argument, share } from "../step";
 
 export function binary(step: usize, thread: i32, threads: i32): void {
@@ -21,10 +21,21 @@ function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
   let rank = argument(step, BinaryStep.rank);
   let type = argument(step, BinaryStep.type);
   let operation = argument(step, BinaryStep.operation);
+  let left = address(step, BinaryStep.a);
+  let right = address(step, BinaryStep.b);
   let stridesA = BinaryStep.length + rank;
   let stridesB = stridesA + rank;
-  let inner = argument(step, stridesA - 1);
-  let sa = argument(step, stridesB - 1);
+  const single = !comparing && type == ElementCode.float32;
+  // What repeats is the right operand, where order is of no account.
+  if (single && (operation == BinaryFunction.Add || operation == BinaryFunction.Mul) && argument(step, stridesB - 1) == 0) {
+    const repeated = left;
+    left = right;
+    right = repeated;
+    stridesA = stridesB;
+    stridesB -= rank;
+  }
+  let inner = argument(step, BinaryStep.length + rank - 1);
+  let sa = argument(step, stridesA + rank - 1);
   let sb = argument(step, stridesB + rank - 1);
   let total = countOf(step, BinaryStep.length, rank);
   if (total == 0) return;
@@ -32,7 +43,7 @@ function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
   let end = share(total, thread + 1, threads);
   // Whole rows lie a constant apart up to the end of their plane.
   let lines = rank > 1 ? argument(step, BinaryStep.length + rank - 2) : 1;
-  let nextA = rank > 1 ? argument(step, stridesB - 2) : 0;
+  let nextA = rank > 1 ? argument(step, stridesA + rank - 2) : 0;
   let nextB = rank > 1 ? argument(step, stridesB + rank - 2) : 0;
   let size = bytesOf(type);
   let outSize: usize = comparing ? 1 : size;
@@ -42,17 +53,33 @@ function rows(step: usize, thread: i32, threads: i32, comparing: bool): void {
     let skip = at - row * inner;
     let n = inner - skip;
     if (n > end - at) n = end - at;
-    let a = address(step, BinaryStep.a) + offsetOf(step, BinaryStep.length, stridesA, rank, row) + <usize>(skip * sa);
-    let b = address(step, BinaryStep.b) + offsetOf(step, BinaryStep.length, stridesB, rank, row) + <usize>(skip * sb);
+    let a = left + offsetOf(step, BinaryStep.length, stridesA, rank, row) + <usize>(skip * sa);
+    let b = right + offsetOf(step, BinaryStep.length, stridesB, rank, row) + <usize>(skip * sb);
     let count = n == inner ? min(lines - row % lines, (end - at) / inner) : 1;
     at += n * count;
+    // Elements of each row that a loop of whole vectors has done.
+    let done = 0;
+    if (PART & Part.Common) {
+      if (single && sa != 0) {
+        if (ASC_FEATURE_SIMD) done = wholeRows<v128>(operation, a, b, output, n, sb, count, nextA, nextB);
+        else done = wholeRows<f32>(operation, a, b, output, n, sb, count, nextA, nextB);
+      }
+    }
+    if (done == n) {
+      output += <usize>(n * count) << 2;
+      continue;
+    }
+    a += done * sa;
+    b += done * sb;
+    output += <usize>done << 2;
     for (; count > 0; count--) {
-      if (comparing) compareRow(type, operation, a, b, output, n, sa, sb);
-      else binaryRow(type, operation, a, b, output, n, sa, sb);
+      if (comparing) compareRow(type, operation, a, b, output, n - done, sa, sb);
+      else binaryRow(type, operation, a, b, output, n - done, sa, sb);
       a += nextA;
       b += nextB;
       output += <usize>n * outSize;
     }
+    output -= <usize>done << 2;
   }
 }
 
@@ -66,12 +93,13 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   if (PART & Part.Rest) {
     if (type == ElementCode.float64) return plainRow<f64>(operation, a, b, output, n, sa, sb);
     if (type == ElementCode.uint64) return plainRow<u64>(operation, a, b, output, n, sa, sb);
+    if (isRestPair(type, operation)) return powers(operation, a, b, output, n, sa, sb);
   }
   if (PART & Part.Common) {
     switch (type) {
       case ElementCode.float32:
-        if (ASC_FEATURE_SIMD) floatRow<v128>(operation, a, b, output, n, sa, sb);
-        else floatRow<f32>(operation, a, b, output, n, sa, sb);
+        if (ASC_FEATURE_SIMD) others<v128>(operation, a, b, output, n, sa, sb);
+        else others<f32>(operation, a, b, output, n, sa, sb);
         break;
       case ElementCode.int32: plainRow<i32>(operation, a, b, output, n, sa, sb); break;
       case ElementCode.int64: plainRow<i64>(operation, a, b, output, n, sa, sb); break;
@@ -89,32 +117,6 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   }
 }
 
-@inline function floatRow<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  if (sa == 0 && (operation == BinaryFunction.Add || operation == BinaryFunction.Mul)) {
-    const repeated = a;
-    a = b;
-    b = repeated;
-    sa = sb;
-    sb = 0;
-  }
-  // Elements that a loop of whole vectors has done.
-  let done = 0;
-  if (sa != 0) {
-    switch (operation) {
-      case BinaryFunction.Add: done = whole<T>(BinaryFunction.Add, a, b, output, n, sb); break;
-      case BinaryFunction.Sub: done = whole<T>(BinaryFunction.Sub, a, b, output, n, sb); break;
-      case BinaryFunction.Mul: done = whole<T>(BinaryFunction.Mul, a, b, output, n, sb); break;
-      case BinaryFunction.Div: done = whole<T>(BinaryFunction.Div, a, b, output, n, sb); break;
-      case BinaryFunction.Min: done = whole<T>(BinaryFunction.Min, a, b, output, n, sb); break;
-      case BinaryFunction.Max: done = whole<T>(BinaryFunction.Max, a, b, output, n, sb); break;
-      case BinaryFunction.AtLeast: done = whole<T>(BinaryFunction.AtLeast, a, b, output, n, sb); break;
-      case BinaryFunction.AtMost: done = whole<T>(BinaryFunction.AtMost, a, b, output, n, sb); break;
-      case BinaryFunction.PRelu: done = whole<T>(BinaryFunction.PRelu, a, b, output, n, sb); break;
-    }
-  }
-  others<T>(operation, a + <usize>(done * sa), b + <usize>(done * sb), output + (<usize>done << 2), n - done, sa, sb);
-}
-
 @inline function apply<T>(operation: i32, a: T, b: T): T {
   if (operation == BinaryFunction.Add) return add<T>(a, b);
   if (operation == BinaryFunction.Sub) return sub<T>(a, b);
@@ -127,36 +129,49 @@ function binaryRow(type: i32, operation: i32, a: usize, b: usize, output: usize,
   return ifLess<T>(a, k<T>(0), mul<T>(a, b), a); // PRelu
 }
 
-function single(operation: i32, a: f32, b: f32): f32 {
-  if (operation == BinaryFunction.Pow) return pow(a, b);
-  return combine<f32>(operation, a, b);
-}
-
-/** Whole vectors, where b may repeat, which is read once then. */
-@inline function whole<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sb: i32): i32 {
-  const count = n & -lanes<T>();
-  const end = a + (<usize>count << 2);
-  if (sb != 0) {
-    for (; a < end; a += sizeof<T>()) {
-      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), loadLanes<T>(b)));
-      b += sizeof<T>();
-      output += sizeof<T>();
-    }
-  } else {
-    const right = k<T>(load<f32>(b));
-    for (; a < end; a += sizeof<T>()) {
-      storeLanes<T>(output, apply<T>(operation, loadLanes<T>(a), right));
-      output += sizeof<T>();
-    }
+/** The whole vectors of `count` rows under a function of lanes; how many elements of a row they are. */
+@inline function wholeRows<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sb: i32, count: i32, nextA: i32, nextB: i32): i32 {
+  switch (operation) {
+    case BinaryFunction.Add: return whole<T>(BinaryFunction.Add, a, b, output, n, sb, count, nextA, nextB);
+    case BinaryFunction.Sub: return whole<T>(BinaryFunction.Sub, a, b, output, n, sb, count, nextA, nextB);
+    case BinaryFunction.Mul: return whole<T>(BinaryFunction.Mul, a, b, output, n, sb, count, nextA, nextB);
+    case BinaryFunction.Div: return whole<T>(BinaryFunction.Div, a, b, output, n, sb, count, nextA, nextB);
+    case BinaryFunction.Min: return whole<T>(BinaryFunction.Min, a, b, output, n, sb, count, nextA, nextB);
+    case BinaryFunction.Max: return whole<T>(BinaryFunction.Max, a, b, output, n, sb, count, nextA, nextB);
+    case BinaryFunction.PRelu: return whole<T>(BinaryFunction.PRelu, a, b, output, n, sb, count, nextA, nextB);
+    default: return 0;
   }
-  return count;
 }
 
-/** What whole vectors leave of a row, rows whose left operand repeats, and functions that have no lane form. */
+/** b may repeat, and is read once for a row then. */
+@inline function whole<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sb: i32, count: i32, nextA: i32, nextB: i32): i32 {
+  const done = n & -lanes<T>();
+  for (; count > 0; count--) {
+    const end = a + (<usize>done << 2);
+    let from = a;
+    let to = output;
+    if (sb != 0) {
+      for (let other = b; from < end; from += sizeof<T>()) {
+        storeLanes<T>(to, apply<T>(operation, loadLanes<T>(from), loadLanes<T>(other)));
+        other += sizeof<T>();
+        to += sizeof<T>();
+      }
+    } else {
+      const right = k<T>(load<f32>(b));
+      for (; from < end; from += sizeof<T>()) {
+        storeLanes<T>(to, apply<T>(operation, loadLanes<T>(from), right));
+        to += sizeof<T>();
+      }
+    }
+    a += nextA;
+    b += nextB;
+    output += <usize>n << 2;
+  }
+  return done;
+}
+
+/** What whole vectors leave of a row, and rows whose left operand repeats. */
 @inline function others<T>(operation: i32, a: usize, b: usize, output: usize, n: i32, sa: i32, sb: i32): void {
-  if (operation > BinaryFunction.Max && operation < BinaryFunction.PRelu) {
-    for (; n > 0; n--, a += sa, b += sb, output += 4) store<f32>(output, single(operation, load<f32>(a), load<f32>(b)));
-  }
   for (; n > 0; n -= lanes<T>()) {
     const left = sa != 0 ? loadUpTo<T>(a, n) : k<T>(load<f32>(a));
     const right = sb != 0 ? loadUpTo<T>(b, n) : k<T>(load<f32>(b));

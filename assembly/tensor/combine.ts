@@ -2,42 +2,51 @@
 import { BinaryFunction } from "../../src/core/abi/elementwise";
 import * as double from "../math/double/pow";
 import { pow } from "../math/pow";
+import { Part } from "../part";
 
 export function combine<T>(operation: i32, a: T, b: T): T {
-  switch (operation) {
-    case BinaryFunction.Add: return <T>(a + b);
-    case BinaryFunction.Sub: return <T>(a - b);
-    case BinaryFunction.Mul: return <T>(a * b);
-    case BinaryFunction.Div:
-      if (isInteger<T>()) {
-        if (b == 0) return 0;
-        if (isSigned<T>()) {
-          // the least integer by −1 would trap
-          if (b == -1) return <T>(<T>0 - a);
+  const single = isFloat<T>() && sizeof<T>() == 4;
+  if (!single || PART & Part.Common) {
+    switch (operation) {
+      case BinaryFunction.Add: return <T>(a + b);
+      case BinaryFunction.Sub: return <T>(a - b);
+      case BinaryFunction.Mul: return <T>(a * b);
+      case BinaryFunction.Div:
+        if (isInteger<T>()) {
+          if (b == 0) return 0;
+          if (isSigned<T>()) {
+            // the least integer by −1 would trap
+            if (b == -1) return <T>(<T>0 - a);
+          }
         }
-      }
-      return <T>(a / b);
-    case BinaryFunction.Min:
-      if (isFloat<T>()) return min<T>(a, b);
-      return a < b ? a : b;
-    case BinaryFunction.Max:
-      if (isFloat<T>()) return max<T>(a, b);
-      return a > b ? a : b;
-    case BinaryFunction.Pow: return power<T>(a, b);
-    case BinaryFunction.PowInteger:
-      if (isFloat<T>() && sizeof<T>() == 8) return <T>double.powInteger(<f64>a, reinterpret<i64>(<f64>b));
-      return 0;
-    case BinaryFunction.Mod: {
-      let r = remainder<T>(a, b);
-      if (isSigned<T>() || isFloat<T>()) {
-        if (r != 0 && r < 0 != b < 0) r = <T>(r + b);
-      }
-      return r;
+        return <T>(a / b);
+      case BinaryFunction.Min:
+        if (isFloat<T>()) return min<T>(a, b);
+        return a < b ? a : b;
+      case BinaryFunction.Max:
+        if (isFloat<T>()) return max<T>(a, b);
+        return a > b ? a : b;
+      case BinaryFunction.AtLeast: return a < b ? b : a;
+      case BinaryFunction.AtMost: return b < a ? b : a;
+      case BinaryFunction.PRelu: return a < 0 ? <T>(a * b) : a;
     }
-    case BinaryFunction.Fmod: return remainder<T>(a, b);
-    case BinaryFunction.AtLeast: return a < b ? b : a;
-    case BinaryFunction.AtMost: return b < a ? b : a;
-    case BinaryFunction.PRelu: return a < 0 ? <T>(a * b) : a;
+  }
+  // Of float32 they are the rest's: `isRestPair`.
+  if (!single || PART & Part.Rest) {
+    switch (operation) {
+      case BinaryFunction.Pow: return power<T>(a, b);
+      case BinaryFunction.PowInteger:
+        if (isFloat<T>() && sizeof<T>() == 8) return <T>double.powInteger(<f64>a, reinterpret<i64>(<f64>b));
+        return 0;
+      case BinaryFunction.Mod: {
+        let r = remainder<T>(a, b);
+        if (isSigned<T>() || isFloat<T>()) {
+          if (r != 0 && r < 0 != b < 0) r = <T>(r + b);
+        }
+        return r;
+      }
+      case BinaryFunction.Fmod: return remainder<T>(a, b);
+    }
   }
   if (isInteger<T>()) {
     switch (operation) {
@@ -59,7 +68,14 @@ export function combine<T>(operation: i32, a: T, b: T): T {
     }
     return <T>(a % b);
   }
-  // exact by definition, whatever the algorithm
+  if (sizeof<T>() == 4) {
+    // Exact by definition, whatever the algorithm: of a quotient below 2^24 the product has 48 bits, and no rounding takes it to the next integer. `%` goes bit by bit.
+    const quotient = <f64>a / <f64>b;
+    if (f64.abs(quotient) < 16777216 && f64.abs(<f64>b) < Infinity) {
+      return <T>f64.copysign(<f64>a - f64.trunc(quotient) * <f64>b, <f64>a);
+    }
+    return <T>(<f64>a % <f64>b);
+  }
   return <T>(a % b);
 }
 

@@ -31,6 +31,13 @@ export function storePartial(at: usize, v: v128, n: i32): void {
   if (n > 2) v128.store_lane<i32>(at + 8, v, 2);
 }
 
+/** Four floats that lie so many bytes apart. */
+@inline export function loadApart(at: usize, apart: usize): v128 {
+  if (apart == 4) return v128.load(at);
+  const low = v128.load_lane<i32>(at + apart, v128.load_zero<i32>(at), 1);
+  return v128.load_lane<i32>(at + 3 * apart, v128.load_lane<i32>(at + 2 * apart, low, 2), 3);
+}
+
 /** All lanes, or the first n < 4 of them: one loop body for rows of any length, so that a function is in the module once. */
 @inline export function loadUpTo<T>(at: usize, n: i32): T {
   if (isVector<T>()) {

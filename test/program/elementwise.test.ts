@@ -81,6 +81,32 @@ describe("binary float32 is one IEEE operation under any broadcast", () => {
   });
 });
 
+test("remainders of floats are exact, whatever the quotient", async () => {
+  const next = (v: number, by: number): number => {
+    const word = new Int32Array(Float32Array.of(v).buffer);
+    word[0]! += by;
+    return new Float32Array(word.buffer)[0]!;
+  };
+  const divisors = [1, 3, 0.1, 1.5, 2 ** -20, 1e-45, 3e-39, 3e38, 0, Infinity, NaN].map(Math.fround);
+  const pairs = divisors.flatMap((q) =>
+    [0, 1, 2, 3, 7, 1000.5, 2 ** 23 + 1, 2 ** 24 - 1, 2 ** 24, 2 ** 24 + 2, 2 ** 30, Infinity].flatMap((times) => {
+      const multiple = Math.fround(q * times);
+      return [0, 1, -1].flatMap((by) => {
+        const p = next(multiple, by);
+        return [p, -p].flatMap((a) => [q, -q].map((b) => [a, b] as const));
+      });
+    }),
+  );
+  const column = (i: 0 | 1): Tensor =>
+    new Tensor(
+      "float32",
+      Float32Array.from(pairs, (pair) => pair[i]),
+    );
+  const outputs = [{ type: "float32", shape: [pairs.length] }] as const;
+  const [y] = await agreed({ op: "Mod", attributes: { fmod: 1 }, inputs: [column(0), column(1)], outputs });
+  expect([...(y!.data as Float32Array)]).toEqual([...Float32Array.from(pairs, ([p, q]) => p % q)]);
+});
+
 describe("integers", () => {
   const big = (type: "int32" | "int64", v: bigint): bigint => BigInt.asIntN(type === "int32" ? 32 : 64, v);
   const floor = (a: bigint, b: bigint): bigint => {

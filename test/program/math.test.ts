@@ -136,7 +136,9 @@ describe("functions of one f32", () => {
   });
 
   test("Pow", async () => {
-    const base = samples(1_999_993).filter((_, i) => i % 7 === 0);
+    const both = samples(1_999_993).filter((_, i) => i % 7 === 0);
+    // Then those of four positive numbers beside each other, which the SIMD build computes together.
+    const base = Float32Array.from([...both, ...both.map(Math.abs)]);
     const exponents = [
       0.1,
       0.5,
@@ -174,6 +176,15 @@ describe("functions of one f32", () => {
     }
     if (process.env["BITBASIS_ULP"]) console.log(`Pow: ${most.toFixed(3)} ulp`);
     expect(most).toBeLessThanOrEqual(1.5);
+    // Exponents that change from lane to lane, each of them in every lane.
+    for (const chosen of [exponents, [0.3, 0.5, 1.7, -4, 0.5]]) {
+      const each = base.map((_, i) => chosen[(i + Math.floor(i / chosen.length)) % chosen.length]!);
+      const inputs = [new Tensor("float32", base), new Tensor("float32", each)];
+      const outputs = [{ type: "float32", shape: [base.length] }] as const;
+      const [simd] = await runOperator({ op: "Pow", inputs, outputs }, { build: "simd", threads: 3 });
+      const [scalar] = await runOperator({ op: "Pow", inputs, outputs }, { build: "scalar" });
+      expect(sameBits(simd!, scalar!)).toBe(-1);
+    }
   });
 });
 

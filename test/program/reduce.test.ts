@@ -114,6 +114,38 @@ describe("reductions", () => {
     expect(await run("ArgMin", 0)).toEqual([1n, 0n, 0n]);
   });
 
+  test.each([
+    [[11, 7], 1],
+    [[4, 1], 1],
+    [[3, 5, 6], 1],
+    [[17, 2], 0],
+  ])(
+    "ArgMax and ArgMin of %o over axis %i: rows and columns by fours, and what is left of them",
+    async (shape, axis) => {
+      const x = tensor(3, shape);
+      // Few values, so that the best of many rows is there twice.
+      (x.data as Float32Array).forEach((v, i, all) => {
+        if (Number.isFinite(v)) all[i] = Math.round(v / 2);
+      });
+      const rows = groups(x, [axis]);
+      for (const op of ["ArgMax", "ArgMin"] as const) {
+        const above = (a: number, b: number): boolean =>
+          Number.isNaN(a) ? !Number.isNaN(b) : op === "ArgMax" ? a > b : a < b;
+        for (const last of [0, 1]) {
+          const attributes = { axis, keepdims: 0, select_last_index: last };
+          const kept = shape.filter((_, i) => i !== axis);
+          const [y] = await agreed({ op, attributes, inputs: [x], outputs: [{ type: "int64", shape: kept }] });
+          const expected = rows.map((row) => {
+            const best = row.filter((v) => !row.some((w) => above(w, v)))[0]!;
+            const same = (v: number): boolean => v === best || (Number.isNaN(v) && Number.isNaN(best));
+            return BigInt(last === 1 ? row.findLastIndex(same) : row.findIndex(same));
+          });
+          expect([...(y!.data as BigInt64Array)]).toEqual(expected);
+        }
+      }
+    },
+  );
+
   test("TopK keeps the order of equal values", async () => {
     const x = new Tensor("float32", [1, 5, 5, 2, NaN, 0], [2, 3]);
     const inputs = [x, new Tensor("int64", [2n])];
@@ -153,7 +185,7 @@ describe("normalization", () => {
     await fc.assert(
       fc.asyncProperty(
         fc.constantFrom(...EXTENTS),
-        fc.constantFrom(1, 3, 16, 33),
+        fc.constantFrom(1, 3, 6, 16, 33),
         fc.nat(999),
         async (rows, n, seed) => {
           const [x, scale, bias] = [
@@ -161,8 +193,14 @@ describe("normalization", () => {
             tensor(seed + 1, [n], false),
             tensor(seed + 2, [n], false),
           ];
-          const outputs = [{ type: "float32", shape: [rows, n] }] as const;
-          const [y] = await agreed({ op: "LayerNormalization", inputs: [x, scale, bias], outputs });
+          const statistic = { type: "float32", shape: [rows, 1] } as const;
+          const outputs = [{ type: "float32", shape: [rows, n] }, statistic, statistic] as const;
+          const [y, means] = await agreed({ op: "LayerNormalization", inputs: [x, scale, bias], outputs });
+          close(
+            means!.data as Float32Array,
+            groups(x, [1]).map((v) => sum(v) / n),
+            1e-5,
+          );
           const expected = groups(x, [1]).flatMap((v) => {
             const mean = sum(v) / n;
             const inverse = 1 / Math.sqrt(sum(v.map((e) => (e - mean) ** 2)) / n + 1e-5);

@@ -23,10 +23,10 @@ function lrn(call: Call, make: Maker): readonly Node[] {
   if (sizeOf(dims) === 0) return make.end("Identity", [x]);
   const [n, c] = dims as [number, number];
   const inner = sizeOf(dims.slice(2));
-  // Channels become the rows of a picture one column wide, where a window of `size` rows is an average pool.
-  const square = make.op("Reshape", [make.op("Mul", [x, x]), shape(make, [n, 1, c, inner])]);
+  // Channels become the rows of a picture one column wide, where a window of `size` rows is an average pool, and what is beside them its channels.
+  const square = make.op("Reshape", [make.op("Mul", [x, x]), shape(make, [n, c, 1, inner])]);
   const before = Math.floor((size - 1) / 2);
-  const mean = make.op("AveragePool", [square], {
+  const mean = make.op("bitbasis/AveragePool", [square], {
     ...{ kernel_shape: [size, 1], strides: [1, 1], pads: [before, 0, size - 1 - before, 0], count_include_pad: 1 },
   });
   const alpha = like(call, make, "alpha", call.number("alpha", 0.0001));

@@ -11,10 +11,14 @@ import { constant, converted, emitCast, isFloat, type Source, temporary } from "
 export function lowerPow(l: Lowering): void {
   const [x, exponent, out] = [l.input(0), l.input(1), l.output()];
   if (isFloat(x.type)) {
-    const square = exponent.constant?.size === 1 && Number((exponent.constant.data as ArrayLike<unknown>)[0]) === 2;
+    const power = exponent.constant?.size === 1 ? Number((exponent.constant.data as ArrayLike<unknown>)[0]) : 0;
     if (x.type === "float64" || !inSingle(exponent)) inDouble(l, x, exponent, out);
-    else if (square && x.type === "float32") emitBinary(l, B.Mul, x, x, out);
-    else emitBinary(l, B.Pow, x, converted(l, exponent, "float32"), out);
+    else if (x.type === "float32" && (power === 2 || power === 3)) {
+      // As the core would: x·x·x.
+      const square = power === 2 ? out : temporary(l, x.type, out.shape);
+      emitBinary(l, B.Mul, x, x, square);
+      if (power === 3) emitBinary(l, B.Mul, square, x, out);
+    } else emitBinary(l, B.Pow, x, converted(l, exponent, "float32"), out);
   } else if (isFloat(exponent.type)) inDouble(l, x, exponent, out);
   else {
     const type = common(computeType(l, x.type), computeType(l, exponent.type));
