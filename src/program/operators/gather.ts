@@ -29,7 +29,8 @@ function lowerTable(l: Lowering, table: WeightSeries): void {
   const count = sizeOf(indices.shape);
   const integers = temporary(l, "int16", [count, columns]);
   const scales = temporary(l, "float32", [count, 1]);
-  const fused = l.constants.place(tableKey(name), () => fusedBy(l.constants.core, table));
+  const { core } = l.constants;
+  const fused = l.constants.place(tableKey(name), () => fusedBy(core, table));
   emitRows(l, { at: fused, type: "int16", shape: [rows, columns] }, indices, integers);
   const steps = l.constants.place(`scales:${name}`, () => table.scales);
   emitRows(l, { at: steps, type: "float32", shape: [rows, 1] }, indices, scales);
