@@ -115,7 +115,9 @@ export class Panels {
     const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}:${held}`;
     let placed = layers.get(key);
     if (placed === undefined) {
-      const some = selection === undefined ? series : new SelectedSeries(series, selection);
+      const chosen = selection && new SelectedSeries(series, selection);
+      if (chosen !== undefined) yield* chosen.selecting();
+      const some = chosen ?? series;
       const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
       placed = this.allocate(own, layer, held);
       // Gone unless all terms are added, and fit.

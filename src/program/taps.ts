@@ -1,4 +1,5 @@
-import { digitsOf, packDigits, termBits, type WeightSeries } from "../series/index.ts";
+import { atOnce } from "../core/index.ts";
+import { digitsOf, packDigits, planeOf, termBits, type WeightSeries } from "../series/index.ts";
 
 /** Some taps of a kernel, as the weights of a layer of their own. */
 export interface TapSelection {
@@ -10,8 +11,11 @@ export interface TapSelection {
 }
 
 /** Elements of the selected taps, of weights [rows][taps][channels]: [side][row][tap][channel]. */
-export function selectTaps<T extends Float32Array | Int16Array>(values: T, rows: number, selection: TapSelection): T {
-  const { sides, channels } = selection;
+export function selectTaps<T extends Float32Array | Int16Array | Uint8Array>(
+  values: T,
+  rows: number,
+  { sides, channels }: Omit<TapSelection, "key">,
+): T {
   const columns = values.length / rows;
   const result = values.slice(0, rows * sides.length * sides[0]!.length * channels) as T;
   let to = 0;
@@ -68,22 +72,41 @@ export class SelectedSeries implements WeightSeries {
   }
 
   get planes(): readonly Uint8Array[] {
-    for (let i = this.made.length; i < this.base.planes.length; i++) {
-      const digits = selectTaps(digitsOf(this.base, i), this.base.rows, this.selection);
-      this.made.push(packDigits(digits, termBits(this.base, i)));
-    }
+    atOnce(this.selecting());
     return this.made;
+  }
+
+  /** Selects the taps of the planes that are there, with a stop after each. */
+  *selecting(): Generator<undefined, void, void> {
+    const { base, selection } = this;
+    const { sides } = selection;
+    for (let i = this.made.length; i < base.planes.length; i++) {
+      const bits = termBits(base, i);
+      // Taps of whole bytes move as they are; to unpack and pack 2^24 digits took 0.15 s.
+      const channels = (bits * selection.channels) / 8;
+      this.made.push(
+        Number.isInteger(channels)
+          ? selectTaps(planeOf(base, i), base.rows, { sides, channels })
+          : packDigits(selectTaps(digitsOf(base, i), base.rows, selection), bits),
+      );
+      yield;
+    }
   }
 
   private outliers(): WeightSeries["sparse"] {
     const { sparse, rows, columns } = this.base;
     if (sparse === undefined) return undefined;
-    const whole = new Int16Array(rows * columns);
+    const { sides, channels } = this.selection;
+    const [indices, values]: [number[], number[]] = [[], []];
     sparse.indices.forEach((e, i) => {
-      whole[e] = sparse.values[i]!;
+      const [row, tap] = [Math.floor(e / columns), Math.floor((e % columns) / channels)];
+      for (const [side, taps] of sides.entries()) {
+        const at = taps.indexOf(tap);
+        if (at < 0) continue;
+        indices.push(((side * rows + row) * taps.length + at) * channels + (e % channels));
+        values.push(sparse.values[i]!);
+      }
     });
-    const kept = selectTaps(whole, rows, this.selection);
-    const indices = Uint32Array.from(kept.keys()).filter((e) => kept[e] !== 0);
-    return { indices, values: Int16Array.from(indices, (e) => kept[e]!) };
+    return { indices: Uint32Array.from(indices), values: Int16Array.from(values) };
   }
 }
