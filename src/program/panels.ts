@@ -14,7 +14,7 @@ import type { Elsewhere } from "../parallel/index.ts";
 import { lowestOf, type WeightSeries, widthOf } from "../series/index.ts";
 import { packedTerms } from "./fused.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
-import { SelectedSeries, type TapSelection } from "./taps.ts";
+import { selectedSeries, type TapSelection } from "./taps.ts";
 
 /** What a layer makes of its series. */
 interface View {
@@ -115,9 +115,7 @@ export class Panels {
     const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}:${held}`;
     let placed = layers.get(key);
     if (placed === undefined) {
-      const chosen = selection && new SelectedSeries(series, selection);
-      if (chosen !== undefined) yield* chosen.selecting();
-      const some = chosen ?? series;
+      const some = selection === undefined ? series : selectedSeries(series, selection);
       const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
       placed = this.allocate(own, layer, held);
       // Gone unless all terms are added, and fit.
