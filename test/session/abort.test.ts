@@ -8,8 +8,8 @@ import { chances } from "../support/chances.ts";
 
 /** Most pieces after which an abort is tried: by then the work is under way. */
 const PIECES = 3;
-/** Pieces that large work comes in at least: how long one takes is test/slow/gaps.mjs's to say. */
-const LEAST = 8;
+/** Pieces that large work comes in at least: how long one takes is test/slow/gaps.mjs's to say. Without slices of steps it is 16 at most, those of copies included. */
+const LEAST = 24;
 
 /** Aborts work in the middle, which must end there and then, and tells in how many pieces the whole of it comes. */
 async function pieces(run: (signal: AbortSignal) => Promise<unknown>): Promise<number> {
@@ -105,13 +105,15 @@ describe("an abort is honoured in the middle", () => {
     const onnx = writeOnnx(build(inputs, constants, nodes, outputs, opset));
     const session = await InferenceSession.create(onnx, { preset: "float32", build: "scalar" });
     const { y } = await session.run(feeds);
-    expect(await pieces((signal) => session.run(feeds, { signal }))).toBeGreaterThan(LEAST);
+    expect(await pieces((signal) => session.run(feeds, { signal }))).toBeGreaterThan(LEAST / 2);
     const again = await session.run(feeds, { signal: new AbortController().signal });
     expect(digest(again["y"] as Tensor)).toBe(digest(y as Tensor));
     await session.release();
   });
 
   const WIDE = 2 ** 24;
+  /** Without the turns of copies there are 30 to 46 pieces fewer, without slices of steps 31 to 49 are left. */
+  const COPIED: Record<string, number> = { Identity: 90, Concat: 290, Gather: 150, Transpose: 150, ScatterND: 190 };
   const wide = (...dims: number[]): Record<string, Tensor> => ({
     x: new Tensor("float32", new Float32Array(WIDE), dims),
   });
@@ -139,10 +141,10 @@ describe("an abort is honoured in the middle", () => {
     ],
   ] satisfies Long[])(
     "of copies of feeds, rows and outputs: %s",
-    async (_, inputs, constants, nodes, outputs, opset, feeds) => {
+    async (what, inputs, constants, nodes, outputs, opset, feeds) => {
       const onnx = writeOnnx(build(inputs, constants, nodes, outputs, opset));
       const session = await InferenceSession.create(onnx, { preset: "float32" });
-      expect(await pieces((signal) => session.run(feeds, { signal }))).toBeGreaterThan(LEAST);
+      expect(await pieces((signal) => session.run(feeds, { signal }))).toBeGreaterThan(COPIED[what]!);
       await session.release();
     },
   );

@@ -45,7 +45,8 @@ describe("turns of the event loop", () => {
     const onnx = writeOnnx(graph);
     const session = await InferenceSession.create(onnx, { preset: "float32", build: "scalar" });
     const feeds = { x: f32(dims) };
-    expect(await counted(session, feeds)).toBeGreaterThan(LEAST);
+    // LRN, which is many steps, has 12 without slices.
+    expect(await counted(session, feeds)).toBeGreaterThan(3 * LEAST);
     await session.release();
     const limited = await InferenceSession.create(onnx, { preset: "float32", limits: { macs: 1e7 } });
     await expect(limited.run(feeds)).rejects.toMatchObject({ code: "LIMIT" });

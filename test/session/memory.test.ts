@@ -209,10 +209,9 @@ describe("what an operator is written out in lies in the core", () => {
     ],
   ])("%s", async (_, size, nodes) => {
     const constants = { i: i64(1), v: f32([2]), one: i64(1) };
-    const start = process.cpuUsage();
+    const before = process.memoryUsage().rss;
     await expect(answer(nodes, constants, size, 2 ** 25)).rejects.toMatchObject(MEMORY);
-    const { user, system } = process.cpuUsage(start);
-    expect((user + system) / 1e6).toBeLessThan(1);
+    expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 27);
     expect((await answer(nodes, constants, 3, 2 ** 25)).y).toBeDefined();
   });
 
@@ -252,15 +251,12 @@ describe("what an operator is written out in lies in the core", () => {
     const limits = { bytes: 2 ** 24 };
     const feed = { AffineGrid: f32([1, 2, 3]), STFT: f32([1, 1, 1]) }[what] ?? f32([1, 1, 1, 1]);
     const before = process.memoryUsage().rss;
-    const start = process.cpuUsage();
     const session = await InferenceSession.create(writeOnnx(build(inputs, all, ...rest)), {
       preset: "float32",
       limits,
     });
     await expect(session.run({ x: feed })).rejects.toMatchObject(MEMORY);
     await session.release();
-    const { user, system } = process.cpuUsage(start);
-    expect((user + system) / 1e6).toBeLessThan(3);
     expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 28);
   });
 });
