@@ -121,6 +121,8 @@ export class Panels {
       // Gone unless all terms are added, and fit.
       let outgrown: boolean | undefined;
       try {
+        // To clear 32 MB takes as long as a piece.
+        yield;
         outgrown = yield* this.outgrows(placed);
       } finally {
         // Those of other layers, some taps of a transposed convolution, stay as they are: steps that have been emitted read them.
