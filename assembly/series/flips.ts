@@ -14,22 +14,26 @@ function flip(wide: usize, residuals: usize, e: i32, g: i32): void {
   store<f32>(residuals + at, load<f32>(residuals + at) - <f32>g);
 }
 
-/** Flips of all kernels of a row; into `kept` of each the element that the row may still flip: the last one back, or the next one, −1 for none. */
+/** From so many taps on, what a kernel flips is chosen at once: the time of a pass for each flip grows with √taps³. */
+const MANY: i32 = 4096;
+
+/** Flips of all kernels of a row; into `kept` of each the element that the row may still flip: the last one back, or the next one, −1 for none. Bins lie behind, as those of `flipRow`. */
 export function flipKernels(wide: usize, residuals: usize, kept: usize, taps: i32, channels: i32, steps: i32): void {
+  const bins = kept + (<usize>channels << 3);
   let c = 0;
-  if (ASC_FEATURE_SIMD) {
+  if (ASC_FEATURE_SIMD && taps < MANY) {
     for (; c + 4 <= channels; c += 4) flipFour(wide, residuals, kept, taps, channels, c, steps);
   }
-  for (; c < channels; c++) store<i32>(kept + (<usize>c << 2), flipKernel(wide, residuals, taps, channels, c, steps));
+  for (; c < channels; c++) store<i32>(kept + (<usize>c << 2), flipKernel(wide, residuals, bins, taps, channels, c, steps));
 }
 
-function flipKernel(wide: usize, residuals: usize, taps: i32, channels: i32, c: i32, steps: i32): i32 {
+function flipKernel(wide: usize, residuals: usize, bins: usize, taps: i32, channels: i32, c: i32, steps: i32): i32 {
   let sum: f32 = 0;
   for (let t = 0; t < taps; t++) sum += load<f32>(residuals + (<usize>(t * channels + c) << 2));
   const g = sum < 0 ? -1 : 1;
   const count = min(<i32>nearest<f32>(abs<f32>(sum)), taps);
   let best = -1;
-  for (let n = 0; n <= count; n++) {
+  for (let n = taps < MANY ? 0 : flipMost(wide, residuals, bins, taps, channels, c, g, steps, count); n <= count; n++) {
     best = -1;
     let most: f32 = 0;
     for (let t = 0; t < taps; t++) {
@@ -45,6 +49,41 @@ function flipKernel(wide: usize, residuals: usize, taps: i32, channels: i32, c: 
     if (n + 1 == count && <f32>count >= abs<f32>(sum)) break;
   }
   return best;
+}
+
+/** Does all flips of a kernel but the last one, or all that there are, and counts them: the bits of the error that the last one has are found eight at a time. */
+function flipMost(wide: usize, residuals: usize, bins: usize, taps: i32, channels: i32, c: i32, g: i32, steps: i32, count: i32): i32 {
+  let least: u32 = 0;
+  // Flips of errors that begin with the bits of `least`.
+  let left = count;
+  for (let shift = 24; shift >= 0; shift -= 8) {
+    memory.fill(bins, 0, <usize>BINS << 2);
+    for (let t = 0; t < taps; t++) {
+      const e = t * channels + c;
+      const rest = sizeBits(residuals, e) ^ least;
+      if (<u64>rest >> (shift + 8) != 0 || !flippable(wide, residuals, e, g, steps)) continue;
+      const bin = bins + (<usize>(rest >> shift) << 2);
+      store<i32>(bin, load<i32>(bin) + 1);
+    }
+    let bin = BINS - 1;
+    for (; bin > 0 && load<i32>(bins + (<usize>bin << 2)) < left; bin--) left -= load<i32>(bins + (<usize>bin << 2));
+    least |= <u32>bin << shift;
+  }
+  let flipped = 0;
+  for (let t = 0; t < taps; t++) {
+    const e = t * channels + c;
+    const bits = sizeBits(residuals, e);
+    if (bits < least || !flippable(wide, residuals, e, g, steps) || (bits == least && --left <= 0)) continue;
+    flip(wide, residuals, e, g);
+    flipped++;
+  }
+  return flipped;
+}
+
+/** The bits of an error without its sign, which are in the order of its size. */
+@inline
+function sizeBits(residuals: usize, e: i32): u32 {
+  return load<u32>(residuals + (<usize>e << 2)) & 0x7fffffff;
 }
 
 /** `flipKernel` of four channels from `c` on. */

@@ -8,6 +8,7 @@ export * from "./host.ts";
 export * from "./kernels.ts";
 export * from "./lattice.ts";
 export * from "./limits.ts";
+export { bytesOf } from "./memory.ts";
 export * from "./pack.ts";
 export * from "./product.ts";
 export * from "./random.ts";

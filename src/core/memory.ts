@@ -106,7 +106,7 @@ export class LinearMemory {
   /** Copies bytes into a new block and returns its address. */
   place(data: ArrayBufferView): number {
     const at = this.allocate(data.byteLength);
-    this.u8(at, data.byteLength).set(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    this.u8(at, data.byteLength).set(bytesOf(data));
     return at;
   }
 
@@ -115,9 +115,13 @@ export class LinearMemory {
     data: readonly [...Data],
     use: (...at: { [i in keyof Data]: number }) => void,
   ): void {
-    const at = data.map((one) => this.place(one));
-    use(...(at as { [i in keyof Data]: number }));
-    for (const one of at) this.release(one);
+    const at: number[] = [];
+    try {
+      for (const one of data) at.push(this.place(one));
+      use(...(at as { [i in keyof Data]: number }));
+    } finally {
+      at.forEach(this.release, this);
+    }
   }
 
   private reserve(end: number): void {
@@ -147,4 +151,9 @@ export class LinearMemory {
     if (bytes <= this.most) return;
     throw new BitbasisError("MEMORY", `${bytes} bytes of memory are needed, "limits.bytes" allows ${this.most}`);
   }
+}
+
+/** The bytes that elements are made of. */
+export function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
+  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -1,7 +1,7 @@
 import { ElementCode } from "../core/abi/element.ts";
 import { Image, ImageDigest, ImageHeader, ImageValue } from "../core/abi/image.ts";
 import { Program, ProgramHeader } from "../core/abi/program.ts";
-import { BitbasisError, type Core, encodeUtf8, programBytes, wordsOf } from "../core/index.ts";
+import { BitbasisError, bytesOf, type Core, encodeUtf8, programBytes, wordsOf } from "../core/index.ts";
 import type { Compiled, ProgramValue } from "../program/compile.ts";
 import { elementBytes, type NumericType, type Shape, sizeOf } from "../tensor/index.ts";
 
@@ -179,10 +179,6 @@ class Layout {
     }
     return at + address - block.at;
   }
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** As in assembly/image.ts. */

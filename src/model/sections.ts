@@ -1,4 +1,4 @@
-import { BitbasisError } from "../core/index.ts";
+import { BitbasisError, bytesOf } from "../core/index.ts";
 import { type ElementType, elementBytes, sizeOf, Tensor, viewData } from "../tensor/index.ts";
 import { damaged } from "./damaged.ts";
 import {
@@ -52,7 +52,7 @@ export function layOut(sections: readonly Section[]): { infos: SectionInfo[]; da
       const bytes = sizeOf(shape) * elementBytes(type);
       entries.push({ name: key, type, shape, begin: at, end: at + bytes });
       at += bytes;
-      parts.push(bytesOf(tensor));
+      parts.push(bytesOf(tensor.data as Exclude<typeof tensor.data, string[]>));
     }
     const written = concatenate(parts);
     data.push(written);
@@ -153,9 +153,4 @@ function concatenate(parts: readonly Uint8Array[]): Uint8Array {
     at += part.length;
   }
   return bytes;
-}
-
-function bytesOf(tensor: Tensor): Uint8Array {
-  const { buffer, byteOffset, byteLength } = tensor.data as Exclude<typeof tensor.data, string[]>;
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -1,60 +1,76 @@
-import type { Core } from "../core/index.ts";
+import { atOnce, bytesOf, type Core } from "../core/index.ts";
 
-/** Constants in the memory of a core: placed once per session, shared by all its programs. */
+/** Bytes that are copied or packed between two stops: 10 ms or so. */
+const PIECE = 2 ** 22;
+
+/** What is made of the elements of a constant for whom does not read them as they are. */
+export interface Form {
+  readonly key: string;
+  readonly bytes: number;
+  /** Packs part `part` of `parts`; all of them in order make the whole. */
+  pack(from: number, to: number, part: number, parts: number): void;
+}
+
+interface Placed {
+  readonly at: number;
+  readonly make: () => ArrayBufferView;
+  readonly form: Form | undefined;
+}
+
+/** Constants in the memory of a core: placed once per session, shared by all its programs. What has not been made to its end is not there. */
 export class Constants {
-  readonly placed = new Map<string, number>();
-  readonly derived = new Map<string, Map<string, Derived>>();
+  private readonly placed = new Map<string, Map<string | undefined, Placed>>();
 
   constructor(readonly core: Core) {}
 
-  /** The address of the data that `make` gives, which is called only the first time that `key` is asked for. */
-  place(key: string, make: () => ArrayBufferView): number {
-    let at = this.placed.get(key);
-    if (at === undefined) {
-      at = this.core.place(make());
-      this.placed.set(key, at);
+  /** The address of the data that `make` gives, or of a form of them; made when it is asked for the first time, and kept by what makes it. */
+  place(...args: Parameters<Constants["placing"]>): number {
+    return atOnce(this.placing(...args));
+  }
+
+  /** The same with stops where the data are large. */
+  *placing(name: string, make: () => ArrayBufferView, form?: Form): Generator<undefined, number, void> {
+    const key = form?.key;
+    const forms = this.placed.get(name) ?? new Map<typeof key, Placed>();
+    let placed = forms.get(key);
+    if (placed === undefined) {
+      const data = make();
+      placed = { at: this.core.allocate(form?.bytes ?? data.byteLength), make, form };
+      try {
+        yield* this.writing(data, placed);
+        this.placed.set(name, forms.set(key, placed));
+      } finally {
+        if (!forms.has(key)) this.core.release(placed.at);
+      }
     }
-    return at;
+    return placed.at;
   }
 
-  /** Writes the data that `make` gives where those of `key` lie, if they have been placed. */
-  replace(key: string, make: () => ArrayBufferView): void {
-    const at = this.placed.get(key);
-    if (at === undefined) return;
-    const { buffer, byteOffset, byteLength } = make();
-    this.core.u8(at, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
+  /** Makes a constant anew, and its forms, where they have been placed: the elements have changed. */
+  replace(name: string): void {
+    for (const placed of this.placed.get(name)?.values() ?? []) atOnce(this.writing(placed.make(), placed));
   }
 
-  /** The address of `bytes` bytes that `pack` makes from the elements of a constant, which `source` gives; done once per form. */
-  derive(name: string, form: string, source: () => ArrayBufferView, bytes: number, pack: Pack): number {
-    let forms = this.derived.get(name);
-    if (forms === undefined) {
-      forms = new Map();
-      this.derived.set(name, forms);
+  private *writing(data: ArrayBufferView, { at, form }: Placed): Generator<undefined, void, void> {
+    if (form === undefined) return yield* this.copying(data, at);
+    const from = this.core.allocate(data.byteLength);
+    try {
+      yield* this.copying(data, from);
+      const parts = Math.max(1, Math.ceil(data.byteLength / PIECE));
+      for (let part = 0; part < parts; part++) {
+        if (part > 0) yield;
+        form.pack(from, at, part, parts);
+      }
+    } finally {
+      this.core.release(from);
     }
-    let made = forms.get(form);
-    if (made === undefined) {
-      made = { at: this.core.allocate(bytes), pack };
-      forms.set(form, made);
-      this.pack(source(), made);
+  }
+
+  private *copying(data: ArrayBufferView, to: number): Generator<undefined, void, void> {
+    for (let at = 0; at < data.byteLength; at += PIECE) {
+      if (at > 0) yield;
+      const piece = bytesOf(data).subarray(at, at + PIECE);
+      this.core.u8(to + at, piece.length).set(piece);
     }
-    return made.at;
   }
-
-  /** Packs the forms of a constant again, whose elements have changed. */
-  rederive(name: string, make: () => ArrayBufferView): void {
-    for (const made of this.derived.get(name)?.values() ?? []) this.pack(make(), made);
-  }
-
-  private pack(source: ArrayBufferView, { at, pack }: Derived): void {
-    this.core.lend([source], (from) => pack(from, at, 0, 1));
-  }
-}
-
-/** Packs part `part` of `parts`; all of them in order make the whole. */
-export type Pack = (from: number, to: number, part: number, parts: number) => void;
-
-interface Derived {
-  readonly at: number;
-  readonly pack: Pack;
 }

@@ -287,7 +287,7 @@ export class Lowering {
     if (at === undefined) {
       const series = this.planned.weights.get(name);
       if (constant !== undefined) at = this.placeConstant(name, constant);
-      else if (series !== undefined) at = this.constants.place(name, () => floatsBy(this.constants.core, series));
+      else if (series !== undefined) at = this.constants.place(name, this.floats(name)!);
       else throw new BitbasisError("INTERNAL", `value "${name}" is read before it is written`);
     }
     return constant === undefined ? { name, type, shape, at } : { name, type, shape, at, constant };
@@ -301,7 +301,8 @@ export class Lowering {
     const constant = this.planned.graph.initializers.get(name);
     if (constant?.type === "float32") return () => constant.data as Float32Array;
     const series = this.planned.weights.get(name);
-    return series && (() => floatsBy(this.constants.core, series));
+    const { core } = this.constants;
+    return series && (() => floatsBy(core, series));
   }
 
   /** The address of data that depend on the input shapes, which go with this program. */

@@ -14,7 +14,7 @@ import type { Elsewhere } from "../parallel/index.ts";
 import { lowestOf, type WeightSeries, widthOf } from "../series/index.ts";
 import { packedTerms } from "./fused.ts";
 import { type Stack, StackedSeries } from "./stack.ts";
-import { SelectedSeries, type TapSelection } from "./taps.ts";
+import { selectedSeries, type TapSelection } from "./taps.ts";
 
 /** What a layer makes of its series. */
 interface View {
@@ -115,12 +115,14 @@ export class Panels {
     const key = `${layerOf(layer).join(":")}:${stack?.key}:${selection?.key}:${held}`;
     let placed = layers.get(key);
     if (placed === undefined) {
-      const some = selection === undefined ? series : new SelectedSeries(series, selection);
+      const some = selection === undefined ? series : selectedSeries(series, selection);
       const own = stack === undefined ? some : new StackedSeries(some, stack.products, some.columns / layer.taps);
       placed = this.allocate(own, layer, held);
       // Gone unless all terms are added, and fit.
       let outgrown: boolean | undefined;
       try {
+        // To clear 32 MB takes as long as a piece.
+        yield;
         outgrown = yield* this.outgrows(placed);
       } finally {
         // Those of other layers, some taps of a transposed convolution, stay as they are: steps that have been emitted read them.

@@ -9,7 +9,7 @@
 import { KeptStep } from "../core/abi/conv.ts";
 import { Opcode } from "../core/abi/opcode.ts";
 import { ProgramHeader } from "../core/abi/program.ts";
-import { type Argument, type BadIndex, type Core, type Step, wordsOf } from "../core/index.ts";
+import { type Argument, type BadIndex, bytesOf, type Core, type Step, wordsOf } from "../core/index.ts";
 import type { Feed } from "../graph/feed.ts";
 import type { Graph, KnownValue } from "../graph/graph.ts";
 import { specializeTogether } from "../graph/specialize-together.ts";
@@ -432,7 +432,7 @@ function ownedElements(programs: readonly Compiled[], ts: readonly number[]): Fi
   for (const [k, { at, data }] of programs[0]!.owned.entries()) {
     const all = programs.map(({ owned }) => owned[k]!.data);
     if (all.some((one) => one.byteLength !== data.byteLength || one.constructor !== data.constructor)) return undefined;
-    const bytes = all.map((one) => new Uint8Array(one.buffer, one.byteOffset, one.byteLength));
+    const bytes = all.map(bytesOf);
     if (bytes.every((one) => one.every((byte, i) => byte === bytes[0]![i]))) continue;
     if (!(data instanceof BigInt64Array || data instanceof Int32Array)) return undefined;
     for (let e = 0; e < data.length; e++) {

@@ -1,4 +1,4 @@
-import type { Core } from "../core/index.ts";
+import { bytesOf, type Core } from "../core/index.ts";
 import { DependsOnData } from "../graph/errors.ts";
 import type { KnownValue, ValueInfo } from "../graph/graph.ts";
 import { type Feed, LIST, type Outcome, type Stage, specialize } from "../graph/specialize.ts";
@@ -279,5 +279,5 @@ function outcomeKey(outcome: Outcome): string {
 /** All elements: a digest could take one content for another. */
 function contents({ data, dims }: Tensor): string {
   if (!ArrayBuffer.isView(data)) return JSON.stringify(data);
-  return `${dims.join("x")}=${new Uint8Array(data.buffer, data.byteOffset, data.byteLength).join()}`;
+  return `${dims.join("x")}=${bytesOf(data).join()}`;
 }

@@ -1,4 +1,4 @@
-import type { Core } from "../core/index.ts";
+import { bytesOf, type Core } from "../core/index.ts";
 import type { KnownValue } from "../graph/graph.ts";
 import type { Stage } from "../graph/specialize.ts";
 import { elementBytes, sizeOf, Tensor, viewData } from "../tensor/index.ts";
@@ -87,10 +87,8 @@ export class Variants {
   /** Runs everything in float32. */
   run(feeds: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
     for (const [name, { at, known }] of this.inputs) {
-      const { buffer, byteOffset, byteLength } = feeds.get(name)!.data as Float32Array;
-      this.core
-        .u8(at, sizeOf(known.shape) * elementBytes(known.type))
-        .set(new Uint8Array(buffer, byteOffset, byteLength));
+      const data = feeds.get(name)!.data as Float32Array;
+      this.core.u8(at, sizeOf(known.shape) * elementBytes(known.type)).set(bytesOf(data));
     }
     this.core.run(this.main, 0, this.count);
     return this.read();

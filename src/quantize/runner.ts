@@ -1,4 +1,4 @@
-import type { Core } from "../core/index.ts";
+import { bytesOf, type Core } from "../core/index.ts";
 import { type Stage, specialize } from "../graph/specialize.ts";
 import { type Compiled, type CompileTarget, compile } from "../program/compile.ts";
 import { Constants } from "../program/constants.ts";
@@ -41,8 +41,8 @@ export class Runner {
     const { program, address } = this.programFor(feeds);
     const { at } = this.arena;
     for (const [name, { place }] of program.inputs) {
-      const { buffer, byteOffset, byteLength } = feeds.get(name)!.data as Float32Array;
-      if ("arena" in place) core.u8(at + place.arena, byteLength).set(new Uint8Array(buffer, byteOffset, byteLength));
+      const data = feeds.get(name)!.data as Float32Array;
+      if ("arena" in place) core.u8(at + place.arena, data.byteLength).set(bytesOf(data));
     }
     core.run(address, 0, program.steps.length);
     const results = new Map<string, Tensor>();

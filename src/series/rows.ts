@@ -240,9 +240,8 @@ export function gridWidth(core: Core, tensor: Tensor<"float32">, axis: number): 
   };
   // Nearly always the first row says it: all of them are not put in order for that.
   const inner = sizeOf(tensor.dims.slice(axis + 1));
-  const first = Float32Array.from({ length: rows === 0 ? 0 : columns }, (_, i) => {
-    return tensor.data[Math.floor(i / inner) * rows * inner + (i % inner)]!;
-  });
+  const first = new Float32Array(rows === 0 ? 0 : columns);
+  for (let i = 0; i < first.length; i++) first[i] = tensor.data[Math.floor(i / inner) * rows * inner + (i % inner)]!;
   if (spanOf(first, Math.min(rows, 1)) < 0) return undefined;
   const span = spanOf(toRows(tensor.data, tensor.dims, axis), rows);
   return span < 0 ? undefined : Math.max(3, 32 - Math.clz32(span));

@@ -1,4 +1,5 @@
 // The Open Inference Protocol, version 2, over HTTP, with its extension for binary tensors: JSON, then the bytes of the tensors in the order in which JSON names them.
+import { bytesOf } from "../core/index.ts";
 import type { ModelFacts, Parcel, Parcels, ValueFacts } from "../pool/index.ts";
 import {
   type ElementType,
@@ -171,10 +172,6 @@ function writeTexts(texts: readonly string[]): Uint8Array {
       return [length, bytes];
     }),
   );
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }
 
 /** What a model takes and gives; -1 for what is free, also for a shape of which nothing is known. */

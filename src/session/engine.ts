@@ -3,7 +3,6 @@ import type { ValueInfo } from "../graph/index.ts";
 import { knownWeights, type Model } from "../model/index.ts";
 import type { Crew } from "../parallel/index.ts";
 import { Constants } from "../program/constants.ts";
-import { floatsBy, fusedBy } from "../program/fused.ts";
 import { Panels, tableKey } from "../program/panels.ts";
 import type * as Pieces from "../program/pieces.ts";
 import { type Routine, routineOf } from "../program/routine.ts";
@@ -48,11 +47,9 @@ export class Engine {
   refine(grown: readonly WeightSeries[]): void {
     for (const series of grown) {
       if (this.panels.refine(series)) this.schedule.clear();
-      // Tables that rows are looked up in, and weights that are read as they are.
-      this.constants.replace(tableKey(series.name), () => fusedBy(this.core, series));
-      this.constants.replace(series.name, () => floatsBy(this.core, series));
-      // Weights of a layer that multiplies in float32.
-      this.constants.rederive(series.name, () => floatsBy(this.core, series));
+      // Tables that rows are looked up in; weights that are read as they are, and those of layers that multiply in float32.
+      this.constants.replace(tableKey(series.name));
+      this.constants.replace(series.name);
     }
   }
 

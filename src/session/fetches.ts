@@ -1,4 +1,4 @@
-import { checkSignal, kindOf } from "../core/index.ts";
+import { bytesOf, checkSignal, kindOf } from "../core/index.ts";
 import { arrayHolds, classOfArray, Tensor, type TensorLike } from "../tensor/index.ts";
 import type { RunOptions } from "./options.ts";
 import { SessionState } from "./state.ts";
@@ -95,8 +95,4 @@ function isTensor(value: unknown): value is Tensor | TensorLike {
   if (value instanceof Tensor) return true;
   const { type, dims } = (value ?? {}) as Partial<TensorLike>;
   return typeof type === "string" && Array.isArray(dims);
-}
-
-function bytesOf({ buffer, byteOffset, byteLength }: ArrayBufferView): Uint8Array {
-  return new Uint8Array(buffer, byteOffset, byteLength);
 }

@@ -43,3 +43,17 @@ describe("a memory that grows", () => {
     expect(() => memory.allocate(2 * MB)).toThrow("could not grow");
   });
 });
+
+describe("data that are lent", () => {
+  it("are given back where the call fails, or there is no room for all of them", () => {
+    const memory = new LinearMemory(newMemory(), 2 * MB);
+    const half = new Uint8Array(MB / 2);
+    const fail = (): void => {
+      throw new Error("a call that fails");
+    };
+    expect(() => memory.lend([half, half], fail)).toThrow("a call that fails");
+    expect(memory.bytesInUse).toBe(0);
+    expect(() => memory.lend([half, new Uint8Array(2 * MB)], fail)).toThrow('"limits.bytes" allows');
+    expect(memory.bytesInUse).toBe(0);
+  });
+});

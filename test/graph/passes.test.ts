@@ -190,6 +190,13 @@ describe("fusions of patterns", () => {
         ["Mul", ["x", "h"], ["y"]],
       ],
     ],
+    [
+      "HardSigmoid that leaves out its half",
+      [
+        ["HardSigmoid", ["x"], ["h"], { alpha: Math.fround(1 / 6) }],
+        ["Mul", ["x", "h"], ["y"]],
+      ],
+    ],
   ])("finds HardSwish written with %s", (_how, nodes) => {
     expect(check(build({ x: ["N", 8] }, constants, nodes, ["y"]), [3, 8])).toEqual(["HardSwish"]);
   });

@@ -186,6 +186,7 @@ describe("trees", () => {
       { ...STUMP, target_ids: [0, 0, 7] },
       /"target_ids" expected integers in 0\.\.0, got 7/,
     ],
+    ["the one behind the last", { ...STUMP, target_ids: [0, 0, 1] }, /"target_ids" expected integers in 0\.\.0, got 1/],
     ["a mode that is none", { ...STUMP, nodes_modes: ["LEAF", "LEAF", "X", "LEAF", "LEAF"] }, /nodes_modes/],
     ["a transform that is none", { ...STUMP, post_transform: "COSINE" }, /post_transform/],
     ["no number of targets", { ...STUMP, n_targets: 0 }, /n_targets/],

@@ -236,6 +236,82 @@ describe("rows", () => {
     }
   });
 
+  /** What SQuant makes of a row from −1 to 1 on a lattice of 255 steps, flip by flip. */
+  function flippedOneByOne(weights: Float32Array, scale: number, taps: number, channels: number): number[] {
+    const f = Math.fround;
+    const even = (v: number): number => {
+      const low = Math.floor(v);
+      return v - low === 0.5 ? low + (low & 1) : Math.round(v);
+    };
+    const x = Array.from(weights, (w) => w * (1 / scale));
+    const low = -even(1 / scale);
+    const q = x.map((v) => Math.min(low + 255, Math.max(low, even(v))));
+    const left = q.map((v, e) => f(v - x[e]!));
+    const flippable = (e: number, g: number): boolean => left[e]! * g > 0 && q[e]! - g >= low && q[e]! - g <= low + 255;
+    const flip = (e: number, g: number): void => {
+      q[e]! -= g;
+      left[e] = f(left[e]! - g);
+    };
+    const largest = (among: number[], g: number, size: (e: number) => number): number =>
+      among.reduce((best, e) => (flippable(e, g) && (best < 0 || size(e) > size(best)) ? e : best), -1);
+    const kept = Array.from({ length: channels }, (_, c) => {
+      const kernel = Array.from({ length: taps }, (_, t) => t * channels + c);
+      const sum = kernel.reduce((sum, e) => f(sum + left[e]!), 0);
+      const g = sum < 0 ? -1 : 1;
+      const count = Math.min(even(Math.abs(sum)), taps);
+      const next = (): number => largest(kernel, g, (e) => Math.abs(left[e]!));
+      let last = -1;
+      for (let n = 0; n < count; n++) {
+        last = next();
+        if (last < 0) return last;
+        flip(last, g);
+      }
+      return count > 0 && count >= Math.abs(sum) ? last : next();
+    });
+    const sum = left.reduce((sum, r) => sum + r, 0);
+    const g = sum < 0 ? -1 : 1;
+    const bin = (e: number): number => Math.min(255, Math.floor(f(Math.abs(left[e]!) * 256)));
+    const chosen = new Set<number>();
+    for (let n = even(Math.abs(sum)); n > 0; n--) {
+      const e = largest(
+        kept.filter((e) => e >= 0 && !chosen.has(e)),
+        g,
+        bin,
+      );
+      if (e >= 0) chosen.add(e);
+    }
+    for (const e of chosen) flip(e, g);
+    return q;
+  }
+
+  test.each([
+    ["more taps than are looked at once for each flip", 5000, 1, 0],
+    ["and kernels of a row", 4096, 7, 0],
+    ["of which many miss as much as others", 4500, 5, 64],
+    ["and none, where few may be flipped", 4097, 2, 2],
+    ["fewer taps", 300, 6, 0],
+  ])("flips are those of the largest errors, the first of equals: %s", async (_, taps, channels, lattice) => {
+    const weights = noise(taps * channels, taps).map((w, e) => {
+      const v = Math.abs(w % 1) ** 2;
+      // The ends of the lattice, so that a step is 1/127.5; else multiples of a part of it, above the middle of it.
+      if (e < 2) return e === 0 ? 1 : -1;
+      return lattice === 0
+        ? v
+        : (Math.floor(v * 60) + Math.floor(v * lattice * 997) / (4 * lattice * 1000) + 0.2) / 127.5;
+    });
+    for (const build of ["scalar", "simd"] as const) {
+      const core = await coreOf(build);
+      const how = { ...BASE, width: 8, zeroPoint: false, taps };
+      const series = roundRows(core, tensor(1, taps, channels, weights), how);
+      const expected = flippedOneByOne(weights, series.scales[0]!, taps, channels);
+      expect([...fuse(series)].map((q, e) => q - expected[e]!).filter((d) => d !== 0)).toEqual([]);
+      // They are not those of rounding alone.
+      expect(fuse(roundRows(core, tensor(1, taps, channels, weights), { ...how, flips: false }))).not.toEqual(
+        fuse(series),
+      );
+    }
+  });
+
   test("at few bits the searched scale errs less than the whole range, and a zero point less than none", async () => {
     const core = await coreOf("simd");
     const weights = tensor(

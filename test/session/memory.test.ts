@@ -170,6 +170,21 @@ describe("what a run keeps in JavaScript counts against limits.bytes", () => {
   });
 });
 
+describe("a first run that has no room for a weight is refused", () => {
+  it.each<readonly [string, NodeSpec, readonly number[]]>([
+    ["a matrix", ["MatMul", ["x", "w"], ["y"]], [512, 512]],
+    ["taps", ["Conv", ["x", "w"], ["y"]], [512, 512, 1, 1]],
+  ])("and so is the next one: %s", async (_, node, dims) => {
+    const w = new Tensor("float32", new Float32Array(512 * 512).fill(1), dims);
+    const onnx = writeOnnx(build({ x: node[0] === "Conv" ? [1, 512, 1, 1] : [1, 512] }, { w }, [node], ["y"]));
+    const feeds = { x: f32(node[0] === "Conv" ? [1, 512, 1, 1] : [1, 512]) };
+    // Its panels fit, the weight beside them does not.
+    const session = await InferenceSession.create(onnx, { preset: "float32", limits: { bytes: 1.5 * 2 ** 20 } });
+    for (let i = 0; i < 3; i++) await expect(session.run(feeds)).rejects.toMatchObject(MEMORY);
+    await session.release();
+  });
+});
+
 describe("what an operator is written out in lies in the core", () => {
   it.each<readonly [string, number, readonly NodeSpec[]]>([
     ["OneHot", 2 ** 31 + 5, [["OneHot", ["i", "s", "v"], ["y"]]]],
@@ -194,10 +209,9 @@ describe("what an operator is written out in lies in the core", () => {
     ],
   ])("%s", async (_, size, nodes) => {
     const constants = { i: i64(1), v: f32([2]), one: i64(1) };
-    const start = process.cpuUsage();
+    const before = process.memoryUsage().rss;
     await expect(answer(nodes, constants, size, 2 ** 25)).rejects.toMatchObject(MEMORY);
-    const { user, system } = process.cpuUsage(start);
-    expect((user + system) / 1e6).toBeLessThan(1);
+    expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 27);
     expect((await answer(nodes, constants, 3, 2 ** 25)).y).toBeDefined();
   });
 
@@ -237,15 +251,12 @@ describe("what an operator is written out in lies in the core", () => {
     const limits = { bytes: 2 ** 24 };
     const feed = { AffineGrid: f32([1, 2, 3]), STFT: f32([1, 1, 1]) }[what] ?? f32([1, 1, 1, 1]);
     const before = process.memoryUsage().rss;
-    const start = process.cpuUsage();
     const session = await InferenceSession.create(writeOnnx(build(inputs, all, ...rest)), {
       preset: "float32",
       limits,
     });
     await expect(session.run({ x: feed })).rejects.toMatchObject(MEMORY);
     await session.release();
-    const { user, system } = process.cpuUsage(start);
-    expect((user + system) / 1e6).toBeLessThan(3);
     expect(process.memoryUsage().rss - before).toBeLessThan(2 ** 28);
   });
 });

@@ -44,10 +44,20 @@ const rangeShape: ShapeRule = (call) => {
 
 const range: Evaluate = (call, [output]) => {
   const { type, shape } = output!;
-  const to = allocate(type, shape[0]!);
+  const count = shape[0]!;
   const [start, delta] = [call.single(0), call.single(2)];
-  const wide = type === "int64";
-  for (let i = 0; i < to.length; i++) to[i] = wide ? BigInt(start + i * delta) : start + i * delta;
+  if (type === "int64") {
+    // By words: with a BigInt for each, 2^24 took 1.2 s.
+    const words = new Int32Array(2 * count);
+    for (let i = 0; i < count; i++) {
+      const value = start + i * delta;
+      words[2 * i] = value;
+      words[2 * i + 1] = Math.floor(value / 2 ** 32);
+    }
+    return [new BigInt64Array(words.buffer)];
+  }
+  const to = allocate(type, count);
+  for (let i = 0; i < count; i++) to[i] = start + i * delta;
   return [dataOf(to)];
 };
 

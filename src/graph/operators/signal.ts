@@ -1,4 +1,4 @@
-import type { ElementType } from "../../tensor/index.ts";
+import { type ElementType, Tensor } from "../../tensor/index.ts";
 import type { Node } from "../graph.ts";
 import { iota, range, shape } from "./attend.ts";
 import type { Call } from "./call.ts";
@@ -28,8 +28,8 @@ function circle(make: Maker, length: number, type: ElementType): { cos: string; 
  */
 function transform(make: Maker, x: string, { rows, parts, length, bins, inverse, type }: Transform): string {
   const { cos, sin } = circle(make, length, type);
-  const turns = range(length).flatMap((n) => range(bins).map((k) => (n * k) % length));
-  const places = make.tensor("turns", "int64", turns, [length, bins]);
+  const turns = Int32Array.from({ length: length * bins }, (_, i) => (Math.floor(i / bins) * (i % bins)) % length);
+  const places = make.add("turns", new Tensor("int32", turns, [length, bins]));
   const [c, s] = [cos, sin].map((table) => make.op("Gather", [table, places], { axis: 0 })) as [string, string];
   const negative = make.op("Neg", [s]);
   // e^(∓ix) = cos x ∓ i·sin x, times a + ib

@@ -13,7 +13,7 @@ import {
   step,
   tapsBehind,
 } from "../../core/index.ts";
-import { type Shape, sizeOf } from "../../tensor/index.ts";
+import type { Shape } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { stackOf } from "../stack.ts";
 import { selectTaps, type TapSelection } from "../taps.ts";
@@ -141,26 +141,24 @@ function floatPanels(l: Lowering, w: LayerWeights, g: Geometry, kernel: Kernel):
     const rows = taps(g) * g.channels;
     return packF32(l, computed, { batch: g.groups, rows, columns, transposed: true });
   }
-  const [weights, count] = [l.floats(name)!, sizeOf(l.shapeOf(name))];
+  const floats = l.floats(name)!;
   const { core } = l.constants;
   const { panelBytes, transformWeights } = core.exports;
   const layer = layerOf({ kernel, ...layerShape(g) });
-  const form = selection === undefined ? layer.join(":") : `${layer.join(":")}:${selection.key}`;
   // A depthwise layer's weights are packed as those of a matrix.
   const [batch, columns] = kernel === Opcode.DepthwiseF32 ? [1, g.groups] : [g.groups, g.outChannels];
   const matrices = { batch, rows: taps(g) * g.channels, columns, transposed: true };
-  return l.constants.derive(name, form, weights, panelBytes(...layer), (from, to, part, parts) => {
-    if (kernel === Opcode.WinogradF32) {
-      const { offset } = tapsBehind(core, { kernel, ...layerShape(g) });
+  const rows = g.groups * g.outChannels;
+  const make = (): Float32Array =>
+    selection === undefined ? floats() : selectTaps(floats(), rows / selection.sides.length, selection);
+  return l.constants.place(name, make, {
+    key: `${layer.join(":")}:${selection?.key}`,
+    bytes: panelBytes(...layer),
+    pack(from, to, part, parts) {
+      const { offset } = kernel === Opcode.WinogradF32 ? tapsBehind(core, { kernel, ...layerShape(g) }) : { offset: 0 };
       packFloats(core, matrices, from, to + offset, part, parts);
-      if (part + 1 === parts) transformWeights(kernel, g.outChannels, g.channels, to);
-      return;
-    }
-    if (selection === undefined) return packFloats(core, matrices, from, to, part, parts);
-    if (part + 1 < parts) return;
-    const rows = (g.groups * g.outChannels) / selection.sides.length;
-    const chosen = selectTaps(core.f32(from, count), rows, selection);
-    return core.lend([chosen], (at) => packFloats(core, matrices, at, to));
+      if (offset > 0 && part + 1 === parts) transformWeights(kernel, g.outChannels, g.channels, to);
+    },
   });
 }
 

@@ -2,7 +2,7 @@ import { BytesStep, PackBytesStep, PackWeightsStep } from "../../core/abi/bytes.
 import { Activation } from "../../core/abi/conv.ts";
 import { BinaryFunction } from "../../core/abi/elementwise.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { type Argument, type Kernel, layerOf, step } from "../../core/index.ts";
+import { type Argument, bytesOf, type Kernel, layerOf, step } from "../../core/index.ts";
 import { INTERNAL } from "../../graph/internal.ts";
 import { Integer } from "../../graph/operators/integer.ts";
 import type { WeightSeries } from "../../series/index.ts";
@@ -133,25 +133,27 @@ function constantWeights(l: Lowering, { g, depthwise, strides }: Product): Right
   const work = { depthwise: depthwise && !wraps, activationBits: 9, exactInInt32: true };
   const right = l.panels.place(series, { ...work, largestSum: Number.POSITIVE_INFINITY }, layerShape(g));
   if (added === undefined) return right;
+  const { core } = l.constants;
   const columnSums = l.constants.place(`${INTERNAL}sums:${name}:${zerosName}:${biasName}`, () =>
-    l.constants.core.i32(right.columnSums, rows).map((sum, i) => sum - added[i]!),
+    core.i32(right.columnSums, rows).map((sum, i) => sum - added[i]!),
   );
   return { ...right, columnSums };
 }
 
 /** Bytes are a series of one term of eight bits. */
 function seriesOf(name: string, weights: Tensor, zeros: Tensor | undefined, rows: number): WeightSeries {
-  const { buffer, byteOffset, length } = weights.data as Int8Array | Uint8Array;
+  const plane = bytesOf(weights.data as ArrayBufferView);
+  const columns = plane.length / rows;
   const points = zeros?.data as Int8Array | Uint8Array | undefined;
   return {
-    ...{ name, shape: weights.dims, axis: 0, rows, columns: length / rows, bits: 8, terms: 1 },
+    ...{ name, shape: weights.dims, axis: 0, rows, columns, bits: 8, terms: 1 },
     digits: weights.type === "int8" ? "signed" : "unsigned",
     scales: new Float32Array(rows).fill(1),
     ...(points?.some((point) => point !== 0)
       ? { zeros: Int32Array.from({ length: rows }, (_, i) => points[points.length === 1 ? 0 : i]!) }
       : {}),
-    planes: [new Uint8Array(buffer, byteOffset, length)],
-    ...{ largestL1: 255 * (length / rows), largestSum: 255 * (length / rows) },
+    planes: [plane],
+    ...{ largestL1: 255 * columns, largestSum: 255 * columns },
   };
 }
 

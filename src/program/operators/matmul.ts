@@ -242,10 +242,12 @@ function floatRight(l: Lowering, p: Product): Pick<RightOperand, "weights" | "we
   const weightsBatchStride = p.batch === 1 ? 0 : bytes;
   const floats = p.b === undefined ? l.floats(p.name) : undefined;
   if (floats !== undefined) {
-    const packed = l.constants.derive(p.name, `matrix:${p.transposed}`, floats, p.batch * bytes, (...given) =>
-      packFloats(core, matrices, ...given),
-    );
-    return { weights: packed, weightsBatchStride };
+    const weights = l.constants.place(p.name, floats, {
+      key: `matrix:${p.transposed}`,
+      bytes: p.batch * bytes,
+      pack: (...given) => packFloats(core, matrices, ...given),
+    });
+    return { weights, weightsBatchStride };
   }
   const b = p.b ?? l.operand(p.name);
   const weights = packF32(l, b, matrices);

@@ -1,6 +1,6 @@
 import { FillStep, SequenceStep, TriluStep } from "../../core/abi/movement.ts";
 import { Opcode } from "../../core/abi/opcode.ts";
-import { step } from "../../core/index.ts";
+import { bytesOf, step } from "../../core/index.ts";
 import { type ElementType, elementBytes, type Shape, sizeOf } from "../../tensor/index.ts";
 import { appendKept, transposedView } from "../kept.ts";
 import type { Lower, Lowering } from "../lowering.ts";
@@ -151,8 +151,7 @@ function lowerConstantOfShape(l: Lowering): void {
   const value = l.node.attributes["value"];
   const pattern = new Uint8Array(elementBytes(out.type));
   if (typeof value === "object" && "data" in value) {
-    const { buffer, byteOffset } = value.data as ArrayBufferView;
-    pattern.set(new Uint8Array(buffer, byteOffset, pattern.length));
+    pattern.set(bytesOf(value.data as ArrayBufferView).subarray(0, pattern.length));
   }
   emitFill(l, out, pattern);
 }

@@ -1,3 +1,4 @@
+import { bytesOf } from "../../core/index.ts";
 import { type Shape, sizeOf } from "../../tensor/index.ts";
 import type { Lowering, Operand } from "../lowering.ts";
 import { emitExpand, emitFill, unit } from "./movement.ts";
@@ -104,8 +105,7 @@ function emitPiece(l: Lowering, out: Operand, filled: Shape, axis: number, corne
 /** The bytes of the first element of a constant, zeros when there is none. */
 function firstElement(x: Operand | undefined, bytes: number): Uint8Array {
   if (x?.constant === undefined) return new Uint8Array(bytes);
-  const { buffer, byteOffset } = x.constant.data as ArrayBufferView;
-  return new Uint8Array(buffer, byteOffset, bytes);
+  return bytesOf(x.constant.data as ArrayBufferView).subarray(0, bytes);
 }
 
 /** The whole output becomes the padding value: known now, or copied from the input that holds it. */
