@@ -8,7 +8,7 @@ import { plainEnums } from "./scripts/rollup-enums.mjs";
 const smallest = {
   module: true,
   ecma: 2020,
-  compress: { passes: 2, unsafe_arrows: true, sequences: false, comparisons: false, inline: 1 },
+  compress: { passes: 2, unsafe_arrows: true, sequences: false, comparisons: false, inline: 0 },
 };
 const plugins = [nodeResolve({ browser: true }), plainEnums(), terser(smallest)];
 

@@ -159,15 +159,20 @@ export class Panels {
   }
 
   private allocate(series: WeightSeries, layer: Layer, held: boolean): Placed {
-    const core = this.core;
+    const { core } = this;
     const bytes = held ? 0 : core.exports.panelBytes(...layerOf(layer));
     const padded = core.exports.paddedRows(layer.kernel, series.rows);
-    const weights = core.allocate(bytes);
     // Offsets of the columns follow the sums of ConvU7.
     const offset = layer.kernel === Opcode.ConvU7 ? -lowestOf(series) : 0;
     const entries = layer.kernel === Opcode.ConvU7 ? 2 * padded : padded;
-    const columnSums = core.allocate(entries * 4);
-    const scales = core.allocate(padded * 4);
+    const blocks: number[] = [];
+    try {
+      for (const size of [bytes, entries * 4, padded * 4]) blocks.push(core.allocate(size));
+    } catch (error) {
+      for (const at of blocks) core.release(at);
+      throw error;
+    }
+    const [weights, columnSums, scales] = blocks as [number, number, number];
     core.u8(weights, bytes).fill(offset);
     core.i32(columnSums, entries).fill(offset).fill(0, 0, padded);
     core.f32(scales, padded).fill(0).set(series.scales);

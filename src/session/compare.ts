@@ -1,4 +1,4 @@
-import { checkBytes, checkOptions, isRecord, now, wrongKind, yieldToEventLoop } from "../core/index.ts";
+import { BitbasisError, checkBytes, checkOptions, isRecord, now, wrongKind, yieldToEventLoop } from "../core/index.ts";
 import type { ExternalData } from "../onnx/index.ts";
 import { checkPreset, checkQuantizeOptions, quantize } from "../quantize/index.ts";
 import { checkPlan, type Plan, type Preset } from "../series/index.ts";
@@ -115,7 +115,10 @@ export async function compare(
     const rows: Comparison[] = [];
     for (const [preset, make] of ways) {
       const bytes = await make();
-      const session = await InferenceSession.create(bytes, load);
+      const session = await InferenceSession.create(bytes, load).catch((error: unknown) => {
+        if (!Object.hasOwn(containers, preset) || !(error instanceof BitbasisError)) throw error;
+        throw new BitbasisError(error.code, `"${preset}": ${error.message}`, { cause: error });
+      });
       try {
         const odd = session.outputNames.find((name) => !reference.outputNames.includes(name));
         if (odd !== undefined) throw new RangeError(`"${preset}" is of another network: it has an output "${odd}"`);

@@ -1,7 +1,10 @@
 import { expect, it } from "vitest";
+import { newCore } from "../../src/core/index.ts";
 import { InferenceSession } from "../../src/entries/index.ts";
 import { writeOnnx } from "../../src/onnx/index.ts";
-import { randomTensor, uniformNumbers } from "../../src/tensor/index.ts";
+import { Panels } from "../../src/program/panels.ts";
+import { expandWeights } from "../../src/series/index.ts";
+import { randomTensor, type Tensor, uniformNumbers } from "../../src/tensor/index.ts";
 import { build, f32 } from "../graph/build.ts";
 
 it("keeps the panels of some taps where those of others of the same weights must be wider", async () => {
@@ -35,4 +38,30 @@ it("keeps the panels of some taps where those of others of the same weights must
   // 8 bits of both operands, twice
   const most = exact.reduce((m, v) => Math.max(m, Math.abs(v)), 0);
   for (const [i, v] of values.entries()) expect(Math.abs(v - exact[i]!)).toBeLessThan(most / 32);
+});
+
+it("gives back what it had taken for a layer that there is no room for", async () => {
+  const core = await newCore();
+  const panels = new Panels(core);
+  const tensor = randomTensor("float32", [24, 40], uniformNumbers(6));
+  const series = expandWeights(core, tensor as Tensor<"float32">, { name: "w", axis: 0, bits: 4, terms: 2 });
+  const place = () =>
+    panels.place(
+      series,
+      { depthwise: false, activationBits: 12, exactInInt32: true, largestSum: 2 ** 24 },
+      { groups: 1, rows: 24, taps: 1, channels: 40 },
+    );
+  const taken = core.bytesInUse;
+  const allocate = core.allocate.bind(core);
+  for (const failing of [1, 2, 3, 4]) {
+    let count = 0;
+    core.allocate = (bytes) => {
+      if (++count === failing) throw new Error("no room");
+      return allocate(bytes);
+    };
+    expect(place).toThrow("no room");
+    expect(core.bytesInUse).toBe(taken);
+  }
+  core.allocate = allocate;
+  expect(place()).toEqual(place());
 });

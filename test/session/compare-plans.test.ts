@@ -34,4 +34,10 @@ test("what is no plan, no container or one of another network is refused", async
   await expect(compare(onnx, feeds, { containers: { other: bytes } })).rejects.toThrow(
     '"other" is of another network: it has an output "out"',
   );
+  const { bytes: good } = await quantize(onnx);
+  const damaged = good.slice();
+  damaged[good.length - 1]! ^= 1;
+  await expect(compare(onnx, feeds, { containers: { good, damaged } })).rejects.toThrow(
+    '"damaged": the container is damaged',
+  );
 });
