@@ -168,7 +168,9 @@ function oneStage(graph: Graph, feeds: Parameters<typeof stageFor>[1], part: boo
   const linear = linearNodes(graph);
   const before = linear.length - layersBehind(linear, stage).length;
   if (part && before > 0 && before >= LEAST_PART * linear.length) return stage;
-  return stage.stop?.kind === "control" ? "it has control flow" : "its shapes depend on data";
+  const { kind, node } = stage.stop ?? {};
+  if (kind === "control") return "it has control flow";
+  return kind === "host" ? `its ${node?.op} is computed outside of the core` : "its shapes depend on data";
 }
 
 /** Linear layers that are not run with a stage: behind its stop, or in a branch that is not taken. */
