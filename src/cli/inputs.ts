@@ -189,7 +189,7 @@ function parseNpy(path: string, bytes: Uint8Array): Tensor {
   if (written !== undefined && NPY_TYPES[written.replace(/^.[<|=]?|.$/g, "")] === undefined)
     throw new UsageError(`${path} expected an array of little-endian numbers, got dtype ${written}`);
   try {
-    const { data, shape, dtype, fortranOrder } = parse(bytes.slice().buffer, { convertFloat16: false });
+    const { data, shape, dtype, fortranOrder } = parse(new Uint8Array(bytes).buffer, { convertFloat16: false });
     const tensor = new Tensor(NPY_TYPES[dtype]!, data as never, shape);
     return fortranOrder ? fromFortran(tensor) : tensor;
   } catch (cause) {

@@ -1,11 +1,11 @@
-import type { Core } from "../core/index.ts";
+import { bytesOf, type Core } from "../core/index.ts";
 import { captures, evaluateNode, isGraph, type Known, type Node, nodeError, type Outcome } from "../graph/index.ts";
 import { operatorOf } from "../graph/operators/index.ts";
 import type { Model } from "../model/index.ts";
 import { floatsBy } from "../program/fused.ts";
 import { type Given, type Part, type Routine, routineOf } from "../program/routine.ts";
 import type { Schedule } from "../program/schedule.ts";
-import { bytesIn, type NumericType, sizeOf, Tensor } from "../tensor/index.ts";
+import { bytesIn, type NumericType, sizeOf, Tensor, viewData } from "../tensor/index.ts";
 import type { Body, ControlNode } from "./control-node.ts";
 import { copyBytes } from "./copy.ts";
 import type { Runner } from "./runner.ts";
@@ -288,9 +288,7 @@ function givenOf(inputs: ReadonlyMap<string, Value>): Map<string, Given> {
 
 /** A copy of a feed's elements, float16 as bit patterns, which is what the passes compute with. */
 function elementsOf(tensor: Tensor): Tensor {
-  const { type, data, dims } = tensor;
+  const { type, data, dims, size } = tensor;
   if (!ArrayBuffer.isView(data)) return tensor;
-  if (type !== "float16") return new Tensor(type, data.slice() as ArrayBufferView, dims);
-  const { buffer, byteOffset, byteLength } = data;
-  return new Tensor(type, new Uint16Array(buffer, byteOffset, byteLength / 2).slice(), dims);
+  return new Tensor(type as NumericType, viewData(type as NumericType, bytesOf(data).slice(), size), dims);
 }

@@ -160,7 +160,7 @@ export class Reading {
         loaded += value.length;
         this.options.onProgress?.({ phase: "load", loaded, total: Math.max(total, loaded) });
         // Whoever made the stream may write over a piece that was taken, and keep it: many read all into one buffer.
-        yield value.slice();
+        yield new Uint8Array(value);
       }
     } catch (cause) {
       this.signal?.throwIfAborted();

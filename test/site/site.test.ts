@@ -12,7 +12,7 @@ const OUT = fileURLToPath(new URL("build/site/", ROOT));
  * Of everything but the sample networks and pictures. The bundler names what its chunks share by one or two letters: one more shared function
  * moves every name, and 19 bytes of code then show as 535 (measured with names kept and not).
  */
-const BUDGET = 358_000;
+const BUDGET = 359_000;
 const PATIENCE = 90_000;
 
 interface Scripts {
