@@ -1,3 +1,4 @@
+import { bytesOf } from "../core/index.ts";
 import { everyBody, type Graph, type Node } from "../graph/index.ts";
 import type { Tensor } from "../tensor/index.ts";
 import { readersOf } from "./readers.ts";
@@ -17,12 +18,12 @@ export function shareConstants(graph: Graph, given: ReadonlySet<string>): Graph 
   const first = new Map<string, { name: string; tensor: Tensor }[]>();
   const same = new Map<string, string>();
   for (const [name, tensor] of graph.initializers) {
-    if (given.has(name) || outputs.has(name) || tensor.type === "string" || bytesOf(tensor).length < SMALL) continue;
+    if (given.has(name) || outputs.has(name) || tensor.type === "string" || dataOf(tensor).length < SMALL) continue;
     const places = (readers.get(name) ?? []).map(({ op, inputs }) => `${op} ${inputs.indexOf(name)}`);
     const kind = `${tensor.type} [${tensor.dims}] ${[...new Set(places)].sort().join()}`;
     const known = first.get(kind) ?? [];
     first.set(kind, known);
-    const copy = known.find((one) => one.tensor === tensor || areEqual(bytesOf(one.tensor), bytesOf(tensor)));
+    const copy = known.find((one) => one.tensor === tensor || areEqual(dataOf(one.tensor), dataOf(tensor)));
     if (copy === undefined) known.push({ name, tensor });
     else same.set(name, copy.name);
   }
@@ -35,9 +36,8 @@ export function shareConstants(graph: Graph, given: ReadonlySet<string>): Graph 
   return { ...joined, initializers: new Map([...joined.initializers].filter(([name]) => !same.has(name))) };
 }
 
-function bytesOf({ data }: Tensor): Uint8Array {
-  const { buffer, byteOffset, byteLength } = data as Float32Array;
-  return new Uint8Array(buffer, byteOffset, byteLength);
+function dataOf({ data }: Tensor): Uint8Array {
+  return bytesOf(data as Float32Array);
 }
 
 function areEqual(a: Uint8Array, b: Uint8Array): boolean {

@@ -1,3 +1,4 @@
+import { bytesOf } from "../core/index.ts";
 import type { Fed } from "../session/feeds.ts";
 import { elementBytes, type Tensor } from "../tensor/index.ts";
 
@@ -33,7 +34,7 @@ function firstElement(made: Tensor, claimed: Tensor): Difference | undefined {
     const index = (a as string[]).findIndex((text, i) => text !== b[i]);
     return index < 0 ? undefined : { index, expected: a[index]!, got: b[index]! };
   }
-  const [x, y] = [a, b].map((data) => new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+  const [x, y] = [a, b].map(bytesOf);
   const at = x!.findIndex((byte, i) => byte !== y![i]);
   if (at < 0) return undefined;
   const bytes = elementBytes(made.type);

@@ -1,5 +1,5 @@
 import { ElementCode } from "../core/abi/element.ts";
-import { encodeUtf8 } from "../core/bare.ts";
+import { bytesOf, encodeUtf8 } from "../core/index.ts";
 import { sha256 } from "../model/sha256.ts";
 import type { Fed } from "../session/feeds.ts";
 import type { Tensor } from "../tensor/index.ts";
@@ -35,7 +35,7 @@ function encode(value: Fed, into: Uint8Array[]): void {
 function encodeTensor({ type, dims, data }: Tensor, into: Uint8Array[]): void {
   into.push(words(ElementCode[type], dims.length, ...dims));
   if (ArrayBuffer.isView(data)) {
-    into.push(new Uint8Array(data.buffer, data.byteOffset, data.byteLength));
+    into.push(bytesOf(data));
     return;
   }
   for (const text of data) {
